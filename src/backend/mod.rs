@@ -1,0 +1,141 @@
+//! The world that provisions: one trait, the words it speaks, and its implementations.
+
+mod error;
+pub mod simulated;
+
+use std::{collections::BTreeMap, fmt};
+
+use async_trait::async_trait;
+pub use error::{BackendError, Refusal};
+use serde_json::{Map, Value};
+
+use crate::{
+    money::{Cents, MicroUsd},
+    name::{ProjectName, ServiceRef},
+    project::{ProjectId, ResourceId},
+    secret::Secret,
+};
+
+/// Something that creates, rotates and removes services on the human's account.
+///
+/// # Contract
+/// Held by every implementation and decorator through one suite, `tests/suite/contract.rs`:
+///
+/// - `provision` creates at most one resource per order id, however often it is called with it; the same order
+///   gives the same resource with its current credentials. A refused order creates nothing.
+/// - A credential works from the moment it is handed out. After `rotate` returns, the one before does not.
+/// - `reveal` hands out the current credentials and mints nothing.
+/// - `teardown` succeeds on what is already gone. Afterwards no credential of the resource works, and it costs
+///   nothing more.
+/// - While suspended, no credential of the resource works; `resume` makes the current one work again.
+/// - `observe` is complete within its scope: what the answer lacks does not exist. A backend that cannot know says
+///   [`BackendError::Unknown`] instead of answering with less.
+/// - An error is named by what the caller does next, see [`BackendError`]. No error, `Debug` or observation contains
+///   a credential.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// The name by which the ledger remembers whose resource it is. No behaviour depends on it.
+    fn name(&self) -> &'static str;
+
+    /// Who stops the spending at the cap, in words for people.
+    fn cap_enforced_by(&self) -> &'static str;
+
+    async fn provision(&self, order: &Order) -> Result<Service, BackendError>;
+
+    async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError>;
+
+    async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError>;
+
+    async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError>;
+
+    async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError>;
+
+    async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError>;
+
+    async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError>;
+
+    /// Adds usage, where usage is ours to add. Real providers meter on their own.
+    async fn record_usage(&self, _: &ResourceId, _: MicroUsd) -> Result<Observed, BackendError> {
+        Err(BackendError::Refused(Refusal::UsageIsMetered))
+    }
+}
+
+/// What is to be created.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub id: ProjectId,
+    pub name: ProjectName,
+    pub service: ServiceRef,
+    /// A plan that must exist first.
+    pub plan: Option<ServiceRef>,
+    pub config: Map<String, Value>,
+    /// The names of the credentials that will be delivered; empty means the only one there is.
+    pub credentials: Vec<String>,
+    pub cap: Cents,
+    /// Whether the registry says that it is billed.
+    pub paid: bool,
+}
+
+/// What was created: the resource, and the credentials that open it.
+#[derive(Debug)]
+pub struct Service {
+    pub resource: ResourceId,
+    pub credentials: Credentials,
+}
+
+/// Credentials by the service's own names for them, such as `API_KEY`.
+#[derive(Clone, Default)]
+pub struct Credentials(BTreeMap<String, Secret>);
+
+impl Credentials {
+    /// The one called `name`; without a name, the only one.
+    ///
+    /// # Errors
+    /// [`BackendError::Malformed`] when the answer leaves it open which one is meant, or lacks it.
+    pub fn pick(&self, name: Option<&str>) -> Result<&Secret, BackendError> {
+        let found = match name {
+            Some(name) => self.0.get(name),
+            None if self.0.len() == 1 => self.0.values().next(),
+            None => None,
+        };
+        found.ok_or_else(|| BackendError::Malformed { what: "credentials", got: self.names() })
+    }
+
+    fn names(&self) -> String {
+        self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl FromIterator<(String, Secret)> for Credentials {
+    fn from_iter<T: IntoIterator<Item = (String, Secret)>>(credentials: T) -> Self {
+        Self(credentials.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({})", self.names())
+    }
+}
+
+/// Which resources are asked about.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// All there are on this account.
+    Everything,
+    /// The one that an order created, if it did.
+    Order(&'a ProjectId),
+    /// These and no others.
+    Resources(&'a [ResourceId]),
+}
+
+/// A resource that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Observed {
+    pub resource: ResourceId,
+    /// The order that created it, where the backend remembers.
+    pub order: Option<ProjectId>,
+    pub suspended: bool,
+    /// What it has cost so far, where the backend knows.
+    pub usage: Option<MicroUsd>,
+}

@@ -1,0 +1,62 @@
+//! How the simulation pays: with Stripe's documented test tokens, never with a card number.
+
+use crate::secret::looks_like_card_number;
+
+/// One of Stripe's test payment methods.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PaymentMethod {
+    /// Every charge is declined: `pm_card_chargeDeclined`.
+    Declines,
+    /// Every charge succeeds: `pm_card_visa` and the other brands.
+    #[default]
+    Succeeds,
+}
+
+impl PaymentMethod {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`PaymentError`], which never repeats what it was given.
+    pub fn parse(token: &str) -> Result<Self, PaymentError> {
+        match token {
+            "pm_card_chargeDeclined" => Ok(Self::Declines),
+            token if SUCCEEDING.contains(&token) => Ok(Self::Succeeds),
+            token if looks_like_card_number(token) => Err(PaymentError::RawCardNumber),
+            _ => Err(PaymentError::NotATestToken),
+        }
+    }
+}
+
+/// Why a text is not a payment method of the simulation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PaymentError {
+    #[error("the payment method is not one of Stripe's test tokens")]
+    NotATestToken,
+    #[error("this reads like a card number, and card numbers are never accepted")]
+    RawCardNumber,
+}
+
+/// Stripe's documented test tokens that succeed.
+const SUCCEEDING: &[&str] = &[
+    "pm_card_amex",
+    "pm_card_diners",
+    "pm_card_discover",
+    "pm_card_jcb",
+    "pm_card_mastercard",
+    "pm_card_unionpay",
+    "pm_card_visa",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_nothing_else() {
+        assert_eq!(PaymentMethod::parse("pm_card_visa"), Ok(PaymentMethod::Succeeds));
+        assert_eq!(PaymentMethod::parse("pm_card_chargeDeclined"), Ok(PaymentMethod::Declines));
+        assert_eq!(PaymentMethod::parse("4242 4242 4242 4242"), Err(PaymentError::RawCardNumber));
+        assert_eq!(PaymentMethod::parse("378282246310005"), Err(PaymentError::RawCardNumber));
+        assert_eq!(PaymentMethod::parse("tok_visa"), Err(PaymentError::NotATestToken));
+    }
+}

@@ -1,0 +1,196 @@
+//! The rows of the simulated world: resources and the credentials that open them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::WorldError;
+use crate::{
+    backend::{Credentials, Observed, Order},
+    money::MicroUsd,
+    project::{ProjectId, ResourceId, fill_random},
+    secret::{Secret, hex},
+};
+
+/// A resource as the world remembers it.
+pub struct Resource {
+    row: i64,
+    pub id: ResourceId,
+    order: ProjectId,
+    pub provider: String,
+    removed: bool,
+    pub suspended: bool,
+    pub cap: MicroUsd,
+    pub usage: MicroUsd,
+}
+
+impl Resource {
+    pub fn existing(self) -> Result<Self, WorldError> {
+        if self.removed { Err(WorldError::NotFound) } else { Ok(self) }
+    }
+
+    pub fn observed(self) -> Observed {
+        Observed { resource: self.id, order: Some(self.order), suspended: self.suspended, usage: Some(self.usage) }
+    }
+}
+
+pub fn existing(world: &Connection, id: &ResourceId) -> Result<Resource, WorldError> {
+    find(world, "id = ?1", id.as_str())?.ok_or(WorldError::NotFound)?.existing()
+}
+
+pub fn by_order(world: &Connection, order: &ProjectId) -> Result<Option<Resource>, WorldError> {
+    find(world, "order_id = ?1", order.as_str())
+}
+
+pub fn all(world: &Connection) -> Result<Vec<Observed>, WorldError> {
+    let sql = format!("SELECT {COLUMNS} FROM resources WHERE status <> 'removed' ORDER BY row");
+    let mut statement = world.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.map(|row| row.map(Resource::observed)).collect::<Result<_, _>>()?)
+}
+
+pub fn create(world: &Connection, order: &Order) -> Result<Resource, WorldError> {
+    let mut bytes = [0; 12];
+    fill_random(&mut bytes)?;
+    let resource = Resource {
+        row: 0,
+        id: ResourceId::new(format!("fres_sim_{}", hex(&bytes))),
+        order: order.id.clone(),
+        provider: order.service.provider().to_owned(),
+        removed: false,
+        suspended: false,
+        cap: order.cap.micro_usd(),
+        usage: MicroUsd::ZERO,
+    };
+    let sql = "INSERT INTO resources (id, order_id, name, service, provider, status, cap, usage, generation) \
+        VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, 0, 1)";
+    let row = world.prepare_cached(sql)?.insert(params![
+        resource.id.as_str(),
+        order.id.as_str(),
+        order.name.as_str(),
+        order.service.as_str(),
+        resource.provider,
+        stored(resource.cap),
+    ])?;
+    let only = [ONLY_CREDENTIAL.to_owned()];
+    let names = if order.credentials.is_empty() { &only[..] } else { &order.credentials };
+    for name in names {
+        let sql = "INSERT OR IGNORE INTO credentials VALUES (?1, ?2, ?3)";
+        world.prepare_cached(sql)?.execute(params![row, name, seed()?])?;
+    }
+    Ok(Resource { row, ..resource })
+}
+
+pub fn credentials(world: &Connection, resource: &Resource) -> Result<Credentials, WorldError> {
+    let mut statement = world.prepare_cached("SELECT name, seed FROM credentials WHERE resource = ?1")?;
+    let rows = statement.query_map([resource.row], |row| {
+        let seed: [u8; SEED_BYTES] = row.get(1)?;
+        Ok((row.get(0)?, Secret::new(format!("{PREFIX}{}", hex(&seed)))))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A new generation in the place of the old, which is thereby forgotten.
+pub fn mint_again(world: &Connection, resource: &Resource) -> Result<(), WorldError> {
+    let sql = "UPDATE resources SET generation = generation + 1 WHERE row = ?1";
+    world.prepare_cached(sql)?.execute([resource.row])?;
+    let mut statement = world.prepare_cached("SELECT name FROM credentials WHERE resource = ?1")?;
+    let names: Vec<String> = statement.query_map([resource.row], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for name in names {
+        let sql = "UPDATE credentials SET seed = ?3 WHERE resource = ?1 AND name = ?2";
+        world.prepare_cached(sql)?.execute(params![resource.row, name, seed()?])?;
+    }
+    Ok(())
+}
+
+pub fn remove(world: &Connection, resource: &Resource) -> Result<(), WorldError> {
+    world.prepare_cached("UPDATE resources SET status = 'removed' WHERE row = ?1")?.execute([resource.row])?;
+    world.prepare_cached("DELETE FROM credentials WHERE resource = ?1")?.execute([resource.row])?;
+    Ok(())
+}
+
+pub fn set_suspended(world: &Connection, resource: &Resource, suspended: bool) -> Result<(), WorldError> {
+    let status = if suspended { "suspended" } else { "active" };
+    let sql = "UPDATE resources SET status = ?2 WHERE row = ?1";
+    world.prepare_cached(sql)?.execute(params![resource.row, status])?;
+    Ok(())
+}
+
+pub fn suspend_all_of(world: &Connection, provider: &str) -> Result<(), WorldError> {
+    let sql = "UPDATE resources SET status = 'suspended' WHERE provider = ?1 AND status = 'active'";
+    world.prepare_cached(sql)?.execute([provider])?;
+    Ok(())
+}
+
+pub fn bill(world: &Connection, resource: &Resource, month: &str, amount: MicroUsd) -> Result<(), WorldError> {
+    let amount = stored(amount);
+    world
+        .prepare_cached("UPDATE resources SET usage = usage + ?2 WHERE row = ?1")?
+        .execute(params![resource.row, amount])?;
+    let sql =
+        "INSERT INTO monthly_usage VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET usage = usage + excluded.usage";
+    world.prepare_cached(sql)?.execute(params![resource.provider, month, resource.row, amount])?;
+    Ok(())
+}
+
+/// The resource that a credential opens right now: of the current generation, and not suspended.
+pub fn owner_of(world: &Connection, credential: &Secret) -> Result<Option<ResourceId>, WorldError> {
+    let Some(seed) = seed_of(credential) else {
+        return Ok(None);
+    };
+    let sql = "SELECT r.id FROM credentials c JOIN resources r ON c.resource = r.row \
+        WHERE c.seed = ?1 AND r.status = 'active'";
+    let id: Option<String> = world.prepare_cached(sql)?.query_row([seed], |row| row.get(0)).optional()?;
+    Ok(id.map(ResourceId::new))
+}
+
+fn find(world: &Connection, condition: &str, value: &str) -> Result<Option<Resource>, WorldError> {
+    let mut statement = world.prepare_cached(&format!("SELECT {COLUMNS} FROM resources WHERE {condition}"))?;
+    Ok(statement.query_row([value], read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> Result<Resource, rusqlite::Error> {
+    let status: String = row.get(4)?;
+    let amount = |column: usize| -> Result<MicroUsd, rusqlite::Error> {
+        Ok(MicroUsd::new(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
+    };
+    Ok(Resource {
+        row: row.get(0)?,
+        id: ResourceId::new(row.get(1)?),
+        order: ProjectId::from_stored(row.get(2)?),
+        provider: row.get(3)?,
+        removed: status == "removed",
+        suspended: status == "suspended",
+        cap: amount(5)?,
+        usage: amount(6)?,
+    })
+}
+
+fn seed() -> Result<[u8; SEED_BYTES], WorldError> {
+    let mut seed = [0; SEED_BYTES];
+    fill_random(&mut seed)?;
+    Ok(seed)
+}
+
+/// The sixteen bytes that a credential spells, if it is one of this world's.
+fn seed_of(credential: &Secret) -> Option<[u8; SEED_BYTES]> {
+    let digits = credential.expose().strip_prefix(PREFIX)?;
+    if digits.len() != 2 * SEED_BYTES
+        || digits.bytes().any(|byte| !byte.is_ascii_hexdigit() || byte.is_ascii_uppercase())
+    {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+}
+
+fn stored(amount: MicroUsd) -> i64 {
+    i64::try_from(amount.micro_usd()).unwrap_or(i64::MAX)
+}
+
+const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage";
+
+/// How credentials of the simulated world begin; 32 hex digits follow.
+const PREFIX: &str = "sk_proj_sim_";
+
+const SEED_BYTES: usize = 16;
+
+/// What the only credential of a service is called when the order names none.
+const ONLY_CREDENTIAL: &str = "API_KEY";

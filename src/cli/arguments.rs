@@ -1,0 +1,112 @@
+//! The command line as clap reads it. Words stay text here: they are parsed where an error can say the rule without
+//! repeating the word.
+
+#![expect(clippy::doc_markdown, reason = "these comments are what `--help` prints, and a terminal shows no Markdown")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
+#[derive(Parser)]
+#[command(name = "stripe-projects-mcp", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Args)]
+pub struct Global {
+    /// The folder the agent works in [default: the current one] [env: STRIPE_PROJECTS_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Where keys are written [default: DIR/.env] [env: STRIPE_PROJECTS_ENV_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The registry [default: DIR/providers.toml, else built in] [env: STRIPE_PROJECTS_PROVIDERS]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub providers: Option<PathBuf>,
+    /// The ledger's folder [default: DIR/.stripe-projects] [env: STRIPE_PROJECTS_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Who provisions: simulated [default: simulated] [env: STRIPE_PROJECTS_BACKEND]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// How the simulation pays, a Stripe test token [default: pm_card_visa] [env: STRIPE_PROJECTS_PAYMENT_METHOD]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub payment_method: Option<String>,
+    /// Print JSON on stdout and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Do not ask
+    #[arg(long, global = true)]
+    pub yes: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve MCP on stdin and stdout
+    Serve,
+    /// Create a capped project and write its key to the env file
+    Provision {
+        /// Your name for it: 1-63 of a-z, 0-9 and `-`
+        name: String,
+        /// A key of the registry, see `providers`
+        provider: String,
+        /// Budget in US dollars, up to the provider's maximum [default: the provider's default]
+        #[arg(long, value_name = "USD", default_value = "0", hide_default_value = true, allow_hyphen_values = true)]
+        cap: String,
+        /// Overwrite the variable even if it holds somebody else's value
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Show projects with status, usage and what is left
+    List {
+        /// Show those that are gone, too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Kill a project's key and write a new one to the env file
+    Rotate { name: String },
+    /// Remove a project for good, and its key from the env file
+    Teardown { name: String },
+    /// Record usage (simulated backend)
+    Usage {
+        #[command(subcommand)]
+        command: Usage,
+    },
+    /// Show what can be provisioned
+    Providers {
+        #[command(subcommand)]
+        command: Option<Providers>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Usage {
+    /// Add usage to a project; at the cap it is suspended
+    Record {
+        name: String,
+        /// US dollars, up to six decimals
+        #[arg(value_name = "USD", allow_hyphen_values = true)]
+        amount: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Providers {
+    /// Say whether the registry is sound
+    Check,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  a file, the ledger or the machine failed
+  2  the words of the call, or the registry, are wrong
+  3  a rule said no; nothing was changed
+  4  there is no such project
+  5  the backend said no or could not be reached; nothing was changed
+  6  part of it happened, or nobody knows yet; the message says which, the hint how to finish";

@@ -1,0 +1,52 @@
+//! A command line that cannot be read, explained without repeating it: what was typed may be a key.
+
+use clap::{
+    Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::view::ErrorView;
+
+/// What is wrong with the words of a call.
+pub fn explain(error: &Error) -> ErrorView {
+    let message = match error.kind() {
+        ErrorKind::InvalidSubcommand => "there is no such command",
+        ErrorKind::UnknownArgument => "there is a word or flag that this command does not take",
+        ErrorKind::MissingRequiredArgument => "a word is missing",
+        ErrorKind::MissingSubcommand => "a command is missing",
+        ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "a flag is given twice",
+        ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            "a flag lacks its value"
+        }
+        ErrorKind::InvalidUtf8 => "a word is not UTF-8 text",
+        _ => "the command line cannot be read",
+    };
+    let message = match missing(error) {
+        Some(names) => format!("{message}: {names}"),
+        None => message.to_owned(),
+    };
+    let hint = match suggestion(error) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "run `stripe-projects-mcp --help`, or the same command with `--help`".to_owned(),
+    };
+    ErrorView { code: "usage", message, hint, project: None }
+}
+
+/// Our own names of what is missing.
+fn missing(error: &Error) -> Option<String> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(names))) => Some(names.join(" ")),
+        _ => None,
+    }
+}
+
+/// One of our own words, close to what was typed.
+fn suggestion(error: &Error) -> Option<String> {
+    [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().find_map(|kind| {
+        match error.get(kind)? {
+            ContextValue::String(word) => Some(word.clone()),
+            ContextValue::Strings(words) => words.first().cloned(),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,186 @@
+//! The only module that prints. Results go to stdout, everything else to stderr; a reader who has left is no error.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
+
+use crate::{
+    error::{Error, Exit},
+    view::{ErrorView, ProjectList, ProjectView, ProvidersView},
+};
+
+/// For whom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Output {
+    Json,
+    People,
+}
+
+impl Output {
+    pub fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::People }
+    }
+}
+
+pub fn project(project: &ProjectView, output: Output) {
+    if output == Output::Json {
+        return json(project);
+    }
+    let mut lines = vec![
+        ("status", project.status.clone()),
+        ("provider", format!("{} ({} backend)", project.provider, project.backend)),
+        ("cap", format!("{} USD, enforced by {}", usd(project.spend_cap_usd), project.cap_enforced_by)),
+    ];
+    if let (Some(used), Some(left)) = (project.usage_usd, project.remaining_usd) {
+        lines.push(("used", format!("{} USD, {} USD left", usd(used), usd(left))));
+    }
+    if let (Some(mask), Some(file)) = (&project.api_key_masked, &project.env_written_to) {
+        lines.push(("key", format!("{mask} (version {})", project.key_version)));
+        lines.push(("variable", format!("{} in {file}", project.env_var)));
+    }
+    lines.push(("next", project.next.clone()));
+    out(&project.name);
+    for (label, words) in lines {
+        out(format_args!("  {label:<9} {words}"));
+    }
+}
+
+pub fn projects(list: &ProjectList, output: Output) {
+    if let Some(warning) = &list.warning {
+        err(format_args!("warning: {warning}"));
+    }
+    if output == Output::Json {
+        return json(list);
+    }
+    if list.projects.is_empty() {
+        out("No projects yet. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
+    } else {
+        let rows = list.projects.iter().map(|project| {
+            let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
+            let mask = project.api_key_masked.clone().unwrap_or_default();
+            let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
+            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable]
+        });
+        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE"], rows);
+    }
+    if list.torn_down_count > 0 {
+        out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
+    }
+}
+
+pub fn providers(view: &ProvidersView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    let rows = view.providers.iter().map(|provider| {
+        let (default, maximum) = (usd(provider.default_cap_usd), usd(provider.max_cap_usd));
+        vec![provider.key.clone(), default, maximum, provider.env_var.clone(), provider.label.clone()]
+    });
+    table(&["KEY", "CAP USD", "MAX USD", "VARIABLE", "WHAT"], rows);
+}
+
+pub fn sound_registry(view: &ProvidersView, output: Output) {
+    match output {
+        Output::Json => json(view),
+        Output::People => out(format_args!("The registry is sound: {} providers.", view.providers.len())),
+    }
+}
+
+/// Shows a failure and says with which code to exit.
+pub fn show_error(error: &Error, output: Output) -> ExitCode {
+    failure(&error.view(), output);
+    ExitCode::from(error.exit() as u8)
+}
+
+/// Shows what is wrong with a command line.
+pub fn mistake(mistake: &ErrorView, output: Output) -> ExitCode {
+    failure(mistake, output);
+    ExitCode::from(Exit::Usage as u8)
+}
+
+/// Help and the version, as clap writes them.
+pub fn clap_text(text: &clap::Error) -> ExitCode {
+    let _ = write!(io::stdout(), "{}", text.render());
+    ExitCode::SUCCESS
+}
+
+/// What a person sees who types the bare name.
+pub fn greeting() -> ExitCode {
+    out(GREETING);
+    ExitCode::SUCCESS
+}
+
+pub fn question(question: &str) {
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+}
+
+pub fn cannot_start(error: &io::Error) -> ExitCode {
+    err(format_args!("error: the program cannot start: {}", error.kind()));
+    ExitCode::from(Exit::Failure as u8)
+}
+
+pub fn cannot_serve(error: &impl Display) -> ExitCode {
+    err(format_args!("error: {error}"));
+    ExitCode::from(Exit::Failure as u8)
+}
+
+pub fn report_panic(place: &str) {
+    err(format_args!("internal error at {place}; nothing that was journaled is lost. Please report this line."));
+}
+
+fn failure(view: &ErrorView, output: Output) {
+    match output {
+        Output::Json => json(view),
+        Output::People => {
+            err(format_args!("error: {}", view.message));
+            err(format_args!("hint: {}", view.hint));
+        }
+    }
+}
+
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head.iter().copied()).add_rows(rows);
+    for line in table.lines() {
+        out(line.trim());
+    }
+}
+
+/// Dollars for people: cents, and more decimals only where there are any.
+fn usd(amount: f64) -> String {
+    let exact = amount.to_string();
+    match exact.split_once('.') {
+        Some((_, decimals)) if decimals.len() > 2 => exact,
+        _ => format!("{amount:.2}"),
+    }
+}
+
+fn json(view: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string_pretty(view) {
+        out(text);
+    }
+}
+
+fn out(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn err(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+const GREETING: &str = "\
+stripe-projects-mcp gives an AI agent a prepaid, capped, revocable card instead of a root key.
+
+  stripe-projects-mcp providers                      what can be provisioned
+  stripe-projects-mcp provision memory supermemory   create a project; its key goes to .env
+  stripe-projects-mcp list                           what is live, and what it costs
+  stripe-projects-mcp teardown memory                remove it and its key
+
+Agents speak to it over MCP: let their host start `stripe-projects-mcp serve --dir PROJECT`.
+Everything here is simulated unless you choose another backend. `--help` has the rest.";

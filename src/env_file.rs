@@ -1,0 +1,229 @@
+//! The user's env file: the only place where a credential of ours is ever written.
+//!
+//! Every change is made under a lock, on what the file holds at that moment, and replaces the file atomically. A
+//! value that is not ours is never overwritten or removed. Before money is spent, [`EnvFile::preflight`] proves that
+//! the file will be able to take a key, and that git will not.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    dotenv::{DotenvError, EnvText},
+    fs::{self, FsError, Kind, Lock, Privacy},
+    git::{self, GitError, Standing},
+    name::EnvVar,
+    secret::{Fingerprint, Secret},
+};
+
+/// An env file, which need not exist yet.
+pub struct EnvFile {
+    path: PathBuf,
+}
+
+/// Why an env file cannot take, or give up, a key. No variant has room for a value.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvFileError {
+    #[error("{variable} cannot be changed: {source}")]
+    CannotHold { variable: EnvVar, source: DotenvError },
+    #[error("{} is a folder", path.display())]
+    Directory { path: PathBuf },
+    #[error("git would still commit {} although it is in .git/info/exclude", path.display())]
+    Exposed { path: PathBuf },
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("another process holds {} for too long", path.display())]
+    Locked { path: PathBuf },
+    #[error("{} is marked read-only", path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("{variable} holds a value that is not ours in {}", path.display())]
+    Taken { variable: EnvVar, path: PathBuf },
+    #[error("{} is tracked by git, which would publish the key", path.display())]
+    Tracked { path: PathBuf },
+}
+
+/// What a preflight found.
+pub struct Preflight {
+    text: EnvText,
+    /// Git would have committed the file, so it was added to the repository's private ignore file.
+    pub excluded_now: bool,
+}
+
+impl Preflight {
+    /// The fingerprint of what the variable holds now; `None` when it is free. An empty value is free: it is how
+    /// templates say "put your key here".
+    pub fn holds(&self, variable: &EnvVar) -> Option<Fingerprint> {
+        occupant(&self.text, variable)
+    }
+}
+
+/// Whether somebody else's value may be overwritten. Only a human says yes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Replace {
+    Foreign,
+    #[default]
+    OursOnly,
+}
+
+impl EnvFile {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Proves, without spending anything, that a key can be written here and will stay out of git.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn preflight(&self) -> Result<Preflight, EnvFileError> {
+        let target = fs::resolve(&self.path)?;
+        match fs::kind(&target)? {
+            Kind::Directory => return Err(EnvFileError::Directory { path: target }),
+            Kind::File { read_only: true } => return Err(EnvFileError::ReadOnly { path: target }),
+            Kind::File { read_only: false } | Kind::Absent => {}
+        }
+        let excluded_now = keep_out_of_git(&target)?;
+        let _lock = lock(&target)?;
+        fs::probe(&target)?;
+        Ok(Preflight { text: read(&target)?, excluded_now })
+    }
+
+    /// Writes credentials into their variables, all of them or none.
+    ///
+    /// `recognise` says which of some fingerprints are of credentials that we delivered, ever.
+    ///
+    /// # Errors
+    /// [`EnvFileError::Taken`] when a variable holds what is not ours; the file is then what it was.
+    pub fn deliver<E: From<EnvFileError>>(
+        &self,
+        credentials: &[(&EnvVar, &Secret)],
+        replace: Replace,
+        recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+    ) -> Result<(), E> {
+        let variables: Vec<&EnvVar> = credentials.iter().map(|(variable, _)| *variable).collect();
+        self.edit(&variables, Privacy::OwnerOnly, recognise, |text, target, ours| {
+            for (variable, credential) in credentials {
+                let foreign = occupant(text, variable).is_some_and(|fingerprint| !ours.contains(&fingerprint));
+                if foreign && replace == Replace::OursOnly {
+                    return Err(EnvFileError::Taken { variable: (*variable).clone(), path: target.to_owned() });
+                }
+                text.set(variable, credential, |value| ours.contains(&Fingerprint::of(value)))
+                    .map_err(|source| EnvFileError::CannotHold { variable: (*variable).clone(), source })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes the variables whose values are ours; anybody else's stay.
+    ///
+    /// # Errors
+    /// When the file cannot be read or replaced.
+    pub fn withdraw<E: From<EnvFileError>>(
+        &self,
+        variables: &[&EnvVar],
+        recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+    ) -> Result<(), E> {
+        self.edit(variables, Privacy::Unchanged, recognise, |text, _, ours| {
+            for variable in variables {
+                text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
+                    .map_err(|source| EnvFileError::CannotHold { variable: (*variable).clone(), source })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes what a process that died while writing left beside the file.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub fn sweep(&self) -> Result<(), EnvFileError> {
+        let target = fs::resolve(&self.path)?;
+        let _lock = lock(&target)?;
+        fs::sweep(&target)?;
+        Ok(())
+    }
+
+    fn edit<E: From<EnvFileError>>(
+        &self,
+        variables: &[&EnvVar],
+        privacy: Privacy,
+        recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+        change: impl FnOnce(&mut EnvText, &Path, &[Fingerprint]) -> Result<(), EnvFileError>,
+    ) -> Result<(), E> {
+        let target = fs::resolve(&self.path).map_err(EnvFileError::from)?;
+        let _lock = lock(&target)?;
+        let mut text = read(&target)?;
+        let before = text.bytes().to_vec();
+        let present: Vec<Fingerprint> =
+            variables.iter().flat_map(|variable| text.values(variable)).map(|value| Fingerprint::of(&value)).collect();
+        let ours = recognise(&present)?;
+        change(&mut text, &target, &ours)?;
+        if text.bytes() != before {
+            fs::replace(&target, text.bytes(), privacy).map_err(EnvFileError::from)?;
+        }
+        Ok(())
+    }
+}
+
+fn occupant(text: &EnvText, variable: &EnvVar) -> Option<Fingerprint> {
+    text.last(variable).filter(|value| !value.is_empty()).map(|value| Fingerprint::of(&value))
+}
+
+/// Makes sure that git ignores `file`; true if that took a line in the repository's private ignore file.
+fn keep_out_of_git(file: &Path) -> Result<bool, EnvFileError> {
+    match git::standing(file)? {
+        Standing::Ignored | Standing::Outside => Ok(false),
+        Standing::Tracked => Err(EnvFileError::Tracked { path: file.to_owned() }),
+        Standing::Exposed { exclude, path_in_tree } => {
+            exclude_from_git(&exclude, &path_in_tree)?;
+            match git::standing(file)? {
+                Standing::Exposed { .. } => Err(EnvFileError::Exposed { path: file.to_owned() }),
+                _ => Ok(true),
+            }
+        }
+    }
+}
+
+fn exclude_from_git(exclude: &Path, path_in_tree: &str) -> Result<(), EnvFileError> {
+    if let Some(folder) = exclude.parent() {
+        fs::create_private_folder(folder)?;
+    }
+    let _lock = lock(exclude)?;
+    let mut text = fs::read(exclude, LONGEST_FILE)?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    // The pattern ends in `*` for the sake of the temporary file that exists while the env file is replaced.
+    text.extend(format!("/{}*\n", escaped(path_in_tree)).into_bytes());
+    Ok(fs::replace(exclude, &text, Privacy::Unchanged)?)
+}
+
+/// A path as a pattern that matches itself only.
+fn escaped(path: &str) -> String {
+    path.chars().fold(String::new(), |mut pattern, c| {
+        if matches!(c, '*' | '?' | '[' | '\\' | ' ') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+        pattern
+    })
+}
+
+fn lock(target: &Path) -> Result<Lock, EnvFileError> {
+    Lock::on_folder_of(target, PATIENCE)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
+}
+
+fn read(target: &Path) -> Result<EnvText, EnvFileError> {
+    Ok(EnvText::new(fs::read(target, LONGEST_FILE)?.unwrap_or_default()))
+}
+
+/// Nobody holds the file for longer than a few milliseconds, unless he is stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const LONGEST_FILE: u64 = 16 * 1024 * 1024;

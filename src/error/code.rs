@@ -1,0 +1,121 @@
+//! The codes that scripts and models decide on. They never change their meaning.
+
+use super::{Error, Exit};
+use crate::{
+    backend::{BackendError, Refusal, simulated::PaymentError},
+    env_file::EnvFileError,
+    git::GitError,
+    ledger::LedgerError,
+    policy::Rule,
+    sqlite::DatabaseError,
+};
+
+impl Error {
+    /// Stable, `snake_case`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists { .. } => "already_exists",
+            Self::Backend(error) => backend(error),
+            Self::CapAboveDefault { .. } => "cap_above_default",
+            Self::EnvFile(error) => env_file(error),
+            Self::File(_) => "file_error",
+            Self::InvalidAmount(_) => "invalid_amount",
+            Self::InvalidCursor => "invalid_cursor",
+            Self::InvalidLimit => "invalid_limit",
+            Self::InvalidName(_) => "invalid_name",
+            Self::Ledger(error) => ledger(error),
+            Self::NoFolder { .. } => "no_folder",
+            Self::NoRandomness(_) => "no_randomness",
+            Self::NotConfirmed { .. } => "not_confirmed",
+            Self::NotDelivered { .. } => "key_not_delivered",
+            Self::NotTornDown { .. } => "teardown_incomplete",
+            Self::NotWithdrawn { .. } => "variable_not_removed",
+            Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::PathNotText { .. } => "path_not_text",
+            Self::PaymentMethod(PaymentError::NotATestToken) => "invalid_payment_method",
+            Self::PaymentMethod(PaymentError::RawCardNumber) => "raw_card_number",
+            Self::ProjectBusy => "project_busy",
+            Self::ProjectNotFound { .. } => "project_not_found",
+            Self::Registry(_) => "invalid_registry",
+            Self::RotationNotEffective { .. } => "rotation_not_effective",
+            Self::Rule(Rule::AboveMaximum { .. }) => "cap_above_maximum",
+            Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
+            Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
+            Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
+            Self::UnknownBackend => "unknown_backend",
+            Self::UnknownProvider { .. } => "unknown_provider",
+            Self::WrongBackend { .. } => "wrong_backend",
+        }
+    }
+
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
+            Self::File(_) | Self::Ledger(_) | Self::NoRandomness(_) => Exit::Failure,
+            Self::AlreadyExists { .. }
+            | Self::CapAboveDefault { .. }
+            | Self::EnvFile(_)
+            | Self::NotConfirmed { .. }
+            | Self::ProjectBusy
+            | Self::Rule(_)
+            | Self::WrongBackend { .. } => Exit::Refused,
+            Self::InvalidAmount(_)
+            | Self::InvalidCursor
+            | Self::InvalidLimit
+            | Self::InvalidName(_)
+            | Self::NoFolder { .. }
+            | Self::PathNotText { .. }
+            | Self::PaymentMethod(_)
+            | Self::Registry(_)
+            | Self::UnknownBackend
+            | Self::UnknownProvider { .. } => Exit::Usage,
+            Self::NotDelivered { .. }
+            | Self::NotTornDown { .. }
+            | Self::NotWithdrawn { .. }
+            | Self::OutcomeUnknown { .. } => Exit::Incomplete,
+            Self::ProjectNotFound { .. } => Exit::NotFound,
+        }
+    }
+}
+
+fn backend(error: &BackendError) -> &'static str {
+    match error {
+        BackendError::Malformed { .. } => "backend_malformed",
+        BackendError::NeedsConsent { .. } => "needs_consent",
+        BackendError::NeedsLink { .. } => "needs_link",
+        BackendError::NotFound => "resource_not_found",
+        BackendError::Refused(Refusal::CapReached) => "cap_reached",
+        BackendError::Refused(Refusal::CardDeclined) => "card_declined",
+        BackendError::Refused(Refusal::MonthlyLimitReached { .. }) => "monthly_limit_reached",
+        BackendError::Refused(Refusal::Suspended) => "suspended",
+        BackendError::Refused(Refusal::UsageIsMetered) => "usage_is_metered",
+        BackendError::Unauthenticated => "backend_unauthenticated",
+        BackendError::Unavailable { .. } => "backend_unavailable",
+        BackendError::Unknown { .. } => "backend_unclear",
+    }
+}
+
+fn env_file(error: &EnvFileError) -> &'static str {
+    match error {
+        EnvFileError::CannotHold { .. } => "credential_not_representable",
+        EnvFileError::Directory { .. } => "env_file_is_a_folder",
+        EnvFileError::Exposed { .. } => "env_file_exposed",
+        EnvFileError::File(_) => "env_file_not_writable",
+        EnvFileError::Git(GitError::NotRunnable(_) | GitError::Unclear) => "env_file_git_unknown",
+        EnvFileError::Locked { .. } => "env_file_locked",
+        EnvFileError::ReadOnly { .. } => "env_file_read_only",
+        EnvFileError::Taken { .. } => "env_var_taken",
+        EnvFileError::Tracked { .. } => "env_file_tracked",
+    }
+}
+
+fn ledger(error: &LedgerError) -> &'static str {
+    match error {
+        LedgerError::Database(DatabaseError::Newer { .. }) => "ledger_newer",
+        LedgerError::Database(DatabaseError::Unreadable { .. }) => "ledger_unreadable",
+        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
+            "ledger_unavailable"
+        }
+        LedgerError::Moved { .. } => "wrong_status",
+    }
+}

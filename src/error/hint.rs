@@ -1,0 +1,199 @@
+//! What to do next, for each failure: a command or a change, in one or two sentences.
+
+use super::Error;
+use crate::{
+    backend::{BackendError, Refusal},
+    dotenv::DotenvError,
+    env_file::EnvFileError,
+    git::GitError,
+    ledger::{LedgerError, Operation},
+    money::MoneyError,
+    name::{NameError, ProviderKey},
+    policy::Rule,
+    registry::{Problem, RegistryError},
+    sqlite::DatabaseError,
+};
+
+impl Error {
+    /// The next command or change, standing on its own.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::AlreadyExists { project } => format!(
+                "use it ({} holds its key), choose another name, or run `{PROGRAM} teardown {}` first",
+                project.env_var, project.name
+            ),
+            Self::Backend(error) => backend(error),
+            Self::CapAboveDefault { name, provider, asked, default, .. } => format!(
+                "ask for {default} USD or less, or let the human run \
+                 `{PROGRAM} provision {name} {provider} --cap {asked}`"
+            ),
+            Self::EnvFile(error) => env_file(error),
+            Self::File(_) => "check that the folder exists, has space and may be written by you".to_owned(),
+            Self::InvalidAmount(error) => amount(*error),
+            Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
+            Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
+            Self::InvalidName(error) => name(*error),
+            Self::Ledger(error) => ledger(error),
+            Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
+            Self::NoRandomness(_) => "restart the machine; without randomness no key is safe".to_owned(),
+            Self::NotConfirmed { asked: true } => "nothing was changed; answer `y` to go on".to_owned(),
+            Self::NotConfirmed { asked: false } => "add `--yes` if you are sure".to_owned(),
+            Self::NotDelivered { name, why, .. } => format!(
+                "{}; then run `{PROGRAM} rotate {name}` for a working key, or `{PROGRAM} teardown {name}` to stop paying",
+                why.hint()
+            ),
+            Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why } => {
+                format!("{}; then run `{PROGRAM} teardown {name}` again", why.hint())
+            }
+            Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name.as_str(), *operation, why),
+            Self::PathNotText { .. } => "use a path that is plain text".to_owned(),
+            Self::PaymentMethod(_) => "give one of Stripe's test tokens, such as pm_card_visa".to_owned(),
+            Self::ProjectBusy => "wait for it to finish and call again".to_owned(),
+            Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
+            Self::ProjectNotFound { torn_down: false } => format!("run `{PROGRAM} list` to see the names there are"),
+            Self::Registry(error) => registry(error),
+            Self::RotationNotEffective { name } => format!(
+                "the old key may still work: run `{PROGRAM} teardown {name}` if it has leaked, and provision anew"
+            ),
+            Self::Rule(rule) => policy(*rule),
+            Self::UnknownBackend => "this version has: simulated".to_owned(),
+            Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
+            Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),
+        }
+    }
+}
+
+fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
+    let again = match operation {
+        Operation::Provision | Operation::Teardown => {
+            "call provision again with the same name: it looks before it acts, and never buys twice"
+        }
+        Operation::Rotate => "call rotate again: it looks before it acts",
+    };
+    format!("{}; then {again}. Until then `{PROGRAM} list` shows {name} as it is known", why.hint())
+}
+
+fn backend(error: &BackendError) -> String {
+    match error {
+        BackendError::Malformed { .. } => "update this program; if it stays, report the message above".to_owned(),
+        BackendError::NeedsConsent { .. } => "a human confirms it at the backend; then call again".to_owned(),
+        BackendError::NeedsLink { url } => format!("a human opens {url} in a browser; then call again"),
+        BackendError::NotFound => {
+            "it was removed outside of this program; tear the project down to close it here".to_owned()
+        }
+        BackendError::Refused(Refusal::CapReached) => {
+            "the budget is spent; tear the project down, or provision another with a cap the human agrees to".to_owned()
+        }
+        BackendError::Refused(Refusal::CardDeclined) => {
+            "use another payment method: `--payment-method pm_card_visa` in the simulation".to_owned()
+        }
+        BackendError::Refused(Refusal::MonthlyLimitReached { .. }) => {
+            "wait for the next month, or let the human raise the provider's limit".to_owned()
+        }
+        BackendError::Refused(Refusal::Suspended) => "tear it down if it is not needed any more".to_owned(),
+        BackendError::Refused(Refusal::UsageIsMetered) => "usage is recorded by hand in the simulation only".to_owned(),
+        BackendError::Unauthenticated => "log in to the backend again".to_owned(),
+        BackendError::Unavailable { .. } | BackendError::Unknown { .. } => {
+            "try again when the backend answers".to_owned()
+        }
+    }
+}
+
+fn env_file(error: &EnvFileError) -> String {
+    match error {
+        EnvFileError::CannotHold { source: DotenvError::OpenQuote, .. } => {
+            "close the quote that is left open in the env file".to_owned()
+        }
+        EnvFileError::CannotHold { source: DotenvError::SelfCheck | DotenvError::Unrepresentable, .. } => {
+            "readers of env files would disagree about it; let the provider give out another kind of credential"
+                .to_owned()
+        }
+        EnvFileError::Directory { .. } => "name a file with `--env-file`".to_owned(),
+        EnvFileError::Exposed { .. } => {
+            "remove the rule in .gitignore that takes the file back in, such as `!.env`".to_owned()
+        }
+        EnvFileError::File(_) => {
+            "make the folder of the env file exist and writable by you, or name another file with `--env-file`"
+                .to_owned()
+        }
+        EnvFileError::Git(GitError::NotRunnable(_) | GitError::Unclear) => {
+            "make `git status` work in that folder, or name a file outside of it with `--env-file`".to_owned()
+        }
+        EnvFileError::Locked { .. } => "call again; if it stays, end the process that is stuck".to_owned(),
+        EnvFileError::ReadOnly { path } => {
+            format!("run `chmod u+w {}`, or name another file with `--env-file`", path.display())
+        }
+        EnvFileError::Taken { variable, .. } => format!(
+            "remove or rename {variable} in that file, or let the human run \
+             `{PROGRAM} provision … --replace` to overwrite it"
+        ),
+        EnvFileError::Tracked { path } => {
+            format!("run `git rm --cached {0}` and ignore it, or name another file with `--env-file`", path.display())
+        }
+    }
+}
+
+fn ledger(error: &LedgerError) -> String {
+    match error {
+        LedgerError::Database(DatabaseError::Newer { .. }) => "update this program".to_owned(),
+        LedgerError::Database(DatabaseError::Unreadable { .. }) => {
+            "restore ledger.db in the state folder from a backup; the projects it listed are still billed".to_owned()
+        }
+        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
+            "check that the state folder (.stripe-projects) has space and may be written by you".to_owned()
+        }
+        LedgerError::Moved { .. } => format!("run `{PROGRAM} list` to see where the project stands"),
+    }
+}
+
+fn amount(error: MoneyError) -> String {
+    match error {
+        MoneyError::Negative => "give 0 for the provider's default, or a positive amount".to_owned(),
+        MoneyError::NotANumber => "write dollars as 15 or 15.50, without a sign or a currency".to_owned(),
+        MoneyError::TooLarge => "ask for less".to_owned(),
+        MoneyError::TooPrecise => "round a cap to whole cents, usage to millionths of a dollar".to_owned(),
+    }
+}
+
+fn name(error: NameError) -> String {
+    match error {
+        NameError::DangerousEnvVar | NameError::EnvVar => {
+            "choose a variable such as MEMORY_API_KEY in the registry, or a shorter project name".to_owned()
+        }
+        NameError::Project => "choose a name such as agent-memory".to_owned(),
+        NameError::Provider => format!("run `{PROGRAM} providers` to see the keys there are"),
+        NameError::Sensitive => {
+            "choose a name such as agent-memory; if that was a real key, rotate it now, it is in your history"
+                .to_owned()
+        }
+        NameError::Service => "copy the service's name from `stripe projects catalog`".to_owned(),
+    }
+}
+
+fn registry(error: &RegistryError) -> String {
+    match &error.problem {
+        Problem::UnknownKey { valid, .. } => format!("the keys that go here: {}", valid.join(", ")),
+        Problem::UnknownProvider { valid, .. } => format!("the providers in this file: {}", listed(valid)),
+        Problem::NoFile => "name an existing file with `--providers`".to_owned(),
+        _ => format!(
+            "correct the file and run `{PROGRAM} providers check`; until then nothing is provisioned, \
+             and list, rotate and teardown go on"
+        ),
+    }
+}
+
+fn policy(rule: Rule) -> String {
+    match rule {
+        Rule::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
+        Rule::NotAllowed => format!("run `{PROGRAM} providers` to see the others"),
+        Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
+            "tear down what is not needed any more, or let the human change [policy] in the registry".to_owned()
+        }
+    }
+}
+
+fn listed(keys: &[ProviderKey]) -> String {
+    keys.iter().map(ProviderKey::as_str).collect::<Vec<_>>().join(", ")
+}
+
+const PROGRAM: &str = "stripe-projects-mcp";

@@ -1,0 +1,307 @@
+//! The file system, as far as this house touches it: private files, atomic replacement, locks.
+//!
+//! No other module says `std::fs`. What this one promises: a replaced file is either the old one or the new one,
+//! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What could not be done, to which path, and what the operating system said.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}: {}", path.display(), source.kind())]
+pub struct FsError {
+    pub action: &'static str,
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+/// What a path turned out to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Absent,
+    Directory,
+    File {
+        /// Its owner may not write it, which somebody must have wanted.
+        read_only: bool,
+    },
+}
+
+/// The kind of what `path` leads to, through symbolic links.
+///
+/// # Errors
+/// When it cannot be looked at, or is neither a file nor a folder (a device, a pipe).
+pub fn kind(path: &Path) -> Result<Kind, FsError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kind::Absent),
+        Err(error) => return Err(failed("look at", path, error)),
+    };
+    if metadata.is_dir() {
+        return Ok(Kind::Directory);
+    }
+    if !metadata.is_file() {
+        return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
+    }
+    Ok(Kind::File { read_only: mode(&metadata) & 0o200 == 0 })
+}
+
+/// The file that `path` means, its folder free of symbolic links and itself followed while it is one.
+///
+/// The file need not exist: a dangling link means the file it points at.
+///
+/// # Errors
+/// When the folder does not exist or the links go round in a circle.
+pub fn resolve(path: &Path) -> Result<PathBuf, FsError> {
+    let mut current = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let folder =
+            fs::canonicalize(folder_of(&current)).map_err(|error| failed("find the folder of", &current, error))?;
+        let Some(name) = current.file_name() else {
+            return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
+        };
+        let here = folder.join(name);
+        match fs::read_link(&here) {
+            Ok(next) => current = folder.join(next),
+            Err(_) => return Ok(here),
+        }
+    }
+    Err(failed("follow", path, io::ErrorKind::InvalidInput.into()))
+}
+
+/// A folder that exists, absolute and free of symbolic links.
+///
+/// # Errors
+/// When there is no such folder.
+pub fn real_folder(path: &Path) -> Result<PathBuf, FsError> {
+    let real = fs::canonicalize(path).map_err(|error| failed("find", path, error))?;
+    if real.is_dir() { Ok(real) } else { Err(failed("enter", path, io::ErrorKind::NotADirectory.into())) }
+}
+
+/// `path` with its folder free of symbolic links, so that one file has one name whichever way one comes. What is not
+/// there yet stays as it was given.
+pub fn in_real_folder(path: &Path) -> PathBuf {
+    match (fs::canonicalize(folder_of(path)), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The bytes of a file, or `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read, or is longer than `limit` bytes, which no honest file of ours is.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FsError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", path, error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed("read", path, error))?;
+    if bytes.len() as u64 > limit {
+        return Err(failed("read all of", path, io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether a replaced file carries a secret, and so must be for its owner alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Privacy {
+    /// Take group and other bits away from an existing file.
+    OwnerOnly,
+    /// Leave an existing file's mode as it is.
+    Unchanged,
+}
+
+/// Puts `bytes` in the place of `target`, atomically and durably. A new file is 0600.
+///
+/// Two callers on one target must hold its lock: they share one temporary name, which is what lets the next call
+/// sweep away what a dead process left behind.
+///
+/// # Errors
+/// When any step fails; the target is then what it was.
+pub fn replace(target: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), FsError> {
+    let temporary = sweep(target)?;
+    let outcome = write_beside(&temporary, target, bytes, privacy);
+    if outcome.is_err() {
+        let _ = fs::remove_file(&temporary); // the first error is the one to report
+    }
+    outcome?;
+    sync_folder(folder_of(target))
+}
+
+/// Proves that [`replace`] could work on `target`, by doing the part that leaves nothing behind.
+///
+/// # Errors
+/// When the folder cannot take a new file.
+pub fn probe(target: &Path) -> Result<(), FsError> {
+    let temporary = sweep(target)?;
+    create_private(&temporary)?;
+    fs::remove_file(&temporary).map_err(|error| failed("remove", &temporary, error))
+}
+
+/// Removes the temporary file that a dead process may have left beside `target`; returns its path.
+///
+/// # Errors
+/// When it exists and cannot be removed.
+pub fn sweep(target: &Path) -> Result<PathBuf, FsError> {
+    let mut name = OsString::from(target.file_name().unwrap_or_default());
+    name.push(TEMPORARY_ENDING);
+    let temporary = target.with_file_name(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &temporary, error)),
+        _ => Ok(temporary),
+    }
+}
+
+/// Creates a folder for its owner alone, and its parents; an existing one stays as it is.
+///
+/// # Errors
+/// When it can be neither found nor made.
+pub fn create_private_folder(path: &Path) -> Result<(), FsError> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path).map_err(|error| failed("create", path, error))
+}
+
+/// Creates an empty file for its owner alone; an existing one stays as it is.
+///
+/// # Errors
+/// When it can be neither found nor made.
+pub fn create_private_file(path: &Path) -> Result<(), FsError> {
+    open_private(path, OpenOptions::new().write(true).create(true).truncate(false)).map(drop)
+}
+
+/// An exclusive lock, held until dropped; a process that dies lets go of it.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Locks a file made for the purpose, waiting at most `patience`. `None`: somebody else holds it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    pub fn on_file(path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+        let file = open_private(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+        Self::wait(file, path, patience)
+    }
+
+    /// Locks the folder that `target` is in, so that no lock file lies about in a user's folder, and nothing that
+    /// is renamed away was ever the lock.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened or locked.
+    #[cfg(unix)]
+    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+        let folder = folder_of(target);
+        let file = File::open(folder).map_err(|error| failed("open", folder, error))?;
+        Self::wait(file, folder, patience)
+    }
+
+    /// Where a folder cannot be opened like a file, a lock file beside the target serves.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    #[cfg(not(unix))]
+    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+        Self::on_file(&target.with_file_name(".stripe-projects.lock"), patience)
+    }
+
+    fn wait(file: File, path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+        let deadline = Instant::now() + patience;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(fs::TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+                Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
+                Err(fs::TryLockError::WouldBlock) => thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the replacement that the rule points to")]
+fn write_beside(temporary: &Path, target: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), FsError> {
+    let mut file = create_private(temporary)?;
+    keep_owner_and_mode(&file, target, privacy)?;
+    file.write_all(bytes).map_err(|error| failed("write", temporary, error))?;
+    file.sync_all().map_err(|error| failed("flush", temporary, error))?;
+    fs::rename(temporary, target).map_err(|error| failed("replace", target, error))
+}
+
+/// Gives the new file the old one's mode, less what a secret forbids, and its owner where we are allowed to.
+#[cfg(unix)]
+fn keep_owner_and_mode(file: &File, target: &Path, privacy: Privacy) -> Result<(), FsError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let Ok(old) = fs::metadata(target) else {
+        return Ok(());
+    };
+    let new = file.metadata().map_err(|error| failed("look at", target, error))?;
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        let _ = fchown(file, Some(old.uid()), Some(old.gid())); // only root may; anybody else keeps his own
+    }
+    let allowed = if privacy == Privacy::OwnerOnly { 0o700 } else { 0o777 };
+    let permissions = fs::Permissions::from_mode(mode(&old) & allowed);
+    file.set_permissions(permissions).map_err(|error| failed("set the mode of", target, error))
+}
+
+#[cfg(not(unix))]
+fn keep_owner_and_mode(_: &File, _: &Path, _: Privacy) -> Result<(), FsError> {
+    Ok(())
+}
+
+fn create_private(path: &Path) -> Result<File, FsError> {
+    open_private(path, OpenOptions::new().write(true).create_new(true))
+}
+
+fn open_private(path: &Path, options: &mut OpenOptions) -> Result<File, FsError> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path).map_err(|error| failed("create", path, error))
+}
+
+/// A rename survives a power cut only once its folder has been flushed.
+fn sync_folder(folder: &Path) -> Result<(), FsError> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|file| file.sync_all()).map_err(|error| failed("flush", folder, error))?;
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(unix)]
+fn mode(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
+}
+
+#[cfg(not(unix))]
+fn mode(metadata: &fs::Metadata) -> u32 {
+    if metadata.permissions().readonly() { 0o400 } else { 0o600 }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {
+    FsError { action, path: path.to_owned(), source }
+}
+
+/// Follows the env file's name, so that an ignore rule such as `.env*` covers it too.
+const TEMPORARY_ENDING: &str = ".stripe-projects.tmp";
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;

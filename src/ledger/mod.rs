@@ -1,0 +1,65 @@
+//! The durable record of what we asked for and what we know came of it.
+//!
+//! An entry is written before the request leaves, so a crash can lose an answer but never a question. Each write is
+//! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
+//! here: a mask and a fingerprint are all that is kept of one.
+
+mod audit;
+mod journal;
+mod projects;
+mod rows;
+
+use std::path::PathBuf;
+
+pub use audit::{AuditRow, Event, Verdict};
+pub use journal::{Draft, Grant, Intent, Operation};
+pub use projects::{Live, Page, Visibility};
+use rusqlite::Connection;
+
+use crate::sqlite::{Database, DatabaseError, Schema};
+
+/// The ledger of one workspace. Any number of processes may have it open.
+pub struct Ledger {
+    database: Database,
+}
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A move that [`crate::project::Status::may_become`] forbids; the ledger and its caller disagree.
+    #[error("the project is {status} in the ledger, which rules this step out")]
+    Moved { status: &'static str },
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Ledger {
+    /// The ledger in that file, which is created on first use.
+    pub fn new(path: PathBuf) -> Self {
+        Self { database: Database::new(path, &SCHEMA) }
+    }
+
+    /// Whether anything was ever provisioned here, so that a look need not create it.
+    pub fn exists(&self) -> bool {
+        self.database.exists()
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.database.read(work)
+    }
+
+    fn write<T, E: From<LedgerError> + From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.database.write(work)
+    }
+}
+
+static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql")] };

@@ -1,0 +1,102 @@
+//! A prepaid, capped, revocable card for an AI agent.
+//!
+//! An agent provisions third-party services through Stripe Projects without ever holding a root key. It calls four
+//! tools; a registry says what can be provisioned and for how much; a backend does it; the key that comes of it is
+//! written to an env file, and the model sees a mask.
+//!
+//! The house has floors. A module imports only from floors below its own, which a test sees to; `ARCHITECTURE.md`
+//! walks through it. Ground floor: words, which can only fail to parse. First floor: ports, each to one part of the
+//! world. Second floor: the use cases, the only place that knows the order of effects. Third floor: two doors, for the
+//! agent and for the human, which do not know of each other.
+
+// Ground floor.
+pub mod clock;
+pub mod money;
+pub mod name;
+pub mod project;
+pub mod secret;
+
+// First floor.
+pub mod backend;
+pub mod dotenv;
+pub mod env_file;
+pub mod fs;
+pub mod git;
+pub mod ledger;
+pub mod registry;
+pub mod sqlite;
+
+// Second floor.
+pub mod error;
+pub mod policy;
+pub mod provisioner;
+pub mod view;
+
+// Third floor.
+pub mod cli;
+pub mod mcp;
+
+pub mod settings;
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use cli::Task;
+use settings::Settings;
+use tokio::runtime::Builder;
+
+/// Runs the program with these arguments, the first being its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    quiet_panics();
+    let call = match cli::parse(arguments, io::stdin().is_terminal()) {
+        Ok(call) => call,
+        Err(code) => return code,
+    };
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::cannot_start(&error),
+    };
+    let settings = match Settings::resolve(call.given) {
+        Ok(settings) => settings,
+        Err(error) => return cli::show_error(&error, call.output),
+    };
+    let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
+    let code = match call.task {
+        Task::Serve => {
+            log_to_stderr();
+            let served = runtime.block_on(mcp::serve(provisioner));
+            served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS)
+        }
+        Task::Once(job) => {
+            let caller = cli::caller(settings::user());
+            let output = call.output;
+            let work = move || cli::execute(&job, &provisioner, &caller, output);
+            runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
+        }
+    };
+    // What a client did not wait for is in the journal; the process does not wait for it either.
+    runtime.shutdown_timeout(Duration::ZERO);
+    code
+}
+
+/// A panic's message may quote anything; its place is enough to find it.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        cli::report_panic(&place);
+    }));
+}
+
+/// Our own words only: rmcp logs whole requests at `debug`, and no variable of the environment may turn that on.
+fn log_to_stderr() {
+    use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).without_time();
+    // Only a second call in one process can fail, and then the first one's lines are as good.
+    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+}

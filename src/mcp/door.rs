@@ -1,0 +1,230 @@
+//! The server as a client sees it: what it offers, how much at once, for how long, and nothing that it does not.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    handler::server::tool::ToolCallContext,
+    model::{
+        CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult,
+        CustomRequest, CustomResult, ErrorCode, Implementation, ListPromptsRequestMethod, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    },
+    service::RequestContext,
+    tool_handler,
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    resources,
+    shutdown::Shutdown,
+    tools::{self, TOOLS},
+};
+use crate::{
+    policy::Asker,
+    provisioner::{Caller, Provisioner},
+    secret::looks_sensitive,
+    view::ErrorView,
+};
+
+/// One client's connection.
+#[derive(Clone)]
+pub struct Door {
+    pub(super) provisioner: Arc<Provisioner>,
+    shutdown: Shutdown,
+    slots: Arc<Semaphore>,
+}
+
+impl Door {
+    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown) -> Self {
+        Self { provisioner, shutdown, slots: Arc::new(Semaphore::new(MOST_IN_FLIGHT)) }
+    }
+}
+
+#[tool_handler(router = TOOLS)]
+impl ServerHandler for Door {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        ServerConfig::new(capabilities).with_server_info(implementation()).with_instructions(INSTRUCTIONS)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    /// The one gate for every call. The work has a task of its own: an effect that has begun is finished even when
+    /// nobody waits for it any more, and a panic in it is an answer and not a silence.
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            return Ok(tools::failed(&busy())?.into());
+        };
+        let modern = is_modern(&context);
+        let in_flight = self.shutdown.in_flight();
+        let door = self.clone();
+        let work = tokio::spawn(async move {
+            let _held = (slot, in_flight);
+            TOOLS.call(ToolCallContext::new(&door, request, context)).await
+        });
+        let answer = tokio::select! {
+            outcome = work => match outcome {
+                Ok(answer) => answer?,
+                Err(_) => return Err(ErrorData::internal_error("internal error: the tool panicked", None)),
+            },
+            () = tokio::time::sleep(DEADLINE) => tools::failed(&too_slow())?.into(),
+            () = self.shutdown.out_of_patience() => tools::failed(&stopping())?.into(),
+        };
+        Ok(if modern { signed(answer)? } else { answer })
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        refuse_cursor(request)?;
+        Ok(ListToolsResult::with_all_items(tools::listed(&self.provisioner)))
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        refuse_cursor(request)?;
+        Ok(ListResourcesResult::with_all_items(resources::all()))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        refuse_cursor(request)?;
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let _in_flight = self.shutdown.in_flight();
+        let provisioner = Arc::clone(&self.provisioner);
+        let read = tokio::task::spawn_blocking(move || resources::read(&provisioner, &request.uri));
+        read.await.map_err(|_| ErrorData::internal_error("internal error: the read stopped half way", None))?
+    }
+
+    /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if OFFERED.contains(&request.method.as_str()) {
+            return Err(ErrorData::invalid_params("the parameters are not what this method takes", None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "method not found", None))
+    }
+
+    // rmcp answers what we do not offer with empty lists; a client is better served by a plain no.
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn complete(
+        &self,
+        _: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+}
+
+/// Who is behind a request. What a client says of itself is written down, so it is cut short and stripped first.
+pub fn caller(context: &RequestContext<RoleServer>) -> Caller {
+    let actor = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
+    let actor: String = actor.chars().filter(|c| !c.is_control()).take(80).collect();
+    let words_are_safe = !actor.split_whitespace().any(looks_sensitive);
+    let actor = if words_are_safe { actor } else { "a client whose name reads like a key".to_owned() };
+    Caller { door: "mcp", actor, asker: Asker::Agent }
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
+/// In the modern era every result says who gave it, because there was no handshake.
+fn signed(answer: CallToolResponse) -> Result<CallToolResponse, ErrorData> {
+    let CallToolResponse::Complete(mut result) = answer else {
+        return Ok(answer);
+    };
+    let who = serde_json::to_value(implementation())
+        .map_err(|_| ErrorData::internal_error("internal error: the server has no name", None))?;
+    result.meta.get_or_insert_default().insert("io.modelcontextprotocol/serverInfo".to_owned(), who);
+    Ok(CallToolResponse::Complete(result))
+}
+
+fn implementation() -> Implementation {
+    Implementation::new("stripe-projects", env!("CARGO_PKG_VERSION")).with_title("Stripe Projects, capped")
+}
+
+fn refuse_cursor(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        None => Ok(()),
+        Some(_) => Err(ErrorData::invalid_params("unknown cursor", None)),
+    }
+}
+
+fn busy() -> ErrorView {
+    error("busy", format!("{MOST_IN_FLIGHT} calls are in flight already"), "call again when one has been answered")
+}
+
+fn too_slow() -> ErrorView {
+    let message = format!("no answer within {} seconds; the work goes on", DEADLINE.as_secs());
+    error("deadline_exceeded", message, "call list_projects to see what became of it; do not repeat it blindly")
+}
+
+fn stopping() -> ErrorView {
+    let message = "the server is stopping before the work is finished; it is in the journal".to_owned();
+    error("stopping", message, "call list_projects after a restart to see what became of it")
+}
+
+fn error(code: &'static str, message: String, hint: &str) -> ErrorView {
+    ErrorView { code, message, hint: hint.to_owned(), project: None }
+}
+
+/// What a model is told before it sees the first tool.
+const INSTRUCTIONS: &str = "A prepaid, capped, revocable card for third-party services. `provision` creates a project \
+    with a spending cap and writes its key to the env file; you only ever see masks. Never ask for a key, never read \
+    the env file aloud, never print a variable that holds one: load the file in the process that needs it. Always give \
+    a cap that fits the task. `rotate_key` when a key may have leaked. `teardown` what you provisioned when the task is \
+    done. An error carries `code`, `message` and `hint`: follow the hint.";
+
+const VERSIONS: &[ProtocolVersion] =
+    &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
+
+const OFFERED: &[&str] = &[
+    "initialize",
+    "ping",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+    "server/discover",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
+
+const MOST_IN_FLIGHT: usize = 64;
+
+const DEADLINE: Duration = Duration::from_secs(120);

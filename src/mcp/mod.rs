@@ -1,0 +1,71 @@
+//! The agent's door: MCP over stdio, in both protocol eras.
+
+mod arguments;
+mod door;
+mod resources;
+mod schema;
+mod shutdown;
+mod tools;
+
+use std::sync::Arc;
+
+pub use door::Door;
+use rmcp::{ServiceExt as _, service::ServerInitializeError};
+pub use shutdown::{EofSignal, Shutdown};
+
+use crate::provisioner::Provisioner;
+
+/// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
+///
+/// # Errors
+/// When the streams fail, or the client's first message is not a greeting.
+pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
+    let shutdown = Shutdown::new();
+    let (input, output) = rmcp::transport::io::stdio_pipes();
+    let input = EofSignal::new(input, shutdown.clone());
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone());
+    let mut greeting = Box::pin(door.serve((input, output)));
+    let running = tokio::select! {
+        running = &mut greeting => match running {
+            Ok(running) => running,
+            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(_) => return Err(ServeError::NoGreeting),
+        },
+        () = shutdown::signal() => return Ok(()),
+    };
+    recover_in_background(provisioner);
+    let stop = running.cancellation_token();
+    let signalled = shutdown.clone();
+    tokio::spawn(async move {
+        shutdown::signal().await;
+        signalled.begin();
+        signalled.idle_or_out_of_patience().await;
+        stop.cancel();
+    });
+    running.waiting().await.map_err(|_| ServeError::Broken)?;
+    Ok(())
+}
+
+/// Why serving ended badly.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the connection broke off")]
+    Broken,
+    #[error("the client's first message was neither initialize nor server/discover")]
+    NoGreeting,
+}
+
+/// The first answer never waits for what a dead process left.
+fn recover_in_background(provisioner: Arc<Provisioner>) {
+    tokio::task::spawn_blocking(move || match provisioner.recover() {
+        Ok(recovered) => {
+            for project in recovered {
+                match project.outcome {
+                    Ok(word) => tracing::info!(project = %project.name, "left open by an earlier process: {word}"),
+                    Err(error) => tracing::warn!(project = %project.name, "still open: {error}"),
+                }
+            }
+        }
+        Err(error) => tracing::warn!("recovery is not possible: {error}"),
+    });
+}

@@ -1,0 +1,127 @@
+//! How the server stops: at once when idle, else with a moment for the work in flight.
+//!
+//! Work that is not finished by then is not lost: it is in the journal, and the next process finishes it.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::Notify,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Knows whether we are stopping, and whether anything is still in flight.
+#[derive(Clone, Default)]
+pub struct Shutdown {
+    begun: CancellationToken,
+    in_flight: Arc<AtomicUsize>,
+    one_less: Arc<Notify>,
+}
+
+impl Shutdown {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    /// Counts a piece of work until the guard is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(self.clone())
+    }
+
+    /// Returns when stopping has begun and patience with the work in flight is over.
+    pub async fn out_of_patience(&self) {
+        self.begun.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+    }
+
+    pub async fn idle_or_out_of_patience(&self) {
+        tokio::select! {
+            () = self.idle() => {}
+            () = self.out_of_patience() => {}
+        }
+    }
+
+    async fn idle(&self) {
+        loop {
+            let changed = self.one_less.notified();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// A piece of work that is going on.
+pub struct InFlight(Shutdown);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.0.one_less.notify_waiters();
+    }
+}
+
+/// A reader that begins the shutdown when its input ends, which rmcp by itself answers with five seconds of waiting.
+pub struct EofSignal<R> {
+    inner: R,
+    shutdown: Shutdown,
+}
+
+impl<R> EofSignal<R> {
+    pub fn new(inner: R, shutdown: Shutdown) -> Self {
+        Self { inner, shutdown }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for EofSignal<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let room = buffer.remaining() > 0;
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if matches!(polled, Poll::Ready(Ok(()))) && room && buffer.filled().len() == before {
+            self.shutdown.begin();
+        }
+        polled
+    }
+}
+
+/// Returns when the process is told to end.
+#[cfg(unix)]
+pub async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await; // without handlers, the default action ends the process
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+pub async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Clients follow up with a signal after about two seconds; this leaves time to say what became of the work.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,176 @@
+//! The four tools. Each parses its words, makes one call, and shows what came of it.
+
+use std::sync::{Arc, LazyLock};
+
+use rmcp::{
+    ErrorData, RoleServer,
+    handler::server::{
+        common::{schema_for_input, schema_for_output},
+        router::tool::ToolRouter,
+    },
+    model::{CallToolResult, Tool},
+    service::RequestContext,
+    tool, tool_router,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Door,
+    arguments::{Args, ListProjects, Named, Provision},
+    schema,
+};
+use crate::{
+    env_file::Replace,
+    error::Error,
+    ledger::Visibility,
+    money::Cents,
+    name::{NameError, ProjectName, ProviderKey},
+    provisioner::{Listing, Provisioner, USUAL_PAGE, Wanted},
+    view::{ErrorView, ProjectList, ProjectView},
+};
+
+/// The tools' router, with schemas that every host accepts. Built once: building it costs more than a call.
+pub static TOOLS: LazyLock<ToolRouter<Door>> = LazyLock::new(|| {
+    let mut router = Door::tool_router();
+    router.map.values_mut().for_each(|route| schema::normalise(&mut route.attr));
+    router
+});
+
+/// The tools as they are listed: the provider parameter names the keys that the registry has at this moment.
+pub fn listed(provisioner: &Provisioner) -> Vec<Tool> {
+    let keys = match provisioner.registry() {
+        Ok(registry) => {
+            registry.providers().map(|provider| provider.key.as_str().to_owned()).collect::<Vec<_>>().join(", ")
+        }
+        Err(_) => "see stripe-projects://providers".to_owned(),
+    };
+    let mut tools = TOOLS.list_all();
+    for tool in tools.iter_mut().filter(|tool| tool.name == "provision") {
+        schema::describe(tool, "provider", &format!(": {keys}"));
+    }
+    tools
+}
+
+#[tool_router]
+impl Door {
+    #[tool(
+        name = "provision",
+        title = "Provision a service",
+        description = "Creates a capped project on a third-party service. Its key is written to the env file; you get a \
+            mask and the name of the variable. May bill up to the cap.",
+        input_schema = input_schema::<Provision>(),
+        output_schema = schema_for_output::<ProjectView>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn provision(
+        &self,
+        Args(arguments): Args<Provision>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let caller = super::door::caller(&context);
+        self.answer(arguments, move |provisioner, arguments| provisioner.provision(&wanted(&arguments)?, &caller)).await
+    }
+
+    #[tool(
+        name = "list_projects",
+        title = "List projects",
+        description = "Lists projects with status, cap, usage and what is left, oldest first. Keys are masked.",
+        input_schema = input_schema::<ListProjects>(),
+        output_schema = schema_for_output::<ProjectList>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn list_projects(&self, Args(arguments): Args<ListProjects>) -> Result<CallToolResult, ErrorData> {
+        self.answer(arguments, |provisioner, arguments| provisioner.list(&listing(arguments))).await
+    }
+
+    #[tool(
+        name = "rotate_key",
+        title = "Rotate a key",
+        description = "Kills a project's key and writes a new one to the same variable of the env file. Do it at once \
+            when a key may have leaked; whoever uses the variable has to load it again.",
+        input_schema = input_schema::<Named>(),
+        output_schema = schema_for_output::<ProjectView>(),
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = false, open_world_hint = true)
+    )]
+    async fn rotate_key(
+        &self,
+        Args(arguments): Args<Named>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let caller = super::door::caller(&context);
+        self.answer(arguments, move |provisioner, named| provisioner.rotate(&name(&named)?, &caller)).await
+    }
+
+    #[tool(
+        name = "teardown",
+        title = "Tear down a project",
+        description = "Removes a project and its data at the provider for good, kills its key, and takes the variable out \
+            of the env file. Safe to repeat.",
+        input_schema = input_schema::<Named>(),
+        output_schema = schema_for_output::<ProjectView>(),
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn teardown(
+        &self,
+        Args(arguments): Args<Named>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let caller = super::door::caller(&context);
+        self.answer(arguments, move |provisioner, named| provisioner.teardown(&name(&named)?, &caller)).await
+    }
+
+    /// Does the work on a thread that may block, and shows what came of it.
+    async fn answer<A: Send + 'static, T: Serialize + Send + 'static>(
+        &self,
+        arguments: Result<A, ErrorView>,
+        work: impl FnOnce(&Provisioner, A) -> Result<T, Error> + Send + 'static,
+    ) -> Result<CallToolResult, ErrorData> {
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(error) => return failed(&error),
+        };
+        let provisioner = Arc::clone(&self.provisioner);
+        match tokio::task::spawn_blocking(move || work(&provisioner, arguments)).await {
+            Ok(Ok(view)) => Ok(CallToolResult::structured(as_value(&view)?)),
+            Ok(Err(error)) => failed(&error.view()),
+            Err(_) => Err(ErrorData::internal_error("internal error: the work stopped half way", None)),
+        }
+    }
+}
+
+/// A failure that the model can act on.
+pub fn failed(error: &ErrorView) -> Result<CallToolResult, ErrorData> {
+    Ok(CallToolResult::structured_error(as_value(error)?))
+}
+
+fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {
+    serde_json::to_value(view).map_err(|_| ErrorData::internal_error("internal error: the answer has no JSON", None))
+}
+
+fn wanted(arguments: &Provision) -> Result<Wanted, Error> {
+    let cap = match &arguments.spend_cap_usd {
+        None => Cents::ZERO,
+        Some(number) => Cents::parse_usd(&number.to_string())?,
+    };
+    let provider = ProviderKey::parse(&arguments.provider)?;
+    Ok(Wanted { name: ProjectName::parse(&arguments.name)?, provider, cap, replace: Replace::OursOnly })
+}
+
+fn listing(arguments: ListProjects) -> Listing {
+    let all = arguments.include_torn_down.unwrap_or_default();
+    Listing {
+        visibility: if all { Visibility::All } else { Visibility::Live },
+        limit: arguments.limit.unwrap_or(USUAL_PAGE),
+        cursor: arguments.cursor,
+    }
+}
+
+fn name(named: &Named) -> Result<ProjectName, NameError> {
+    ProjectName::parse(&named.name)
+}
+
+fn input_schema<T: schemars::JsonSchema + 'static>() -> Arc<rmcp::model::JsonObject> {
+    // Only a type that is not an object has none, and a test lists every tool.
+    schema_for_input::<T>().unwrap_or_default()
+}

@@ -1,0 +1,189 @@
+//! A project: what the agent provisioned, as the ledger knows it.
+
+use std::{fmt, path::PathBuf};
+
+use rand::{TryRng as _, rngs::SysRng};
+
+use crate::{
+    clock::Timestamp,
+    money::Cents,
+    name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
+    secret::{Mask, hex},
+};
+
+/// One provisioned (or once provisioned) service. Holds a mask, never a credential.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub id: ProjectId,
+    pub name: ProjectName,
+    pub provider: ProviderKey,
+    pub service: ServiceRef,
+    /// The name of the backend that holds the resource; no other may touch it.
+    pub backend: String,
+    /// Known once the backend has answered.
+    pub resource: Option<ResourceId>,
+    pub status: Status,
+    pub cap: Cents,
+    /// Counts the credentials handed out: 1 after provision, one more after each rotation.
+    pub key_version: u32,
+    /// The mask of the first delivery's current credential.
+    pub mask: Option<Mask>,
+    /// Which credential goes into which variable; the first is the project's key.
+    pub deliveries: Vec<Delivery>,
+    pub env_file: PathBuf,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// One credential on its way into one variable of the env file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delivery {
+    pub env_var: EnvVar,
+    /// The service's name for the credential; `None` is "the only one it has".
+    pub credential: Option<String>,
+}
+
+/// Our id of a project. It is also the order id under which a backend creates at most one resource.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ProjectId(String);
+
+impl ProjectId {
+    /// A new id from the operating system's randomness.
+    ///
+    /// # Errors
+    /// When the operating system has none to give.
+    pub fn random() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; 12];
+        fill_random(&mut bytes)?;
+        Ok(Self(format!("proj_{}", hex(&bytes))))
+    }
+
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A backend's id of the object behind a project, such as `fres_…`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ResourceId(String);
+
+impl ResourceId {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a project stands, in the words that outsiders see.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Status {
+    Active,
+    /// Never came to be; nothing is billed and the name is free.
+    Failed,
+    /// Asked for; whether the backend has it may not be known yet.
+    Provisioning,
+    Rotating,
+    /// Exists, but its credential does not work: the cap is reached, or somebody stopped it.
+    Suspended,
+    TearingDown,
+    TornDown,
+}
+
+impl Status {
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::Failed,
+        Self::Provisioning,
+        Self::Rotating,
+        Self::Suspended,
+        Self::TearingDown,
+        Self::TornDown,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Failed => "failed",
+            Self::Provisioning => "provisioning",
+            Self::Rotating => "rotating",
+            Self::Suspended => "suspended",
+            Self::TearingDown => "tearing_down",
+            Self::TornDown => "torn_down",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether the project may cost money, holds its name, and is listed.
+    pub fn is_live(self) -> bool {
+        !matches!(self, Self::Failed | Self::TornDown)
+    }
+
+    /// The legal moves. A dead project never lives again: its name is reused by a new one.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Provisioning => matches!(next, Self::Active | Self::Failed | Self::TearingDown),
+            Self::Active => matches!(next, Self::Rotating | Self::Suspended | Self::TearingDown),
+            Self::Suspended => matches!(next, Self::Active | Self::Rotating | Self::TearingDown),
+            Self::Rotating => matches!(next, Self::Active | Self::Suspended | Self::TearingDown),
+            Self::TearingDown => matches!(next, Self::TornDown),
+            Self::Failed | Self::TornDown => false,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The operating system could not give randomness; without it no id or credential is safe.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the operating system gave no randomness")]
+pub struct NoRandomness;
+
+/// Fills `bytes` from the operating system's randomness.
+///
+/// # Errors
+/// When the operating system has none to give.
+pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    SysRng.try_fill_bytes(bytes).map_err(|_| NoRandomness)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dead_stay_dead() {
+        for status in Status::ALL {
+            assert_eq!(Status::parse(status.as_str()), Some(status));
+            for next in Status::ALL {
+                assert!(status.is_live() || !status.may_become(next), "{status} -> {next}");
+                assert!(status != next || !status.may_become(next), "{status} -> {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_living_status_leads_somewhere() {
+        for status in Status::ALL.into_iter().filter(|status| status.is_live()) {
+            assert!(Status::ALL.into_iter().any(|next| status.may_become(next)), "{status} is a dead end");
+        }
+    }
+
+    #[test]
+    fn ids_differ() {
+        assert_ne!(ProjectId::random().unwrap(), ProjectId::random().unwrap());
+    }
+}

@@ -1,0 +1,212 @@
+//! The use cases, and the only place that knows the order of effects.
+//!
+//! Every operation has the same shape, one straight line on one thread:
+//!
+//! 1. lock the project, and settle what an earlier process may have left open;
+//! 2. check everything that can be checked without spending;
+//! 3. write the intent and its audit row, in one transaction;
+//! 4. let the backend act;
+//! 5. record what it handed out;
+//! 6. write the env file;
+//! 7. close the entry, with the audit row of the outcome.
+//!
+//! A process may die between any two of these. What it leaves is an open entry, and [`settle`] turns every open
+//! entry into one of: done, nothing happened, or not known yet.
+//!
+//! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
+
+mod list;
+mod provision;
+mod recover;
+mod rotate;
+mod settle;
+mod teardown;
+mod usage;
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
+pub use provision::Wanted;
+pub use recover::Recovered;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::{
+    backend::{Backend, Scope},
+    clock::Clock,
+    env_file::EnvFile,
+    error::Error,
+    fs::{self, Lock},
+    ledger::{Event, Ledger, Verdict},
+    name::ProjectName,
+    policy::Asker,
+    project::Project,
+    registry::{Registry, RegistryError, RegistryFile},
+    secret::Fingerprint,
+    view::{ProjectView, Sight},
+};
+
+/// Provisions, lists, rotates and tears down, for both doors.
+pub struct Provisioner {
+    backend: Arc<dyn Backend>,
+    registry: RegistryFile,
+    ledger: Ledger,
+    env_file: EnvFile,
+    state: PathBuf,
+    clock: Clock,
+    runtime: Handle,
+    watch: Watch,
+}
+
+/// What a provisioner is made of.
+pub struct Parts {
+    pub backend: Arc<dyn Backend>,
+    pub registry: RegistryFile,
+    pub env_file: PathBuf,
+    /// The folder of the ledger and the locks; made on first use.
+    pub state: PathBuf,
+    pub clock: Clock,
+    /// Drives the backend while a call waits for it.
+    pub runtime: Handle,
+}
+
+/// Who is calling, through which door.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `mcp`, `cli`, or `recovery`.
+    pub door: &'static str,
+    /// A client's name and version, or a user's name.
+    pub actor: String,
+    pub asker: Asker,
+}
+
+/// A point between two effects of an operation; see the module's first lines.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Step {
+    Locked,
+    Checked,
+    Intended,
+    Acted,
+    Recorded,
+    Delivered,
+    Closed,
+}
+
+impl Step {
+    pub const ALL: [Self; 7] =
+        [Self::Locked, Self::Checked, Self::Intended, Self::Acted, Self::Recorded, Self::Delivered, Self::Closed];
+}
+
+/// Is told of each step as it is reached.
+pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
+
+impl Provisioner {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            backend: parts.backend,
+            registry: parts.registry,
+            ledger: Ledger::new(parts.state.join("ledger.db")),
+            env_file: EnvFile::new(parts.env_file),
+            state: parts.state,
+            clock: parts.clock,
+            runtime: parts.runtime,
+            watch: Arc::new(|_| ()),
+        }
+    }
+
+    /// Has every step told to `watch`, on the thread that does the work.
+    #[must_use]
+    pub fn watched_by(self, watch: Watch) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// The registry as it is now.
+    ///
+    /// # Errors
+    /// [`RegistryError`] says where the file is wrong.
+    pub fn registry(&self) -> Result<Registry, RegistryError> {
+        self.registry.read()
+    }
+
+    /// The ledger, for what only reads it.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn step(&self, step: Step) {
+        (self.watch)(step);
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
+    }
+
+    /// Makes the state folder, private and ignored by git, and locks one project in it.
+    fn lock(&self, name: &ProjectName, patience: Duration) -> Result<Option<Lock>, Error> {
+        let locks = self.state.join("locks");
+        if !locks.is_dir() {
+            fs::create_private_folder(&locks)?;
+            let ignore = self.state.join(".gitignore");
+            if fs::kind(&ignore)? == fs::Kind::Absent {
+                fs::replace(&ignore, b"*\n", fs::Privacy::Unchanged)?;
+            }
+        }
+        Ok(Lock::on_file(&locks.join(format!("{name}.lock")), patience)?)
+    }
+
+    fn lock_patiently(&self, name: &ProjectName) -> Result<Lock, Error> {
+        let lock = self.lock(name, PATIENCE)?.ok_or(Error::ProjectBusy)?;
+        self.step(Step::Locked);
+        Ok(lock)
+    }
+
+    /// Writes down that a rule refused a call before anything was done, and passes the refusal on.
+    fn refused(&self, caller: &Caller, action: &'static str, name: &ProjectName, error: Error) -> Error {
+        let event = self.event(caller, action, Verdict::Refused, json!({ "code": error.code() }));
+        match self.ledger.note(&event, Some(name)) {
+            Ok(()) => error,
+            Err(unlogged) => unlogged.into(),
+        }
+    }
+
+    fn event(&self, caller: &Caller, action: &'static str, verdict: Verdict, detail: Value) -> Event {
+        Event { at: self.clock.now(), door: caller.door, actor: caller.actor.clone(), action, verdict, detail }
+    }
+
+    /// The live project of that name, provided that our backend is the one that holds it.
+    fn live(&self, name: &ProjectName) -> Result<Option<Project>, Error> {
+        let Some(project) = self.ledger.live(name)? else {
+            return Ok(None);
+        };
+        if project.backend != self.backend.name() {
+            return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
+        }
+        Ok(Some(project))
+    }
+
+    /// A project as outsiders may see it, with what the backend says of it now.
+    fn view(&self, project: &Project) -> ProjectView {
+        let asked: Vec<_> = project.resource.iter().filter(|_| project.status.is_live()).cloned().collect();
+        let answer =
+            if asked.is_empty() { None } else { self.wait(self.backend.observe(Scope::Resources(&asked))).ok() };
+        let sight = match &answer {
+            None => Sight::Unknown,
+            Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
+        };
+        ProjectView::new(project, sight, &*self.backend)
+    }
+
+    fn recognise(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, Error> {
+        Ok(self.ledger.ours(fingerprints)?)
+    }
+}
+
+impl fmt::Debug for Provisioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.backend.name();
+        f.debug_struct("Provisioner").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// How long a call waits for another one on the same project.
+const PATIENCE: Duration = Duration::from_secs(30);

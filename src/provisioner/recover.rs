@@ -1,0 +1,52 @@
+//! Recovery at start: finish or close what a dead process left.
+
+use std::time::Duration;
+
+use super::{Caller, Provisioner, settle::Settled};
+use crate::{env_file::EnvFile, error::Error, name::ProjectName, policy::Asker, project::Project};
+
+/// What became of one project that was left open.
+#[derive(Debug)]
+pub struct Recovered {
+    pub name: ProjectName,
+    /// `Ok` with a word for the log; an error where it is still open.
+    pub outcome: Result<&'static str, Error>,
+}
+
+impl Provisioner {
+    /// Settles every project that a dead process left open. One that a living process is at work on is left to it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn recover(&self) -> Result<Vec<Recovered>, Error> {
+        if !self.ledger.exists() {
+            return Ok(Vec::new());
+        }
+        let mut recovered = Vec::new();
+        for project in self.ledger.unsettled()? {
+            match self.recover_one(&project) {
+                Ok(None) => {}
+                Ok(Some(word)) => recovered.push(Recovered { name: project.name, outcome: Ok(word) }),
+                Err(error) => recovered.push(Recovered { name: project.name, outcome: Err(error) }),
+            }
+        }
+        Ok(recovered)
+    }
+
+    fn recover_one(&self, project: &Project) -> Result<Option<&'static str>, Error> {
+        let Some(_lock) = self.lock(&project.name, Duration::ZERO)? else {
+            return Ok(None);
+        };
+        if project.backend != self.backend.name() {
+            return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: self.backend.name() });
+        }
+        EnvFile::new(project.env_file.clone()).sweep()?;
+        let caller = Caller { door: "recovery", actor: String::new(), asker: Asker::Human };
+        match self.settle_open(project, &caller)? {
+            None => Ok(None), // somebody was faster
+            Some(Settled::Done(_)) => Ok(Some("finished")),
+            Some(Settled::NothingHappened) => Ok(Some("closed: nothing had happened")),
+            Some(Settled::Open { why }) => Err(why),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Rotate: the old key dead, the new one in the env file.
+
+use serde_json::json;
+
+use super::{Caller, Provisioner, Step, settle::Settled};
+use crate::{
+    env_file::{EnvFile, EnvFileError, Replace},
+    error::Error,
+    ledger::{Intent, Operation, Verdict},
+    name::ProjectName,
+    view::ProjectView,
+};
+
+impl Provisioner {
+    /// Exchanges the credential of a live project. An active one stays active, a suspended one suspended.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`]; the env file's, before the old key is touched; [`Error::NotDelivered`] and
+    /// [`Error::OutcomeUnknown`] after.
+    pub fn rotate(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let prepared = self.prepare_rotation(name, caller);
+        let intent = prepared.map_err(|error| self.refused(caller, ACTION, name, error))?;
+        self.step(Step::Intended);
+
+        let Some(resource) = intent.project.resource.clone() else {
+            return Err(Error::ProjectNotFound { torn_down: false }); // a rotation begins with a known resource
+        };
+        let answer = self.wait(self.backend.rotate(&resource));
+        self.step(Step::Acted);
+        let project = match answer {
+            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller)?,
+            Err(error) => self.resolve(intent, error, caller)?,
+        };
+        Ok(self.view(&project))
+    }
+
+    fn prepare_rotation(&self, name: &ProjectName, caller: &Caller) -> Result<Intent, Error> {
+        let project = self.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
+        if let Some(Settled::Open { why }) = self.settle_open(&project, caller)? {
+            return Err(why);
+        }
+        let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
+        for delivery in &project.deliveries {
+            if let Some(value) = preflight.holds(&delivery.env_var)
+                && self.recognise(&[value])?.is_empty()
+            {
+                let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
+                return Err(EnvFileError::Taken { variable, path }.into());
+            }
+        }
+        self.step(Step::Checked);
+        let event = self.event(caller, ACTION, Verdict::Intended, json!({ "from_version": project.key_version }));
+        let begun = self.ledger.begin(name, Operation::Rotate, &event)?;
+        begun.ok_or(Error::ProjectNotFound { torn_down: false })
+    }
+}
+
+const ACTION: &str = Operation::Rotate.as_str();

@@ -1,0 +1,176 @@
+//! Settling: from an intent whose answer is at hand, in doubt or lost, to what is known to be true.
+//!
+//! The same code finishes an operation in the ordinary case and after a crash, so there is no second, seldom
+//! travelled way to the end.
+
+use serde_json::json;
+
+use super::{Caller, Provisioner, Step};
+use crate::{
+    backend::{BackendError, Credentials, Scope},
+    env_file::{EnvFile, Replace},
+    error::Error,
+    ledger::{Intent, Operation, Verdict},
+    name::EnvVar,
+    project::{Project, ResourceId},
+    secret::Secret,
+};
+
+/// What became of an open intent.
+pub(super) enum Settled {
+    Done(Box<Project>),
+    /// The backend is certain never to have acted; the entry is closed.
+    NothingHappened,
+    /// It cannot be told or finished yet; the entry stays open, and `why` says so in full.
+    Open {
+        why: Error,
+    },
+}
+
+impl Provisioner {
+    /// Settles what an earlier call left open on a project, if anything. Its lock must be held.
+    pub(super) fn settle_open(&self, project: &Project, caller: &Caller) -> Result<Option<Settled>, Error> {
+        match self.ledger.open_intent(&project.id)? {
+            None => Ok(None),
+            Some(intent) => self.settle(intent, caller).map(Some),
+        }
+    }
+
+    /// What to make of a backend that did not do what was asked: an error that is certain closes the intent, any
+    /// other has us look.
+    pub(super) fn resolve(&self, intent: Intent, error: BackendError, caller: &Caller) -> Result<Project, Error> {
+        if error.is_certain() {
+            let error = Error::from(error);
+            self.close_as_nothing(intent, &error, caller)?;
+            return Err(error);
+        }
+        match self.settle(intent, caller)? {
+            Settled::Done(project) => Ok(*project),
+            Settled::NothingHappened => Err(error.into()),
+            Settled::Open { why } => Err(why),
+        }
+    }
+
+    /// Takes what the backend handed out to its end: recorded, in the env file, closed. Where it stops half way, the
+    /// intent stays open and the error says what is missing.
+    pub(super) fn deliver(
+        &self,
+        mut intent: Intent,
+        resource: &ResourceId,
+        credentials: &Credentials,
+        replace: Replace,
+        caller: &Caller,
+    ) -> Result<Project, Error> {
+        let wanted = intent.project.deliveries.iter();
+        let picked: Result<Vec<Secret>, _> =
+            wanted.map(|delivery| credentials.pick(delivery.credential.as_deref()).cloned()).collect();
+        let picked = match picked {
+            Ok(picked) => picked,
+            Err(error) => {
+                self.ledger.record(&mut intent, resource, &[], self.clock.now())?;
+                return Err(undelivered(intent, error.into()));
+            }
+        };
+        let is_new = picked.first().map(Secret::fingerprint) != self.ledger.current_fingerprint(&intent.project)?;
+        if is_new {
+            self.ledger.record(&mut intent, resource, &picked, self.clock.now())?;
+        } else if intent.operation == Operation::Rotate && intent.project.key_version == intent.was_version {
+            let error = Error::RotationNotEffective { name: intent.project.name.clone() };
+            self.close_as_nothing(intent, &error, caller)?;
+            return Err(error);
+        }
+        self.step(Step::Recorded);
+
+        let variables = intent.project.deliveries.iter().map(|delivery| &delivery.env_var);
+        let pairs: Vec<(&EnvVar, &Secret)> = variables.zip(&picked).collect();
+        let env_file = EnvFile::new(intent.project.env_file.clone());
+        if let Err(error) = env_file.deliver(&pairs, replace, |found| self.recognise(found)) {
+            return Err(undelivered(intent, error));
+        }
+        self.step(Step::Delivered);
+        self.close_as_done(intent, caller)
+    }
+
+    /// Removes the resource and the variables that carry our values; the rest of [`Self::deliver`]'s promise.
+    pub(super) fn remove(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
+        if let Some(resource) = &intent.project.resource
+            && let Err(error) = self.wait(self.backend.teardown(resource))
+        {
+            return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
+        }
+        self.step(Step::Acted);
+        let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
+        let env_file = EnvFile::new(intent.project.env_file.clone());
+        if let Err(why) = env_file.withdraw(&variables, |found| self.recognise(found)) {
+            return Err(Error::NotWithdrawn { name: intent.leave_open(), why: Box::new(why) });
+        }
+        self.step(Step::Delivered);
+        self.close_as_done(intent, caller)
+    }
+
+    fn settle(&self, intent: Intent, caller: &Caller) -> Result<Settled, Error> {
+        if intent.operation == Operation::Teardown {
+            return Ok(finished(self.remove(intent, caller)));
+        }
+        let resource = match self.resource_of(&intent) {
+            Ok(Some(resource)) => resource,
+            Ok(None) => return self.nothing_happened(intent, caller),
+            Err(error) => return Ok(Settled::Open { why: unknown(intent, error) }),
+        };
+        match self.wait(self.backend.reveal(&resource)) {
+            Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller) {
+                Err(Error::RotationNotEffective { .. }) => Ok(Settled::NothingHappened), // closed as such already
+                other => Ok(finished(other)),
+            },
+            Err(BackendError::NotFound) => self.nothing_happened(intent, caller),
+            Err(error) => Ok(Settled::Open { why: unknown(intent, error) }),
+        }
+    }
+
+    /// The resource behind an intent: the one we recorded, else the one that its order created.
+    fn resource_of(&self, intent: &Intent) -> Result<Option<ResourceId>, BackendError> {
+        if let Some(resource) = &intent.project.resource {
+            return Ok(Some(resource.clone()));
+        }
+        let observed = self.wait(self.backend.observe(Scope::Order(&intent.project.id)))?;
+        Ok(observed.into_iter().next().map(|observed| observed.resource))
+    }
+
+    fn nothing_happened(&self, intent: Intent, caller: &Caller) -> Result<Settled, Error> {
+        self.close_as_nothing(intent, &BackendError::NotFound.into(), caller)?;
+        Ok(Settled::NothingHappened)
+    }
+
+    fn close_as_nothing(&self, intent: Intent, why: &Error, caller: &Caller) -> Result<(), Error> {
+        let (action, status) = (intent.operation.as_str(), intent.when_nothing_happened());
+        let event = self.event(caller, action, Verdict::Failed, json!({ "code": why.code() }));
+        self.ledger.close(intent, status, &event)?;
+        Ok(())
+    }
+
+    fn close_as_done(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
+        let (action, status) = (intent.operation.as_str(), intent.when_done());
+        let detail = json!({ "key_version": intent.project.key_version, "cap_cents": intent.project.cap.cents() });
+        let event = self.event(caller, action, Verdict::Done, detail);
+        let project = self.ledger.close(intent, status, &event)?;
+        self.step(Step::Closed);
+        Ok(project)
+    }
+}
+
+fn finished(outcome: Result<Project, Error>) -> Settled {
+    match outcome {
+        Ok(project) => Settled::Done(Box::new(project)),
+        Err(why) => Settled::Open { why },
+    }
+}
+
+fn undelivered(intent: Intent, why: Error) -> Error {
+    let operation = intent.operation;
+    Error::NotDelivered { name: intent.leave_open(), operation, why: Box::new(why) }
+}
+
+fn unknown(intent: Intent, why: BackendError) -> Error {
+    let operation = intent.operation;
+    Error::OutcomeUnknown { name: intent.leave_open(), operation, why: Box::new(why.into()) }
+}

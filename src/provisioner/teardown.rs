@@ -1,0 +1,65 @@
+//! Teardown: the resource gone, its key dead, its variable out of the env file, its row kept.
+
+use serde_json::json;
+
+use super::{Caller, Provisioner, Step, settle::Settled};
+use crate::{
+    error::Error,
+    ledger::{Intent, Operation, Verdict},
+    name::ProjectName,
+    project::{Project, Status},
+    view::ProjectView,
+};
+
+impl Provisioner {
+    /// Tears a project down. Safe to repeat: one that is torn down already is shown as it is.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`] for a name that never was; [`Error::NotTornDown`] and [`Error::NotWithdrawn`] when
+    /// it stopped half way, and then the same call finishes it.
+    pub fn teardown(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let prepared = self.prepare_teardown(name, caller);
+        let project = match prepared.map_err(|error| self.refused(caller, ACTION, name, error))? {
+            Prepared::Begun(intent) => {
+                self.step(Step::Intended);
+                self.remove(*intent, caller)?
+            }
+            Prepared::Gone(project) => *project,
+        };
+        Ok(self.view(&project))
+    }
+
+    fn prepare_teardown(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
+        let Some(project) = self.live(name)? else {
+            return match self.ledger.newest(name)? {
+                Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
+                _ => Err(Error::ProjectNotFound { torn_down: false }),
+            };
+        };
+        match self.settle_open(&project, caller)? {
+            Some(Settled::Done(project)) if project.status == Status::TornDown => {
+                return Ok(Prepared::Gone(project));
+            }
+            // What cannot be finished may still be removed, provided that we know what it is.
+            Some(Settled::Open { why }) => {
+                let current = self.ledger.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
+                if current.status == Status::TearingDown || current.resource.is_none() {
+                    return Err(why);
+                }
+            }
+            Some(Settled::Done(_) | Settled::NothingHappened) | None => {}
+        }
+        self.step(Step::Checked);
+        let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
+        let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
+        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or(Error::ProjectNotFound { torn_down: false })
+    }
+}
+
+enum Prepared {
+    Begun(Box<Intent>),
+    Gone(Box<Project>),
+}
+
+const ACTION: &str = Operation::Teardown.as_str();

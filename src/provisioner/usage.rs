@@ -1,0 +1,29 @@
+//! Usage by hand: how a simulated project comes to its cap.
+
+use serde_json::json;
+
+use super::{Caller, Provisioner};
+use crate::{
+    error::Error,
+    ledger::Verdict,
+    money::MicroUsd,
+    name::ProjectName,
+    view::{ProjectView, Sight},
+};
+
+impl Provisioner {
+    /// Adds usage to a live project. At the cap, the backend suspends it.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`]; the backend's refusal for what is suspended, or metered by its provider.
+    pub fn record_usage(&self, name: &ProjectName, amount: MicroUsd, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let project = self.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
+        let resource = project.resource.as_ref().ok_or(Error::ProjectNotFound { torn_down: false })?;
+        let detail = json!({ "micro_usd": amount.micro_usd() });
+        let event = self.event(caller, "usage record", Verdict::Intended, detail);
+        self.ledger.note(&event, Some(name))?;
+        let observed = self.wait(self.backend.record_usage(resource, amount))?;
+        Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend))
+    }
+}

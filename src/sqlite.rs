@@ -1,0 +1,126 @@
+//! How a database file of ours is opened and written: private, durable, and shared by many processes.
+//!
+//! Every write is one immediate transaction, so that what it read is still true when it writes; a committed one
+//! survives a power cut (`synchronous=FULL`). Waiting for another process is SQLite's business, never an error
+//! that a user sees.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::fs::{self, FsError, Lock};
+
+/// What a database file of ours holds: migrations in order; the version is how many were run.
+pub struct Schema {
+    pub migrations: &'static [&'static str],
+}
+
+/// A database file, opened (and created) on first use.
+pub struct Database {
+    path: PathBuf,
+    schema: &'static Schema,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Why a database of ours could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
+    Newer { found: usize, known: usize },
+    #[error("the database does not answer: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error("another process has been creating the database for too long")]
+    Locked,
+    /// A stored word that this program does not know; somebody edited the file.
+    #[error("the database holds something unreadable in `{column}`")]
+    Unreadable { column: &'static str },
+}
+
+impl Database {
+    pub fn new(path: PathBuf, schema: &'static Schema) -> Self {
+        Self { path, schema, connection: Mutex::new(None) }
+    }
+
+    /// Whether anything was ever written here, so that a look need not create it.
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Reads from one consistent state.
+    ///
+    /// # Errors
+    /// What `work` returns, or what SQLite says.
+    pub fn read<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        self.transaction(TransactionBehavior::Deferred, |transaction| work(transaction))
+    }
+
+    /// Writes all of it or nothing; durable on return.
+    ///
+    /// # Errors
+    /// What `work` returns, and then nothing was written; or what SQLite says.
+    pub fn write<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        self.transaction(TransactionBehavior::Immediate, |transaction| work(transaction))
+    }
+
+    fn transaction<T, E: From<DatabaseError>>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // A panic while the lock was held rolled its transaction back; the connection is as good as before.
+        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match &mut *slot {
+            Some(connection) => connection,
+            empty => empty.insert(open(&self.path, self.schema)?),
+        };
+        let transaction = Transaction::new_unchecked(connection, behavior).map_err(DatabaseError::from)?;
+        let outcome = work(&transaction)?;
+        transaction.commit().map_err(DatabaseError::from)?;
+        Ok(outcome)
+    }
+}
+
+fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
+    fs::create_private_file(path)?;
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(PATIENCE)?;
+    if version(&connection)? != schema.migrations.len() {
+        migrate(&connection, path, schema)?;
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// Creation and migration happen under a lock of ours: the switch to WAL is the one step for which SQLite does not
+/// wait.
+fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), DatabaseError> {
+    let lock = path.with_extension("lock");
+    let _held = Lock::on_file(&lock, PATIENCE)?.ok_or(DatabaseError::Locked)?;
+    let found = version(connection)?; // again, now that nobody else is changing it
+    let known = schema.migrations.len();
+    if found > known {
+        return Err(DatabaseError::Newer { found, known });
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    for migration in schema.migrations.iter().skip(found) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<usize, DatabaseError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    usize::try_from(version).map_err(|_| DatabaseError::Unreadable { column: "user_version" })
+}
+
+/// How long a call waits for other processes before it gives up.
+const PATIENCE: Duration = Duration::from_secs(30);

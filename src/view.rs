@@ -1,0 +1,183 @@
+//! What an outsider may see, in one shape for every door. Nothing here can hold a [`crate::secret::Secret`].
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    backend::{Backend, Observed},
+    money::MicroUsd,
+    project::{Project, Status},
+    registry::Registry,
+};
+
+/// A project, masked.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+#[schemars(inline)]
+pub struct ProjectView {
+    pub name: String,
+    pub provider: String,
+    pub project_id: String,
+    /// Known prefix and last four; the key itself is only in the env file.
+    pub api_key_masked: Option<String>,
+    /// `provisioning`, `active`, `suspended`, `rotating`, `tearing_down`, `torn_down` or `failed`
+    pub status: String,
+    pub spend_cap_usd: f64,
+    /// null: the backend cannot know
+    pub usage_usd: Option<f64>,
+    pub remaining_usd: Option<f64>,
+    /// One more after each rotation.
+    pub key_version: u32,
+    /// The variable that holds the key.
+    pub env_var: String,
+    pub env_written_to: Option<String>,
+    pub backend: String,
+    pub cap_enforced_by: String,
+    pub created_at: String,
+    pub updated_at: String,
+    /// What to do now.
+    pub next: String,
+}
+
+/// Some of the projects, oldest first.
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+pub struct ProjectList {
+    pub projects: Vec<ProjectView>,
+    pub live_count: u64,
+    pub torn_down_count: u64,
+    /// Give it back as `cursor` for the next page.
+    pub next_cursor: Option<String>,
+    /// Why something is unknown.
+    pub warning: Option<String>,
+}
+
+/// What can be provisioned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProvidersView {
+    pub providers: Vec<ProviderView>,
+}
+
+/// An entry of the registry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProviderView {
+    pub key: String,
+    pub label: String,
+    pub service: String,
+    pub env_var: String,
+    pub extra_env: Vec<String>,
+    pub default_cap_usd: f64,
+    pub max_cap_usd: f64,
+    pub paid: bool,
+    pub docs: String,
+}
+
+/// A failure: a stable code, what happened, and what to do next.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ErrorView {
+    pub code: &'static str,
+    pub message: String,
+    pub hint: String,
+    /// The project that stands in the way, if that is what happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<Box<ProjectView>>,
+}
+
+/// What the backend was found to say of a project.
+#[derive(Clone, Copy, Debug)]
+pub enum Sight<'a> {
+    /// It has no such resource.
+    Gone,
+    /// It was not asked, or did not answer.
+    Unknown,
+    Seen(&'a Observed),
+}
+
+impl ProjectView {
+    pub fn new(project: &Project, sight: Sight<'_>, backend: &dyn Backend) -> Self {
+        let status = status(project, sight);
+        let usage = match sight {
+            Sight::Seen(observed) => observed.usage,
+            Sight::Gone | Sight::Unknown => None,
+        };
+        let delivered = status.is_live() && project.key_version > 0;
+        let env_var = project.deliveries.first().map(|delivery| delivery.env_var.to_string()).unwrap_or_default();
+        let env_file = project.env_file.display().to_string();
+        Self {
+            name: project.name.to_string(),
+            provider: project.provider.to_string(),
+            project_id: project.id.as_str().to_owned(),
+            api_key_masked: project.mask.as_ref().map(|mask| mask.as_str().to_owned()),
+            status: status.to_string(),
+            spend_cap_usd: project.cap.usd(),
+            usage_usd: usage.map(MicroUsd::usd),
+            remaining_usd: usage.map(|usage| project.cap.micro_usd().saturating_sub(usage).usd()),
+            key_version: project.key_version,
+            next: next(status, sight, &env_var, &env_file),
+            env_var,
+            env_written_to: delivered.then_some(env_file),
+            backend: project.backend.clone(),
+            cap_enforced_by: if project.backend == backend.name() {
+                backend.cap_enforced_by().to_owned()
+            } else {
+                format!("the {} backend, which is not in use here", project.backend)
+            },
+            created_at: project.created_at.to_string(),
+            updated_at: project.updated_at.to_string(),
+        }
+    }
+}
+
+impl ProvidersView {
+    pub fn new(registry: &Registry) -> Self {
+        let providers = registry.providers().map(|provider| {
+            let mut variables = provider.deliveries.iter().map(|delivery| delivery.env_var.to_string());
+            ProviderView {
+                key: provider.key.to_string(),
+                label: provider.label.clone(),
+                service: provider.service.to_string(),
+                env_var: variables.next().unwrap_or_default(),
+                extra_env: variables.collect(),
+                default_cap_usd: provider.default_cap.usd(),
+                max_cap_usd: provider.max_cap.usd(),
+                paid: provider.paid,
+                docs: provider.docs.clone(),
+            }
+        });
+        Self { providers: providers.collect() }
+    }
+}
+
+/// The backend's word counts where the ledger can only know what was asked for.
+fn status(project: &Project, sight: Sight<'_>) -> Status {
+    match (project.status, sight) {
+        (Status::Active, Sight::Seen(observed)) if observed.suspended => Status::Suspended,
+        (Status::Active | Status::Suspended, Sight::Gone) => Status::Failed,
+        (status, _) => status,
+    }
+}
+
+fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> String {
+    match status {
+        Status::Active => format!(
+            "{env_var} in {env_file} holds the key. Load that file in the process that needs it \
+             (for example `set -a; . {}; set +a`), use the variable, and never print it.",
+            quoted(env_file)
+        ),
+        Status::Failed if matches!(sight, Sight::Gone) => {
+            "The backend no longer has this project. Tear it down to close it.".to_owned()
+        }
+        Status::Failed => "It never came to be and costs nothing. The name is free.".to_owned(),
+        Status::Provisioning | Status::Rotating => {
+            "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
+        }
+        Status::Suspended => "The key does not work: the cap is used up. Tell the human; tear it down if it is not \
+             needed any more."
+            .to_owned(),
+        Status::TearingDown => "It is not gone yet. Tear it down again to finish.".to_owned(),
+        Status::TornDown => "Nothing: it is gone, its key is dead, and the name is free.".to_owned(),
+    }
+}
+
+/// A path as one word of a shell command.
+fn quoted(path: &str) -> String {
+    format!("'{}'", path.replace('\'', r"'\''"))
+}

@@ -1,0 +1,13 @@
+//! The suite: one binary, so that it is linked once. Each module is about one promise.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
+
+mod dotenv;
+mod workspace;
