@@ -53,12 +53,12 @@ pub fn standing(file: &Path) -> Result<Standing, GitError> {
     let (0, Some("true"), Some(prefix), Some(exclude)) = (here.code, inside, prefix, exclude) else {
         return if here.code == 0 { Ok(Standing::Outside) } else { Err(GitError::Unclear) };
     };
-    match git.ask(&["ls-files", "--error-unmatch", "--", name])?.code {
+    match git.ask(&["--literal-pathspecs", "ls-files", "--error-unmatch", "--", name])?.code {
         0 => return Ok(Standing::Tracked),
         1 => {}
         _ => return Err(GitError::Unclear),
     }
-    match git.ask(&["check-ignore", "--quiet", "--", name])?.code {
+    match git.ask(&["check-ignore", "--quiet", "--", &format!("./{name}")])?.code {
         0 => Ok(Standing::Ignored),
         1 => Ok(Standing::Exposed { exclude: folder.join(exclude), path_in_tree: format!("{prefix}{name}") }),
         _ => Err(GitError::Unclear),
@@ -81,7 +81,7 @@ impl Git<'_> {
     )]
     fn ask(&self, arguments: &[&str]) -> Result<Answer, GitError> {
         let mut command = Command::new("git");
-        command.args(["--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
         command.args(arguments).current_dir(self.folder).stdin(Stdio::null()).env("GIT_OPTIONAL_LOCKS", "0");
         for variable in LOCAL_VARIABLES {
             command.env_remove(variable); // inside a hook these name another repository

@@ -9,5 +9,11 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod architecture;
+mod client;
+mod contract;
+mod crash;
+mod crowd;
 mod dotenv;
+mod env_file;
 mod workspace;

@@ -1,0 +1,204 @@
+//! Death at every step: real processes, real files, SIGKILL.
+//!
+//! A process of ours is killed at each point between two effects of each operation. Then the real binary recovers, and
+//! the promises must hold: every live resource is listed, the env file has the current key of every active project
+//! and no key of a dead one, nothing was bought twice, and the audit chain verifies.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use stripe_projects_mcp::{
+    env_file::Replace,
+    money::Cents,
+    name::{ProjectName, ProviderKey},
+    policy::Asker,
+    provisioner::{Caller, Step, Wanted},
+    secret::Secret,
+    settings::{Given, Settings},
+};
+use tokio::runtime::Builder;
+
+use crate::workspace::Workspace;
+
+const OPERATIONS: [&str; 3] = ["provision", "rotate", "teardown"];
+
+#[test]
+fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
+    for operation in OPERATIONS {
+        for step in Step::ALL {
+            if let Some(workspace) = killed_at(operation, step) {
+                let case = format!("{operation} killed at {step:?}");
+                workspace.run(&["rotate", "bystander"]); // any call of ours may come next
+                settle(&workspace, operation, &case);
+                check(&workspace, &case);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_starts_recovers_what_a_dead_process_left() {
+    for operation in OPERATIONS {
+        let workspace = killed_at(operation, Step::Acted).unwrap();
+        let mut server = workspace.command(&["serve"]);
+        let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdin = server.stdin.take().unwrap();
+        writeln!(stdin, "{INITIALIZE}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+        assert!(answer.contains("serverInfo"), "{answer}");
+        until(&format!("{operation} is recovered"), || workspace.ledger().unsettled().unwrap().is_empty());
+        drop(stdin);
+        assert!(server.wait().unwrap().success());
+        check(&workspace, operation);
+    }
+}
+
+/// The steps above are points in our own code; this kills the real binary wherever it happens to be.
+#[test]
+fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
+    for round in 0..24_u64 {
+        let workspace = Workspace::new();
+        workspace.ok(&["provision", "bystander", "search"]);
+        for arguments in
+            [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
+        {
+            let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            thread::sleep(Duration::from_micros(round * 700)); // not for luck: each round dies at another moment
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // The next command finds whatever that left, and must cope: it may find the project, or not.
+            workspace.run(&["usage", "record", "victim", "0.01"]);
+        }
+        settle(&workspace, "provision", "sweep");
+        check(&workspace, &format!("round {round}"));
+    }
+}
+
+/// Not a test of its own: the process that the tests above kill. It stops at the step that it was told, says so, and
+/// waits to be killed.
+#[test]
+#[ignore = "started by the tests of this module, in a process of its own"]
+fn victim() {
+    let (Ok(dir), Ok(operation), Ok(step)) = (env::var(DIR), env::var(OPERATION), env::var(STEP)) else {
+        return;
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let given = Given { dir: Some(dir.into()), ..Given::default() };
+    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    let provisioner = provisioner.watched_by(Arc::new(move |reached| {
+        if format!("{reached:?}") == step {
+            println!("{REACHED}");
+            thread::park();
+        }
+    }));
+    let name = ProjectName::parse("victim").unwrap();
+    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    match operation.as_str() {
+        "provision" => {
+            let provider = ProviderKey::parse("supermemory").unwrap();
+            let wanted = Wanted { name, provider, cap: Cents::ZERO, replace: Replace::OursOnly };
+            provisioner.provision(&wanted, &caller).unwrap();
+        }
+        "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
+        _ => drop(provisioner.teardown(&name, &caller).unwrap()),
+    }
+}
+
+/// A workspace in which a process died at that step; `None` if the operation has no such step.
+fn killed_at(operation: &str, step: Step) -> Option<Workspace> {
+    let workspace = Workspace::new();
+    workspace.write(".env", "# mine\nOTHER='kept as it is'  \n");
+    workspace.ok(&["provision", "bystander", "search"]);
+    if operation != "provision" {
+        workspace.ok(&["provision", "victim", "supermemory"]);
+    }
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "crash::victim", "--ignored", "--nocapture"])
+        .env(DIR, workspace.path())
+        .env(OPERATION, operation)
+        .env(STEP, format!("{step:?}"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let has_step = !(operation == "teardown" && step == Step::Recorded);
+    assert_eq!(reached, has_step, "{operation} and {step:?}");
+    reached.then_some(workspace)
+}
+
+/// Touches the victim, which settles it: by repeating what was interrupted.
+fn settle(workspace: &Workspace, operation: &str, case: &str) {
+    let ran = match operation {
+        "provision" => workspace.run(&["provision", "victim", "supermemory"]),
+        "rotate" => workspace.run(&["rotate", "victim"]),
+        _ => workspace.run(&["teardown", "victim", "--yes"]),
+    };
+    let exists = ran.code == 3 && ran.stderr.contains("live already");
+    assert!(ran.code == 0 || exists, "{case}: {ran:?}");
+}
+
+/// The promises, from the outside.
+fn check(workspace: &Workspace, case: &str) {
+    let list = workspace.json(&["list", "--all"]);
+    let projects = list["projects"].as_array().unwrap();
+    let env_file = workspace.read(".env");
+
+    let live: Vec<&Value> = projects.iter().filter(|project| is_live(project)).collect();
+    let existing = workspace.world().observe_everything().unwrap();
+    assert_eq!(live.len(), existing.len(), "{case}: billed and listed differ: {list:#}");
+    let listed: BTreeSet<&str> = live.iter().map(|project| project["project_id"].as_str().unwrap()).collect();
+    for resource in &existing {
+        let order = resource.order.as_ref().unwrap().as_str();
+        assert!(listed.contains(order), "{case}: {order} is billed and not listed");
+    }
+
+    for project in &live {
+        assert_eq!(project["status"], "active", "{case}: {project:#}");
+        let key = workspace.variable(project["env_var"].as_str().unwrap()).expect(case);
+        assert!(workspace.owner_of(&key).is_some(), "{case}: the env file has a dead key: {project:#}");
+        let mask = Secret::new(key).mask();
+        assert_eq!(project["api_key_masked"], mask.as_str(), "{case}");
+    }
+    let keys = env_file.matches("sk_proj_sim_").count();
+    assert_eq!(keys, live.len(), "{case}: {} live projects", live.len());
+    assert!(!env_file.starts_with("# mine") || env_file.starts_with("# mine\nOTHER='kept as it is'  \n"), "{case}");
+
+    let leftovers: Vec<_> = workspace.files().into_iter().filter(|file| file.ends_with(".tmp")).collect();
+    assert!(leftovers.is_empty(), "{case}: {leftovers:?}");
+    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
+    assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");
+}
+
+fn is_live(project: &Value) -> bool {
+    !matches!(project["status"].as_str().unwrap(), "torn_down" | "failed")
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if done() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited ten seconds until {what}");
+}
+
+const DIR: &str = "CRASH_DIR";
+const OPERATION: &str = "CRASH_OPERATION";
+const STEP: &str = "CRASH_STEP";
+const REACHED: &str = "reached";
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;

@@ -1,0 +1,152 @@
+//! The user's env file on a real disk: modes, links, git, and values that are not ours.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
+
+use crate::workspace::Workspace;
+
+#[test]
+fn a_new_file_is_private_and_an_old_one_loses_what_others_may() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "one", "search"]);
+    assert_eq!(mode(&workspace.file(".env")), 0o600);
+
+    fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o755)).unwrap();
+    workspace.ok(&["rotate", "one"]);
+    assert_eq!(mode(&workspace.file(".env")), 0o700);
+    for file in workspace.files().iter().filter(|file| file.starts_with(workspace.state())) {
+        assert_eq!(mode(file) & 0o077, 0, "{}", file.display());
+    }
+    assert_eq!(mode(&workspace.state()), 0o700);
+}
+
+#[test]
+fn a_link_stays_a_link_and_its_target_gets_the_key() {
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.file("secrets")).unwrap();
+    symlink("secrets/app.env", workspace.file(".env")).unwrap();
+    workspace.ok(&["provision", "one", "search"]);
+    assert!(workspace.file(".env").is_symlink());
+    assert!(workspace.read("secrets/app.env").starts_with("EXA_API_KEY=sk_proj_sim_"));
+    workspace.ok(&["teardown", "one", "--yes"]);
+    assert_eq!(workspace.read("secrets/app.env"), "");
+}
+
+#[test]
+fn somebody_elses_value_is_never_touched() {
+    let workspace = Workspace::new();
+    let mine = "EXA_API_KEY=mine-and-nobody-elses\n";
+    workspace.write(".env", mine);
+    let error = workspace.json(&["provision", "one", "search"]);
+    assert_eq!(error["code"], "env_var_taken");
+    assert_eq!(workspace.read(".env"), mine);
+    assert!(workspace.world().observe_everything().unwrap().is_empty(), "nothing was bought");
+
+    workspace.ok(&["provision", "one", "search", "--replace"]);
+    let ours = workspace.read(".env");
+    assert!(ours.starts_with("EXA_API_KEY=sk_proj_sim_"), "a human may say so");
+
+    workspace.write(".env", mine);
+    assert_eq!(workspace.json(&["rotate", "one"])["code"], "env_var_taken");
+    assert!(workspace.owner_of(ours.trim().strip_prefix("EXA_API_KEY=").unwrap()).is_some(), "nothing was rotated");
+    workspace.ok(&["teardown", "one", "--yes"]);
+    assert_eq!(workspace.read(".env"), mine, "a teardown removes our values only");
+}
+
+#[test]
+fn an_empty_variable_is_an_invitation() {
+    let workspace = Workspace::new();
+    workspace.write(".env", "# put it here\nEXA_API_KEY=\nAFTER=1\n");
+    workspace.ok(&["provision", "one", "search"]);
+    let text = workspace.read(".env");
+    assert!(text.starts_with("# put it here\nEXA_API_KEY=sk_proj_sim_") && text.ends_with("\nAFTER=1\n"), "{text}");
+}
+
+#[test]
+fn a_second_project_of_a_provider_has_a_variable_of_its_own() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "first", "search"]);
+    workspace.ok(&["provision", "second-one", "search"]);
+    let (first, second) =
+        (workspace.variable("EXA_API_KEY").unwrap(), workspace.variable("SECOND_ONE_EXA_API_KEY").unwrap());
+    assert_ne!(workspace.owner_of(&first).unwrap(), workspace.owner_of(&second).unwrap());
+    workspace.ok(&["teardown", "first", "--yes"]);
+    assert_eq!(workspace.variable("EXA_API_KEY"), None);
+    assert!(workspace.owner_of(&workspace.variable("SECOND_ONE_EXA_API_KEY").unwrap()).is_some());
+}
+
+#[test]
+fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "db", "postgres"]);
+    let before = [workspace.variable("DATABASE_URL").unwrap(), workspace.variable("NEON_PROJECT_ID").unwrap()];
+    workspace.ok(&["rotate", "db"]);
+    let after = [workspace.variable("DATABASE_URL").unwrap(), workspace.variable("NEON_PROJECT_ID").unwrap()];
+    assert!(before.iter().all(|key| workspace.owner_of(key).is_none()));
+    assert!(after.iter().all(|key| workspace.owner_of(key).is_some()));
+    workspace.ok(&["teardown", "db", "--yes"]);
+    assert_eq!(workspace.read(".env"), "");
+}
+
+#[test]
+fn what_cannot_take_a_key_costs_nothing() {
+    let cases: [(&str, fn(&Workspace)); 4] = [
+        ("env_file_is_a_folder", |workspace| fs::create_dir(workspace.file(".env")).unwrap()),
+        ("env_file_read_only", |workspace| {
+            workspace.write(".env", "");
+            fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o400)).unwrap();
+        }),
+        ("env_file_not_writable", |workspace| symlink("nowhere/at/all", workspace.file(".env")).unwrap()),
+        ("env_file_tracked", |workspace| {
+            workspace.write(".env", "");
+            git(workspace, &["init", "--quiet"]);
+            git(workspace, &["add", "--force", ".env"]);
+        }),
+    ];
+    for (code, arrange) in cases {
+        let workspace = Workspace::new();
+        arrange(&workspace);
+        let error = workspace.json(&["provision", "one", "search"]);
+        assert_eq!(error["code"], code, "{error:#}");
+        assert!(!error["hint"].as_str().unwrap().is_empty());
+        assert!(workspace.world().observe_everything().unwrap().is_empty(), "{code}: something was bought");
+        assert_eq!(workspace.json(&["list"])["live_count"], 0);
+    }
+}
+
+#[test]
+fn in_a_work_tree_the_file_is_kept_out_of_git() {
+    let workspace = Workspace::new();
+    git(&workspace, &["init", "--quiet"]);
+    fs::create_dir(workspace.file("app")).unwrap();
+    let shown = workspace.json(&["--dir", "app", "provision", "one", "search"]);
+    assert!(shown["next"].as_str().unwrap().contains(".git/info/exclude"), "{shown:#}");
+    assert!(workspace.read(".git/info/exclude").ends_with("\n/app/.env*\n"));
+    let exclude = workspace.read(".git/info/exclude");
+    let shown = workspace.json(&["--dir", "app", "rotate", "one"]);
+    assert!(!shown["next"].as_str().unwrap().contains("exclude"), "once is enough");
+    assert_eq!(workspace.read(".git/info/exclude"), exclude);
+    assert_eq!(git(&workspace, &["status", "--porcelain"]), "", "nothing of ours would be committed");
+}
+
+#[test]
+fn what_takes_the_file_back_into_git_is_an_error() {
+    let workspace = Workspace::new();
+    git(&workspace, &["init", "--quiet"]);
+    workspace.write(".gitignore", "!.env\n");
+    assert_eq!(workspace.json(&["provision", "one", "search"])["code"], "env_file_exposed");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn git(workspace: &Workspace, arguments: &[&str]) -> String {
+    let output = Command::new("git").args(arguments).current_dir(workspace.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
