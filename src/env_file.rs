@@ -120,7 +120,7 @@ impl EnvFile {
         })
     }
 
-    /// Removes the variables whose values are ours; anybody else's stay.
+    /// Removes the variables whose values are ours; anybody else's stay. Where the whole folder is gone, so are they.
     ///
     /// # Errors
     /// When the file cannot be read or replaced.
@@ -129,6 +129,9 @@ impl EnvFile {
         variables: &[&EnvVar],
         recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     ) -> Result<(), E> {
+        if self.folder_is_gone() {
+            return Ok(());
+        }
         self.edit(variables, Privacy::Unchanged, recognise, |text, _, ours| {
             for variable in variables {
                 text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
@@ -143,10 +146,17 @@ impl EnvFile {
     /// # Errors
     /// When the folder cannot be used.
     pub fn sweep(&self) -> Result<(), EnvFileError> {
+        if self.folder_is_gone() {
+            return Ok(());
+        }
         let target = fs::resolve(&self.path)?;
         let _lock = lock(&target)?;
         fs::sweep(&target)?;
         Ok(())
+    }
+
+    fn folder_is_gone(&self) -> bool {
+        fs::resolve(&self.path).is_err_and(|error| error.source.kind() == std::io::ErrorKind::NotFound)
     }
 
     fn edit<E: From<EnvFileError>>(

@@ -87,7 +87,7 @@ pub fn providers(view: &ProvidersView, output: Output) {
 pub fn sound_registry(view: &ProvidersView, output: Output) {
     match output {
         Output::Json => json(view),
-        Output::People => out(format_args!("The registry is sound: {} providers.", view.providers.len())),
+        Output::People => out(format_args!("The registry is sound. Providers: {}", view.providers.len())),
     }
 }
 

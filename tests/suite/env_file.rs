@@ -94,7 +94,7 @@ fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
 
 #[test]
 fn what_cannot_take_a_key_costs_nothing() {
-    let cases: [(&str, fn(&Workspace)); 4] = [
+    let cases: [Case; 4] = [
         ("env_file_is_a_folder", |workspace| fs::create_dir(workspace.file(".env")).unwrap()),
         ("env_file_read_only", |workspace| {
             workspace.write(".env", "");
@@ -140,6 +140,9 @@ fn what_takes_the_file_back_into_git_is_an_error() {
     workspace.write(".gitignore", "!.env\n");
     assert_eq!(workspace.json(&["provision", "one", "search"])["code"], "env_file_exposed");
 }
+
+/// An error code, and how to bring it about.
+type Case = (&'static str, fn(&Workspace));
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -4,16 +4,19 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test says what went wrong by panicking"
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
 mod architecture;
+mod audit;
 mod client;
 mod contract;
 mod crash;
 mod crowd;
 mod dotenv;
 mod env_file;
+mod incomplete;
 mod workspace;

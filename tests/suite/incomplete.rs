@@ -1,0 +1,140 @@
+//! Half-way ends: the backend has done its part and the env file cannot take it, or give it up. The report says which,
+//! what is billed stays listed, and the next call finishes.
+
+use std::{fs, sync::Arc};
+
+use stripe_projects_mcp::{
+    env_file::Replace,
+    error::Error,
+    money::Cents,
+    name::{ProjectName, ProviderKey},
+    policy::Asker,
+    provisioner::{Caller, Provisioner, Step, Wanted},
+    settings::{Given, Settings},
+    view::ProjectView,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::workspace::Workspace;
+
+#[test]
+fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
+    let workspace = Workspace::new();
+    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    assert_eq!(error.code(), "key_not_delivered");
+    assert!(error.hint().contains("rotate victim"), "{}", error.hint());
+    let listed = workspace.json(&["list"]);
+    assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
+    assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
+
+    fs::remove_file(workspace.file(".env")).unwrap();
+    workspace.ok(&["rotate", "victim"]);
+    let key = workspace.variable("EXA_API_KEY").unwrap();
+    assert!(workspace.owner_of(&key).is_some());
+    assert_eq!(workspace.world().observe_everything().unwrap().len(), 1, "nothing was bought twice");
+}
+
+#[test]
+fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "victim", "search"]);
+    let old = workspace.variable("EXA_API_KEY").unwrap();
+    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &caller())).unwrap_err();
+    assert_eq!(error.code(), "key_not_delivered");
+    assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
+    assert!(workspace.owner_of(&old).is_none());
+    assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and said again");
+
+    fs::remove_file(workspace.file(".env")).unwrap();
+    workspace.ok(&["rotate", "victim"]);
+    assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
+}
+
+#[test]
+fn what_cannot_be_delivered_can_still_be_torn_down() {
+    let workspace = Workspace::new();
+    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    workspace.ok(&["teardown", "victim", "--yes"]);
+    assert!(workspace.world().observe_everything().unwrap().is_empty());
+    assert_eq!(workspace.read(".env"), THEIRS);
+    assert!(workspace.ledger().unsettled().unwrap().is_empty());
+}
+
+#[test]
+fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "victim", "search"]);
+    let file = workspace.file(".env");
+    let kept = workspace.read(".env");
+    let error = interrupted(
+        &workspace,
+        Step::Acted,
+        {
+            let file = file.clone();
+            move || {
+                fs::remove_file(&file).unwrap();
+                fs::create_dir(&file).unwrap();
+            }
+        },
+        |provisioner| provisioner.teardown(&name(), &caller()),
+    )
+    .unwrap_err();
+    assert_eq!(error.code(), "variable_not_removed");
+    assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "tearing_down");
+
+    fs::remove_dir(&file).unwrap();
+    workspace.write(".env", kept);
+    workspace.ok(&["teardown", "victim", "--yes"]);
+    assert_eq!(workspace.read(".env"), "");
+    assert_eq!(workspace.json(&["list"])["live_count"], 0);
+}
+
+#[test]
+fn a_teardown_does_not_wait_for_a_folder_that_is_gone() {
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.file("sub")).unwrap();
+    workspace.ok(&["provision", "victim", "search", "--env-file", "sub/.env"]);
+    fs::remove_dir_all(workspace.file("sub")).unwrap();
+    workspace.ok(&["teardown", "victim", "--yes"]);
+    assert!(workspace.world().observe_everything().unwrap().is_empty());
+}
+
+/// Runs an operation during which, after the backend has acted, somebody puts a value of his own into the variable.
+fn taken_meanwhile(
+    workspace: &Workspace,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+) -> Result<ProjectView, Error> {
+    let file = workspace.file(".env");
+    interrupted(workspace, Step::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
+}
+
+fn interrupted(
+    workspace: &Workspace,
+    at: Step,
+    meanwhile: impl Fn() + Send + Sync + 'static,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+) -> Result<ProjectView, Error> {
+    let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let given = Given { dir: Some(workspace.path()), ..Given::default() };
+    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    operation(&provisioner.watched_by(Arc::new(move |step| {
+        if step == at {
+            meanwhile();
+        }
+    })))
+}
+
+fn wanted() -> Wanted {
+    let provider = ProviderKey::parse("search").unwrap();
+    Wanted { name: name(), provider, cap: Cents::ZERO, replace: Replace::OursOnly }
+}
+
+fn name() -> ProjectName {
+    ProjectName::parse("victim").unwrap()
+}
+
+fn caller() -> Caller {
+    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+}
+
+const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";
