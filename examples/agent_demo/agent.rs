@@ -1,0 +1,86 @@
+//! The agent: an MCP client of the real server. It stands for a model, so all that it could see is recorded.
+
+use std::{error::Error, path::Path, process::Stdio};
+
+use rmcp::{
+    RoleClient, ServiceExt as _,
+    model::{CallToolRequestParams, JsonObject, ReadResourceRequestParams},
+    service::RunningService,
+};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::recording::Recording;
+
+pub struct Agent {
+    client: RunningService<RoleClient, ()>,
+    server: Child,
+    sent: Recording,
+    received: Recording,
+}
+
+/// Every byte that went through the pipes: MCP in both directions, and what the server logged.
+pub struct Seen {
+    streams: [Vec<u8>; 3],
+}
+
+impl Agent {
+    /// Starts the server in a workspace and shakes hands.
+    pub async fn start(server: &Path, workspace: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(server);
+        command.args(["serve", "--dir"]).arg(workspace).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The story is the same in every shell.
+        for variable in ["DIR", "ENV_FILE", "PROVIDERS", "STATE_DIR", "BACKEND", "PAYMENT_METHOD"] {
+            command.env_remove(format!("STRIPE_PROJECTS_{variable}"));
+        }
+        let mut server = command.spawn()?;
+        let (sent, received) = (Recording::default(), Recording::default());
+        let input = server.stdin.take().ok_or("the server has no stdin")?;
+        let output = server.stdout.take().ok_or("the server has no stdout")?;
+        let client = ().serve((received.of(output), sent.of(input))).await?;
+        Ok(Self { client, server, sent, received })
+    }
+
+    /// Reads everything that the server offers to be read; the names of its tools.
+    pub async fn look_around(&self) -> Result<Vec<String>, Box<dyn Error>> {
+        for resource in self.client.list_all_resources().await? {
+            self.client.read_resource(ReadResourceRequestParams::new(resource.uri)).await?;
+        }
+        let tools = self.client.list_all_tools().await?;
+        Ok(tools.into_iter().map(|tool| tool.name.into_owned()).collect())
+    }
+
+    /// Calls a tool; what it answered, be it a result or an error.
+    pub async fn call(&self, tool: &'static str, arguments: JsonObject) -> Result<Value, Box<dyn Error>> {
+        let answer = self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await?;
+        answer.structured_content.ok_or_else(|| format!("{tool} gave no structured content").into())
+    }
+
+    /// Hangs up and waits until the server has exited.
+    pub async fn leave(self) -> Result<Seen, Box<dyn Error>> {
+        self.client.cancel().await?;
+        let end = self.server.wait_with_output().await?;
+        if !end.status.success() {
+            return Err(format!("the server ended with {}", end.status).into());
+        }
+        Ok(Seen { streams: [self.sent.bytes(), self.received.bytes(), end.stderr] })
+    }
+}
+
+impl Seen {
+    pub fn bytes(&self) -> usize {
+        self.streams.iter().map(Vec::len).sum()
+    }
+
+    /// MCP messages are lines.
+    pub fn messages(&self) -> usize {
+        self.streams.iter().take(2).flatten().filter(|byte| **byte == b'\n').count()
+    }
+
+    pub fn count(&self, text: &str) -> usize {
+        let occurrences =
+            |stream: &Vec<u8>| stream.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
+        self.streams.iter().map(occurrences).sum()
+    }
+}

@@ -1,0 +1,75 @@
+//! The third party: a memory service on the loopback, which asks the simulated world whose key it is shown, and
+//! bills that project for what it stores.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    routing::{get, post},
+};
+use stripe_projects_mcp::{
+    backend::simulated::World, clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret,
+};
+use tokio::net::TcpListener;
+
+/// A quarter of a dollar: dear for a memory, and soon at a cap.
+pub fn price_of_a_write() -> MicroUsd {
+    MicroUsd::new(250_000)
+}
+
+struct Service {
+    world: World,
+    memories: Mutex<Vec<(ResourceId, String)>>,
+}
+
+/// Serves in the background for as long as the runtime lives.
+pub async fn start(world: PathBuf) -> io::Result<SocketAddr> {
+    let service = Service { world: World::new(world, Clock::system()), memories: Mutex::default() };
+    let routes = Router::new()
+        .route("/memories", post(remember))
+        .route("/memories/{word}", get(recall))
+        .with_state(Arc::new(service));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(address)
+}
+
+async fn remember(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Json(text): Json<String>,
+) -> Result<StatusCode, StatusCode> {
+    let owner = service.owner(&headers)?;
+    service.world.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
+    service.memories.lock().unwrap_or_else(PoisonError::into_inner).push((owner, text));
+    Ok(StatusCode::CREATED)
+}
+
+async fn recall(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Path(word): Path<String>,
+) -> Result<Json<Vec<String>>, StatusCode> {
+    let owner = service.owner(&headers)?;
+    let memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = memories.iter().filter(|(whose, text)| *whose == owner && text.contains(&word));
+    Ok(Json(found.map(|(_, text)| text.clone()).collect()))
+}
+
+impl Service {
+    /// Whose key this is right now; what is rotated, suspended or torn down has no owner.
+    fn owner(&self, headers: &HeaderMap) -> Result<ResourceId, StatusCode> {
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
+        let owner = self.world.owner_of(&Secret::new(key.to_owned()));
+        owner.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::UNAUTHORIZED)
+    }
+}
