@@ -19,4 +19,5 @@ mod crowd;
 mod dotenv;
 mod env_file;
 mod incomplete;
+mod hosts;
 mod workspace;

@@ -1,0 +1,86 @@
+//! The promise of the example files: a host that is configured with one starts our server, and it answers.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::Stdio,
+};
+
+use serde_json::{Value, json};
+
+use crate::workspace::{BINARY, Workspace};
+
+#[test]
+fn cursor() {
+    answers("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
+}
+
+#[test]
+fn claude_desktop() {
+    let file = "examples/claude_desktop_config.json.example";
+    answers(file, &json(file), "mcpServers");
+}
+
+#[test]
+fn claude_code() {
+    let file = "examples/claude_code_mcp.json.example";
+    answers(file, &json(file), "mcpServers");
+}
+
+#[test]
+fn vscode() {
+    let file = "examples/vscode_mcp.json.example";
+    answers(file, &json(file), "servers");
+}
+
+#[test]
+fn codex() {
+    let file = "examples/codex_config.toml.example";
+    let config = toml::from_str(&read(file)).unwrap();
+    answers(file, &config, "mcp_servers");
+}
+
+/// Starts what the file says, with a folder of our own in the place of the placeholder.
+fn answers(file: &str, config: &Value, section: &str) {
+    let sections = config.as_object().unwrap();
+    assert_eq!(sections.keys().collect::<Vec<_>>(), [section], "{file}");
+    let servers = sections[section].as_object().unwrap();
+    assert_eq!(servers.keys().collect::<Vec<_>>(), ["stripe-projects"], "{file}");
+    let server = &servers["stripe-projects"];
+    assert_eq!(server["command"], *Path::new(BINARY).file_stem().unwrap().to_str().unwrap(), "{file}");
+    let kind = server.get("type").unwrap_or(&Value::Null);
+    assert!(kind.is_null() || kind == "stdio", "{file}");
+
+    let workspace = Workspace::new();
+    let folder = workspace.path();
+    let arguments: Vec<&str> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let [command, flag, placeholder] = arguments[..] else { panic!("{file}: {arguments:?}") };
+    assert!(["${workspaceFolder}", "/absolute/path/to/your/project"].contains(&placeholder), "{file}");
+    let answer = greet(&workspace, &[command, flag, folder.to_str().unwrap()]);
+    assert_eq!(answer["result"]["serverInfo"]["name"], "stripe-projects", "{file}: {answer}");
+}
+
+/// The answer of the real binary to a client's first message; it exits when the client hangs up.
+fn greet(workspace: &Workspace, arguments: &[&str]) -> Value {
+    let mut command = workspace.command(arguments);
+    let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let client = json!({ "name": "a host", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+    let greeting = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let mut input = server.stdin.take().unwrap();
+    writeln!(input, "{greeting}").unwrap();
+    let mut answer = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+    drop(input);
+    server.wait().unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+fn json(file: &str) -> Value {
+    serde_json::from_str(&read(file)).unwrap()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
