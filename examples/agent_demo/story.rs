@@ -184,5 +184,5 @@ fn usage(project: &Value) -> String {
 const MEMORY_KEY: &str = "SUPERMEMORY_API_KEY";
 const NOTES_KEY: &str = "CHROMA_API_KEY";
 
-const TEA: &str = "Ada takes her tea without sugar";
+const TEA: &str = "the user takes tea without sugar";
 const LAUNCH: &str = "the launch is on Friday";

@@ -8,8 +8,8 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult,
         CustomRequest, CustomResult, ErrorCode, Implementation, ListPromptsRequestMethod, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
     tool_handler,
@@ -63,7 +63,7 @@ impl ServerHandler for Door {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return Ok(tools::failed(&busy())?.into());
         };
-        let modern = is_modern(&context);
+        let signature = signature(&context);
         let in_flight = self.shutdown.in_flight();
         let door = self.clone();
         let work = tokio::spawn(async move {
@@ -73,50 +73,63 @@ impl ServerHandler for Door {
         let answer = tokio::select! {
             outcome = work => match outcome {
                 Ok(answer) => answer?,
-                Err(_) => return Err(ErrorData::internal_error("internal error: the tool panicked", None)),
+                Err(_) => return Err(stopped()),
             },
             () = tokio::time::sleep(DEADLINE) => tools::failed(&too_slow())?.into(),
             () = self.shutdown.out_of_patience() => tools::failed(&stopping())?.into(),
         };
-        Ok(if modern { signed(answer)? } else { answer })
+        Ok(match answer {
+            CallToolResponse::Complete(result) => result.with_meta(signature).into(),
+            other => other,
+        })
     }
 
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
-        Ok(ListToolsResult::with_all_items(tools::listed(&self.provisioner)))
+        let provisioner = Arc::clone(&self.provisioner);
+        let tools = tokio::task::spawn_blocking(move || tools::listed(&provisioner)).await.map_err(|_| stopped())?;
+        let mut list = ListToolsResult::with_all_items(tools);
+        list.meta = signature(&context);
+        Ok(list)
     }
 
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         refuse_cursor(request)?;
-        Ok(ListResourcesResult::with_all_items(resources::all()))
+        let mut list = ListResourcesResult::with_all_items(resources::all());
+        list.meta = signature(&context);
+        Ok(list)
     }
 
     async fn list_resource_templates(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         refuse_cursor(request)?;
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        let mut list = ListResourceTemplatesResult::with_all_items(resources::templates());
+        list.meta = signature(&context);
+        Ok(list)
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _in_flight = self.shutdown.in_flight();
         let provisioner = Arc::clone(&self.provisioner);
         let read = tokio::task::spawn_blocking(move || resources::read(&provisioner, &request.uri));
-        read.await.map_err(|_| ErrorData::internal_error("internal error: the read stopped half way", None))?
+        let mut result = read.await.map_err(|_| stopped())??;
+        result.meta = signature(&context);
+        Ok(result.into())
     }
 
     /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong.
@@ -159,19 +172,13 @@ pub fn caller(context: &RequestContext<RoleServer>) -> Caller {
     Caller { door: "mcp", actor, asker: Asker::Agent }
 }
 
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
-}
-
 /// In the modern era every result says who gave it, because there was no handshake.
-fn signed(answer: CallToolResponse) -> Result<CallToolResponse, ErrorData> {
-    let CallToolResponse::Complete(mut result) = answer else {
-        return Ok(answer);
-    };
-    let who = serde_json::to_value(implementation())
-        .map_err(|_| ErrorData::internal_error("internal error: the server has no name", None))?;
-    result.meta.get_or_insert_default().insert("io.modelcontextprotocol/serverInfo".to_owned(), who);
-    Ok(CallToolResponse::Complete(result))
+fn signature(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
+    let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    let who = serde_json::to_value(implementation()).ok().filter(|_| modern)?;
+    let mut meta = MetaObject::default();
+    meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), who);
+    Some(meta)
 }
 
 fn implementation() -> Implementation {
@@ -183,6 +190,10 @@ fn refuse_cursor(request: Option<PaginatedRequestParams>) -> Result<(), ErrorDat
         None => Ok(()),
         Some(_) => Err(ErrorData::invalid_params("unknown cursor", None)),
     }
+}
+
+pub fn stopped() -> ErrorData {
+    ErrorData::internal_error("internal error: the work stopped half way", None)
 }
 
 fn busy() -> ErrorView {
@@ -220,7 +231,6 @@ const OFFERED: &[&str] = &[
     "resources/read",
     "resources/templates/list",
     "server/discover",
-    "subscriptions/listen",
     "tools/call",
     "tools/list",
 ];

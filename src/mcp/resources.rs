@@ -2,7 +2,7 @@
 
 use rmcp::{
     ErrorData,
-    model::{ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
+    model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -38,7 +38,7 @@ pub fn templates() -> Vec<ResourceTemplate> {
 }
 
 /// Reads one resource. The URI of a wrong one is not repeated.
-pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResponse, ErrorData> {
+pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     match uri {
         PROVIDERS => {
             let registry = provisioner.registry().map_err(|error| unreadable(&error.into()))?;
@@ -57,10 +57,10 @@ pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResponse
     }
 }
 
-fn shown(uri: &str, view: &impl Serialize) -> Result<ReadResourceResponse, ErrorData> {
+fn shown(uri: &str, view: &impl Serialize) -> Result<ReadResourceResult, ErrorData> {
     let text = serde_json::to_string_pretty(view)
         .map_err(|_| ErrorData::internal_error("internal error: the resource has no JSON", None))?;
-    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]).into())
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
 fn not_found() -> ErrorData {

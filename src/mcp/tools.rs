@@ -134,7 +134,7 @@ impl Door {
         match tokio::task::spawn_blocking(move || work(&provisioner, arguments)).await {
             Ok(Ok(view)) => Ok(CallToolResult::structured(as_value(&view)?)),
             Ok(Err(error)) => failed(&error.view()),
-            Err(_) => Err(ErrorData::internal_error("internal error: the work stopped half way", None)),
+            Err(_) => Err(super::door::stopped()),
         }
     }
 }

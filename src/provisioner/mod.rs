@@ -23,7 +23,13 @@ mod settle;
 mod teardown;
 mod usage;
 
-use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
@@ -141,15 +147,12 @@ impl Provisioner {
         self.runtime.block_on(answer)
     }
 
-    /// Makes the state folder, private and ignored by git, and locks one project in it.
+    /// Locks one project, in the state folder. `None`: somebody else holds it.
     fn lock(&self, name: &ProjectName, patience: Duration) -> Result<Option<Lock>, Error> {
         let locks = self.state.join("locks");
-        if !locks.is_dir() {
-            fs::create_private_folder(&locks)?;
-            let ignore = self.state.join(".gitignore");
-            if fs::kind(&ignore)? == fs::Kind::Absent {
-                fs::replace(&ignore, b"*\n", fs::Privacy::Unchanged)?;
-            }
+        let ignore = self.state.join(".gitignore");
+        if !ignore.exists() || !locks.is_dir() {
+            make_state_folder(&locks, &ignore)?;
         }
         Ok(Lock::on_file(&locks.join(format!("{name}.lock")), patience)?)
     }
@@ -206,6 +209,13 @@ impl fmt::Debug for Provisioner {
         let name = self.backend.name();
         f.debug_struct("Provisioner").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+/// Private, and ignored by git as a whole.
+fn make_state_folder(locks: &Path, ignore: &Path) -> Result<(), Error> {
+    fs::create_private_folder(locks)?;
+    let _lock = Lock::on_folder_of(ignore, PATIENCE)?.ok_or(Error::ProjectBusy)?;
+    Ok(fs::replace(ignore, b"*\n", fs::Privacy::Unchanged)?)
 }
 
 /// How long a call waits for another one on the same project.

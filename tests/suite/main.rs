@@ -18,6 +18,6 @@ mod crash;
 mod crowd;
 mod dotenv;
 mod env_file;
-mod incomplete;
 mod hosts;
+mod incomplete;
 mod workspace;
