@@ -46,7 +46,7 @@ use crate::{
     ledger::{Event, Ledger, Verdict},
     name::ProjectName,
     policy::Asker,
-    project::Project,
+    project::{Project, Status},
     registry::{Registry, RegistryError, RegistryFile},
     secret::Fingerprint,
     view::{ProjectView, Sight},
@@ -185,6 +185,16 @@ impl Provisioner {
             return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
         }
         Ok(Some(project))
+    }
+
+    /// What to say of a name that no live project has.
+    fn missing(&self, name: &ProjectName) -> Error {
+        match self.ledger.newest(name) {
+            Ok(newest) => {
+                Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
+            }
+            Err(error) => error.into(),
+        }
     }
 
     /// A project as outsiders may see it, with what the backend says of it now.

@@ -24,7 +24,7 @@ impl Provisioner {
         self.step(Step::Intended);
 
         let Some(resource) = intent.project.resource.clone() else {
-            return Err(Error::ProjectNotFound { torn_down: false }); // a rotation begins with a known resource
+            return Err(self.missing(name)); // a rotation begins with a known resource
         };
         let answer = self.wait(self.backend.rotate(&resource));
         self.step(Step::Acted);
@@ -36,7 +36,7 @@ impl Provisioner {
     }
 
     fn prepare_rotation(&self, name: &ProjectName, caller: &Caller) -> Result<Intent, Error> {
-        let project = self.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
+        let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
         if let Some(Settled::Open { why }) = self.settle_open(&project, caller)? {
             return Err(why);
         }
@@ -52,7 +52,7 @@ impl Provisioner {
         self.step(Step::Checked);
         let event = self.event(caller, ACTION, Verdict::Intended, json!({ "from_version": project.key_version }));
         let begun = self.ledger.begin(name, Operation::Rotate, &event)?;
-        begun.ok_or(Error::ProjectNotFound { torn_down: false })
+        begun.ok_or_else(|| self.missing(name))
     }
 }
 

@@ -34,7 +34,7 @@ impl Provisioner {
         let Some(project) = self.live(name)? else {
             return match self.ledger.newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
-                _ => Err(Error::ProjectNotFound { torn_down: false }),
+                _ => Err(self.missing(name)),
             };
         };
         match self.settle_open(&project, caller)? {
@@ -43,7 +43,7 @@ impl Provisioner {
             }
             // What cannot be finished may still be removed, provided that we know what it is.
             Some(Settled::Open { why }) => {
-                let current = self.ledger.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
+                let current = self.ledger.live(name)?.ok_or_else(|| self.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {
                     return Err(why);
                 }
@@ -53,7 +53,7 @@ impl Provisioner {
         self.step(Step::Checked);
         let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
-        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or(Error::ProjectNotFound { torn_down: false })
+        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }
 }
 

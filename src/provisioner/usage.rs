@@ -18,8 +18,8 @@ impl Provisioner {
     /// [`Error::ProjectNotFound`]; the backend's refusal for what is suspended, or metered by its provider.
     pub fn record_usage(&self, name: &ProjectName, amount: MicroUsd, caller: &Caller) -> Result<ProjectView, Error> {
         let _lock = self.lock_patiently(name)?;
-        let project = self.live(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?;
-        let resource = project.resource.as_ref().ok_or(Error::ProjectNotFound { torn_down: false })?;
+        let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
+        let resource = project.resource.as_ref().ok_or_else(|| self.missing(name))?;
         let detail = json!({ "micro_usd": amount.micro_usd() });
         let event = self.event(caller, "usage record", Verdict::Intended, detail);
         self.ledger.note(&event, Some(name))?;

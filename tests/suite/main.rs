@@ -20,4 +20,5 @@ mod dotenv;
 mod env_file;
 mod hosts;
 mod incomplete;
+mod weather;
 mod workspace;
