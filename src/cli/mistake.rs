@@ -13,7 +13,7 @@ pub fn explain(error: &Error) -> ErrorView {
         ErrorKind::InvalidSubcommand => "there is no such command",
         ErrorKind::UnknownArgument => "there is a word or flag that this command does not take",
         ErrorKind::MissingRequiredArgument => "a word is missing",
-        ErrorKind::MissingSubcommand => "a command is missing",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing",
         ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "a flag is given twice",
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             "a flag lacks its value"
