@@ -45,7 +45,7 @@ fn suggestion(error: &Error) -> Option<String> {
     [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().find_map(|kind| {
         match error.get(kind)? {
             ContextValue::String(word) => Some(word.clone()),
-            ContextValue::Strings(words) => words.first().cloned(),
+            ContextValue::Strings(words) => words.last().cloned(), // clap puts the closest last
             _ => None,
         }
     })
