@@ -145,11 +145,16 @@ impl Provisioner {
     fn lock(&self, name: &ProjectName, patience: Duration) -> Result<Option<Lock>, Error> {
         let locks = self.state.join("locks");
         if !locks.is_dir() {
-            fs::create_private_folder(&locks)?;
+            fs::create_private_folder(&self.state)?;
             let ignore = self.state.join(".gitignore");
+            // The first calls of a workspace may meet here, and a file is replaced by one at a time.
+            let Some(_alone) = Lock::on_folder_of(&ignore, patience)? else {
+                return Ok(None);
+            };
             if fs::kind(&ignore)? == fs::Kind::Absent {
                 fs::replace(&ignore, b"*\n", fs::Privacy::Unchanged)?;
             }
+            fs::create_private_folder(&locks)?; // last, since it says that all of this is done
         }
         Ok(Lock::on_file(&locks.join(format!("{name}.lock")), patience)?)
     }
