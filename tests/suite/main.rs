@@ -9,5 +9,10 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod client;
 mod dotenv;
+mod lifecycle;
+mod lines;
+mod mcp;
+mod refusals;
 mod workspace;

@@ -1,0 +1,73 @@
+//! The client that most hosts resemble, rmcp's own, in either protocol era, with the real binary as its child.
+
+use rmcp::{
+    ClientLifecycleMode, RoleClient, ServiceError, ServiceExt as _,
+    model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
+    serve_client_with_lifecycle,
+    service::RunningService,
+    transport::TokioChildProcess,
+};
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+
+/// Which of its two generations the protocol is spoken in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Era {
+    Legacy,
+    Modern,
+}
+
+pub const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+/// A connection to a server of its own.
+pub struct Client(pub RunningService<RoleClient, ()>);
+
+impl Client {
+    pub async fn connect(workspace: &Workspace, era: Era) -> Self {
+        Self::start(workspace.command(&["serve"]), era).await
+    }
+
+    pub async fn start(command: std::process::Command, era: Era) -> Self {
+        let transport = TokioChildProcess::new(tokio::process::Command::from(command)).unwrap();
+        Self(match era {
+            Era::Legacy => ().serve(transport).await.unwrap(),
+            Era::Modern => {
+                let lifecycle =
+                    ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+                serve_client_with_lifecycle((), transport, lifecycle).await.unwrap()
+            }
+        })
+    }
+
+    /// Calls a tool. Whatever it answers, its text says the same as its structured content.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+        let arguments = arguments.as_object().unwrap().clone();
+        let result = self.0.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await?;
+        let text: Value = serde_json::from_str(&result.content[0].as_text().unwrap().text).unwrap();
+        assert_eq!(Some(&text), result.structured_content.as_ref());
+        Ok(result)
+    }
+
+    /// Calls what must succeed.
+    pub async fn ok(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_eq!(result.is_error, Some(false), "{result:?}");
+        result.structured_content.unwrap()
+    }
+
+    /// Calls what must be refused in a way that a model can act on.
+    pub async fn refused(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_eq!(result.is_error, Some(true), "{result:?}");
+        result.structured_content.unwrap()
+    }
+}
+
+/// The protocol's own code of a request that was not understood.
+pub fn code<T: std::fmt::Debug>(answer: Result<T, ServiceError>) -> i32 {
+    match answer.unwrap_err() {
+        ServiceError::McpError(error) => error.code.0,
+        other => panic!("no answer of the server's: {other}"),
+    }
+}
