@@ -15,4 +15,6 @@ mod lifecycle;
 mod lines;
 mod mcp;
 mod refusals;
+mod rules;
+mod snapshots;
 mod workspace;
