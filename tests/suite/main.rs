@@ -9,12 +9,14 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod canaries;
 mod client;
 mod dotenv;
 mod lifecycle;
 mod lines;
 mod mcp;
 mod refusals;
+mod registry;
 mod rules;
 mod snapshots;
 mod workspace;
