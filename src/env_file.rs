@@ -210,7 +210,12 @@ fn exclude_from_git(exclude: &Path, path_in_tree: &str) -> Result<(), EnvFileErr
         text.push(b'\n');
     }
     // The pattern ends in `*` for the sake of the temporary file that exists while the env file is replaced.
-    text.extend(format!("/{}*\n", escaped(path_in_tree)).into_bytes());
+    let line = format!("/{}*", escaped(path_in_tree));
+    if text.split(|byte| *byte == b'\n').any(|present| present == line.as_bytes()) {
+        return Ok(()); // another process was faster
+    }
+    text.extend(line.into_bytes());
+    text.push(b'\n');
     Ok(fs::replace(exclude, &text, Privacy::Unchanged)?)
 }
 

@@ -69,9 +69,15 @@ pub enum Command {
         all: bool,
     },
     /// Kill a project's key and write a new one to the env file
-    Rotate { name: String },
+    Rotate {
+        /// Name of the project
+        name: String,
+    },
     /// Remove a project for good, and its key from the env file
-    Teardown { name: String },
+    Teardown {
+        /// Name of the project
+        name: String,
+    },
     /// Record usage (simulated backend)
     Usage {
         #[command(subcommand)]
@@ -88,6 +94,7 @@ pub enum Command {
 pub enum Usage {
     /// Add usage to a project; at the cap it is suspended
     Record {
+        /// Name of the project
         name: String,
         /// US dollars, up to six decimals
         #[arg(value_name = "USD", allow_hyphen_values = true)]

@@ -13,7 +13,7 @@ pub fn explain(error: &Error) -> ErrorView {
         ErrorKind::InvalidSubcommand => "there is no such command",
         ErrorKind::UnknownArgument => "there is a word or flag that this command does not take",
         ErrorKind::MissingRequiredArgument => "a word is missing",
-        ErrorKind::MissingSubcommand => "a command is missing",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing",
         ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "a flag is given twice",
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             "a flag lacks its value"
@@ -45,7 +45,7 @@ fn suggestion(error: &Error) -> Option<String> {
     [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().find_map(|kind| {
         match error.get(kind)? {
             ContextValue::String(word) => Some(word.clone()),
-            ContextValue::Strings(words) => words.first().cloned(),
+            ContextValue::Strings(words) => words.last().cloned(), // clap puts the closest last
             _ => None,
         }
     })

@@ -73,7 +73,11 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ErrorView {
     } else if sentence.starts_with("unknown field") {
         "there is an argument that this tool does not take".to_owned()
     } else {
-        let expected = sentence.rsplit_once("expected ").map_or("another type", |(_, expected)| expected);
+        let expected = match sentence.rsplit_once("expected ") {
+            Some((_, "u32")) => "a positive whole number", // serde speaks Rust where JSON is meant
+            Some((_, expected)) => expected,
+            None => "another type",
+        };
         format!("`{}` has the wrong type: expected {expected}", error.path())
     };
     let hint = "call again with the arguments that tools/list describes".to_owned();

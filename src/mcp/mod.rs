@@ -25,19 +25,21 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
     let input = EofSignal::new(input, shutdown.clone());
     let door = Door::new(Arc::clone(&provisioner), shutdown.clone());
     let mut greeting = Box::pin(door.serve((input, output)));
+    // One listener from first to last: a signal that arrives between two of them would be lost.
+    let mut told_to_end = Box::pin(shutdown::signal());
     let running = tokio::select! {
         running = &mut greeting => match running {
             Ok(running) => running,
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(_) => return Err(ServeError::NoGreeting),
         },
-        () = shutdown::signal() => return Ok(()),
+        () = &mut told_to_end => return Ok(()),
     };
     recover_in_background(provisioner);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
-        shutdown::signal().await;
+        told_to_end.await;
         signalled.begin();
         signalled.idle_or_out_of_patience().await;
         stop.cancel();

@@ -35,8 +35,8 @@ fn output(schema: &JsonObject) -> JsonObject {
     let mut schema = cleaned(schema, Unions::Spelled);
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for word in ["code", "message", "hint"] {
-            properties.insert(word.to_owned(), json!({ "type": "string", "description": "Only in an error." }));
+        for (word, kind) in [("code", "string"), ("message", "string"), ("hint", "string"), ("project", "object")] {
+            properties.insert(word.to_owned(), json!({ "type": kind, "description": "Only in an error." }));
         }
     }
     schema

@@ -1,59 +1,73 @@
-//! The plainest client: one line out, one line in.
+//! The client that most hosts resemble, rmcp's own, in either protocol era, with the real binary as its child.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+use rmcp::{
+    ClientLifecycleMode, RoleClient, ServiceError, ServiceExt as _,
+    model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
+    serve_client_with_lifecycle,
+    service::RunningService,
+    transport::TokioChildProcess,
 };
-
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::workspace::Workspace;
 
-/// A running server and a session with it, in the legacy era.
-pub struct Raw {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    id: u64,
+/// Which of its two generations the protocol is spoken in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Era {
+    Legacy,
+    Modern,
 }
 
-impl Raw {
-    pub fn start(workspace: &Workspace) -> Self {
-        let mut command = workspace.command(&["serve"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        let mut server = Self { child, input, output, id: 0 };
-        let client = json!({ "name": "test", "version": "1" });
-        server.request(
-            "initialize",
-            &json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client }),
-        );
-        server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-        server
+pub const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+/// A connection to a server of its own.
+pub struct Client(pub RunningService<RoleClient, ()>);
+
+impl Client {
+    pub async fn connect(workspace: &Workspace, era: Era) -> Self {
+        Self::start(workspace.command(&["serve"]), era).await
     }
 
-    /// The result of a tool call.
-    pub fn call(&mut self, tool: &str, arguments: &str) -> Value {
-        let arguments: Value = serde_json::from_str(arguments).unwrap();
-        self.request("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"].take()
+    pub async fn start(command: std::process::Command, era: Era) -> Self {
+        let transport = TokioChildProcess::new(tokio::process::Command::from(command)).unwrap();
+        Self(match era {
+            Era::Legacy => ().serve(transport).await.unwrap(),
+            Era::Modern => {
+                let lifecycle =
+                    ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+                serve_client_with_lifecycle((), transport, lifecycle).await.unwrap()
+            }
+        })
     }
 
-    fn request(&mut self, method: &str, params: &Value) -> Value {
-        self.id += 1;
-        self.send(&json!({ "jsonrpc": "2.0", "id": self.id, "method": method, "params": params }));
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+    /// Calls a tool. Whatever it answers, its text says the same as its structured content.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+        let arguments = arguments.as_object().unwrap().clone();
+        let result = self.0.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await?;
+        let text: Value = serde_json::from_str(&result.content[0].as_text().unwrap().text).unwrap();
+        assert_eq!(Some(&text), result.structured_content.as_ref());
+        Ok(result)
     }
 
-    fn send(&mut self, message: &Value) {
-        writeln!(self.input.as_mut().unwrap(), "{message}").unwrap();
+    /// Calls what must succeed.
+    pub async fn ok(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_eq!(result.is_error, Some(false), "{result:?}");
+        result.structured_content.unwrap()
+    }
+
+    /// Calls what must be refused in a way that a model can act on.
+    pub async fn refused(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await.unwrap();
+        assert_eq!(result.is_error, Some(true), "{result:?}");
+        result.structured_content.unwrap()
     }
 }
 
-impl Drop for Raw {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
+/// The protocol's own code of a request that was not understood.
+pub fn code<T: std::fmt::Debug>(answer: Result<T, ServiceError>) -> i32 {
+    match answer.unwrap_err() {
+        ServiceError::McpError(error) => error.code.0,
+        other => panic!("no answer of the server's: {other}"),
     }
 }

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     env,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     sync::Arc,
     thread,
@@ -26,7 +26,10 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::Builder;
 
-use crate::workspace::Workspace;
+use crate::{
+    lines::{Lines, until},
+    workspace::Workspace,
+};
 
 const OPERATIONS: [&str; 3] = ["provision", "rotate", "teardown"];
 
@@ -48,16 +51,9 @@ fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
 fn a_server_that_starts_recovers_what_a_dead_process_left() {
     for operation in OPERATIONS {
         let workspace = killed_at(operation, Step::Acted).unwrap();
-        let mut server = workspace.command(&["serve"]);
-        let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdin = server.stdin.take().unwrap();
-        writeln!(stdin, "{INITIALIZE}").unwrap();
-        let mut answer = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-        assert!(answer.contains("serverInfo"), "{answer}");
-        until(&format!("{operation} is recovered"), || workspace.ledger().unsettled().unwrap().is_empty());
-        drop(stdin);
-        assert!(server.wait().unwrap().success());
+        let server = Lines::greet(&workspace);
+        until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+        assert_eq!(server.leave().code, 0);
         check(&workspace, operation);
     }
 }
@@ -186,19 +182,7 @@ fn is_live(project: &Value) -> bool {
     !matches!(project["status"].as_str().unwrap(), "torn_down" | "failed")
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if done() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    panic!("waited ten seconds until {what}");
-}
-
 const DIR: &str = "CRASH_DIR";
 const OPERATION: &str = "CRASH_OPERATION";
 const STEP: &str = "CRASH_STEP";
 const REACHED: &str = "reached";
-
-const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;

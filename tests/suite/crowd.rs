@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeSet, process::Stdio, thread};
 
-use crate::workspace::{Ran, Workspace};
+use serde_json::json;
+
+use crate::{
+    lines::Lines,
+    workspace::{Ran, Workspace},
+};
 
 const PROCESSES: usize = 8;
 const EACH: usize = 50;
@@ -14,13 +19,13 @@ fn eight_processes_provision_and_rotate_side_by_side() {
         for process in 0..PROCESSES {
             let workspace = &workspace;
             scope.spawn(move || {
-                let mut server = crate::client::Raw::start(workspace);
+                let mut server = Lines::greet(workspace);
                 for call in 0..EACH {
                     let name = format!("p{process}-{call}");
-                    let provisioned = server.call("provision", &format!(r#"{{"name":"{name}","provider":"search"}}"#));
-                    assert_eq!(provisioned["isError"], false, "{provisioned}");
-                    let rotated = server.call("rotate_key", &format!(r#"{{"name":"{name}"}}"#));
-                    assert_eq!(rotated["structuredContent"]["key_version"], 2, "{rotated}");
+                    let provisioned = server.call("provision", &json!({ "name": name, "provider": "search" }));
+                    assert_eq!(provisioned["status"], "active", "{provisioned}");
+                    let rotated = server.call("rotate_key", &json!({ "name": name }));
+                    assert_eq!(rotated["key_version"], 2, "{rotated}");
                 }
             });
         }

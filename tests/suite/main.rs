@@ -12,6 +12,7 @@
 
 mod architecture;
 mod audit;
+mod canaries;
 mod client;
 mod contract;
 mod crash;
@@ -20,5 +21,12 @@ mod dotenv;
 mod env_file;
 mod hosts;
 mod incomplete;
+mod lifecycle;
+mod lines;
+mod mcp;
+mod refusals;
+mod registry;
+mod rules;
+mod snapshots;
 mod weather;
 mod workspace;

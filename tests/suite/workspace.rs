@@ -56,6 +56,7 @@ impl Workspace {
         for variable in ["DIR", "ENV_FILE", "PROVIDERS", "STATE_DIR", "BACKEND", "PAYMENT_METHOD"] {
             command.env_remove(format!("STRIPE_PROJECTS_{variable}"));
         }
+        command.env_remove("COLUMNS"); // help is as wide as this says
         command
     }
 
@@ -107,6 +108,14 @@ impl Workspace {
         let mut files = Vec::new();
         walk(&self.path(), &mut files);
         files
+    }
+}
+
+impl Ran {
+    /// The answer to a request, among the lines that a server wrote.
+    pub fn answer(&self, id: u64) -> Value {
+        let mut answers = self.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        answers.find(|answer| answer["id"] == id).unwrap_or_else(|| panic!("no answer to {id}: {self:?}"))
     }
 }
 

@@ -1,0 +1,248 @@
+//! Secrets that were pasted where they do not belong, and our own: neither is ever said or written down.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, Era},
+    lines::Lines,
+    workspace::{Ran, Workspace},
+};
+
+#[test]
+fn an_agent_that_pastes_keys_everywhere_hears_and_leaves_none() {
+    let workspace = Workspace::new();
+    for canary in CANARIES {
+        let mut lines = Lines::open(&workspace);
+        lines.hello(canary);
+        for arguments in everywhere(canary) {
+            for tool in ["provision", "list_projects", "rotate_key", "teardown", canary] {
+                lines.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
+            }
+        }
+        for uri in ["", "stripe-projects://", "stripe-projects://projects/", "file:///"] {
+            lines.ask("resources/read", &json!({ "uri": format!("{uri}{canary}") }));
+        }
+        for method in ["tools/list", "resources/list", "resources/templates/list", canary] {
+            lines.ask(method, &json!({ "cursor": canary }));
+        }
+        lines.say(canary);
+        // The name is fine here, so this one is written to the ledger, with the client's name.
+        lines.call("provision", &json!({ "name": "web", "provider": "search" }));
+        lines.call("teardown", &json!({ "name": "web" }));
+        told_nobody(&workspace, &lines.leave(), &[]);
+    }
+    assert!(workspace.ledger().exists(), "or there was nothing to search");
+}
+
+#[test]
+fn a_human_who_pastes_keys_everywhere_hears_and_leaves_none() {
+    let workspace = Workspace::new();
+    for canary in CANARIES {
+        let flag = format!("--{canary}");
+        for arguments in [
+            &["provision", canary, "search"][..],
+            &["provision", "web", canary],
+            &["provision", "web", "search", "--cap", canary],
+            &["provision", "web", "search", canary],
+            &["provision", "web", "search", &flag],
+            &["rotate", canary],
+            &["teardown", canary, "--yes"],
+            &["usage", "record", canary, "1"],
+            &["usage", "record", "web", canary],
+            &["usage", canary],
+            &["providers", canary],
+            &["list", "--backend", canary],
+            &["list", "--payment-method", canary],
+            &["list", &format!("--all={canary}")],
+            &[canary],
+            &[&flag],
+        ] {
+            let ran = workspace.run(arguments);
+            assert_ne!(ran.code, 0, "{arguments:?}");
+            told_nobody(&workspace, &ran, &[]);
+            told_nobody(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
+        }
+        for variable in ["STRIPE_PROJECTS_BACKEND", "STRIPE_PROJECTS_PAYMENT_METHOD"] {
+            let output = workspace.command(&["list"]).env(variable, canary).output().unwrap();
+            told_nobody(&workspace, &Ran::from(output), &[]);
+        }
+    }
+}
+
+/// The file is the author's own; nothing of it may get any further.
+#[test]
+fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
+    let workspace = Workspace::new();
+    for canary in CANARIES {
+        for (right, wrong) in [
+            ("'Almanac'", format!("'{canary}'")),
+            ("'Almanac'", canary.to_owned()),
+            ("'Almanac'", format!("'{canary}")),
+            ("'almanac/api'", format!("'{canary}'")),
+            ("'ALMANAC_KEY'", format!("'{canary}'")),
+            ("'https://example.com'", format!("'{canary}'")),
+            ("'https://example.com'", format!("'https://user:{canary}@example.com'")),
+            ("5", format!("'{canary}'")),
+            ("docs =", format!("{canary} = 1\ndocs =")),
+            ("docs =", format!("config = {{ token = '{canary}' }}\ndocs =")),
+            ("docs =", format!("extra_env = {{ {canary} = 'ID' }}\ndocs =")),
+            ("docs =", format!("[providers.{canary}]\ndocs =")),
+            ("version = 1", format!("version = '{canary}'")),
+            ("version = 1", format!("version = 1\npolicy = {{ denied = ['{canary}'] }}")),
+        ] {
+            workspace.write("providers.toml", ENTRY.replacen(right, &wrong, 1));
+            let ran = workspace.run(&["provision", "web", "almanac"]);
+            assert_eq!(ran.code, 2, "{wrong}: {ran:?}");
+            told_nobody(&workspace, &ran, &["providers.toml"]);
+        }
+    }
+}
+
+/// Through both doors, over every step that handles a key, and then into every file, byte by byte.
+#[tokio::test]
+async fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(&["serve"]);
+    command.env("RUST_LOG", "trace");
+    let mut lines = Lines::start(command);
+    lines.hello("lines");
+    let mut keys = BTreeSet::new();
+    let mut said = String::new();
+
+    for (tool, arguments) in [
+        ("provision", json!({ "name": "memory", "provider": "supermemory" })),
+        ("provision", json!({ "name": "db", "provider": "postgres" })),
+        ("provision", json!({ "name": "db", "provider": "postgres" })),
+        ("rotate_key", json!({ "name": "memory" })),
+        ("rotate_key", json!({ "name": "db" })),
+        ("list_projects", json!({ "include_torn_down": true })),
+        ("teardown", json!({ "name": "memory" })),
+    ] {
+        lines.call(tool, &arguments);
+        keys.extend(values(&workspace));
+    }
+    lines.ask("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
+    #[cfg(target_os = "linux")]
+    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", lines.pid())).unwrap()));
+
+    for arguments in [
+        &["provision", "web", "search"][..],
+        &["rotate", "web"],
+        &["usage", "record", "web", "0.5"],
+        &["list", "--all"],
+        &["list", "--all", "--json"],
+        &["teardown", "web", "--yes", "--json"],
+    ] {
+        let ran = workspace.ok(arguments);
+        keys.extend(values(&workspace));
+        said.extend([ran.stdout, ran.stderr]);
+    }
+    let searched = search(&workspace, &keys, &[".env"]);
+    assert!(searched.iter().any(|file| file.ends_with("ledger.db")), "{searched:?}");
+    assert!(searched.iter().any(|file| file.ends_with("simulated.db")), "{searched:?}");
+    let ran = lines.leave();
+    said.extend([ran.stdout, ran.stderr]);
+
+    assert_eq!(keys.len(), 2 + 2 + 2 + 2, "a first and a second key for each of four variables");
+    for key in &keys {
+        // Nor a part of one that would be worth guessing the rest of: a mask shows four.
+        let digits: Vec<_> = key.strip_prefix("sk_proj_sim_").unwrap().chars().collect();
+        assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
+    }
+    search(&workspace, &keys, &[".env"]);
+}
+
+/// A modern client introduces itself with each request.
+#[tokio::test]
+async fn a_modern_client_is_no_leak_either() {
+    let workspace = Workspace::new();
+    let client = Client::connect(&workspace, Era::Modern).await;
+    let made = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
+    let keys: BTreeSet<_> = values(&workspace).into_iter().collect();
+    assert_eq!(keys.len(), 1);
+    assert!(keys.iter().all(|key| !made.to_string().contains(key)));
+    for canary in CANARIES {
+        for arguments in everywhere(canary) {
+            let said = format!("{:?}", client.call("provision", arguments).await);
+            assert!(!said.contains(canary), "{said}");
+        }
+    }
+    search(&workspace, &keys, &[".env"]);
+    search(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
+}
+
+/// A key in every place that the arguments of a call have.
+fn everywhere(canary: &str) -> Vec<Value> {
+    vec![
+        json!({ "name": canary, "provider": "search" }),
+        json!({ "name": "web", "provider": canary }),
+        json!({ "name": "web", "provider": "search", "spend_cap_usd": canary }),
+        json!({ "name": "web", "provider": "search", "spend_cap_usd": { canary: canary } }),
+        json!({ "name": { "key": canary }, "provider": "search" }),
+        json!({ "name": [canary] }),
+        json!({ "name": "web", canary: 1 }),
+        json!({ "name": "web", "key": canary }),
+        json!({ canary: canary }),
+        json!({ "cursor": canary }),
+        json!({ "cursor": [canary] }),
+        json!({ "limit": canary }),
+        json!({ "include_torn_down": canary }),
+    ]
+}
+
+/// No canary in what was said, and none in any file but those that a person wrote.
+fn told_nobody(workspace: &Workspace, ran: &Ran, own: &[&str]) {
+    for canary in CANARIES {
+        assert!(!ran.stdout.contains(canary) && !ran.stderr.contains(canary), "{ran:?}");
+    }
+    search(workspace, &CANARIES.map(str::to_owned).into(), own);
+}
+
+/// Looks for the words in every file of the workspace and in its name, except in those named.
+fn search(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
+    let files: Vec<_> =
+        workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
+    for file in &files {
+        let bytes = fs::read(file).unwrap();
+        for word in words {
+            assert!(!holds(&bytes, word) && !holds(path_bytes(file), word), "a secret is in {}", file.display());
+        }
+    }
+    files
+}
+
+fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+fn path_bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The values in the env file.
+fn values(workspace: &Workspace) -> Vec<String> {
+    workspace.read(".env").lines().filter_map(|line| Some(line.split_once('=')?.1.to_owned())).collect()
+}
+
+/// As a person might have them in the clipboard; the last is the number on Stripe's test card.
+const CANARIES: [&str; 4] = [
+    "sk_live_51Canary0123456789abcdef",
+    "sk-canary-0123456789abcdef0123",
+    "ghp_Canary0123456789abcdef0123456789",
+    "4242424242424242",
+];
+
+const ENTRY: &str = "version = 1
+[providers.almanac]
+label = 'Almanac'
+service = 'almanac/api'
+env_var = 'ALMANAC_KEY'
+default_cap_usd = 5
+docs = 'https://example.com'
+";

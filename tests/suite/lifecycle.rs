@@ -1,0 +1,136 @@
+//! How the server begins, endures and ends, seen from the other end of its pipes.
+
+use std::{process::Command, time::Duration};
+
+use serde_json::json;
+use stripe_projects_mcp::fs::{Lock, create_private_folder};
+
+use crate::{
+    lines::{Lines, until},
+    workspace::Workspace,
+};
+
+#[test]
+fn a_client_that_leaves_without_a_word_is_no_failure() {
+    let workspace = Workspace::new();
+    let ran = Lines::open(&workspace).leave();
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    assert!(workspace.files().is_empty());
+}
+
+/// A pipe is enough; only a person at a terminal has to say `serve`.
+#[test]
+fn without_a_command_a_pipe_is_served() {
+    let workspace = Workspace::new();
+    let mut lines = Lines::start(workspace.command(&[]));
+    lines.hello("lines");
+    assert_eq!(lines.leave().code, 0);
+}
+
+#[test]
+fn a_client_that_leaves_early_is_still_answered() {
+    let workspace = Workspace::new();
+    let mut lines = Lines::greet(&workspace);
+    let asked: Vec<_> = ["a", "b", "c", "d"]
+        .map(|name| lines.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
+        .into();
+    let ran = lines.leave();
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    for id in asked {
+        let answer = ran.answer(id);
+        assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
+    }
+}
+
+/// What cannot be finished is answered as well, and nobody has to kill the process.
+#[test]
+fn work_that_is_stuck_does_not_keep_the_process() {
+    let workspace = Workspace::new();
+    let held = hold(&workspace, "memory");
+    let mut lines = Lines::greet(&workspace);
+    let id = lines.send_call("rotate_key", &json!({ "name": "memory" }));
+    let ran = lines.leave();
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.answer(id)["result"]["structuredContent"]["code"], "stopping");
+    drop(held);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_well() {
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        let greeted = Lines::greet(&Workspace::new());
+        let sent = Command::new("kill").args([signal, &greeted.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(greeted.wait().code, 0, "{signal}");
+    }
+}
+
+#[test]
+fn garbage_is_survived() {
+    let mut lines = Lines::greet(&Workspace::new());
+    let deep = "[".repeat(100_000);
+    for line in ["", "not json", "{}", "[]", "null", "{\"jsonrpc\":\"2.0\"}", "\"\u{0}\"", "{", &deep] {
+        lines.say(line);
+    }
+    lines.say(b"\xff\xfe\x00");
+    assert_eq!(lines.call("list_projects", &json!({}))["live_count"], 0);
+    assert_eq!(lines.leave().code, 0);
+}
+
+#[test]
+fn no_log_level_makes_it_tell_what_was_said() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(&["serve"]);
+    command.env("RUST_LOG", "trace,rmcp=trace,stripe_projects_mcp=trace");
+    let mut lines = Lines::start(command);
+    lines.hello("lines");
+    lines.call("provision", &json!({ "name": "whispered", "provider": "search" }));
+    lines.call("teardown", &json!({ "name": "whispered" }));
+    assert_eq!(lines.leave().stderr, "");
+}
+
+/// The project is locked from here, so every call that gets a place keeps it.
+#[test]
+fn a_flood_is_answered_to_the_last_call() {
+    let workspace = Workspace::new();
+    let held = hold(&workspace, "memory");
+    let mut lines = Lines::greet(&workspace);
+    let asked: Vec<_> = (0..200).map(|_| lines.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
+    let answered = |lines: &Lines, code: &str| {
+        let codes = lines.answers().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
+        codes.filter(|found| found == code).count()
+    };
+    until("those that are too many", || (answered(&lines, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
+    drop(held);
+    until("all the others", || (answered(&lines, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
+    let ran = lines.leave();
+    assert_eq!(ran.code, 0);
+    for id in asked {
+        assert!(ran.answer(id)["result"]["structuredContent"]["hint"].is_string());
+    }
+}
+
+/// They meet in a workspace where nothing has been made ready yet.
+#[test]
+fn the_first_calls_may_come_all_at_once() {
+    for _ in 0..5 {
+        let mut lines = Lines::greet(&Workspace::new());
+        let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
+        let asked: Vec<_> = names.map(|named| lines.send_call("teardown", &named)).collect();
+        let ran = lines.leave();
+        for id in asked {
+            assert_eq!(ran.answer(id)["result"]["structuredContent"]["code"], "project_not_found");
+        }
+    }
+}
+
+/// Takes the lock that every call on this project waits for.
+fn hold(workspace: &Workspace, name: &str) -> Lock {
+    let locks = workspace.state().join("locks");
+    create_private_folder(&locks).unwrap();
+    let lock = Lock::on_file(&locks.join(format!("{name}.lock")), Duration::ZERO);
+    lock.unwrap().expect("nobody else is in this workspace")
+}
+
+const MOST_IN_FLIGHT: usize = 64;

@@ -1,0 +1,144 @@
+//! A client made of bare lines: it can say what no library would, and it sees every byte that comes back.
+
+use std::{
+    io::Write as _,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::workspace::{Ran, Workspace};
+
+/// A server process, and all that it has said so far.
+pub struct Lines {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Stream,
+    errors: Stream,
+    sent: u64,
+}
+
+impl Lines {
+    pub fn open(workspace: &Workspace) -> Self {
+        Self::start(workspace.command(&["serve"]))
+    }
+
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { input: child.stdin.take(), output: Stream::of(output), errors: Stream::of(errors), child, sent: 0 }
+    }
+
+    /// Opens, and shakes hands as a client of the legacy era does.
+    pub fn greet(workspace: &Workspace) -> Self {
+        let mut lines = Self::open(workspace);
+        lines.hello("lines");
+        lines
+    }
+
+    pub fn hello(&mut self, name: &str) {
+        let client = json!({ "name": name, "version": "1" });
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        self.ask("initialize", &params);
+        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+    }
+
+    /// Writes one line, whatever it is.
+    pub fn say(&mut self, line: impl AsRef<[u8]>) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line.as_ref()).and_then(|()| input.write_all(b"\n")).unwrap();
+    }
+
+    /// Sends a request without waiting for its answer.
+    pub fn send(&mut self, method: &str, params: &Value) -> u64 {
+        self.sent += 1;
+        let id = self.sent;
+        self.say(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
+        id
+    }
+
+    pub fn send_call(&mut self, tool: &str, arguments: &Value) -> u64 {
+        self.send("tools/call", &json!({ "name": tool, "arguments": arguments }))
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.send(method, params);
+        until("an answer", || self.answers().into_iter().find(|answer| answer["id"] == id))
+    }
+
+    /// Calls a tool and waits for its structured content.
+    pub fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"]["structuredContent"].take()
+    }
+
+    /// Every message so far. A line that is not finished yet is none.
+    pub fn answers(&self) -> Vec<Value> {
+        let text = self.output.text();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Leaves, as a client does that is done, and waits for the process to end.
+    pub fn leave(mut self) -> Ran {
+        drop(self.input.take());
+        self.wait()
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(mut self) -> Ran {
+        let status = until("the end of the process", || self.child.try_wait().unwrap());
+        let code = status.code().unwrap_or(-1);
+        Ran { code, stdout: self.output.whole(), stderr: self.errors.whole() }
+    }
+}
+
+/// What a pipe has brought so far, read on a thread of its own so that the process never waits for its reader.
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Stream {
+    fn of(mut pipe: impl std::io::Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    /// A character that has come only in part shows as a replacement until the rest is there.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8(Arc::into_inner(self.bytes).unwrap().into_inner().unwrap()).unwrap()
+    }
+}
+
+/// Asks again and again until there is an answer; only something that hangs gets as far as the deadline.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,190 @@
+//! The agent's door, as an ordinary client finds it, in both protocol eras.
+
+use rmcp::model::{
+    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, PaginatedRequestParams, ReadResourceRequestParams,
+    Reference, ResourceContents,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, ERAS, Era, code},
+    lines::Lines,
+    workspace::Workspace,
+};
+
+#[tokio::test]
+async fn the_tools_are_four_and_always_in_the_same_order() {
+    let workspace = Workspace::new();
+    for era in ERAS {
+        let client = Client::connect(&workspace, era).await;
+        for _ in 0..2 {
+            let tools = client.0.list_all_tools().await.unwrap();
+            let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+            assert_eq!(names, ["list_projects", "provision", "rotate_key", "teardown"], "{era:?}");
+        }
+    }
+    assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+}
+
+/// The whole life of a project, and at each step the key is asked whether it works.
+#[tokio::test]
+async fn a_project_lives_and_dies() {
+    for era in ERAS {
+        let workspace = Workspace::new();
+        workspace.write(".env", "MINE=1\n");
+        let client = Client::connect(&workspace, era).await;
+
+        let asked = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
+        let made = client.ok("provision", asked).await;
+        let first = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
+        assert!(workspace.owner_of(&first).is_some());
+        assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(12.5)));
+        assert_eq!(made["api_key_masked"], masked(&first));
+        assert_eq!(made["env_written_to"], json!(workspace.file(".env")));
+
+        let listed = client.ok("list_projects", json!({})).await;
+        assert_eq!(listed["projects"], json!([made]));
+
+        let rotated = client.ok("rotate_key", json!({ "name": "memory" })).await;
+        let second = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
+        assert_eq!(rotated["key_version"], 2);
+        assert_eq!(rotated["api_key_masked"], masked(&second));
+        assert!(workspace.owner_of(&first).is_none() && workspace.owner_of(&second).is_some());
+
+        let gone = client.ok("teardown", json!({ "name": "memory" })).await;
+        assert_eq!(gone["status"], "torn_down");
+        assert!(workspace.owner_of(&second).is_none());
+        assert_eq!(workspace.read(".env"), "MINE=1\n");
+
+        let live = client.ok("list_projects", json!({})).await;
+        assert_eq!((&live["projects"], &live["torn_down_count"]), (&json!([]), &json!(1)));
+        let all = client.ok("list_projects", json!({ "include_torn_down": true })).await;
+        assert_eq!(all["projects"], json!([gone]));
+    }
+}
+
+#[tokio::test]
+async fn resources_show_what_the_tools_show() {
+    let workspace = Workspace::new();
+    let made = workspace.json(&["provision", "memory", "supermemory"]);
+    for era in ERAS {
+        let client = Client::connect(&workspace, era).await;
+        let uris: Vec<_> = client.0.list_all_resources().await.unwrap().into_iter().map(|found| found.uri).collect();
+        assert_eq!(uris, ["stripe-projects://providers", "stripe-projects://projects"]);
+        let templates = client.0.list_all_resource_templates().await.unwrap();
+        assert_eq!(templates[0].uri_template, "stripe-projects://projects/{name}");
+
+        assert_eq!(read(&client, "stripe-projects://providers").await, workspace.json(&["providers"]));
+        let projects = read(&client, "stripe-projects://projects").await;
+        assert_eq!(projects, client.ok("list_projects", json!({})).await);
+        assert_eq!(read(&client, "stripe-projects://projects/memory").await, made);
+
+        let missing = match era {
+            Era::Legacy => -32002,
+            Era::Modern => -32602,
+        };
+        for uri in ["stripe-projects://projects/other", "stripe-projects://nothing", "file:///etc/passwd"] {
+            assert_eq!(code(client.0.read_resource(ReadResourceRequestParams::new(uri)).await), missing, "{uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_offered_is_said_so() {
+    let workspace = Workspace::new();
+    for era in ERAS {
+        let client = Client::connect(&workspace, era).await;
+        let peer = &client.0;
+        assert_eq!(code(peer.call_tool(CallToolRequestParams::new("buy")).await), -32602);
+        assert_eq!(code(peer.list_prompts(None).await), -32601);
+        let argument = ArgumentInfo::new("name", "m");
+        let completion = CompleteRequestParams::new(Reference::for_resource("stripe-projects://projects"), argument);
+        assert_eq!(code(peer.complete(completion).await), -32601);
+        let somewhere = || Some(PaginatedRequestParams::default().with_cursor(Some("somewhere".to_owned())));
+        assert_eq!(code(peer.list_tools(somewhere()).await), -32602);
+        assert_eq!(code(peer.list_resources(somewhere()).await), -32602);
+        assert_eq!(code(peer.list_resource_templates(somewhere()).await), -32602);
+    }
+}
+
+/// No library would send these.
+#[test]
+fn malformed_requests_are_told_from_unknown_methods() {
+    let mut lines = Lines::greet(&Workspace::new());
+    for (method, params, code) in [
+        ("tools/call", json!({}), -32602),
+        ("tools/call", json!({ "arguments": {} }), -32602),
+        ("tools/call", json!({ "name": 7 }), -32602),
+        ("tools/call", json!({ "name": "list_projects", "arguments": [] }), -32602),
+        ("resources/read", json!({}), -32602),
+        ("resources/read", json!({ "uri": null }), -32602),
+        ("tools/sell", json!({}), -32601),
+    ] {
+        let answer = lines.ask(method, &params);
+        assert_eq!(answer["error"]["code"], code, "{method} {params}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages() {
+    let workspace = Workspace::new();
+    let client = Client::connect(&workspace, Era::Modern).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        client.ok("provision", json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })).await;
+    }
+    let (mut pages, mut cursor) = (Vec::new(), json!(null));
+    loop {
+        let mut arguments = json!({ "limit": 2 });
+        if !cursor.is_null() {
+            arguments["cursor"] = cursor;
+        }
+        let page = client.ok("list_projects", arguments).await;
+        assert_eq!(page["live_count"], 5);
+        let names = page["projects"].as_array().unwrap().iter().map(|project| project["name"].clone());
+        pages.push(names.collect::<Value>());
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(json!(pages), json!([["a", "b"], ["c", "d"], ["e"]]));
+    for limit in [0, 201] {
+        assert_eq!(client.refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
+    }
+    assert_eq!(client.refused("list_projects", json!({ "cursor": "3" })).await["code"], "invalid_cursor");
+}
+
+/// There was no handshake that would have said it; in the legacy era there was.
+#[tokio::test]
+async fn a_modern_result_says_who_gave_it() {
+    let workspace = Workspace::new();
+    for (era, name) in [(Era::Legacy, None), (Era::Modern, Some("stripe-projects"))] {
+        let client = Client::connect(&workspace, era).await;
+        for (tool, arguments) in [("list_projects", json!({})), ("teardown", json!({ "name": "nothing" }))] {
+            let meta = json!(client.call(tool, arguments).await.unwrap().meta);
+            assert_eq!(meta["io.modelcontextprotocol/serverInfo"]["name"].as_str(), name, "{era:?} {tool}");
+        }
+        let read = ReadResourceRequestParams::new("stripe-projects://providers");
+        for meta in [
+            json!(client.0.list_tools(None).await.unwrap().meta),
+            json!(client.0.list_resources(None).await.unwrap().meta),
+            json!(client.0.list_resource_templates(None).await.unwrap().meta),
+            json!(client.0.read_resource(read).await.unwrap().meta),
+        ] {
+            assert_eq!(meta["io.modelcontextprotocol/serverInfo"]["name"].as_str(), name, "{era:?}");
+        }
+    }
+}
+
+async fn read(client: &Client, uri: &str) -> Value {
+    let result = client.0.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
+    match &result.contents[..] {
+        [ResourceContents::TextResourceContents { text, .. }] => serde_json::from_str(text).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn masked(key: &str) -> String {
+    let (_, last) = key.split_at(key.len() - 4);
+    format!("sk_proj_sim_…{last}")
+}

@@ -1,0 +1,86 @@
+//! The registry as its author meets it: what is wrong, where, and what to write instead.
+
+use crate::workspace::Workspace;
+
+#[test]
+fn a_mistake_is_shown_where_it_stands() {
+    let workspace = Workspace::new();
+    let file = workspace.file("providers.toml");
+    let correct = "correct the file and run `stripe-projects-mcp providers check`; until then nothing is provisioned, \
+         and list, rotate and teardown go on";
+    let keys = "the keys that go here: config, credential, default_cap_usd, docs, env_var, extra_env, label, \
+         max_cap_usd, paid, plan, service";
+    let dangerous = "this variable changes how programs start, so it may not carry a credential";
+    let same = "another variable of this provider has the same name; upper and lower case count as one";
+    for (right, wrong, place, message, hint) in [
+        ("default_cap_usd", "default_cap", "6:1", "unknown key; did you mean `default_cap_usd`?", keys),
+        ("label", "colour = 1\nlabel", "3:1", "unknown key", keys),
+        ("'ALMANAC_KEY'", "'PATH'", "5:11", dangerous, correct),
+        ("'ALMANAC_KEY'", "'LD_PRELOAD'", "5:11", dangerous, correct),
+        ("'ALMANAC_KEY'", "'NODE_OPTIONS'", "5:11", dangerous, correct),
+        ("_usd = 5", "_usd = -5", "6:19", "the amount is negative", correct),
+        ("_usd = 5", "_usd = 0", "6:19", "a cap is more than 0", correct),
+        ("_usd = 5", "_usd = 0.001", "6:19", "the amount has more decimals than can be billed", correct),
+        ("_usd = 9", "_usd = 4.99", "7:15", "the maximum cap is below the default cap", correct),
+        ("ALMANAC_ID ", "almanac_key ", "9:15", same, correct),
+        ("label = 'Almanac'", "label 'Almanac'", "3:7", "this is not valid TOML", correct),
+        ("label = 'Almanac'", "label = Almanac", "3:9", "this is not valid TOML: text stands in quotes", correct),
+        (
+            "version = 1",
+            "version = 2",
+            "1:11",
+            "this version of the registry format is unknown; this program reads \
+         version 1",
+            correct,
+        ),
+        ("docs", "docs = 'https://example.com'\ndocs", "9:1", "this key is already there", correct),
+        ("env_var = 'ALMANAC_KEY'", "", "2:1", "`env_var` is missing", correct),
+    ] {
+        assert!(SOUND.contains(right), "{right}");
+        workspace.write("providers.toml", SOUND.replacen(right, wrong, 1));
+        let ran = workspace.run(&["providers", "check"]);
+        let said = format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", said), "{wrong}");
+    }
+    workspace.write("providers.toml", SOUND);
+    workspace.ok(&["providers", "check"]);
+}
+
+/// One entry in one file is all that it takes.
+#[test]
+fn a_new_provider_is_an_entry_and_nothing_else() {
+    let workspace = Workspace::new();
+    workspace.write("providers.toml", SOUND);
+    let made = workspace.json(&["provision", "weather", "almanac"]);
+    assert_eq!((made["env_var"].as_str(), made["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
+    for variable in ["ALMANAC_KEY", "ALMANAC_ID"] {
+        assert!(workspace.owner_of(&workspace.variable(variable).unwrap()).is_some(), "{variable}");
+    }
+}
+
+/// What a project needs in order to end is in the ledger.
+#[test]
+fn a_provider_that_is_taken_out_leaves_no_orphan() {
+    let workspace = Workspace::new();
+    workspace.write("providers.toml", SOUND);
+    workspace.ok(&["provision", "weather", "almanac"]);
+    let key = workspace.variable("ALMANAC_KEY").unwrap();
+    workspace.write("providers.toml", SOUND.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
+    assert_eq!(workspace.json(&["list"])["projects"][0]["provider"], "almanac");
+    workspace.ok(&["rotate", "weather"]);
+    assert!(workspace.owner_of(&key).is_none());
+    workspace.ok(&["teardown", "weather", "--yes"]);
+    assert_eq!(workspace.read(".env"), "");
+    assert!(workspace.world().observe_everything().unwrap().is_empty());
+}
+
+const SOUND: &str = "version = 1
+[providers.almanac]
+label = 'Almanac'
+service = 'almanac/api'
+env_var = 'ALMANAC_KEY'
+default_cap_usd = 5
+max_cap_usd = 9
+docs = 'https://example.com'
+extra_env = { ALMANAC_ID = 'ID' }
+";

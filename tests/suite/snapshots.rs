@@ -1,0 +1,115 @@
+//! What users see, to the byte: a change of it is a change of a file beside this one.
+
+use insta::{Settings, assert_snapshot};
+use serde_json::{Value, json};
+
+use crate::{lines::Lines, workspace::Workspace};
+
+#[test]
+fn tools() {
+    let mut listed = Lines::greet(&Workspace::new()).ask("tools/list", &json!({}));
+    let tools: Vec<Value> = serde_json::from_value(listed["result"]["tools"].take()).unwrap();
+    for tool in tools {
+        shown(&format!("tool_{}", tool["name"].as_str().unwrap()), &serde_json::to_string_pretty(&tool).unwrap());
+    }
+}
+
+#[test]
+fn help() {
+    let here = Workspace::new();
+    saw(&here, "help", &["--help"]);
+    for command in ["serve", "provision", "list", "rotate", "teardown", "usage", "providers"] {
+        saw(&here, &format!("help_{command}"), &[command, "--help"]);
+    }
+}
+
+#[test]
+fn providers() {
+    let here = Workspace::new();
+    saw(&here, "providers", &["providers"]);
+    saw(&here, "providers_json", &["providers", "--json"]);
+    saw(&here, "providers_check", &["providers", "check"]);
+    here.write("providers.toml", "version = 1\n[providers.memory]\nlabel = 'Memory'\ndefault_cap = 25\n");
+    saw(&here, "providers_check_broken", &["providers", "check"]);
+    saw(&here, "providers_check_broken_json", &["providers", "check", "--json"]);
+    saw(&here, "provision_without_registry", &["provision", "memory", "supermemory"]);
+}
+
+/// One life, told by every command in turn.
+#[test]
+fn a_life() {
+    let here = Workspace::new();
+    saw(&here, "list_before_anything", &["list"]);
+    saw(&here, "provision", &["provision", "memory", "supermemory", "--cap", "5"]);
+    saw(&here, "provision_again", &["provision", "memory", "supermemory"]);
+    saw(&here, "provision_json", &["provision", "db", "postgres", "--json"]);
+    saw(&here, "list", &["list"]);
+    saw(&here, "list_json", &["list", "--json"]);
+    saw(&here, "rotate", &["rotate", "memory"]);
+    saw(&here, "usage_record", &["usage", "record", "memory", "1.25"]);
+    saw(&here, "usage_record_up_to_the_cap", &["usage", "record", "memory", "3.75"]);
+    saw(&here, "usage_record_above_the_cap", &["usage", "record", "memory", "0.01"]);
+    saw(&here, "list_with_one_suspended", &["list"]);
+    saw(&here, "teardown_unconfirmed", &["teardown", "memory"]);
+    saw(&here, "teardown", &["teardown", "memory", "--yes"]);
+    saw(&here, "teardown_again", &["teardown", "memory", "--yes"]);
+    saw(&here, "list_after_a_teardown", &["list"]);
+    saw(&here, "list_all", &["list", "--all"]);
+}
+
+#[test]
+fn mistakes() {
+    let here = Workspace::new();
+    saw(&here, "unknown_name", &["rotate", "memory"]);
+    saw(&here, "unknown_name_json", &["rotate", "memory", "--json"]);
+    saw(&here, "bad_name", &["provision", "My Memory", "supermemory"]);
+    saw(&here, "unknown_provider", &["provision", "memory", "supermemry"]);
+    saw(&here, "cap_too_high", &["provision", "memory", "supermemory", "--cap", "100.01"]);
+    saw(&here, "cap_negative", &["provision", "memory", "supermemory", "--cap", "-5"]);
+    saw(&here, "cap_in_words", &["provision", "memory", "supermemory", "--cap", "five"]);
+    saw(&here, "card_declined", &["provision", "m", "supermemory", "--payment-method", "pm_card_chargeDeclined"]);
+    saw(&here, "card_number", &["list", "--payment-method", "4242424242424242"]);
+    saw(&here, "unknown_command", &["provison", "memory", "supermemory"]);
+    saw(&here, "unknown_command_json", &["provison", "--json"]);
+    saw(&here, "unknown_flag", &["list", "--al"]);
+    saw(&here, "missing_argument", &["provision", "memory"]);
+    saw(&here, "missing_value", &["provision", "memory", "supermemory", "--cap"]);
+    saw(&here, "missing_command", &["usage"]);
+    saw(&here, "unknown_backend", &["list", "--backend", "stripe"]);
+    saw(&here, "no_folder", &["list", "--dir", "nowhere"]);
+    here.write(".env", "EXA_API_KEY=mine\n");
+    saw(&here, "variable_taken", &["provision", "web", "search"]);
+    saw(&here, "variable_replaced", &["provision", "web", "search", "--replace"]);
+}
+
+/// Runs a command and compares all that it left.
+fn saw(workspace: &Workspace, name: &str, arguments: &[&str]) {
+    let ran = workspace.run(arguments);
+    let words = arguments.join(" ");
+    let text = format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", ran.stdout, ran.stderr, ran.code);
+    shown(name, &text.replace(workspace.path().to_str().unwrap(), "[DIR]"));
+}
+
+fn shown(name: &str, text: &str) {
+    let mut settings = Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let hex = |c: char| c.is_ascii_hexdigit();
+    let text = [("proj_", "[ID]"), ("…", "[LAST]")]
+        .into_iter()
+        .fold(text.to_owned(), |text, (start, word)| with(&text, start, hex, word));
+    let text = with(&text, "_at\": \"", |c| c != '"', "[TIME]");
+    settings.bind(|| assert_snapshot!(name, text));
+}
+
+/// Puts a word in the place of what differs from run to run: the characters of a kind that follow `start`.
+fn with(text: &str, start: &str, kind: fn(char) -> bool, word: &str) -> String {
+    let mut parts = text.split(start);
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(kind);
+        let word = if rest.len() < part.len() { word } else { "" };
+        result.extend([start, word, rest]);
+    }
+    result
+}
