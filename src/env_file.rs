@@ -39,7 +39,7 @@ pub enum EnvFileError {
     Locked { path: PathBuf },
     #[error("{} is marked read-only", path.display())]
     ReadOnly { path: PathBuf },
-    #[error("{variable} holds a value that is not ours in {}", path.display())]
+    #[error("{variable} holds a value that is not ours to replace in {}", path.display())]
     Taken { variable: EnvVar, path: PathBuf },
     #[error("{} is tracked by git, which would publish the key", path.display())]
     Tracked { path: PathBuf },

@@ -96,9 +96,10 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn ours(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, LedgerError> {
         self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM credentials WHERE fingerprint = ?1")?;
             let mut known = Vec::new();
             for fingerprint in fingerprints {
-                if Live(connection).recognises(fingerprint)? {
+                if statement.exists([fingerprint.as_str()])? {
                     known.push(fingerprint.clone());
                 }
             }
@@ -147,13 +148,18 @@ impl Live<'_> {
         Ok(statement.exists(params![env_file.to_string_lossy(), variable.as_str()])?)
     }
 
-    /// Whether a fingerprint is of a credential that we delivered, ever.
+    /// Whether a value may make room for a new one: we delivered it, and no live project uses it any more.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn recognises(&self, fingerprint: &Fingerprint) -> Result<bool, LedgerError> {
-        let mut statement = self.0.prepare_cached("SELECT 1 FROM credentials WHERE fingerprint = ?1")?;
-        Ok(statement.exists([fingerprint.as_str()])?)
+    pub fn is_spent(&self, fingerprint: &Fingerprint) -> Result<bool, LedgerError> {
+        let sql = format!(
+            "SELECT max(p.{IS_LIVE} AND c.key_version = p.key_version) \
+             FROM credentials c JOIN projects p ON c.project = p.row WHERE c.fingerprint = ?1"
+        );
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let in_use: Option<bool> = statement.query_row([fingerprint.as_str()], |row| row.get(0))?;
+        Ok(in_use == Some(false))
     }
 
     pub(super) fn named(&self, name: &ProjectName) -> Result<Option<Stored>, LedgerError> {

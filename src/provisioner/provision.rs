@@ -128,7 +128,7 @@ impl Provisioner {
             return Err(taken(&variable).into());
         }
         match preflight.holds(&variable) {
-            Some(value) if wanted.replace == Replace::OursOnly && !live.recognises(&value)? => {
+            Some(value) if wanted.replace == Replace::OursOnly && !live.is_spent(&value)? => {
                 Err(taken(&variable).into())
             }
             _ => Ok(variable),

@@ -80,6 +80,29 @@ fn a_second_project_of_a_provider_has_a_variable_of_its_own() {
 }
 
 #[test]
+fn two_names_of_one_file_do_not_make_two_projects_share_a_variable() {
+    let workspace = Workspace::new();
+    symlink(".env", workspace.file("alias.env")).unwrap();
+    workspace.ok(&["provision", "first", "search"]);
+    let key = workspace.variable("EXA_API_KEY").unwrap();
+    let error = workspace.json(&["provision", "second", "search", "--env-file", "alias.env"]);
+    assert_eq!(error["code"], "env_var_taken");
+    assert_eq!(workspace.variable("EXA_API_KEY").unwrap(), key);
+}
+
+#[test]
+fn the_dead_key_of_a_project_that_is_gone_makes_room() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "first", "search"]);
+    let dead = workspace.read(".env");
+    workspace.ok(&["teardown", "first", "--yes"]);
+    workspace.write(".env", &dead); // somebody restored a backup
+    workspace.ok(&["provision", "second", "search"]);
+    assert_ne!(workspace.read(".env"), dead);
+    assert_eq!(workspace.read(".env").lines().count(), 1);
+}
+
+#[test]
 fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "db", "postgres"]);
