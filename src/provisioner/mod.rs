@@ -10,7 +10,7 @@
 //! 6. write the env file;
 //! 7. close the entry, with the audit row of the outcome.
 //!
-//! A process may die between any two of these. What it leaves is an open entry, and [`settle`] turns every open
+//! A process may die between any two of these. What it leaves is an open entry, and `settle.rs` turns every open
 //! entry into one of: done, nothing happened, or not known yet.
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
