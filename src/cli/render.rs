@@ -58,7 +58,7 @@ pub fn projects(list: &ProjectList, output: Output) {
         return json(list);
     }
     if list.projects.is_empty() {
-        out("No projects yet. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
+        out("No live projects. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
     } else {
         let rows = list.projects.iter().map(|project| {
             let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
@@ -183,4 +183,4 @@ stripe-projects-mcp gives an AI agent a prepaid, capped, revocable card instead 
   stripe-projects-mcp teardown memory                remove it and its key
 
 Agents speak to it over MCP: let their host start `stripe-projects-mcp serve --dir PROJECT`.
-Everything here is simulated unless you choose another backend. `--help` has the rest.";
+Everything here is simulated for now: no account, no money. `--help` has the rest.";
