@@ -61,20 +61,11 @@ impl Provisioner {
         replace: Replace,
         caller: &Caller,
     ) -> Result<Project, Error> {
-        let wanted = intent.project.deliveries.iter();
-        let picked: Result<Vec<Secret>, _> =
-            wanted.map(|delivery| credentials.pick(delivery.credential.as_deref()).cloned()).collect();
-        let picked = match picked {
+        let picked = match self.record(&mut intent, resource, credentials) {
             Ok(picked) => picked,
-            Err(error) => {
-                self.ledger.record(&mut intent, resource, &[], self.clock.now())?;
-                return Err(undelivered(intent, error.into()));
-            }
+            Err(error) => return Err(undelivered(intent, error)),
         };
-        let is_new = picked.first().map(Secret::fingerprint) != self.ledger.current_fingerprint(&intent.project)?;
-        if is_new {
-            self.ledger.record(&mut intent, resource, &picked, self.clock.now())?;
-        } else if intent.operation == Operation::Rotate && intent.project.key_version == intent.was_version {
+        if intent.operation == Operation::Rotate && intent.project.key_version == intent.was_version {
             let error = Error::RotationNotEffective { name: intent.project.name.clone() };
             self.close_as_nothing(intent, &error, caller)?;
             return Err(error);
@@ -89,6 +80,29 @@ impl Provisioner {
         }
         self.step(Step::Delivered);
         self.close_as_done(intent, caller)
+    }
+
+    /// Records the resource, and a new key version if the key is not the one that we know; what is to be delivered.
+    fn record(
+        &self,
+        intent: &mut Intent,
+        resource: &ResourceId,
+        credentials: &Credentials,
+    ) -> Result<Vec<Secret>, Error> {
+        let names = intent.project.deliveries.iter().map(|delivery| delivery.credential.as_deref());
+        let picked: Result<Vec<Secret>, _> = names.map(|name| credentials.pick(name).cloned()).collect();
+        let known = self.ledger.current_fingerprint(&intent.project)?;
+        match picked {
+            Ok(picked) if picked.first().map(Secret::fingerprint) == known => Ok(picked),
+            Ok(picked) => {
+                self.ledger.record(intent, resource, &picked, self.clock.now())?;
+                Ok(picked)
+            }
+            Err(error) => {
+                self.ledger.record(intent, resource, &[], self.clock.now())?; // it is billed, whatever it is called
+                Err(error.into())
+            }
+        }
     }
 
     /// Removes the resource and the variables that carry our values; the rest of [`Self::deliver`]'s promise.

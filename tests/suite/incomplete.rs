@@ -3,6 +3,7 @@
 
 use std::{fs, sync::Arc};
 
+use rusqlite::Connection;
 use stripe_projects_mcp::{
     env_file::Replace,
     error::Error,
@@ -46,6 +47,28 @@ fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
     assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and said again");
 
     fs::remove_file(workspace.file(".env")).unwrap();
+    workspace.ok(&["rotate", "victim"]);
+    assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
+}
+
+#[test]
+fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "victim", "search"]);
+    let old = workspace.variable("EXA_API_KEY").unwrap();
+    let ledger = workspace.state().join("ledger.db");
+    let full = "CREATE TRIGGER full BEFORE INSERT ON credentials BEGIN SELECT RAISE(ABORT, 'full'); END";
+    let error = interrupted(
+        &workspace,
+        Step::Acted,
+        move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
+        |provisioner| provisioner.rotate(&name(), &caller()),
+    )
+    .unwrap_err();
+    assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
+    assert!(workspace.owner_of(&old).is_none());
+
+    Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch("DROP TRIGGER full").unwrap();
     workspace.ok(&["rotate", "victim"]);
     assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
 }
