@@ -79,6 +79,14 @@ impl Ledger {
         })
     }
 
+    /// How many projects are live, and the sum of their caps.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
+        self.read(|connection| Live(connection).totals())
+    }
+
     /// Every project with a journal entry still open: what a dead process may have left.
     ///
     /// # Errors

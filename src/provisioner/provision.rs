@@ -67,6 +67,8 @@ impl Provisioner {
         if let Some(project) = self.live(&wanted.name)? {
             return Err(Error::AlreadyExists { project: Box::new(self.view(&project)) });
         }
+        // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
+        capped(wanted, provider, &registry.policy, self.ledger.totals()?, caller)?;
         let preflight = self.env_file.preflight()?;
         self.step(Step::Checked);
 
@@ -97,15 +99,7 @@ impl Provisioner {
         preflight: &Preflight,
         caller: &Caller,
     ) -> Result<Grant, Error> {
-        let (projects, caps) = live.totals()?;
-        let cap = match policy::decide(wanted.cap, caller.asker, provider, policy, Committed { projects, caps }) {
-            Decision::Allowed { cap } => cap,
-            Decision::Refused(rule) => return Err(rule.into()),
-            Decision::NeedsApproval { asked, default, maximum } => {
-                let (name, provider) = (wanted.name.clone(), provider.key.clone());
-                return Err(Error::CapAboveDefault { name, provider, asked, default, maximum });
-            }
-        };
+        let cap = capped(wanted, provider, policy, live.totals()?, caller)?;
         let deliveries = provider.deliveries.iter().map(|delivery| {
             let env_var = self.free_variable(live, wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
@@ -132,6 +126,24 @@ impl Provisioner {
                 Err(taken(&variable).into())
             }
             _ => Ok(variable),
+        }
+    }
+}
+
+/// The cap that policy allows.
+fn capped(
+    wanted: &Wanted,
+    provider: &Provider,
+    policy: &Policy,
+    (projects, caps): (u64, Cents),
+    caller: &Caller,
+) -> Result<Cents, Error> {
+    match policy::decide(wanted.cap, caller.asker, provider, policy, Committed { projects, caps }) {
+        Decision::Allowed { cap } => Ok(cap),
+        Decision::Refused(rule) => Err(rule.into()),
+        Decision::NeedsApproval { asked, default, maximum } => {
+            let (name, provider) = (wanted.name.clone(), provider.key.clone());
+            Err(Error::CapAboveDefault { name, provider, asked, default, maximum })
         }
     }
 }

@@ -157,6 +157,15 @@ fn in_a_work_tree_the_file_is_kept_out_of_git() {
 }
 
 #[test]
+fn a_refusal_leaves_no_line_for_git() {
+    let workspace = Workspace::new();
+    git(&workspace, &["init", "--quiet"]);
+    let exclude = workspace.read(".git/info/exclude");
+    assert_eq!(workspace.json(&["provision", "one", "search", "--cap", "99999"])["code"], "cap_above_maximum");
+    assert_eq!(workspace.read(".git/info/exclude"), exclude);
+}
+
+#[test]
 fn what_takes_the_file_back_into_git_is_an_error() {
     let workspace = Workspace::new();
     git(&workspace, &["init", "--quiet"]);
