@@ -58,6 +58,16 @@ impl Preflight {
     pub fn holds(&self, variable: &EnvVar) -> Option<Fingerprint> {
         occupant(&self.text, variable)
     }
+
+    /// Writes a sample into a copy, so that what would keep the key out (an open quote further up, a name that a
+    /// reader mistakes) is known before the key costs anything.
+    ///
+    /// # Errors
+    /// [`EnvFileError::CannotHold`].
+    pub fn rehearse(&self, variable: &EnvVar) -> Result<(), EnvFileError> {
+        let mut copy = EnvText::new(self.text.bytes().to_vec());
+        copy.set(variable, &Secret::new(SAMPLE.to_owned()), |_| false).map_err(|source| cannot_hold(variable, source))
+    }
 }
 
 /// Whether somebody else's value may be overwritten. Only a human says yes.
@@ -114,7 +124,7 @@ impl EnvFile {
                     return Err(EnvFileError::Taken { variable: (*variable).clone(), path: target.to_owned() });
                 }
                 text.set(variable, credential, |value| ours.contains(&Fingerprint::of(value)))
-                    .map_err(|source| EnvFileError::CannotHold { variable: (*variable).clone(), source })?;
+                    .map_err(|source| cannot_hold(variable, source))?;
             }
             Ok(())
         })
@@ -135,7 +145,7 @@ impl EnvFile {
         self.edit(variables, Privacy::Unchanged, recognise, |text, _, ours| {
             for variable in variables {
                 text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
-                    .map_err(|source| EnvFileError::CannotHold { variable: (*variable).clone(), source })?;
+                    .map_err(|source| cannot_hold(variable, source))?;
             }
             Ok(())
         })
@@ -183,6 +193,10 @@ impl EnvFile {
 
 fn occupant(text: &EnvText, variable: &EnvVar) -> Option<Fingerprint> {
     text.last(variable).filter(|value| !value.is_empty()).map(|value| Fingerprint::of(&value))
+}
+
+fn cannot_hold(variable: &EnvVar, source: DotenvError) -> EnvFileError {
+    EnvFileError::CannotHold { variable: variable.clone(), source }
 }
 
 /// Makes sure that git ignores `file`; true if that took a line in the repository's private ignore file.
@@ -237,6 +251,9 @@ fn lock(target: &Path) -> Result<Lock, EnvFileError> {
 fn read(target: &Path) -> Result<EnvText, EnvFileError> {
     Ok(EnvText::new(fs::read(target, LONGEST_FILE)?.unwrap_or_default()))
 }
+
+/// In the usual alphabet of keys.
+const SAMPLE: &str = "sk_sample_0123456789";
 
 /// Nobody holds the file for longer than a few milliseconds, unless he is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 use super::{Error, Exit};
 use crate::{
     backend::{BackendError, Refusal, simulated::PaymentError},
+    dotenv::DotenvError,
     env_file::EnvFileError,
     git::GitError,
     ledger::LedgerError,
@@ -97,7 +98,10 @@ fn backend(error: &BackendError) -> &'static str {
 
 fn env_file(error: &EnvFileError) -> &'static str {
     match error {
-        EnvFileError::CannotHold { .. } => "credential_not_representable",
+        EnvFileError::CannotHold { source: DotenvError::OpenQuote, .. } => "env_file_open_quote",
+        EnvFileError::CannotHold { source: DotenvError::SelfCheck | DotenvError::Unrepresentable, .. } => {
+            "credential_not_representable"
+        }
         EnvFileError::Directory { .. } => "env_file_is_a_folder",
         EnvFileError::Exposed { .. } => "env_file_exposed",
         EnvFileError::File(_) => "env_file_not_writable",

@@ -105,7 +105,8 @@ fn env_file(error: &EnvFileError) -> String {
             "close the quote that is left open in the env file".to_owned()
         }
         EnvFileError::CannotHold { source: DotenvError::SelfCheck | DotenvError::Unrepresentable, .. } => {
-            "readers of env files would disagree about it; let the provider give out another kind of credential"
+            "readers of env files would disagree about it; name another variable in the registry, or let the \
+             provider give out another kind of credential"
                 .to_owned()
         }
         EnvFileError::Directory { .. } => "name a file with `--env-file`".to_owned(),

@@ -121,6 +121,7 @@ impl Provisioner {
         if live.holds(path, &variable)? {
             return Err(taken(&variable).into());
         }
+        preflight.rehearse(&variable)?;
         match preflight.holds(&variable) {
             Some(value) if wanted.replace == Replace::OursOnly && !live.is_spent(&value)? => {
                 Err(taken(&variable).into())

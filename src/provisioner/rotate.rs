@@ -42,6 +42,7 @@ impl Provisioner {
         }
         let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
         for delivery in &project.deliveries {
+            preflight.rehearse(&delivery.env_var)?;
             if let Some(value) = preflight.holds(&delivery.env_var)
                 && self.recognise(&[value])?.is_empty()
             {

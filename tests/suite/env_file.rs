@@ -117,13 +117,18 @@ fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
 
 #[test]
 fn what_cannot_take_a_key_costs_nothing() {
-    let cases: [Case; 4] = [
+    let cases: [Case; 6] = [
         ("env_file_is_a_folder", |workspace| fs::create_dir(workspace.file(".env")).unwrap()),
         ("env_file_read_only", |workspace| {
             workspace.write(".env", "");
             fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o400)).unwrap();
         }),
         ("env_file_not_writable", |workspace| symlink("nowhere/at/all", workspace.file(".env")).unwrap()),
+        ("env_file_open_quote", |workspace| workspace.write(".env", "A=\"open\nEXA_API_KEY=\"\"\nB=3\n\"\n")),
+        ("credential_not_representable", |workspace| {
+            let registry = include_str!("../../providers.toml");
+            workspace.write("providers.toml", registry.replace("EXA_API_KEY", "exported_key"));
+        }),
         ("env_file_tracked", |workspace| {
             workspace.write(".env", "");
             git(workspace, &["init", "--quiet"]);
