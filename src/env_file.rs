@@ -5,6 +5,7 @@
 //! the file will be able to take a key, and that git will not.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -117,11 +118,12 @@ impl EnvFile {
         recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     ) -> Result<(), E> {
         let variables: Vec<&EnvVar> = credentials.iter().map(|(variable, _)| *variable).collect();
-        self.edit(&variables, Privacy::OwnerOnly, recognise, |text, target, ours| {
+        let target = fs::resolve(&self.path).map_err(EnvFileError::from)?;
+        edit(&target, &variables, Privacy::OwnerOnly, recognise, |text, ours| {
             for (variable, credential) in credentials {
                 let foreign = occupant(text, variable).is_some_and(|fingerprint| !ours.contains(&fingerprint));
                 if foreign && replace == Replace::OursOnly {
-                    return Err(EnvFileError::Taken { variable: (*variable).clone(), path: target.to_owned() });
+                    return Err(EnvFileError::Taken { variable: (*variable).clone(), path: target.clone() });
                 }
                 text.set(variable, credential, |value| ours.contains(&Fingerprint::of(value)))
                     .map_err(|source| cannot_hold(variable, source))?;
@@ -139,10 +141,10 @@ impl EnvFile {
         variables: &[&EnvVar],
         recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     ) -> Result<(), E> {
-        if self.folder_is_gone() {
+        let Some(target) = self.target()? else {
             return Ok(());
-        }
-        self.edit(variables, Privacy::Unchanged, recognise, |text, _, ours| {
+        };
+        edit(&target, variables, Privacy::Unchanged, recognise, |text, ours| {
             for variable in variables {
                 text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
                     .map_err(|source| cannot_hold(variable, source))?;
@@ -156,39 +158,42 @@ impl EnvFile {
     /// # Errors
     /// When the folder cannot be used.
     pub fn sweep(&self) -> Result<(), EnvFileError> {
-        if self.folder_is_gone() {
+        let Some(target) = self.target()? else {
             return Ok(());
-        }
-        let target = fs::resolve(&self.path)?;
+        };
         let _lock = lock(&target)?;
         fs::sweep(&target)?;
         Ok(())
     }
 
-    fn folder_is_gone(&self) -> bool {
-        fs::resolve(&self.path).is_err_and(|error| error.source.kind() == std::io::ErrorKind::NotFound)
-    }
-
-    fn edit<E: From<EnvFileError>>(
-        &self,
-        variables: &[&EnvVar],
-        privacy: Privacy,
-        recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
-        change: impl FnOnce(&mut EnvText, &Path, &[Fingerprint]) -> Result<(), EnvFileError>,
-    ) -> Result<(), E> {
-        let target = fs::resolve(&self.path).map_err(EnvFileError::from)?;
-        let _lock = lock(&target)?;
-        let mut text = read(&target)?;
-        let before = text.bytes().to_vec();
-        let present: Vec<Fingerprint> =
-            variables.iter().flat_map(|variable| text.values(variable)).map(|value| Fingerprint::of(&value)).collect();
-        let ours = recognise(&present)?;
-        change(&mut text, &target, &ours)?;
-        if text.bytes() != before {
-            fs::replace(&target, text.bytes(), privacy).map_err(EnvFileError::from)?;
+    /// The file that is meant, or `None` where its whole folder is gone.
+    fn target(&self) -> Result<Option<PathBuf>, EnvFileError> {
+        match fs::resolve(&self.path) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+            resolved => Ok(Some(resolved?)),
         }
-        Ok(())
     }
+}
+
+/// Changes the file as it is at this moment, under its lock; one that stays the same is not touched.
+fn edit<E: From<EnvFileError>>(
+    target: &Path,
+    variables: &[&EnvVar],
+    privacy: Privacy,
+    recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+    change: impl FnOnce(&mut EnvText, &[Fingerprint]) -> Result<(), EnvFileError>,
+) -> Result<(), E> {
+    let _lock = lock(target)?;
+    let mut text = read(target)?;
+    let before = text.bytes().to_vec();
+    let present: Vec<Fingerprint> =
+        variables.iter().flat_map(|variable| text.values(variable)).map(|value| Fingerprint::of(&value)).collect();
+    let ours = recognise(&present)?;
+    change(&mut text, &ours)?;
+    if text.bytes() != before {
+        fs::replace(target, text.bytes(), privacy).map_err(EnvFileError::from)?;
+    }
+    Ok(())
 }
 
 fn occupant(text: &EnvText, variable: &EnvVar) -> Option<Fingerprint> {

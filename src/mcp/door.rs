@@ -167,8 +167,8 @@ impl ServerHandler for Door {
 pub fn caller(context: &RequestContext<RoleServer>) -> Caller {
     let actor = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
     let actor: String = actor.chars().filter(|c| !c.is_control()).take(80).collect();
-    let words = actor.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
-    let words_are_safe = !words.into_iter().any(looks_sensitive);
+    let mut words = actor.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+    let words_are_safe = !words.any(looks_sensitive);
     let actor = if words_are_safe { actor } else { "a client whose name reads like a key".to_owned() };
     Caller { door: "mcp", actor, asker: Asker::Agent }
 }

@@ -9,9 +9,9 @@ mod tools;
 
 use std::sync::Arc;
 
-pub use door::Door;
+use door::Door;
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
-pub use shutdown::{EofSignal, Shutdown};
+use shutdown::{EofSignal, Shutdown};
 
 use crate::provisioner::Provisioner;
 

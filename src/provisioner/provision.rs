@@ -63,9 +63,9 @@ impl Provisioner {
             if let Some(Settled::Open { why }) = self.settle_open(&project, caller)? {
                 return Err(why);
             }
-        }
-        if let Some(project) = self.live(&wanted.name)? {
-            return Err(Error::AlreadyExists { project: Box::new(self.view(&project)) });
+            if let Some(project) = self.live(&wanted.name)? {
+                return Err(Error::AlreadyExists { project: Box::new(self.view(&project)) });
+            }
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
         capped(wanted, provider, &registry.policy, self.ledger.totals()?, caller)?;

@@ -51,7 +51,7 @@ impl Provisioner {
             }
         }
         self.step(Step::Checked);
-        let event = self.event(caller, ACTION, Verdict::Intended, json!({ "from_version": project.key_version }));
+        let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Rotate, &event)?;
         begun.ok_or_else(|| self.missing(name))
     }

@@ -34,7 +34,7 @@ impl Provisioner {
         let Some(project) = self.live(name)? else {
             return match self.ledger.newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
-                _ => Err(self.missing(name)),
+                _ => Err(Error::ProjectNotFound { torn_down: false }),
             };
         };
         match self.settle_open(&project, caller)? {

@@ -63,6 +63,7 @@ fn a_server_that_starts_recovers_what_a_dead_process_left() {
 fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
     for round in 0..24_u64 {
         let workspace = Workspace::new();
+        workspace.write(".env", MINE);
         workspace.ok(&["provision", "bystander", "search"]);
         for arguments in
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
@@ -112,7 +113,7 @@ fn victim() {
 /// A workspace in which a process died at that step; `None` if the operation has no such step.
 fn killed_at(operation: &str, step: Step) -> Option<Workspace> {
     let workspace = Workspace::new();
-    workspace.write(".env", "# mine\nOTHER='kept as it is'  \n");
+    workspace.write(".env", MINE);
     workspace.ok(&["provision", "bystander", "search"]);
     if operation != "provision" {
         workspace.ok(&["provision", "victim", "supermemory"]);
@@ -170,9 +171,10 @@ fn check(workspace: &Workspace, case: &str) {
     }
     let keys = env_file.matches("sk_proj_sim_").count();
     assert_eq!(keys, live.len(), "{case}: {} live projects", live.len());
-    assert!(!env_file.starts_with("# mine") || env_file.starts_with("# mine\nOTHER='kept as it is'  \n"), "{case}");
+    assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
 
-    let leftovers: Vec<_> = workspace.files().into_iter().filter(|file| file.ends_with(".tmp")).collect();
+    let leftovers: Vec<_> =
+        workspace.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect();
     assert!(leftovers.is_empty(), "{case}: {leftovers:?}");
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
     assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");
@@ -181,6 +183,9 @@ fn check(workspace: &Workspace, case: &str) {
 fn is_live(project: &Value) -> bool {
     !matches!(project["status"].as_str().unwrap(), "torn_down" | "failed")
 }
+
+/// What the user had in the env file before.
+const MINE: &str = "# mine\nOTHER='kept as it is'  \n";
 
 const DIR: &str = "CRASH_DIR";
 const OPERATION: &str = "CRASH_OPERATION";

@@ -15,11 +15,12 @@ use stripe_projects_mcp::{
     clock::Clock,
     env_file::Replace,
     error::Error,
+    ledger::Visibility,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
     project::ResourceId,
-    provisioner::{Caller, Parts, Provisioner, Wanted},
+    provisioner::{Caller, Listing, Parts, Provisioner, Wanted},
     registry::RegistryFile,
     settings::simulated_world,
     view::ProjectView,
@@ -123,11 +124,7 @@ fn an_unreachable_backend_hides_nothing() {
     let house = House::with(Fault::None);
     house.provision().unwrap();
     house.backend.silence(Fault::Blind);
-    let listing = stripe_projects_mcp::provisioner::Listing {
-        visibility: stripe_projects_mcp::ledger::Visibility::Live,
-        limit: 10,
-        cursor: None,
-    };
+    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
     let list = house.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
