@@ -33,6 +33,7 @@ pub struct Given {
     pub state_dir: Option<PathBuf>,
     pub backend: Option<String>,
     pub payment_method: Option<String>,
+    pub accept_tos: bool,
 }
 
 /// Everything decided, nothing opened yet.
@@ -42,6 +43,7 @@ pub struct Settings {
     pub state: PathBuf,
     pub backend: BackendKind,
     payment_method: PaymentMethod,
+    accept_terms: bool,
 }
 
 /// Which backend is meant.
@@ -77,6 +79,7 @@ impl Settings {
             },
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
             backend: backend.map_or(Ok(BackendKind::default()), |word| BackendKind::parse(&word))?,
+            accept_terms: given.accept_tos,
             payment_method: match payment_method {
                 Some(token) => PaymentMethod::parse(&token)?,
                 None => PaymentMethod::default(),
@@ -92,8 +95,8 @@ impl Settings {
                 Arc::new(Simulated::new(simulated_world(&self.state), self.payment_method, clock.clone()))
             }
         };
-        let Self { env_file, registry, state, .. } = self;
-        Provisioner::new(Parts { backend, registry, env_file, state, clock, runtime })
+        let Self { env_file, registry, state, accept_terms, .. } = self;
+        Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    backend::{Backend, Observed},
+    backend::{Backend, CapScope, Observed},
     money::MicroUsd,
     project::{Project, Status},
     registry::Registry,
@@ -92,7 +92,8 @@ pub enum Sight<'a> {
 }
 
 impl ProjectView {
-    pub fn new(project: &Project, sight: Sight<'_>, backend: &dyn Backend) -> Self {
+    /// `shares` says whether another live project has the same provider at Stripe.
+    pub fn new(project: &Project, sight: Sight<'_>, backend: &dyn Backend, shares: bool) -> Self {
         let status = status(project, sight);
         let usage = match sight {
             Sight::Seen(observed) => observed.usage,
@@ -115,11 +116,7 @@ impl ProjectView {
             env_var,
             env_written_to: delivered.then_some(env_file),
             backend: project.backend.clone(),
-            cap_enforced_by: if project.backend == backend.name() {
-                backend.cap_enforced_by().to_owned()
-            } else {
-                format!("the {} backend, which is not in use here", project.backend)
-            },
+            cap_enforced_by: cap_enforced_by(project, backend, shares),
             created_at: project.created_at.to_string(),
             updated_at: project.updated_at.to_string(),
         }
@@ -143,6 +140,21 @@ impl ProvidersView {
             }
         });
         Self { providers: providers.collect() }
+    }
+}
+
+/// Who stops the spending, and at what: no more than the backend in use can truly do.
+fn cap_enforced_by(project: &Project, backend: &dyn Backend, shares: bool) -> String {
+    if project.backend != backend.name() {
+        return format!("the {} backend, which is not in use here", project.backend);
+    }
+    match (backend.cap_scope(), shares) {
+        (CapScope::Project, _) => format!("the {} backend, per project", backend.name()),
+        (CapScope::ProviderAndMonth, false) => "stripe, per provider and month".to_owned(),
+        (CapScope::ProviderAndMonth, true) => format!(
+            "stripe, per provider and month; all live projects with {} share one limit, the sum of their caps",
+            project.service.provider()
+        ),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn seed(workspace: &Path, projects: usize) {
     let state = workspace.join(".stripe-projects");
     fs::create_dir_all(&state).unwrap();
     OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
-    let (ledger, world) = (Ledger::new(state.join("ledger.db")), World::new(simulated_world(&state), Clock::system()));
+    let (ledger, world) = (Ledger::of(&state), World::new(simulated_world(&state), Clock::system()));
     for number in 0..projects {
         one(&ledger, &world, workspace, number);
     }
@@ -42,6 +42,7 @@ fn one(ledger: &Ledger, world: &World, workspace: &Path, number: usize) {
         credentials: Vec::new(),
         cap,
         paid: false,
+        terms_accepted: true,
     };
     let draft = Draft {
         id: order.id.clone(),

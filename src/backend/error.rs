@@ -1,6 +1,8 @@
 //! What can go wrong at a backend, named by what the caller does next.
 
-use crate::{money::Cents, project::NoRandomness};
+use std::path::PathBuf;
+
+use crate::{ledger::LedgerError, money::Cents, project::NoRandomness};
 
 /// Why a backend did not do what was asked. No variant has room for a credential.
 #[derive(Debug, thiserror::Error)]
@@ -8,15 +10,27 @@ pub enum BackendError {
     /// The answer came and cannot be right. Anything may have happened: observe.
     #[error("the backend's answer is not understood: unexpected {what} ({got})")]
     Malformed { what: &'static str, got: String },
+    /// Nothing happened; a person must finish something in a browser first.
+    #[error("Stripe wants a person to go on in a browser")]
+    NeedsBrowser,
     /// Nothing happened; a person must agree to something first. It is never agreed to on a person's behalf.
-    #[error("the backend wants a person to confirm: {what}")]
-    NeedsConsent { what: &'static str },
+    #[error(transparent)]
+    NeedsConsent(#[from] Consent),
+    /// Nothing is left of it; the provider wants to know more, by these names of its own.
+    #[error("the provider wants more information: {}", fields.join(", "))]
+    NeedsInformation { fields: Vec<String> },
     /// Nothing happened; a person must open this address and connect the provider first.
     #[error("the provider is not linked to the account yet")]
     NeedsLink { url: String },
     /// The resource does not exist.
     #[error("the backend has no such resource")]
     NotFound,
+    /// Nothing happened; a person must link the provider first, from that folder.
+    #[error("the provider {provider} is not linked to the account yet")]
+    NotLinked { provider: String, folder: PathBuf },
+    /// Nothing happened: this machine is not set up for the backend.
+    #[error(transparent)]
+    NotSetUp(#[from] Setup),
     /// Nothing happened, and asking again will not change it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -44,17 +58,71 @@ impl From<NoRandomness> for BackendError {
     }
 }
 
-/// A definite no.
+/// What cannot be remembered is not done.
+impl From<LedgerError> for BackendError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable { why: error.to_string() }
+    }
+}
+
+/// What only a person may agree to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Consent {
+    #[error("Stripe wants a person to confirm something that this program does not know")]
+    Other,
+    #[error("Stripe wants a person to confirm the price")]
+    Price,
+    #[error("the provider's terms of service have not been accepted")]
+    Terms,
+}
+
+/// A definite no.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
+    #[error("the Stripe account is not eligible for Stripe Projects")]
+    AccountNotEligible,
     #[error("the payment method was declined")]
     CardDeclined,
     #[error("the cap is used up")]
     CapReached,
-    #[error("the provider's monthly limit of {} USD is used up", limit)]
+    /// The catalog's own names of what it wants otherwise.
+    #[error("the service does not take its configuration as the registry has it: {}", fields.join(", "))]
+    Configuration { fields: Vec<String> },
+    #[error("Stripe did not take the spending limit of {limit} USD for {provider}")]
+    LimitNotSet { provider: String, limit: Cents },
+    #[error("the provider's monthly limit of {limit} USD is used up")]
     MonthlyLimitReached { limit: Cents },
+    #[error("the service wants a plan to exist first")]
+    PlanRequired,
+    /// Stripe's code for it, letters and underscores only.
+    #[error("the provider did not do it{}", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    ProviderFailed { code: Option<String> },
+    #[error("Stripe's catalog does not have the service {service}, or not at the moment")]
+    ServiceMissing { service: String },
     #[error("the resource is suspended")]
     Suspended,
+    #[error("the provider allows no more of them on this account")]
+    TooMany,
     #[error("this backend's usage is metered by the provider and cannot be recorded here")]
     UsageIsMetered,
+}
+
+/// What is missing on this machine before the backend can be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Setup {
+    #[error("the Stripe CLI was not found")]
+    CliMissing,
+    #[error("the Stripe CLI is too old for Stripe Projects")]
+    CliTooOld,
+    #[error("there is no Stripe API key")]
+    KeyMissing,
+    #[error("the Stripe API key is not one that Stripe gives out")]
+    KeyUnfit,
+    #[error("the Stripe CLI is not logged in, or its projects plugin is not installed")]
+    LoggedOut,
+    /// The folder speaks of a Stripe project that is not the one remembered.
+    #[error("the Stripe project of this workspace is not the one that it was")]
+    OtherProject { folder: PathBuf },
+    #[error("the Stripe CLI is logged in to another account than the one this workspace was provisioned with")]
+    WrongAccount,
 }

@@ -1,13 +1,19 @@
 //! The world that provisions: one trait, the words it speaks, and its implementations.
 
 mod error;
+mod limits;
+mod scrubbed;
 pub mod simulated;
+mod trail;
 
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-pub use error::{BackendError, Refusal};
+pub use error::{BackendError, Consent, Refusal, Setup};
+pub use limits::{Change, Limits};
+pub use scrubbed::Scrubbed;
 use serde_json::{Map, Value};
+pub use trail::traced;
 
 use crate::{
     money::{Cents, MicroUsd},
@@ -27,7 +33,7 @@ use crate::{
 /// - `reveal` hands out the current credentials and mints nothing.
 /// - `teardown` succeeds on what is already gone. Afterwards no credential of the resource works, and it costs
 ///   nothing more.
-/// - While suspended, no credential of the resource works; `resume` makes the current one work again.
+/// - After `suspend`, no credential handed out before works. After `resume`, `reveal` hands out one that does.
 /// - `observe` is complete within its scope: what the answer lacks does not exist. A backend that cannot know says
 ///   [`BackendError::Unknown`] instead of answering with less.
 /// - An error is named by what the caller does next, see [`BackendError`]. No error, `Debug` or observation contains
@@ -37,8 +43,8 @@ pub trait Backend: Send + Sync {
     /// The name by which the ledger remembers whose resource it is. No behaviour depends on it.
     fn name(&self) -> &'static str;
 
-    /// Who stops the spending at the cap, in words for people.
-    fn cap_enforced_by(&self) -> &'static str;
+    /// What it is that the backend can cap.
+    fn cap_scope(&self) -> CapScope;
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError>;
 
@@ -53,6 +59,12 @@ pub trait Backend: Send + Sync {
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError>;
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError>;
+
+    /// Brings every limit that we set to the sum of the caps of the live projects it is for. Called after something
+    /// ended; what failed is tried again by the next call. A backend that caps each project has nothing to do.
+    async fn settle_limits(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
 
     /// Adds usage, where usage is ours to add. Real providers meter on their own.
     async fn record_usage(&self, _: &ResourceId, _: MicroUsd) -> Result<Observed, BackendError> {
@@ -74,6 +86,17 @@ pub struct Order {
     pub cap: Cents,
     /// Whether the registry says that it is billed.
     pub paid: bool,
+    /// Whether a person has accepted the provider's terms of service.
+    pub terms_accepted: bool,
+}
+
+/// What a cap is enforced for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CapScope {
+    /// Each project has its own.
+    Project,
+    /// Everything with one of Stripe's providers, each calendar month.
+    ProviderAndMonth,
 }
 
 /// What was created: the resource, and the credentials that open it.
@@ -99,6 +122,11 @@ impl Credentials {
             None => None,
         };
         found.ok_or_else(|| BackendError::Malformed { what: "credentials", got: self.names() })
+    }
+
+    /// All of them, for whom it is not the names that matter.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.values()
     }
 
     fn names(&self) -> String {

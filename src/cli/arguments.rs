@@ -37,6 +37,9 @@ pub struct Global {
     /// How the simulation pays, a Stripe test token [default: pm_card_visa] [env: STRIPE_PROJECTS_PAYMENT_METHOD]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub payment_method: Option<String>,
+    /// Accept the terms of service of the providers in the registry (real backends)
+    #[arg(long, global = true)]
+    pub accept_tos: bool,
     /// Print JSON on stdout and nothing else there
     #[arg(long, global = true)]
     pub json: bool,

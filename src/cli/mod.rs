@@ -73,6 +73,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         state_dir: global.state_dir,
         backend: global.backend,
         payment_method: global.payment_method,
+        accept_tos: global.accept_tos,
     };
     Ok(Call { task, given, output })
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, Exit};
 use crate::{
-    backend::{BackendError, Refusal, simulated::PaymentError},
+    backend::{BackendError, Consent, Refusal, Setup, simulated::PaymentError},
     dotenv::DotenvError,
     env_file::EnvFileError,
     git::GitError,
@@ -82,17 +82,48 @@ impl Error {
 fn backend(error: &BackendError) -> &'static str {
     match error {
         BackendError::Malformed { .. } => "backend_malformed",
-        BackendError::NeedsConsent { .. } => "needs_consent",
+        BackendError::NeedsBrowser => "browser_needed",
+        BackendError::NeedsConsent(Consent::Other) => "needs_consent",
+        BackendError::NeedsConsent(Consent::Price) => "price_not_confirmed",
+        BackendError::NeedsConsent(Consent::Terms) => "terms_not_accepted",
+        BackendError::NeedsInformation { .. } => "needs_information",
         BackendError::NeedsLink { .. } => "needs_link",
         BackendError::NotFound => "resource_not_found",
-        BackendError::Refused(Refusal::CapReached) => "cap_reached",
-        BackendError::Refused(Refusal::CardDeclined) => "card_declined",
-        BackendError::Refused(Refusal::MonthlyLimitReached { .. }) => "monthly_limit_reached",
-        BackendError::Refused(Refusal::Suspended) => "suspended",
-        BackendError::Refused(Refusal::UsageIsMetered) => "usage_is_metered",
+        BackendError::NotLinked { .. } => "provider_not_linked",
+        BackendError::NotSetUp(missing) => setup(missing),
+        BackendError::Refused(refusal) => refused(refusal),
         BackendError::Unauthenticated => "backend_unauthenticated",
         BackendError::Unavailable { .. } => "backend_unavailable",
         BackendError::Unknown { .. } => "backend_unclear",
+    }
+}
+
+fn refused(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AccountNotEligible => "account_not_eligible",
+        Refusal::CapReached => "cap_reached",
+        Refusal::CardDeclined => "card_declined",
+        Refusal::Configuration { .. } => "invalid_configuration",
+        Refusal::LimitNotSet { .. } => "limit_not_set",
+        Refusal::MonthlyLimitReached { .. } => "monthly_limit_reached",
+        Refusal::PlanRequired => "plan_required",
+        Refusal::ProviderFailed { .. } => "provider_failed",
+        Refusal::ServiceMissing { .. } => "service_missing",
+        Refusal::Suspended => "suspended",
+        Refusal::TooMany => "too_many_resources",
+        Refusal::UsageIsMetered => "usage_is_metered",
+    }
+}
+
+fn setup(missing: &Setup) -> &'static str {
+    match missing {
+        Setup::CliMissing => "stripe_cli_missing",
+        Setup::CliTooOld => "stripe_cli_too_old",
+        Setup::KeyMissing => "api_key_missing",
+        Setup::KeyUnfit => "api_key_unfit",
+        Setup::LoggedOut => "not_logged_in",
+        Setup::OtherProject { .. } => "other_stripe_project",
+        Setup::WrongAccount => "wrong_stripe_account",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::{
-    backend::{BackendError, Refusal},
+    backend::{BackendError, Consent, Refusal, Setup},
     dotenv::DotenvError,
     env_file::EnvFileError,
     git::GitError,
@@ -76,27 +76,101 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
 fn backend(error: &BackendError) -> String {
     match error {
         BackendError::Malformed { .. } => "update this program; if it stays, report the message above".to_owned(),
-        BackendError::NeedsConsent { .. } => "a human confirms it at the backend; then call again".to_owned(),
+        BackendError::NeedsBrowser => {
+            "a human runs `stripe projects status` in a terminal, in the folder stripe-cli of the state folder, and \
+             follows it into the browser; then call again"
+                .to_owned()
+        }
+        BackendError::NeedsConsent(Consent::Other) => {
+            "a human does it once with `stripe projects` in a terminal, in the folder stripe-cli of the state folder; \
+             then call again"
+                .to_owned()
+        }
+        BackendError::NeedsConsent(Consent::Price) => {
+            "it is billed: if the human agrees, he writes `paid = true` into the provider's entry of the registry; then \
+             call again"
+                .to_owned()
+        }
+        BackendError::NeedsConsent(Consent::Terms) => {
+            "the human reads the provider's terms, and writes `terms_accepted = true` into its entry of the registry or \
+             starts this program with `--accept-tos`; then call again"
+                .to_owned()
+        }
+        BackendError::NeedsInformation { .. } => {
+            "the human adds these to `config` of the provider's entry in the registry; then call again".to_owned()
+        }
         BackendError::NeedsLink { url } => format!("a human opens {url} in a browser; then call again"),
         BackendError::NotFound => {
             "it was removed outside of this program; tear the project down to close it here".to_owned()
         }
-        BackendError::Refused(Refusal::CapReached) => {
-            "the budget is spent; tear the project down, or provision another with a cap the human agrees to".to_owned()
+        BackendError::NotLinked { provider, folder } => format!(
+            "a human runs `stripe projects link {provider}` in a terminal, in {}; then call again",
+            folder.display()
+        ),
+        BackendError::NotSetUp(missing) => setup(missing),
+        BackendError::Refused(refusal) => refused(refusal),
+        BackendError::Unauthenticated => {
+            "check the key in STRIPE_API_KEY (it is revoked, or lacks the rights for Stripe Projects), or run `stripe login`"
+                .to_owned()
         }
-        BackendError::Refused(Refusal::CardDeclined) => {
-            "use another payment method: `--payment-method pm_card_visa` in the simulation".to_owned()
-        }
-        BackendError::Refused(Refusal::MonthlyLimitReached { .. }) => {
-            "wait for the next month, or let the human raise the provider's limit".to_owned()
-        }
-        BackendError::Refused(Refusal::Suspended) => "tear it down if it is not needed any more".to_owned(),
-        BackendError::Refused(Refusal::UsageIsMetered) => "usage is recorded by hand in the simulation only".to_owned(),
-        BackendError::Unauthenticated => "log in to the backend again".to_owned(),
         BackendError::Unavailable { .. } | BackendError::Unknown { .. } => {
             "try again when the backend answers".to_owned()
         }
     }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let words = match refusal {
+        Refusal::AccountNotEligible => {
+            "run `stripe projects init --preflight` to see what Stripe wants, or use another account"
+        }
+        Refusal::CapReached => {
+            "the budget is spent; tear the project down, or provision another with a cap the human agrees to"
+        }
+        Refusal::CardDeclined => {
+            "use another payment method: at Stripe, or `--payment-method pm_card_visa` in the simulation"
+        }
+        Refusal::Configuration { .. } => {
+            "correct `config` in the provider's entry of the registry; `stripe projects catalog` shows the schema"
+        }
+        Refusal::LimitNotSet { .. } => {
+            "nothing was provisioned, because nothing would have capped it: set up billing at Stripe, then call again"
+        }
+        Refusal::MonthlyLimitReached { .. } => "wait for the next month, or let the human raise the provider's limit",
+        Refusal::PlanRequired => "the human adds `plan` to the provider's entry of the registry; then call again",
+        Refusal::ProviderFailed { .. } => "try again later; if it stays, ask the provider",
+        Refusal::ServiceMissing { .. } => {
+            "look for it with `stripe projects search`, and correct `service` in the provider's entry of the registry"
+        }
+        Refusal::Suspended => "tear it down if it is not needed any more",
+        Refusal::TooMany => "use or tear down the one there is",
+        Refusal::UsageIsMetered => "usage is recorded by hand in the simulation only",
+    };
+    words.to_owned()
+}
+
+fn setup(missing: &Setup) -> String {
+    match missing {
+        Setup::CliMissing => {
+            "install the Stripe CLI (https://docs.stripe.com/stripe-cli), or name it with `--stripe-bin`"
+        }
+        Setup::CliTooOld => "update the Stripe CLI to 1.40 or newer",
+        Setup::KeyMissing => {
+            "set STRIPE_API_KEY to a restricted key (rk_…) where this program is started, or name a file that holds it \
+             with `--stripe-api-key-file`"
+        }
+        Setup::KeyUnfit => "a key begins with rk_test_, rk_live_, sk_test_ or sk_live_ and is one line",
+        Setup::LoggedOut => "run `stripe login`, then `stripe plugin install projects`, in a terminal; then call again",
+        Setup::OtherProject { folder } => {
+            return format!(
+                "what this workspace provisioned is in another Stripe project: put {} back as it was, or name another \
+                 `--state-dir`",
+                folder.display()
+            );
+        }
+        Setup::WrongAccount => "run `stripe login` with the account that this workspace was provisioned with",
+    }
+    .to_owned()
 }
 
 fn env_file(error: &EnvFileError) -> String {

@@ -78,6 +78,8 @@ pub struct Intent {
     was_status: Status,
     /// The key version before; a higher one now says that the credential has been exchanged.
     pub was_version: u32,
+    /// What the backend called the requests made for it, for the audit.
+    pub request_ids: Vec<String>,
     entry: i64,
     row: i64,
 }
@@ -174,6 +176,7 @@ impl Ledger {
                 was_status: parsed("was_status", Status::parse(&found.get::<_, String>(2)?).ok_or(()))?,
                 was_version: found.get(3)?,
                 project,
+                request_ids: Vec::new(),
                 row,
             }))
         })
@@ -299,7 +302,7 @@ fn open(
     ])?;
     debug_assert_eq!(event.verdict, Verdict::Intended, "an opening event announces");
     audit::append(connection, event, Some(&project))?;
-    Ok(Intent { operation, project, was_status, was_version, entry, row })
+    Ok(Intent { operation, project, was_status, was_version, request_ids: Vec::new(), entry, row })
 }
 
 fn move_to(

@@ -6,10 +6,11 @@
 
 mod audit;
 mod journal;
+mod notes;
 mod projects;
 mod rows;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 pub use audit::{AuditRow, Event, Verdict};
 pub use journal::{Draft, Grant, Intent, Operation};
@@ -40,9 +41,9 @@ impl From<rusqlite::Error> for LedgerError {
 }
 
 impl Ledger {
-    /// The ledger in that file, which is created on first use.
-    pub fn new(path: PathBuf) -> Self {
-        Self { database: Database::new(path, &SCHEMA) }
+    /// The ledger of that state folder, which is created on first use.
+    pub fn of(state: &Path) -> Self {
+        Self { database: Database::new(state.join("ledger.db"), &SCHEMA) }
     }
 
     /// Whether anything was ever provisioned here, so that a look need not create it.
@@ -62,4 +63,4 @@ impl Ledger {
     }
 }
 
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql")] };
+static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };

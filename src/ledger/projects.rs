@@ -176,7 +176,7 @@ impl Live<'_> {
 }
 
 /// As the partial indices spell it, so that SQLite can use them.
-const IS_LIVE: &str = "status NOT IN ('failed', 'torn_down')";
+pub(super) const IS_LIVE: &str = "status NOT IN ('failed', 'torn_down')";
 
 pub(super) fn one(connection: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, LedgerError> {
     Ok(many(connection, condition, [value])?.into_iter().next())

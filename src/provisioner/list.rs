@@ -43,12 +43,13 @@ impl Provisioner {
         let asked: Vec<ResourceId> = page.projects.iter().filter_map(|project| self.askable(project)).collect();
         let answer =
             if asked.is_empty() { Ok(Vec::new()) } else { self.wait(self.backend.observe(Scope::Resources(&asked))) };
+        let sharing = self.sharing()?;
         let projects = page.projects.iter().map(|project| {
             let sight = match (&answer, self.askable(project)) {
                 (Ok(observed), Some(resource)) => find(observed, &resource).map_or(Sight::Gone, Sight::Seen),
                 _ => Sight::Unknown,
             };
-            ProjectView::new(project, sight, &*self.backend)
+            ProjectView::new(project, sight, &*self.backend, sharing.contains(project.service.provider()))
         });
         Ok(ProjectList {
             projects: projects.collect(),

@@ -24,6 +24,7 @@ mod teardown;
 mod usage;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     future::Future,
     path::{Path, PathBuf},
@@ -38,12 +39,12 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
-    backend::{Backend, Scope},
+    backend::{Backend, BackendError, CapScope, Scope, traced},
     clock::Clock,
     env_file::EnvFile,
     error::Error,
     fs::{self, Lock},
-    ledger::{Event, Ledger, Verdict},
+    ledger::{Event, Intent, Ledger, Verdict},
     name::ProjectName,
     policy::Asker,
     project::{Project, Status},
@@ -59,6 +60,7 @@ pub struct Provisioner {
     ledger: Ledger,
     env_file: EnvFile,
     state: PathBuf,
+    accept_terms: bool,
     clock: Clock,
     runtime: Handle,
     watch: Watch,
@@ -71,6 +73,8 @@ pub struct Parts {
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: PathBuf,
+    /// Whether the human accepts the terms of service of whatever the registry has.
+    pub accept_terms: bool,
     pub clock: Clock,
     /// Drives the backend while a call waits for it.
     pub runtime: Handle,
@@ -111,9 +115,10 @@ impl Provisioner {
         Self {
             backend: parts.backend,
             registry: parts.registry,
-            ledger: Ledger::new(parts.state.join("ledger.db")),
+            ledger: Ledger::of(&parts.state),
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
+            accept_terms: parts.accept_terms,
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
@@ -145,6 +150,28 @@ impl Provisioner {
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
         self.runtime.block_on(answer)
+    }
+
+    /// Waits for what the backend does about an intent, and keeps the ids of the requests for its audit row.
+    fn act<T>(
+        &self,
+        intent: &mut Intent,
+        answer: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        let (answer, ids) = self.wait(traced(answer));
+        intent.request_ids.extend(ids);
+        answer
+    }
+
+    /// Has the backend lower the limits that a project's end leaves too high. That project's end is no less true when
+    /// this fails, so it is written down, and the next end or start tries again.
+    fn settle_limits(&self, caller: &Caller) -> Result<(), Error> {
+        let (settled, ids) = self.wait(traced(self.backend.settle_limits()));
+        if let Err(error) = settled {
+            let detail = json!({ "code": Error::from(error).code(), "request_ids": ids });
+            self.ledger.note(&self.event(caller, "settle limits", Verdict::Failed, detail), None)?;
+        }
+        Ok(())
     }
 
     /// Locks one project, in the state folder. `None`: somebody else holds it.
@@ -206,7 +233,16 @@ impl Provisioner {
             None => Sight::Unknown,
             Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
         };
-        ProjectView::new(project, sight, &*self.backend)
+        let shares = self.sharing().is_ok_and(|sharing| sharing.contains(project.service.provider()));
+        ProjectView::new(project, sight, &*self.backend, shares)
+    }
+
+    /// Stripe's providers whose limit is shared by several live projects.
+    fn sharing(&self) -> Result<BTreeSet<String>, Error> {
+        match self.backend.cap_scope() {
+            CapScope::Project => Ok(BTreeSet::new()),
+            CapScope::ProviderAndMonth => Ok(self.ledger.shared_providers(self.backend.name())?),
+        }
     }
 
     fn recognise(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, Error> {

@@ -35,10 +35,11 @@ impl Provisioner {
     pub fn provision(&self, wanted: &Wanted, caller: &Caller) -> Result<ProjectView, Error> {
         let _lock = self.lock_patiently(&wanted.name)?;
         let prepared = self.prepare(wanted, caller);
-        let (intent, order, excluded) = prepared.map_err(|error| self.refused(caller, ACTION, &wanted.name, error))?;
+        let (mut intent, order, excluded) =
+            prepared.map_err(|error| self.refused(caller, ACTION, &wanted.name, error))?;
         self.step(Step::Intended);
 
-        let answer = self.wait(self.backend.provision(&order));
+        let answer = self.act(&mut intent, self.backend.provision(&order));
         self.step(Step::Acted);
         let project = match answer {
             Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, caller)?,
@@ -85,7 +86,7 @@ impl Provisioner {
         let intent = self.ledger.begin_provision(draft, &event, |live| {
             self.grant(live, wanted, provider, &registry.policy, &preflight, caller)
         })?;
-        let order = order(&intent, provider);
+        let order = order(&intent, provider, self.accept_terms);
         Ok((intent, order, preflight.excluded_now))
     }
 
@@ -149,7 +150,7 @@ fn capped(
     }
 }
 
-fn order(intent: &Intent, provider: &Provider) -> Order {
+fn order(intent: &Intent, provider: &Provider, accept_terms: bool) -> Order {
     Order {
         id: intent.project.id.clone(),
         name: intent.project.name.clone(),
@@ -159,6 +160,7 @@ fn order(intent: &Intent, provider: &Provider) -> Order {
         credentials: provider.deliveries.iter().filter_map(|delivery| delivery.credential.clone()).collect(),
         cap: intent.project.cap,
         paid: provider.paid,
+        terms_accepted: accept_terms || provider.terms_accepted,
     }
 }
 

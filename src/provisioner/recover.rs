@@ -30,6 +30,8 @@ impl Provisioner {
                 Err(error) => recovered.push(Recovered { name: project.name, outcome: Err(error) }),
             }
         }
+        // A process that died between the end of a project and the limit that it leaves too high.
+        self.settle_limits(&caller())?;
         Ok(recovered)
     }
 
@@ -41,12 +43,15 @@ impl Provisioner {
             return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: self.backend.name() });
         }
         EnvFile::new(project.env_file.clone()).sweep()?;
-        let caller = Caller { door: "recovery", actor: String::new(), asker: Asker::Human };
-        match self.settle_open(project, &caller)? {
+        match self.settle_open(project, &caller())? {
             None => Ok(None), // somebody was faster
             Some(Settled::Done(_)) => Ok(Some("finished")),
             Some(Settled::NothingHappened) => Ok(Some("closed: nothing had happened")),
             Some(Settled::Open { why }) => Err(why),
         }
     }
+}
+
+fn caller() -> Caller {
+    Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
 }

@@ -20,13 +20,13 @@ impl Provisioner {
     pub fn rotate(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
         let _lock = self.lock_patiently(name)?;
         let prepared = self.prepare_rotation(name, caller);
-        let intent = prepared.map_err(|error| self.refused(caller, ACTION, name, error))?;
+        let mut intent = prepared.map_err(|error| self.refused(caller, ACTION, name, error))?;
         self.step(Step::Intended);
 
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.missing(name)); // a rotation begins with a known resource
         };
-        let answer = self.wait(self.backend.rotate(&resource));
+        let answer = self.act(&mut intent, self.backend.rotate(&resource));
         self.step(Step::Acted);
         let project = match answer {
             Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller)?,

@@ -3,7 +3,7 @@
 //! The same code finishes an operation in the ordinary case and after a crash, so there is no second, seldom
 //! travelled way to the end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Caller, Provisioner, Step};
 use crate::{
@@ -106,9 +106,9 @@ impl Provisioner {
     }
 
     /// Removes the resource and the variables that carry our values; the rest of [`Self::deliver`]'s promise.
-    pub(super) fn remove(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
-        if let Some(resource) = &intent.project.resource
-            && let Err(error) = self.wait(self.backend.teardown(resource))
+    pub(super) fn remove(&self, mut intent: Intent, caller: &Caller) -> Result<Project, Error> {
+        if let Some(resource) = intent.project.resource.clone()
+            && let Err(error) = self.act(&mut intent, self.backend.teardown(&resource))
         {
             return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
         }
@@ -122,16 +122,16 @@ impl Provisioner {
         self.close_as_done(intent, caller)
     }
 
-    fn settle(&self, intent: Intent, caller: &Caller) -> Result<Settled, Error> {
+    fn settle(&self, mut intent: Intent, caller: &Caller) -> Result<Settled, Error> {
         if intent.operation == Operation::Teardown {
             return Ok(finished(self.remove(intent, caller)));
         }
-        let resource = match self.resource_of(&intent) {
+        let resource = match self.resource_of(&mut intent) {
             Ok(Some(resource)) => resource,
             Ok(None) => return self.nothing_happened(intent, caller),
             Err(error) => return Ok(Settled::Open { why: unknown(intent, error) }),
         };
-        match self.wait(self.backend.reveal(&resource)) {
+        match self.act(&mut intent, self.backend.reveal(&resource)) {
             Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller) {
                 Err(Error::RotationNotEffective { .. }) => Ok(Settled::NothingHappened), // closed as such already
                 other => Ok(finished(other)),
@@ -142,11 +142,12 @@ impl Provisioner {
     }
 
     /// The resource behind an intent: the one we recorded, else the one that its order created.
-    fn resource_of(&self, intent: &Intent) -> Result<Option<ResourceId>, BackendError> {
+    fn resource_of(&self, intent: &mut Intent) -> Result<Option<ResourceId>, BackendError> {
         if let Some(resource) = &intent.project.resource {
             return Ok(Some(resource.clone()));
         }
-        let observed = self.wait(self.backend.observe(Scope::Order(&intent.project.id)))?;
+        let id = intent.project.id.clone();
+        let observed = self.act(intent, self.backend.observe(Scope::Order(&id)))?;
         Ok(observed.into_iter().next().map(|observed| observed.resource))
     }
 
@@ -157,19 +158,32 @@ impl Provisioner {
 
     fn close_as_nothing(&self, intent: Intent, why: &Error, caller: &Caller) -> Result<(), Error> {
         let (action, status) = (intent.operation.as_str(), intent.when_nothing_happened());
-        let event = self.event(caller, action, Verdict::Failed, json!({ "code": why.code() }));
+        let detail = with_ids(json!({ "code": why.code() }), &intent);
+        let event = self.event(caller, action, Verdict::Failed, detail);
         self.ledger.close(intent, status, &event)?;
-        Ok(())
+        if status.is_live() { Ok(()) } else { self.settle_limits(caller) }
     }
 
     fn close_as_done(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
         let (action, status) = (intent.operation.as_str(), intent.when_done());
         let detail = json!({ "key_version": intent.project.key_version, "cap_cents": intent.project.cap.cents() });
+        let detail = with_ids(detail, &intent);
         let event = self.event(caller, action, Verdict::Done, detail);
         let project = self.ledger.close(intent, status, &event)?;
         self.step(Step::Closed);
+        if !status.is_live() {
+            self.settle_limits(caller)?;
+        }
         Ok(project)
     }
+}
+
+/// The facts of an audit row, with the ids that the backend gave to our requests, if it gives any.
+fn with_ids(mut detail: Value, intent: &Intent) -> Value {
+    if let (Some(facts), false) = (detail.as_object_mut(), intent.request_ids.is_empty()) {
+        facts.insert("request_ids".to_owned(), json!(intent.request_ids));
+    }
+    detail
 }
 
 fn finished(outcome: Result<Project, Error>) -> Settled {

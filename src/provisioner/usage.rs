@@ -24,6 +24,7 @@ impl Provisioner {
         let event = self.event(caller, "usage record", Verdict::Intended, detail);
         self.ledger.note(&event, Some(name))?;
         let observed = self.wait(self.backend.record_usage(resource, amount))?;
-        Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend))
+        let shares = self.sharing()?.contains(project.service.provider());
+        Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend, shares))
     }
 }

@@ -24,6 +24,8 @@ pub struct Provider {
     pub max_cap: Cents,
     pub docs: String,
     pub paid: bool,
+    /// Whether the human has said that the provider's terms of service are accepted.
+    pub terms_accepted: bool,
 }
 
 impl Provider {
@@ -38,7 +40,8 @@ impl Provider {
         let (default_cap, max_cap) = caps(&entry)?;
         let docs = entry.required("docs", wire::parsed(docs))?;
         let paid = entry.optional("paid", wire::boolean)?.unwrap_or_default();
-        Ok(Self { key, label, service, plan, config, deliveries, default_cap, max_cap, docs, paid })
+        let terms_accepted = entry.optional("terms_accepted", wire::boolean)?.unwrap_or_default();
+        Ok(Self { key, label, service, plan, config, deliveries, default_cap, max_cap, docs, paid, terms_accepted })
     }
 }
 
@@ -110,6 +113,7 @@ const KEYS: &[&str] = &[
     "paid",
     "plan",
     "service",
+    "terms_accepted",
 ];
 
 #[cfg(test)]
@@ -130,6 +134,7 @@ mod tests {
         ("paid", "true"),
         ("config", "{ region = 'eu', tags = ['a'], size = 1 }"),
         ("extra_env", "{ NEON_PROJECT_ID = 'PROJECT_ID' }"),
+        ("terms_accepted", "true"),
     ];
 
     fn text(change: impl Fn(&str, &str) -> Option<String>) -> String {

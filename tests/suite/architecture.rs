@@ -34,7 +34,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "backend",
-        &["clock", "money", "name", "project", "secret", "sqlite"],
+        &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
         &["async_trait", "rusqlite", "serde_json", "thiserror", "tokio"],
     ),
     // Second floor: use cases.

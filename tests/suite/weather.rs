@@ -9,7 +9,7 @@ use std::sync::{
 use async_trait::async_trait;
 use stripe_projects_mcp::{
     backend::{
-        Backend, BackendError, Credentials, Observed, Order, Scope, Service,
+        Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service,
         simulated::{PaymentMethod, Simulated},
     },
     clock::Clock,
@@ -183,8 +183,8 @@ impl Backend for Unreliable {
         self.inner.name()
     }
 
-    fn cap_enforced_by(&self) -> &'static str {
-        self.inner.cap_enforced_by()
+    fn cap_scope(&self) -> CapScope {
+        self.inner.cap_scope()
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
@@ -259,6 +259,7 @@ impl House {
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
             env_file: workspace.file(".env"),
             state: workspace.state(),
+            accept_terms: false,
             clock: Clock::system(),
             runtime: runtime.handle().clone(),
         });

@@ -90,7 +90,7 @@ impl Workspace {
     }
 
     pub fn ledger(&self) -> Ledger {
-        Ledger::new(self.state().join("ledger.db"))
+        Ledger::of(&self.state())
     }
 
     /// The simulated world, to be asked what is live.

@@ -14,7 +14,7 @@ pub use payment::{PaymentError, PaymentMethod};
 use tokio::task;
 pub use world::{World, WorldError};
 
-use super::{Backend, BackendError, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
 use crate::{clock::Clock, money::MicroUsd, project::ResourceId};
 
 /// The simulated backend. Its file is created on first use.
@@ -47,8 +47,8 @@ impl Backend for Simulated {
         "simulated"
     }
 
-    fn cap_enforced_by(&self) -> &'static str {
-        "the simulated backend, per project"
+    fn cap_scope(&self) -> CapScope {
+        CapScope::Project
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
