@@ -27,6 +27,8 @@ mod mcp;
 mod refusals;
 mod registry;
 mod rules;
+mod scrubbed;
 mod snapshots;
+mod subjects;
 mod weather;
 mod workspace;

@@ -1,0 +1,104 @@
+//! The decorator that keeps credentials out of errors, over a backend that puts them there.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stripe_projects_mcp::{
+    backend::{
+        Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Scrubbed, Service,
+        simulated::{PaymentMethod, Simulated},
+    },
+    clock::Clock,
+    project::ResourceId,
+    secret::Secret,
+};
+
+use crate::subjects::{KEY, order};
+
+#[tokio::test]
+async fn a_credential_that_passed_through_is_in_no_error_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = Simulated::new(folder.path().join("simulated.db"), PaymentMethod::Succeeds, Clock::system());
+    let api_key = Secret::new("rk_test_canary0123456789".to_owned());
+    let backend = Scrubbed::new(Arc::new(Talkative { inner, api_key: api_key.clone() })).knowing(Some(&api_key));
+    let service = backend.provision(&order("quiet")).await.unwrap();
+    let rotated = backend.rotate(&service.resource).await.unwrap();
+    let keys = [service.credentials.pick(Some(KEY)).unwrap(), rotated.pick(Some(KEY)).unwrap(), &api_key];
+    let errors = [
+        backend.teardown(&service.resource).await.unwrap_err(),
+        backend.suspend(&service.resource).await.unwrap_err(),
+        backend.resume(&service.resource).await.unwrap_err(),
+        backend.observe(Scope::Everything).await.unwrap_err(),
+        backend.settle_limits().await.unwrap_err(),
+    ];
+    for error in errors {
+        let said = format!("{error} {error:?}");
+        for key in keys {
+            assert!(!said.contains(key.expose()), "a credential is in {}", error_name(&error));
+        }
+        assert!(said.contains("é…é") || matches!(error, BackendError::NeedsBrowser), "the rest is kept: {said}");
+    }
+}
+
+fn error_name(error: &BackendError) -> String {
+    format!("{error:?}").split([' ', '{']).next().unwrap().to_owned()
+}
+
+/// Says the current credential of a resource, and its own key, wherever there is room.
+struct Talkative {
+    inner: Simulated,
+    api_key: Secret,
+}
+
+impl Talkative {
+    async fn chatter(&self, resource: &ResourceId) -> String {
+        let credentials = self.inner.reveal(resource).await.unwrap();
+        let key = credentials.pick(Some(KEY)).unwrap().expose().to_owned();
+        format!("é{key}é, again{key}{key}, by é{}é", self.api_key.expose())
+    }
+}
+
+#[async_trait]
+impl Backend for Talkative {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn cap_scope(&self) -> CapScope {
+        self.inner.cap_scope()
+    }
+
+    async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
+        self.inner.provision(order).await
+    }
+
+    async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
+        self.inner.reveal(resource).await
+    }
+
+    async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
+        self.inner.rotate(resource).await
+    }
+
+    async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
+        Err(BackendError::Unknown { why: self.chatter(resource).await })
+    }
+
+    async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
+        Err(BackendError::NeedsLink { url: format!("https://example.com/{}", self.chatter(resource).await) })
+    }
+
+    async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
+        Err(BackendError::Malformed { what: "status", got: self.chatter(resource).await })
+    }
+
+    async fn observe(&self, _: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
+        let all = self.inner.observe(Scope::Everything).await.unwrap();
+        Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await })
+    }
+
+    async fn settle_limits(&self) -> Result<(), BackendError> {
+        let all = self.inner.observe(Scope::Everything).await.unwrap();
+        Err(BackendError::NeedsInformation { fields: vec![self.chatter(&all[0].resource).await] })
+    }
+}
