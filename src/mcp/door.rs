@@ -17,7 +17,7 @@ use rmcp::{
 use tokio::sync::Semaphore;
 
 use super::{
-    resources,
+    progress, resources,
     shutdown::Shutdown,
     tools::{self, TOOLS},
 };
@@ -64,6 +64,7 @@ impl ServerHandler for Door {
             return Ok(tools::failed(&busy())?.into());
         };
         let signature = signature(&context);
+        let (peer, token) = (context.peer.clone(), context.meta.get_progress_token());
         let in_flight = self.shutdown.in_flight();
         let door = self.clone();
         let work = tokio::spawn(async move {
@@ -75,6 +76,7 @@ impl ServerHandler for Door {
                 Ok(answer) => answer?,
                 Err(_) => return Err(stopped()),
             },
+            never = progress::keep_telling(peer, token) => match never {},
             () = tokio::time::sleep(DEADLINE) => tools::failed(&too_slow())?.into(),
             () = self.shutdown.out_of_patience() => tools::failed(&stopping())?.into(),
         };

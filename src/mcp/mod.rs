@@ -2,6 +2,7 @@
 
 mod arguments;
 mod door;
+mod progress;
 mod resources;
 mod schema;
 mod shutdown;
