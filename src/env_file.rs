@@ -60,14 +60,18 @@ impl Preflight {
         occupant(&self.text, variable)
     }
 
-    /// Writes a sample into a copy, so that what would keep the key out (an open quote further up, a name that a
-    /// reader mistakes) is known before the key costs anything.
+    /// Writes samples into a copy, a bare one and a quoted one, so that what would keep the key out (an open quote
+    /// further up, a name that a reader mistakes) is known before the key costs anything.
     ///
     /// # Errors
     /// [`EnvFileError::CannotHold`].
     pub fn rehearse(&self, variable: &EnvVar) -> Result<(), EnvFileError> {
-        let mut copy = EnvText::new(self.text.bytes().to_vec());
-        copy.set(variable, &Secret::new(SAMPLE.to_owned()), |_| false).map_err(|source| cannot_hold(variable, source))
+        for sample in SAMPLES {
+            let mut copy = EnvText::new(self.text.bytes().to_vec());
+            let written = copy.set(variable, &Secret::new((*sample).to_owned()), |_| false);
+            written.map_err(|source| cannot_hold(variable, source))?;
+        }
+        Ok(())
     }
 }
 
@@ -257,8 +261,8 @@ fn read(target: &Path) -> Result<EnvText, EnvFileError> {
     Ok(EnvText::new(fs::read(target, LONGEST_FILE)?.unwrap_or_default()))
 }
 
-/// In the usual alphabet of keys.
-const SAMPLE: &str = "sk_sample_0123456789";
+/// Of what is written bare, and of what is written in quotes.
+const SAMPLES: &[&str] = &["sample", "sam&ple"];
 
 /// Nobody holds the file for longer than a few milliseconds, unless he is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,7 +1,8 @@
 //! A lossless line editor of env files: one variable is set or removed, every other byte stays.
 //!
-//! A value is written bare, as `NAME=value`, and only if all who may read the file read it back byte for byte: Node's
-//! `dotenv`, `python-dotenv`, `docker --env-file` and `sh`. Quotes would not do, for docker keeps them.
+//! A value is written only as all who may read the file read it back byte for byte: bare, as `NAME=value`, which Node's
+//! `dotenv`, `python-dotenv`, `docker --env-file` and `sh` agree on; or, where `sh` would act on something in it, such as
+//! the `&` of a connection string, in single quotes, which all of these but `docker --env-file` take off.
 
 mod scan;
 
@@ -46,12 +47,14 @@ impl EnvText {
     /// Any [`DotenvError`]; the text is then as it was.
     pub fn set(&mut self, var: &EnvVar, value: &Secret, ours: impl Fn(&[u8]) -> bool) -> Result<(), DotenvError> {
         let value = value.expose();
-        if !is_bare(value) {
-            return Err(DotenvError::Unrepresentable);
-        }
+        let quote = match (is_bare(value), is_literal_in_quotes(value)) {
+            (true, _) => NOTHING,
+            (false, true) => QUOTE,
+            (false, false) => return Err(DotenvError::Unrepresentable),
+        };
         let old = pieces(&self.0).filter(|piece| piece.assigns(var)).last();
         let lead = old.as_ref().map_or(NOTHING, Piece::lead);
-        let line = Zeroizing::new([lead, var.as_str().as_bytes(), b"=", value.as_bytes()].concat());
+        let line = Zeroizing::new([lead, var.as_str().as_bytes(), b"=", quote, value.as_bytes(), quote].concat());
         if !reads_back(&line, var, value) {
             return Err(DotenvError::SelfCheck);
         }
@@ -140,6 +143,12 @@ fn is_bare(value: &str) -> bool {
     !value.is_empty() && before.zip(value.bytes()).all(fits)
 }
 
+/// Whether the value means itself between single quotes. Left out are the quotes and the escapes that some reader acts
+/// on even there, and `$`, which `python-dotenv` and docker compose may expand.
+fn is_literal_in_quotes(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"$'\\`".contains(&byte))
+}
+
 /// A second opinion, from a parser that is not ours.
 fn reads_back(line: &[u8], var: &EnvVar, value: &str) -> bool {
     let read = str::from_utf8(line).ok().and_then(|line| dotenv_parser::parse_dotenv(line).ok());
@@ -164,6 +173,7 @@ fn newline(bytes: &[u8]) -> &'static [u8] {
 }
 
 const NOTHING: &[u8] = b"";
+const QUOTE: &[u8] = b"'";
 const LF: &[u8] = b"\n";
 const CRLF: &[u8] = b"\r\n";
 
@@ -271,10 +281,13 @@ mod tests {
         {
             assert_eq!(set(b"", good), Ok(format!("A={good}\n").into_bytes()), "{good}");
         }
-        for bad in ["~a", "a:~b", "a=~b", "=a", "a:=b", "", "\u{e9}"] {
+        for quoted in ["~a", "a:~b", "a=~b", "=a", "a:=b", "postgresql://u:p@h/d?a=b&c=d", "a#b", "()*;<>[]^{|}"] {
+            assert_eq!(set(b"", quoted), Ok(format!("A='{quoted}'\n").into_bytes()), "{quoted}");
+        }
+        for bad in ["", "\u{e9}"] {
             assert_eq!(set(b"", bad), Err(DotenvError::Unrepresentable), "{bad}");
         }
-        for byte in b"\0\t\n\r \"#$&'()*;<>[\\]^`{|}\x7f" {
+        for byte in b"\0\t\n\r \"$'\\`\x7f" {
             let bad = format!("a{}b", char::from(*byte));
             assert_eq!(set(b"", &bad), Err(DotenvError::Unrepresentable), "{bad:?}");
         }

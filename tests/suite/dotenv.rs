@@ -57,11 +57,11 @@ proptest! {
         let mut text = EnvText::new(file.clone());
         prop_assert_eq!(text.remove(&var(), |_| false), Ok(false));
         prop_assert_eq!(shown(text.bytes()), shown(&file));
-        let (occurrences, line) = (text.values(&var()).len(), format!("{NAME}={value}"));
+        let (occurrences, line) = (text.values(&var()).len(), assignment(&value));
         match text.set(&var(), &Secret::new(value.clone()), |_| false) {
             Ok(()) if occurrences == 0 => {
                 let added = text.bytes().strip_prefix(file.as_slice()).unwrap();
-                prop_assert_eq!(shown(added.trim_ascii()), line);
+                prop_assert_eq!(shown(added.trim_ascii()), shown(line.as_bytes()));
             }
             Ok(()) => {
                 prop_assert_eq!(text.values(&var()).len(), occurrences);
@@ -79,7 +79,7 @@ proptest! {
     fn any_value_is_written_faithfully_or_not_at_all(value in any::<String>()) {
         let mut text = EnvText::new(Vec::new());
         match text.set(&var(), &Secret::new(value.clone()), ours) {
-            Ok(()) => prop_assert_eq!(shown(text.bytes()), shown(format!("{NAME}={value}\n").as_bytes())),
+            Ok(()) => prop_assert_eq!(shown(text.bytes()), shown(format!("{}\n", assignment(&value)).as_bytes())),
             Err(why) => {
                 prop_assert_eq!(why, DotenvError::Unrepresentable);
                 prop_assert!(text.bytes().is_empty());
@@ -142,7 +142,7 @@ impl File {
     }
 
     fn after_set(&self, value: &str) -> Vec<u8> {
-        let assignment = format!("{NAME}={value}");
+        let assignment = assignment(value);
         let Some(last) = self.lines.iter().rposition(|line| !matches!(line.role, Role::Other)) else {
             let newline = self.newline();
             let mut bytes = self.bytes();
@@ -208,7 +208,14 @@ fn rubble() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn value() -> impl Strategy<Value = String> {
-    "[A-Za-z0-9_-][A-Za-z0-9_./+,@%?!-]{0,20}=?"
+    "[A-Za-z0-9_-][A-Za-z0-9_./+,@%?!-]{0,20}=?|postgresql://[a-z]{1,5}:[a-z&#;|]{1,9}@h/d[?]a=b&c=d"
+}
+
+/// As the value is to be written: bare, or in single quotes where a shell would act on something in it.
+fn assignment(value: &str) -> String {
+    let acts = |c: char| "#&()*;<>[]^{|}".contains(c);
+    let path_begins = value.starts_with(['~', '=']) || [":~", "=~", ":="].iter().any(|pair| value.contains(pair));
+    if value.contains(acts) || path_begins { format!("{NAME}='{value}'") } else { format!("{NAME}={value}") }
 }
 
 fn var() -> EnvVar {
