@@ -1,6 +1,6 @@
 //! The agent: an MCP client of the real server. It stands for a model, so all that it could see is recorded.
 
-use std::{error::Error, path::Path, process::Stdio};
+use std::{env, error::Error, ffi::OsString, path::Path, process::Stdio};
 
 use rmcp::{
     RoleClient, ServiceExt as _,
@@ -26,19 +26,25 @@ pub struct Seen {
 
 impl Agent {
     /// Starts the server in a workspace and shakes hands.
-    pub async fn start(server: &Path, workspace: &Path) -> Result<Self, Box<dyn Error>> {
+    pub async fn start(server: &Path, workspace: &Path, flags: &[OsString]) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(server);
-        command.args(["serve", "--dir"]).arg(workspace).kill_on_drop(true);
+        command.args(["serve", "--dir"]).arg(workspace).args(flags).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // The story is the same in every shell.
-        for variable in ["DIR", "ENV_FILE", "PROVIDERS", "STATE_DIR", "BACKEND", "PAYMENT_METHOD"] {
-            command.env_remove(format!("STRIPE_PROJECTS_{variable}"));
+        // The story is the same in every shell; what speaks to Stripe on the server's behalf is Stripe's own.
+        for (variable, _) in env::vars_os() {
+            if variable.to_string_lossy().starts_with("STRIPE_PROJECTS_") {
+                command.env_remove(variable);
+            }
         }
         let mut server = command.spawn()?;
         let (sent, received) = (Recording::default(), Recording::default());
         let input = server.stdin.take().ok_or("the server has no stdin")?;
         let output = server.stdout.take().ok_or("the server has no stdout")?;
-        let client = ().serve((received.of(output), sent.of(input))).await?;
+        let Ok(client) = ().serve((received.of(output), sent.of(input))).await else {
+            // Its pipes are closed by now, so it ends, and its last words say why.
+            let end = server.wait_with_output().await?;
+            return Err(format!("the server would not start: {}", String::from_utf8_lossy(&end.stderr).trim()).into());
+        };
         Ok(Self { client, server, sent, received })
     }
 

@@ -1,21 +1,20 @@
 //! The app that the agent works on: it loads the env file and uses the key, which is what the file is for.
 
-use std::{error::Error, fs, io, net::SocketAddr, path::PathBuf};
+use std::{env, error::Error, fs, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use reqwest::{Client, StatusCode};
 use stripe_projects_mcp::secret::Secret;
+
+use crate::supermemory::{Base, Failure, SUPERMEMORY, Supermemory};
 
 pub struct App {
     env_file: PathBuf,
-    http: Client,
-    memories: String,
+    local: SocketAddr,
 }
 
 impl App {
-    pub fn new(env_file: PathBuf, service: SocketAddr) -> Result<Self, Box<dyn Error>> {
-        // A proxy that the shell names has no business between two ends of one machine.
-        let http = Client::builder().no_proxy().build()?;
-        Ok(Self { env_file, http, memories: format!("http://{service}/memories") })
+    /// With a service on this machine for simulated keys.
+    pub fn new(env_file: PathBuf, local: SocketAddr) -> Self {
+        Self { env_file, local }
     }
 
     /// A variable of the env file, read anew as at a start of the app.
@@ -29,13 +28,20 @@ impl App {
         Ok(variables.remove(variable).map(Secret::new))
     }
 
-    pub async fn remember(&self, key: &Secret, text: &str) -> Result<StatusCode, reqwest::Error> {
-        let answer = self.http.post(&self.memories).bearer_auth(key.expose()).json(text).send().await?;
-        Ok(answer.status())
-    }
-
-    pub async fn recall(&self, key: &Secret, word: &str) -> Result<Vec<String>, reqwest::Error> {
-        let request = self.http.get(format!("{}/{word}", self.memories)).bearer_auth(key.expose());
-        request.send().await?.error_for_status()?.json().await
+    /// The service that this key is for.
+    pub fn service(&self, key: &Secret) -> Result<Supermemory, Failure> {
+        Supermemory::at(Base::of(key, given().as_deref(), self.local)?, ANSWER_WITHIN)
     }
 }
+
+/// The service as it is for a real key, so that what would go wrong there is known before anything is bought.
+pub fn real_service() -> Result<Supermemory, Failure> {
+    Supermemory::at(Base::parse(given().as_deref().unwrap_or(SUPERMEMORY))?, ANSWER_WITHIN)
+}
+
+/// The address that the environment gives; an empty one is none.
+fn given() -> Option<String> {
+    env::var("SUPERMEMORY_BASE_URL").ok().filter(|base| !base.is_empty())
+}
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
-//! The third party: a memory service on the loopback, which asks the simulated world whose key it is shown, and
-//! bills that project for what it stores.
+//! The third party: a memory service on the loopback that speaks Supermemory's API. It asks the simulated world whose
+//! key it is shown, and bills that project for what it stores.
 
 use std::{
     io,
@@ -10,10 +10,12 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
-    routing::{get, post},
+    routing::post,
 };
+use serde::Deserialize;
+use serde_json::{Value, json};
 use stripe_projects_mcp::{
     backend::simulated::World, clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret,
 };
@@ -33,8 +35,8 @@ struct Service {
 pub async fn start(world: PathBuf) -> io::Result<SocketAddr> {
     let service = Service { world: World::new(world, Clock::system()), memories: Mutex::default() };
     let routes = Router::new()
-        .route("/memories", post(remember))
-        .route("/memories/{word}", get(recall))
+        .route("/v3/documents", post(store))
+        .route("/v3/search", post(search))
         .with_state(Arc::new(service));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
@@ -42,26 +44,40 @@ pub async fn start(world: PathBuf) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn remember(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    Json(text): Json<String>,
-) -> Result<StatusCode, StatusCode> {
-    let owner = service.owner(&headers)?;
-    service.world.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
-    service.memories.lock().unwrap_or_else(PoisonError::into_inner).push((owner, text));
-    Ok(StatusCode::CREATED)
+#[derive(Deserialize)]
+struct Document {
+    content: String,
 }
 
-async fn recall(
+#[derive(Deserialize)]
+struct Question {
+    q: String,
+    limit: usize,
+}
+
+async fn store(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    Path(word): Path<String>,
-) -> Result<Json<Vec<String>>, StatusCode> {
+    Json(document): Json<Document>,
+) -> Result<Json<Value>, StatusCode> {
+    let owner = service.owner(&headers)?;
+    service.world.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
+    let mut memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
+    memories.push((owner, document.content));
+    Ok(Json(json!({ "id": memories.len().to_string(), "status": "done" })))
+}
+
+async fn search(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Json(question): Json<Question>,
+) -> Result<Json<Value>, StatusCode> {
     let owner = service.owner(&headers)?;
     let memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = memories.iter().filter(|(whose, text)| *whose == owner && text.contains(&word));
-    Ok(Json(found.map(|(_, text)| text.clone()).collect()))
+    let found = memories.iter().filter(|(whose, text)| *whose == owner && text.contains(&question.q));
+    let hit = |(_, text): &(ResourceId, String)| json!({ "chunks": [{ "content": text, "score": 1 }], "score": 1 });
+    let results: Vec<Value> = found.take(question.limit).map(hit).collect();
+    Ok(Json(json!({ "total": results.len(), "results": results, "timing": 0 })))
 }
 
 impl Service {

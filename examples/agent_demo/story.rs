@@ -1,53 +1,36 @@
-//! The story. What a chapter says has happened has been checked on the line before.
+//! The simulated story. What a chapter says has happened has been checked on the line before.
 
-use std::{error::Error, fmt::Display, path::Path};
+use std::error::Error;
 
 use reqwest::StatusCode;
 use rmcp::object;
 use serde_json::Value;
-use stripe_projects_mcp::{secret::Secret, settings::simulated_world};
+use stripe_projects_mcp::secret::Secret;
 
 use crate::{
-    agent::{Agent, Seen},
-    app::App,
-    memory_service::{self, price_of_a_write},
+    memory_service::price_of_a_write,
+    scene::{Scene, Stage, Told, chapter, check, line, words},
+    supermemory::Failure,
 };
 
-type Told = Result<(), Box<dyn Error>>;
-
-/// Tells it in that folder, with that server; an error is a promise that was not kept.
-pub async fn tell(server: &Path, folder: &Path) -> Told {
+/// Tells it on that stage; an error is a promise that was not kept.
+pub async fn tell(stage: &Stage) -> Told {
     println!("\nAn agent, a capped card, and an app that spends from it. Nothing here costs money.");
-    let agent = Agent::start(server, folder).await?;
-    let service = memory_service::start(simulated_world(&folder.join(".stripe-projects"))).await?;
-    let app = App::new(folder.join(".env"), service)?;
-    let mut story = Story { agent, app, keys: Vec::new() };
-    story.the_agent_looks_around().await?;
+    let mut story = Story { scene: Scene::open(stage).await? };
+    story.scene.the_agent_looks_around().await?;
     story.it_asks_for_a_card().await?;
     story.the_app_remembers().await?;
     story.a_key_leaks().await?;
     story.a_cap_is_reached().await?;
     story.all_is_torn_down().await?;
-    let Story { agent, keys, .. } = story;
-    what_the_model_saw(&agent.leave().await?, &keys)
+    story.scene.what_the_model_saw(7, 3).await
 }
 
 struct Story {
-    agent: Agent,
-    app: App,
-    /// Every key that ever was, newest last: what must not be found in the end.
-    keys: Vec<Secret>,
+    scene: Scene,
 }
 
 impl Story {
-    async fn the_agent_looks_around(&self) -> Told {
-        chapter(1, "The agent looks around");
-        let tools = self.agent.look_around().await?;
-        check(tools.len() == 4, "there are four tools")?;
-        line("tools", tools.join(", "));
-        Ok(())
-    }
-
     async fn it_asks_for_a_card(&mut self) -> Told {
         chapter(2, "It asks for a card");
         let refused = self.provision("agent-memory", "supermemory", 500).await?;
@@ -55,26 +38,26 @@ impl Story {
         line("500 USD", format_args!("refused: {}", words(&refused["message"])));
         let project = self.provision("agent-memory", "supermemory", 15).await?;
         check(project["status"] == "active" && project["spend_cap_usd"] == 15.0, "15 USD are granted")?;
-        let key = self.load(MEMORY_KEY)?;
+        let key = self.scene.load(MEMORY_KEY)?;
         check(project["api_key_masked"] == key.mask().as_str(), "the mask is the key's")?;
         line("15 USD", format_args!("granted: {} on {}", words(&project["name"]), words(&project["provider"])));
         line("key", format_args!("{MEMORY_KEY} in .env; the agent sees {}", key.mask().as_str()));
-        self.keys.push(key);
+        self.scene.keys.push(key);
         Ok(())
     }
 
     async fn the_app_remembers(&self) -> Told {
         chapter(3, "The app loads .env and spends");
-        let key = self.load(MEMORY_KEY)?;
+        let key = self.scene.load(MEMORY_KEY)?;
         for memory in [TEA, LAUNCH] {
-            check(self.app.remember(&key, memory).await? == StatusCode::CREATED, "a memory is stored")?;
+            self.remember(&key, memory).await?;
             line("stored", format_args!("{memory} ({} USD)", price_of_a_write()));
         }
         for (word, memory) in [("tea", TEA), ("launch", LAUNCH)] {
-            check(self.app.recall(&key, word).await? == [memory], "a memory is recalled")?;
+            check(self.recall(&key, word).await? == [memory], "a memory is recalled")?;
             line("recalled", format_args!("{word}: {memory}"));
         }
-        let project = self.listed("agent-memory").await?;
+        let project = self.scene.listed("agent-memory").await?;
         check(project["usage_usd"] == 0.5 && project["remaining_usd"] == 14.5, "two writes are billed")?;
         line("used", usage(&project));
         Ok(())
@@ -82,16 +65,15 @@ impl Story {
 
     async fn a_key_leaks(&mut self) -> Told {
         chapter(4, "The key may have leaked, so the agent rotates it");
-        let old = self.load(MEMORY_KEY)?;
-        let project = self.agent.call("rotate_key", object!({ "name": "agent-memory" })).await?;
-        let new = self.load(MEMORY_KEY)?;
+        let old = self.scene.load(MEMORY_KEY)?;
+        let project = self.scene.done("rotate_key", object!({ "name": "agent-memory" })).await?;
+        let new = self.scene.load(MEMORY_KEY)?;
         check(project["key_version"] == 2 && project["api_key_masked"] == new.mask().as_str(), "the key is new")?;
-        let refused = self.app.remember(&old, "a thief was here").await?;
-        check(refused == StatusCode::UNAUTHORIZED, "the old key is dead")?;
-        line("old key", format_args!("{} is refused: {refused}", old.mask().as_str()));
-        check(self.app.recall(&new, "tea").await? == [TEA], "the new key works")?;
+        check(self.remember(&old, "a thief was here").await == Err(UNAUTHORIZED), "the old key is dead")?;
+        line("old key", format_args!("{} is refused: {}", old.mask().as_str(), StatusCode::UNAUTHORIZED));
+        check(self.recall(&new, "tea").await? == [TEA], "the new key works")?;
         line("new key", format_args!("{} works, and what was stored is still there", new.mask().as_str()));
-        self.keys.push(new);
+        self.scene.keys.push(new);
         Ok(())
     }
 
@@ -99,80 +81,48 @@ impl Story {
         chapter(5, "A second project runs into its cap");
         let project = self.provision("agent-notes", "vector-db", 1).await?;
         check(project["status"] == "active", "a second project is provisioned")?;
-        let key = self.load(NOTES_KEY)?;
+        let key = self.scene.load(NOTES_KEY)?;
         for _ in 0..4 {
-            check(self.app.remember(&key, "a note").await? == StatusCode::CREATED, "four writes are within the cap")?;
+            self.remember(&key, "a note").await?;
         }
         line("4 writes", format_args!("stored, {} USD each, of a cap of 1 USD", price_of_a_write()));
-        let refused = self.app.remember(&key, "one too many").await?;
-        check(refused == StatusCode::UNAUTHORIZED, "the fifth write is refused")?;
-        line("5th write", format_args!("refused: {refused}"));
-        let project = self.listed("agent-notes").await?;
+        check(self.remember(&key, "one too many").await == Err(UNAUTHORIZED), "the fifth write is refused")?;
+        line("5th write", format_args!("refused: {}", StatusCode::UNAUTHORIZED));
+        let project = self.scene.listed("agent-notes").await?;
         check(project["status"] == "suspended" && project["remaining_usd"] == 0.0, "the cap suspends")?;
         line("status", format_args!("{}, {}", words(&project["status"]), usage(&project)));
-        self.keys.push(key);
+        self.scene.keys.push(key);
         Ok(())
     }
 
     async fn all_is_torn_down(&self) -> Told {
         chapter(6, "The task is done, and the card is given back");
         for (name, variable) in [("agent-memory", MEMORY_KEY), ("agent-notes", NOTES_KEY)] {
-            let project = self.agent.call("teardown", object!({ "name": name })).await?;
+            let project = self.scene.done("teardown", object!({ "name": name })).await?;
             check(project["status"] == "torn_down", "a project is torn down")?;
-            check(self.app.load(variable)?.is_none(), "its variable is gone")?;
+            check(self.scene.app.load(variable)?.is_none(), "its variable is gone")?;
             line(name, format_args!("torn down; {variable} is out of .env"));
         }
-        for key in &self.keys {
-            let status = self.app.remember(key, "anybody there?").await?;
-            check(status == StatusCode::UNAUTHORIZED, "no key works any more")?;
+        for key in &self.scene.keys {
+            check(self.remember(key, "anybody there?").await == Err(UNAUTHORIZED), "no key works any more")?;
         }
-        line("keys", format_args!("all {} that ever were are refused", self.keys.len()));
-        let list = self.agent.call("list_projects", object!({})).await?;
+        line("keys", format_args!("all {} that ever were are refused", self.scene.keys.len()));
+        let list = self.scene.done("list_projects", object!({})).await?;
         check(list["live_count"] == 0, "nothing is left that could bill")
     }
 
     async fn provision(&self, name: &str, provider: &str, cap: u32) -> Result<Value, Box<dyn Error>> {
         let arguments = object!({ "name": name, "provider": provider, "spend_cap_usd": cap });
-        self.agent.call("provision", arguments).await
+        self.scene.agent.call("provision", arguments).await
     }
 
-    async fn listed(&self, name: &str) -> Result<Value, Box<dyn Error>> {
-        let list = self.agent.call("list_projects", object!({})).await?;
-        let project = list["projects"].as_array().and_then(|all| all.iter().find(|one| one["name"] == name));
-        project.cloned().ok_or_else(|| format!("{name} is not listed").into())
+    async fn remember(&self, key: &Secret, text: &str) -> Result<(), Failure> {
+        self.scene.app.service(key)?.store(key, text).await
     }
 
-    fn load(&self, variable: &str) -> Result<Secret, Box<dyn Error>> {
-        self.app.load(variable)?.ok_or_else(|| format!("{variable} is not in the env file").into())
+    async fn recall(&self, key: &Secret, word: &str) -> Result<Vec<String>, Failure> {
+        self.scene.app.service(key)?.search(key, word).await
     }
-}
-
-fn what_the_model_saw(seen: &Seen, keys: &[Secret]) -> Told {
-    chapter(7, "What the model saw");
-    line("traffic", format_args!("{} MCP messages, {} bytes with the log", seen.messages(), seen.bytes()));
-    // Masks that are found prove that the search would find a key.
-    let masks: usize = keys.iter().map(|key| seen.count(key.mask().as_str())).sum();
-    check(keys.len() == 3 && keys.iter().all(|key| seen.count(key.mask().as_str()) > 0), "every mask was seen")?;
-    line("masks", masks);
-    let leaks: usize = keys.iter().map(|key| seen.count(key.expose())).sum();
-    line("full keys", leaks);
-    check(leaks == 0, "the model saw no full key")
-}
-
-fn chapter(number: u8, title: &str) {
-    println!("\n{number}. {title}");
-}
-
-fn line(label: &str, words: impl Display) {
-    println!("   {label:<14}{words}");
-}
-
-fn check(kept: bool, promise: &str) -> Told {
-    if kept { Ok(()) } else { Err(format!("it is not so that {promise}").into()) }
-}
-
-fn words(value: &Value) -> &str {
-    value.as_str().unwrap_or("?")
 }
 
 fn usage(project: &Value) -> String {
@@ -180,6 +130,8 @@ fn usage(project: &Value) -> String {
     let (used, cap, left) = (amount("usage_usd"), amount("spend_cap_usd"), amount("remaining_usd"));
     format!("{used:.2} of {cap:.2} USD, {left:.2} left")
 }
+
+const UNAUTHORIZED: Failure = Failure::Refused(StatusCode::UNAUTHORIZED);
 
 const MEMORY_KEY: &str = "SUPERMEMORY_API_KEY";
 const NOTES_KEY: &str = "CHROMA_API_KEY";
