@@ -1,7 +1,5 @@
 //! The demo's command line: who provisions, and whether that may cost money.
 
-#![expect(clippy::doc_markdown, reason = "these comments are what `--help` prints, and a terminal shows no Markdown")]
-
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};

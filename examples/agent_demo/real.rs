@@ -110,7 +110,7 @@ async fn all_is_torn_down(scene: &Scene, variable: &str) -> Told {
 /// A sentence that no earlier story has stored, so that finding it proves this one.
 fn memory() -> Result<String, Box<dyn Error>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok(format!("the user takes {QUESTION} on day {}", now.as_millis()))
+    Ok(format!("the user takes {QUESTION} ({})", now.as_millis()))
 }
 
 const PROJECT: &str = "agent-memory";

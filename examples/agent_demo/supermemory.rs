@@ -67,7 +67,7 @@ impl Base {
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let url = Url::parse(text.trim()).map_err(|_| Failure::BadBase)?;
         let base = Self(url);
-        let bare = base.0.username().is_empty()
+        let plain = base.0.username().is_empty()
             && base.0.password().is_none()
             && base.0.query().is_none()
             && base.0.fragment().is_none();
@@ -76,7 +76,7 @@ impl Base {
             "https" => true,
             _ => false,
         };
-        if bare && private { Ok(base) } else { Err(Failure::BadBase) }
+        if plain && private { Ok(base) } else { Err(Failure::BadBase) }
     }
 
     /// Where this key belongs: the given address; without one, a simulated key at the local service and any other at

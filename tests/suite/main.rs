@@ -30,5 +30,6 @@ mod rules;
 mod scrubbed;
 mod snapshots;
 mod subjects;
+mod supermemory;
 mod weather;
 mod workspace;

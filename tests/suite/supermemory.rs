@@ -1,0 +1,370 @@
+//! The promise of the demo's client of Supermemory: it speaks the API, and a key goes to one host and into no error.
+
+#[path = "../../examples/agent_demo/supermemory.rs"]
+mod client;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use client::{Base, Failure, Patience, SUPERMEMORY, Supermemory};
+use serde_json::{Value, json};
+use stripe_projects_mcp::secret::Secret;
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn a_text_is_stored_as_the_api_wants_it() {
+    let double = Double::start(Mood::Well).await;
+    double.client().store(&key(), TEA).await.unwrap();
+    let [request] = &double.requests()[..] else { panic!("{:?}", double.requests()) };
+    assert_eq!(request.path, "/v3/documents");
+    assert_eq!(request.body, json!({ "content": TEA, "containerTag": "agent-demo" }));
+    assert_eq!(request.content_type, "application/json");
+}
+
+#[tokio::test]
+async fn a_search_finds_parts_and_wholes() {
+    let double = Double::start(Mood::Well).await;
+    double.client().store(&key(), TEA).await.unwrap();
+    let found = double.client().search(&key(), "tea").await.unwrap();
+    assert_eq!(found, [TEA, "the whole document", "of another shape"]);
+    let request = &double.requests()[1];
+    assert_eq!(request.path, "/v3/search");
+    assert_eq!(request.body, json!({ "q": "tea", "limit": 10 }));
+}
+
+#[tokio::test]
+async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
+    let double = Double::start(Mood::Well).await;
+    double.client().store(&key(), TEA).await.unwrap();
+    double.client().search(&key(), "tea").await.unwrap();
+    for request in double.requests() {
+        assert_eq!(request.authorization, format!("Bearer {KEY}"));
+        assert!(!request.body.to_string().contains(KEY) && !request.path.contains(KEY), "{request:?}");
+    }
+    let other = Secret::new("sm_another_key_altogether".to_owned());
+    let refused = Failure::Refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(double.client().store(&other, TEA).await, Err(refused));
+    assert_eq!(double.client().refusal(&other, AT_ONCE).await, Ok(StatusCode::UNAUTHORIZED));
+}
+
+#[tokio::test]
+async fn a_base_with_a_path_keeps_it() {
+    let double = Double::start(Mood::Well).await;
+    for base in ["prefix", "prefix/"] {
+        let base = Base::parse(&format!("http://{}/{base}", double.address)).unwrap();
+        // The double knows no such place, and says where it was looked for.
+        let failure = Supermemory::at(base, LATER).unwrap().store(&key(), TEA).await;
+        assert_eq!(failure, Err(Failure::Status(StatusCode::NOT_FOUND)));
+    }
+    let paths: Vec<_> = double.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/prefix/v3/documents", "/prefix/v3/documents"]);
+}
+
+#[tokio::test]
+async fn what_is_still_being_ingested_is_waited_for() {
+    let double = Double::start(Mood::Ingesting { searches: 3 }).await;
+    double.client().store(&key(), TEA).await.unwrap();
+    assert_eq!(double.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
+    assert_eq!(double.searches(), 4);
+}
+
+#[tokio::test]
+async fn patience_with_ingestion_ends() {
+    let double = Double::start(Mood::Ingesting { searches: usize::MAX }).await;
+    double.client().store(&key(), TEA).await.unwrap();
+    assert_eq!(double.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
+    assert_eq!(double.searches(), 1);
+    let brief = Patience { within: Duration::from_millis(30), every: Duration::from_millis(10) };
+    assert_eq!(double.client().find(&key(), "tea", TEA, brief).await, Err(Failure::Late));
+    assert!((2..=5).contains(&double.searches()), "{}", double.searches());
+}
+
+#[tokio::test]
+async fn a_key_that_still_works_is_no_refusal() {
+    let double = Double::start(Mood::Well).await;
+    assert_eq!(double.client().refusal(&key(), AT_ONCE).await, Err(Failure::StillAccepted));
+}
+
+#[tokio::test]
+async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
+    let refusing = Double::start(Mood::Answers(StatusCode::UNAUTHORIZED)).await;
+    let failure = refusing.client().find(&key(), "tea", TEA, PATIENT).await;
+    assert_eq!(failure, Err(Failure::Refused(StatusCode::UNAUTHORIZED)));
+    assert_eq!(refusing.searches(), 1);
+    for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR] {
+        let busy = Double::start(Mood::Busy { searches: 2, status }).await;
+        busy.client().store(&key(), TEA).await.unwrap();
+        assert_eq!(busy.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()), "{status}");
+        assert_eq!(busy.searches(), 3, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_whatever_comes_of_it() {
+    for (mood, _) in failures() {
+        let double = Double::start(mood).await;
+        double.client().store(&key(), TEA).await.unwrap_err();
+        assert_eq!(double.requests().len(), 1, "{mood:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_failure_has_a_name_and_shows_no_key() {
+    for (mood, expected) in failures() {
+        let double = Double::start(mood).await;
+        for failure in [
+            double.client().store(&key(), TEA).await.unwrap_err(),
+            double.client().search(&key(), "tea").await.unwrap_err(),
+        ] {
+            assert_eq!(failure, expected, "{mood:?}");
+            assert!(!format!("{failure} {failure:?}").contains(KEY), "{failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_at_home_is_said_without_the_key() {
+    let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let base = Base::parse(&format!("http://{}", free.local_addr().unwrap())).unwrap();
+    drop(free);
+    let failure = Supermemory::at(base, LATER).unwrap().store(&key(), TEA).await.unwrap_err();
+    assert_eq!(failure, Failure::Unreachable);
+}
+
+#[tokio::test]
+async fn a_key_that_no_header_can_carry_is_not_sent() {
+    let double = Double::start(Mood::Well).await;
+    let failure = double.client().store(&Secret::new(format!("{KEY}\nX-Other: 1")), TEA).await.unwrap_err();
+    assert_eq!(failure, Failure::BadKey);
+    assert!(double.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_the_key_stays() {
+    let elsewhere = Double::start(Mood::Well).await;
+    for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT] {
+        let double = Double::start(Mood::Redirects { to: elsewhere.address, status }).await;
+        assert_eq!(double.client().store(&key(), TEA).await, Err(Failure::Redirected(status)));
+        assert_eq!(double.client().search(&key(), "tea").await, Err(Failure::Redirected(status)));
+        assert_eq!(double.requests().len(), 2);
+    }
+    assert!(elsewhere.requests().is_empty(), "{:?}", elsewhere.requests());
+}
+
+#[test]
+fn each_key_has_its_base() {
+    let local = SocketAddr::from(([127, 0, 0, 1], 4000));
+    let base = |key: &str, given| Base::of(&Secret::new(key.to_owned()), given, local).map(|base| base.to_string());
+    assert_eq!(base("sk_proj_sim_0123456789abcdef", None), Ok("http://127.0.0.1:4000".to_owned()));
+    for real in [KEY, "sk_proj_0123456789abcdef", "", "not_sk_proj_sim_"] {
+        assert_eq!(base(real, None), Ok(SUPERMEMORY.to_owned()));
+    }
+    for key in [KEY, "sk_proj_sim_0123456789abcdef"] {
+        assert_eq!(base(key, Some("http://localhost:6767/")), Ok("http://localhost:6767".to_owned()));
+        assert_eq!(base(key, Some("http://memory.example")), Err(Failure::BadBase));
+    }
+}
+
+#[test]
+fn a_key_travels_in_the_open_on_this_machine_only() {
+    for good in [
+        "https://memory.example",
+        "https://memory.example:8443/v",
+        "http://127.0.0.2:1",
+        "http://[::1]:1",
+        "http://LOCALHOST",
+    ] {
+        assert!(Base::parse(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://memory.example",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://localhost.memory.example",
+        "http://127.0.0.1.memory.example",
+        "http://127.0.0.1@memory.example",
+        "https://user:word@memory.example",
+        "https://memory.example/?key=1",
+        "https://memory.example/#there",
+        "ftp://127.0.0.1",
+        "file:///etc/passwd",
+        "memory.example",
+        "",
+    ] {
+        assert_eq!(Base::parse(bad), Err(Failure::BadBase), "{bad}");
+    }
+}
+
+/// A Supermemory of our own: it has one key, keeps what it is told, and does what its mood is.
+struct Double {
+    address: SocketAddr,
+    state: Arc<Memory>,
+}
+
+struct Memory {
+    mood: Mood,
+    searches: AtomicUsize,
+    documents: Mutex<Vec<String>>,
+    requests: Mutex<Vec<Request>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Answers(StatusCode),
+    /// That many searches are turned away.
+    Busy {
+        searches: usize,
+        status: StatusCode,
+    },
+    /// What the API promises, and far too much of it.
+    Flood,
+    Garbage(&'static str),
+    /// That many searches find nothing.
+    Ingesting {
+        searches: usize,
+    },
+    Redirects {
+        to: SocketAddr,
+        status: StatusCode,
+    },
+    /// It never answers.
+    Slow,
+    Well,
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    path: String,
+    authorization: String,
+    content_type: String,
+    body: Value,
+}
+
+impl Double {
+    async fn start(mood: Mood) -> Self {
+        let (searches, documents, requests) = (AtomicUsize::default(), Mutex::default(), Mutex::default());
+        let state = Arc::new(Memory { mood, searches, documents, requests });
+        let routes = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { address, state }
+    }
+
+    fn client(&self) -> Supermemory {
+        let base = Base::parse(&format!("http://{}", self.address)).unwrap();
+        let client =
+            Supermemory::at(base.clone(), if let Mood::Slow = self.state.mood { SOON } else { LATER }).unwrap();
+        assert_eq!(client.base(), &base);
+        client
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.state.requests.lock().unwrap().clone()
+    }
+
+    fn searches(&self) -> usize {
+        self.requests().iter().filter(|request| request.path == "/v3/search").count()
+    }
+}
+
+async fn answer(State(memory): State<Arc<Memory>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let request = Request {
+        path: uri.path().to_owned(),
+        authorization: header(header::AUTHORIZATION),
+        content_type: header(header::CONTENT_TYPE),
+        body: serde_json::from_slice(&body).unwrap(),
+    };
+    memory.requests.lock().unwrap().push(request.clone());
+    // A careless service repeats what it was shown.
+    let careless = json!({ "error": "no", "seen": request.authorization }).to_string();
+    match memory.mood {
+        Mood::Answers(status) => (status, careless).into_response(),
+        Mood::Flood => json!({ "id": "1", "results": [], "more": "x".repeat(2 << 20) }).to_string().into_response(),
+        Mood::Garbage(text) => text.replace("KEY", KEY).into_response(),
+        Mood::Redirects { to, status } => {
+            (status, [(header::LOCATION, format!("http://{to}{}", request.path))], careless).into_response()
+        }
+        Mood::Slow => std::future::pending().await,
+        _ if request.authorization != format!("Bearer {KEY}") => (StatusCode::UNAUTHORIZED, careless).into_response(),
+        _ => memory.serve(&request),
+    }
+}
+
+impl Memory {
+    fn serve(&self, request: &Request) -> Response {
+        match request.path.as_str() {
+            "/v3/documents" => {
+                self.documents.lock().unwrap().push(request.body["content"].as_str().unwrap().to_owned());
+                (StatusCode::CREATED, json!({ "id": "doc_1", "status": "queued" }).to_string()).into_response()
+            }
+            "/v3/search" => {
+                let earlier = self.searches.fetch_add(1, Ordering::SeqCst);
+                match self.mood {
+                    Mood::Busy { searches, status } if earlier < searches => status.into_response(),
+                    Mood::Ingesting { searches } if earlier < searches => found(&[]),
+                    _ => found(&self.documents.lock().unwrap()),
+                }
+            }
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+}
+
+/// An answer of the API's shape, with more in it than the client asks for.
+fn found(documents: &[String]) -> Response {
+    let chunks: Vec<_> = documents.iter().map(|text| json!({ "content": text, "score": 0.9 })).collect();
+    let mut results = vec![json!({ "documentId": "1", "score": 0.9, "chunks": chunks, "content": null })];
+    if !documents.is_empty() {
+        results.push(json!({ "documentId": "2", "chunks": [], "content": "the whole document", "metadata": {} }));
+        results.push(json!({ "documentId": "3", "chunks": null, "content": "of another shape" }));
+        results.push(json!({ "documentId": "4", "title": null }));
+    }
+    json!({ "results": results, "total": results.len(), "timing": 12.5 }).to_string().into_response()
+}
+
+/// Moods in which nothing succeeds, and what each is called.
+fn failures() -> Vec<(Mood, Failure)> {
+    let statuses = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::PAYMENT_REQUIRED,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::INTERNAL_SERVER_ERROR,
+    ];
+    let garbage = ["", "<html>KEY</html>", "{\"id\":7,\"results\":\"KEY\"}", "{\"id\":\"\",\"KEY\":1}", "[]"];
+    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+    let mut all = vec![(Mood::Slow, Failure::Slow), (Mood::Flood, Failure::Garbled)];
+    all.extend(statuses.map(|status| (Mood::Answers(status), Failure::Status(status))));
+    all.extend(refused.map(|status| (Mood::Answers(status), Failure::Refused(status))));
+    all.extend(garbage.map(|text| (Mood::Garbage(text), Failure::Garbled)));
+    all
+}
+
+fn key() -> Secret {
+    Secret::new(KEY.to_owned())
+}
+
+const KEY: &str = "sm_canary_0123456789abcdefghij";
+
+const TEA: &str = "the user takes tea without sugar";
+
+/// How long a double that never answers is given, and one that does.
+const SOON: Duration = Duration::from_millis(250);
+const LATER: Duration = Duration::from_secs(30);
+
+const AT_ONCE: Patience = Patience { within: Duration::ZERO, every: Duration::from_millis(1) };
+const PATIENT: Patience = Patience { within: Duration::from_secs(30), every: Duration::from_millis(1) };
