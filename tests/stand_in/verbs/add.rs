@@ -1,0 +1,206 @@
+//! `add`: everything that can stand in the way, and then a resource with credentials of its own.
+
+use serde_json::{Map, Value, json};
+
+use super::{Scene, invalid, resources};
+use crate::{
+    account::tracked,
+    answer::{Failure, Outcome},
+    catalog, folder, mint,
+};
+
+pub fn add(scene: &mut Scene<'_>) -> Outcome {
+    scene.confirmed()?;
+    let wanted = Wanted::read(scene)?;
+    if let Some(failure) = wanted.checks(scene).into_iter().find_map(|check| check.failure) {
+        return Err(failure);
+    }
+    scene.accept_tos(&catalog::slug(&wanted.row));
+    let resource = wanted.create(scene);
+    scene.write_folder(&wanted.project);
+    let mut service = resources::row(&resource, "provider");
+    let key = service.as_object_mut().unwrap().remove("id").unwrap();
+    service["key"] = key;
+    Ok(json!({ "files_modified": folder::FILES, "service": service }))
+}
+
+pub fn preflight(scene: &mut Scene<'_>) -> Outcome {
+    let wanted = Wanted::read(scene)?;
+    let checks = wanted.checks(scene);
+    let rows: Vec<Value> = checks.iter().map(Check::row).collect();
+    match checks.into_iter().find_map(|check| check.failure) {
+        Some(failure) => {
+            let mut details = failure.details.clone();
+            details["preflight"] = rows.into();
+            Err(failure.with(details))
+        }
+        None => Ok(json!({ "ready": true, "preflight": rows })),
+    }
+}
+
+struct Wanted {
+    project: String,
+    service: String,
+    row: Value,
+    config: Value,
+    /// What is billed, or `null`.
+    price: Value,
+}
+
+struct Check {
+    label: &'static str,
+    code: &'static str,
+    remedy: &'static str,
+    failure: Option<Failure>,
+}
+
+impl Check {
+    /// Rows that pass carry a code too.
+    fn row(&self) -> Value {
+        match self.failure {
+            Some(_) => json!({ "label": self.label, "pass": false, "code": self.code, "remedy": self.remedy }),
+            None => json!({ "label": self.label, "pass": true, "code": self.code }),
+        }
+    }
+}
+
+impl Wanted {
+    fn read(scene: &mut Scene<'_>) -> Result<Self, Failure> {
+        let project = scene.project_id()?;
+        let service = scene.call.subject().to_owned();
+        let row =
+            catalog::find(scene.weather, &service).ok_or_else(|| invalid(format!("Unknown service: {service}")))?;
+        let config = serde_json::from_str(scene.call.value("config").unwrap_or("{}"));
+        let config = config.map_err(|_| invalid("--config is not valid JSON"))?;
+        let plans = services(scene.world.project(&project).unwrap());
+        let by_tier = scene.world.setting(&service, "confirm_by_tier") == true;
+        let price = catalog::price(&row, &config, &plans, by_tier);
+        Ok(Self { project, service, row, config, price })
+    }
+
+    /// In the order in which a refusal names the first. The order is not recorded.
+    fn checks(&self, scene: &mut Scene<'_>) -> Vec<Check> {
+        let provider = catalog::slug(&self.row);
+        let linked = scene.world.account["providers"][&provider]["status"] == "linked";
+        let accepted = scene.tos_accepted(&provider);
+        let fields = catalog::invalid_fields(&self.row, &self.config);
+        let paid = !self.price.is_null();
+        let payable = !paid || scene.world.account["payment_method"] == true;
+        let there = services(scene.world.project(&self.project).unwrap());
+        let plans = catalog::parents(&self.row);
+        let planned = plans.is_empty() || plans.iter().any(|plan| there.contains(plan));
+        let constraints = self.row["constraints"].as_array().unwrap().iter();
+        let most = constraints.filter_map(|constraint| constraint["count"]["at_most"].as_u64()).min();
+        let room = most.is_none_or(|most| (there.iter().filter(|one| **one == self.service).count() as u64) < most);
+        let plan_first: Vec<String> = plans.iter().map(|plan| format!("stripe projects add {plan}")).collect();
+        let link_first = format!("stripe projects link {provider}");
+
+        let check = |label, code, remedy, good: bool, message: &str, details: Value| {
+            let failure = (!good).then(|| Failure::new(code, message).with(details));
+            Check { label, code, remedy, failure }
+        };
+        vec![
+            check(
+                "Provider linked",
+                "PROVIDER_NOT_LINKED",
+                "Link the provider first.",
+                linked,
+                &format!("{provider} is not linked to your account."),
+                json!({ "provider": provider, "commands": [link_first] }),
+            ),
+            check(
+                "Terms of service",
+                "TOS_ACCEPTANCE_REQUIRED",
+                "Run again with --accept-tos.",
+                accepted,
+                &format!("The terms of service of {provider} must be accepted."),
+                json!({ "provider": provider }),
+            ),
+            check(
+                "Plan",
+                "PLAN_REQUIRED",
+                "Add one of the provider's plans first.",
+                planned,
+                &format!("{} needs a plan first.", self.service),
+                json!({ "commands": plan_first }),
+            ),
+            // The shape of these details is not recorded.
+            check(
+                "Configuration",
+                "invalid_fields",
+                "Correct the fields.",
+                fields.is_empty(),
+                "The configuration is not valid.",
+                json!({ "fields": fields }),
+            ),
+            check(
+                "Number of resources",
+                "resource_count_constraint_exceeded",
+                "Remove the other one first.",
+                room,
+                "There can be no more of this service.",
+                json!({ "at_most": most }),
+            ),
+            // Nobody has recorded what a missing payment method is called.
+            check(
+                "Payment method",
+                "PAYMENT_METHOD_REQUIRED",
+                "Add a payment method in a browser.",
+                payable,
+                "There is no payment method on your account.",
+                json!({}),
+            ),
+            check(
+                "Price",
+                "PRICE_CONFIRMATION_REQUIRED",
+                "Confirm the price with --confirm-paid-service.",
+                !paid || scene.call.has("confirm-paid-service"),
+                "The price of this service must be confirmed.",
+                json!({ "price": self.price }),
+            ),
+        ]
+    }
+
+    /// Never asks whether it did so before: the same name twice makes a second one with another name.
+    fn create(&self, scene: &mut Scene<'_>) -> Value {
+        let credentials = match self.row["kind"].as_str().unwrap() {
+            "plan" => Map::new(),
+            _ => resources::credentials(scene, &self.service),
+        };
+        let polls = scene.weather.find("not_ready").map(|entry| entry["polls"].as_u64().unwrap());
+        let environment = folder::active_environment();
+        let default = self.service.replace(['/', ':'], "-");
+        let asked = scene.call.value("name").unwrap_or(&default);
+        let project = scene.world.project(&self.project).unwrap();
+        let taken = |name: &str| tracked(project).any(|resource| resource["name"] == name);
+        let numbered = || (2..100).map(|number| format!("{asked}-{number}")).find(|name| !taken(name)).unwrap();
+        let name = if taken(asked) { numbered() } else { asked.to_owned() };
+        let pricing = if self.price.is_null() { json!({ "type": "free" }) } else { self.price.clone() };
+        let resource = json!({
+            "id": format!("fres_{}", mint::hex(12)),
+            "name": name,
+            "service": self.service,
+            "provider": self.row["provider_name"],
+            "provider_id": self.row["provider"],
+            "service_id": self.row["service_id"],
+            "kind": self.row["kind"],
+            "status": if polls.is_some() { "pending" } else { "complete" },
+            "polls_left": polls,
+            "configuration": self.config,
+            "created_at": mint::now(),
+            "environments": [environment],
+            "last_revealed_at": null,
+            "pricing": pricing,
+            "generation": 1,
+            "credentials": credentials,
+        });
+        project["environments"][&environment]["resources"].as_array_mut().unwrap().push(name.into());
+        project["resources"].as_array_mut().unwrap().push(resource.clone());
+        resource
+    }
+}
+
+/// What a project has, by service.
+fn services(project: &Value) -> Vec<String> {
+    tracked(project).map(|resource| resource["service"].as_str().unwrap().to_owned()).collect()
+}
