@@ -31,5 +31,8 @@ mod scrubbed;
 mod snapshots;
 mod subjects;
 mod supermemory;
+mod stand_in;
+mod stand_in_behaves;
+mod stand_in_weather;
 mod weather;
 mod workspace;
