@@ -154,7 +154,7 @@ fn chosen(entry: &Value) -> Failure {
 /// The argument that makes this program the forgotten helper.
 pub const HOLD: &str = "hold-stdout";
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_secs(120);
 
 /// A misspelt fault would make a test pass in fair weather.
 const FAULTS: [&str; 29] = [
