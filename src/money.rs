@@ -75,7 +75,7 @@ pub struct MicroUsd(u64);
 impl MicroUsd {
     pub const ZERO: Self = Self(0);
 
-    pub fn new(micro_usd: u64) -> Self {
+    pub const fn new(micro_usd: u64) -> Self {
         Self(micro_usd)
     }
 

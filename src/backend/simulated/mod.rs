@@ -3,12 +3,17 @@
 //! It differs from the real one in that nothing is billed, and in that the world can be asked whether a credential
 //! is live, which is how a test or the demo sees an old key die.
 
+mod account;
+mod limits;
 mod payment;
 mod resources;
 mod world;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use account::{
+    Account, Answer, ApiResource, ApiStatus, ConnectionRequest, ConnectionStatus, Details, Ordered, Outcome,
+};
 use async_trait::async_trait;
 pub use payment::{PaymentError, PaymentMethod};
 use tokio::task;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::WorldError;
 use crate::{
-    backend::{Credentials, Observed, Order},
+    backend::Observed,
     money::MicroUsd,
     project::{ProjectId, ResourceId, fill_random},
     secret::{Secret, hex},
@@ -12,14 +12,31 @@ use crate::{
 
 /// A resource as the world remembers it.
 pub struct Resource {
-    row: i64,
+    pub row: i64,
     pub id: ResourceId,
     order: ProjectId,
+    pub service: String,
     pub provider: String,
-    removed: bool,
+    pub removed: bool,
     pub suspended: bool,
+    /// [`NO_CAP`] where only the provider's limit stops it.
     pub cap: MicroUsd,
     pub usage: MicroUsd,
+    pub created_at: String,
+    pub minted_at: String,
+}
+
+/// What is to be created.
+pub struct New<'a> {
+    pub order: &'a ProjectId,
+    pub name: &'a str,
+    /// `<provider>/<service>`.
+    pub service: &'a str,
+    pub provider: &'a str,
+    pub cap: MicroUsd,
+    /// Empty means the only one there is.
+    pub credentials: &'a [String],
+    pub now: &'a str,
 }
 
 impl Resource {
@@ -32,8 +49,13 @@ impl Resource {
     }
 }
 
+/// The resource of that id, be it removed or not.
+pub fn ever(world: &Connection, id: &ResourceId) -> Result<Resource, WorldError> {
+    find(world, "id = ?1", id.as_str())?.ok_or(WorldError::NotFound)
+}
+
 pub fn existing(world: &Connection, id: &ResourceId) -> Result<Resource, WorldError> {
-    find(world, "id = ?1", id.as_str())?.ok_or(WorldError::NotFound)?.existing()
+    ever(world, id)?.existing()
 }
 
 pub fn by_order(world: &Connection, order: &ProjectId) -> Result<Option<Resource>, WorldError> {
@@ -47,31 +69,36 @@ pub fn all(world: &Connection) -> Result<Vec<Observed>, WorldError> {
     Ok(rows.map(|row| row.map(Resource::observed)).collect::<Result<_, _>>()?)
 }
 
-pub fn create(world: &Connection, order: &Order) -> Result<Resource, WorldError> {
+pub fn create(world: &Connection, new: &New<'_>) -> Result<Resource, WorldError> {
     let mut bytes = [0; 12];
     fill_random(&mut bytes)?;
     let resource = Resource {
         row: 0,
         id: ResourceId::new(format!("fres_sim_{}", hex(&bytes))),
-        order: order.id.clone(),
-        provider: order.service.provider().to_owned(),
+        order: new.order.clone(),
+        service: new.service.to_owned(),
+        provider: new.provider.to_owned(),
         removed: false,
         suspended: false,
-        cap: order.cap.micro_usd(),
+        cap: new.cap,
         usage: MicroUsd::ZERO,
+        created_at: new.now.to_owned(),
+        minted_at: new.now.to_owned(),
     };
-    let sql = "INSERT INTO resources (id, order_id, name, service, provider, status, cap, usage, generation) \
-        VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, 0, 1)";
+    let sql = "INSERT INTO resources \
+        (id, order_id, name, service, provider, status, cap, usage, generation, created_at, minted_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, 0, 1, ?7, ?7)";
     let row = world.prepare_cached(sql)?.insert(params![
         resource.id.as_str(),
-        order.id.as_str(),
-        order.name.as_str(),
-        order.service.as_str(),
-        resource.provider,
-        stored(resource.cap),
+        new.order.as_str(),
+        new.name,
+        new.service,
+        new.provider,
+        stored(new.cap),
+        new.now,
     ])?;
     let only = [ONLY_CREDENTIAL.to_owned()];
-    let names = if order.credentials.is_empty() { &only[..] } else { &order.credentials };
+    let names = if new.credentials.is_empty() { &only[..] } else { new.credentials };
     for name in names {
         let sql = "INSERT OR IGNORE INTO credentials VALUES (?1, ?2, ?3)";
         world.prepare_cached(sql)?.execute(params![row, name, seed()?])?;
@@ -79,7 +106,11 @@ pub fn create(world: &Connection, order: &Order) -> Result<Resource, WorldError>
     Ok(Resource { row, ..resource })
 }
 
-pub fn credentials(world: &Connection, resource: &Resource) -> Result<Credentials, WorldError> {
+/// The credentials of the current generation, by the service's own names for them.
+pub fn credentials<T: FromIterator<(String, Secret)>>(
+    world: &Connection,
+    resource: &Resource,
+) -> Result<T, WorldError> {
     let mut statement = world.prepare_cached("SELECT name, seed FROM credentials WHERE resource = ?1")?;
     let rows = statement.query_map([resource.row], |row| {
         let seed: [u8; SEED_BYTES] = row.get(1)?;
@@ -89,9 +120,9 @@ pub fn credentials(world: &Connection, resource: &Resource) -> Result<Credential
 }
 
 /// A new generation in the place of the old, which is thereby forgotten.
-pub fn mint_again(world: &Connection, resource: &Resource) -> Result<(), WorldError> {
-    let sql = "UPDATE resources SET generation = generation + 1 WHERE row = ?1";
-    world.prepare_cached(sql)?.execute([resource.row])?;
+pub fn mint_again(world: &Connection, resource: &Resource, now: &str) -> Result<(), WorldError> {
+    let sql = "UPDATE resources SET generation = generation + 1, minted_at = ?2 WHERE row = ?1";
+    world.prepare_cached(sql)?.execute(params![resource.row, now])?;
     let mut statement = world.prepare_cached("SELECT name FROM credentials WHERE resource = ?1")?;
     let names: Vec<String> = statement.query_map([resource.row], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for name in names {
@@ -117,6 +148,13 @@ pub fn set_suspended(world: &Connection, resource: &Resource, suspended: bool) -
 pub fn suspend_all_of(world: &Connection, provider: &str) -> Result<(), WorldError> {
     let sql = "UPDATE resources SET status = 'suspended' WHERE provider = ?1 AND status = 'active'";
     world.prepare_cached(sql)?.execute([provider])?;
+    Ok(())
+}
+
+/// Gives what has no cap of its own a second life, after its provider's limit was raised.
+pub fn resume_uncapped(world: &Connection, provider: &str) -> Result<(), WorldError> {
+    let sql = "UPDATE resources SET status = 'active' WHERE provider = ?1 AND status = 'suspended' AND cap = ?2";
+    world.prepare_cached(sql)?.execute(params![provider, stored(NO_CAP)])?;
     Ok(())
 }
 
@@ -161,6 +199,9 @@ fn read(row: &Row<'_>) -> Result<Resource, rusqlite::Error> {
         suspended: status == "suspended",
         cap: amount(5)?,
         usage: amount(6)?,
+        service: row.get(7)?,
+        created_at: row.get(8)?,
+        minted_at: row.get(9)?,
     })
 }
 
@@ -181,11 +222,15 @@ fn seed_of(credential: &Secret) -> Option<[u8; SEED_BYTES]> {
     u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
 }
 
-fn stored(amount: MicroUsd) -> i64 {
+/// An amount as SQLite keeps it.
+pub fn stored(amount: MicroUsd) -> i64 {
     i64::try_from(amount.micro_usd()).unwrap_or(i64::MAX)
 }
 
-const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage";
+const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage, service, created_at, minted_at";
+
+/// The cap of what has none of its own: the largest amount that can be stored, which no usage reaches.
+pub const NO_CAP: MicroUsd = MicroUsd::new(i64::MAX.unsigned_abs());
 
 /// How credentials of the simulated world begin; 32 hex digits follow.
 const PREFIX: &str = "sk_proj_sim_";

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-
 use super::{
+    account::Account,
+    limits,
     payment::PaymentMethod,
-    resources::{self, Resource},
+    resources::{self, New, Resource},
 };
 use crate::{
     backend::{BackendError, Credentials, Observed, Order, Refusal, Service},
@@ -57,8 +57,19 @@ impl World {
                     return Err(Refusal::CardDeclined.into());
                 }
                 None => {
-                    let resource = resources::create(world, order)?;
-                    cover_caps(world, &resource.provider, &self.month())?;
+                    let resource = resources::create(
+                        world,
+                        &New {
+                            order: &order.id,
+                            name: order.name.as_str(),
+                            service: order.service.as_str(),
+                            provider: order.service.provider(),
+                            cap: order.cap.micro_usd(),
+                            credentials: &order.credentials,
+                            now: &self.clock.now().to_string(),
+                        },
+                    )?;
+                    limits::cover_caps(world, &resource.provider, &self.month())?;
                     resource
                 }
             };
@@ -79,7 +90,7 @@ impl World {
     pub fn rotate(&self, id: &ResourceId) -> Result<Credentials, WorldError> {
         self.database.write(|world| {
             let resource = resources::existing(world, id)?;
-            resources::mint_again(world, &resource)?;
+            resources::mint_again(world, &resource, &self.clock.now().to_string())?;
             resources::credentials(world, &resource)
         })
     }
@@ -94,7 +105,7 @@ impl World {
             Err(error) => Err(error),
             Ok(resource) => {
                 resources::remove(world, &resource)?;
-                cover_caps(world, &resource.provider, &self.month())
+                limits::cover_caps(world, &resource.provider, &self.month())
             }
         })
     }
@@ -113,8 +124,8 @@ impl World {
             if resource.usage >= resource.cap {
                 return Err(Refusal::CapReached.into());
             }
-            let limit = limit(world, &resource.provider)?;
-            if spent_in(world, &resource.provider, &self.month())? >= limit.micro_usd() {
+            let limit = limits::of(world, &resource.provider)?;
+            if limits::spent_in(world, &resource.provider, &self.month())? >= limit.micro_usd() {
                 return Err(Refusal::MonthlyLimitReached { limit }.into());
             }
             resources::set_suspended(world, &resource, false)
@@ -137,7 +148,7 @@ impl World {
             if resource.usage.saturating_add(amount) >= resource.cap {
                 resources::set_suspended(world, &resource, true)?;
             }
-            self.enforce_limit(world, &resource.provider)?;
+            limits::enforce(world, &resource.provider, &self.month())?;
             Ok(resources::existing(world, id)?.observed())
         })
     }
@@ -148,8 +159,8 @@ impl World {
     /// Only when the file does not serve.
     pub fn set_monthly_limit(&self, provider: &str, limit: Cents) -> Result<(), WorldError> {
         self.database.write(|world| {
-            store_limit(world, provider, limit)?;
-            self.enforce_limit(world, provider)
+            limits::store(world, provider, limit)?;
+            limits::enforce(world, provider, &self.month())
         })
     }
 
@@ -192,11 +203,20 @@ impl World {
         })
     }
 
-    fn enforce_limit(&self, world: &Connection, provider: &str) -> Result<(), WorldError> {
-        if spent_in(world, provider, &self.month())? >= limit(world, provider)?.micro_usd() {
-            resources::suspend_all_of(world, provider)?;
-        }
-        Ok(())
+    /// Looks at the world as Stripe's API shows it, at one moment.
+    ///
+    /// # Errors
+    /// What `work` returns, or when the file does not serve.
+    pub fn look<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.database.read(|world| work(&Account::new(world, self.clock.now(), self.month())))
+    }
+
+    /// Changes the world through Stripe's API: all of what `work` does happens, or, if it fails, nothing of it.
+    ///
+    /// # Errors
+    /// What `work` returns, and then nothing has happened; or when the file does not serve.
+    pub fn change<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.database.write(|world| work(&Account::new(world, self.clock.now(), self.month())))
     }
 
     /// The billing period that it is now, in UTC: `2026-11`.
@@ -223,36 +243,4 @@ impl From<WorldError> for BackendError {
     }
 }
 
-/// Sets a provider's limit to what the caps of its resources may still cost this month: no more than was granted,
-/// and no less, so that what a removed resource spent is not taken from the others.
-fn cover_caps(world: &Connection, provider: &str, month: &str) -> Result<(), WorldError> {
-    let sql = "SELECT (SELECT ifnull(sum(cap), 0) FROM resources WHERE provider = ?1 AND status <> 'removed') \
-        + (SELECT ifnull(sum(m.usage), 0) FROM monthly_usage m JOIN resources r ON m.resource = r.row \
-           WHERE m.provider = ?1 AND m.month = ?2 AND r.status = 'removed')";
-    let micro_usd: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
-    store_limit(world, provider, Cents::sum_of(u64::try_from(micro_usd).unwrap_or(0).div_ceil(10_000)))
-}
-
-fn store_limit(world: &Connection, provider: &str, limit: Cents) -> Result<(), WorldError> {
-    let sql = "INSERT INTO limits VALUES (?1, ?2) ON CONFLICT DO UPDATE SET cents = excluded.cents";
-    let cents = i64::try_from(limit.cents()).unwrap_or(i64::MAX);
-    world.prepare_cached(sql)?.execute(params![provider, cents])?;
-    Ok(())
-}
-
-fn limit(world: &Connection, provider: &str) -> Result<Cents, WorldError> {
-    let sql = "SELECT cents FROM limits WHERE provider = ?1";
-    let cents: Option<i64> = world.prepare_cached(sql)?.query_row([provider], |row| row.get(0)).optional()?;
-    Ok(cents.and_then(|cents| u64::try_from(cents).ok()).map_or(STRIPES_DEFAULT_LIMIT, Cents::sum_of))
-}
-
-fn spent_in(world: &Connection, provider: &str, month: &str) -> Result<MicroUsd, WorldError> {
-    let sql = "SELECT ifnull(sum(usage), 0) FROM monthly_usage WHERE provider = ?1 AND month = ?2";
-    let spent: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
-    Ok(MicroUsd::new(u64::try_from(spent).unwrap_or(0)))
-}
-
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql")] };
-
-/// What Stripe is said to allow a provider per month until somebody sets a limit: 100 USD.
-const STRIPES_DEFAULT_LIMIT: Cents = Cents::sum_of(10_000);
+static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };

@@ -1,0 +1,50 @@
+//! Answers by idempotency key, so that a repeated request is told what came of the first.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::Account;
+use crate::backend::simulated::WorldError;
+
+/// What was answered to a request that succeeded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The fingerprint of method, path and body.
+    pub request: String,
+    pub status: u16,
+    /// JSON. It never holds a credential.
+    pub body: String,
+}
+
+impl Account<'_> {
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn answer(&self, key: &str) -> Result<Option<Answer>, WorldError> {
+        let sql = "SELECT request, status, body FROM api_answers WHERE key = ?1 AND created > ?2";
+        let oldest = self.now.as_second() - KEPT_SECONDS;
+        let mut statement = self.world.prepare_cached(sql)?;
+        let read = statement.query_row(params![key, oldest], |row| {
+            Ok(Answer { request: row.get(0)?, status: row.get(1)?, body: row.get(2)? })
+        });
+        Ok(read.optional()?)
+    }
+
+    /// Remembers an answer in the transaction of its effect, and forgets those that are too old.
+    ///
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn remember(&self, key: &str, answer: &Answer) -> Result<(), WorldError> {
+        let now = self.now.as_second();
+        self.world.prepare_cached("DELETE FROM api_answers WHERE created <= ?1")?.execute([now - KEPT_SECONDS])?;
+        self.world.prepare_cached("INSERT INTO api_answers VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            key,
+            answer.request,
+            answer.status,
+            answer.body,
+            now
+        ])?;
+        Ok(())
+    }
+}
+
+/// How long Stripe's v2 API remembers a key: 30 days.
+const KEPT_SECONDS: i64 = 30 * 24 * 60 * 60;

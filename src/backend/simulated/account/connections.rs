@@ -1,0 +1,115 @@
+//! Which providers are connected, and the requests to connect one, which a person answers in a browser.
+
+use rusqlite::{OptionalExtension as _, Row, params, types::Type};
+use serde_json::Value;
+
+use super::{Account, random_id};
+use crate::backend::simulated::WorldError;
+
+/// A request to connect a provider.
+#[derive(Clone, Debug)]
+pub struct ConnectionRequest {
+    pub id: String,
+    /// The provider's id in the catalog.
+    pub provider: String,
+    pub status: ConnectionStatus,
+    /// The schema of what is still to be said.
+    pub wanted: Option<Value>,
+    pub livemode: bool,
+    pub created: String,
+}
+
+/// Where a request to connect stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConnectionStatus {
+    Complete,
+    Error,
+    NeedsInformation,
+    PendingAuth,
+}
+
+impl ConnectionStatus {
+    const ALL: [Self; 4] = [Self::Complete, Self::Error, Self::NeedsInformation, Self::PendingAuth];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Error => "error",
+            Self::NeedsInformation => "needs_information",
+            Self::PendingAuth => "pending_auth",
+        }
+    }
+}
+
+impl Account<'_> {
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn is_connected(&self, provider: &str) -> Result<bool, WorldError> {
+        Ok(!self.world.prepare_cached("SELECT 1 FROM api_unlinked WHERE provider = ?1")?.exists([provider])?)
+    }
+
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn connect(&self, provider: &str) -> Result<(), WorldError> {
+        self.world.prepare_cached("DELETE FROM api_unlinked WHERE provider = ?1")?.execute([provider])?;
+        Ok(())
+    }
+
+    /// Takes a connection away: nothing more can be created at that provider until a person connects it again.
+    ///
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn disconnect(&self, provider: &str) -> Result<(), WorldError> {
+        self.world.prepare_cached("INSERT OR IGNORE INTO api_unlinked VALUES (?1)")?.execute([provider])?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn request_connection(
+        &self,
+        provider: &str,
+        status: ConnectionStatus,
+        wanted: Option<Value>,
+        livemode: bool,
+    ) -> Result<ConnectionRequest, WorldError> {
+        let (id, created) = (random_id("pcr_sim_")?, self.now());
+        let sql = "INSERT INTO api_connection_requests VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let schema = wanted.as_ref().map(Value::to_string);
+        self.world.prepare_cached(sql)?.execute(params![id, provider, status.as_str(), schema, livemode, created])?;
+        Ok(ConnectionRequest { id, provider: provider.to_owned(), status, wanted, livemode, created })
+    }
+
+    /// # Errors
+    /// [`WorldError::NotFound`] when there is no such request.
+    pub fn connection_request(&self, id: &str) -> Result<ConnectionRequest, WorldError> {
+        let sql = "SELECT id, provider, status, wanted, livemode, created FROM api_connection_requests WHERE id = ?1";
+        self.world.prepare_cached(sql)?.query_row([id], read).optional()?.ok_or(WorldError::NotFound)
+    }
+
+    /// # Errors
+    /// Only when the file does not serve.
+    pub fn move_connection_request(
+        &self,
+        request: ConnectionRequest,
+        status: ConnectionStatus,
+    ) -> Result<ConnectionRequest, WorldError> {
+        let sql = "UPDATE api_connection_requests SET status = ?2, wanted = NULL WHERE id = ?1";
+        self.world.prepare_cached(sql)?.execute(params![request.id, status.as_str()])?;
+        Ok(ConnectionRequest { status, wanted: None, ..request })
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<ConnectionRequest, rusqlite::Error> {
+    let status: String = row.get(2)?;
+    let known = ConnectionStatus::ALL.into_iter().find(|known| known.as_str() == status);
+    let schema: Option<String> = row.get(3)?;
+    Ok(ConnectionRequest {
+        id: row.get(0)?,
+        provider: row.get(1)?,
+        status: known.ok_or_else(|| rusqlite::Error::InvalidColumnType(2, status, Type::Text))?,
+        wanted: schema.and_then(|text| serde_json::from_str(&text).ok()),
+        livemode: row.get(4)?,
+        created: row.get(5)?,
+    })
+}

@@ -1,0 +1,94 @@
+//! What a provider may bill in a month: the sum of caps, or what a person set.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    WorldError,
+    resources::{self, NO_CAP, stored},
+};
+use crate::money::{Cents, MicroUsd};
+
+/// The provider's limit, else the one of all providers, else Stripe's.
+pub fn of(world: &Connection, provider: &str) -> Result<Cents, WorldError> {
+    Ok(match own(world, provider)? {
+        Some(limit) => limit,
+        None => own(world, EVERY_PROVIDER)?.unwrap_or(STRIPES_DEFAULT_LIMIT),
+    })
+}
+
+/// The limit that is the provider's own.
+pub fn own(world: &Connection, provider: &str) -> Result<Option<Cents>, WorldError> {
+    let sql = "SELECT cents FROM limits WHERE provider = ?1";
+    let cents: Option<i64> = world.prepare_cached(sql)?.query_row([provider], |row| row.get(0)).optional()?;
+    Ok(cents.and_then(|cents| u64::try_from(cents).ok()).map(Cents::sum_of))
+}
+
+pub fn store(world: &Connection, provider: &str, limit: Cents) -> Result<(), WorldError> {
+    let sql = "INSERT INTO limits (provider, cents) VALUES (?1, ?2) \
+        ON CONFLICT DO UPDATE SET cents = excluded.cents";
+    let cents = i64::try_from(limit.cents()).unwrap_or(i64::MAX);
+    world.prepare_cached(sql)?.execute(params![provider, cents])?;
+    Ok(())
+}
+
+/// Sets a limit that no sum of caps replaces, and lets it count at once, in both directions.
+pub fn fix(world: &Connection, provider: &str, limit: Cents, month: &str) -> Result<(), WorldError> {
+    store(world, provider, limit)?;
+    world.prepare_cached("UPDATE limits SET fixed = 1 WHERE provider = ?1")?.execute([provider])?;
+    for provider in affected(world, provider)? {
+        if is_used_up(world, &provider, month)? {
+            resources::suspend_all_of(world, &provider)?;
+        } else {
+            resources::resume_uncapped(world, &provider)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets a provider's limit to what the caps of its resources may still cost this month: no more than was granted,
+/// and no less, so that what a removed resource spent is not taken from the others.
+///
+/// A limit that a person set stays, and so does the limit of a provider that has resources without a cap.
+pub fn cover_caps(world: &Connection, provider: &str, month: &str) -> Result<(), WorldError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM limits WHERE provider = ?1 AND fixed) \
+        OR EXISTS (SELECT 1 FROM resources WHERE provider = ?1 AND status <> 'removed' AND cap = ?2)";
+    if world.prepare_cached(sql)?.query_row(params![provider, stored(NO_CAP)], |row| row.get(0))? {
+        return Ok(());
+    }
+    let sql = "SELECT (SELECT ifnull(sum(cap), 0) FROM resources WHERE provider = ?1 AND status <> 'removed') \
+        + (SELECT ifnull(sum(m.usage), 0) FROM monthly_usage m JOIN resources r ON m.resource = r.row \
+           WHERE m.provider = ?1 AND m.month = ?2 AND r.status = 'removed')";
+    let micro_usd: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
+    store(world, provider, Cents::sum_of(u64::try_from(micro_usd).unwrap_or(0).div_ceil(10_000)))
+}
+
+/// Suspends everything of a provider that has used up its month.
+pub fn enforce(world: &Connection, provider: &str, month: &str) -> Result<(), WorldError> {
+    if is_used_up(world, provider, month)? { resources::suspend_all_of(world, provider) } else { Ok(()) }
+}
+
+pub fn is_used_up(world: &Connection, provider: &str, month: &str) -> Result<bool, WorldError> {
+    Ok(spent_in(world, provider, month)? >= of(world, provider)?.micro_usd())
+}
+
+pub fn spent_in(world: &Connection, provider: &str, month: &str) -> Result<MicroUsd, WorldError> {
+    let sql = "SELECT ifnull(sum(usage), 0) FROM monthly_usage WHERE provider = ?1 AND month = ?2";
+    let spent: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
+    Ok(MicroUsd::new(u64::try_from(spent).unwrap_or(0)))
+}
+
+/// The providers whose limit that one is.
+fn affected(world: &Connection, provider: &str) -> Result<Vec<String>, WorldError> {
+    if provider != EVERY_PROVIDER {
+        return Ok(vec![provider.to_owned()]);
+    }
+    let sql = "SELECT DISTINCT provider FROM resources WHERE provider NOT IN (SELECT provider FROM limits)";
+    let mut statement = world.prepare_cached(sql)?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Stands for every provider without a limit of its own.
+pub const EVERY_PROVIDER: &str = "*";
+
+/// What Stripe is said to allow a provider per month until somebody sets a limit: 100 USD.
+const STRIPES_DEFAULT_LIMIT: Cents = Cents::sum_of(10_000);
