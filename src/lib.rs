@@ -24,6 +24,7 @@ pub mod fs;
 pub mod git;
 pub mod ledger;
 pub mod registry;
+pub mod simulator;
 pub mod sqlite;
 
 // Second floor.
@@ -48,6 +49,7 @@ use std::{
 
 use cli::Task;
 use settings::Settings;
+use simulator::SimulatorError;
 use tokio::runtime::Builder;
 
 /// Runs the program with these arguments, the first being its own name.
@@ -65,14 +67,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return cli::show_error(&error, call.output),
     };
-    let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
     let code = match call.task {
         Task::Serve => {
+            let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
             log_to_stderr();
             let served = runtime.block_on(mcp::serve(provisioner));
             served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS)
         }
+        Task::Simulate { listen, unlinked } => {
+            let simulated = runtime.block_on(simulate(settings, &listen, &unlinked));
+            simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
+        }
         Task::Once(job) => {
+            let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
             let caller = cli::caller(settings::user());
             let output = call.output;
             let work = move || cli::execute(&job, &provisioner, &caller, output);
@@ -82,6 +89,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What a client did not wait for is in the journal; the process does not wait for it either.
     runtime.shutdown_timeout(Duration::ZERO);
     code
+}
+
+/// Serves the simulated world over HTTP until the process is told to end.
+async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), SimulatorError> {
+    // Polled before anybody can know the address, so that a signal that comes at once is not missed.
+    let told_to_end = tokio::spawn(mcp::told_to_end());
+    tokio::task::yield_now().await;
+    let listening = settings.simulator().listen(listen, unlinked).await?;
+    cli::say_address(listening.address());
+    listening.serve(async { drop(told_to_end.await) }).await;
+    Ok(())
 }
 
 /// A panic's message may quote anything; its place is enough to find it.

@@ -22,6 +22,7 @@ use crate::{
     fs,
     provisioner::{Parts, Provisioner},
     registry::RegistryFile,
+    simulator::Simulator,
 };
 
 /// What was given on the command line; `None` is "not given".
@@ -97,6 +98,11 @@ impl Settings {
         };
         let Self { env_file, registry, state, accept_terms, .. } = self;
         Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
+    }
+
+    /// The same simulated world, to be served over HTTP.
+    pub fn simulator(self) -> Simulator {
+        Simulator::new(simulated_world(&self.state), self.payment_method, Clock::system())
     }
 }
 

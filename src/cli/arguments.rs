@@ -91,6 +91,16 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Providers>,
     },
+    /// Serve Stripe's Provisioning API, simulated, for offline work
+    #[command(after_help = SIMULATOR_HELP)]
+    Simulator {
+        /// A loopback address; port 0 takes any free one, and stderr says which
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12111")]
+        listen: String,
+        /// Start without a connection to this provider of the catalog; may be given again
+        #[arg(long, value_name = "PROVIDER")]
+        unlinked: Vec<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -120,3 +130,24 @@ Exit codes:
   4  there is no such project
   5  the backend said no or could not be reached; nothing was changed
   6  part of it happened, or nobody knows yet; the message says which, the hint how to finish";
+
+const SIMULATOR_HELP: &str = "\
+It shows the world of the simulated backend of the same state folder. Point a client of
+Stripe at it, with any key such as rk_test_x and `Stripe-Version: 2026-10-14.preview`.
+
+Bad weather:
+  POST /_simulator/faults {\"on\": \"POST /v2/provisioning/resources\", \"fault\": WORD, \"times\": 1}
+  DELETE /_simulator/faults                                        takes back what is planned
+  POST /_simulator/usage {\"resource\": ID, \"micro_usd\": 250000}    bills a resource
+  `{id}` in a path stands for any one segment.
+
+  pending, unknown_status   the status for the next \"polls\" (1) looks, after the effect
+  errored                   created dead; nothing rotated, updated or removed
+  needs_information         the same, until the fields of \"schema\" are submitted
+  conflict, rate_limited    409, or 429 with \"retry_after\" (0); nothing done
+  declined, requirement     402, 403; nothing done
+  error_before, error_after 500, without or with the effect
+  drop_before, drop_after   the connection is cut, without or with the effect
+  garbage                   200 and no JSON, after the effect
+  slow                      \"ms\" (1000) later, whether or not the client still waits
+  After an effect, the same Idempotency-Key gets the true answer.";

@@ -12,7 +12,7 @@ use std::{
 
 use arguments::{Arguments, Command, Providers, Usage};
 use clap::Parser as _;
-pub use render::{Output, cannot_serve, cannot_start, report_panic, show_error};
+pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error};
 
 use crate::{
     env_file::Replace,
@@ -37,6 +37,11 @@ pub struct Call {
 pub enum Task {
     Once(Job),
     Serve,
+    /// Serve the simulated world over HTTP on that address, without a connection to those providers.
+    Simulate {
+        listen: String,
+        unlinked: Vec<String>,
+    },
 }
 
 /// A command and the flags that are about commands.
@@ -62,6 +67,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     let output = Output::of(global.json);
     let task = match command {
         Some(Command::Serve) => Task::Serve,
+        Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
         None if !stdin_is_terminal => Task::Serve,
         None => return Err(render::greeting()),
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
@@ -93,7 +99,7 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
     match &job.command {
-        Command::Serve => {} // has a task of its own
+        Command::Serve | Command::Simulator { .. } => {} // have a task of their own
         Command::Provision { name, provider, cap, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,

@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     io::{self, Write as _},
+    net::SocketAddr,
     process::ExitCode,
 };
 
@@ -117,6 +118,11 @@ pub fn greeting() -> ExitCode {
 
 pub fn question(question: &str) {
     let _ = write!(io::stderr(), "{question} [y/N] ");
+}
+
+/// Where the simulator listens: scripts wait for this line.
+pub fn say_address(address: SocketAddr) {
+    err(format_args!("listening on http://{address}"));
 }
 
 pub fn cannot_start(error: &io::Error) -> ExitCode {

@@ -8,6 +8,7 @@ use crate::{
     git::GitError,
     ledger::LedgerError,
     policy::Rule,
+    simulator::SimulatorError,
     sqlite::DatabaseError,
 };
 
@@ -43,6 +44,7 @@ impl Error {
             Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
+            Self::Simulator(error) => simulator(error),
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::WrongBackend { .. } => "wrong_backend",
@@ -52,7 +54,10 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
-            Self::File(_) | Self::Ledger(_) | Self::NoRandomness(_) => Exit::Failure,
+            Self::File(_)
+            | Self::Ledger(_)
+            | Self::NoRandomness(_)
+            | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
             Self::AlreadyExists { .. }
             | Self::CapAboveDefault { .. }
             | Self::EnvFile(_)
@@ -68,6 +73,9 @@ impl Error {
             | Self::PathNotText { .. }
             | Self::PaymentMethod(_)
             | Self::Registry(_)
+            | Self::Simulator(
+                SimulatorError::AddressUnreadable | SimulatorError::NotLoopback | SimulatorError::UnknownProvider,
+            )
             | Self::UnknownBackend
             | Self::UnknownProvider { .. } => Exit::Usage,
             Self::NotDelivered { .. }
@@ -152,5 +160,15 @@ fn ledger(error: &LedgerError) -> &'static str {
             "ledger_unavailable"
         }
         LedgerError::Moved { .. } => "wrong_status",
+    }
+}
+
+fn simulator(error: &SimulatorError) -> &'static str {
+    match error {
+        SimulatorError::AddressUnreadable => "listen_address_invalid",
+        SimulatorError::CannotListen(_) => "cannot_listen",
+        SimulatorError::NotLoopback => "listen_address_not_loopback",
+        SimulatorError::UnknownProvider => "unlinked_provider_unknown",
+        SimulatorError::World(_) => "simulated_world_unavailable",
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     name::{NameError, ProviderKey},
     policy::Rule,
     registry::{Problem, RegistryError},
+    simulator::SimulatorError,
     sqlite::DatabaseError,
 };
 
@@ -56,6 +57,7 @@ impl Error {
                 "the old key may still work: run `{PROGRAM} teardown {name}` if it has leaked, and provision anew"
             ),
             Self::Rule(rule) => policy(*rule),
+            Self::Simulator(error) => simulator(error).to_owned(),
             Self::UnknownBackend => "this version has: simulated".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
             Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),
@@ -263,6 +265,18 @@ fn policy(rule: Rule) -> String {
         Rule::NotAllowed => format!("run `{PROGRAM} providers` to see the others"),
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
             "tear down what is not needed any more, or let the human change [policy] in the registry".to_owned()
+        }
+    }
+}
+
+fn simulator(error: &SimulatorError) -> &'static str {
+    match error {
+        SimulatorError::AddressUnreadable => "write it as 127.0.0.1:12111, or with port 0 for any free one",
+        SimulatorError::CannotListen(_) => "give another port with `--listen`; 127.0.0.1:0 takes any free one",
+        SimulatorError::NotLoopback => "listen on 127.0.0.1 or [::1]: the simulator gives keys to whoever can reach it",
+        SimulatorError::UnknownProvider => "name a provider of the catalog, such as Supermemory",
+        SimulatorError::World(_) => {
+            "check that the state folder (.stripe-projects) has space and may be written by you"
         }
     }
 }

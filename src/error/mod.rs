@@ -18,6 +18,7 @@ use crate::{
     policy::Rule,
     project::NoRandomness,
     registry::RegistryError,
+    simulator::SimulatorError,
     sqlite::DatabaseError,
     view::{ErrorView, ProjectView},
 };
@@ -79,6 +80,8 @@ pub enum Error {
     RotationNotEffective { name: ProjectName },
     #[error("{0}")]
     Rule(#[from] Rule),
+    #[error("{0}")]
+    Simulator(#[from] SimulatorError),
     #[error("there is no such backend")]
     UnknownBackend,
     #[error("the registry has no such provider{}", match closest {

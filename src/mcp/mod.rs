@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use door::Door;
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
+pub use shutdown::signal as told_to_end;
 use shutdown::{EofSignal, Shutdown};
 
 use crate::provisioner::Provisioner;

@@ -37,14 +37,32 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
         &["async_trait", "rusqlite", "serde_json", "thiserror", "tokio"],
     ),
+    // Shows the world of `backend` as Stripe's API: a server, and the only one.
+    (
+        "simulator",
+        &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
+        &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
+    ),
     // Second floor: use cases.
     ("policy", &["money", "name", "registry"], &["thiserror"]),
     ("view", &["backend", "money", "project", "registry"], &["schemars", "serde"]),
     (
         "error",
         &[
-            "backend", "dotenv", "env_file", "fs", "git", "ledger", "money", "name", "policy", "project", "registry",
-            "sqlite", "view",
+            "backend",
+            "dotenv",
+            "env_file",
+            "fs",
+            "git",
+            "ledger",
+            "money",
+            "name",
+            "policy",
+            "project",
+            "registry",
+            "simulator",
+            "sqlite",
+            "view",
         ],
         &["thiserror"],
     ),
@@ -57,7 +75,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["serde_json", "tokio"],
     ),
     // The composition root puts the house together; both doors are opened by `lib.rs`.
-    ("settings", &["backend", "clock", "error", "fs", "provisioner", "registry"], &["tokio"]),
+    ("settings", &["backend", "clock", "error", "fs", "provisioner", "registry", "simulator"], &["tokio"]),
     // Third floor: doors, strangers to each other.
     (
         "mcp",
@@ -83,7 +101,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
 
 /// What only some files may say, and what to do instead.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    (".expose()", &["dotenv/mod.rs", "backend/simulated/resources.rs"], "hand over the `Secret` instead"),
+    (
+        ".expose()",
+        &["dotenv/mod.rs", "backend/simulated/resources.rs", "simulator/calls/reveal.rs"],
+        "hand over the `Secret` instead",
+    ),
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
     ("Command::new", &["git.rs"], "processes are started in `git.rs` only"),
     ("env::var", &["settings.rs"], "read the environment once, in `settings.rs`, and hand the value over"),

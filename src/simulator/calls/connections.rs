@@ -1,0 +1,145 @@
+//! Connections to providers, and the requests for one that a person answers in a browser.
+
+use serde_json::Value;
+
+use super::{Context, answer};
+use crate::{
+    backend::simulated::{Account, ConnectionRequest, ConnectionStatus, WorldError},
+    simulator::{
+        catalog::{self, Provider},
+        configuration,
+        failure::Failure,
+        faults::Fault,
+        objects::{ConnectionError, ProviderConnectionObject, ProviderConnectionRequestObject},
+        page::Page,
+        parameters::Parameters,
+    },
+};
+
+pub fn list(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
+    let page = Page::read("/v2/provisioning/provider_connections", given)?;
+    given.finish()?;
+    let mut connections = Vec::new();
+    for provider in catalog::providers() {
+        if context.account.is_connected(&provider.id)? {
+            connections.push(answer(&connection(context, provider, "active"))?);
+        }
+    }
+    answer(&page.cut(connections.into_iter()))
+}
+
+/// What is connected already needs no person.
+pub fn request(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
+    given.required_object("configuration")?;
+    let (provider, old_name) = (given.text("provider")?, given.text("provider_name")?);
+    let project = given.text("project")?;
+    let challenge = given.text("code_challenge")?;
+    let method = given.one_of("code_challenge_method", &["S256"])?;
+    let provider = provider.or(old_name).ok_or_else(|| given.missing("provider"))?;
+    given.finish()?;
+    if method.is_some() && challenge.is_none() {
+        return Err(given.missing("code_challenge"));
+    }
+    if let Some(project) = project
+        && !context.account.has_project(&project)?
+    {
+        return Err(Failure::parameter("resource_missing", "project", "there is no such project"));
+    }
+    let provider = catalog::provider(&provider)
+        .ok_or_else(|| Failure::parameter("resource_missing", "provider", "the catalog has no such thing"))?;
+    let (status, wanted) = match context.fault {
+        Some(Fault::Errored) => (ConnectionStatus::Error, None),
+        Some(Fault::NeedsInformation { schema }) => (ConnectionStatus::NeedsInformation, Some(schema.clone())),
+        _ if context.account.is_connected(&provider.id)? => (ConnectionStatus::Complete, None),
+        _ => (ConnectionStatus::PendingAuth, None),
+    };
+    let request = context.account.request_connection(&provider.id, status, wanted, context.livemode)?;
+    shown(context, &request)
+}
+
+pub fn retrieve(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
+    given.finish()?;
+    shown(context, &find(context.account, id)?)
+}
+
+/// After what was missing is said, a person is still to agree, unless the provider is connected anyway.
+pub fn submit(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
+    let information = given.required_object("information")?;
+    given.text("confirmation_secret")?;
+    given.finish()?;
+    let request = find(context.account, id)?;
+    let Some(wanted) = &request.wanted else {
+        return Err(Failure::invalid("nothing_to_submit", "the request needs no information"));
+    };
+    configuration::check(&information, wanted, "information")?;
+    let connected = context.account.is_connected(&request.provider)?;
+    let next = if connected { ConnectionStatus::Complete } else { ConnectionStatus::PendingAuth };
+    let request = context.account.move_connection_request(request, next)?;
+    shown(context, &request)
+}
+
+pub fn unlink(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
+    given.finish()?;
+    let provider = catalog::providers().iter().find(|provider| provider.connection() == id);
+    let provider = provider.ok_or_else(|| Failure::missing("provider connection"))?;
+    if !context.account.is_connected(&provider.id)? {
+        return Err(Failure::missing("provider connection"));
+    }
+    context.account.disconnect(&provider.id)?;
+    answer(&connection(context, provider, "expired"))
+}
+
+/// A person has opened the address of a request: the provider is connected from now on.
+pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
+    let request = find(account, id)?;
+    match request.status {
+        ConnectionStatus::Complete => Ok(()),
+        ConnectionStatus::PendingAuth => {
+            account.connect(&request.provider)?;
+            account.move_connection_request(request, ConnectionStatus::Complete)?;
+            Ok(())
+        }
+        ConnectionStatus::Error | ConnectionStatus::NeedsInformation => {
+            Err(Failure::invalid("connection_not_pending", "this request does not wait for a person"))
+        }
+    }
+}
+
+fn find(account: &Account<'_>, id: &str) -> Result<ConnectionRequest, Failure> {
+    account.connection_request(id).map_err(|error| match error {
+        WorldError::NotFound => Failure::missing("provider connection request"),
+        error => error.into(),
+    })
+}
+
+fn connection<'a>(context: &Context<'_>, provider: &'a Provider, status: &'static str) -> ProviderConnectionObject<'a> {
+    ProviderConnectionObject {
+        id: provider.connection(),
+        object: "v2.provisioning.provider_connection",
+        provider: &provider.id,
+        status,
+        provider_account: None,
+        provider_account_details: None,
+        livemode: context.livemode,
+        created: None,
+    }
+}
+
+fn shown(context: &Context<'_>, request: &ConnectionRequest) -> Result<Value, Failure> {
+    let pending = request.status == ConnectionStatus::PendingAuth;
+    let provider = catalog::provider(&request.provider).filter(|_| request.status == ConnectionStatus::Complete);
+    answer(&ProviderConnectionRequestObject {
+        id: &request.id,
+        object: "v2.provisioning.provider_connection_request",
+        provider: &request.provider,
+        request_status: request.status.as_str(),
+        redirect_url: pending.then(|| format!("{}/connect/{}", context.base, request.id)),
+        provider_connection: provider.map(|provider| connection(context, provider, "active")),
+        needs_information_schema: request.wanted.as_ref(),
+        error: (request.status == ConnectionStatus::Error)
+            .then_some(ConnectionError { code: "provider_error", message: "the provider could not do it" }),
+        scopes: Vec::new(),
+        livemode: request.livemode,
+        created: &request.created,
+    })
+}

@@ -1,0 +1,75 @@
+//! What is not Stripe's: the pages that a person would open, and the strings that a test pulls.
+
+use std::sync::Arc;
+
+use axum::{body::Bytes, http::Method};
+use serde_json::json;
+
+use super::{
+    calls,
+    door::{Door, blocking},
+    failure::Failure,
+    parameters::Parameters,
+    reply::Reply,
+};
+use crate::{money::MicroUsd, project::ResourceId};
+
+/// A request that the simulator itself understands.
+pub enum Control {
+    /// The page at which a payment method would be given.
+    Checkout,
+    ClearFaults,
+    /// The page at which a provider is connected.
+    Connect(String),
+    PlanFault,
+    RecordUsage,
+}
+
+/// The control that a path means; `Some(None)` is a path of ours that means nothing.
+pub fn find(method: &Method, path: &str) -> Option<Option<Control>> {
+    let mut segments = path.trim_start_matches('/').splitn(2, '/');
+    let (first, rest) = (segments.next()?, segments.next());
+    Some(match (method.as_str(), first, rest) {
+        ("DELETE", "_simulator", Some("faults")) => Some(Control::ClearFaults),
+        ("GET", "checkout", None) => Some(Control::Checkout),
+        ("GET", "connect", Some(id)) => Some(Control::Connect(id.to_owned())),
+        ("POST", "_simulator", Some("faults")) => Some(Control::PlanFault),
+        ("POST", "_simulator", Some("usage")) => Some(Control::RecordUsage),
+        (_, "_simulator" | "checkout" | "connect", _) => None,
+        _ => return None,
+    })
+}
+
+/// # Errors
+/// 400 for a request that means nothing, 404 for a thing that is not there.
+pub async fn make(control: Control, door: Arc<Door>, body: Bytes) -> Result<Reply, Failure> {
+    match control {
+        Control::Checkout => Ok(Reply::page("Here a person would give a payment method.")),
+        Control::ClearFaults => {
+            door.faults.clear();
+            Ok(Reply::json(&json!({ "faults": "cleared" })))
+        }
+        Control::Connect(id) => {
+            blocking(move || door.world.change(|account| calls::complete_connection(account, &id))).await?;
+            Ok(Reply::page("The provider is connected. You can close this page."))
+        }
+        Control::PlanFault => {
+            door.faults.plan(Parameters::of_body(&body)?)?;
+            Ok(Reply::json(&json!({ "fault": "planned" })))
+        }
+        Control::RecordUsage => blocking(move || record_usage(&door, &body)).await,
+    }
+}
+
+fn record_usage(door: &Door, body: &[u8]) -> Result<Reply, Failure> {
+    let mut given = Parameters::of_body(body)?;
+    let resource = ResourceId::new(given.required_text("resource")?);
+    let amount = given.number("micro_usd")?.ok_or_else(|| given.missing("micro_usd"))?;
+    given.finish()?;
+    let observed = door.world.accrue(&resource, MicroUsd::new(amount))?;
+    Ok(Reply::json(&json!({
+        "resource": resource.as_str(),
+        "suspended": observed.suspended,
+        "usage_micro_usd": observed.usage.map(MicroUsd::micro_usd),
+    })))
+}
