@@ -1,0 +1,156 @@
+//! A client of the simulator, and the real binary behind it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use stripe_projects_mcp::project::ResourceId;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::workspace::Workspace;
+
+/// A running simulator. It ends with this value.
+pub struct Simulator {
+    pub workspace: Workspace,
+    pub base: String,
+    child: Child,
+    client: Client,
+    runtime: Runtime,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    /// Null when it is not JSON.
+    pub body: Value,
+}
+
+impl Simulator {
+    pub fn start() -> Self {
+        Self::start_in(Workspace::new(), &[])
+    }
+
+    pub fn start_in(workspace: Workspace, more: &[&str]) -> Self {
+        let mut arguments = vec!["simulator", "--listen", "127.0.0.1:0"];
+        arguments.extend(more);
+        let mut child = workspace.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { workspace, base, child, client, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
+    }
+
+    /// Ends it as a service manager would, and starts another on the same world.
+    pub fn restart(mut self) -> Self {
+        assert_eq!(self.terminate(), Some(0));
+        Self::start_in(std::mem::replace(&mut self.workspace, Workspace::new()), &[])
+    }
+
+    /// The exit code after SIGTERM.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask(self.request(Method::GET, path)).unwrap()
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(self.request(Method::POST, path).json(body)).unwrap()
+    }
+
+    pub fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.try_post_as(key, path, body).unwrap()
+    }
+
+    /// An error means that no answer came.
+    pub fn try_post_as(&self, key: &str, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
+        self.ask(self.request(Method::POST, path).header("idempotency-key", key).json(body))
+    }
+
+    /// A request with the headers that Stripe wants.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth("rk_test_x").header("stripe-version", VERSION)
+    }
+
+    /// A request below the API, without a header.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with('/') { path.to_owned() } else { format!("/v2/provisioning/{path}") };
+        self.client.request(method, format!("{}{url}", self.base))
+    }
+
+    pub fn ask(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+        self.runtime.block_on(fetch(request))
+    }
+
+    /// Asks all of them at the same time.
+    pub fn ask_at_once(&self, requests: Vec<RequestBuilder>) -> Vec<Answer> {
+        self.runtime.block_on(async {
+            let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
+            let mut answers = Vec::new();
+            for answer in asked {
+                answers.push(answer.await.unwrap().unwrap());
+            }
+            answers
+        })
+    }
+
+    /// Plans bad weather.
+    pub fn plan(&self, fault: &Value) {
+        let answer = self.ask(self.bare(Method::POST, "/_simulator/faults").json(fault)).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// The resource that a revealed key opens.
+    pub fn owner_of(&self, key: &Value) -> Option<String> {
+        self.workspace.owner_of(key.as_str().unwrap()).map(|id: ResourceId| id.as_str().to_owned())
+    }
+
+    /// What exists in the world and may be billed.
+    pub fn resources(&self) -> usize {
+        self.workspace.world().observe_everything().unwrap().len()
+    }
+}
+
+impl Answer {
+    /// The text at a place such as `/error/code`.
+    pub fn at(&self, place: &str) -> &str {
+        let found = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
+        found.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
+    }
+
+    /// Status and code of an error.
+    pub fn error(&self) -> (u16, &str) {
+        (self.status, self.at("/error/code"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn fetch(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Ok(Answer { status, headers, text, body })
+}
+
+pub const VERSION: &str = "2026-10-14.preview";
