@@ -142,8 +142,9 @@ Bad weather:
   `{id}` in a path stands for any one segment.
 
   pending, unknown_status   the status for the next \"polls\" (1) looks, after the effect
-  errored                   created dead; nothing rotated, updated or removed
-  needs_information         the same, until the fields of \"schema\" are submitted
+  errored                   nothing created, or nothing rotated, updated or removed
+  needs_information         created, but of no use until the fields of \"schema\" are submitted;
+                            nothing rotated, updated or removed
   conflict, rate_limited    409, or 429 with \"retry_after\" (0); nothing done
   declined, requirement     402, 403; nothing done
   error_before, error_after 500, without or with the effect

@@ -25,17 +25,20 @@ pub enum Control {
     RecordUsage,
 }
 
-/// The control that a path means; `Some(None)` is a path of ours that means nothing.
-pub fn find(method: &Method, path: &str) -> Option<Option<Control>> {
-    let mut segments = path.trim_start_matches('/').splitn(2, '/');
-    let (first, rest) = (segments.next()?, segments.next());
-    Some(match (method.as_str(), first, rest) {
-        ("DELETE", "_simulator", Some("faults")) => Some(Control::ClearFaults),
-        ("GET", "checkout", None) => Some(Control::Checkout),
-        ("GET", "connect", Some(id)) => Some(Control::Connect(id.to_owned())),
-        ("POST", "_simulator", Some("faults")) => Some(Control::PlanFault),
-        ("POST", "_simulator", Some("usage")) => Some(Control::RecordUsage),
-        (_, "_simulator" | "checkout" | "connect", _) => None,
+/// Whether a path is one of ours, and none of Stripe's.
+pub fn is_ours(path: &str) -> bool {
+    matches!(path.trim_start_matches('/').split('/').next(), Some("_simulator" | "checkout" | "connect"))
+}
+
+/// The control that a method and a path mean.
+pub fn find(method: &Method, path: &str) -> Option<Control> {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    Some(match (method.as_str(), segments.as_slice()) {
+        ("DELETE", ["_simulator", "faults"]) => Control::ClearFaults,
+        ("GET", ["checkout"]) => Control::Checkout,
+        ("GET", ["connect", id]) => Control::Connect((*id).to_owned()),
+        ("POST", ["_simulator", "faults"]) => Control::PlanFault,
+        ("POST", ["_simulator", "usage"]) => Control::RecordUsage,
         _ => return None,
     })
 }

@@ -24,7 +24,7 @@ use super::{
     routes::Call,
 };
 use crate::{
-    backend::simulated::{Answer, PaymentMethod, World},
+    backend::simulated::{Account, Answer, PaymentMethod, World},
     project::ResourceId,
 };
 
@@ -98,8 +98,8 @@ async fn serve(door: &Arc<Door>, asked: Asked) -> Result<Ending, Failure> {
     headers::check_host(&asked.headers)?;
     headers::check_body(&asked.headers, &asked.body)?;
     let path = asked.uri.path();
-    if let Some(control) = control::find(&asked.method, path) {
-        let control = control.ok_or_else(|| unrecognized(&asked.method))?;
+    if control::is_ours(path) {
+        let control = control::find(&asked.method, path).ok_or_else(|| unrecognized(&asked.method))?;
         return control::make(control, Arc::clone(door), asked.body).await.map(Ending::Said);
     }
     let livemode = headers::livemode(&asked.headers)?;
@@ -189,7 +189,7 @@ impl Work {
         }
     }
 
-    fn make_with(&self, account: &crate::backend::simulated::Account<'_>) -> Result<Value, Failure> {
+    fn make_with(&self, account: &Account<'_>) -> Result<Value, Failure> {
         let given = match self.asked.method {
             Method::GET => Parameters::of_query(&self.asked.uri)?,
             _ => Parameters::of_body(&self.asked.body)?,

@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_projects_mcp::project::ProjectId;
+use stripe_projects_mcp::{project::ProjectId, settings::simulated_world};
 
 use crate::{
     simulator_client::{Answer, Simulator, VERSION},
@@ -177,11 +177,31 @@ fn what_the_simulated_backend_made_is_seen_and_handled_too() {
     here.post(&format!("resources/{id}/rotate_credentials"), &json!({}));
     assert_eq!(here.owner_of(&key), None);
     // And the other way: a resource without a cap of its own leaves the cap of this one what it is.
-    create(&here, "supermemory", "memory", json!({ "plan": "pro" }));
+    create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     here.workspace.ok(&["usage", "record", "memory", "25"]);
     assert_eq!(here.workspace.json(&["list"])["projects"][0]["status"], "suspended");
     here.workspace.ok(&["teardown", "memory", "--yes"]);
     assert_eq!(here.resources(), 1);
+}
+
+#[test]
+fn a_world_of_before_the_simulator_is_brought_up_to_date() {
+    let workspace = Workspace::new();
+    std::fs::create_dir(workspace.state()).unwrap();
+    let old = rusqlite::Connection::open(simulated_world(&workspace.state())).unwrap();
+    old.execute_batch(include_str!("../../src/backend/simulated/schema_1.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO resources VALUES (1, 'fres_sim_old', 'proj_old', 'x', 'exa/api', 'exa', 'active', 5, 0, 1);
+         INSERT INTO credentials VALUES (1, 'API_KEY', x'000102030405060708090a0b0c0d0e0f');
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let here = Simulator::start_in(workspace, &[]);
+    let seen = here.get("resources/fres_sim_old");
+    assert_eq!((seen.at("/status"), seen.at("/created")), ("complete", "1970-01-01T00:00:00Z"));
+    let revealed = here.post("resources/fres_sim_old/reveal_access_configuration", &json!({}));
+    assert_eq!(revealed.at("/configuration/API_KEY"), "sk_proj_sim_000102030405060708090a0b0c0d0e0f");
 }
 
 #[test]
@@ -223,7 +243,7 @@ fn a_provider_that_is_not_connected_wants_a_person() {
 #[test]
 fn the_limit_of_the_provider_stops_the_spending() {
     let here = Simulator::start();
-    let id = create(&here, "supermemory", "memory", json!({ "plan": "pro" }));
+    let id = create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     let revealed = here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({}));
     let key = &revealed.body["configuration"]["API_KEY"];
     let limit = |amount: &str, interval: &str| {
@@ -267,7 +287,7 @@ fn who_does_not_pay_gets_nothing() {
     let here = Simulator::start_in(Workspace::new(), &["--payment-method", "pm_card_chargeDeclined"]);
     let paid = json!({ "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" } });
     assert_eq!(here.post("resources", &paid).error(), (402, "card_declined"));
-    create(&here, "elevenlabs", "tts", json!({}));
+    create(&here, "elevenlabs", "tts", &json!({}));
     assert_eq!(here.resources(), 1, "what is free needs no payment");
     let request = |token: &str| here.post("payment_method_requests", &json!({ "source_payment_method": token }));
     assert_eq!(request("pm_card_visa").at("/status"), "complete");
@@ -296,7 +316,7 @@ fn it_listens_on_the_loopback_only_and_says_what_is_wrong() {
 }
 
 /// The id of a new resource.
-pub fn create(here: &Simulator, provider: &str, service: &str, configuration: Value) -> String {
+pub fn create(here: &Simulator, provider: &str, service: &str, configuration: &Value) -> String {
     let wanted = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
     let created: Answer = here.post("resources", &wanted);
     assert_eq!(created.status, 200, "{created:?}");

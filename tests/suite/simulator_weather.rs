@@ -46,7 +46,7 @@ fn a_repeated_request_gets_the_same_answer_and_happens_once() {
 #[test]
 fn no_credential_is_kept_with_an_answer() {
     let here = Simulator::start();
-    let id = create(&here, "exa", "api", json!({}));
+    let id = create(&here, "exa", "api", &json!({}));
     let path = format!("resources/{id}/reveal_access_configuration");
     let key = here.post_as("v", &path, &json!({})).body["configuration"]["API_KEY"].as_str().unwrap().to_owned();
     for file in here.workspace.files() {
@@ -146,7 +146,7 @@ fn pending_ends_after_so_many_looks() {
         assert_eq!(looks, [word, word, "complete"]);
         assert_eq!(here.post(&reveal, &json!({})).status, 200);
     }
-    let id = create(&here, "exa", "api", json!({}));
+    let id = create(&here, "exa", "api", &json!({}));
     let key = reveal(&here, &id);
     let look = || here.get(&format!("resources/{id}")).at("/status").to_owned();
     here.plan(&json!({ "on": "POST /v2/provisioning/resources/{id}/rotate_credentials", "fault": "pending" }));
@@ -170,7 +170,7 @@ fn an_errored_creation_costs_nothing_and_an_errored_rotation_leaves_the_key() {
     assert_eq!(here.resources(), 0);
     assert_eq!(here.post(&format!("resources/{}/remove", errored.at("/id")), &json!({})).at("/status"), "removed");
 
-    let id = create(&here, "exa", "api", json!({}));
+    let id = create(&here, "exa", "api", &json!({}));
     let key = reveal(&here, &id);
     for verb in ["rotate_credentials", "remove"] {
         here.plan(&json!({ "on": format!("POST /v2/provisioning/resources/{{id}}/{verb}"), "fault": "errored" }));

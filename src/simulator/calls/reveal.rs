@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Context, answer, resource};
-use crate::simulator::{failure::Failure, objects::ResourceAccessConfigurationObject, parameters::Parameters};
+use crate::{
+    secret::Secret,
+    simulator::{failure::Failure, objects::ResourceAccessConfigurationObject, parameters::Parameters},
+};
 
 /// A look: it mints nothing, and its answer is never kept. What is suspended is revealed, too.
 pub fn reveal(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
@@ -13,7 +16,7 @@ pub fn reveal(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result
         return Err(Failure::invalid("resource_not_complete", "only a complete resource can be revealed"));
     }
     let credentials = context.account.credentials(&resource)?;
-    let shown = |(name, secret): (String, crate::secret::Secret)| (name, Value::from(secret.expose()));
+    let shown = |(name, secret): (String, Secret)| (name, Value::from(secret.expose()));
     answer(&ResourceAccessConfigurationObject {
         object: "v2.provisioning.resource_access_configuration",
         resource: id,
