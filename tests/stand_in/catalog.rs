@@ -119,5 +119,5 @@ pub fn suffixes(service: &str) -> &'static [&'static str] {
 const SEEN_TO_WANT_A_PLAN: [(&str, &str); 3] =
     [("exa/api", "exa/free"), ("firecrawl/api", "firecrawl/free"), ("openrouter/api", "openrouter/pay_as_you_go")];
 
-/// See `catalog-0.46.NOTICE` for where it is from.
-const RECORDED: &str = include_str!("catalog-0.46.json");
+/// The same record as the simulator has, whose licence stands beside it.
+const RECORDED: &str = include_str!("../../src/simulator/catalog-0.46.json");

@@ -226,7 +226,7 @@ fn a_provider_that_is_not_connected_wants_a_person() {
     let request = here.post("provider_connection_requests", &json!({ "provider": "exa", "configuration": {} }));
     assert_eq!(request.at("/request_status"), "pending_auth");
     let (page, id) = (request.at("/redirect_url").to_owned(), request.at("/id"));
-    let page = here.get(page.strip_prefix(&here.base).unwrap());
+    let page = here.get(page.strip_prefix(&here.running.base).unwrap());
     assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
     let request = here.get(&format!("provider_connection_requests/{id}"));
     assert_eq!(request.at("/request_status"), "complete");
@@ -294,7 +294,7 @@ fn who_does_not_pay_gets_nothing() {
     assert_eq!(request("pm_card_chargeDeclined").error(), (402, "card_declined"));
     let asked = here.post("payment_method_requests", &json!({}));
     assert_eq!(asked.at("/status"), "checkout_initiated");
-    assert_eq!(here.get(asked.at("/checkout_session_url").strip_prefix(&here.base).unwrap()).status, 200);
+    assert_eq!(here.get(asked.at("/checkout_session_url").strip_prefix(&here.running.base).unwrap()).status, 200);
 }
 
 #[test]
@@ -310,9 +310,9 @@ fn it_listens_on_the_loopback_only_and_says_what_is_wrong() {
     let unknown = workspace.json(&["simulator", "--listen", "127.0.0.1:0", "--unlinked", "nobody"]);
     assert_eq!(unknown["code"], "unlinked_provider_unknown");
     let mut here = Simulator::start();
-    let taken = here.base.strip_prefix("http://").unwrap();
+    let taken = here.running.base.strip_prefix("http://").unwrap();
     assert_eq!(workspace.json(&["simulator", "--listen", taken])["code"], "cannot_listen");
-    assert_eq!(here.terminate(), Some(0));
+    assert_eq!(here.running.terminate(), Some(0));
 }
 
 /// The id of a new resource.

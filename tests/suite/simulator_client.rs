@@ -12,13 +12,18 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::workspace::Workspace;
 
-/// A running simulator. It ends with this value.
+/// A running simulator, and a client of it.
 pub struct Simulator {
     pub workspace: Workspace,
-    pub base: String,
-    child: Child,
+    pub running: Running,
     client: Client,
     runtime: Runtime,
+}
+
+/// The process. It ends with this value.
+pub struct Running {
+    pub base: String,
+    child: Child,
 }
 
 /// What came back.
@@ -37,27 +42,15 @@ impl Simulator {
     }
 
     pub fn start_in(workspace: Workspace, more: &[&str]) -> Self {
-        let mut arguments = vec!["simulator", "--listen", "127.0.0.1:0"];
-        arguments.extend(more);
-        let mut child = workspace.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { workspace, base, child, client, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Self { running: Running::start(&workspace, more), workspace, client, runtime }
     }
 
     /// Ends it as a service manager would, and starts another on the same world.
     pub fn restart(mut self) -> Self {
-        assert_eq!(self.terminate(), Some(0));
+        assert_eq!(self.running.terminate(), Some(0));
         Self::start_in(std::mem::replace(&mut self.workspace, Workspace::new()), &[])
-    }
-
-    /// The exit code after SIGTERM.
-    pub fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -85,7 +78,7 @@ impl Simulator {
     /// A request below the API, without a header.
     pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { path.to_owned() } else { format!("/v2/provisioning/{path}") };
-        self.client.request(method, format!("{}{url}", self.base))
+        self.client.request(method, format!("{}{url}", self.running.base))
     }
 
     pub fn ask(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
@@ -138,7 +131,27 @@ impl Answer {
     }
 }
 
-impl Drop for Simulator {
+impl Running {
+    /// Serves the world of that workspace.
+    pub fn start(workspace: &Workspace, more: &[&str]) -> Self {
+        let mut arguments = vec!["simulator", "--listen", "127.0.0.1:0"];
+        arguments.extend(more);
+        let mut child = workspace.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let base = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { base, child }
+    }
+
+    /// The exit code after SIGTERM.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
