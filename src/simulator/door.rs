@@ -156,7 +156,7 @@ impl Work {
         let Some(key) = &self.key else {
             return self.make().map(|answer| Reply::json(&answer));
         };
-        let request = idempotency::fingerprint(self.asked.uri.path(), &self.asked.body);
+        let request = idempotency::fingerprint(self.asked.uri.path(), self.livemode, &self.asked.body);
         self.door.world.change(|account| {
             if let Some(kept) = account.answer(key)? {
                 let same = kept.request == request;

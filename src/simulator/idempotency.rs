@@ -51,9 +51,9 @@ pub fn reused() -> Failure {
 }
 
 /// What tells a repetition from another request, without keeping what was sent.
-pub fn fingerprint(path: &str, body: &[u8]) -> String {
+pub fn fingerprint(path: &str, livemode: bool, body: &[u8]) -> String {
     let mut text = path.as_bytes().to_vec();
-    text.push(0);
+    text.extend([0, u8::from(livemode), 0]);
     // The same JSON in another order or spacing is the same request.
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(value) => text.extend(value.to_string().into_bytes()),
@@ -121,9 +121,11 @@ mod tests {
 
     #[test]
     fn the_order_of_names_is_no_difference() {
-        assert_eq!(fingerprint("/a", b"{\"x\":1, \"y\":2}"), fingerprint("/a", b"{\"y\":2,\"x\":1}"));
-        assert_ne!(fingerprint("/a", b"{}"), fingerprint("/b", b"{}"));
-        assert_ne!(fingerprint("/a", b"{}"), fingerprint("/a", b"{\"x\":1}"));
+        let of = |path: &str, body: &str| fingerprint(path, false, body.as_bytes());
+        assert_eq!(of("/a", r#"{"x":1, "y":2}"#), of("/a", r#"{"y":2,"x":1}"#));
+        assert_ne!(of("/a", "{}"), of("/b", "{}"));
+        assert_ne!(of("/a", "{}"), of("/a", r#"{"x":1}"#));
+        assert_ne!(of("/a", "{}"), fingerprint("/a", true, b"{}"));
     }
 
     #[test]
