@@ -17,6 +17,7 @@ use std::{
 use serde_json::Value;
 use stripe_projects_mcp::{
     env_file::Replace,
+    ledger::Visibility,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
@@ -28,17 +29,31 @@ use tokio::runtime::Builder;
 
 use crate::{
     lines::{Lines, until},
-    workspace::Workspace,
+    workspace::{Kind, Workspace},
 };
 
 const OPERATIONS: [&str; 3] = ["provision", "rotate", "teardown"];
 
 #[test]
 fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
+    at_every_step(Kind::Simulated);
+}
+
+#[test]
+fn killed_at_any_step_over_stripes_api() {
+    at_every_step(Kind::StripeApi);
+}
+
+#[test]
+fn killed_at_any_step_over_stripes_cli() {
+    at_every_step(Kind::StripeCli);
+}
+
+fn at_every_step(kind: Kind) {
     for operation in OPERATIONS {
         for step in Step::ALL {
-            if let Some(workspace) = killed_at(operation, step) {
-                let case = format!("{operation} killed at {step:?}");
+            if let Some(workspace) = killed_at(kind, operation, step) {
+                let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any call of ours may come next
                 settle(&workspace, operation, &case);
                 check(&workspace, &case);
@@ -49,34 +64,53 @@ fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
 
 #[test]
 fn a_server_that_starts_recovers_what_a_dead_process_left() {
-    for operation in OPERATIONS {
-        let workspace = killed_at(operation, Step::Acted).unwrap();
-        let server = Lines::greet(&workspace);
-        until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
-        assert_eq!(server.leave().code, 0);
-        check(&workspace, operation);
+    for kind in Kind::ALL {
+        for operation in OPERATIONS {
+            let workspace = killed_at(kind, operation, Step::Acted).unwrap();
+            let server = Lines::greet(&workspace);
+            until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+            assert_eq!(server.leave().code, 0);
+            check(&workspace, &format!("{kind:?}: {operation}"));
+        }
     }
 }
 
 /// The steps above are points in our own code; this kills the real binary wherever it happens to be.
 #[test]
 fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
-    for round in 0..24_u64 {
-        let workspace = Workspace::new();
+    at_any_moment(Kind::Simulated, Duration::from_micros(700));
+}
+
+#[test]
+fn killed_at_any_moment_over_stripes_api() {
+    at_any_moment(Kind::StripeApi, Duration::from_millis(3));
+}
+
+#[test]
+fn killed_at_any_moment_over_stripes_cli() {
+    at_any_moment(Kind::StripeCli, Duration::from_millis(9));
+}
+
+fn at_any_moment(kind: Kind, later: Duration) {
+    for round in 0..24_u32 {
+        let workspace = Workspace::on(kind);
         workspace.write(".env", MINE);
-        workspace.ok(&["provision", "bystander", "search"]);
+        workspace.ok(&["provision", "bystander", "tts"]);
         for arguments in
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
         {
             let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            thread::sleep(Duration::from_micros(round * 700)); // not for luck: each round dies at another moment
+            thread::sleep(later * round); // not for luck: each round dies at another moment
             child.kill().unwrap();
             child.wait().unwrap();
             // The next command finds whatever that left, and must cope: it may find the project, or not.
-            workspace.run(&["usage", "record", "victim", "0.01"]);
+            workspace.run(&["list"]);
+            if kind == Kind::Simulated {
+                workspace.run(&["usage", "record", "victim", "0.01"]);
+            }
         }
         settle(&workspace, "provision", "sweep");
-        check(&workspace, &format!("round {round}"));
+        check(&workspace, &format!("{kind:?}: round {round}"));
     }
 }
 
@@ -89,7 +123,7 @@ fn victim() {
         return;
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(dir.into()), ..Given::default() };
+    let given = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
     let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
     let provisioner = provisioner.watched_by(Arc::new(move |reached| {
         if format!("{reached:?}") == step {
@@ -111,14 +145,16 @@ fn victim() {
 }
 
 /// A workspace in which a process died at that step; `None` if the operation has no such step.
-fn killed_at(operation: &str, step: Step) -> Option<Workspace> {
-    let workspace = Workspace::new();
+fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
+    let workspace = Workspace::on(kind);
     workspace.write(".env", MINE);
-    workspace.ok(&["provision", "bystander", "search"]);
+    workspace.ok(&["provision", "bystander", "tts"]);
     if operation != "provision" {
         workspace.ok(&["provision", "victim", "supermemory"]);
     }
-    let mut child = Command::new(env::current_exe().unwrap())
+    let mut command = Command::new(env::current_exe().unwrap());
+    workspace.prepare(&mut command);
+    let mut child = command
         .args(["--exact", "crash::victim", "--ignored", "--nocapture"])
         .env(DIR, workspace.path())
         .env(OPERATION, operation)
@@ -154,13 +190,10 @@ fn check(workspace: &Workspace, case: &str) {
     let env_file = workspace.read(".env");
 
     let live: Vec<&Value> = projects.iter().filter(|project| is_live(project)).collect();
-    let existing = workspace.world().observe_everything().unwrap();
-    assert_eq!(live.len(), existing.len(), "{case}: billed and listed differ: {list:#}");
-    let listed: BTreeSet<&str> = live.iter().map(|project| project["project_id"].as_str().unwrap()).collect();
-    for resource in &existing {
-        let order = resource.order.as_ref().unwrap().as_str();
-        assert!(listed.contains(order), "{case}: {order} is billed and not listed");
-    }
+    let page = workspace.ledger().page(Visibility::Live, 0, 100).unwrap();
+    let known = page.projects.iter().map(|project| project.resource.as_ref().expect(case).as_str().to_owned());
+    assert_eq!(known.collect::<BTreeSet<_>>(), workspace.billed(), "{case}: billed and listed differ: {list:#}");
+    assert_eq!(live.len(), page.projects.len(), "{case}");
 
     for project in &live {
         assert_eq!(project["status"], "active", "{case}: {project:#}");
@@ -169,7 +202,7 @@ fn check(workspace: &Workspace, case: &str) {
         let mask = Secret::new(key).mask();
         assert_eq!(project["api_key_masked"], mask.as_str(), "{case}");
     }
-    let keys = env_file.matches("sk_proj_sim_").count();
+    let keys = env_file.matches(workspace.key_prefix()).count();
     assert_eq!(keys, live.len(), "{case}: {} live projects", live.len());
     assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
 

@@ -1,6 +1,7 @@
 //! A workspace of its own for each test, and the real binary in it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -13,9 +14,31 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
+use crate::{simulator_client::Running, stand_in::StandIn};
+
 /// A folder that is gone when the test is over.
 pub struct Workspace {
     folder: TempDir,
+    behind: Behind,
+}
+
+/// The backend that the commands of a workspace speak to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Simulated,
+    StripeApi,
+    StripeCli,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Simulated, Self::StripeApi, Self::StripeCli];
+}
+
+/// The world behind the backend, held for as long as the workspace.
+enum Behind {
+    Simulated,
+    StripeApi(Running),
+    StripeCli(StandIn),
 }
 
 /// What a command left: exit code, stdout, stderr.
@@ -28,7 +51,18 @@ pub struct Ran {
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), behind: Behind::Simulated }
+    }
+
+    /// One whose commands speak to that backend, with a world of its own behind it.
+    pub fn on(kind: Kind) -> Self {
+        let workspace = Self::new();
+        let behind = match kind {
+            Kind::Simulated => Behind::Simulated,
+            Kind::StripeApi => Behind::StripeApi(Running::start(&workspace, &[])),
+            Kind::StripeCli => Behind::StripeCli(StandIn::new()),
+        };
+        Self { behind, ..workspace }
     }
 
     /// Without symbolic links, as the program shows it.
@@ -53,11 +87,42 @@ impl Workspace {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        for variable in ["DIR", "ENV_FILE", "PROVIDERS", "STATE_DIR", "BACKEND", "PAYMENT_METHOD"] {
-            command.env_remove(format!("STRIPE_PROJECTS_{variable}"));
+        self.prepare(&mut command);
+        if !matches!(self.behind, Behind::Simulated) {
+            command.arg("--accept-tos");
         }
-        command.env_remove("COLUMNS"); // help is as wide as this says
         command
+    }
+
+    /// Sets the environment of a command as the backend wants it.
+    pub fn prepare(&self, command: &mut Command) {
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
+        match &self.behind {
+            Behind::Simulated => {}
+            Behind::StripeApi(simulator) => {
+                command.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
+                command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
+            }
+            Behind::StripeCli(stand_in) => {
+                let (variable, world) = stand_in.env();
+                command.env("STRIPE_PROJECTS_BACKEND", "stripe-cli").env(variable, world);
+                command.env("STRIPE_PROJECTS_STRIPE_BIN", stand_in.bin());
+            }
+        }
+    }
+
+    /// The stand-in that commands of this workspace call.
+    pub fn stand_in(&self) -> &StandIn {
+        let Behind::StripeCli(stand_in) = &self.behind else { panic!("there is no stand-in behind this workspace") };
+        stand_in
+    }
+
+    /// The address of the simulator that commands of this workspace speak to.
+    pub fn simulator(&self) -> &str {
+        let Behind::StripeApi(simulator) = &self.behind else { panic!("there is no simulator behind this workspace") };
+        &simulator.base
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
@@ -100,7 +165,26 @@ impl Workspace {
 
     /// The resource that a key opens right now.
     pub fn owner_of(&self, key: &str) -> Option<ResourceId> {
-        self.world().owner_of(&Secret::new(key.to_owned())).unwrap()
+        match &self.behind {
+            Behind::Simulated | Behind::StripeApi(_) => self.world().owner_of(&Secret::new(key.to_owned())).unwrap(),
+            Behind::StripeCli(stand_in) => stand_in.owner_of(key).map(ResourceId::new),
+        }
+    }
+
+    /// Everything that exists behind the backend, and may be billed.
+    pub fn billed(&self) -> BTreeSet<String> {
+        match &self.behind {
+            Behind::Simulated | Behind::StripeApi(_) => {
+                let existing = self.world().observe_everything().unwrap();
+                existing.into_iter().map(|observed| observed.resource.as_str().to_owned()).collect()
+            }
+            Behind::StripeCli(stand_in) => stand_in.resources().into_iter().map(|live| live.id).collect(),
+        }
+    }
+
+    /// How credentials of that world begin.
+    pub fn key_prefix(&self) -> &'static str {
+        if matches!(self.behind, Behind::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
     }
 
     /// Every file below the folder.
@@ -141,3 +225,19 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
+
+/// What of the surrounding environment could steer a command; `COLUMNS` says how wide help is.
+const VARIABLES: [&str; 12] = [
+    "COLUMNS",
+    "STRIPE_API_KEY",
+    "STRIPE_CONTEXT",
+    "STRIPE_PROJECTS_BACKEND",
+    "STRIPE_PROJECTS_DIR",
+    "STRIPE_PROJECTS_ENV_FILE",
+    "STRIPE_PROJECTS_PAYMENT_METHOD",
+    "STRIPE_PROJECTS_PROVIDERS",
+    "STRIPE_PROJECTS_STATE_DIR",
+    "STRIPE_PROJECTS_STRIPE_API_BASE",
+    "STRIPE_PROJECTS_STRIPE_API_KEY_FILE",
+    "STRIPE_PROJECTS_STRIPE_BIN",
+];
