@@ -8,6 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -154,9 +155,18 @@ pub fn sweep(target: &Path) -> Result<PathBuf, FsError> {
     let mut name = OsString::from(target.file_name().unwrap_or_default());
     name.push(TEMPORARY_ENDING);
     let temporary = target.with_file_name(name);
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &temporary, error)),
-        _ => Ok(temporary),
+    remove(&temporary)?;
+    Ok(temporary)
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// When it is there and stays.
+pub fn remove(path: &Path) -> Result<(), FsError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
+        _ => Ok(()),
     }
 }
 
@@ -182,7 +192,8 @@ pub fn create_private_file(path: &Path) -> Result<(), FsError> {
 /// An exclusive lock, held until dropped; a process that dies lets go of it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -191,8 +202,17 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn on_file(path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        let file = open_private(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+        let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         Self::wait(file, path, patience)
+    }
+
+    /// The locked file as a child's input: the very one, opened once, so that the lock is held until both have let go
+    /// of it. An empty lock file reads like `/dev/null`.
+    ///
+    /// # Errors
+    /// When the process has too many files open.
+    pub fn share(&self) -> Result<Stdio, FsError> {
+        self.file.try_clone().map(Stdio::from).map_err(|error| failed("share", &self.path, error))
     }
 
     /// Locks the folder that `target` is in, so that no lock file lies about in a user's folder, and nothing that
@@ -221,7 +241,7 @@ impl Lock {
         let mut pause = Duration::from_micros(200);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) => return Ok(Some(Self { file, path: path.to_owned() })),
                 Err(fs::TryLockError::Error(error)) => return Err(failed("lock", path, error)),
                 Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
                 Err(fs::TryLockError::WouldBlock) => thread::sleep(pause),

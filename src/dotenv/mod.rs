@@ -6,7 +6,7 @@
 
 mod scan;
 
-use std::{fmt, iter, ptr};
+use std::{collections::BTreeSet, fmt, iter, ptr};
 
 use zeroize::Zeroizing;
 
@@ -34,6 +34,12 @@ impl EnvText {
     /// The value that readers use.
     pub fn last(&self, var: &EnvVar) -> Option<Vec<u8>> {
         pieces(&self.0).filter_map(|piece| piece.value_of(var)).last()
+    }
+
+    /// The variables that are set, by name, each once.
+    pub fn names(&self) -> BTreeSet<EnvVar> {
+        let names = pieces(&self.0).filter_map(|piece| piece.assignment).filter_map(|assignment| assignment.name());
+        names.filter_map(|name| EnvVar::parse(name).ok()).collect()
     }
 
     /// Sets the variable where it is set last, or at the end of the file.
@@ -298,6 +304,13 @@ mod tests {
         let var = EnvVar::parse("exported").unwrap();
         let outcome = EnvText::new(Vec::new()).set(&var, &Secret::new("x".to_owned()), ours);
         assert_eq!(outcome, Err(DotenvError::SelfCheck));
+    }
+
+    #[test]
+    fn names_are_those_of_assignments() {
+        let text = EnvText::new(b"#A=1\nexport B='\nC=1\n'\nD: x\nB=2\nPATH=x\n\xff=1\n".to_vec());
+        let names: Vec<_> = text.names().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["B", "D"]);
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub(super) struct Assignment<'a> {
     value: Value<'a>,
 }
 
+impl<'a> Assignment<'a> {
+    pub(super) fn name(&self) -> Option<&'a str> {
+        str::from_utf8(self.name).ok()
+    }
+}
+
 #[derive(Eq, PartialEq)]
 enum Value<'a> {
     /// Everything up to the end of the line, blanks and comment included.

@@ -35,7 +35,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "backend",
         &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
-        &["async_trait", "rusqlite", "serde_json", "thiserror", "tokio"],
+        &["async_trait", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tokio"],
     ),
     // Shows the world of `backend` as Stripe's API: a server, and the only one.
     (
@@ -107,7 +107,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "hand over the `Secret` instead",
     ),
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
-    ("Command::new", &["git.rs"], "processes are started in `git.rs` only"),
+    (
+        "Command::new",
+        &["backend/stripe_cli/runner.rs", "git.rs"],
+        "processes are started in `git.rs` and in a backend's `runner.rs` only",
+    ),
     ("env::var", &["settings.rs"], "read the environment once, in `settings.rs`, and hand the value over"),
     ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),
     ("println!", &[], "return a view and let `cli/render.rs` print it"),
@@ -237,7 +241,9 @@ fn read(path: &str, text: &str) -> Source {
 /// What `Cargo.toml` says the house is built with, as code spells it.
 fn dependencies() -> Vec<String> {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
-    manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
+    let everywhere = manifest["dependencies"].as_table().unwrap();
+    let on_unix = manifest["target"]["cfg(unix)"]["dependencies"].as_table().unwrap();
+    everywhere.keys().chain(on_unix.keys()).map(|name| name.replace('-', "_")).collect()
 }
 
 /// Whether a crate is named by a path, as in `toml::Table`.

@@ -1,0 +1,266 @@
+//! Stripe's catalog, asked before anything is bought: whether the service is there, takes its configuration, and bills.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::trouble::is_field;
+use crate::{
+    backend::{BackendError, Consent, Order, Refusal},
+    name::ServiceRef,
+};
+
+/// Holds an order against the `data` of `catalog <provider>`.
+///
+/// What a catalog of a later version says in new words is let pass: Stripe judges the order once more, and bills
+/// nothing that was not confirmed.
+///
+/// # Errors
+/// [`Refusal::ServiceMissing`], [`Refusal::Configuration`], [`Consent::Price`]; [`BackendError::Unavailable`] when it
+/// is no catalog.
+pub fn check(data: &Value, order: &Order) -> Result<(), BackendError> {
+    let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".to_owned() };
+    let entries: Vec<Entry> =
+        data.get("services").and_then(|list| Vec::deserialize(list).ok()).ok_or_else(unreadable)?;
+    let entry = available(&entries, &order.service)?;
+    let fields = misfits(entry.configuration_schema.as_ref(), &order.config);
+    if !fields.is_empty() {
+        return Err(Refusal::Configuration { fields }.into());
+    }
+    let plan = order.plan.as_ref().map(|plan| available(&entries, plan)).transpose()?;
+    let bills =
+        entry.bills(&order.config, order.plan.as_ref()) || plan.is_some_and(|plan| plan.bills(&Map::new(), None));
+    if bills && !order.paid { Err(Consent::Price.into()) } else { Ok(()) }
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    availability: Option<String>,
+    configuration_schema: Option<Value>,
+    pricing: Option<Pricing>,
+    service_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Pricing {
+    component: Option<Component>,
+    paid_pricing: Option<Vec<Tier>>,
+    r#type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    options: Option<Vec<Choice>>,
+}
+
+/// What it costs below certain plans.
+#[derive(Deserialize)]
+struct Choice {
+    is_default: Option<bool>,
+    parent_services: Option<Vec<String>>,
+    r#type: Option<String>,
+}
+
+/// What it costs with a certain configuration.
+#[derive(Deserialize)]
+struct Tier {
+    configuration: Option<Map<String, Value>>,
+    r#type: Option<String>,
+}
+
+fn available<'a>(entries: &'a [Entry], service: &ServiceRef) -> Result<&'a Entry, BackendError> {
+    let part = part(service);
+    let entry = entries.iter().find(|entry| entry.service_id.as_deref() == Some(part));
+    let entry = entry.filter(|entry| entry.availability.as_deref() == Some("available"));
+    entry.ok_or_else(|| Refusal::ServiceMissing { service: service.to_string() }.into())
+}
+
+impl Entry {
+    fn bills(&self, config: &Map<String, Value>, plan: Option<&ServiceRef>) -> bool {
+        let Some(pricing) = &self.pricing else { return false };
+        match pricing.r#type.as_deref() {
+            Some("paid") => !pricing.is_free_tier(config),
+            Some("component") => pricing.component.as_ref().is_some_and(|component| component.bills(plan)),
+            _ => false,
+        }
+    }
+}
+
+impl Pricing {
+    fn is_free_tier(&self, config: &Map<String, Value>) -> bool {
+        let fits = |tier: &&Tier| {
+            let wanted = tier.configuration.as_ref().filter(|wanted| !wanted.is_empty());
+            wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| config.get(key) == Some(value)))
+        };
+        let mut fitting = self.paid_pricing.iter().flatten().filter(fits).peekable();
+        fitting.peek().is_some() && fitting.all(|tier| tier.r#type.as_deref() == Some("free"))
+    }
+}
+
+impl Component {
+    /// Where the plan leaves it open, the free one is meant: what is billed has to be confirmed in so many words.
+    fn bills(&self, plan: Option<&ServiceRef>) -> bool {
+        let below = |choice: &&Choice| match plan {
+            Some(plan) => choice.parent_services.iter().flatten().any(|parent| parent == part(plan)),
+            None => choice.is_default == Some(true) || choice.parent_services.iter().flatten().next().is_none(),
+        };
+        let mut meant = self.options.iter().flatten().filter(below).peekable();
+        meant.peek().is_some() && meant.all(|choice| choice.r#type.as_deref() == Some("paid"))
+    }
+}
+
+/// The fields that the schema does not take as they are, or misses.
+fn misfits(schema: Option<&Value>, config: &Map<String, Value>) -> Vec<String> {
+    let Some(schema) = schema.and_then(Value::as_object) else {
+        return Vec::new();
+    };
+    let known = schema.get("properties").and_then(Value::as_object);
+    let rule = |name: &str| known.and_then(|known| known.get(name));
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let missing = required.filter(|name| !config.contains_key(*name));
+    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+    let wrong = config.iter().filter(|(name, value)| rule(name).map_or(is_closed, |rule| !fits(rule, value)));
+    let mut fields: Vec<String> = missing.chain(wrong.map(|(name, _)| name.as_str())).map(shown).collect();
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
+/// Type, choice and length; what else a schema may ask for is Stripe's to judge.
+fn fits(rule: &Value, value: &Value) -> bool {
+    let limit = |key: &str| rule.get(key).and_then(Value::as_u64);
+    let is_type = |name: &Value| match (name.as_str(), value) {
+        (Some("array"), value) => value.is_array(),
+        (Some("boolean"), value) => value.is_boolean(),
+        (Some("integer"), value) => value.is_i64() || value.is_u64(),
+        (Some("null"), value) => value.is_null(),
+        (Some("number"), value) => value.is_number(),
+        (Some("object"), value) => value.is_object(),
+        (Some("string"), value) => value.is_string(),
+        _ => true,
+    };
+    let of_type = match rule.get("type") {
+        Some(Value::Array(names)) => names.iter().any(is_type),
+        Some(name) => is_type(name),
+        None => true,
+    };
+    let chosen = rule.get("enum").and_then(Value::as_array).is_none_or(|choices| choices.contains(value));
+    let length = value.as_str().map(|text| text.chars().count() as u64);
+    let long_enough = length.is_none_or(|length| limit("minLength").is_none_or(|least| length >= least));
+    let short_enough = length.is_none_or(|length| limit("maxLength").is_none_or(|most| length <= most));
+    of_type && chosen && long_enough && short_enough
+}
+
+fn shown(name: &str) -> String {
+    if is_field(name) { name.to_owned() } else { "a field with an odd name".to_owned() }
+}
+
+fn part(service: &ServiceRef) -> &str {
+    service.as_str().split_once('/').map_or("", |(_, part)| part)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{money::Cents, name::ProjectName, project::ProjectId};
+
+    fn order(service: &str, plan: Option<&str>, config: Value, paid: bool) -> Order {
+        Order {
+            id: ProjectId::random().unwrap(),
+            name: ProjectName::parse("x").unwrap(),
+            service: ServiceRef::parse(service).unwrap(),
+            plan: plan.map(|plan| ServiceRef::parse(plan).unwrap()),
+            config: config.as_object().unwrap().clone(),
+            credentials: Vec::new(),
+            cap: Cents::ZERO,
+            paid,
+            terms_accepted: true,
+        }
+    }
+
+    /// As recorded, shortened.
+    fn catalog() -> Value {
+        let free = json!({ "component": null, "paid": null, "paid_pricing": [], "type": "free" });
+        let tier = |plan: &str, kind: &str| json!({ "configuration": { "plan": plan }, "type": kind });
+        json!({ "services": [
+            { "service_id": "memory", "availability": "available",
+              "configuration_schema": { "properties": { "plan": { "enum": ["free", "pro"], "type": "string" },
+                  "name": { "minLength": 3, "maxLength": 5, "type": "string" } }, "required": ["plan"] },
+              "pricing": { "type": "paid", "paid_pricing": [tier("free", "free"), tier("pro", "freeform")] } },
+            { "service_id": "metered", "availability": "available", "configuration_schema": {},
+              "pricing": { "type": "paid", "paid_pricing": [{ "configuration": null, "type": "freeform" }] } },
+            { "service_id": "closed", "availability": "available", "pricing": null,
+              "configuration_schema": { "additionalProperties": false, "properties": {}, "type": "object" } },
+            { "service_id": "api", "availability": "available", "configuration_schema": null,
+              "pricing": { "type": "component", "component": { "options": [
+                  { "parent_services": ["launch"], "type": "paid" },
+                  { "is_default": true, "parent_services": ["free"], "type": "free" }] } } },
+            { "service_id": "free", "availability": "available", "pricing": free },
+            { "service_id": "launch", "availability": "available", "pricing": free },
+            { "service_id": "paid", "availability": "available", "pricing": { "type": "paid" } },
+            { "service_id": "off", "availability": "unavailable", "pricing": free },
+        ] })
+    }
+
+    #[test]
+    fn what_is_there_fits_and_is_free_passes() {
+        for order in [
+            order("x/memory", None, json!({ "plan": "free", "name": "abcde" }), false),
+            order("x/memory", None, json!({ "plan": "pro" }), true),
+            order("x/metered", None, json!({ "any": 1 }), true),
+            order("x/api", Some("x/free"), json!({}), false),
+            order("x/api", None, json!({}), false),
+            order("x/api", Some("x/launch"), json!({}), true),
+            order("x/closed", None, json!({}), false),
+        ] {
+            check(&catalog(), &order).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_bills_needs_a_word_for_it() {
+        for order in [
+            order("x/memory", None, json!({ "plan": "pro" }), false),
+            order("x/metered", None, json!({}), false),
+            order("x/api", Some("x/launch"), json!({}), false),
+            order("x/closed", Some("x/paid"), json!({}), false),
+        ] {
+            let error = check(&catalog(), &order).unwrap_err();
+            assert!(matches!(error, BackendError::NeedsConsent(Consent::Price)), "{}: {error}", order.service);
+        }
+    }
+
+    #[test]
+    fn a_misfit_is_named() {
+        for (service, config, wrong) in [
+            ("x/memory", json!({}), "plan"),
+            ("x/memory", json!({ "plan": "scale" }), "plan"),
+            ("x/memory", json!({ "plan": "free", "name": "ab" }), "name"),
+            ("x/memory", json!({ "plan": "free", "name": "abcdef" }), "name"),
+            ("x/memory", json!({ "plan": "free", "name": 1234 }), "name"),
+            ("x/closed", json!({ "a": 1 }), "a"),
+            ("x/closed", json!({ "CANARY": 1 }), "a field with an odd name"),
+        ] {
+            let error = check(&catalog(), &order(service, None, config, true)).unwrap_err();
+            let BackendError::Refused(Refusal::Configuration { fields }) = error else { panic!("{error}") };
+            assert_eq!(fields, [wrong]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_missing() {
+        for order in [
+            order("x/none", None, json!({}), true),
+            order("x/off", None, json!({}), true),
+            order("x/api", Some("x/none"), json!({}), true),
+        ] {
+            let error = check(&catalog(), &order).unwrap_err();
+            assert!(matches!(error, BackendError::Refused(Refusal::ServiceMissing { .. })), "{error}");
+        }
+        assert!(matches!(
+            check(&json!({}), &order("x/api", None, json!({}), true)),
+            Err(BackendError::Unavailable { .. })
+        ));
+    }
+}

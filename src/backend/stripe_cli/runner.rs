@@ -1,0 +1,206 @@
+//! The one place that starts `stripe`: arguments in, bounded output out, and nothing of it left behind.
+//!
+//! The child's input is the locked lock file itself, which is empty and so reads like `/dev/null`. A `stripe` that
+//! outlives a killed process of ours still has that file open, and with it the lock: nobody looks or acts before it has
+//! ended, so an `add` that nobody waits for can never slip in after a recovery has found nothing.
+
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::fs::Lock;
+
+/// Runs `stripe`. Another one plays recorded answers in tests.
+#[async_trait]
+pub trait Runner: Send + Sync {
+    /// Runs it to its end, or ends it when its time is up.
+    ///
+    /// # Errors
+    /// [`Lost`] says why there is no output, and whether anything was run at all.
+    async fn run(&self, call: Call<'_>) -> Result<Output, Lost>;
+}
+
+/// One run of `stripe`.
+pub struct Call<'a> {
+    /// All after the program's name. No credential is ever among them: other users of the machine can see them.
+    pub arguments: &'a [&'a str],
+    /// Held by the caller, and by the child through its input.
+    pub lock: &'a Lock,
+    pub patience: Duration,
+}
+
+/// What it printed. The exit code is left out on purpose: the real one proves nothing.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub stdout: Vec<u8>,
+    /// Looked at for two known sentences, and then dropped.
+    pub stderr: Vec<u8>,
+}
+
+/// Why there is no output to look at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// It ran; reading from it failed half way.
+    Broken,
+    /// Nothing was run: there is no such program.
+    Missing,
+    /// Nothing was run, for another reason.
+    NotStarted(io::ErrorKind),
+    /// It ran for too long, and was ended.
+    TimedOut,
+    /// It ran and printed more than any honest answer, and was ended.
+    TooMuch,
+}
+
+/// The real program, in a folder of ours and with our environment; no shell is between.
+pub struct Process {
+    bin: PathBuf,
+    folder: PathBuf,
+}
+
+impl Process {
+    /// Without a `bin` it is looked for on `PATH`.
+    pub fn new(bin: Option<PathBuf>, folder: &Path) -> Self {
+        // A relative path means one from where we stand, not from the folder that the child is started in.
+        let bin = bin.map(|bin| std::path::absolute(&bin).unwrap_or(bin));
+        Self { bin: bin.unwrap_or_else(|| PathBuf::from(PROGRAM)), folder: folder.to_owned() }
+    }
+}
+
+#[async_trait]
+impl Runner for Process {
+    async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
+        let mut family = self.start(&call)?;
+        let mut output = Output::default();
+        let told = timeout(call.patience, listen(&mut family, &mut output)).await;
+        family.end().await;
+        told.unwrap_or(Err(Lost::TimedOut))?;
+        Ok(output)
+    }
+}
+
+impl Process {
+    fn start(&self, call: &Call<'_>) -> Result<Family, Lost> {
+        let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
+        let mut command = Command::new(&self.bin);
+        command.args(call.arguments.iter().map(OsString::from)).current_dir(&self.folder);
+        command.stdin(lock).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        match command.spawn() {
+            Ok(child) => Ok(Family(child)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Lost::Missing),
+            Err(error) => Err(Lost::NotStarted(error.kind())),
+        }
+    }
+}
+
+/// Reads until the child has ended and nobody holds its pipes. What it has started and left behind is ended with it;
+/// what hides from that keeps a pipe open in vain.
+async fn listen(family: &mut Family, output: &mut Output) -> Result<(), Lost> {
+    let (Some(stdout), Some(stderr)) = (family.0.stdout.take(), family.0.stderr.take()) else {
+        return Err(Lost::Broken);
+    };
+    let mut reading = Box::pin(async {
+        tokio::try_join!(
+            drain(stdout, &mut output.stdout, LONGEST_STDOUT),
+            drain(stderr, &mut output.stderr, LONGEST_STDERR)
+        )
+    });
+    tokio::select! {
+        read = &mut reading => {
+            read?;
+            family.ended().await;
+        }
+        () = family.ended() => {
+            family.kill();
+            timeout(GRACE, reading).await.unwrap_or(Ok(((), ())))?;
+        }
+    }
+    Ok(())
+}
+
+async fn drain(pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: u64) -> Result<(), Lost> {
+    let read = pipe.take(most + 1).read_to_end(into).await;
+    match read {
+        Ok(_) if into.len() as u64 > most => Err(Lost::TooMuch),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Lost::Broken),
+    }
+}
+
+/// A child and everything it starts: on Unix its process group. Dropped, it is ended.
+struct Family(Child);
+
+impl Family {
+    /// Ends whatever is left of it, and reaps the child.
+    async fn end(&mut self) {
+        self.kill();
+        let _ = timeout(GRACE, self.0.wait()).await; // one that cannot be killed keeps the lock, as it should
+    }
+
+    /// Waits for the child's end without reaping it: so long as it is not reaped, its number is nobody else's, and
+    /// killing the group of that number is safe.
+    #[cfg(unix)]
+    async fn ended(&mut self) {
+        use rustix::{
+            io::retry_on_intr,
+            process::{WaitId, WaitIdOptions, waitid},
+        };
+        let Some(pid) = self.pid() else { return };
+        let wait = move || retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
+        let _ = tokio::task::spawn_blocking(wait).await; // without an answer there is nothing to wait for
+    }
+
+    #[cfg(not(unix))]
+    async fn ended(&mut self) {
+        let _ = self.0.wait().await;
+    }
+
+    #[cfg(unix)]
+    fn kill(&mut self) {
+        use rustix::process::{Signal, kill_process_group};
+        if let Some(pid) = self.pid() {
+            let _ = kill_process_group(pid, Signal::KILL); // nobody left is what was wanted
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn kill(&mut self) {
+        let _ = self.0.start_kill();
+    }
+
+    /// `None` once it is reaped.
+    #[cfg(unix)]
+    fn pid(&self) -> Option<rustix::process::Pid> {
+        self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+const PROGRAM: &str = "stripe";
+
+/// Bytes. A whole catalog is a tenth of it.
+const LONGEST_STDOUT: u64 = 4 * 1024 * 1024;
+
+/// Bytes.
+const LONGEST_STDERR: u64 = 256 * 1024;
+
+/// How long the killed may take to be gone.
+const GRACE: Duration = Duration::from_secs(2);

@@ -1,0 +1,71 @@
+//! What a provider has billed this month, where `spend` says so in a way that cannot be misread.
+
+use serde_json::Value;
+
+use crate::money::MicroUsd;
+
+/// The amount in the `data` of `spend <provider>`. Nobody has recorded its shape, so only what leaves no doubt counts:
+/// at the top, or in `spend` or `total`, either dollars under a key that ends in `_usd`, or an `amount` written with a
+/// decimal point beside `"currency": "usd"`. Two different amounts are none.
+pub fn amount(data: &Value) -> Option<MicroUsd> {
+    let places = [Some(data), data.get("spend"), data.get("total")];
+    let mut found = places.into_iter().flatten().flat_map(amounts);
+    let first = found.next()??;
+    found.all(|other| other == Some(first)).then_some(first)
+}
+
+/// What is said there, each `None` where it is said badly.
+fn amounts(place: &Value) -> Vec<Option<MicroUsd>> {
+    let in_usd = ["amount_usd", "spend_usd", "total_usd"].into_iter().filter_map(|key| place.get(key)).map(dollars);
+    let is_usd = place.get("currency").and_then(Value::as_str).is_some_and(|unit| unit.eq_ignore_ascii_case("usd"));
+    let amount = place.get("amount").filter(|_| is_usd);
+    // A whole number beside a currency is cents at Stripe, and dollars elsewhere.
+    let amount = amount.map(|amount| if amount.to_string().contains('.') { dollars(amount) } else { None });
+    in_usd.chain(amount).collect()
+}
+
+/// A number is taken as it is written, never as a float.
+fn dollars(value: &Value) -> Option<MicroUsd> {
+    match value {
+        Value::Number(number) => MicroUsd::parse_usd(&number.to_string()).ok(),
+        Value::String(text) => MicroUsd::parse_usd(text).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn dollars_that_cannot_be_misread_are_read() {
+        for data in [
+            json!({ "total_usd": "1.25" }),
+            json!({ "spend_usd": 1.25, "provider": "exa" }),
+            json!({ "spend": { "amount": "1.25", "currency": "USD" }, "total": { "amount_usd": 1.250 } }),
+        ] {
+            assert_eq!(amount(&data), Some(MicroUsd::new(1_250_000)), "{data}");
+        }
+        assert_eq!(amount(&json!({ "total_usd": 0 })), Some(MicroUsd::ZERO));
+    }
+
+    #[test]
+    fn anything_else_is_not_known() {
+        for data in [
+            json!(null),
+            json!(125),
+            json!({ "amount": 125, "currency": "usd" }),
+            json!({ "amount": "1.25", "currency": "eur" }),
+            json!({ "amount": "1.25" }),
+            json!({ "total_usd": -1 }),
+            json!({ "total_usd": 1e30 }),
+            json!({ "total_usd": "1,25" }),
+            json!({ "total_usd": "1", "spend_usd": "2" }),
+            json!({ "total_usd": "1", "spend": { "amount_usd": null } }),
+        ] {
+            assert_eq!(amount(&data), None, "{data}");
+        }
+    }
+}
