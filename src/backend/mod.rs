@@ -4,6 +4,7 @@ mod error;
 mod limits;
 mod scrubbed;
 pub mod simulated;
+pub mod stripe_api;
 pub mod stripe_cli;
 mod trail;
 

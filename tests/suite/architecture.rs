@@ -35,7 +35,9 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "backend",
         &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
-        &["async_trait", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tokio"],
+        &[
+            "async_trait", "reqwest", "rusqlite", "rustix", "rustls", "serde", "serde_json", "thiserror", "tokio", "zeroize",
+        ],
     ),
     // Shows the world of `backend` as Stripe's API: a server, and the only one.
     (
@@ -103,7 +105,12 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        &["dotenv/mod.rs", "backend/simulated/resources.rs", "simulator/calls/reveal.rs"],
+        &[
+            "dotenv/mod.rs",
+            "backend/simulated/resources.rs",
+            "backend/stripe_api/http.rs",
+            "simulator/calls/reveal.rs",
+        ],
         "hand over the `Secret` instead",
     ),
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),

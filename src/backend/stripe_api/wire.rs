@@ -1,0 +1,110 @@
+//! What Stripe sends, as it stands there. New fields may appear at any time and are not looked at.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::secret::Secret;
+
+/// A page of a list.
+#[derive(Deserialize)]
+pub struct List<T> {
+    pub data: Vec<T>,
+    #[serde(default)]
+    pub next_page_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Resource {
+    pub id: String,
+    pub status: String,
+    #[serde(default)]
+    pub needs_information_schema: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub struct AccessConfiguration {
+    pub configuration: BTreeMap<String, Revealed>,
+}
+
+#[derive(Deserialize)]
+pub struct Project {
+    pub id: String,
+}
+
+#[derive(Deserialize)]
+pub struct Provider {
+    pub id: String,
+    pub name: String,
+}
+
+/// A row of the catalog.
+#[derive(Deserialize)]
+pub struct CatalogService {
+    pub provider: String,
+    pub service_id: String,
+    pub availability: String,
+    #[serde(default)]
+    pub configuration_schema: Option<Value>,
+    #[serde(default)]
+    pub pricing: Option<Pricing>,
+}
+
+#[derive(Deserialize)]
+pub struct Pricing {
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+#[derive(Deserialize)]
+pub struct Connection {
+    pub provider: String,
+    pub status: String,
+}
+
+#[derive(Deserialize)]
+pub struct ConnectionRequest {
+    pub id: String,
+    pub request_status: String,
+    #[serde(default)]
+    pub redirect_url: Option<String>,
+    #[serde(default)]
+    pub needs_information_schema: Option<Value>,
+    #[serde(default)]
+    pub error: Option<Complaint>,
+}
+
+#[derive(Deserialize)]
+pub struct PaymentProfile {}
+
+/// An answer that is not the one that was asked for.
+#[derive(Default, Deserialize)]
+pub struct Failure {
+    #[serde(default)]
+    pub error: Complaint,
+}
+
+/// Stripe's `message` is left where it is: it is free text and could quote anything.
+#[derive(Default, Deserialize)]
+pub struct Complaint {
+    #[serde(default)]
+    pub code: Option<String>,
+    #[serde(default)]
+    pub param: Option<String>,
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// A credential, or nothing where there is something that is not text.
+pub struct Revealed(pub Option<Secret>);
+
+impl<'de> Deserialize<'de> for Revealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The text moves into the secret, which wipes it.
+        Ok(match Value::deserialize(deserializer)? {
+            Value::String(text) => Self(Some(Secret::new(text))),
+            _ => Self(None),
+        })
+    }
+}
