@@ -37,5 +37,8 @@ mod stand_in_behaves;
 mod stand_in_weather;
 mod subjects;
 mod supermemory;
+mod stripe_api;
+mod stripe_api_weather;
+mod stripe_double;
 mod weather;
 mod workspace;

@@ -36,6 +36,11 @@ impl Rejection {
     pub fn is_missing(&self) -> bool {
         self.status == 404
     }
+
+    /// Whether a person must first settle something between the account and Stripe.
+    pub fn is_about_the_account(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| ABOUT_THE_ACCOUNT.contains(&code))
+    }
 }
 
 impl From<BackendError> for Failure {
@@ -44,7 +49,17 @@ impl From<BackendError> for Failure {
     }
 }
 
-/// For requests about something that exists; an order's own refusals are told apart in `orders.rs`.
+impl From<Rejection> for BackendError {
+    /// What any request may be refused with; an order's own refusals are told apart in `orders.rs`.
+    fn from(rejection: Rejection) -> Self {
+        if rejection.is_about_the_account() {
+            return Refusal::AccountNotEligible.into();
+        }
+        Refusal::ProviderFailed { code: rejection.code }.into()
+    }
+}
+
+/// For requests about something that exists.
 impl From<Failure> for BackendError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -52,7 +67,7 @@ impl From<Failure> for BackendError {
             Failure::Lost { why } => Self::Unknown { why },
             Failure::Malformed { what, got } => Self::Malformed { what, got },
             Failure::Refused(rejection) if rejection.is_missing() => Self::NotFound,
-            Failure::Refused(rejection) => Refusal::ProviderFailed { code: rejection.code }.into(),
+            Failure::Refused(rejection) => rejection.into(),
         }
     }
 }
@@ -61,7 +76,7 @@ impl From<Failure> for BackendError {
 pub fn before_the_order(failure: Failure) -> BackendError {
     match failure {
         Failure::Lost { why } => BackendError::Unavailable { why },
-        Failure::Refused(rejection) => Refusal::ProviderFailed { code: rejection.code }.into(),
+        Failure::Refused(rejection) => rejection.into(),
         failure => failure.into(),
     }
 }
@@ -124,6 +139,8 @@ fn path(text: &str) -> Option<String> {
     let is_fit = (1..=LONGEST_WORD).contains(&text.len()) && text.bytes().all(is_plain);
     (is_fit && !crate::secret::looks_sensitive(text)).then(|| text.to_owned())
 }
+
+const ABOUT_THE_ACCOUNT: &[&str] = &["account_not_eligible", "not_eligible", "requirements_outstanding"];
 
 /// Longer than any of Stripe's codes, and shorter than what people paste.
 const LONGEST_WORD: usize = 64;

@@ -226,7 +226,7 @@ fn request(client: &Client, call: &Call<'_>, url: Url) -> RequestBuilder {
 fn judged(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, body: Zeroizing<Vec<u8>>) -> Tried {
     match status.as_u16() {
         200..=299 => Tried::Answer(body),
-        401 | 403 => Tried::Final(Failure::Held(BackendError::Unauthenticated)),
+        401 => Tried::Final(Failure::Held(BackendError::Unauthenticated)),
         408 => Tried::Lost { why: "Stripe did not wait for the request", pause },
         429 => Tried::TurnedAway { why: "Stripe is asked too often at the moment", pause },
         400..=499 => {
@@ -239,6 +239,10 @@ fn judged(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, body: Ze
 }
 
 fn refused(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, error: &wire::Complaint) -> Tried {
+    let rejection = Rejection::new(status.as_u16(), error);
+    if status == StatusCode::FORBIDDEN && !rejection.is_about_the_account() {
+        return Tried::Final(Failure::Held(BackendError::Unauthenticated));
+    }
     let said = |word: &str| [&error.code, &error.kind].into_iter().flatten().any(|text| text.contains(word));
     let is_busy = said("lock") || said("in_use") || (error.code.is_none() && error.kind.is_none());
     if status == StatusCode::CONFLICT && is_busy {
@@ -248,7 +252,7 @@ fn refused(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, error: 
         let why = "Stripe knows another request by the same idempotency key";
         return Tried::Final(Failure::Lost { why: why.to_owned() });
     }
-    Tried::Final(Failure::Refused(Rejection::new(status.as_u16(), error)))
+    Tried::Final(Failure::Refused(rejection))
 }
 
 /// What a request that was held up came to: nothing, unless an earlier try of a change may have been acted upon.

@@ -228,7 +228,6 @@ impl StripeApi {
     async fn refusal(&self, rejection: Rejection, service: &ServiceRef) -> BackendError {
         let code = rejection.code.as_deref().unwrap_or_default().to_ascii_lowercase();
         match (rejection.status, code.as_str(), rejection.param.as_deref()) {
-            (_, "account_not_eligible" | "not_eligible", _) => Refusal::AccountNotEligible.into(),
             (_, "price_confirmation_required", _) => Consent::Price.into(),
             (_, "terms_not_accepted" | "tos_acceptance_required", _) => Consent::Terms.into(),
             (_, "provider_connection_required" | "provider_not_connected" | "provider_not_linked", _) => {
@@ -249,7 +248,7 @@ impl StripeApi {
                 let field = param.trim_start_matches(CONFIGURATION).trim_start_matches('.');
                 Refusal::Configuration { fields: vec![field.to_owned()] }.into()
             }
-            _ => Refusal::ProviderFailed { code: rejection.code }.into(),
+            _ => rejection.into(),
         }
     }
 

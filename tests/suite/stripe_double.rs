@@ -1,0 +1,220 @@
+//! A double of Stripe on the loopback: it answers as scripted, and remembers every request word for word.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::{Value, json};
+
+pub struct Double {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    /// By method and path; the last answer to each stays.
+    script: Mutex<BTreeMap<String, VecDeque<Reply>>>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// `GET /path?query`.
+    pub line: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+#[derive(Clone)]
+pub enum Reply {
+    /// Cut the connection instead of answering.
+    Drop,
+    Http {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+}
+
+/// Status 200.
+pub fn ok(body: &Value) -> Reply {
+    status(200, body)
+}
+
+pub fn status(status: u16, body: &Value) -> Reply {
+    raw(status, body.to_string().as_bytes())
+}
+
+pub fn raw(status: u16, body: &[u8]) -> Reply {
+    Reply::Http { status, headers: Vec::new(), body: body.to_vec() }
+}
+
+/// A refusal that quotes what it should not.
+pub fn refusal(code: u16, word: &str) -> Reply {
+    status(code, &json!({ "error": { "code": word, "message": CANARY, "type": "invalid_request_error" } }))
+}
+
+impl Reply {
+    pub fn with(self, name: &str, value: &str) -> Self {
+        match self {
+            Self::Http { status, mut headers, body } => {
+                headers.push((name.to_owned(), value.to_owned()));
+                Self::Http { status, headers, body }
+            }
+            Self::Drop => Self::Drop,
+        }
+    }
+}
+
+impl Double {
+    /// One that knows nothing.
+    pub fn silent() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, shared) = (listener.local_addr().unwrap(), Arc::new(Shared::default()));
+        let theirs = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&theirs);
+                thread::spawn(move || shared.serve(&stream.unwrap()));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// One with which a whole provision succeeds.
+    pub fn stripe() -> Self {
+        let double = Self::silent();
+        double.on("GET /v2/provisioning/catalog/providers", [ok(&providers())]);
+        double.on(
+            "GET /v2/provisioning/catalog/services",
+            [
+                ok(&services(
+                    &[row("prvdr_other", "memory", "free"), row("prvdr_1", "hobby", "free")],
+                    Some(SECOND_PAGE),
+                )),
+                ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
+                // For a second search, of which there is one where there is a plan.
+                ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
+            ],
+        );
+        let connection = json!({ "id": "c", "object": "x", "provider": "prvdr_1", "status": "active" });
+        double.on("GET /v2/provisioning/provider_connections", [ok(&json!({ "data": [connection] }))]);
+        double.on("POST /v2/provisioning/projects", [ok(&json!({ "id": "proj_at_stripe", "name": "n" }))]);
+        double.on("POST /v2/provisioning/payment_profile/update_limit", [ok(&json!({ "object": "p", "new": [1] }))]);
+        double.on("POST /v2/provisioning/resources", [ok(&resource("complete"))]);
+        double.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
+        double.on("POST /v2/provisioning/resources/fres_1/reveal_access_configuration", [ok(&revealed())]);
+        double
+    }
+
+    /// What is answered from now on, in order; the last one for ever.
+    pub fn on(&self, line: &str, replies: impl IntoIterator<Item = Reply>) {
+        self.shared.script.lock().unwrap().insert(line.to_owned(), replies.into_iter().collect());
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.line).collect()
+    }
+
+    /// The requests of one line.
+    pub fn requests(&self, line: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.line == line).collect()
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream);
+        while let Some(seen) = read(&mut reader) {
+            let path = seen.line.split('?').next().unwrap().to_owned();
+            self.seen.lock().unwrap().push(seen);
+            let mut script = self.script.lock().unwrap();
+            let reply = match script.get_mut(&path) {
+                Some(replies) if replies.len() > 1 => replies.pop_front().unwrap(),
+                Some(replies) => replies.front().unwrap().clone(),
+                None => refusal(404, "unscripted"),
+            };
+            drop(script);
+            let Reply::Http { status, headers, body } = reply else {
+                return;
+            };
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nrequest-id: req_{status}\r\ncontent-length: {}\r\n{headers}\r\n",
+                body.len()
+            );
+            let mut stream = stream;
+            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
+                return; // who stops reading has seen enough
+            }
+        }
+    }
+}
+
+/// The next request, if the connection still has one and it is HTTP.
+fn read(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).ok()?;
+    let line = String::from_utf8(line).ok()?;
+    let line = line.strip_suffix(" HTTP/1.1\r\n")?.to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Seen { line, headers, body: String::from_utf8(body).unwrap() })
+}
+
+pub fn resource(status: &str) -> Value {
+    let schema = json!({ "properties": { "company_name": { "type": "string" } } });
+    json!({ "id": "fres_1", "object": "v2.provisioning.resource", "status": status, "error_message": CANARY,
+            "needs_information_schema": schema, "brand_new": { "field": 1 } })
+}
+
+pub fn revealed() -> Value {
+    json!({ "configuration": { "API_KEY": CREDENTIAL, "PROJECT_ID": "p1" }, "resource": "fres_1" })
+}
+
+pub fn providers() -> Value {
+    json!({ "data": [{ "id": "prvdr_other", "name": "Other" }, { "id": "prvdr_1", "name": "Super Memory" }] })
+}
+
+pub fn services(rows: &[Value], next: Option<&str>) -> Value {
+    json!({ "data": rows, "next_page_url": next })
+}
+
+pub fn row(provider: &str, service: &str, pricing: &str) -> Value {
+    let schema = if service == "memory" {
+        json!({ "required": ["plan"], "properties": { "plan": { "enum": ["free", "pro"] } } })
+    } else {
+        json!({})
+    };
+    json!({ "provider": provider, "service_id": service, "availability": "available", "configuration_schema": schema,
+            "pricing": { "type": pricing } })
+}
+
+pub const SECOND_PAGE: &str = "/v2/provisioning/catalog/services?limit=100&page=pt_2";
+
+pub const CREDENTIAL: &str = "sm_0123456789abcdefghijklmnop";
+
+pub const KEY: &str = "rk_test_51canarycanarycanary";
+
+/// What nobody may ever see: our key and a credential in Stripe's free text.
+pub const CANARY: &str = "your key rk_test_51canarycanarycanary made sm_0123456789abcdefghijklmnop";
