@@ -86,6 +86,7 @@ impl Git<'_> {
         for variable in LOCAL_VARIABLES {
             command.env_remove(variable); // inside a hook these name another repository
         }
+        command.env_remove("STRIPE_API_KEY"); // none of git's business
         let output = command.output().map_err(GitError::NotRunnable)?;
         let code = output.status.code().unwrap_or(-1);
         Ok(Answer { code, text: String::from_utf8(output.stdout).map_err(|_| GitError::Unclear)? })

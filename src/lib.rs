@@ -67,6 +67,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return cli::show_error(&error, call.output),
     };
+    if let Some(warning) = settings.warning() {
+        cli::warn(warning);
+    }
     let code = match call.task {
         Task::Serve => {
             let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));

@@ -31,15 +31,24 @@ pub struct Global {
     /// The ledger's folder [default: DIR/.stripe-projects] [env: STRIPE_PROJECTS_STATE_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Who provisions: simulated [default: simulated] [env: STRIPE_PROJECTS_BACKEND]
+    /// Who provisions: simulated, stripe-cli or stripe-api [default: simulated] [env: STRIPE_PROJECTS_BACKEND]
     #[arg(long, global = true, value_name = "NAME")]
     pub backend: Option<String>,
     /// How the simulation pays, a Stripe test token [default: pm_card_visa] [env: STRIPE_PROJECTS_PAYMENT_METHOD]
     #[arg(long, global = true, value_name = "TOKEN")]
     pub payment_method: Option<String>,
-    /// Accept the terms of service of the providers in the registry (real backends)
+    /// Accept the terms of service of the providers in the registry (stripe-cli, stripe-api)
     #[arg(long, global = true)]
     pub accept_tos: bool,
+    /// The Stripe CLI [default: stripe, on PATH] [env: STRIPE_PROJECTS_STRIPE_BIN]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub stripe_bin: Option<PathBuf>,
+    /// A file with the Stripe API key [default: none, the key is in STRIPE_API_KEY] [env: STRIPE_PROJECTS_STRIPE_API_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub stripe_api_key_file: Option<PathBuf>,
+    /// Where Stripe's API is [default: https://api.stripe.com] [env: STRIPE_PROJECTS_STRIPE_API_BASE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub stripe_api_base: Option<String>,
     /// Print JSON on stdout and nothing else there
     #[arg(long, global = true)]
     pub json: bool,

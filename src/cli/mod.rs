@@ -12,7 +12,7 @@ use std::{
 
 use arguments::{Arguments, Command, Providers, Usage};
 use clap::Parser as _;
-pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error};
+pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
 use crate::{
     env_file::Replace,
@@ -80,6 +80,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         backend: global.backend,
         payment_method: global.payment_method,
         accept_tos: global.accept_tos,
+        stripe_bin: global.stripe_bin,
+        stripe_api_base: global.stripe_api_base,
+        stripe_api_key_file: global.stripe_api_key_file,
     };
     Ok(Call { task, given, output })
 }

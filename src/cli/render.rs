@@ -51,9 +51,14 @@ pub fn project(project: &ProjectView, output: Output) {
     }
 }
 
+/// Something to know that is no error.
+pub fn warn(words: &str) {
+    err(format_args!("warning: {words}"));
+}
+
 pub fn projects(list: &ProjectList, output: Output) {
     if let Some(warning) = &list.warning {
-        err(format_args!("warning: {warning}"));
+        warn(warning);
     }
     if output == Output::Json {
         return json(list);

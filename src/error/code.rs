@@ -22,11 +22,13 @@ impl Error {
             Self::EnvFile(error) => env_file(error),
             Self::File(_) => "file_error",
             Self::InvalidAmount(_) => "invalid_amount",
+            Self::InvalidBase(_) => "invalid_api_base",
             Self::InvalidCursor => "invalid_cursor",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
+            Self::NoKeyFile { .. } => "no_key_file",
             Self::NoRandomness(_) => "no_randomness",
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
@@ -66,10 +68,12 @@ impl Error {
             | Self::Rule(_)
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidAmount(_)
+            | Self::InvalidBase(_)
             | Self::InvalidCursor
             | Self::InvalidLimit
             | Self::InvalidName(_)
             | Self::NoFolder { .. }
+            | Self::NoKeyFile { .. }
             | Self::PathNotText { .. }
             | Self::PaymentMethod(_)
             | Self::Registry(_)

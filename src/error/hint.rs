@@ -31,11 +31,15 @@ impl Error {
             Self::EnvFile(error) => env_file(error),
             Self::File(_) => "check that the folder exists, has space and may be written by you".to_owned(),
             Self::InvalidAmount(error) => amount(*error),
+            Self::InvalidBase(_) => {
+                "leave `--stripe-api-base` out for Stripe itself, or give the address that `simulator` says".to_owned()
+            }
             Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
+            Self::NoKeyFile { .. } => "name an existing file with `--stripe-api-key-file`".to_owned(),
             Self::NoRandomness(_) => "restart the machine; without randomness no key is safe".to_owned(),
             Self::NotConfirmed { asked: true } => "nothing was changed; answer `y` to go on".to_owned(),
             Self::NotConfirmed { asked: false } => "add `--yes` if you are sure".to_owned(),
@@ -58,7 +62,7 @@ impl Error {
             ),
             Self::Rule(rule) => policy(*rule),
             Self::Simulator(error) => simulator(error).to_owned(),
-            Self::UnknownBackend => "this version has: simulated".to_owned(),
+            Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
             Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),
         }

@@ -9,7 +9,7 @@ mod hint;
 use std::path::PathBuf;
 
 use crate::{
-    backend::{BackendError, simulated::PaymentError},
+    backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
     env_file::EnvFileError,
     fs::FsError,
     ledger::{LedgerError, Operation},
@@ -43,11 +43,15 @@ pub enum Error {
     #[error("the limit is not a whole number from 1 to 200")]
     InvalidLimit,
     #[error("{0}")]
+    InvalidBase(#[from] ApiBaseError),
+    #[error("{0}")]
     InvalidName(#[from] NameError),
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
     NoFolder { path: PathBuf },
+    #[error("there is no file {}", path.display())]
+    NoKeyFile { path: PathBuf },
     #[error("{0}")]
     NoRandomness(#[from] NoRandomness),
     #[error("{}", if *asked { "it was not confirmed" } else { "this needs a confirmation, and there is no terminal to ask at" })]

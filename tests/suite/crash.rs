@@ -21,7 +21,7 @@ use stripe_projects_mcp::{
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Step, Wanted},
+    provisioner::{Caller, Provisioner, Step, Wanted},
     secret::Secret,
     settings::{Given, Settings},
 };
@@ -131,9 +131,14 @@ fn victim() {
             thread::park();
         }
     }));
+    // As in the program: the work blocks a thread of its own while the runtime drives what it waits for.
+    runtime.block_on(runtime.spawn_blocking(move || operate(&provisioner, &operation))).unwrap();
+}
+
+fn operate(provisioner: &Provisioner, operation: &str) {
     let name = ProjectName::parse("victim").unwrap();
     let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
-    match operation.as_str() {
+    match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
             let wanted = Wanted { name, provider, cap: Cents::ZERO, replace: Replace::OursOnly };

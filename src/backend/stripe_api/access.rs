@@ -25,6 +25,13 @@ pub struct ApiBase(Url);
 #[error("the address of the API is https://host, or http://127.0.0.1:port, without a user, a path or a query")]
 pub struct ApiBaseError;
 
+impl Access {
+    /// Whether it is a live secret key, which may do everything on the account. Its mask tells.
+    pub fn has_every_right(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.mask().as_str().starts_with("sk_live_"))
+    }
+}
+
 impl ApiBase {
     /// # Errors
     /// [`ApiBaseError`] says the rule.

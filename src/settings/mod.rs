@@ -1,22 +1,19 @@
 //! Flags, environment and defaults, once; and from them the house as it is lived in.
 //!
-//! The only reader of the process environment. A flag wins over a variable, a variable over a default.
+//! A flag wins over a variable, a variable over a default.
 
-use std::{
-    env,
-    ffi::OsString,
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod backend;
+mod environment;
 
+use std::{fmt, path::PathBuf};
+
+pub use backend::simulated_world;
+use backend::{Choice, payment_method};
+pub use environment::user;
 use tokio::runtime::Handle;
 
 use crate::{
-    backend::{
-        Backend,
-        simulated::{PaymentMethod, Simulated},
-    },
+    backend::simulated::PaymentMethod,
     clock::Clock,
     error::Error,
     fs,
@@ -24,6 +21,7 @@ use crate::{
     registry::RegistryFile,
     simulator::Simulator,
 };
+use environment::path;
 
 /// What was given on the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
@@ -35,6 +33,10 @@ pub struct Given {
     pub backend: Option<String>,
     pub payment_method: Option<String>,
     pub accept_tos: bool,
+    pub stripe_bin: Option<PathBuf>,
+    pub stripe_api_base: Option<String>,
+    /// A file with the Stripe API key: an argument would be seen by everybody on the machine.
+    pub stripe_api_key_file: Option<PathBuf>,
 }
 
 /// Everything decided, nothing opened yet.
@@ -42,32 +44,24 @@ pub struct Settings {
     pub env_file: PathBuf,
     pub registry: RegistryFile,
     pub state: PathBuf,
-    pub backend: BackendKind,
-    payment_method: PaymentMethod,
     accept_terms: bool,
-}
-
-/// Which backend is meant.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum BackendKind {
-    #[default]
-    Simulated,
+    choice: Choice,
+    payment_method: PaymentMethod,
 }
 
 impl Settings {
-    /// Decides. Nothing is opened or created.
+    /// Decides. Nothing is created, and nothing is opened but a file that holds the API key.
     ///
     /// # Errors
     /// When the folder is not there, or a word is not one of those that it could be.
     pub fn resolve(given: Given) -> Result<Self, Error> {
-        let dir = given.dir.or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
+        let dir = given.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
+        let (choice, payment_method) = (Choice::of(&given, within)?, payment_method(&given)?);
         let env_file = given.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = given.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
         let state = given.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
-        let backend = given.backend.or_else(|| word("STRIPE_PROJECTS_BACKEND"));
-        let payment_method = given.payment_method.or_else(|| word("STRIPE_PROJECTS_PAYMENT_METHOD"));
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
         if env_file.to_str().is_none() {
             return Err(Error::PathNotText { path: env_file });
@@ -79,24 +73,22 @@ impl Settings {
                 None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
             },
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
-            backend: backend.map_or(Ok(BackendKind::default()), |word| BackendKind::parse(&word))?,
             accept_terms: given.accept_tos,
-            payment_method: match payment_method {
-                Some(token) => PaymentMethod::parse(&token)?,
-                None => PaymentMethod::default(),
-            },
+            choice,
+            payment_method,
         })
+    }
+
+    /// What the human should know before anything goes wrong.
+    pub fn warning(&self) -> Option<&'static str> {
+        self.choice.warning()
     }
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
+        let Self { env_file, registry, state, accept_terms, choice, payment_method } = self;
         let clock = Clock::system();
-        let backend: Arc<dyn Backend> = match self.backend {
-            BackendKind::Simulated => {
-                Arc::new(Simulated::new(simulated_world(&self.state), self.payment_method, clock.clone()))
-            }
-        };
-        let Self { env_file, registry, state, accept_terms, .. } = self;
+        let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
     }
 
@@ -106,41 +98,8 @@ impl Settings {
     }
 }
 
-impl BackendKind {
-    fn parse(word: &str) -> Result<Self, Error> {
-        match word {
-            "simulated" => Ok(Self::Simulated),
-            _ => Err(Error::UnknownBackend),
-        }
-    }
-}
-
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("env_file", &self.env_file).field("state", &self.state).finish_non_exhaustive()
     }
-}
-
-/// Where the simulated world of a state folder is kept.
-pub fn simulated_world(state: &Path) -> PathBuf {
-    state.join("simulated.db")
-}
-
-/// The name of the person at the terminal, as far as the environment tells.
-pub fn user() -> String {
-    word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned())
-}
-
-fn path(variable: &str) -> Option<PathBuf> {
-    read(variable).map(PathBuf::from)
-}
-
-fn word(variable: &str) -> Option<String> {
-    read(variable).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// An empty variable counts as none, as it does in a shell's `${VAR:-default}`.
-#[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment that the rule points to")]
-fn read(variable: &str) -> Option<OsString> {
-    env::var_os(variable).filter(|value| !value.is_empty())
 }
