@@ -81,10 +81,10 @@ async fn a_provision_asks_exactly_this() {
     assert_eq!(
         subject.stripe.lines(),
         [
-            "POST /v2/provisioning/projects",
             "GET /v2/provisioning/catalog/providers?limit=100",
             "GET /v2/provisioning/catalog/services?limit=100&provider_name=Super+Memory",
             "GET /v2/provisioning/catalog/services?limit=100&page=pt_2",
+            "POST /v2/provisioning/projects",
             "GET /v2/provisioning/provider_connections?limit=100",
             "POST /v2/provisioning/payment_profile/update_limit",
             "POST /v2/provisioning/resources",
@@ -102,8 +102,8 @@ async fn a_provision_asks_exactly_this() {
         assert_eq!(is_change, request.headers.contains_key("idempotency-key"), "{path}");
     }
     let body = |place: usize| serde_json::from_str::<Value>(&seen[place].body).unwrap();
-    let workspace = body(0)["name"].as_str().unwrap().to_owned();
-    assert_eq!(seen[0].headers["idempotency-key"], format!("{workspace}-create"));
+    let workspace = body(3)["name"].as_str().unwrap().to_owned();
+    assert_eq!(seen[3].headers["idempotency-key"], format!("{workspace}-create"));
     let limits = json!({ "currency": "usd", "max_amount": "1000", "recurring_interval": "month" });
     assert_eq!(body(5), json!({ "livemode": false, "provider": "prvdr_1", "usage_limits": limits }));
     assert_eq!(seen[6].headers["idempotency-key"], format!("{}-create", order.id.as_str()));

@@ -148,13 +148,13 @@ impl Shared {
             let Reply::Http { status, headers, body } = reply else {
                 return;
             };
-            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nrequest-id: req_{status}\r\ncontent-length: {}\r\n{headers}\r\n",
-                body.len()
-            );
+            let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let headers = headers.concat();
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 {status} X\r\nrequest-id: req_{status}\r\ncontent-length: {length}\r\n{headers}\r\n");
             let mut stream = stream;
-            if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
+            if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
                 return; // who stops reading has seen enough
             }
         }

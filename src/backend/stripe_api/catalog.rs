@@ -14,6 +14,13 @@ use crate::{
     name::ServiceRef,
 };
 
+/// What one provider has to offer.
+pub struct Shelf {
+    /// The id of the provider.
+    provider: String,
+    rows: Vec<CatalogService>,
+}
+
 /// A service that can be ordered, by Stripe's names.
 pub struct Found {
     /// The id of the provider.
@@ -22,44 +29,42 @@ pub struct Found {
 }
 
 impl StripeApi {
-    /// The row of the catalog that a service of the registry means, if it can be had so.
-    pub(super) async fn find(
-        &self,
-        service: &ServiceRef,
-        config: &Map<String, Value>,
-        paid: bool,
-    ) -> Result<Found, BackendError> {
-        let missing = || Refusal::ServiceMissing { service: service.to_string() };
-        let provider = self.find_provider(service.provider()).await?.ok_or_else(missing)?;
-        let (_, service_id) = service.as_str().split_once('/').ok_or_else(missing)?;
+    /// What the provider of a service of the registry has to offer. Its id is remembered under the registry's name.
+    pub(super) async fn shelf(&self, service: &ServiceRef) -> Result<Shelf, BackendError> {
+        let providers = self.http.list::<Provider>("/v2/provisioning/catalog/providers", &[]).await;
+        let mut providers = providers.map_err(before_the_order)?.into_iter();
+        let slug = service.provider();
+        let provider = providers.find(|provider| bare(&provider.name) == bare(slug)).ok_or_else(|| missing(service))?;
+        if !is_id(&provider.id) {
+            return Err(unexpected("id", ""));
+        }
+        self.notes.note_text(&format!("provider/{slug}"), &provider.id).await?;
         let filter = [("provider_name", provider.name.as_str())];
         let rows = self.http.list::<CatalogService>("/v2/provisioning/catalog/services", &filter).await;
-        let mut rows = rows.map_err(before_the_order)?.into_iter();
-        let row = rows.find(|row| row.provider == provider.id && row.service_id == service_id);
-        let row = row.filter(|row| row.availability == "available").ok_or_else(missing)?;
-        if !paid && row.pricing.is_some_and(|pricing| pricing.kind == "paid") {
+        Ok(Shelf { provider: provider.id, rows: rows.map_err(before_the_order)? })
+    }
+}
+
+impl Shelf {
+    /// The row that a service of the registry means, if it can be had so.
+    pub fn find(&self, service: &ServiceRef, config: &Map<String, Value>, paid: bool) -> Result<Found, BackendError> {
+        let (_, service_id) = service.as_str().split_once('/').ok_or_else(|| missing(service))?;
+        let mut rows = self.rows.iter();
+        let row = rows.find(|row| row.provider == self.provider && row.service_id == service_id);
+        let row = row.filter(|row| row.availability == "available").ok_or_else(|| missing(service))?;
+        if !paid && row.pricing.as_ref().is_some_and(|pricing| pricing.kind == "paid") {
             return Err(Consent::Price.into());
         }
         let fields = misfits(config, row.configuration_schema.as_ref());
         if !fields.is_empty() {
             return Err(Refusal::Configuration { fields }.into());
         }
-        Ok(Found { provider: provider.id, service_ref: row.service_id })
+        Ok(Found { provider: self.provider.clone(), service_ref: row.service_id.clone() })
     }
+}
 
-    /// Whom the registry calls so, and remembers the id under that name.
-    async fn find_provider(&self, slug: &str) -> Result<Option<Provider>, BackendError> {
-        let providers = self.http.list::<Provider>("/v2/provisioning/catalog/providers", &[]).await;
-        let mut providers = providers.map_err(before_the_order)?.into_iter();
-        let found = providers.find(|provider| bare(&provider.name) == bare(slug));
-        if let Some(provider) = &found {
-            if !is_id(&provider.id) {
-                return Err(unexpected("id", ""));
-            }
-            self.notes.note_text(&format!("provider/{slug}"), &provider.id).await?;
-        }
-        Ok(found)
-    }
+fn missing(service: &ServiceRef) -> Refusal {
+    Refusal::ServiceMissing { service: service.to_string() }
 }
 
 /// What people write in several ways comes to the same: `Hugging Face`, `hugging-face`.

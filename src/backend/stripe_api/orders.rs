@@ -73,12 +73,14 @@ impl StripeApi {
         if !order.terms_accepted {
             return Err(Consent::Terms.into());
         }
+        let offered = self.shelf(&order.service).await?;
+        let found = offered.find(&order.service, &order.config, order.paid)?;
+        // A plan is one of the same provider, which the registry sees to.
+        let plan =
+            order.plan.as_ref().map(|plan| Ok::<_, BackendError>((plan, offered.find(plan, &Map::new(), order.paid)?)));
+        let plan = plan.transpose()?;
+        self.claim_account().await?;
         let project = self.project().await?;
-        let found = self.find(&order.service, &order.config, order.paid).await?;
-        let plan = match &order.plan {
-            Some(plan) => Some((plan, self.find(plan, &Map::new(), order.paid).await?)),
-            None => None,
-        };
         self.connect(&found.provider, &project).await?;
         let change = self.limits.change(order.service.provider()).await?;
         self.set_limit(change, &found.provider).await?;

@@ -21,7 +21,7 @@ impl StripeApi {
         let body = json!({ "livemode": self.http.livemode()?, "provider": id, "usage_limits": limits }).to_string();
         match self.http.change::<PaymentProfile>(UPDATE_LIMIT, &random_key()?, &body).await {
             Ok(PaymentProfile {}) => self.limits.made(change).await,
-            Err(Failure::Refused(_)) => {
+            Err(Failure::Refused(rejection)) if !rejection.is_about_the_account() => {
                 Err(Refusal::LimitNotSet { provider: change.provider, limit: change.limit }.into())
             }
             Err(failure) => Err(before_the_order(failure)),
