@@ -123,6 +123,7 @@ pub enum Setup {
     /// The folder speaks of a Stripe project that is not the one remembered.
     #[error("the Stripe project of this workspace is not the one that it was")]
     OtherProject { folder: PathBuf },
-    #[error("the Stripe CLI is logged in to another account than the one this workspace was provisioned with")]
+    /// To another account, or in the other mode, what this workspace provisioned would look removed.
+    #[error("this is not the Stripe account and mode that this workspace was provisioned with")]
     WrongAccount,
 }

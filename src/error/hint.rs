@@ -174,7 +174,10 @@ fn setup(missing: &Setup) -> String {
                 folder.display()
             );
         }
-        Setup::WrongAccount => "run `stripe login` with the account that this workspace was provisioned with",
+        Setup::WrongAccount => {
+            "use a key of the account that this workspace was provisioned with, test or live as it was, or run \
+             `stripe login` with it; for another account or mode, name another `--state-dir`"
+        }
     }
     .to_owned()
 }

@@ -331,7 +331,7 @@ async fn a_key_goes_to_the_list_that_was_asked_for_and_nowhere_else() {
     let moved = raw(307, b"").with("location", &format!("http://{}/", stranger.address));
     subject.stripe.on("GET /v2/provisioning/catalog/providers", [moved]);
     let error = subject.backend.provision(&order("a")).await.unwrap_err();
-    assert!(matches!(&error, BackendError::Malformed { what: "status", got } if got == "307"), "{error}");
+    assert!(matches!(&error, BackendError::Malformed { what: "HTTP status", got } if got == "307"), "{error}");
     assert_eq!(stranger.lines(), [""; 0]);
 }
 

@@ -234,7 +234,7 @@ fn judged(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, body: Ze
             refused(call, status, pause, &error)
         }
         500..=599 => Tried::Lost { why: "Stripe has a problem of its own at the moment", pause },
-        other => Tried::Final(Failure::Malformed { what: "status", got: other.to_string() }),
+        other => Tried::Final(Failure::Malformed { what: "HTTP status", got: other.to_string() }),
     }
 }
 

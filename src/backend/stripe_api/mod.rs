@@ -145,7 +145,8 @@ impl Backend for StripeApi {
         self.observe_one(resource, None).await?.map(|_| ()).ok_or(BackendError::NotFound)
     }
 
-    /// Stripe has no list of resources, so nobody can say what everything is.
+    /// Stripe has no list of resources, so nobody can say what everything is. It meters for itself, so usage is not
+    /// known; and a suspension is a rotation, after which a resource looks like any other.
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         self.check_account().await?;
         match scope {
