@@ -42,6 +42,8 @@ impl Simulator {
     }
 
     pub fn start_in(workspace: Workspace, more: &[&str]) -> Self {
+        // It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         Self { running: Running::start(&workspace, more), workspace, client, runtime }
