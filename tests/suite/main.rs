@@ -40,5 +40,7 @@ mod stripe_api_weather;
 mod stripe_double;
 mod subjects;
 mod supermemory;
+mod stripe_cli;
+mod stripe_cli_weather;
 mod weather;
 mod workspace;

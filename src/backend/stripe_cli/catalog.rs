@@ -43,7 +43,8 @@ struct Entry {
 #[derive(Deserialize)]
 struct Pricing {
     component: Option<Component>,
-    paid_pricing: Option<Vec<Tier>>,
+    #[serde(rename = "paid_pricing")]
+    tiers: Option<Vec<Tier>>,
     r#type: Option<String>,
 }
 
@@ -91,7 +92,7 @@ impl Pricing {
             let wanted = tier.configuration.as_ref().filter(|wanted| !wanted.is_empty());
             wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| config.get(key) == Some(value)))
         };
-        let mut fitting = self.paid_pricing.iter().flatten().filter(fits).peekable();
+        let mut fitting = self.tiers.iter().flatten().filter(fits).peekable();
         fitting.peek().is_some() && fitting.all(|tier| tier.r#type.as_deref() == Some("free"))
     }
 }

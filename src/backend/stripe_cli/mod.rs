@@ -1,13 +1,13 @@
 //! The real Stripe Projects, through the Stripe CLI's `projects` plugin.
 //!
 //! Each call takes one lock, says its verbs one after another, and lets go. What a verb says of itself is believed only
-//! where it says no; what there is, is what `status` and `services list` show. See [`runner`] for the process and its
-//! lock, [`trouble`] for what each refusal of Stripe's means, and `purchase` for the order of effects.
+//! where it says no; what there is, is what `status` and `services list` show. See `runner` for the process and its
+//! lock, `trouble` for what each refusal of Stripe's means, and `purchase` for the order of effects.
 
 mod catalog;
 mod envelope;
 mod purchase;
-pub mod runner;
+mod runner;
 mod services;
 mod spend;
 mod trouble;
@@ -15,14 +15,10 @@ mod variables;
 mod verbs;
 mod workspace;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use runner::{Process, Runner};
+use runner::Runner;
 use services::{Row, Rows, is_for};
 use tokio::{task, time::sleep};
 use verbs::Stripe;
@@ -38,7 +34,7 @@ use crate::{
 
 /// The backend that buys with the human's own Stripe account.
 pub struct StripeCli {
-    runner: Box<dyn Runner>,
+    runner: Runner,
     ledger: Arc<Ledger>,
     limits: Limits,
     /// Where `stripe` is run.
@@ -69,15 +65,17 @@ impl Default for Pace {
 
 impl StripeCli {
     /// Opens and runs nothing yet. Without a `bin`, `stripe` is looked for on `PATH`.
+    #[expect(clippy::needless_pass_by_value, reason = "a composition root hands its parts over")]
     pub fn new(bin: Option<PathBuf>, ledger: Arc<Ledger>, state: PathBuf, pace: Pace) -> Self {
-        let process = Process::new(bin, &folder(&state));
-        Self::with_runner(Box::new(process), ledger, state, pace)
-    }
-
-    /// One whose `stripe` is somebody else's.
-    pub fn with_runner(runner: Box<dyn Runner>, ledger: Arc<Ledger>, state: PathBuf, pace: Pace) -> Self {
-        let limits = Limits::new(Arc::clone(&ledger), NAME, state.join("stripe-cli-limits.lock"));
-        Self { runner, ledger, limits, folder: folder(&state), lock: state.join("stripe-cli.lock"), pace }
+        let folder = state.join("stripe-cli");
+        Self {
+            runner: Runner::new(bin, &folder),
+            limits: Limits::new(Arc::clone(&ledger), NAME, state.join("stripe-cli-limits.lock")),
+            ledger,
+            folder,
+            lock: state.join("stripe-cli.lock"),
+            pace,
+        }
     }
 
     /// `stripe`, once nobody else of this workspace uses it.
@@ -92,7 +90,7 @@ impl StripeCli {
         let unavailable = |why: String| BackendError::Unavailable { why };
         let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.to_string()));
         let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".to_owned()))?;
-        Ok(Stripe { runner: &*self.runner, lock, folder: &self.folder, pace: self.pace })
+        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, pace: self.pace })
     }
 
     fn is_begun(&self) -> Result<bool, BackendError> {
@@ -244,10 +242,6 @@ impl Backend for StripeCli {
         }
         Ok(())
     }
-}
-
-fn folder(state: &Path) -> PathBuf {
-    state.join("stripe-cli")
 }
 
 const NAME: &str = "stripe-cli";

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
@@ -20,16 +19,6 @@ use tokio::{
 };
 
 use crate::fs::Lock;
-
-/// Runs `stripe`. Another one plays recorded answers in tests.
-#[async_trait]
-pub trait Runner: Send + Sync {
-    /// Runs it to its end, or ends it when its time is up.
-    ///
-    /// # Errors
-    /// [`Lost`] says why there is no output, and whether anything was run at all.
-    async fn run(&self, call: Call<'_>) -> Result<Output, Lost>;
-}
 
 /// One run of `stripe`.
 pub struct Call<'a> {
@@ -63,24 +52,25 @@ pub enum Lost {
     TooMuch,
 }
 
-/// The real program, in a folder of ours and with our environment; no shell is between.
-pub struct Process {
+/// The program, in a folder of ours and with our environment; no shell is between.
+pub struct Runner {
     bin: PathBuf,
     folder: PathBuf,
 }
 
-impl Process {
+impl Runner {
     /// Without a `bin` it is looked for on `PATH`.
     pub fn new(bin: Option<PathBuf>, folder: &Path) -> Self {
         // A relative path means one from where we stand, not from the folder that the child is started in.
         let bin = bin.map(|bin| std::path::absolute(&bin).unwrap_or(bin));
         Self { bin: bin.unwrap_or_else(|| PathBuf::from(PROGRAM)), folder: folder.to_owned() }
     }
-}
 
-#[async_trait]
-impl Runner for Process {
-    async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
+    /// Runs it to its end, or ends it when its time is up.
+    ///
+    /// # Errors
+    /// [`Lost`] says why there is no output, and whether anything was run at all.
+    pub async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
         let mut family = self.start(&call)?;
         let mut output = Output::default();
         let told = timeout(call.patience, listen(&mut family, &mut output)).await;
@@ -88,9 +78,7 @@ impl Runner for Process {
         told.unwrap_or(Err(Lost::TimedOut))?;
         Ok(output)
     }
-}
 
-impl Process {
     fn start(&self, call: &Call<'_>) -> Result<Family, Lost> {
         let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
         let mut command = Command::new(&self.bin);

@@ -16,12 +16,13 @@ pub fn amount(data: &Value) -> Option<MicroUsd> {
 
 /// What is said there, each `None` where it is said badly.
 fn amounts(place: &Value) -> Vec<Option<MicroUsd>> {
-    let in_usd = ["amount_usd", "spend_usd", "total_usd"].into_iter().filter_map(|key| place.get(key)).map(dollars);
-    let is_usd = place.get("currency").and_then(Value::as_str).is_some_and(|unit| unit.eq_ignore_ascii_case("usd"));
-    let amount = place.get("amount").filter(|_| is_usd);
+    let said_in_usd =
+        ["amount_usd", "spend_usd", "total_usd"].into_iter().filter_map(|key| place.get(key)).map(dollars);
+    let is_dollars = place.get("currency").and_then(Value::as_str).is_some_and(|unit| unit.eq_ignore_ascii_case("usd"));
+    let amount = place.get("amount").filter(|_| is_dollars);
     // A whole number beside a currency is cents at Stripe, and dollars elsewhere.
     let amount = amount.map(|amount| if amount.to_string().contains('.') { dollars(amount) } else { None });
-    in_usd.chain(amount).collect()
+    said_in_usd.chain(amount).collect()
 }
 
 /// A number is taken as it is written, never as a float.

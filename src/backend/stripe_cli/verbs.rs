@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Pace, envelope,
-    runner::{Call, Output, Runner},
+    runner::{Call, Lost, Output, Runner},
     services::Rows,
     trouble::{Asked, Trouble},
 };
@@ -19,7 +19,7 @@ use crate::{
 
 /// `stripe`, while nobody else of this workspace uses it.
 pub struct Stripe<'a> {
-    pub runner: &'a dyn Runner,
+    pub runner: &'a Runner,
     pub lock: Lock,
     pub folder: &'a Path,
     pub pace: Pace,
@@ -127,7 +127,7 @@ impl Stripe<'_> {
         Trouble::NotSetUp(if too_old { Setup::CliTooOld } else { Setup::LoggedOut })
     }
 
-    async fn run(&self, arguments: &[&str], patience: Duration) -> Result<Output, super::runner::Lost> {
+    async fn run(&self, arguments: &[&str], patience: Duration) -> Result<Output, Lost> {
         self.runner.run(Call { arguments, lock: &self.lock, patience }).await
     }
 }
