@@ -8,14 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Map;
 use stripe_projects_mcp::{
     backend::{
-        Backend as _, BackendError, Scope, Setup,
+        Backend as _, BackendError, Order, Refusal, Scope, Setup,
         stripe_cli::{Pace, StripeCli},
     },
     fs::Lock,
     ledger::Ledger,
-    project::ResourceId,
+    money::Cents,
+    name::{ProjectName, ServiceRef},
+    project::{ProjectId, ResourceId},
 };
 use tempfile::TempDir;
 
@@ -170,6 +173,56 @@ async fn what_is_missing_on_the_machine_is_named_after_one_look() {
 }
 
 #[tokio::test]
+async fn a_service_that_failed_to_come_to_be_is_taken_away_again() {
+    for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
+        let bench = Bench::new(&fails_with(word, removes));
+        let error = bench.backend(LONG).provision(&order()).await.unwrap_err();
+        let refused = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
+        assert_eq!((refused, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
+        let log = fs::read_to_string(bench.state.path().join("stripe-cli/log")).unwrap();
+        assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
+        assert_eq!(
+            log.lines().any(|verb| verb == "remove"),
+            word == "failed",
+            "a word that nobody knows removes nothing"
+        );
+    }
+}
+
+/// One service, which is listed from its `add` to its `remove` with that status.
+fn fails_with(word: &str, removes: bool) -> String {
+    let fixed =
+        r#""project":{"id":"project_1","name":"agent-0"},"active_environment":"agent","environments":{"agent":{}}"#;
+    let remove = if removes { "rm name" } else { ":" };
+    format!(
+        r#"echo "$2" >> log
+        case "$2" in
+        catalog) data='"services":[{{"service_id":"api","availability":"available"}}]' ;;
+        add) echo "$5" > name ;;
+        remove) {remove} ;;
+        esac
+        row=
+        [ -e name ] && row='{{"id":"fres_1","status":"{word}","provider":"Exa","name":"'$(cat name)'"}}'
+        [ "$2" = catalog ] || data='{fixed},"services":['$row']'
+        echo '{{"ok":true,"data":{{'"$data"'}}}}'"#
+    )
+}
+
+#[tokio::test]
+async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
+    let bench = Bench::new(&format!("echo '{ANSWER}'"));
+    let ledger = Arc::new(Ledger::of(bench.state.path()));
+    let backend = StripeCli::new(Some(bench.bin.clone()), ledger, bench.state.path().to_owned(), Pace::default());
+    let lock = Lock::on_file(&bench.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
+    let began = Instant::now();
+    let asked = [ResourceId::new("fres_1".to_owned())];
+    let error = backend.observe(Scope::Resources(&asked)).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Pace::default().lock_patience / 4);
+    drop(lock);
+    assert_eq!(backend.observe(Scope::Resources(&asked)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn where_nothing_was_begun_nothing_is_run_or_made() {
     let state = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::of(state.path()));
@@ -183,6 +236,20 @@ async fn where_nothing_was_begun_nothing_is_run_or_made() {
         assert!(matches!(outcome, Err(BackendError::NotFound)));
     }
     assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
+}
+
+fn order() -> Order {
+    Order {
+        id: ProjectId::random().unwrap(),
+        name: ProjectName::parse("search").unwrap(),
+        service: ServiceRef::parse("exa/api").unwrap(),
+        plan: None,
+        config: Map::new(),
+        credentials: Vec::new(),
+        cap: Cents::ZERO,
+        paid: false,
+        terms_accepted: true,
+    }
 }
 
 const ANSWER: &str =

@@ -154,6 +154,16 @@ async fn an_order_is_limited_before_it_is_bought_and_leaves_nothing_in_the_plain
 }
 
 #[tokio::test]
+async fn two_orders_at_once_come_one_after_the_other() {
+    let shop = Shop::new();
+    let (first, second) = (exa(), exa());
+    let (first, second) = tokio::join!(shop.provision(&first), shop.provision(&second));
+    assert_ne!(first.unwrap().resource, second.unwrap().resource);
+    assert_eq!((shop.live("exa/free"), shop.live("exa/api"), shop.stand_in.limit("exa")), (1, 2, 2100));
+    assert_eq!(shop.stand_in.calls().iter().filter(|call| *call == "init").count(), 1);
+}
+
+#[tokio::test]
 async fn an_add_of_unknown_outcome_is_looked_up_and_never_repeated() {
     for fault in ["hang_after", "die_after", "truncated", "garbage", "two_envelopes", "huge", "error_after"] {
         let shop = Shop::new();

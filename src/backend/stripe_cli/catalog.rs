@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::{money::Cents, name::ProjectName, project::ProjectId};
 
-    fn order(service: &str, plan: Option<&str>, config: Value, paid: bool) -> Order {
+    fn order(service: &str, plan: Option<&str>, config: &Value, paid: bool) -> Order {
         Order {
             id: ProjectId::random().unwrap(),
             name: ProjectName::parse("x").unwrap(),
@@ -207,13 +207,13 @@ mod tests {
     #[test]
     fn what_is_there_fits_and_is_free_passes() {
         for order in [
-            order("x/memory", None, json!({ "plan": "free", "name": "abcde" }), false),
-            order("x/memory", None, json!({ "plan": "pro" }), true),
-            order("x/metered", None, json!({ "any": 1 }), true),
-            order("x/api", Some("x/free"), json!({}), false),
-            order("x/api", None, json!({}), false),
-            order("x/api", Some("x/launch"), json!({}), true),
-            order("x/closed", None, json!({}), false),
+            order("x/memory", None, &json!({ "plan": "free", "name": "abcde" }), false),
+            order("x/memory", None, &json!({ "plan": "pro" }), true),
+            order("x/metered", None, &json!({ "any": 1 }), true),
+            order("x/api", Some("x/free"), &json!({}), false),
+            order("x/api", None, &json!({}), false),
+            order("x/api", Some("x/launch"), &json!({}), true),
+            order("x/closed", None, &json!({}), false),
         ] {
             check(&catalog(), &order).unwrap();
         }
@@ -222,10 +222,10 @@ mod tests {
     #[test]
     fn what_bills_needs_a_word_for_it() {
         for order in [
-            order("x/memory", None, json!({ "plan": "pro" }), false),
-            order("x/metered", None, json!({}), false),
-            order("x/api", Some("x/launch"), json!({}), false),
-            order("x/closed", Some("x/paid"), json!({}), false),
+            order("x/memory", None, &json!({ "plan": "pro" }), false),
+            order("x/metered", None, &json!({}), false),
+            order("x/api", Some("x/launch"), &json!({}), false),
+            order("x/closed", Some("x/paid"), &json!({}), false),
         ] {
             let error = check(&catalog(), &order).unwrap_err();
             assert!(matches!(error, BackendError::NeedsConsent(Consent::Price)), "{}: {error}", order.service);
@@ -243,7 +243,7 @@ mod tests {
             ("x/closed", json!({ "a": 1 }), "a"),
             ("x/closed", json!({ "CANARY": 1 }), "a field with an odd name"),
         ] {
-            let error = check(&catalog(), &order(service, None, config, true)).unwrap_err();
+            let error = check(&catalog(), &order(service, None, &config, true)).unwrap_err();
             let BackendError::Refused(Refusal::Configuration { fields }) = error else { panic!("{error}") };
             assert_eq!(fields, [wrong]);
         }
@@ -252,15 +252,15 @@ mod tests {
     #[test]
     fn what_is_not_there_is_missing() {
         for order in [
-            order("x/none", None, json!({}), true),
-            order("x/off", None, json!({}), true),
-            order("x/api", Some("x/none"), json!({}), true),
+            order("x/none", None, &json!({}), true),
+            order("x/off", None, &json!({}), true),
+            order("x/api", Some("x/none"), &json!({}), true),
         ] {
             let error = check(&catalog(), &order).unwrap_err();
             assert!(matches!(error, BackendError::Refused(Refusal::ServiceMissing { .. })), "{error}");
         }
         assert!(matches!(
-            check(&json!({}), &order("x/api", None, json!({}), true)),
+            check(&json!({}), &order("x/api", None, &json!({}), true)),
             Err(BackendError::Unavailable { .. })
         ));
     }

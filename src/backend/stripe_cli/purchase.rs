@@ -119,9 +119,10 @@ impl StripeCli {
         if !may_have {
             return Err(error);
         }
-        // It has ended, but Stripe may be slower than it: what is absent is looked for once more, and again.
-        for pause in [0, 1, 1] {
-            sleep(self.pace.poll_pause * pause).await;
+        // It has ended, but Stripe may still be at it: an absence that is to prove something is looked at for a while.
+        let pauses: &[u32] = if error.is_certain() { &[0] } else { &[0, 1, 1, 2, 2, 4] };
+        for pause in pauses {
+            sleep(self.pace.poll_pause * *pause).await;
             match self.is_listed(workspace, name).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}

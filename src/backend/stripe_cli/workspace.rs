@@ -89,7 +89,12 @@ impl<'a> Workspace<'a> {
     }
 
     async fn pulled(stripe: &'a Stripe<'a>, ledger: &'a Ledger, id: &str) -> Result<Self, BackendError> {
-        stripe.pull(id).await.map_err(|trouble| trouble.of_reading(stripe.asked("pull", None)))?;
+        match stripe.pull(id).await {
+            Err(trouble) if trouble.code() != Some(CONNECTED) => {
+                return Err(trouble.of_reading(stripe.asked("pull", None)));
+            }
+            _ => {} // connected is what it should be, and to what, `status` says
+        }
         Self::seen(stripe, ledger).await
     }
 
@@ -312,7 +317,7 @@ const CREDENTIALS_NOTE: &str = "credentials/";
 /// Said of a folder that no project belongs to.
 const NO_PROJECT: &[&str] = &["NO_PROJECT_CONFIG", "PROJECT_NOT_INITIALIZED"];
 
-/// Said by `init` in a folder that has a project.
+/// Said by `init` and `pull` in a folder that has a project.
 const CONNECTED: &str = "PROJECT_ALREADY_CONNECTED";
 
 /// Bytes.
