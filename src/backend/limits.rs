@@ -69,24 +69,37 @@ impl Limits {
         blocking(move || Ok(note(&ledger, backend, &change.provider, change.limit)?)).await
     }
 
+    /// Whether there are changes still to be made. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] when the ledger cannot be had.
+    pub async fn has_drift(&self) -> Result<bool, BackendError> {
+        Ok(self.drifted().await?.is_some())
+    }
+
     /// The changes still to be made, one at a time: limits that are not what the live projects add up to.
     ///
     /// # Errors
     /// As [`Self::change`].
     pub async fn next_drift(&self) -> Result<Option<Change>, BackendError> {
+        match self.drifted().await? {
+            Some(provider) => self.change(&provider).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A provider whose limit is not what its live projects add up to.
+    async fn drifted(&self) -> Result<Option<String>, BackendError> {
         let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
-        let drifted = blocking(move || {
+        blocking(move || {
             for (provider, was) in ledger.recall_all(backend, PREFIX)? {
                 if ledger.committed_with(backend, &provider)?.cents().to_string() != was {
                     return Ok(Some(provider));
                 }
             }
             Ok(None)
-        });
-        match drifted.await? {
-            Some(provider) => self.change(&provider).await.map(Some),
-            None => Ok(None),
-        }
+        })
+        .await
     }
 }
 

@@ -233,7 +233,8 @@ impl Backend for StripeCli {
     }
 
     async fn settle_limits(&self) -> Result<(), BackendError> {
-        if !self.is_begun()? {
+        // Every start asks, and nearly always there is nothing to do and nobody to wait for.
+        if !self.is_begun()? || !self.limits.has_drift().await? {
             return Ok(());
         }
         let stripe = self.stripe(self.pace.lock_patience).await?;

@@ -61,7 +61,9 @@ fn owned(names: &BTreeSet<EnvVar>, row: &Row, rows: &Rows) -> BTreeMap<String, E
         others.iter().any(|other| other.len() > prefix.len() && variable.as_str().starts_with(other.as_str()))
     };
     let ours = by_prefix(&prefix, &|variable| !is_longer(variable));
-    let alone = rows.services().filter(|other| other.is_same_provider(row)).count() == 1;
+    // A row that does not say whose it is may be of the same provider.
+    let may_share = |other: &&Row| other.is_same_provider(row) || other.provider().is_empty();
+    let alone = rows.services().filter(may_share).count() == 1;
     if ours.is_empty() && alone {
         return by_prefix(&self::prefix(row.provider()), &|variable| !is_others(variable));
     }
@@ -146,6 +148,8 @@ mod tests {
             let error = found(file, &rows(std::slice::from_ref(&second)), &["API_KEY"]).unwrap_err();
             assert!(matches!(error, BackendError::Malformed { what: "variables", .. }), "{error}");
         }
+        let unsaid = json!({ "name": "second", "id": "2" });
+        assert!(found("AGENTMAIL_API_KEY=k1\n", &rows(&[unsaid]), &["API_KEY"]).is_err());
         let double = json!({ "name": "box-01-2", "id": "2", "provider": "agentmail" });
         let file = "BOX_01_2_API_KEY=k2\nBOX_01_API_KEY=k1\n";
         assert_eq!(found(file, &rows(&[double]), &[]).unwrap(), ["API_KEY=k1"]);
