@@ -137,7 +137,13 @@ impl Provisioner {
                 other => Ok(finished(other)),
             },
             Err(BackendError::NotFound) => self.nothing_happened(intent, caller),
-            Err(error) => Ok(Settled::Open { why: unknown(intent, error) }),
+            Err(error) => {
+                // It exists, whatever became of its key, so that a teardown must know it.
+                if intent.project.resource.is_none() {
+                    self.ledger.record(&mut intent, &resource, &[], self.clock.now())?;
+                }
+                Ok(Settled::Open { why: unknown(intent, error) })
+            }
         }
     }
 

@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::workspace::{BINARY, Ran};
+use crate::{
+    stripe_cli::write_script,
+    workspace::{BINARY, Ran},
+};
 
 /// A world of its own for each test: somebody is logged in, every provider is linked, and there is a card to pay with.
 pub struct StandIn {
@@ -61,6 +64,14 @@ impl StandIn {
             symlink(self.bin(), link).unwrap();
         }
         folder
+    }
+
+    /// The executable with its environment, as a script in that folder, for whoever cannot set the environment.
+    pub fn script(&self, folder: &Path) -> PathBuf {
+        let (script, (variable, world)) = (folder.join("stripe"), self.env());
+        let line = format!("export {variable}='{}'\nexec '{}' \"$@\"", world.display(), self.bin().display());
+        write_script(&script, &line);
+        script
     }
 
     /// What the executable needs in its environment to find this world.

@@ -41,7 +41,8 @@ impl Bench {
 
     fn backend(&self, verb: Duration) -> StripeCli {
         let ledger = Arc::new(Ledger::of(self.state.path()));
-        let pace = Pace { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT };
+        let pace =
+            Pace { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT, cut_off_memory: MOMENT };
         StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
     }
 

@@ -18,10 +18,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::{
-    stand_in::{PREFIX, StandIn},
-    stripe_cli::write_script,
-};
+use crate::stand_in::{PREFIX, StandIn};
 
 /// The backend, with a ledger that knows of each order as it would in the house.
 pub struct Shop {
@@ -34,16 +31,14 @@ pub struct Shop {
 impl Shop {
     pub fn new() -> Self {
         let (stand_in, state) = (StandIn::new(), tempfile::tempdir().unwrap());
-        let bin = state.path().join("stripe");
-        let (variable, world) = stand_in.env();
-        let line = format!("export {variable}='{}'\nexec '{}' \"$@\"", world.display(), stand_in.bin().display());
-        write_script(&bin, &line);
+        let bin = stand_in.script(state.path());
         let ledger = Arc::new(Ledger::of(state.path()));
         let pace = Pace {
             verb: Duration::from_millis(2500),
             poll_pause: Duration::from_millis(20),
             poll_patience: Duration::from_millis(500),
             lock_patience: Duration::from_secs(20),
+            cut_off_memory: Duration::from_secs(2),
         };
         let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), state.path().to_owned(), pace);
         Self { stand_in, state, ledger, backend }
@@ -177,14 +172,32 @@ async fn an_add_of_unknown_outcome_is_looked_up_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn an_add_that_did_nothing_is_certain_to_have_done_nothing() {
-    for fault in ["hang", "die_before", "error"] {
+async fn an_add_that_said_no_is_certain_to_have_done_nothing() {
+    let shop = Shop::new();
+    shop.stand_in.weather(json!([{ "verb": "add", "only": "exa/api", "fault": "error" }]));
+    let order = exa();
+    let error = shop.provision(&order).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
+    assert_eq!((shop.added("exa/api"), shop.live("exa/api")), (1, 0));
+    assert_eq!(shop.observe(Scope::Order(&order.id)).await.unwrap(), []);
+}
+
+/// What Stripe may still be at work on is not said to be absent until it can be known.
+#[tokio::test]
+async fn an_add_that_was_cut_off_proves_nothing_for_a_while() {
+    for fault in ["hang", "die_before"] {
         let shop = Shop::new();
         shop.stand_in.weather(json!([{ "verb": "add", "only": "exa/api", "fault": fault }]));
-        let error = shop.provision(&exa()).await.unwrap_err();
-        assert!(matches!(error, BackendError::Unavailable { .. }), "{fault}: {error}");
+        let order = exa();
+        let error = shop.provision(&order).await.unwrap_err();
+        assert!(matches!(error, BackendError::Unknown { .. }), "{fault}: {error}");
+        let error = shop.observe(Scope::Order(&order.id)).await.unwrap_err();
+        assert!(matches!(error, BackendError::Unknown { .. }), "{fault}: {error}");
         assert_eq!((shop.added("exa/api"), shop.live("exa/api")), (1, 0), "{fault}");
         assert!(!shop.stand_in.still_hangs(), "{fault}");
+        let absent = async { while shop.observe(Scope::Order(&order.id)).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(60), absent).await.unwrap_or_else(|_| panic!("{fault}: for ever"));
+        assert_eq!(shop.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
 }
 

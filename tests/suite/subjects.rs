@@ -1,12 +1,14 @@
 //! Every backend there is, each with a small world behind it that can be asked what is so.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, Order, Scrubbed,
         simulated::{PaymentMethod, Simulated, World},
+        stripe_api::{self, Access, ApiBase, StripeApi},
+        stripe_cli::{self, StripeCli},
     },
     clock::Clock,
     ledger::{Draft, Event, Grant, Ledger, LedgerError, Verdict},
@@ -16,6 +18,8 @@ use stripe_projects_mcp::{
     secret::Secret,
 };
 use tempfile::TempDir;
+
+use crate::{simulator_client::Running, stand_in::StandIn, workspace::Workspace};
 
 /// A backend, and ways to see for oneself what came of what it was told.
 pub struct Subject {
@@ -27,7 +31,7 @@ pub struct Subject {
 }
 
 /// One of each.
-pub const SUBJECTS: &[fn() -> Subject] = &[simulated, scrubbed];
+pub const SUBJECTS: &[fn() -> Subject] = &[simulated, scrubbed, stripe_api, stripe_cli];
 
 pub fn simulated() -> Subject {
     over_a_simulated_world(|backend| backend)
@@ -48,6 +52,44 @@ fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> 
         works: Box::new(move |credential| asked.owner_of(credential).unwrap().is_some()),
         resources: Box::new(move || counted.observe_everything().unwrap().len()),
         _kept: Box::new(folder),
+    }
+}
+
+/// Against the simulator, whose world is looked at from behind.
+fn stripe_api() -> Subject {
+    let workspace = Rc::new(Workspace::new());
+    let simulator = Running::start(&workspace, &[]);
+    let ledger = Arc::new(Ledger::of(&workspace.state()));
+    let access = Access {
+        base: ApiBase::parse(&simulator.base).unwrap(),
+        key: Some(Secret::new("rk_test_0123456789".to_owned())),
+        context: None,
+    };
+    let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::Pace::default());
+    let (asked, counted) = (Rc::clone(&workspace), Rc::clone(&workspace));
+    Subject {
+        backend: Arc::new(backend),
+        ledger,
+        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || counted.billed().len()),
+        _kept: Box::new((simulator, workspace)),
+    }
+}
+
+/// Against the stand-in for `stripe`.
+fn stripe_cli() -> Subject {
+    let (stand_in, folder) = (Rc::new(StandIn::new()), tempfile::tempdir().unwrap());
+    let ledger = ledger(&folder);
+    let pace = stripe_cli::Pace { poll_pause: Duration::from_millis(10), ..stripe_cli::Pace::default() };
+    let bin = stand_in.script(folder.path());
+    let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
+    let (asked, counted) = (Rc::clone(&stand_in), Rc::clone(&stand_in));
+    Subject {
+        backend: Arc::new(backend),
+        ledger,
+        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || counted.resources().len()),
+        _kept: Box::new((stand_in, folder)),
     }
 }
 

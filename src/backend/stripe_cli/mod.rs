@@ -5,6 +5,7 @@
 //! lock, `trouble` for what each refusal of Stripe's means, and `purchase` for the order of effects.
 
 mod catalog;
+mod cut_off;
 mod envelope;
 mod purchase;
 mod runner;
@@ -54,12 +55,20 @@ pub struct Pace {
     pub poll_patience: Duration,
     /// For another call to finish.
     pub lock_patience: Duration,
+    /// How long Stripe may still be at work on an `add` that was cut off.
+    pub cut_off_memory: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { verb: seconds(90), poll_pause: seconds(1), poll_patience: seconds(90), lock_patience: seconds(100) }
+        Self {
+            verb: seconds(90),
+            poll_pause: seconds(1),
+            poll_patience: seconds(90),
+            lock_patience: seconds(100),
+            cut_off_memory: seconds(15 * 60),
+        }
     }
 }
 
@@ -219,6 +228,9 @@ impl Backend for StripeCli {
             if is_asked {
                 seen.push((row, id));
             }
+        }
+        if let (Scope::Order(order), true) = (scope, seen.is_empty()) {
+            self.proved_absent(order)?;
         }
         let asked: Vec<&Row> = seen.iter().map(|(row, _)| *row).filter(|_| is_list).collect();
         let mut usages = self.usages(&stripe, &rows, &asked).await.into_iter();

@@ -109,6 +109,10 @@ impl StripeCli {
     async fn add(&self, workspace: &Workspace<'_>, order: &Order, name: &str) -> Result<(), BackendError> {
         let told = workspace.stripe.add(&order.service, name, &order.config, order.paid).await;
         let Err(trouble) = told else { return Ok(()) };
+        let is_cut_off = matches!(trouble, Trouble::Unclear(_));
+        if is_cut_off {
+            self.note_cut_off(&order.id)?;
+        }
         let error = match said_of_add(trouble, workspace, order.service.provider()) {
             BackendError::Refused(Refusal::Configuration { fields }) if fields.is_empty() => {
                 Refusal::Configuration { fields: order.config.keys().cloned().collect() }.into()
@@ -129,7 +133,7 @@ impl StripeCli {
                 Err(unclear) => return Err(after(&format!("{error}; and looking for it: {unclear}"))),
             }
         }
-        Err(before(error))
+        Err(if is_cut_off { error } else { before(error) })
     }
 
     /// Waits until the service is there to be used; one that failed is taken away again.
