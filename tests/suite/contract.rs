@@ -2,6 +2,8 @@
 //!
 //! A new backend adds itself to [`SUBJECTS`]; everything else here is the same for all.
 
+use std::slice;
+
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, Credentials, Order, Refusal, Scope,
@@ -74,7 +76,7 @@ async fn a_teardown_is_final_and_may_be_repeated() {
         }
         assert!(!subject.works(key(&service.credentials)));
         assert_eq!(subject.resources(), 0);
-        assert_eq!(subject.backend.observe(Scope::Resources(&[service.resource.clone()])).await.unwrap(), []);
+        assert_eq!(subject.backend.observe(Scope::Resources(slice::from_ref(&service.resource))).await.unwrap(), []);
         let error = subject.backend.rotate(&service.resource).await.unwrap_err();
         assert!(matches!(error, BackendError::NotFound), "{error}");
         let error = subject.backend.reveal(&service.resource).await.unwrap_err();
@@ -165,7 +167,7 @@ async fn a_provider_that_used_up_its_month_is_stopped_until_the_next() {
     let world = World::new(file.clone(), november);
     world.set_monthly_limit("supermemory", Cents::new(500).unwrap()).unwrap();
     assert!(world.accrue(&first, MicroUsd::new(5_000_000)).unwrap().suspended);
-    let seen = backend.observe(Scope::Resources(std::slice::from_ref(&second))).await.unwrap();
+    let seen = backend.observe(Scope::Resources(slice::from_ref(&second))).await.unwrap();
     assert!(seen[0].suspended, "the limit is the provider's, not the project's");
     let refused = backend.resume(&second).await.unwrap_err();
     assert!(matches!(refused, BackendError::Refused(Refusal::MonthlyLimitReached { .. })), "{refused}");
@@ -187,7 +189,7 @@ async fn nothing_that_is_shown_contains_a_credential() {
     for subject in SUBJECTS {
         let subject = subject();
         let service = subject.backend.provision(&subject.order("quiet")).await.unwrap();
-        let seen = subject.backend.observe(Scope::Resources(&[service.resource.clone()])).await.unwrap();
+        let seen = subject.backend.observe(Scope::Resources(slice::from_ref(&service.resource))).await.unwrap();
         let shown = format!("{service:?} {seen:?}");
         let key = key(&service.credentials);
         assert!(!shown.contains(&key.mask().as_str()[key.mask().as_str().len() - 4..]), "{shown}");
