@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, Era},
     lines::Lines,
-    workspace::{Ran, Workspace},
+    workspace::{Kind, Ran, Workspace},
 };
 
 #[test]
@@ -105,9 +105,14 @@ fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
 }
 
 /// Through both doors, over every step that handles a key, and then into every file, byte by byte.
-#[tokio::test]
-async fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
-    let workspace = Workspace::new();
+#[test]
+fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
+    for kind in Kind::ALL {
+        no_key_of_ours_is_anywhere_else(&Workspace::on(kind));
+    }
+}
+
+fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace");
     let mut lines = Lines::start(command);
@@ -124,8 +129,9 @@ async fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
         ("list_projects", json!({ "include_torn_down": true })),
         ("teardown", json!({ "name": "memory" })),
     ] {
-        lines.call(tool, &arguments);
-        keys.extend(values(&workspace));
+        let answer = lines.call(tool, &arguments);
+        assert!(answer["code"].is_null() || answer["code"] == "already_exists", "{answer}");
+        keys.extend(values(workspace));
     }
     lines.ask("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
     #[cfg(target_os = "linux")]
@@ -134,28 +140,66 @@ async fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
     for arguments in [
         &["provision", "web", "search"][..],
         &["rotate", "web"],
-        &["usage", "record", "web", "0.5"],
         &["list", "--all"],
         &["list", "--all", "--json"],
         &["teardown", "web", "--yes", "--json"],
     ] {
         let ran = workspace.ok(arguments);
-        keys.extend(values(&workspace));
+        keys.extend(values(workspace));
         said.extend([ran.stdout, ran.stderr]);
     }
-    let searched = search(&workspace, &keys, &[".env"]);
-    assert!(searched.iter().any(|file| file.ends_with("ledger.db")), "{searched:?}");
-    assert!(searched.iter().any(|file| file.ends_with("simulated.db")), "{searched:?}");
+    if workspace.kind() == Kind::Simulated {
+        let ran = workspace.ok(&["usage", "record", "db", "0.5"]);
+        said.extend([ran.stdout, ran.stderr]);
+    }
+    let searched = search(workspace, &keys, &[".env"]);
+    let world = if workspace.kind() == Kind::StripeCli { "vault.json" } else { "simulated.db" };
+    for file in ["ledger.db", world] {
+        assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
+    }
     let ran = lines.leave();
     said.extend([ran.stdout, ran.stderr]);
 
-    assert_eq!(keys.len(), 2 + 2 + 2 + 2, "a first and a second key for each of four variables");
+    // Of the four variables one is a project's id, which the stand-in does not take for a secret.
+    let variables = if workspace.kind() == Kind::StripeCli { 3 } else { 4 };
+    assert_eq!(keys.len(), 2 * variables, "a first and a second key for each");
     for key in &keys {
         // Nor a part of one that would be worth guessing the rest of: a mask shows four.
-        let digits: Vec<_> = key.strip_prefix("sk_proj_sim_").unwrap().chars().collect();
+        let digits: Vec<_> = key.strip_prefix(workspace.key_prefix()).unwrap().chars().collect();
         assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
     }
-    search(&workspace, &keys, &[".env"]);
+    search(workspace, &keys, &[".env"]);
+}
+
+/// A `stripe` that puts keys into its errors and onto its stderr, whatever it is asked.
+#[test]
+fn a_stripe_that_says_keys_is_not_repeated() {
+    for verb in ["add", "rotate", "remove", "status", "services list", "env --pull", "billing update", "catalog"] {
+        let workspace = Workspace::on(Kind::StripeCli);
+        workspace.ok(&["provision", "memory", "supermemory"]);
+        let mut keys: BTreeSet<_> = values(&workspace).into_iter().collect();
+        for arguments in [
+            &["provision", "web", "tts"][..],
+            &["rotate", "memory"],
+            &["list"],
+            &["teardown", "memory", "--yes"],
+            &["list", "--all", "--json"],
+        ] {
+            workspace.stand_in().weather(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
+            let ran = workspace.run(arguments);
+            keys.extend(values(&workspace));
+            let live = workspace.stand_in().resources();
+            let living = live.iter().flat_map(|live| live.values.values()).filter_map(Value::as_str);
+            keys.extend(living.filter(|key| key.starts_with(workspace.key_prefix())).map(str::to_owned));
+            for key in &keys {
+                assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "{verb}: {arguments:?}");
+            }
+        }
+        assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
+        search(&workspace, &keys, &[".env"]);
+        let said: String = workspace.stand_in().log().iter().map(Value::to_string).collect();
+        assert!(keys.iter().all(|key| !said.contains(key)), "{verb}: a key was an argument");
+    }
 }
 
 /// A modern client introduces itself with each request.
@@ -225,9 +269,11 @@ fn path_bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The values in the env file.
+/// The keys in the env file.
 fn values(workspace: &Workspace) -> Vec<String> {
-    workspace.read(".env").lines().filter_map(|line| Some(line.split_once('=')?.1.to_owned())).collect()
+    let text = workspace.read(".env");
+    let values = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
+    values.filter(|value| value.starts_with(workspace.key_prefix())).map(str::to_owned).collect()
 }
 
 /// As a person might have them in the clipboard; the last is the number on Stripe's test card.

@@ -24,6 +24,7 @@ mod incomplete;
 mod lifecycle;
 mod lines;
 mod mcp;
+mod real_backends;
 mod refusals;
 mod registry;
 mod rules;

@@ -42,9 +42,7 @@ impl Simulator {
     }
 
     pub fn start_in(workspace: Workspace, more: &[&str]) -> Self {
-        // It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         Self { running: Running::start(&workspace, more), workspace, client, runtime }
     }
@@ -101,8 +99,7 @@ impl Simulator {
 
     /// Plans bad weather.
     pub fn plan(&self, fault: &Value) {
-        let answer = self.ask(self.bare(Method::POST, "/_simulator/faults").json(fault)).unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
+        self.running.plan(fault);
     }
 
     /// The resource that a revealed key opens.
@@ -145,6 +142,23 @@ impl Running {
         Self { base, child }
     }
 
+    /// Plans bad weather.
+    pub fn plan(&self, fault: &Value) {
+        let planned = self.ask(|client| client.post(format!("{}/_simulator/faults", self.base)).json(fault));
+        assert_eq!(planned, 200);
+    }
+
+    /// What a person does with an address in a browser.
+    pub fn open(&self, url: &str) {
+        assert_eq!(self.ask(|client| client.get(url)), 200);
+    }
+
+    fn ask(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> u16 {
+        let request = request(&client());
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(fetch(request)).unwrap().status
+    }
+
     /// The exit code after SIGTERM.
     pub fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
@@ -158,6 +172,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
 }
 
 async fn fetch(request: RequestBuilder) -> Result<Answer, reqwest::Error> {

@@ -74,15 +74,18 @@ async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_waits_for_any_longer_is_ended_too() {
-    let bench = Bench::new("exec 3<&0\necho > began\nsleep 300 & sleep 300");
+async fn a_call_that_nobody_waits_for_any_longer_is_left_to_finish() {
+    let bench = Bench::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");
     let backend = bench.backend(LONG);
     let began = bench.state.path().join("stripe-cli/began");
     tokio::select! {
         _ = backend.observe(Scope::Everything) => panic!("it does not answer"),
         () = async { while !began.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
     }
-    until("the lock that each of them held", || bench.is_unlocked().then_some(()));
+    assert!(!bench.is_unlocked(), "nobody looks or acts before it has ended");
+    fs::write(began.with_file_name("go"), "").unwrap();
+    until("its end", || bench.is_unlocked().then_some(()));
+    assert!(began.with_file_name("finished").exists());
 }
 
 #[tokio::test]

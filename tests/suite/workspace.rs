@@ -119,10 +119,18 @@ impl Workspace {
         stand_in
     }
 
-    /// The address of the simulator that commands of this workspace speak to.
-    pub fn simulator(&self) -> &str {
+    /// The simulator that commands of this workspace speak to.
+    pub fn simulator(&self) -> &Running {
         let Behind::StripeApi(simulator) = &self.behind else { panic!("there is no simulator behind this workspace") };
-        &simulator.base
+        simulator
+    }
+
+    pub fn kind(&self) -> Kind {
+        match &self.behind {
+            Behind::Simulated => Kind::Simulated,
+            Behind::StripeApi(_) => Kind::StripeApi,
+            Behind::StripeCli(_) => Kind::StripeCli,
+        }
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {

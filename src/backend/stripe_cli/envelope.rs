@@ -129,7 +129,7 @@ mod tests {
             let trouble = read(text).unwrap_err();
             assert!(matches!(trouble, Trouble::Unclear(_)), "{trouble:?}");
         }
-        for lost in [Lost::Broken, Lost::TimedOut, Lost::TooMuch] {
+        for lost in [Lost::TimedOut, Lost::TooMuch] {
             assert!(matches!(data(Err(lost)), Err(Trouble::Unclear(_))));
         }
     }

@@ -109,6 +109,9 @@ impl StripeCli {
     async fn add(&self, workspace: &Workspace<'_>, order: &Order, name: &str) -> Result<(), BackendError> {
         let told = workspace.stripe.add(&order.service, name, &order.config, order.paid).await;
         let Err(trouble) = told else { return Ok(()) };
+        if matches!(trouble, Trouble::LeftRunning) {
+            return Err(trouble.of_changing(workspace.stripe.asked("add", None))); // whoever comes next waits for its end
+        }
         let is_cut_off = matches!(trouble, Trouble::Unclear(_));
         if is_cut_off {
             self.note_cut_off(&order.id)?;

@@ -2,7 +2,8 @@
 //!
 //! The child's input is the locked lock file itself, which is empty and so reads like `/dev/null`. A `stripe` that
 //! outlives a killed process of ours still has that file open, and with it the lock: nobody looks or acts before it has
-//! ended, so an `add` that nobody waits for can never slip in after a recovery has found nothing.
+//! ended, so an `add` that nobody waits for can never slip in after a recovery has found nothing. For the same reason a
+//! child is ended only when its own time is up: a call that is given up leaves it to finish what it has begun.
 
 use std::{
     ffi::OsString,
@@ -40,7 +41,7 @@ pub struct Output {
 /// Why there is no output to look at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lost {
-    /// It ran; reading from it failed half way.
+    /// We can no longer listen to it, as happens when this process is on its way out; it may still be running.
     Broken,
     /// Nothing was run: there is no such program.
     Missing,
@@ -73,9 +74,13 @@ impl Runner {
     pub async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
         let mut family = self.start(&call)?;
         let mut output = Output::default();
-        let told = timeout(call.patience, listen(&mut family, &mut output)).await;
-        family.end().await;
-        told.unwrap_or(Err(Lost::TimedOut))?;
+        match timeout(call.patience, listen(&mut family, &mut output)).await {
+            Ok(Err(Lost::Broken)) => return Err(Lost::Broken),
+            told => {
+                family.end().await;
+                told.unwrap_or(Err(Lost::TimedOut))?;
+            }
+        }
         Ok(output)
     }
 
@@ -83,7 +88,7 @@ impl Runner {
         let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
         let mut command = Command::new(&self.bin);
         command.args(call.arguments.iter().map(OsString::from)).current_dir(&self.folder);
-        command.stdin(lock).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(lock).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         command.process_group(0);
         match command.spawn() {
@@ -128,7 +133,7 @@ async fn drain(pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: u64) -> R
     }
 }
 
-/// A child and everything it starts: on Unix its process group. Dropped, it is ended.
+/// A child and everything it starts: on Unix its process group.
 struct Family(Child);
 
 impl Family {
@@ -173,12 +178,6 @@ impl Family {
     #[cfg(unix)]
     fn pid(&self) -> Option<rustix::process::Pid> {
         self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
-    }
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

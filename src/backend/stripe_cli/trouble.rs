@@ -10,6 +10,8 @@ use crate::backend::{BackendError, Consent, Refusal, Setup};
 /// Why there is no `data`.
 #[derive(Debug)]
 pub enum Trouble {
+    /// It was run, and may be running still; the lock that it holds says for how long.
+    LeftRunning,
     /// It answered, and the answer is no.
     No(Complaint),
     /// It does not know the word `projects`: too old, or without its plugin.
@@ -44,7 +46,7 @@ pub struct Asked<'a> {
 impl From<Lost> for Trouble {
     fn from(lost: Lost) -> Self {
         match lost {
-            Lost::Broken => Self::Unclear("broke off"),
+            Lost::Broken => Self::LeftRunning,
             Lost::Missing => Self::NotSetUp(Setup::CliMissing),
             Lost::NotStarted(kind) => Self::NotStarted(kind),
             Lost::TimedOut => Self::Unclear("took too long"),
@@ -66,6 +68,7 @@ impl Trouble {
     pub fn of_changing(self, asked: Asked<'_>) -> BackendError {
         let verb = asked.verb;
         match self {
+            Self::LeftRunning => BackendError::Unknown { why: format!("`stripe projects {verb}` was left running") },
             Self::No(complaint) => complaint.error(asked),
             Self::NoPlugin => Setup::LoggedOut.into(),
             Self::NotSetUp(missing) => missing.into(),
