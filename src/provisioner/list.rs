@@ -56,7 +56,10 @@ impl Provisioner {
             live_count: page.live,
             torn_down_count: page.torn_down,
             next_cursor: page.next.map(|row| format!("{CURSOR}{row}")),
-            warning: answer.err().map(|error| format!("status and usage are as last known: {error}")),
+            warning: answer.err().map(|error| {
+                let error = Error::from(error);
+                format!("status and usage are as last known: {error}; {}", error.hint())
+            }),
         })
     }
 

@@ -73,6 +73,19 @@ async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
     until("the lock that each of them held", || bench.is_unlocked().then_some(()));
 }
 
+/// With a network it would open a browser and wait for minutes; nobody asked for that.
+#[tokio::test]
+async fn a_prompt_to_log_in_is_not_waited_for() {
+    for stream in ["1", "2"] {
+        let bench = Bench::new(&format!("exec 3<&0\necho 'You must be logged in to use it.' >&{stream}\nsleep 300"));
+        let began = Instant::now();
+        let error = bench.observe(LONG).await.unwrap_err();
+        assert!(matches!(error, BackendError::NotSetUp(Setup::LoggedOut)), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(10));
+        until("the lock", || bench.is_unlocked().then_some(()));
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_any_longer_is_left_to_finish() {
     let bench = Bench::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");

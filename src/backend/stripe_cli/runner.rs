@@ -47,6 +47,8 @@ pub enum Lost {
     Missing,
     /// Nothing was run, for another reason.
     NotStarted(io::ErrorKind),
+    /// It wants somebody to log in, for whom it would wait for minutes; it was ended.
+    Prompts,
     /// It ran for too long, and was ended.
     TimedOut,
     /// It ran and printed more than any honest answer, and was ended.
@@ -124,13 +126,23 @@ async fn listen(family: &mut Family, output: &mut Output) -> Result<(), Lost> {
     Ok(())
 }
 
-async fn drain(pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: u64) -> Result<(), Lost> {
-    let read = pipe.take(most + 1).read_to_end(into).await;
-    match read {
-        Ok(_) if into.len() as u64 > most => Err(Lost::TooMuch),
-        Ok(_) => Ok(()),
-        Err(_) => Err(Lost::Broken),
+async fn drain(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: usize) -> Result<(), Lost> {
+    loop {
+        match pipe.read_buf(into).await {
+            Ok(0) => return Ok(()),
+            Ok(_) if into.len() > most => return Err(Lost::TooMuch),
+            Ok(_) if wants_a_login(into) => return Err(Lost::Prompts),
+            Ok(_) => {}
+            Err(_) => return Err(Lost::Broken),
+        }
     }
+}
+
+/// Whether it is the prompt of a `stripe` that is logged out, which takes the end of its input for a yes, and waits for
+/// a browser. It comes instead of an answer, never inside of one.
+fn wants_a_login(printed: &[u8]) -> bool {
+    let start = printed.get(..PROMPT_WITHIN).unwrap_or(printed);
+    !start.contains(&b'{') && start.windows(PROMPT.len()).any(|window| window == PROMPT)
 }
 
 /// A child and everything it starts: on Unix its process group.
@@ -184,10 +196,15 @@ impl Family {
 const PROGRAM: &str = "stripe";
 
 /// Bytes. A whole catalog is a tenth of it.
-const LONGEST_STDOUT: u64 = 4 * 1024 * 1024;
+const LONGEST_STDOUT: usize = 4 * 1024 * 1024;
 
 /// Bytes.
-const LONGEST_STDERR: u64 = 256 * 1024;
+const LONGEST_STDERR: usize = 256 * 1024;
+
+const PROMPT: &[u8] = b"You must be logged in";
+
+/// Bytes. It is the first thing that is printed.
+const PROMPT_WITHIN: usize = 4096;
 
 /// How long the killed may take to be gone.
 const GRACE: Duration = Duration::from_secs(2);

@@ -49,6 +49,7 @@ impl From<Lost> for Trouble {
             Lost::Broken => Self::LeftRunning,
             Lost::Missing => Self::NotSetUp(Setup::CliMissing),
             Lost::NotStarted(kind) => Self::NotStarted(kind),
+            Lost::Prompts => Self::NotSetUp(Setup::LoggedOut),
             Lost::TimedOut => Self::Unclear("took too long"),
             Lost::TooMuch => Self::Unclear("printed too much"),
         }
