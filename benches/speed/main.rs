@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a benchmark stands outside the house")]
 
+mod api;
 mod bare;
 mod floor;
 mod seed;
@@ -36,6 +37,7 @@ fn main() {
     starts(folder.path());
     lists(folder.path());
     effects(folder.path());
+    calls_to_stripe(folder.path());
 }
 
 /// Interleaved, so that whatever else the machine does falls on both.
@@ -48,6 +50,18 @@ fn starts(folder: &Path) {
         }
         let (ours, bare) = (median(ours), median(bare));
         row(&format!("spawn to {label}"), ours, &format!("+{:.2} ms on bare rmcp", ms(ours) - ms(bare)));
+    }
+    for backend in ["stripe-cli", "stripe-api"] {
+        let (mut ours, mut usual) = (Vec::new(), Vec::new());
+        for _ in 0..STARTS {
+            let mut command = server::ours(folder);
+            command.env("STRIPE_PROJECTS_BACKEND", backend);
+            ours.push(timed(|| Server::start(command, server::INITIALIZE)).0);
+            usual.push(timed(|| Server::start(server::ours(folder), server::INITIALIZE)).0);
+        }
+        let (ours, usual) = (median(ours), median(usual));
+        let beside = format!("{:+.2} ms on simulated", ms(ours) - ms(usual));
+        row(&format!("spawn to initialize, {backend}"), ours, &beside);
     }
     let (ours, bare) = (
         Server::start(server::ours(folder), server::INITIALIZE).resident(),
@@ -88,6 +102,16 @@ fn effects(folder: &Path) {
     for (label, times) in [("provision", provisions), ("rotate_key", rotations), ("teardown", teardowns)] {
         let time = median(times);
         row(label, time, &format!("{:.1} x the floor", ms(time) / ms(floor)));
+    }
+}
+
+fn calls_to_stripe(folder: &Path) {
+    let workspace = folder.join("api");
+    std::fs::create_dir(&workspace).unwrap();
+    let found = api::times(&workspace, CALLS);
+    for (label, (ours, bare)) in ["one request to the simulator", "two requests (rotate, reveal)"].iter().zip(found) {
+        let (ours, bare) = (median(ours), median(bare));
+        row(&format!("stripe-api, {label}"), ours, &format!("{:+.2} ms on bare reqwest", ms(ours) - ms(bare)));
     }
 }
 

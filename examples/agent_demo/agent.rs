@@ -26,7 +26,14 @@ pub struct Seen {
 
 impl Agent {
     /// Starts the server in a workspace and shakes hands.
-    pub async fn start(server: &Path, workspace: &Path, flags: &[OsString]) -> Result<Self, Box<dyn Error>> {
+    ///
+    /// With a `key`, that is Stripe's for the server; else it has the one in the environment.
+    pub async fn start(
+        server: &Path,
+        workspace: &Path,
+        flags: &[OsString],
+        key: Option<&str>,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(server);
         command.args(["serve", "--dir"]).arg(workspace).args(flags).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -35,6 +42,9 @@ impl Agent {
             if variable.to_string_lossy().starts_with("STRIPE_PROJECTS_") {
                 command.env_remove(variable);
             }
+        }
+        if let Some(key) = key {
+            command.env("STRIPE_API_KEY", key);
         }
         let mut server = command.spawn()?;
         let (sent, received) = (Recording::default(), Recording::default());

@@ -15,6 +15,9 @@ pub struct Arguments {
     /// The project's cap in US dollars, with a real backend [default: the provider's default]
     #[arg(long, value_name = "USD", value_parser = Cents::parse_usd)]
     pub cap: Option<Cents>,
+    /// With stripe-api: speak to a simulator on this machine, so that nothing costs money
+    #[arg(long)]
+    pub simulator: bool,
     /// Do not ask before real money is spent
     #[arg(long)]
     pub yes: bool,
@@ -40,6 +43,8 @@ impl Arguments {
         let belongs = |given: bool, to: &[Backend]| !given || to.contains(&arguments.backend);
         let sound = belongs(arguments.cap.is_some(), &[Backend::StripeApi, Backend::StripeCli])
             && belongs(arguments.stripe_api_base.is_some(), &[Backend::StripeApi])
+            && belongs(arguments.simulator, &[Backend::StripeApi])
+            && !(arguments.simulator && arguments.stripe_api_base.is_some())
             && belongs(arguments.stripe_bin.is_some(), &[Backend::StripeCli]);
         if !sound {
             let mistake = "a flag was given that this backend has no use for";
@@ -50,7 +55,10 @@ impl Arguments {
 
     /// What the server is started with.
     pub fn for_the_server(&self) -> Vec<OsString> {
-        let mut flags = vec!["--backend".into(), self.backend.name().into()];
+        let mut flags: Vec<OsString> = vec!["--backend".into(), self.backend.name().into()];
+        if self.backend != Backend::Simulated {
+            flags.push("--accept-tos".into()); // which the person has said yes to, before anything was started
+        }
         for (flag, value) in [
             ("--stripe-api-base", self.stripe_api_base.as_ref().map(OsString::from)),
             ("--stripe-bin", self.stripe_bin.as_ref().map(OsString::from)),

@@ -3,7 +3,7 @@
 //! The server is the real program, spoken to over MCP as a host would. The service that the card pays for is a small
 //! one on the loopback, and the money is simulated. Run it with `cargo run --example agent_demo`. With
 //! `-- --backend stripe-api` or `stripe-cli` it tells a shorter story with Supermemory itself and with real money, and
-//! asks first.
+//! asks first; `-- --backend stripe-api --simulator` tells that one without money.
 
 #![allow(clippy::disallowed_methods, reason = "an example stands outside the house: it reads files, starts processes")]
 #![allow(clippy::indexing_slicing, reason = "a field that JSON has not got is null, and null keeps no promise")]
@@ -16,6 +16,7 @@ mod memory_service;
 mod real;
 mod recording;
 mod scene;
+mod simulator;
 mod story;
 mod supermemory;
 mod terms;
@@ -31,6 +32,7 @@ use std::{
 
 use arguments::{Arguments, Backend};
 use scene::{Stage, Told};
+use simulator::Simulator;
 use tempfile::TempDir;
 use terms::Terms;
 
@@ -58,7 +60,8 @@ async fn demonstrate() -> Told {
     let begun = Instant::now();
     let workspace = tempfile::tempdir()?;
     let folder = workspace.path().canonicalize()?;
-    let stage = Stage { server, folder, flags: arguments.for_the_server() };
+    let simulator = if arguments.simulator { Some(Simulator::start(&server, &folder).await?) } else { None };
+    let stage = Stage { server, folder, flags: arguments.for_the_server(), simulator };
     // Whoever interrupts the story still leaves nothing behind: both ends of it pass the line that cleans up.
     let told = unless_interrupted(async {
         match &terms {

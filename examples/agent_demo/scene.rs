@@ -6,7 +6,12 @@ use rmcp::{model::JsonObject, object};
 use serde_json::Value;
 use stripe_projects_mcp::{secret::Secret, settings::simulated_world};
 
-use crate::{agent::Agent, app::App, memory_service};
+use crate::{
+    agent::Agent,
+    app::App,
+    memory_service,
+    simulator::{self, Simulator},
+};
 
 pub type Told = Result<(), Box<dyn Error>>;
 
@@ -18,6 +23,8 @@ pub struct Stage {
     pub folder: PathBuf,
     /// What the server is started with.
     pub flags: Vec<OsString>,
+    /// Stripe, if it is played by a simulator.
+    pub simulator: Option<Simulator>,
 }
 
 pub struct Scene {
@@ -29,7 +36,12 @@ pub struct Scene {
 
 impl Stage {
     pub async fn agent(&self) -> Result<Agent, Box<dyn Error>> {
-        Agent::start(&self.server, &self.folder, &self.flags).await
+        let mut flags = self.flags.clone();
+        if let Some(simulator) = &self.simulator {
+            flags.extend(["--stripe-api-base".into(), OsString::from(&simulator.base)]);
+        }
+        let key = self.simulator.as_ref().map(|_| simulator::KEY);
+        Agent::start(&self.server, &self.folder, &flags, key).await
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Terms {
     pub backend: &'static str,
     /// Where the app stores its text.
     service: String,
+    simulated: bool,
 }
 
 impl Terms {
@@ -33,18 +34,24 @@ impl Terms {
                 format!("an agent is granted at most {} USD, the provider's default", provider.default_cap).into()
             );
         }
-        let service = app::real_service()?.base().to_string();
-        Ok(Self { provider, cap, backend: arguments.backend.name(), service })
+        let simulated = arguments.simulator;
+        let service = if simulated { "this machine".to_owned() } else { app::real_service()?.base().to_string() };
+        Ok(Self { provider, cap, backend: arguments.backend.name(), service, simulated })
     }
 
     /// Says what will happen and asks for a yes, unless the command line has it.
     pub fn agree(&self, confirmed: bool) -> Result<(), Box<dyn Error>> {
         let Provider { key, service, label, paid, .. } = &self.provider;
+        if self.simulated {
+            println!("\nThe story with real money, told against a simulator: nothing here costs money.");
+            return Ok(());
+        }
         println!("\nThis story is about real money.");
         line("backend", self.backend);
         line("provider", format_args!("{key}: {service} ({label})"));
         line("billed", if *paid { "yes: this is a paid service" } else { "no: the registry says that it is free" });
         line("cap", format_args!("{} USD a month, the most that it may cost", self.cap));
+        line("terms", format_args!("a yes accepts the terms of service of {key} at Stripe Projects"));
         line("creates", "one project, agent-memory; it is torn down at the end, and also if the story breaks off");
         line("stores", format_args!("one sentence at {}", self.service));
         if confirmed {

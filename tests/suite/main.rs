@@ -25,6 +25,7 @@ mod lifecycle;
 mod lines;
 mod mcp;
 mod real_backends;
+mod real_stripe;
 mod refusals;
 mod registry;
 mod rules;

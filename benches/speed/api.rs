@@ -1,0 +1,101 @@
+//! What the API backend adds to the time of the simulator behind it: the same requests, by it and bare.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use reqwest::{Client, Method};
+use serde_json::json;
+use stripe_projects_mcp::{
+    backend::{
+        Backend, Order,
+        stripe_api::{Access, ApiBase, Pace, StripeApi},
+    },
+    ledger::Ledger,
+    money::Cents,
+    name::{ProjectName, ServiceRef},
+    project::ProjectId,
+    secret::Secret,
+};
+use tokio::runtime::Builder;
+
+use crate::timed;
+
+/// Times of one request and of two, each by the backend and bare: `[(ours, bare); 2]`.
+pub fn times(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
+    let simulator = Simulator::start(folder);
+    let access = Access {
+        base: ApiBase::parse(&simulator.base).unwrap(),
+        key: Some(Secret::new(KEY.to_owned())),
+        context: None,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let ledger = Arc::new(Ledger::of(folder));
+    let backend = StripeApi::new(access, ledger, folder.to_owned(), Pace::default());
+    let client = Client::builder().no_proxy().build();
+    let resource = runtime.block_on(backend.provision(&order())).unwrap().resource;
+    let client = client.unwrap();
+    let path = format!("{}/v2/provisioning/resources/{}", simulator.base, resource.as_str());
+    let ask = async |method: Method, path: &str| {
+        let request = client.request(method, path).bearer_auth(KEY).header("stripe-version", "2026-10-14.preview");
+        request.json(&json!({})).send().await.unwrap().bytes().await.unwrap()
+    };
+    let look = || runtime.block_on(ask(Method::GET, &path));
+    let rotate = || {
+        runtime.block_on(async {
+            ask(Method::POST, &format!("{path}/rotate_credentials")).await;
+            ask(Method::POST, &format!("{path}/reveal_access_configuration")).await;
+        });
+    };
+    let mut found: [(Vec<Duration>, Vec<Duration>); 2] = Default::default();
+    for _ in 0..rounds {
+        found[0].0.push(timed(|| runtime.block_on(backend.resume(&resource)).unwrap()).0);
+        found[0].1.push(timed(look).0);
+        found[1].0.push(timed(|| runtime.block_on(backend.rotate(&resource)).unwrap()).0);
+        found[1].1.push(timed(rotate).0);
+    }
+    found
+}
+
+struct Simulator {
+    child: Child,
+    base: String,
+}
+
+impl Simulator {
+    fn start(folder: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
+        command.args(["simulator", "--listen", "127.0.0.1:0", "--dir"]).arg(folder);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        Self { base: line.trim().trim_start_matches("listening on ").to_owned(), child }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn order() -> Order {
+    Order {
+        id: ProjectId::random().unwrap(),
+        name: ProjectName::parse("bench").unwrap(),
+        service: ServiceRef::parse("elevenlabs/tts").unwrap(),
+        plan: None,
+        config: serde_json::Map::new(),
+        credentials: Vec::new(),
+        cap: Cents::parse_usd("1").unwrap(),
+        paid: false,
+        terms_accepted: true,
+    }
+}
+
+const KEY: &str = "rk_test_0123456789";

@@ -1,0 +1,58 @@
+//! The contract against Stripe itself, for whoever has an account and says so; nobody else's test run comes here.
+//!
+//! `STRIPE_PROJECTS_TEST_BACKEND=stripe-cli cargo test real_stripe -- --ignored --nocapture`, or `stripe-api` with a key of
+//! test mode in `STRIPE_API_KEY`. `STRIPE_PROJECTS_TEST_PROVIDER` names another entry of the built-in registry than the
+//! free `tts`. It creates one project and takes it away again.
+
+use std::{env, process::Command};
+
+use serde_json::Value;
+use stripe_projects_mcp::{name::ProviderKey, registry::Registry, secret::Secret};
+
+use crate::workspace::{Ran, Workspace};
+
+#[test]
+#[ignore = "speaks to the real Stripe; see the first lines of this file"]
+fn a_project_lives_and_dies_at_stripe() {
+    let backend = env::var("STRIPE_PROJECTS_TEST_BACKEND").expect("STRIPE_PROJECTS_TEST_BACKEND says which backend");
+    let provider = env::var("STRIPE_PROJECTS_TEST_PROVIDER").unwrap_or_else(|_| "tts".to_owned());
+    let api_key = env::var("STRIPE_API_KEY").unwrap_or_default();
+    if backend == "stripe-api" {
+        assert!(api_key.starts_with("rk_test_") || api_key.starts_with("sk_test_"), "only with a key of test mode");
+    }
+    let registry = Registry::builtin().unwrap();
+    let recipe = registry.get(&ProviderKey::parse(&provider).unwrap()).expect("the built-in registry has it");
+    println!(
+        "creates one {} through {backend} ({}), cap 1 USD a month, accepts its terms of service, and removes it again",
+        recipe.service,
+        if recipe.paid { "billed" } else { "free by the registry" }
+    );
+
+    let workspace = Workspace::new();
+    let run = |arguments: &[&str]| -> Value {
+        let mut command: Command = workspace.command(arguments);
+        command.args(["--json", "--accept-tos", "--backend", &backend]);
+        if !api_key.is_empty() {
+            command.env("STRIPE_API_KEY", &api_key);
+        }
+        let ran = Ran::from(command.output().unwrap());
+        println!("{arguments:?}\n{}", ran.stdout);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let made = run(&["provision", "contract-test", &provider, "--cap", "1"]);
+    if made["code"].is_null() || made["code"] == "outcome_unknown" || made["code"] == "key_not_delivered" {
+        let variable = made["env_var"].as_str().unwrap_or_default().to_owned();
+        let first = workspace.variable(&variable);
+        let rotated = run(&["rotate", "contract-test"]);
+        let second = workspace.variable(&variable);
+        let gone = run(&["teardown", "contract-test", "--yes"]);
+        assert_eq!(gone["status"], "torn_down", "something may be left at Stripe: look there");
+        assert_eq!(made["status"], "active");
+        // Some services have nothing to rotate.
+        assert!(rotated["key_version"] == 2 || rotated["code"] == "provider_failed");
+        let fingerprint = |key: Option<String>| Secret::new(key.unwrap()).fingerprint();
+        assert_eq!(fingerprint(first) != fingerprint(second), rotated["key_version"] == 2);
+    } else {
+        panic!("nothing was created");
+    }
+}
