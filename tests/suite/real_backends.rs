@@ -257,6 +257,25 @@ fn a_call_that_nobody_waits_for_is_finished_or_journaled() {
 }
 
 #[test]
+fn words_without_deeds_are_seen_through() {
+    let workspace = Workspace::on(Kind::StripeCli);
+    workspace.ok(&["provision", "memory", "supermemory"]);
+    let key = workspace.variable("SUPERMEMORY_API_KEY");
+    workspace.stand_in().weather(json!([{ "verb": "rotate", "fault": "no_change" }]));
+    assert_eq!(workspace.json(&["rotate", "memory"])["code"], "rotation_not_effective");
+    assert_eq!(workspace.variable("SUPERMEMORY_API_KEY"), key);
+
+    workspace.stand_in().weather(json!([{ "verb": "remove", "fault": "survives" }]));
+    let refused = workspace.json(&["teardown", "memory", "--yes"]);
+    assert_eq!(refused["code"], "teardown_incomplete", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("stripe still lists memory-"), "{refused}");
+    let listed = workspace.json(&["list"]);
+    assert_eq!((&listed["live_count"], &listed["projects"][0]["status"]), (&json!(1), &json!("tearing_down")));
+    assert_eq!(workspace.json(&["teardown", "memory", "--yes"])["status"], "torn_down");
+    assert!(workspace.billed().is_empty());
+}
+
+#[test]
 fn a_project_of_another_backend_is_left_alone() {
     let workspace = Workspace::on(Kind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
@@ -289,33 +308,33 @@ fn a_connection_string_is_delivered() {
 
 /// In cents, as the world behind has it.
 fn limit(workspace: &Workspace) -> u64 {
-    match workspace.kind() {
-        Kind::StripeCli => workspace.stand_in().limit("supermemory"),
-        _ => {
-            let world = rusqlite::Connection::open(workspace.state().join("simulated.db")).unwrap();
-            let sql = "SELECT cents FROM limits WHERE provider = 'supermemory'";
-            world.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap().into()
-        }
+    if workspace.kind() == Kind::StripeCli {
+        return workspace.stand_in().limit("supermemory");
     }
+    let world = rusqlite::Connection::open(workspace.state().join("simulated.db")).unwrap();
+    let sql = "SELECT cents FROM limits WHERE provider = 'supermemory'";
+    world.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap().into()
 }
 
 fn forbid_creation(workspace: &Workspace) {
-    match workspace.kind() {
-        Kind::StripeCli => workspace.stand_in().weather(json!([
-            { "verb": "add", "fault": "error", "code": "provider_failure", "message": "no" },
-        ])),
-        _ => plan(workspace, &json!({ "on": "POST /v2/provisioning/resources", "fault": "errored", "times": 1 })),
-    }
+    let no = json!({ "verb": "add", "fault": "error", "code": "provider_failure", "message": "no" });
+    foul_creation(workspace, &no, &json!({ "fault": "errored" }));
 }
 
 fn slow_creation(workspace: &Workspace, ms: u32) {
-    match workspace.kind() {
-        Kind::StripeCli => workspace.stand_in().weather(json!([{ "verb": "add", "fault": "slow", "ms": ms }])),
-        _ => {
-            let slow = json!({ "on": "POST /v2/provisioning/resources", "fault": "slow", "ms": ms, "times": 1 });
-            plan(workspace, &slow);
-        }
+    let slow = json!({ "verb": "add", "fault": "slow", "ms": ms });
+    foul_creation(workspace, &slow, &json!({ "fault": "slow", "ms": ms }));
+}
+
+/// What the next creation meets, in the words of the stand-in and of the simulator.
+fn foul_creation(workspace: &Workspace, stand_in: &Value, simulator: &Value) {
+    if workspace.kind() == Kind::StripeCli {
+        return workspace.stand_in().weather(json!([stand_in]));
     }
+    let mut fault = simulator.clone();
+    fault["on"] = json!("POST /v2/provisioning/resources");
+    fault["times"] = json!(1);
+    plan(workspace, &fault);
 }
 
 fn plan(workspace: &Workspace, fault: &Value) {

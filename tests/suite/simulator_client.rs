@@ -144,19 +144,14 @@ impl Running {
 
     /// Plans bad weather.
     pub fn plan(&self, fault: &Value) {
-        let planned = self.ask(|client| client.post(format!("{}/_simulator/faults", self.base)).json(fault));
+        let planned = ask(|client| client.post(format!("{}/_simulator/faults", self.base)).json(fault));
         assert_eq!(planned, 200);
     }
 
     /// What a person does with an address in a browser.
+    #[expect(clippy::unused_self, reason = "the address is this process's")]
     pub fn open(&self, url: &str) {
-        assert_eq!(self.ask(|client| client.get(url)), 200);
-    }
-
-    fn ask(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> u16 {
-        let request = request(&client());
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(fetch(request)).unwrap().status
+        assert_eq!(ask(|client| client.get(url)), 200);
     }
 
     /// The exit code after SIGTERM.
@@ -172,6 +167,13 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The status of an answer to somebody who is no client of the API.
+fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> u16 {
+    let request = request(&client());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(fetch(request)).unwrap().status
 }
 
 /// It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
