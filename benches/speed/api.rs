@@ -36,9 +36,9 @@ pub fn times(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let ledger = Arc::new(Ledger::of(folder));
     let backend = StripeApi::new(access, ledger, folder.to_owned(), Pace::default());
-    let client = Client::builder().no_proxy().build();
+    let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest wants it, even in the clear
+    let client = Client::builder().no_proxy().build().unwrap();
     let resource = runtime.block_on(backend.provision(&order())).unwrap().resource;
-    let client = client.unwrap();
     let path = format!("{}/v2/provisioning/resources/{}", simulator.base, resource.as_str());
     let ask = async |method: Method, path: &str| {
         let request = client.request(method, path).bearer_auth(KEY).header("stripe-version", "2026-10-14.preview");

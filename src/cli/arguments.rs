@@ -2,6 +2,7 @@
 //! repeating the word.
 
 #![expect(clippy::doc_markdown, reason = "these comments are what `--help` prints, and a terminal shows no Markdown")]
+#![expect(rustdoc::bare_urls, reason = "a terminal shows no links either")]
 
 use std::path::PathBuf;
 
