@@ -99,7 +99,7 @@ impl ProjectView {
             Sight::Seen(observed) => observed.usage,
             Sight::Gone | Sight::Unknown => None,
         };
-        let delivered = status.is_live() && project.key_version > 0;
+        let delivered = status.is_live() && project.key_version > 0 && project.status != Status::Suspended;
         let env_var = project.deliveries.first().map(|delivery| delivery.env_var.to_string()).unwrap_or_default();
         let env_file = project.env_file.display().to_string();
         Self {
@@ -181,9 +181,11 @@ fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> Stri
         Status::Provisioning | Status::Rotating => {
             "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
         }
-        Status::Suspended => "The key does not work: the cap is used up. Tell the human; tear it down if it is not \
-             needed any more."
-            .to_owned(),
+        Status::Suspended => {
+            "The key does not work: the cap is used up, or the human stopped it. Tell the human; tear \
+             it down if it is not needed any more."
+                .to_owned()
+        }
         Status::TearingDown => "It is not gone yet. Tear it down again to finish.".to_owned(),
         Status::TornDown => "Nothing: it is gone, its key is dead, and the name is free.".to_owned(),
     }

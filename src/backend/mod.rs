@@ -35,7 +35,8 @@ use crate::{
 /// - `reveal` hands out the current credentials and mints nothing.
 /// - `teardown` succeeds on what is already gone. Afterwards no credential of the resource works, and it costs
 ///   nothing more.
-/// - After `suspend`, no credential handed out before works. After `resume`, `reveal` hands out one that does.
+/// - After `suspend`, no credential handed out before works, and none of them ever will again. After `resume`, `reveal`
+///   hands out one that does.
 /// - `observe` is complete within its scope: what the answer lacks does not exist. A backend that cannot know says
 ///   [`BackendError::Unknown`] instead of answering with less.
 /// - An error is named by what the caller does next, see [`BackendError`]. No error, `Debug` or observation contains

@@ -86,11 +86,15 @@ pub enum Command {
         /// Name of the project
         name: String,
     },
-    /// Remove a project for good, and its key from the env file
-    Teardown {
+    /// Kill a project's key and withhold the new one, until `resume`
+    Suspend(OneOrAll),
+    /// Deliver the key of a suspended project again
+    Resume {
         /// Name of the project
         name: String,
     },
+    /// Remove a project for good, and its key from the env file
+    Teardown(OneOrAll),
     /// Record usage (simulated backend)
     Usage {
         #[command(subcommand)]
@@ -111,6 +115,16 @@ pub enum Command {
         #[arg(long, value_name = "PROVIDER")]
         unlinked: Vec<String>,
     },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct OneOrAll {
+    /// Name of the project
+    pub name: Option<String>,
+    /// Every live project
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Subcommand)]

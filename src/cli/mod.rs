@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Arguments, Command, Providers, Usage};
+use arguments::{Arguments, Command, OneOrAll, Providers, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
@@ -95,12 +95,12 @@ pub fn caller(user: String) -> Caller {
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
     match attempt(job, provisioner, caller, output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => show_error(&error, output),
     }
 }
 
-fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
+fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
         Command::Serve | Command::Simulator { .. } => {} // have a task of their own
         Command::Provision { name, provider, cap, replace } => {
@@ -116,10 +116,23 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);
         }
-        Command::Teardown { name } => {
+        Command::Resume { name } => {
+            render::project(&provisioner.resume(&ProjectName::parse(name)?, caller)?, output);
+        }
+        Command::Suspend(OneOrAll { name: Some(name), .. }) => {
+            render::project(&provisioner.suspend(&ProjectName::parse(name)?, caller)?, output);
+        }
+        Command::Suspend(OneOrAll { name: None, .. }) => {
+            return Ok(render::outcomes(&provisioner.suspend_all(caller)?, output));
+        }
+        Command::Teardown(OneOrAll { name: Some(name), .. }) => {
             let name = ProjectName::parse(name)?;
             confirm(job, &format!("Tear down {name} for good, with its data at the provider?"))?;
             render::project(&provisioner.teardown(&name, caller)?, output);
+        }
+        Command::Teardown(OneOrAll { name: None, .. }) => {
+            confirm(job, "Tear down every live project for good, with its data at the provider?")?;
+            return Ok(render::outcomes(&provisioner.teardown_all(caller)?, output));
         }
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
@@ -132,7 +145,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             render::sound_registry(&ProvidersView::new(&provisioner.registry()?), output);
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Every page as one.

@@ -9,9 +9,11 @@ use std::{
 
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     error::{Error, Exit},
+    provisioner::Outcome,
     view::{ErrorView, ProjectList, ProjectView, ProvidersView},
 };
 
@@ -49,6 +51,28 @@ pub fn project(project: &ProjectView, output: Output) {
     for (label, words) in lines {
         out(format_args!("  {label:<9} {words}"));
     }
+}
+
+/// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
+pub fn outcomes(outcomes: &[Outcome], output: Output) -> ExitCode {
+    let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
+    if output == Output::Json {
+        let shown = |outcome: &Outcome| match &outcome.result {
+            Ok(project) => json!({ "name": outcome.name.as_str(), "project": project }),
+            Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view() }),
+        };
+        json(&json!({ "projects": outcomes.iter().map(shown).collect::<Vec<_>>() }));
+    } else if outcomes.is_empty() {
+        out("No live projects.");
+    } else {
+        for Outcome { name, result } in outcomes {
+            match result {
+                Ok(project) => out(format_args!("{name}: {}", project.status)),
+                Err(error) => err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint())),
+            }
+        }
+    }
+    failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
 /// Something to know that is no error.

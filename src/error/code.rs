@@ -32,6 +32,7 @@ impl Error {
             Self::NoRandomness(_) => "no_randomness",
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
+            Self::NotSuspended { .. } => "suspension_incomplete",
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
@@ -47,6 +48,7 @@ impl Error {
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
             Self::Simulator(error) => simulator(error),
+            Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::WrongBackend { .. } => "wrong_backend",
@@ -66,6 +68,7 @@ impl Error {
             | Self::NotConfirmed { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
+            | Self::Suspended { .. }
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidAmount(_)
             | Self::InvalidBase(_)
@@ -83,6 +86,7 @@ impl Error {
             | Self::UnknownBackend
             | Self::UnknownProvider { .. } => Exit::Usage,
             Self::NotDelivered { .. }
+            | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }
             | Self::OutcomeUnknown { .. } => Exit::Incomplete,

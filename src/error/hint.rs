@@ -47,7 +47,10 @@ impl Error {
                 "{}; then run `{PROGRAM} rotate {name}` for a working key, or `{PROGRAM} teardown {name}` to stop paying",
                 why.hint()
             ),
-            Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why } => {
+            Self::NotSuspended { name, why } | Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
+                format!("{}; then run `{PROGRAM} suspend {name}` again", why.hint())
+            }
+            Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why, .. } => {
                 format!("{}; then run `{PROGRAM} teardown {name}` again", why.hint())
             }
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name.as_str(), *operation, why),
@@ -62,6 +65,7 @@ impl Error {
             ),
             Self::Rule(rule) => policy(*rule),
             Self::Simulator(error) => simulator(error).to_owned(),
+            Self::Suspended { name } => format!("let the human run `{PROGRAM} resume {name}`, or tear it down"),
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
             Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),
@@ -75,6 +79,7 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
             "call provision again with the same name: it looks before it acts, and never buys twice"
         }
         Operation::Rotate => "call rotate again: it looks before it acts",
+        Operation::Resume | Operation::Suspend => "run the same again: it looks before it acts",
     };
     format!("{}; then {again}. Until then `{PROGRAM} list` shows {name} as it is known", why.hint())
 }

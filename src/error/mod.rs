@@ -60,14 +60,21 @@ pub enum Error {
     #[error("{}, but its key did not reach the env file: {why}", match operation {
         Operation::Rotate => "the old key is dead and a new one exists",
         Operation::Provision | Operation::Teardown => "the project exists and may be billed",
+        Operation::Resume | Operation::Suspend => "the project works again",
     })]
     NotDelivered { name: ProjectName, operation: Operation, why: Box<Error> },
+    /// The key may still work.
+    #[error("it is not certain that the key is dead: {why}")]
+    NotSuspended { name: ProjectName, why: Box<Error> },
     /// The backend still has it, or may have.
     #[error("the project is not gone yet and may be billed: {why}")]
     NotTornDown { name: ProjectName, why: Box<Error> },
     /// The backend has done its part; the env file still has the dead key.
-    #[error("the project is gone and its key is dead, but its variable is still in the env file: {why}")]
-    NotWithdrawn { name: ProjectName, why: Box<Error> },
+    #[error("{} and its key is dead, but its variable is still in the env file: {why}", match operation {
+        Operation::Suspend => "the project is suspended",
+        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is gone",
+    })]
+    NotWithdrawn { name: ProjectName, operation: Operation, why: Box<Error> },
     #[error("it is not known what came of the {}: {why}", operation.as_str())]
     OutcomeUnknown { name: ProjectName, operation: Operation, why: Box<Error> },
     #[error("the path {} is not UTF-8 text", path.display())]
@@ -86,6 +93,8 @@ pub enum Error {
     Rule(#[from] Rule),
     #[error("{0}")]
     Simulator(#[from] SimulatorError),
+    #[error("the project is suspended, and its key is withheld")]
+    Suspended { name: ProjectName },
     #[error("there is no such backend")]
     UnknownBackend,
     #[error("the registry has no such provider{}", match closest {

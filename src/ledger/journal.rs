@@ -23,27 +23,34 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation {
     Provision,
+    Resume,
     Rotate,
+    Suspend,
     Teardown,
 }
 
 impl Operation {
+    const ALL: [Self; 5] = [Self::Provision, Self::Resume, Self::Rotate, Self::Suspend, Self::Teardown];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Provision => "provision",
+            Self::Resume => "resume",
             Self::Rotate => "rotate",
+            Self::Suspend => "suspend",
             Self::Teardown => "teardown",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Provision, Self::Rotate, Self::Teardown].into_iter().find(|operation| operation.as_str() == text)
+        Self::ALL.into_iter().find(|operation| operation.as_str() == text)
     }
 
     /// The status of a project while this is under way.
     fn under_way(self) -> Status {
         match self {
             Self::Provision => Status::Provisioning,
+            Self::Resume | Self::Suspend => Status::Suspended,
             Self::Rotate => Status::Rotating,
             Self::Teardown => Status::TearingDown,
         }
@@ -88,8 +95,9 @@ impl Intent {
     /// The project's status once the operation is done.
     pub fn when_done(&self) -> Status {
         match self.operation {
-            Operation::Provision => Status::Active,
+            Operation::Provision | Operation::Resume => Status::Active,
             Operation::Rotate => self.was_status,
+            Operation::Suspend => Status::Suspended,
             Operation::Teardown => Status::TornDown,
         }
     }
@@ -98,7 +106,7 @@ impl Intent {
     pub fn when_nothing_happened(&self) -> Status {
         match self.operation {
             Operation::Provision => Status::Failed,
-            Operation::Rotate => self.was_status,
+            Operation::Resume | Operation::Rotate | Operation::Suspend => self.was_status,
             Operation::Teardown => Status::TearingDown,
         }
     }
@@ -312,7 +320,8 @@ fn move_to(
     next: Status,
     at: Timestamp,
 ) -> Result<(), LedgerError> {
-    if !project.status.may_become(next) {
+    // A suspension is under way in the status that it ends in, and so is its end.
+    if project.status != next && !project.status.may_become(next) {
         return Err(LedgerError::Moved { status: project.status.as_str() });
     }
     let sql = "UPDATE projects SET status = ?2, updated_at = ?3 WHERE row = ?1";

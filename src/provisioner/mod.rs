@@ -15,11 +15,13 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod batch;
 mod list;
 mod provision;
 mod recover;
 mod rotate;
 mod settle;
+mod suspend;
 mod teardown;
 mod usage;
 
@@ -32,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+pub use batch::Outcome;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;

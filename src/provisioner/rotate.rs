@@ -4,18 +4,19 @@ use serde_json::json;
 
 use super::{Caller, Provisioner, Step, settle::Settled};
 use crate::{
-    env_file::{EnvFile, EnvFileError, Replace},
+    env_file::Replace,
     error::Error,
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
+    project::Status,
     view::ProjectView,
 };
 
 impl Provisioner {
-    /// Exchanges the credential of a live project. An active one stays active, a suspended one suspended.
+    /// Exchanges the credential of a live project.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`]; the env file's, before the old key is touched; [`Error::NotDelivered`] and
+    /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; the env file's, before the old key is touched; [`Error::NotDelivered`] and
     /// [`Error::OutcomeUnknown`] after.
     pub fn rotate(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
         let _lock = self.lock_patiently(name)?;
@@ -40,16 +41,10 @@ impl Provisioner {
         if let Some(Settled::Open { why }) = self.settle_open(&project, caller)? {
             return Err(why);
         }
-        let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
-        for delivery in &project.deliveries {
-            preflight.rehearse(&delivery.env_var)?;
-            if let Some(value) = preflight.holds(&delivery.env_var)
-                && self.recognise(&[value])?.is_empty()
-            {
-                let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
-                return Err(EnvFileError::Taken { variable, path }.into());
-            }
+        if project.status == Status::Suspended {
+            return Err(Error::Suspended { name: name.clone() }); // a rotation is no way around a suspension
         }
+        self.can_deliver(&project)?;
         self.step(Step::Checked);
         let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Rotate, &event)?;

@@ -116,15 +116,19 @@ impl Provisioner {
         let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
         let env_file = EnvFile::new(intent.project.env_file.clone());
         if let Err(why) = env_file.withdraw(&variables, |found| self.recognise(found)) {
-            return Err(Error::NotWithdrawn { name: intent.leave_open(), why: Box::new(why) });
+            let operation = intent.operation;
+            return Err(Error::NotWithdrawn { name: intent.leave_open(), operation, why: Box::new(why) });
         }
         self.step(Step::Delivered);
         self.close_as_done(intent, caller)
     }
 
     fn settle(&self, mut intent: Intent, caller: &Caller) -> Result<Settled, Error> {
-        if intent.operation == Operation::Teardown {
-            return Ok(finished(self.remove(intent, caller)));
+        match intent.operation {
+            Operation::Resume => return Ok(finished(self.bring_back(intent, caller))),
+            Operation::Suspend => return Ok(finished(self.halt(intent, caller))),
+            Operation::Teardown => return Ok(finished(self.remove(intent, caller))),
+            Operation::Provision | Operation::Rotate => {}
         }
         let resource = match self.resource_of(&mut intent) {
             Ok(Some(resource)) => resource,
@@ -162,7 +166,7 @@ impl Provisioner {
         Ok(Settled::NothingHappened)
     }
 
-    fn close_as_nothing(&self, intent: Intent, why: &Error, caller: &Caller) -> Result<(), Error> {
+    pub(super) fn close_as_nothing(&self, intent: Intent, why: &Error, caller: &Caller) -> Result<(), Error> {
         let (action, status) = (intent.operation.as_str(), intent.when_nothing_happened());
         let detail = with_ids(json!({ "code": why.code() }), &intent);
         let event = self.event(caller, action, Verdict::Failed, detail);
@@ -170,7 +174,7 @@ impl Provisioner {
         if status.is_live() { Ok(()) } else { self.settle_limits(caller) }
     }
 
-    fn close_as_done(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
+    pub(super) fn close_as_done(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
         let (action, status) = (intent.operation.as_str(), intent.when_done());
         let detail = json!({ "key_version": intent.project.key_version, "cap_cents": intent.project.cap.cents() });
         let detail = with_ids(detail, &intent);

@@ -102,6 +102,7 @@ async fn a_suspension_kills_what_was_handed_out_and_resume_reveals_what_works() 
         subject.backend.resume(&service.resource).await.unwrap();
         let revealed = subject.backend.reveal(&service.resource).await.unwrap();
         assert!(subject.works(key(&revealed)));
+        assert!(!subject.works(key(&service.credentials)), "what was killed stays dead");
     }
 }
 

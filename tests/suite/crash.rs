@@ -32,7 +32,7 @@ use crate::{
     workspace::{Kind, Workspace},
 };
 
-const OPERATIONS: [&str; 3] = ["provision", "rotate", "teardown"];
+const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
 
 #[test]
 fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
@@ -144,7 +144,9 @@ fn operate(provisioner: &Provisioner, operation: &str) {
             let wanted = Wanted { name, provider, cap: Cents::ZERO, replace: Replace::OursOnly };
             provisioner.provision(&wanted, &caller).unwrap();
         }
+        "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
         "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
+        "suspend" => drop(provisioner.suspend(&name, &caller).unwrap()),
         _ => drop(provisioner.teardown(&name, &caller).unwrap()),
     }
 }
@@ -156,6 +158,9 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
     workspace.ok(&["provision", "bystander", "tts"]);
     if operation != "provision" {
         workspace.ok(&["provision", "victim", "supermemory"]);
+    }
+    if operation == "resume" {
+        workspace.ok(&["suspend", "victim"]);
     }
     let mut command = Command::new(env::current_exe().unwrap());
     workspace.prepare(&mut command);
@@ -172,7 +177,7 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
     let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
     child.kill().unwrap();
     child.wait().unwrap();
-    let has_step = !(operation == "teardown" && step == Step::Recorded);
+    let has_step = !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded);
     assert_eq!(reached, has_step, "{operation} and {step:?}");
     reached.then_some(workspace)
 }
@@ -181,7 +186,7 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
 fn settle(workspace: &Workspace, operation: &str, case: &str) {
     let ran = match operation {
         "provision" => workspace.run(&["provision", "victim", "supermemory"]),
-        "rotate" => workspace.run(&["rotate", "victim"]),
+        "resume" | "rotate" | "suspend" => workspace.run(&[operation, "victim"]),
         _ => workspace.run(&["teardown", "victim", "--yes"]),
     };
     let exists = ran.code == 3 && ran.stderr.contains("live already");
@@ -200,15 +205,21 @@ fn check(workspace: &Workspace, case: &str) {
     assert_eq!(known.collect::<BTreeSet<_>>(), workspace.billed(), "{case}: billed and listed differ: {list:#}");
     assert_eq!(live.len(), page.projects.len(), "{case}");
 
+    let suspended = live.iter().filter(|project| project["status"] == "suspended").count();
     for project in &live {
+        let variable = project["env_var"].as_str().unwrap();
+        if project["status"] == "suspended" {
+            assert_eq!(workspace.variable(variable), None, "{case}: the key of a suspended project is withheld");
+            continue;
+        }
         assert_eq!(project["status"], "active", "{case}: {project:#}");
-        let key = workspace.variable(project["env_var"].as_str().unwrap()).expect(case);
+        let key = workspace.variable(variable).expect(case);
         assert!(workspace.owner_of(&key).is_some(), "{case}: the env file has a dead key: {project:#}");
         let mask = Secret::new(key).mask();
         assert_eq!(project["api_key_masked"], mask.as_str(), "{case}");
     }
     let keys = env_file.matches(workspace.key_prefix()).count();
-    assert_eq!(keys, live.len(), "{case}: {} live projects", live.len());
+    assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
     assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
 
     let leftovers: Vec<_> =

@@ -44,5 +44,6 @@ mod stripe_cli_weather;
 mod stripe_double;
 mod subjects;
 mod supermemory;
+mod suspend;
 mod weather;
 mod workspace;

@@ -113,7 +113,11 @@ impl World {
     /// # Errors
     /// [`WorldError::NotFound`] when there is no such resource.
     pub fn suspend(&self, id: &ResourceId) -> Result<(), WorldError> {
-        self.database.write(|world| resources::set_suspended(world, &resources::existing(world, id)?, true))
+        self.database.write(|world| {
+            let resource = resources::existing(world, id)?;
+            resources::mint_again(world, &resource, &self.clock.now().to_string())?; // whoever has the old one has it for nothing, also later
+            resources::set_suspended(world, &resource, true)
+        })
     }
 
     /// # Errors

@@ -1,0 +1,80 @@
+//! The same for every live project at once: the end of a session, or a bad moment.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use super::{Caller, LARGEST_PAGE, Provisioner};
+use crate::{error::Error, ledger::Visibility, name::ProjectName, view::ProjectView};
+
+/// What became of one project of many.
+#[derive(Debug)]
+pub struct Outcome {
+    pub name: ProjectName,
+    pub result: Result<ProjectView, Error>,
+}
+
+impl Provisioner {
+    /// Suspends every live project.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
+    pub fn suspend_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
+        Ok(self.each(self.living()?, |name| self.suspend(name, caller)))
+    }
+
+    /// Tears every live project down.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
+    pub fn teardown_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
+        Ok(self.each(self.living()?, |name| self.teardown(name, caller)))
+    }
+
+    /// Several at a time, in the order of the names.
+    pub(super) fn each(
+        &self,
+        names: Vec<ProjectName>,
+        work: impl Fn(&ProjectName) -> Result<ProjectView, Error> + Sync,
+    ) -> Vec<Outcome> {
+        let workers = names.len().min(AT_A_TIME);
+        let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some(name) = next(&waiting) {
+                        let result = work(&name);
+                        push(&done, Outcome { name, result });
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by(|one, other| one.name.cmp(&other.name));
+        done
+    }
+
+    fn living(&self) -> Result<Vec<ProjectName>, Error> {
+        if !self.ledger.exists() {
+            return Ok(Vec::new());
+        }
+        let (mut names, mut after) = (Vec::new(), Some(0));
+        while let Some(place) = after {
+            let page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
+            names.extend(page.projects.into_iter().map(|project| project.name));
+            after = page.next;
+        }
+        Ok(names)
+    }
+}
+
+fn next(waiting: &Mutex<impl Iterator<Item = ProjectName>>) -> Option<ProjectName> {
+    waiting.lock().ok()?.next()
+}
+
+fn push(done: &Mutex<Vec<Outcome>>, outcome: Outcome) {
+    done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+}
+
+const AT_A_TIME: usize = 8;

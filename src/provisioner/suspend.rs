@@ -1,0 +1,169 @@
+//! Suspend and resume: the kill switch, and its way back.
+//!
+//! A suspension kills the key at the backend, withholds the new one, and takes the variable out of the env file. The
+//! resource stays, and what it may cost apart from the key's use stays with it.
+
+use serde_json::json;
+
+use super::{Caller, Provisioner, Step, settle::Settled};
+use crate::{
+    backend::{BackendError, Refusal, Scope},
+    env_file::{EnvFile, EnvFileError, Replace},
+    error::Error,
+    ledger::{Intent, Operation, Verdict},
+    name::{EnvVar, ProjectName},
+    project::{Project, Status},
+    view::ProjectView,
+};
+
+impl Provisioner {
+    /// Kills the key of a live project until it is resumed. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
+    /// then the same call finishes it.
+    pub fn suspend(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let project = match self.prepare_suspension(name, caller) {
+            Ok(Prepared::Begun(intent)) => {
+                self.step(Step::Intended);
+                self.halt(*intent, caller)?
+            }
+            Ok(Prepared::AsItIs(project)) => *project,
+            Err(error) => return Err(self.refused(caller, Operation::Suspend.as_str(), name, error)),
+        };
+        Ok(self.view(&project))
+    }
+
+    /// Delivers the current key of a suspended project again, provided that there is something left to spend.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
+    /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
+    pub fn resume(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let project = match self.prepare_resumption(name, caller) {
+            Ok(Prepared::Begun(intent)) => {
+                self.step(Step::Intended);
+                self.bring_back(*intent, caller)?
+            }
+            Ok(Prepared::AsItIs(project)) => *project,
+            Err(error) => return Err(self.refused(caller, Operation::Resume.as_str(), name, error)),
+        };
+        Ok(self.view(&project))
+    }
+
+    fn prepare_suspension(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
+        let project = self.settled(name, caller)?;
+        if project.status == Status::Suspended {
+            return Ok(Prepared::AsItIs(Box::new(project)));
+        }
+        self.step(Step::Checked);
+        self.begin(name, Operation::Suspend, caller)
+    }
+
+    fn prepare_resumption(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
+        let project = self.settled(name, caller)?;
+        if project.status != Status::Suspended {
+            return Ok(Prepared::AsItIs(Box::new(project))); // it never was; its view says how it stands
+        }
+        if self.is_used_up(&project) {
+            return Err(BackendError::from(Refusal::CapReached).into());
+        }
+        self.can_deliver(&project)?;
+        self.step(Step::Checked);
+        self.begin(name, Operation::Resume, caller)
+    }
+
+    /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
+    pub(super) fn halt(&self, mut intent: Intent, caller: &Caller) -> Result<Project, Error> {
+        if let Some(resource) = intent.project.resource.clone()
+            && let Err(error) = self.act(&mut intent, self.backend.suspend(&resource))
+        {
+            if error.is_certain() {
+                let error = Error::from(error);
+                self.close_as_nothing(intent, &error, caller)?;
+                return Err(error);
+            }
+            return Err(Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) });
+        }
+        self.step(Step::Acted);
+        let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
+        let env_file = EnvFile::new(intent.project.env_file.clone());
+        if let Err(why) = env_file.withdraw(&variables, |found| self.recognise(found)) {
+            let operation = intent.operation;
+            return Err(Error::NotWithdrawn { name: intent.leave_open(), operation, why: Box::new(why) });
+        }
+        self.step(Step::Delivered);
+        self.close_as_done(intent, caller)
+    }
+
+    /// Has the backend let the key work again, and delivers it.
+    pub(super) fn bring_back(&self, mut intent: Intent, caller: &Caller) -> Result<Project, Error> {
+        let Some(resource) = intent.project.resource.clone() else {
+            return Err(self.missing(&intent.leave_open())); // what is suspended has been provisioned
+        };
+        let answer = self.act(&mut intent, async {
+            self.backend.resume(&resource).await?;
+            self.backend.reveal(&resource).await
+        });
+        self.step(Step::Acted);
+        match answer {
+            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller),
+            Err(error) if error.is_certain() => {
+                let error = Error::from(error);
+                self.close_as_nothing(intent, &error, caller)?;
+                Err(error)
+            }
+            Err(error) => {
+                let operation = intent.operation;
+                Err(Error::OutcomeUnknown { name: intent.leave_open(), operation, why: Box::new(error.into()) })
+            }
+        }
+    }
+
+    /// The live project of that name, with nothing left open.
+    fn settled(&self, name: &ProjectName, caller: &Caller) -> Result<Project, Error> {
+        let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
+        match self.settle_open(&project, caller)? {
+            Some(Settled::Open { why }) => Err(why),
+            Some(_) => self.live(name)?.ok_or_else(|| self.missing(name)),
+            None => Ok(project),
+        }
+    }
+
+    fn begin(&self, name: &ProjectName, operation: Operation, caller: &Caller) -> Result<Prepared, Error> {
+        let event = self.event(caller, operation.as_str(), Verdict::Intended, json!({}));
+        let begun = self.ledger.begin(name, operation, &event)?;
+        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
+    }
+
+    /// Proves that every variable can take a key, and that none has become somebody else's.
+    pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
+        let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
+        for delivery in &project.deliveries {
+            preflight.rehearse(&delivery.env_var)?;
+            if let Some(value) = preflight.holds(&delivery.env_var)
+                && self.recognise(&[value])?.is_empty()
+            {
+                let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
+                return Err(EnvFileError::Taken { variable, path }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the backend says that the cap is used up. One that cannot say leaves it to its own limits.
+    fn is_used_up(&self, project: &Project) -> bool {
+        let asked: Vec<_> = project.resource.iter().cloned().collect();
+        let seen = self.wait(self.backend.observe(Scope::Resources(&asked)));
+        let usage = seen.ok().and_then(|seen| seen.first().and_then(|observed| observed.usage));
+        usage.is_some_and(|usage| usage >= project.cap.micro_usd())
+    }
+}
+
+enum Prepared {
+    /// There is nothing to do.
+    AsItIs(Box<Project>),
+    Begun(Box<Intent>),
+}
