@@ -11,6 +11,7 @@
 
 // Ground floor.
 pub mod clock;
+pub mod lease;
 pub mod money;
 pub mod name;
 pub mod project;
@@ -47,10 +48,14 @@ use std::{
     time::Duration,
 };
 
-use cli::Task;
+use cli::{Serving, Task};
+use error::Error;
+use lease::Lease;
+use mcp::{Offer, ServeError};
+use provisioner::Session;
 use settings::Settings;
 use simulator::SimulatorError;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -71,12 +76,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         cli::warn(warning);
     }
     let code = match call.task {
-        Task::Serve => {
-            let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
-            log_to_stderr();
-            let served = runtime.block_on(mcp::serve(provisioner));
-            served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS)
-        }
+        Task::Serve(serving) => match serve(&runtime, settings, &serving) {
+            Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
+            Err(error) => cli::show_error(&error, call.output),
+        },
         Task::Simulate { listen, unlinked } => {
             let simulated = runtime.block_on(simulate(settings, &listen, &unlinked));
             simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
@@ -92,6 +95,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What a client did not wait for is in the journal; the process does not wait for it either.
     runtime.shutdown_timeout(Duration::ZERO);
     code
+}
+
+/// Serves MCP, and ends the session if it is one that gives back what it took.
+fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Result<(), ServeError>, Error> {
+    let offer = match &serving.tools {
+        Some(tools) => Offer::of(tools).ok_or(Error::UnknownTool)?,
+        None if serving.read_only => Offer::reading(),
+        None => Offer::everything(),
+    };
+    let grace = serving.session.as_deref().map(Lease::parse).transpose()?;
+    let successor = settings.successor();
+    let provisioner = settings.provisioner(runtime.handle().clone());
+    let provisioner = Arc::new(match grace {
+        Some(grace) => provisioner.in_session(Session::begin(grace)?),
+        None => provisioner,
+    });
+    log_to_stderr();
+    let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), offer));
+    if let (Some(grace), true) = (grace, provisioner.end_session(&mcp::housekeeping())?) {
+        successor.reap_after(grace);
+    }
+    Ok(served)
 }
 
 /// Serves the simulated world over HTTP until the process is told to end.

@@ -1,6 +1,7 @@
 //! Whether a request is granted: pure, from what the registry says and what is live already.
 
 use crate::{
+    lease::Lease,
     money::Cents,
     name::ProviderKey,
     registry::{Policy, Provider},
@@ -33,6 +34,8 @@ pub enum Decision {
 pub enum Rule {
     #[error("a cap of {asked} USD is above the {maximum} USD that this provider may ever cost")]
     AboveMaximum { asked: Cents, maximum: Cents },
+    #[error("{asked} is longer than the {maximum} that a project of this provider may live")]
+    LeaseTooLong { asked: Lease, maximum: Lease },
     #[error("this provider is not allowed by the registry's policy")]
     NotAllowed,
     #[error("{live} projects are live, and the registry's policy allows {maximum}")]
@@ -41,6 +44,18 @@ pub enum Rule {
         "a cap of {asked} USD on top of the {committed} USD committed already is above the {total} USD that the registry's policy allows"
     )]
     TotalCap { asked: Cents, committed: Cents, total: Cents },
+}
+
+/// For how long: what is asked for, else the provider's default, else the longest that it may be; `None` is for ever.
+///
+/// # Errors
+/// [`Rule::LeaseTooLong`].
+pub fn lease(asked: Option<Lease>, provider: &Provider) -> Result<Option<Lease>, Rule> {
+    match (asked, provider.max_lease) {
+        (Some(asked), Some(maximum)) if asked > maximum => Err(Rule::LeaseTooLong { asked, maximum }),
+        (Some(asked), _) => Ok(Some(asked)),
+        (None, maximum) => Ok(provider.default_lease.or(maximum)),
+    }
 }
 
 /// Decides. `wanted` of zero means the provider's default.

@@ -31,6 +31,8 @@ pub struct Project {
     /// Which credential goes into which variable; the first is the project's key.
     pub deliveries: Vec<Delivery>,
     pub env_file: PathBuf,
+    /// When it is torn down; `None` is "when somebody does it".
+    pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -32,6 +32,8 @@ pub struct ProjectView {
     pub env_written_to: Option<String>,
     pub backend: String,
     pub cap_enforced_by: String,
+    /// When it is torn down by itself; null: never
+    pub expires_at: Option<String>,
     pub created_at: String,
     pub updated_at: String,
     /// What to do now.
@@ -117,6 +119,7 @@ impl ProjectView {
             env_written_to: delivered.then_some(env_file),
             backend: project.backend.clone(),
             cap_enforced_by: cap_enforced_by(project, backend, shares),
+            expires_at: project.expires_at.map(|at| at.to_string()),
             created_at: project.created_at.to_string(),
             updated_at: project.updated_at.to_string(),
         }

@@ -14,7 +14,7 @@ use stripe_projects_mcp::{
     },
     clock::Clock,
     error::Error,
-    ledger::{Draft, Event, Grant, Ledger, Verdict},
+    ledger::{Draft, Event, Grant, Ledger, Term, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -55,7 +55,9 @@ fn one(ledger: &Ledger, world: &World, workspace: &Path, number: usize) {
     let deliveries = vec![Delivery { env_var: EnvVar::parse(&format!("P{number}_KEY")).unwrap(), credential: None }];
     let service = world.provision(&order, PaymentMethod::Succeeds).unwrap();
     let mut intent = ledger
-        .begin_provision(draft, &event(Verdict::Intended), |_| Ok::<_, Error>(Grant { cap, deliveries }))
+        .begin_provision(draft, &event(Verdict::Intended), |_| {
+            Ok::<_, Error>(Grant { cap, deliveries, term: Term::default() })
+        })
         .unwrap();
     let key = service.credentials.pick(None).unwrap().clone();
     ledger.record(&mut intent, &service.resource, &[key], Clock::system().now()).unwrap();

@@ -61,7 +61,7 @@ pub struct Global {
 #[derive(Subcommand)]
 pub enum Command {
     /// Serve MCP on stdin and stdout
-    Serve,
+    Serve(Serve),
     /// Create a capped project and write its key to the env file
     Provision {
         /// Your name for it: 1-63 of a-z, 0-9 and `-`
@@ -71,6 +71,9 @@ pub enum Command {
         /// Budget in US dollars, up to the provider's maximum [default: the provider's default]
         #[arg(long, value_name = "USD", default_value = "0", hide_default_value = true, allow_hyphen_values = true)]
         cap: String,
+        /// Tear it down after that time: 30m, 8h, 7d [default: the provider's default, else never]
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<String>,
         /// Overwrite the variable even if it holds somebody else's value
         #[arg(long)]
         replace: bool,
@@ -95,6 +98,24 @@ pub enum Command {
     },
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
+    /// Let a project live that long from now on
+    Extend {
+        /// Name of the project
+        name: String,
+        /// 30m, 8h, 7d
+        time: String,
+    },
+    /// Take a project out of the host session that would give it back
+    Keep {
+        /// Name of the project
+        name: String,
+    },
+    /// Tear down every project whose time is up, for instance from cron
+    Reap {
+        /// Wait that long first
+        #[arg(long, value_name = "TIME")]
+        after: Option<String>,
+    },
     /// Record usage (simulated backend)
     Usage {
         #[command(subcommand)]
@@ -125,6 +146,22 @@ pub struct OneOrAll {
     /// Every live project
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Args, Default)]
+pub struct Serve {
+    /// Offer `list_projects` and the resources only
+    #[arg(long, conflicts_with = "tools")]
+    pub read_only: bool,
+    /// Offer these tools only
+    #[arg(long, value_name = "TOOL,TOOL", value_delimiter = ',')]
+    pub tools: Option<Vec<String>>,
+    /// Give back at the end of the session what it provisioned, unless a human keeps it
+    #[arg(long)]
+    pub session: bool,
+    /// How long after the end of the session
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "session")]
+    pub grace: String,
 }
 
 #[derive(Subcommand)]

@@ -8,15 +8,18 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     process::ExitCode,
+    thread,
+    time::Duration,
 };
 
-use arguments::{Arguments, Command, OneOrAll, Providers, Usage};
+use arguments::{Arguments, Command, OneOrAll, Providers, Serve, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
 use crate::{
     env_file::Replace,
     error::Error,
+    lease::Lease,
     ledger::Visibility,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
@@ -36,12 +39,22 @@ pub struct Call {
 /// What to do.
 pub enum Task {
     Once(Job),
-    Serve,
+    Serve(Serving),
     /// Serve the simulated world over HTTP on that address, without a connection to those providers.
     Simulate {
         listen: String,
         unlinked: Vec<String>,
     },
+}
+
+/// How MCP is served.
+#[derive(Default)]
+pub struct Serving {
+    pub read_only: bool,
+    /// The only tools to offer.
+    pub tools: Option<Vec<String>>,
+    /// The grace of a session that gives back what it took, as it was typed.
+    pub session: Option<String>,
 }
 
 /// A command and the flags that are about commands.
@@ -66,9 +79,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     })?;
     let output = Output::of(global.json);
     let task = match command {
-        Some(Command::Serve) => Task::Serve,
+        Some(Command::Serve(Serve { read_only, tools, session, grace })) => {
+            Task::Serve(Serving { read_only, tools, session: session.then_some(grace) })
+        }
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
-        None if !stdin_is_terminal => Task::Serve,
+        None if !stdin_is_terminal => Task::Serve(Serving::default()),
         None => return Err(render::greeting()),
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
     };
@@ -102,12 +117,20 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
-        Command::Serve | Command::Simulator { .. } => {} // have a task of their own
-        Command::Provision { name, provider, cap, replace } => {
+        Command::Serve(_) | Command::Simulator { .. } => {} // have a task of their own
+        Command::Extend { name, time } => {
+            let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
+            render::project(&provisioner.extend(&name, lease, caller)?, output);
+        }
+        Command::Keep { name } => {
+            render::project(&provisioner.keep(&ProjectName::parse(name)?, caller)?, output);
+        }
+        Command::Provision { name, provider, cap, expires_in, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,
                 provider: ProviderKey::parse(provider)?,
                 cap: Cents::parse_usd(cap)?,
+                lease: expires_in.as_deref().map(Lease::parse).transpose()?,
                 replace: if *replace { Replace::Foreign } else { Replace::OursOnly },
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
@@ -116,6 +139,12 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);
         }
+        Command::Reap { after } => {
+            if let Some(after) = after {
+                thread::sleep(Duration::from_millis(Lease::parse(after)?.milliseconds().unsigned_abs()));
+            }
+            return Ok(render::outcomes(&provisioner.reap(caller)?, "Nothing has expired.", output));
+        }
         Command::Resume { name } => {
             render::project(&provisioner.resume(&ProjectName::parse(name)?, caller)?, output);
         }
@@ -123,7 +152,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             render::project(&provisioner.suspend(&ProjectName::parse(name)?, caller)?, output);
         }
         Command::Suspend(OneOrAll { name: None, .. }) => {
-            return Ok(render::outcomes(&provisioner.suspend_all(caller)?, output));
+            return Ok(render::outcomes(&provisioner.suspend_all(caller)?, NONE, output));
         }
         Command::Teardown(OneOrAll { name: Some(name), .. }) => {
             let name = ProjectName::parse(name)?;
@@ -132,7 +161,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         }
         Command::Teardown(OneOrAll { name: None, .. }) => {
             confirm(job, "Tear down every live project for good, with its data at the provider?")?;
-            return Ok(render::outcomes(&provisioner.teardown_all(caller)?, output));
+            return Ok(render::outcomes(&provisioner.teardown_all(caller)?, NONE, output));
         }
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
@@ -177,3 +206,6 @@ fn confirm(job: &Job, question: &str) -> Result<(), Error> {
     let agreed = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if agreed { Ok(()) } else { Err(Error::NotConfirmed { asked: true }) }
 }
+
+/// Said when a command about every live project finds none.
+const NONE: &str = "No live projects.";

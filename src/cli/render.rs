@@ -54,7 +54,7 @@ pub fn project(project: &ProjectView, output: Output) {
 }
 
 /// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
-pub fn outcomes(outcomes: &[Outcome], output: Output) -> ExitCode {
+pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
     if output == Output::Json {
         let shown = |outcome: &Outcome| match &outcome.result {
@@ -63,7 +63,7 @@ pub fn outcomes(outcomes: &[Outcome], output: Output) -> ExitCode {
         };
         json(&json!({ "projects": outcomes.iter().map(shown).collect::<Vec<_>>() }));
     } else if outcomes.is_empty() {
-        out("No live projects.");
+        out(none);
     } else {
         for Outcome { name, result } in outcomes {
             match result {

@@ -24,6 +24,7 @@ impl Error {
             Self::InvalidAmount(_) => "invalid_amount",
             Self::InvalidBase(_) => "invalid_api_base",
             Self::InvalidCursor => "invalid_cursor",
+            Self::InvalidLease(_) => "invalid_duration",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
             Self::Ledger(error) => ledger(error),
@@ -44,6 +45,7 @@ impl Error {
             Self::Registry(_) => "invalid_registry",
             Self::RotationNotEffective { .. } => "rotation_not_effective",
             Self::Rule(Rule::AboveMaximum { .. }) => "cap_above_maximum",
+            Self::Rule(Rule::LeaseTooLong { .. }) => "expiry_above_maximum",
             Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
@@ -51,6 +53,7 @@ impl Error {
             Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
+            Self::UnknownTool => "unknown_tool",
             Self::WrongBackend { .. } => "wrong_backend",
         }
     }
@@ -73,6 +76,7 @@ impl Error {
             Self::InvalidAmount(_)
             | Self::InvalidBase(_)
             | Self::InvalidCursor
+            | Self::InvalidLease(_)
             | Self::InvalidLimit
             | Self::InvalidName(_)
             | Self::NoFolder { .. }
@@ -84,7 +88,8 @@ impl Error {
                 SimulatorError::AddressUnreadable | SimulatorError::NotLoopback | SimulatorError::UnknownProvider,
             )
             | Self::UnknownBackend
-            | Self::UnknownProvider { .. } => Exit::Usage,
+            | Self::UnknownProvider { .. }
+            | Self::UnknownTool => Exit::Usage,
             Self::NotDelivered { .. }
             | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }

@@ -35,6 +35,7 @@ impl Error {
                 "leave `--stripe-api-base` out for Stripe itself, or give the address that `simulator` says".to_owned()
             }
             Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
+            Self::InvalidLease(_) => "write 30m, 8h or 7d".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
             Self::Ledger(error) => ledger(error),
@@ -68,6 +69,7 @@ impl Error {
             Self::Suspended { name } => format!("let the human run `{PROGRAM} resume {name}`, or tear it down"),
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
+            Self::UnknownTool => "there are: list_projects, provision, rotate_key, teardown".to_owned(),
             Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),
         }
     }
@@ -274,6 +276,7 @@ fn registry(error: &RegistryError) -> String {
 fn policy(rule: Rule) -> String {
     match rule {
         Rule::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
+        Rule::LeaseTooLong { maximum, .. } => format!("ask for {maximum} or less"),
         Rule::NotAllowed => format!("run `{PROGRAM} providers` to see the others"),
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
             "tear down what is not needed any more, or let the human change [policy] in the registry".to_owned()

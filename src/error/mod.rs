@@ -12,6 +12,7 @@ use crate::{
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
     env_file::EnvFileError,
     fs::FsError,
+    lease::LeaseError,
     ledger::{LedgerError, Operation},
     money::{Cents, MoneyError},
     name::{NameError, ProjectName, ProviderKey},
@@ -44,6 +45,8 @@ pub enum Error {
     InvalidLimit,
     #[error("{0}")]
     InvalidBase(#[from] ApiBaseError),
+    #[error("{0}")]
+    InvalidLease(#[from] LeaseError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
     #[error("{0}")]
@@ -102,6 +105,8 @@ pub enum Error {
         None => String::new(),
     })]
     UnknownProvider { closest: Option<ProviderKey>, known: Vec<ProviderKey> },
+    #[error("there is no such tool")]
+    UnknownTool,
     #[error("the project belongs to the {theirs} backend, and this process speaks to {ours}")]
     WrongBackend { theirs: String, ours: &'static str },
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::{
-    Ledger, LedgerError,
+    Ledger, LedgerError, Term,
     audit::{self, Event, Verdict},
     projects::{Live, one},
     rows::{Stored, parsed},
@@ -71,6 +71,7 @@ pub struct Draft {
 pub struct Grant {
     pub cap: Cents,
     pub deliveries: Vec<Delivery>,
+    pub term: Term,
 }
 
 /// An open journal entry and the project it is about.
@@ -259,16 +260,17 @@ fn begin_granted(connection: &Connection, draft: Draft, grant: Grant, event: &Ev
         mask: None,
         deliveries: grant.deliveries,
         env_file: draft.env_file,
+        expires_at: grant.term.expires_at,
         created_at: event.at,
         updated_at: event.at,
     };
-    let row = insert(connection, &project)?;
+    let row = insert(connection, &project, grant.term.session.as_deref())?;
     open(connection, row, project, Operation::Provision, Status::Provisioning, event)
 }
 
-fn insert(connection: &Connection, project: &Project) -> Result<i64, LedgerError> {
+fn insert(connection: &Connection, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
     let sql = "INSERT INTO projects (id, name, provider, service, backend, status, cap_cents, key_version, env_file, \
-        created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)";
+        created_at, updated_at, expires_at, session) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)";
     let env_file = project.env_file.to_string_lossy();
     let row = connection.prepare_cached(sql)?.insert(params![
         project.id.as_str(),
@@ -281,6 +283,8 @@ fn insert(connection: &Connection, project: &Project) -> Result<i64, LedgerError
         project.key_version,
         env_file,
         project.created_at.as_millisecond(),
+        project.expires_at.map(Timestamp::as_millisecond),
+        session,
     ])?;
     let mut insert = connection.prepare_cached("INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, 1)")?;
     for (position, delivery) in (0_i64..).zip(&project.deliveries) {

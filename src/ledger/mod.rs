@@ -6,6 +6,7 @@
 
 mod audit;
 mod journal;
+mod leases;
 mod notes;
 mod projects;
 mod rows;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub use audit::{AuditRow, Event, Verdict};
 pub use journal::{Draft, Grant, Intent, Operation};
+pub use leases::Term;
 pub use projects::{Live, Page, Visibility};
 use rusqlite::Connection;
 
@@ -63,4 +65,5 @@ impl Ledger {
     }
 }
 
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };
+static SCHEMA: Schema =
+    Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_4.sql")] };

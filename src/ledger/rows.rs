@@ -17,7 +17,8 @@ use crate::{
 /// The columns that [`read`] expects, with the current mask.
 pub const COLUMNS: &str = "p.row, p.id, p.name, p.provider, p.service, p.backend, p.resource, p.status, p.cap_cents, \
     p.key_version, p.env_file, p.created_at, p.updated_at, \
-    (SELECT mask FROM credentials c WHERE c.project = p.row AND c.key_version = p.key_version AND c.position = 0)";
+    (SELECT mask FROM credentials c WHERE c.project = p.row AND c.key_version = p.key_version AND c.position = 0), \
+    p.expires_at";
 
 /// A project and the number of its row, which is also its place in the order of creation.
 pub struct Stored {
@@ -42,6 +43,7 @@ pub fn read(connection: &Connection, row: &Row<'_>) -> Result<Stored, LedgerErro
         created_at: time(row.get(11)?)?,
         updated_at: time(row.get(12)?)?,
         mask: row.get::<_, Option<String>>(13)?.map(Mask::from_stored),
+        expires_at: row.get::<_, Option<i64>>(14)?.map(time).transpose()?,
         deliveries: deliveries(connection, number)?,
     };
     Ok(Stored { row: number, project })

@@ -22,6 +22,9 @@ pub struct Provision {
     /// Budget in US dollars; 0 or left out: the provider's default
     #[serde(default)]
     pub spend_cap_usd: Option<Number>,
+    /// Lifetime such as 30m, 8h or 7d, after which it is torn down
+    #[serde(default)]
+    pub expires_in: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

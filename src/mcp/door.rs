@@ -17,6 +17,7 @@ use rmcp::{
 use tokio::sync::Semaphore;
 
 use super::{
+    offer::Offer,
     progress, resources,
     shutdown::Shutdown,
     tools::{self, TOOLS},
@@ -34,11 +35,12 @@ pub struct Door {
     pub(super) provisioner: Arc<Provisioner>,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
+    offer: Offer,
 }
 
 impl Door {
-    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown) -> Self {
-        Self { provisioner, shutdown, slots: Arc::new(Semaphore::new(MOST_IN_FLIGHT)) }
+    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown, offer: Offer) -> Self {
+        Self { provisioner, shutdown, slots: Arc::new(Semaphore::new(MOST_IN_FLIGHT)), offer }
     }
 }
 
@@ -60,6 +62,9 @@ impl ServerHandler for Door {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if !self.offer.has(&request.name) {
+            return Err(ErrorData::invalid_params("tool not found", None));
+        }
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return Ok(tools::failed(&busy())?.into());
         };
@@ -94,7 +99,8 @@ impl ServerHandler for Door {
         refuse_cursor(request)?;
         let provisioner = Arc::clone(&self.provisioner);
         let tools = tokio::task::spawn_blocking(move || tools::listed(&provisioner)).await.map_err(|_| stopped())?;
-        let mut list = ListToolsResult::with_all_items(tools);
+        let offered = tools.into_iter().filter(|tool| self.offer.has(&tool.name)).collect();
+        let mut list = ListToolsResult::with_all_items(offered);
         list.meta = signature(&context);
         Ok(list)
     }

@@ -2,30 +2,35 @@
 
 mod arguments;
 mod door;
+mod offer;
 mod progress;
 mod resources;
 mod schema;
 mod shutdown;
 mod tools;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use door::Door;
+pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
 pub use shutdown::signal as told_to_end;
 use shutdown::{EofSignal, Shutdown};
 
-use crate::provisioner::Provisioner;
+use crate::{
+    policy::Asker,
+    provisioner::{Caller, Provisioner},
+};
 
 /// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
 ///
 /// # Errors
 /// When the streams fail, or the client's first message is not a greeting.
-pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
+pub async fn serve(provisioner: Arc<Provisioner>, offer: Offer) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     let (input, output) = rmcp::transport::io::stdio_pipes();
     let input = EofSignal::new(input, shutdown.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone());
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), offer);
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -37,7 +42,8 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
         },
         () = &mut told_to_end => return Ok(()),
     };
-    recover_in_background(provisioner);
+    recover_in_background(Arc::clone(&provisioner));
+    tokio::spawn(reap_now_and_then(provisioner));
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
@@ -58,6 +64,30 @@ pub enum ServeError {
     #[error("the client's first message was neither initialize nor server/discover")]
     NoGreeting,
 }
+
+/// What has expired is torn down by whoever is running, which is us.
+async fn reap_now_and_then(provisioner: Arc<Provisioner>) {
+    loop {
+        let reaper = Arc::clone(&provisioner);
+        let reaped = tokio::task::spawn_blocking(move || reaper.reap(&housekeeping())).await;
+        let outcomes = reaped.ok().and_then(Result::ok); // what failed is tried again by the next round
+        for outcome in outcomes.into_iter().flatten() {
+            match outcome.result {
+                Ok(_) => tracing::info!(project = %outcome.name, "expired, torn down"),
+                Err(error) => tracing::warn!(project = %outcome.name, "expired, not torn down: {error}"),
+            }
+        }
+        tokio::time::sleep(BETWEEN_REAPS).await;
+    }
+}
+
+/// In whose name the server acts when nobody asked.
+pub fn housekeeping() -> Caller {
+    Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
+}
+
+/// A lease is longer than this, so it is over soon after it is over.
+const BETWEEN_REAPS: Duration = Duration::from_secs(5);
 
 /// The first answer never waits for what a dead process left.
 fn recover_in_background(provisioner: Arc<Provisioner>) {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     env_file::Replace,
     error::Error,
+    lease::Lease,
     ledger::Visibility,
     money::Cents,
     name::{NameError, ProjectName, ProviderKey},
@@ -154,7 +155,8 @@ fn wanted(arguments: &Provision) -> Result<Wanted, Error> {
         Some(number) => Cents::parse_usd(&number.to_string())?,
     };
     let provider = ProviderKey::parse(&arguments.provider)?;
-    Ok(Wanted { name: ProjectName::parse(&arguments.name)?, provider, cap, replace: Replace::OursOnly })
+    let lease = arguments.expires_in.as_deref().map(Lease::parse).transpose()?;
+    Ok(Wanted { name: ProjectName::parse(&arguments.name)?, provider, cap, lease, replace: Replace::OursOnly })
 }
 
 fn listing(arguments: ListProjects) -> Listing {

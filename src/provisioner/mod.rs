@@ -16,10 +16,12 @@
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
 mod batch;
+mod leases;
 mod list;
 mod provision;
 mod recover;
 mod rotate;
+mod session;
 mod settle;
 mod suspend;
 mod teardown;
@@ -39,6 +41,7 @@ pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
 use serde_json::{Value, json};
+pub use session::Session;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -64,6 +67,7 @@ pub struct Provisioner {
     env_file: EnvFile,
     state: PathBuf,
     accept_terms: bool,
+    session: Option<Session>,
     clock: Clock,
     runtime: Handle,
     watch: Watch,
@@ -122,6 +126,7 @@ impl Provisioner {
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
             accept_terms: parts.accept_terms,
+            session: None,
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),

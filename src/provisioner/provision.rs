@@ -7,7 +7,8 @@ use crate::{
     backend::Order,
     env_file::{EnvFileError, Preflight, Replace},
     error::Error,
-    ledger::{Draft, Grant, Intent, Live, Verdict},
+    lease::Lease,
+    ledger::{Draft, Grant, Intent, Live, Term, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey},
     policy::{self, Committed, Decision},
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub provider: ProviderKey,
     /// Zero is the provider's default.
     pub cap: Cents,
+    /// For how long; `None` is the provider's default, which may be for ever.
+    pub lease: Option<Lease>,
     pub replace: Replace,
 }
 
@@ -70,6 +73,7 @@ impl Provisioner {
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
         capped(wanted, provider, &registry.policy, self.ledger.totals()?, caller)?;
+        policy::lease(wanted.lease, provider)?;
         let preflight = self.env_file.preflight()?;
         self.step(Step::Checked);
 
@@ -81,7 +85,11 @@ impl Provisioner {
             backend: self.backend.name().to_owned(),
             env_file: self.env_file.path().to_owned(),
         };
-        let detail = json!({ "provider": provider.key.as_str(), "asked_cents": wanted.cap.cents() });
+        let detail = json!({
+            "provider": provider.key.as_str(),
+            "asked_cents": wanted.cap.cents(),
+            "expires_in": wanted.lease.map(|lease| lease.to_string()),
+        });
         let event = self.event(caller, ACTION, Verdict::Intended, detail);
         let intent = self.ledger.begin_provision(draft, &event, |live| {
             self.grant(live, wanted, provider, &registry.policy, &preflight, caller)
@@ -105,7 +113,9 @@ impl Provisioner {
             let env_var = self.free_variable(live, wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
-        Ok(Grant { cap, deliveries: deliveries.collect::<Result<_, Error>>()? })
+        let deliveries = deliveries.collect::<Result<_, Error>>()?;
+        let expires_at = policy::lease(wanted.lease, provider)?.map(|lease| self.end_of(lease));
+        Ok(Grant { cap, deliveries, term: Term { expires_at, session: self.session_id()? } })
     }
 
     /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.

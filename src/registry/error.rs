@@ -3,6 +3,7 @@
 
 use toml::Spanned;
 
+use crate::lease::LeaseError;
 use crate::money::MoneyError;
 use crate::name::{NameError, ProviderKey};
 
@@ -37,11 +38,13 @@ pub enum Problem {
     DuplicateKey,
     #[error("another variable of this provider has the same name; upper and lower case count as one")]
     DuplicateVariable,
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     #[error("a label is one line of 1 to 80 visible characters")]
     Label,
     #[error("the number of live projects is a whole number from 1 up")]
     LiveProjects,
-    #[error("the maximum cap is below the default cap")]
+    #[error("the maximum is below the default")]
     MaxBelowDefault,
     #[error("`{key}` is missing")]
     MissingKey { key: &'static str },

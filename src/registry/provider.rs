@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::config;
 use super::error::{Fault, Problem};
 use super::wire::{self, Table, Value};
+use crate::lease::Lease;
 use crate::money::Cents;
 use crate::name::{EnvVar, ProviderKey, ServiceRef};
 use crate::project::Delivery;
@@ -22,6 +23,9 @@ pub struct Provider {
     pub deliveries: Vec<Delivery>,
     pub default_cap: Cents,
     pub max_cap: Cents,
+    /// How long a project lives when nobody says; never longer than `max_lease`.
+    pub default_lease: Option<Lease>,
+    pub max_lease: Option<Lease>,
     pub docs: String,
     pub paid: bool,
     /// Whether the human has said that the provider's terms of service are accepted.
@@ -38,10 +42,25 @@ impl Provider {
         let config = entry.optional("config", config::read)?.unwrap_or_default();
         let deliveries = deliveries(&entry)?;
         let (default_cap, max_cap) = caps(&entry)?;
+        let (default_lease, max_lease) = leases(&entry)?;
         let docs = entry.required("docs", wire::parsed(docs))?;
         let paid = entry.optional("paid", wire::boolean)?.unwrap_or_default();
         let terms_accepted = entry.optional("terms_accepted", wire::boolean)?.unwrap_or_default();
-        Ok(Self { key, label, service, plan, config, deliveries, default_cap, max_cap, docs, paid, terms_accepted })
+        Ok(Self {
+            key,
+            label,
+            service,
+            plan,
+            config,
+            deliveries,
+            default_cap,
+            max_cap,
+            default_lease,
+            max_lease,
+            docs,
+            paid,
+            terms_accepted,
+        })
     }
 }
 
@@ -70,6 +89,16 @@ fn caps(entry: &Table<'_>) -> Result<(Cents, Cents), Fault> {
         max => Ok(max),
     })?;
     Ok((default, max.unwrap_or(default)))
+}
+
+/// The usual length of life and the longest.
+fn leases(entry: &Table<'_>) -> Result<(Option<Lease>, Option<Lease>), Fault> {
+    let default = entry.optional("default_expires_in", wire::parsed(Lease::parse))?;
+    let max = entry.optional("max_expires_in", |value| match (wire::parsed(Lease::parse)(value)?, default) {
+        (max, Some(default)) if max < default => Err(Fault::at(value, Problem::MaxBelowDefault)),
+        (max, _) => Ok(max),
+    })?;
+    Ok((default, max))
 }
 
 fn label(text: &str) -> Result<String, Problem> {
@@ -105,11 +134,13 @@ const KEYS: &[&str] = &[
     "config",
     "credential",
     "default_cap_usd",
+    "default_expires_in",
     "docs",
     "env_var",
     "extra_env",
     "label",
     "max_cap_usd",
+    "max_expires_in",
     "paid",
     "plan",
     "service",
@@ -230,7 +261,7 @@ mod tests {
             ("default_cap_usd", "'10'", "8:19: expected an amount in US dollars, such as 15 or 15.50"),
             ("default_cap_usd", "1000000.01", "8:19: the amount is above 1000000 USD"),
             ("default_cap_usd", "99999999999999999999999", "8:19: the amount is above 1000000 USD"),
-            ("max_cap_usd", "12.49", "9:15: the maximum cap is below the default cap"),
+            ("max_cap_usd", "12.49", "9:15: the maximum is below the default"),
             ("docs", "'http://neon.com'", docs),
             ("docs", "'https://'", docs),
             ("docs", "'https://u:p@neon.com'", docs),

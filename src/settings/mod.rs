@@ -4,12 +4,14 @@
 
 mod backend;
 mod environment;
+mod successor;
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
 pub use environment::user;
+pub use successor::Successor;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -47,6 +49,7 @@ pub struct Settings {
     accept_terms: bool,
     choice: Choice,
     payment_method: PaymentMethod,
+    flags: Vec<OsString>,
 }
 
 impl Settings {
@@ -58,6 +61,7 @@ impl Settings {
         let dir = given.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
+        let flags = successor::flags(&given, &dir);
         let (choice, payment_method) = (Choice::of(&given, within)?, payment_method(&given)?);
         let env_file = given.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = given.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
@@ -76,6 +80,7 @@ impl Settings {
             accept_terms: given.accept_tos,
             choice,
             payment_method,
+            flags,
         })
     }
 
@@ -86,10 +91,15 @@ impl Settings {
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { env_file, registry, state, accept_terms, choice, payment_method } = self;
+        let Self { env_file, registry, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
+    }
+
+    /// Who comes after this process, with the same settings.
+    pub fn successor(&self) -> Successor {
+        Successor { flags: self.flags.clone() }
     }
 
     /// The same simulated world, to be served over HTTP.

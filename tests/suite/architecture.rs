@@ -16,6 +16,7 @@ use std::{
 const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Ground floor: words.
     ("clock", &[], &["jiff"]),
+    ("lease", &[], &["thiserror"]),
     ("money", &[], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["secret"], &["thiserror"]),
@@ -26,7 +27,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
-    ("registry", &["fs", "money", "name", "project", "secret"], &["serde_json", "strsim", "thiserror", "toml"]),
+    (
+        "registry",
+        &["fs", "lease", "money", "name", "project", "secret"],
+        &["serde_json", "strsim", "thiserror", "toml"],
+    ),
     (
         "ledger",
         &["clock", "money", "name", "project", "secret", "sqlite"],
@@ -55,7 +60,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Second floor: use cases.
-    ("policy", &["money", "name", "registry"], &["thiserror"]),
+    ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
     ("view", &["backend", "money", "project", "registry"], &["schemars", "serde"]),
     (
         "error",
@@ -66,6 +71,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "fs",
             "git",
             "ledger",
+            "lease",
             "money",
             "name",
             "policy",
@@ -80,21 +86,21 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "provisioner",
         &[
-            "backend", "clock", "env_file", "error", "fs", "ledger", "money", "name", "policy", "project", "registry",
-            "secret", "view",
+            "backend", "clock", "env_file", "error", "fs", "lease", "ledger", "money", "name", "policy", "project",
+            "registry", "secret", "view",
         ],
         &["serde_json", "tokio"],
     ),
     // The composition root puts the house together; both doors are opened by `lib.rs`.
     (
         "settings",
-        &["backend", "clock", "error", "fs", "ledger", "provisioner", "registry", "secret", "simulator"],
+        &["backend", "clock", "error", "fs", "lease", "ledger", "provisioner", "registry", "secret", "simulator"],
         &["tokio"],
     ),
     // Third floor: doors, strangers to each other.
     (
         "mcp",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "secret", "view"],
+        &["env_file", "error", "lease", "ledger", "money", "name", "policy", "provisioner", "secret", "view"],
         &[
             "rmcp",
             "schemars",
@@ -109,7 +115,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
+        &["env_file", "error", "lease", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
         &["clap", "comfy_table", "serde", "serde_json"],
     ),
 ];
@@ -124,8 +130,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git.rs"],
-        "processes are started in `git.rs` and in a backend's `runner.rs` only",
+        &["backend/stripe_cli/runner.rs", "git.rs", "settings/successor.rs"],
+        "processes are started in `git.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),

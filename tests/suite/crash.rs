@@ -141,7 +141,7 @@ fn operate(provisioner: &Provisioner, operation: &str) {
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, replace: Replace::OursOnly };
+            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
             provisioner.provision(&wanted, &caller).unwrap();
         }
         "resume" => drop(provisioner.resume(&name, &caller).unwrap()),

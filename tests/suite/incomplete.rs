@@ -149,7 +149,7 @@ fn interrupted(
 
 fn wanted() -> Wanted {
     let provider = ProviderKey::parse("search").unwrap();
-    Wanted { name: name(), provider, cap: Cents::ZERO, replace: Replace::OursOnly }
+    Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly }
 }
 
 fn name() -> ProjectName {

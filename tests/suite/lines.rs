@@ -93,6 +93,12 @@ impl Lines {
         self.wait()
     }
 
+    /// Ends the process as the machine would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the process to end by itself.
     pub fn wait(mut self) -> Ran {
         let status = until("the end of the process", || self.child.try_wait().unwrap());

@@ -21,6 +21,7 @@ mod dotenv;
 mod env_file;
 mod hosts;
 mod incomplete;
+mod leases;
 mod lifecycle;
 mod lines;
 mod mcp;

@@ -10,7 +10,7 @@ use stripe_projects_mcp::{
         traced,
     },
     clock::Timestamp,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Verdict},
+    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -61,7 +61,7 @@ impl Subject {
             backend: self.backend.name().to_owned(),
             env_file: self.folder.path().join(".env"),
         };
-        let grant = Grant { cap: order.cap, deliveries: Vec::new() };
+        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() };
         self.ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap()
     }
 }

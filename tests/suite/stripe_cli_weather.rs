@@ -10,7 +10,7 @@ use stripe_projects_mcp::{
         stripe_cli::{Pace, StripeCli},
     },
     clock::Clock,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Verdict},
+    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -54,7 +54,7 @@ impl Shop {
             env_file: "/nowhere/.env".into(),
         };
         self.ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
-            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new() })
+            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() })
         })
     }
 

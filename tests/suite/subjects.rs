@@ -11,7 +11,7 @@ use stripe_projects_mcp::{
         stripe_cli::{self, StripeCli},
     },
     clock::Clock,
-    ledger::{Draft, Event, Grant, Ledger, LedgerError, Verdict},
+    ledger::{Draft, Event, Grant, Ledger, LedgerError, Term, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -118,7 +118,8 @@ impl Subject {
             detail: json!({}),
         };
         let env_var = EnvVar::parse(&format!("KEY_OF_{}", name.to_ascii_uppercase())).unwrap();
-        let grant = Grant { cap: order.cap, deliveries: vec![Delivery { env_var, credential: None }] };
+        let grant =
+            Grant { cap: order.cap, deliveries: vec![Delivery { env_var, credential: None }], term: Term::default() };
         let intent = self.ledger.begin_provision::<LedgerError>(draft, &event, |_| Ok(grant)).unwrap();
         let _ = intent.leave_open();
         order

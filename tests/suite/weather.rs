@@ -268,7 +268,7 @@ impl House {
 
     fn provision(&self) -> Result<ProjectView, Error> {
         let provider = ProviderKey::parse("search").unwrap();
-        let wanted = Wanted { name: name(), provider, cap: Cents::ZERO, replace: Replace::OursOnly };
+        let wanted = Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
         self.provisioner.provision(&wanted, &caller())
     }
 

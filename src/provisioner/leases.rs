@@ -1,0 +1,49 @@
+//! Leases: what is granted for a time is given back when the time is over, by whichever process is running then.
+
+use serde_json::json;
+
+use super::{Caller, Outcome, Provisioner};
+use crate::{clock::Timestamp, error::Error, lease::Lease, ledger::Verdict, name::ProjectName, view::ProjectView};
+
+impl Provisioner {
+    /// Tears down every project whose time is up. Safe to run as often as one likes, from anywhere.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
+    pub fn reap(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
+        if !self.ledger.exists() {
+            return Ok(Vec::new());
+        }
+        self.bury_sessions(caller)?;
+        let expired = self.ledger.expired(self.clock.now())?;
+        Ok(self.each(expired, |name| self.teardown(name, caller)))
+    }
+
+    /// Lets a live project live that long from now on.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`].
+    pub fn extend(&self, name: &ProjectName, lease: Lease, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let event = self.event(caller, "extend", Verdict::Done, json!({ "expires_in": lease.to_string() }));
+        let extended = self.ledger.extend(name, self.end_of(lease), &event)?;
+        extended.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
+    }
+
+    /// Takes a live project out of the session that would give it back.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`].
+    pub fn keep(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        let _lock = self.lock_patiently(name)?;
+        let event = self.event(caller, "keep", Verdict::Done, json!({}));
+        let kept = self.ledger.keep(name, &event)?;
+        kept.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
+    }
+
+    /// When a lease that begins now is over.
+    pub(super) fn end_of(&self, lease: Lease) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_millisecond(now.as_millisecond().saturating_add(lease.milliseconds())).unwrap_or(now)
+    }
+}
