@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Exit},
-    view::{ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
 };
 
 /// For whom.
@@ -77,6 +77,34 @@ pub fn projects(list: &ProjectList, output: Output) {
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+pub fn approvals(view: &ApprovalsView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    if view.approvals.is_empty() {
+        return out("No agent has asked for anything that needs your yes.");
+    }
+    let rows = view.approvals.iter().map(|approval| {
+        let (name, provider) = (approval.name.clone(), approval.provider.clone());
+        let (asker, until) = (approval.asked_by.clone(), approval.expires_at.clone());
+        vec![approval.id.clone(), approval.status.to_owned(), name, provider, usd(approval.cap_usd), asker, until]
+    });
+    table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
+}
+
+/// A request that was decided just now.
+pub fn approval(approval: &ApprovalView, output: Output) {
+    if output == Output::Json {
+        return json(approval);
+    }
+    let ApprovalView { id, name, provider, cap_usd, expires_at, status, .. } = approval;
+    out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
+    out(match *status {
+        "approved" => format!("  next      The agent's next identical call goes through, once, until {expires_at}."),
+        _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
+    });
 }
 
 pub fn providers(view: &ProvidersView, output: Output) {

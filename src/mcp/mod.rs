@@ -1,19 +1,24 @@
 //! The agent's door: MCP over stdio, in both protocol eras.
 
 mod arguments;
+mod ask;
+mod deadline;
 mod door;
 mod progress;
+mod provision;
 mod resources;
 mod schema;
+mod seal;
 mod shutdown;
 mod tools;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use door::Door;
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
 pub use shutdown::signal as told_to_end;
 use shutdown::{EofSignal, Shutdown};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::provisioner::Provisioner;
 
@@ -22,10 +27,23 @@ use crate::provisioner::Provisioner;
 /// # Errors
 /// When the streams fail, or the client's first message is not a greeting.
 pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
-    let shutdown = Shutdown::new();
     let (input, output) = rmcp::transport::io::stdio_pipes();
+    serve_over(provisioner, input, output, PATIENCE).await
+}
+
+/// The same over any pair of streams. `patience` is how long a call waits for a person whom it asks.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_over(
+    provisioner: Arc<Provisioner>,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+    patience: Duration,
+) -> Result<(), ServeError> {
+    let shutdown = Shutdown::new();
     let input = EofSignal::new(input, shutdown.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone());
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), patience);
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -73,3 +91,6 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
         Err(error) => tracing::warn!("recovery is not possible: {error}"),
     });
 }
+
+/// Long enough to read and to think; who comes back later finds the request at the terminal.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
