@@ -88,7 +88,7 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
     }
     let rows = view.approvals.iter().map(|approval| {
         let (name, provider) = (approval.name.clone(), approval.provider.clone());
-        let (asker, until) = (approval.asked_by.clone(), approval.expires_at.clone());
+        let (asker, until) = (approval.asked_by.clone(), to_the_second(&approval.expires_at));
         vec![approval.id.clone(), approval.status.to_owned(), name, provider, usd(approval.cap_usd), asker, until]
     });
     table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
@@ -100,6 +100,7 @@ pub fn approval(approval: &ApprovalView, output: Output) {
         return json(approval);
     }
     let ApprovalView { id, name, provider, cap_usd, expires_at, status, .. } = approval;
+    let expires_at = to_the_second(expires_at);
     out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
     out(match *status {
         "approved" => format!("  next      The agent's next identical call goes through, once, until {expires_at}."),
@@ -197,6 +198,11 @@ fn usd(amount: f64) -> String {
         Some((_, decimals)) if decimals.len() > 2 => exact,
         _ => format!("{amount:.2}"),
     }
+}
+
+/// A time without the fraction of a second that nobody waits for.
+fn to_the_second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
 
 fn json(view: &impl Serialize) {

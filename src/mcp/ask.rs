@@ -94,8 +94,10 @@ pub struct Decision {
     pub of_form: Answer,
 }
 
-pub fn decision_of(result: Option<ElicitResult>) -> Decision {
-    Decision { action: result.as_ref().map_or(Answer::Unclear, action), of_form: decision(result.as_ref()) }
+impl Decision {
+    pub fn of(result: Option<&ElicitResult>) -> Self {
+        Self { action: result.map_or(Answer::Unclear, action), of_form: decision(result) }
+    }
 }
 
 /// What a form says. Accepting it is not enough: it has to say yes, since a client may accept on its own.

@@ -138,7 +138,7 @@ impl Conversation<'_> {
         modes: &mut Modes,
     ) -> Result<Result<(), Error>, ErrorData> {
         let (state, wanted, caller) = (state.to_owned(), self.wanted.clone(), self.caller.clone());
-        let answer = ask::decision_of(ask::brought_back(answers));
+        let answer = ask::Decision::of(ask::brought_back(answers).as_ref());
         let taken = self.on(move |provisioner| {
             let asked = Asked::open(&state, &wanted, &caller, provisioner)?;
             match &asked {
@@ -178,7 +178,7 @@ fn needs_link(url: String) -> Error {
     BackendError::NeedsLink { url }.into()
 }
 
-/// A person is sent to pages on the web and to nothing else.
+/// A person is sent to pages on the web and to nothing else; on this machine it is the simulator's.
 fn may_be_opened(url: &str) -> bool {
-    url.starts_with("https://")
+    ["https://", "http://127.0.0.1:", "http://[::1]:"].iter().any(|start| url.starts_with(start))
 }

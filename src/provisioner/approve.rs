@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     ledger::{Asked, Verdict},
     money::Cents,
+    name::ServiceRef,
     project::fill_random,
     registry::{Policy, Provider},
     secret::{Fingerprint, Secret, hex},
@@ -88,7 +89,7 @@ impl Provisioner {
 
     /// All that a yes is bound to.
     pub(super) fn subject(&self, wanted: &Wanted, provider: &Provider, cap: Cents) -> Subject {
-        let plan = provider.plan.as_ref().map(|plan| plan.as_str());
+        let plan = provider.plan.as_ref().map(ServiceRef::as_str);
         let env_file = self.env_file.path().to_string_lossy();
         let terms = json!(["approval", self.backend.name(), env_file, plan, provider.config, provider.paid]);
         Subject {

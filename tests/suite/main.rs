@@ -10,20 +10,24 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod approvals;
 mod architecture;
 mod audit;
 mod canaries;
+mod ceiling;
 mod client;
 mod contract;
 mod crash;
 mod crowd;
 mod dotenv;
+mod elicitation;
 mod env_file;
 mod hosts;
 mod incomplete;
 mod lifecycle;
 mod lines;
 mod mcp;
+mod person;
 mod refusals;
 mod registry;
 mod rules;
