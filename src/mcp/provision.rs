@@ -14,7 +14,7 @@ use rmcp::{
 
 use super::{
     Door,
-    ask::{self, Modes},
+    ask::{self, Decision, Modes},
     door,
     seal::Asked,
     tools::{as_value, failed},
@@ -138,17 +138,11 @@ impl Conversation<'_> {
         modes: &mut Modes,
     ) -> Result<Result<(), Error>, ErrorData> {
         let (state, wanted, caller) = (state.to_owned(), self.wanted.clone(), self.caller.clone());
-        let answer = ask::Decision::of(ask::brought_back(answers).as_ref());
+        let answer = Decision::of(ask::brought_back(answers).as_ref());
         let taken = self.on(move |provisioner| {
-            let asked = Asked::open(&state, &wanted, &caller, provisioner)?;
-            match &asked {
-                Asked::Approval { id, nonce } => {
-                    provisioner.take_answer(&ApprovalId::parse(id)?, nonce, answer.of_form, &caller)?;
-                }
-                Asked::Link { url } if answer.action != Answer::Accepted => return Err(needs_link(url.clone())),
-                Asked::Link { .. } => {}
-            }
-            Ok(asked)
+            let asked = Asked::open(&state, &wanted, &caller, provisioner)
+                .and_then(|asked| take(&asked, &answer, &caller, provisioner).map(|()| asked));
+            asked.map_err(|error| provisioner.rejected(&wanted, error, &caller))
         });
         Ok(taken.await?.map(|asked| match asked {
             Asked::Approval { .. } => modes.form = false,
@@ -172,6 +166,15 @@ enum Put {
     Answered,
     /// The client puts it, and calls again.
     InTheAnswer(CallToolResponse),
+}
+
+/// A yes to a form is written down; one to a link grants nothing.
+fn take(asked: &Asked, answer: &Decision, caller: &Caller, on: &Provisioner) -> Result<(), Error> {
+    match asked {
+        Asked::Approval { id, nonce } => on.take_answer(&ApprovalId::parse(id)?, nonce, answer.of_form, caller),
+        Asked::Link { .. } if answer.action == Answer::Accepted => Ok(()),
+        Asked::Link { url } => Err(needs_link(url.clone())),
+    }
 }
 
 fn needs_link(url: String) -> Error {

@@ -78,6 +78,12 @@ impl Provisioner {
         .into())
     }
 
+    /// Writes down that what a client brought back does not count, and passes the refusal on. Where nothing was ever
+    /// asked there is no ledger, and none is made for it.
+    pub fn rejected(&self, wanted: &Wanted, error: Error, caller: &Caller) -> Error {
+        if self.ledger.exists() { self.refused(caller, "answer approval", &wanted.name, error) } else { error }
+    }
+
     /// What seals the state that a client carries. It lives in the ledger, beside the requests that it vouches for, so
     /// that neither outlives the other.
     ///

@@ -1,6 +1,9 @@
 //! A human's yes, asked for at the host: in both eras, with every way to answer, and with every way to cheat.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rusqlite::Connection;
@@ -13,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     client::{ERAS, Era},
+    lines::{Lines, until},
     person::{Can, Host, Reply, yes},
     simulator_client::Running,
     workspace::Workspace,
@@ -135,6 +139,37 @@ async fn nobody_answers_and_the_request_stays_for_later() {
     assert_eq!(host.provision(above()).await["status"], "active");
 }
 
+/// Whoever leaves, or gives the call up, while a person is being asked has got nothing and lost nothing.
+#[test]
+fn a_call_given_up_during_the_question_buys_nothing() {
+    for leaves in [false, true] {
+        let here = Workspace::new();
+        let mut host = Lines::open(&here);
+        let client = json!({ "name": "a host", "version": "1" });
+        let capabilities = json!({ "elicitation": {} });
+        let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client });
+        host.ask("initialize", &params);
+        host.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        let call = host.send_call("provision", &above());
+        until("the question", || host.answers().into_iter().find(|message| message["method"] == "elicitation/create"));
+        let begun = Instant::now();
+        if leaves {
+            assert_eq!(host.leave().code, 0);
+            assert!(begun.elapsed() < Duration::from_secs(4), "the process waits for nobody: {:?}", begun.elapsed());
+        } else {
+            let params = json!({ "requestId": call, "reason": "enough" });
+            host.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string());
+            until("the audit", || {
+                let rows = here.ledger().audit().unwrap();
+                rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
+            });
+        }
+        nothing_bought(&here);
+        assert_eq!(status(&here), "pending");
+        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+    }
+}
+
 /// The state is a stranger's word when it comes back.
 #[tokio::test]
 async fn a_forged_or_altered_state_is_refused() {
@@ -172,6 +207,9 @@ async fn a_state_is_for_one_call_of_one_client() {
     }
     let stranger = Host::named("another host", here.command(&["serve"]), Era::Modern, Can::Forms, yes()).await;
     assert_eq!(stranger.once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
+    let rows = here.ledger().audit().unwrap();
+    let tried: Vec<_> = rows.iter().filter(|row| row.detail.contains("approval_mismatch")).collect();
+    assert_eq!((tried.len(), tried[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
     nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }
