@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 
 /// Tells the time. [`Clock::system`] is the real one.
 #[derive(Clone)]

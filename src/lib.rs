@@ -10,6 +10,7 @@
 //! agent and for the human, which do not know of each other.
 
 // Ground floor.
+pub mod approval;
 pub mod clock;
 pub mod lease;
 pub mod money;

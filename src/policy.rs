@@ -4,10 +4,10 @@ use crate::{
     lease::Lease,
     money::Cents,
     name::ProviderKey,
-    registry::{Policy, Provider},
+    registry::{ApprovalRule, Policy, Provider},
 };
 
-/// Who is asking. Only a human may go above a default.
+/// Who is asking. A human is an approval in person; the rules bind him too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Asker {
     Agent,
@@ -24,8 +24,14 @@ pub struct Committed {
 /// The answer to a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    Allowed { cap: Cents },
-    NeedsApproval { asked: Cents, default: Cents, maximum: Cents },
+    Allowed {
+        cap: Cents,
+    },
+    /// A human has to say yes to `cap`. `without` is the cap that an agent gets unasked, if there is one.
+    NeedsApproval {
+        cap: Cents,
+        without: Option<Cents>,
+    },
     Refused(Rule),
 }
 
@@ -64,10 +70,14 @@ pub fn decide(wanted: Cents, asker: Asker, provider: &Provider, policy: &Policy,
     if let Some(rule) = broken_rule(cap, provider, policy, committed) {
         return Decision::Refused(rule);
     }
-    if cap > provider.default_cap && asker == Asker::Agent {
-        return Decision::NeedsApproval { asked: cap, default: provider.default_cap, maximum: provider.max_cap };
+    let above_default = cap > provider.default_cap;
+    match (asker, provider.approval.unwrap_or(policy.approval)) {
+        (Asker::Agent, ApprovalRule::Always) => Decision::NeedsApproval { cap, without: None },
+        (Asker::Agent, ApprovalRule::AboveDefault) if above_default => {
+            Decision::NeedsApproval { cap, without: Some(provider.default_cap) }
+        }
+        _ => Decision::Allowed { cap },
     }
-    Decision::Allowed { cap }
 }
 
 fn broken_rule(cap: Cents, provider: &Provider, policy: &Policy, committed: Committed) -> Option<Rule> {
@@ -91,8 +101,10 @@ fn allows(policy: &Policy, provider: &ProviderKey) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::registry::Registry;
+    use crate::registry::{Ceiling, Registry};
 
     const PROVIDER: &str = "version = 1
         [providers.memory]
@@ -124,8 +136,8 @@ mod tests {
     #[test]
     fn only_a_human_goes_above_the_default_and_nobody_above_the_maximum() {
         let none = Committed::default();
-        let (asked, default, maximum) = (usd("25.01"), usd("25"), usd("100"));
-        assert_eq!(ask("25.01", Asker::Agent, "", none), Decision::NeedsApproval { asked, default, maximum });
+        let (cap, without, maximum) = (usd("25.01"), Some(usd("25")), usd("100"));
+        assert_eq!(ask("25.01", Asker::Agent, "", none), Decision::NeedsApproval { cap, without });
         assert_eq!(ask("100", Asker::Human, "", none), Decision::Allowed { cap: maximum });
         for asker in [Asker::Agent, Asker::Human] {
             let refused = Decision::Refused(Rule::AboveMaximum { asked: usd("100.01"), maximum });
@@ -150,5 +162,106 @@ mod tests {
             assert_eq!(ask("1", Asker::Human, policy, none), Decision::Refused(Rule::NotAllowed), "{policy}");
         }
         assert!(matches!(ask("1", Asker::Agent, "allowed = ['memory']", none), Decision::Allowed { .. }));
+    }
+
+    #[test]
+    fn the_word_on_approvals_binds_agents_and_never_lifts_a_rule() {
+        let none = Committed::default();
+        let always = "approval = 'always'";
+        assert_eq!(ask("1", Asker::Agent, always, none), Decision::NeedsApproval { cap: usd("1"), without: None });
+        assert_eq!(ask("0", Asker::Agent, always, none), Decision::NeedsApproval { cap: usd("25"), without: None });
+        assert_eq!(ask("99", Asker::Human, always, none), Decision::Allowed { cap: usd("99") });
+        let never = "approval = 'never'";
+        assert_eq!(ask("100", Asker::Agent, never, none), Decision::Allowed { cap: usd("100") });
+        for policy in [always, never] {
+            for asker in [Asker::Agent, Asker::Human] {
+                let refused = ask("100.01", asker, policy, none);
+                assert!(matches!(refused, Decision::Refused(Rule::AboveMaximum { .. })), "{policy}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_has_the_last_word_on_its_approvals() {
+        let decide_with = |entry: &str, policy: &str| {
+            let text = format!("{PROVIDER}\n{entry}\n[policy]\n{policy}");
+            let registry = Registry::parse(&text, "test").unwrap();
+            let provider = registry.providers().next().unwrap();
+            decide(usd("30"), Asker::Agent, provider, &registry.policy, Committed::default())
+        };
+        let free = decide_with("approval = 'never'", "approval = 'always'");
+        assert_eq!(free, Decision::Allowed { cap: usd("30") });
+        let asked = decide_with("approval = 'always'", "approval = 'never'");
+        assert_eq!(asked, Decision::NeedsApproval { cap: usd("30"), without: None });
+    }
+
+    proptest! {
+        /// Whatever a workspace says, a policy above it takes away and gives nothing; and it holds by itself.
+        #[test]
+        fn a_policy_above_only_tightens(
+            registry in words(),
+            ceiling in words(),
+            caps in caps(),
+            cents in 0_u64..15_000,
+            live in 0_u64..5,
+            committed in 0_u64..30_000,
+            human in any::<bool>(),
+        ) {
+            let registry = Registry::parse(&format!("{PROVIDER}\n{}\n[policy]\n{}", registry.1, registry.0), "r").unwrap();
+            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", ceiling.0, ceiling.1, caps);
+            let tight = registry.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            let asker = if human { Asker::Human } else { Asker::Agent };
+            let committed = Committed { projects: live, caps: Cents::sum_of(committed) };
+            let decided = |registry: &Registry, wanted: Cents| {
+                decide(wanted, asker, registry.providers().next().unwrap(), &registry.policy, committed)
+            };
+            let loose = decided(&registry, Cents::sum_of(cents));
+            match decided(&tight, Cents::sum_of(cents)) {
+                Decision::Allowed { cap } => {
+                    prop_assert_eq!(decided(&registry, cap), Decision::Allowed { cap });
+                    prop_assert!(cents == 0 || cap.cents() == cents);
+                }
+                Decision::NeedsApproval { cap, .. } => {
+                    prop_assert!(!matches!(decided(&registry, cap), Decision::Refused(_)));
+                    prop_assert!(!human);
+                }
+                Decision::Refused(_) => {}
+            }
+            if matches!(loose, Decision::Refused(_)) && cents > 0 {
+                prop_assert!(matches!(decided(&tight, Cents::sum_of(cents)), Decision::Refused(_)));
+            }
+            // Tightening with nothing in the way is the ceiling itself: a second time changes nothing.
+            let again = tight.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            prop_assert_eq!(decided(&again, Cents::sum_of(cents)), decided(&tight, Cents::sum_of(cents)));
+        }
+    }
+
+    /// Lines of a `[policy]`, and an `approval` for an entry.
+    fn words() -> impl Strategy<Value = (String, String)> {
+        let approval = prop_oneof![Just("never"), Just("above-default"), Just("always")];
+        let line = |key: &'static str, value: BoxedStrategy<String>| {
+            prop::option::of(value)
+                .prop_map(move |value| value.map(|value| format!("{key} = {value}\n")).unwrap_or_default())
+        };
+        let quoted = approval.clone().prop_map(|word| format!("'{word}'")).boxed();
+        let keys = prop_oneof![Just("[]"), Just("['memory']")].prop_map(str::to_owned).boxed();
+        let policy = (
+            line("approval", quoted.clone()),
+            line("allowed", keys.clone()),
+            line("denied", keys),
+            line("max_live_projects", (1_u64..6).prop_map(|count| count.to_string()).boxed()),
+            line("total_cap_usd", (1_u64..300).prop_map(|usd| usd.to_string()).boxed()),
+        );
+        let policy = policy.prop_map(|(a, b, c, d, e)| [a, b, c, d, e].concat());
+        (policy, line("approval", quoted))
+    }
+
+    /// Caps for an entry of a ceiling.
+    fn caps() -> impl Strategy<Value = String> {
+        let cap = |key: &'static str| {
+            prop::option::of(1_u64..120)
+                .prop_map(move |usd| usd.map(|usd| format!("{key} = {usd}\n")).unwrap_or_default())
+        };
+        (cap("default_cap_usd"), cap("max_cap_usd")).prop_map(|(default, max)| default + &max)
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    approval::Approval,
     backend::{Backend, CapScope, Observed},
     money::MicroUsd,
     project::{Project, Status},
@@ -72,6 +73,26 @@ pub struct ProviderView {
     pub docs: String,
 }
 
+/// What waits for a human's yes, and what became of what waited.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApprovalsView {
+    pub approvals: Vec<ApprovalView>,
+}
+
+/// A request for a human's yes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApprovalView {
+    pub id: String,
+    pub name: String,
+    pub provider: String,
+    pub cap_usd: f64,
+    pub asked_by: String,
+    pub created_at: String,
+    pub expires_at: String,
+    /// `pending`, `approved`, `denied`, `used` or `expired`
+    pub status: &'static str,
+}
+
 /// A failure: a stable code, what happened, and what to do next.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ErrorView {
@@ -122,6 +143,21 @@ impl ProjectView {
             expires_at: project.expires_at.map(|at| at.to_string()),
             created_at: project.created_at.to_string(),
             updated_at: project.updated_at.to_string(),
+        }
+    }
+}
+
+impl From<&Approval> for ApprovalView {
+    fn from(approval: &Approval) -> Self {
+        Self {
+            id: approval.id.to_string(),
+            name: approval.subject.name.to_string(),
+            provider: approval.subject.provider.to_string(),
+            cap_usd: approval.subject.cap.usd(),
+            asked_by: approval.asked_by.clone(),
+            created_at: approval.created_at.to_string(),
+            expires_at: approval.expires_at.to_string(),
+            status: approval.status.as_str(),
         }
     }
 }
@@ -195,6 +231,6 @@ fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> Stri
 }
 
 /// A path as one word of a shell command.
-fn quoted(path: &str) -> String {
+pub fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', r"'\''"))
 }

@@ -116,6 +116,18 @@ pub enum Command {
         #[arg(long, value_name = "TIME")]
         after: Option<String>,
     },
+    /// Show what agents have asked for and a human has to decide
+    Approvals,
+    /// Say yes to a request: the agent's next identical call goes through, once
+    Approve {
+        /// As `approvals` shows it, such as ap-7k3f
+        id: String,
+    },
+    /// Say no to a request
+    Deny {
+        /// As `approvals` shows it, such as ap-7k3f
+        id: String,
+    },
     /// Record usage (simulated backend)
     Usage {
         #[command(subcommand)]

@@ -17,6 +17,7 @@ use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
 use crate::{
+    approval::{Answer, ApprovalId, Subject},
     env_file::Replace,
     error::Error,
     lease::Lease,
@@ -26,7 +27,7 @@ use crate::{
     policy::Asker,
     provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Wanted},
     settings::Given,
-    view::{ProjectList, ProvidersView},
+    view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
 };
 
 /// A command line that could be read.
@@ -163,6 +164,12 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             confirm(job, "Tear down every live project for good, with its data at the provider?")?;
             return Ok(render::outcomes(&provisioner.teardown_all(caller)?, NONE, output));
         }
+        Command::Approvals => {
+            let approvals = provisioner.approvals()?;
+            render::approvals(&ApprovalsView { approvals: approvals.iter().map(ApprovalView::from).collect() }, output);
+        }
+        Command::Approve { id } => decide(job, provisioner, caller, (id, Answer::Accepted), output)?,
+        Command::Deny { id } => decide(job, provisioner, caller, (id, Answer::Declined), output)?,
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
             render::project(&provisioner.record_usage(&name, amount, caller)?, output);
@@ -175,6 +182,24 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A human's word on a request, after it was read back to him.
+fn decide(
+    job: &Job,
+    provisioner: &Provisioner,
+    caller: &Caller,
+    (id, answer): (&str, Answer),
+    output: Output,
+) -> Result<(), Error> {
+    let id = ApprovalId::parse(id)?;
+    let approval = provisioner.undecided(&id)?;
+    let Subject { name, provider, service, cap, .. } = &approval.subject;
+    let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
+    let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
+    confirm(job, &format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?"))?;
+    render::approval(&ApprovalView::from(&provisioner.decide(&id, answer, caller)?), output);
+    Ok(())
 }
 
 /// Every page as one.

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     error::{Error, Exit},
     provisioner::Outcome,
-    view::{ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
 };
 
 /// For whom.
@@ -101,6 +101,35 @@ pub fn projects(list: &ProjectList, output: Output) {
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+pub fn approvals(view: &ApprovalsView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    if view.approvals.is_empty() {
+        return out("No agent has asked for anything that needs your yes.");
+    }
+    let rows = view.approvals.iter().map(|approval| {
+        let (name, provider) = (approval.name.clone(), approval.provider.clone());
+        let (asker, until) = (approval.asked_by.clone(), to_the_second(&approval.expires_at));
+        vec![approval.id.clone(), approval.status.to_owned(), name, provider, usd(approval.cap_usd), asker, until]
+    });
+    table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
+}
+
+/// A request that was decided just now.
+pub fn approval(approval: &ApprovalView, output: Output) {
+    if output == Output::Json {
+        return json(approval);
+    }
+    let ApprovalView { id, name, provider, cap_usd, expires_at, status, .. } = approval;
+    let expires_at = to_the_second(expires_at);
+    out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
+    out(match *status {
+        "approved" => format!("  next      The agent's next identical call goes through, once, until {expires_at}."),
+        _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
+    });
 }
 
 pub fn providers(view: &ProvidersView, output: Output) {
@@ -193,6 +222,11 @@ fn usd(amount: f64) -> String {
         Some((_, decimals)) if decimals.len() > 2 => exact,
         _ => format!("{amount:.2}"),
     }
+}
+
+/// A time without the fraction of a second that nobody waits for.
+fn to_the_second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
 
 fn json(view: &impl Serialize) {

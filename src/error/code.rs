@@ -1,6 +1,6 @@
 //! The codes that scripts and models decide on. They never change their meaning.
 
-use super::{Error, Exit};
+use super::{Error, Exit, approval};
 use crate::{
     backend::{BackendError, Consent, Refusal, Setup, simulated::PaymentError},
     dotenv::DotenvError,
@@ -17,8 +17,9 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyExists { .. } => "already_exists",
+            Self::Approval(error) => approval::code(error),
             Self::Backend(error) => backend(error),
-            Self::CapAboveDefault { .. } => "cap_above_default",
+            Self::Ceiling(_) => "invalid_policy",
             Self::EnvFile(error) => env_file(error),
             Self::File(_) => "file_error",
             Self::InvalidAmount(_) => "invalid_amount",
@@ -60,20 +61,21 @@ impl Error {
 
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Approval(error) => approval::exit(error),
             Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)
             | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
             Self::AlreadyExists { .. }
-            | Self::CapAboveDefault { .. }
             | Self::EnvFile(_)
             | Self::NotConfirmed { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
             | Self::Suspended { .. }
             | Self::WrongBackend { .. } => Exit::Refused,
-            Self::InvalidAmount(_)
+            Self::Ceiling(_)
+            | Self::InvalidAmount(_)
             | Self::InvalidBase(_)
             | Self::InvalidCursor
             | Self::InvalidLease(_)

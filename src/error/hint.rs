@@ -1,6 +1,6 @@
 //! What to do next, for each failure: a command or a change, in one or two sentences.
 
-use super::Error;
+use super::{Error, approval};
 use crate::{
     backend::{BackendError, Consent, Refusal, Setup},
     dotenv::DotenvError,
@@ -23,11 +23,9 @@ impl Error {
                 "use it ({} holds its key), choose another name, or run `{PROGRAM} teardown {}` first",
                 project.env_var, project.name
             ),
+            Self::Approval(error) => approval::hint(error),
             Self::Backend(error) => backend(error),
-            Self::CapAboveDefault { name, provider, asked, default, .. } => format!(
-                "ask for {default} USD or less, or let the human run \
-                 `{PROGRAM} provision {name} {provider} --cap {asked}`"
-            ),
+            Self::Ceiling(error) => ceiling(error),
             Self::EnvFile(error) => env_file(error),
             Self::File(_) => "check that the folder exists, has space and may be written by you".to_owned(),
             Self::InvalidAmount(error) => amount(*error),
@@ -273,13 +271,23 @@ fn registry(error: &RegistryError) -> String {
     }
 }
 
+/// A policy that cannot be read might have been a no.
+fn ceiling(error: &RegistryError) -> String {
+    match &error.problem {
+        Problem::UnknownKey { valid, .. } => format!("the keys that go here: {}", valid.join(", ")),
+        Problem::NoFile => "let STRIPE_PROJECTS_POLICY name an existing file, or unset it".to_owned(),
+        _ => "the human corrects that file; until then nothing is provisioned, and list, rotate and teardown go on"
+            .to_owned(),
+    }
+}
+
 fn policy(rule: Rule) -> String {
     match rule {
         Rule::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
         Rule::LeaseTooLong { maximum, .. } => format!("ask for {maximum} or less"),
         Rule::NotAllowed => format!("run `{PROGRAM} providers` to see the others"),
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
-            "tear down what is not needed any more, or let the human change [policy] in the registry".to_owned()
+            "tear down what is not needed any more, or let the human change the policy".to_owned()
         }
     }
 }
@@ -300,4 +308,4 @@ fn listed(keys: &[ProviderKey]) -> String {
     keys.iter().map(ProviderKey::as_str).collect::<Vec<_>>().join(", ")
 }
 
-const PROGRAM: &str = "stripe-projects-mcp";
+pub(super) const PROGRAM: &str = "stripe-projects-mcp";

@@ -3,18 +3,20 @@
 //! The matches are exhaustive on purpose: a new variant does not compile until somebody has written what its reader
 //! should do. No message quotes input, because input may be a pasted key.
 
+mod approval;
 mod code;
 mod hint;
 
 use std::path::PathBuf;
 
 use crate::{
+    approval::{ApprovalError, NotAnId},
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
     env_file::EnvFileError,
     fs::FsError,
     lease::LeaseError,
     ledger::{LedgerError, Operation},
-    money::{Cents, MoneyError},
+    money::MoneyError,
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
     project::NoRandomness,
@@ -30,9 +32,12 @@ pub enum Error {
     #[error("a project of this name is live already")]
     AlreadyExists { project: Box<ProjectView> },
     #[error("{0}")]
+    Approval(#[from] ApprovalError),
+    #[error("{0}")]
     Backend(#[from] BackendError),
-    #[error("a cap of {asked} USD is above the default of {default} USD, which only a human may grant")]
-    CapAboveDefault { name: ProjectName, provider: ProviderKey, asked: Cents, default: Cents, maximum: Cents },
+    /// The policy outside the workspace is there and cannot be used.
+    #[error("the policy outside the workspace cannot be used: {0}")]
+    Ceiling(RegistryError),
     #[error("{0}")]
     EnvFile(#[from] EnvFileError),
     #[error("{0}")]
@@ -135,6 +140,12 @@ impl Error {
             _ => None,
         };
         ErrorView { code: self.code(), message: self.to_string(), hint: self.hint(), project }
+    }
+}
+
+impl From<NotAnId> for Error {
+    fn from(error: NotAnId) -> Self {
+        Self::Approval(error.into())
     }
 }
 

@@ -106,6 +106,11 @@ pub(super) fn append(connection: &Connection, event: &Event, project: Option<&Pr
     chain(connection, event, id, project.map(|project| project.name.as_str()))
 }
 
+/// The same for what is about a name that no project may have yet.
+pub(super) fn append_named(connection: &Connection, event: &Event, name: &ProjectName) -> Result<(), LedgerError> {
+    chain(connection, event, None, Some(name.as_str()))
+}
+
 fn chain(connection: &Connection, event: &Event, project: Option<&str>, name: Option<&str>) -> Result<(), LedgerError> {
     let (seq, before) = head(connection)?;
     let mut row = AuditRow {

@@ -4,6 +4,7 @@
 //! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
 //! here: a mask and a fingerprint are all that is kept of one.
 
+mod approvals;
 mod audit;
 mod journal;
 mod leases;
@@ -13,6 +14,7 @@ mod rows;
 
 use std::path::Path;
 
+pub use approvals::Asked;
 pub use audit::{AuditRow, Event, Verdict};
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use leases::Term;
@@ -65,5 +67,11 @@ impl Ledger {
     }
 }
 
-static SCHEMA: Schema =
-    Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_4.sql")] };
+static SCHEMA: Schema = Schema {
+    migrations: &[
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        include_str!("schema_3.sql"),
+        include_str!("schema_4.sql"),
+    ],
+};

@@ -17,6 +17,7 @@ use rmcp::{
 use tokio::sync::Semaphore;
 
 use super::{
+    deadline::{self, Deadline},
     offer::Offer,
     progress, resources,
     shutdown::Shutdown,
@@ -33,14 +34,19 @@ use crate::{
 #[derive(Clone)]
 pub struct Door {
     pub(super) provisioner: Arc<Provisioner>,
+    /// How long a call waits for a person whom it asks.
+    pub(super) patience: Duration,
+    /// Of the call that is being answered: each has a door of its own.
+    pub(super) deadline: Deadline,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
     offer: Offer,
 }
 
 impl Door {
-    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown, offer: Offer) -> Self {
-        Self { provisioner, shutdown, slots: Arc::new(Semaphore::new(MOST_IN_FLIGHT)), offer }
+    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown, offer: Offer, patience: Duration) -> Self {
+        let slots = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
+        Self { provisioner, patience, deadline: Deadline::new(), shutdown, slots, offer }
     }
 }
 
@@ -71,7 +77,8 @@ impl ServerHandler for Door {
         let signature = signature(&context);
         let (peer, token) = (context.peer.clone(), context.meta.get_progress_token());
         let in_flight = self.shutdown.in_flight();
-        let door = self.clone();
+        let deadline = Deadline::new();
+        let door = Self { deadline: deadline.clone(), ..self.clone() };
         let work = tokio::spawn(async move {
             let _held = (slot, in_flight);
             TOOLS.call(ToolCallContext::new(&door, request, context)).await
@@ -82,11 +89,15 @@ impl ServerHandler for Door {
                 Err(_) => return Err(stopped()),
             },
             never = progress::keep_telling(peer, token) => match never {},
-            () = tokio::time::sleep(DEADLINE) => tools::failed(&too_slow())?.into(),
+            () = deadline.passed() => tools::failed(&too_slow())?.into(),
             () = self.shutdown.out_of_patience() => tools::failed(&stopping())?.into(),
         };
         Ok(match answer {
             CallToolResponse::Complete(result) => result.with_meta(signature).into(),
+            CallToolResponse::InputRequired(mut result) => {
+                result.meta = signature;
+                result.into()
+            }
             other => other,
         })
     }
@@ -210,7 +221,7 @@ fn busy() -> ErrorView {
 }
 
 fn too_slow() -> ErrorView {
-    let message = format!("no answer within {} seconds; the work goes on", DEADLINE.as_secs());
+    let message = format!("no answer within {} seconds; the work goes on", deadline::ALLOWED.as_secs());
     error("deadline_exceeded", message, "call list_projects to see what became of it; do not repeat it blindly")
 }
 
@@ -228,7 +239,8 @@ const INSTRUCTIONS: &str = "A prepaid, capped, revocable card for third-party se
     with a spending cap and writes its key to the env file; you only ever see masks. Never ask for a key, never read \
     the env file aloud, never print a variable that holds one: load the file in the process that needs it. Always give \
     a cap that fits the task. `rotate_key` when a key may have leaked. `teardown` what you provisioned when the task is \
-    done. An error carries `code`, `message` and `hint`: follow the hint.";
+    done. What costs more than the human allows beforehand needs a yes: he is asked in his host, or you are given the \
+    command to show him; do not run it yourself. An error carries `code`, `message` and `hint`: follow the hint.";
 
 const VERSIONS: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
@@ -245,5 +257,3 @@ const OFFERED: &[&str] = &[
 ];
 
 const MOST_IN_FLIGHT: usize = 64;
-
-const DEADLINE: Duration = Duration::from_secs(120);

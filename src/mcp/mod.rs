@@ -1,11 +1,15 @@
 //! The agent's door: MCP over stdio, in both protocol eras.
 
 mod arguments;
+mod ask;
+mod deadline;
 mod door;
 mod offer;
 mod progress;
+mod provision;
 mod resources;
 mod schema;
+mod seal;
 mod shutdown;
 mod tools;
 
@@ -16,6 +20,7 @@ pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
 pub use shutdown::signal as told_to_end;
 use shutdown::{EofSignal, Shutdown};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     policy::Asker,
@@ -27,10 +32,24 @@ use crate::{
 /// # Errors
 /// When the streams fail, or the client's first message is not a greeting.
 pub async fn serve(provisioner: Arc<Provisioner>, offer: Offer) -> Result<(), ServeError> {
-    let shutdown = Shutdown::new();
     let (input, output) = rmcp::transport::io::stdio_pipes();
+    serve_over(provisioner, offer, input, output, PATIENCE).await
+}
+
+/// The same over any pair of streams. `patience` is how long a call waits for a person whom it asks.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_over(
+    provisioner: Arc<Provisioner>,
+    offer: Offer,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+    patience: Duration,
+) -> Result<(), ServeError> {
+    let shutdown = Shutdown::new();
     let input = EofSignal::new(input, shutdown.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), offer);
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), offer, patience);
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -103,3 +122,6 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
         Err(error) => tracing::warn!("recovery is not possible: {error}"),
     });
 }
+
+/// Long enough to read and to think; who comes back later finds the request at the terminal.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);

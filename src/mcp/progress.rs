@@ -20,7 +20,7 @@ pub async fn keep_telling(peer: Peer<RoleServer>, token: Option<ProgressToken>) 
         ticks.tick().await;
         let seconds = begun.elapsed().as_secs();
         let progress = ProgressNotificationParam::new(token.clone(), begun.elapsed().as_secs_f64())
-            .with_message(format!("waiting for the backend, {seconds} s"));
+            .with_message(format!("waiting, {seconds} s"));
         // A client that has gone does not wait for a sign of life.
         let _ = peer.notify_progress(progress).await;
     }

@@ -41,7 +41,7 @@ pub fn templates() -> Vec<ResourceTemplate> {
 pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     match uri {
         PROVIDERS => {
-            let registry = provisioner.registry().map_err(|error| unreadable(&error.into()))?;
+            let registry = provisioner.registry().map_err(|error| unreadable(&error))?;
             shown(uri, &ProvidersView::new(&registry))
         }
         PROJECTS => {

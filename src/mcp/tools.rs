@@ -7,8 +7,9 @@ use rmcp::{
     handler::server::{
         common::{schema_for_input, schema_for_output},
         router::tool::ToolRouter,
+        tool::{InputResponses, RequestState},
     },
-    model::{CallToolResult, Tool},
+    model::{CallToolResponse, CallToolResult, Tool},
     service::RequestContext,
     tool, tool_router,
 };
@@ -18,6 +19,7 @@ use serde_json::Value;
 use super::{
     Door,
     arguments::{Args, ListProjects, Named, Provision},
+    provision::{Brought, Conversation},
     schema,
 };
 use crate::{
@@ -67,10 +69,16 @@ impl Door {
     async fn provision(
         &self,
         Args(arguments): Args<Provision>,
+        InputResponses(answers): InputResponses,
+        RequestState(state): RequestState,
         context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
+        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view())) {
+            Ok(Ok(wanted)) => wanted,
+            Ok(Err(error)) | Err(error) => return Ok(failed(&error)?.into()),
+        };
         let caller = super::door::caller(&context);
-        self.answer(arguments, move |provisioner, arguments| provisioner.provision(&wanted(&arguments)?, &caller)).await
+        Conversation { door: self, context: &context, wanted, caller }.hold(Brought { state, answers }).await
     }
 
     #[tool(
@@ -145,7 +153,7 @@ pub fn failed(error: &ErrorView) -> Result<CallToolResult, ErrorData> {
     Ok(CallToolResult::structured_error(as_value(error)?))
 }
 
-fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {
+pub fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {
     serde_json::to_value(view).map_err(|_| ErrorData::internal_error("internal error: the answer has no JSON", None))
 }
 

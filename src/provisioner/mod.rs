@@ -15,6 +15,7 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod approve;
 mod batch;
 mod leases;
 mod list;
@@ -54,7 +55,7 @@ use crate::{
     name::ProjectName,
     policy::Asker,
     project::{Project, Status},
-    registry::{Registry, RegistryError, RegistryFile},
+    registry::{CeilingFile, Registry, RegistryFile},
     secret::Fingerprint,
     view::{ProjectView, Sight},
 };
@@ -63,6 +64,7 @@ use crate::{
 pub struct Provisioner {
     backend: Arc<dyn Backend>,
     registry: RegistryFile,
+    ceiling: CeilingFile,
     ledger: Ledger,
     env_file: EnvFile,
     state: PathBuf,
@@ -77,6 +79,8 @@ pub struct Provisioner {
 pub struct Parts {
     pub backend: Arc<dyn Backend>,
     pub registry: RegistryFile,
+    /// The policy outside the workspace, which the registry cannot loosen.
+    pub ceiling: CeilingFile,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: PathBuf,
@@ -122,6 +126,7 @@ impl Provisioner {
         Self {
             backend: parts.backend,
             registry: parts.registry,
+            ceiling: parts.ceiling,
             ledger: Ledger::of(&parts.state),
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
@@ -139,12 +144,17 @@ impl Provisioner {
         Self { watch, ..self }
     }
 
-    /// The registry as it is now.
+    /// The registry as it is now, under the policy outside the workspace.
     ///
     /// # Errors
-    /// [`RegistryError`] says where the file is wrong.
-    pub fn registry(&self) -> Result<Registry, RegistryError> {
-        self.registry.read()
+    /// [`Error::Registry`] or [`Error::Ceiling`] says which file is wrong, and where.
+    pub fn registry(&self) -> Result<Registry, Error> {
+        let registry = self.registry.read()?;
+        let ceiling = self.ceiling.read().map_err(Error::Ceiling)?;
+        Ok(match ceiling {
+            Some(ceiling) => registry.under(&ceiling),
+            None => registry,
+        })
     }
 
     /// The ledger, for what only reads it.

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::{Caller, Provisioner, Step, settle::Settled};
 use crate::{
+    approval::{ApprovalError, ApprovalId, Subject},
     backend::Order,
+    clock::Timestamp,
     env_file::{EnvFileError, Preflight, Replace},
     error::Error,
     lease::Lease,
@@ -57,7 +59,7 @@ impl Provisioner {
 
     /// Everything before money is spent, ending in the recorded intent.
     fn prepare(&self, wanted: &Wanted, caller: &Caller) -> Result<(Intent, Order, bool), Error> {
-        let registry = self.registry.read()?;
+        let registry = self.registry()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
@@ -72,8 +74,17 @@ impl Provisioner {
             }
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
-        capped(wanted, provider, &registry.policy, self.ledger.totals()?, caller)?;
         policy::lease(wanted.lease, provider)?;
+        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, caller)? {
+            Granted::Freely { .. } => None,
+            Granted::WithApproval { cap, without } => Some(self.human_approval(
+                &self.subject(wanted, provider, cap),
+                provider,
+                &registry.policy,
+                without,
+                caller,
+            )?),
+        };
         let preflight = self.env_file.preflight()?;
         self.step(Step::Checked);
 
@@ -85,30 +96,40 @@ impl Provisioner {
             backend: self.backend.name().to_owned(),
             env_file: self.env_file.path().to_owned(),
         };
-        let detail = json!({
+        let mut detail = json!({
             "provider": provider.key.as_str(),
             "asked_cents": wanted.cap.cents(),
             "expires_in": wanted.lease.map(|lease| lease.to_string()),
         });
+        if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
+            facts.insert("approval".to_owned(), json!(approval.as_str()));
+        }
         let event = self.event(caller, ACTION, Verdict::Intended, detail);
+        let id = draft.id.clone();
         let intent = self.ledger.begin_provision(draft, &event, |live| {
-            self.grant(live, wanted, provider, &registry.policy, &preflight, caller)
+            let cap = match decided(wanted, provider, &registry.policy, live.totals()?, caller)? {
+                Granted::Freely { cap } => cap,
+                Granted::WithApproval { cap, .. } => {
+                    let subject = self.subject(wanted, provider, cap);
+                    spend(live, &subject, approval.as_ref(), &id, event.at)?;
+                    cap
+                }
+            };
+            self.grant(live, wanted, provider, cap, &preflight)
         })?;
         let order = order(&intent, provider, self.accept_terms);
         Ok((intent, order, preflight.excluded_now))
     }
 
-    /// Decides inside the transaction, so that what it counts is still true when the project is written.
+    /// Chooses the variables, inside the transaction that will hold them.
     fn grant(
         &self,
         live: &Live<'_>,
         wanted: &Wanted,
         provider: &Provider,
-        policy: &Policy,
+        cap: Cents,
         preflight: &Preflight,
-        caller: &Caller,
     ) -> Result<Grant, Error> {
-        let cap = capped(wanted, provider, policy, live.totals()?, caller)?;
         let deliveries = provider.deliveries.iter().map(|delivery| {
             let env_var = self.free_variable(live, wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
@@ -142,21 +163,38 @@ impl Provisioner {
     }
 }
 
-/// The cap that policy allows.
-fn capped(
+/// What policy grants.
+enum Granted {
+    Freely { cap: Cents },
+    WithApproval { cap: Cents, without: Option<Cents> },
+}
+
+fn decided(
     wanted: &Wanted,
     provider: &Provider,
     policy: &Policy,
     (projects, caps): (u64, Cents),
     caller: &Caller,
-) -> Result<Cents, Error> {
+) -> Result<Granted, Error> {
     match policy::decide(wanted.cap, caller.asker, provider, policy, Committed { projects, caps }) {
-        Decision::Allowed { cap } => Ok(cap),
+        Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
+        Decision::NeedsApproval { cap, without } => Ok(Granted::WithApproval { cap, without }),
         Decision::Refused(rule) => Err(rule.into()),
-        Decision::NeedsApproval { asked, default, maximum } => {
-            let (name, provider) = (wanted.name.clone(), provider.key.clone());
-            Err(Error::CapAboveDefault { name, provider, asked, default, maximum })
-        }
+    }
+}
+
+/// Spends the yes in the transaction of the intent: it counts once, and only for what it was said to.
+fn spend(
+    live: &Live<'_>,
+    subject: &Subject,
+    approval: Option<&ApprovalId>,
+    project: &ProjectId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let granted = live.asked(subject, now)?.filter(|granted| Some(&granted.id) == approval);
+    match granted {
+        Some(granted) if live.spend(&granted.id, project, now)? => Ok(()),
+        _ => Err(ApprovalError::Expired.into()),
     }
 }
 

@@ -24,6 +24,10 @@ pub struct RegistryError {
 pub enum Problem {
     #[error(transparent)]
     Amount(#[from] MoneyError),
+    #[error("an approval is \"never\", \"above-default\" or \"always\"")]
+    Approval,
+    #[error("the time for an approval is a whole number of minutes from 1 to 10080")]
+    ApprovalTtl,
     #[error("a cap is more than 0")]
     CapZero,
     #[error("a config holds no date or time: JSON has none")]

@@ -5,6 +5,8 @@
 //! remembers where each word stood rather than through serde, whose messages quote what they did not expect, and
 //! whose floats have forgotten what was written.
 
+mod approval;
+mod ceiling;
 mod config;
 mod error;
 mod policy;
@@ -18,11 +20,13 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use crate::name::ProviderKey;
+pub use approval::ApprovalRule;
+pub use ceiling::Ceiling;
 use error::Fault;
 pub use error::{Problem, RegistryError};
 pub use policy::Policy;
 pub use provider::Provider;
-pub use source::RegistryFile;
+pub use source::{CeilingFile, RegistryFile};
 use wire::{Table, Value};
 
 /// The registry that ships with the program.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::{self, ApprovalRule, USUAL_TTL};
 use super::error::{Fault, Problem};
 use super::provider::Provider;
 use super::wire::{self, Table, Value};
@@ -9,8 +10,12 @@ use crate::money::Cents;
 use crate::name::ProviderKey;
 
 /// What an absent limit means is "none of that kind". A key in both lists is denied.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
+    /// For every provider whose entry does not say otherwise.
+    pub approval: ApprovalRule,
+    /// In minutes: how long a request waits for a human and, once granted, for its use.
+    pub approval_ttl: u32,
     /// `None` allows every provider; an empty list allows none.
     pub allowed: Option<Vec<ProviderKey>>,
     pub denied: Vec<ProviderKey>,
@@ -21,16 +26,34 @@ pub struct Policy {
 }
 
 impl Policy {
+    pub(super) const KEYS: &'static [&'static str] =
+        &["allowed", "approval", "approval_ttl_minutes", "denied", "max_live_projects", "total_cap_usd"];
+
     pub(super) fn read(value: &Value<'_>, providers: &BTreeMap<ProviderKey, Provider>) -> Result<Self, Fault> {
         let table = Table::of(value)?;
-        table.refuse_unknown_keys(&["allowed", "denied", "max_live_projects", "total_cap_usd"])?;
+        table.refuse_unknown_keys(Self::KEYS)?;
         let keys = |value| wire::list(value)?.map(|item| known_key(item, providers)).collect();
         Ok(Self {
+            approval: table.optional("approval", ApprovalRule::read)?.unwrap_or_default(),
+            approval_ttl: table.optional("approval_ttl_minutes", approval::ttl)?.unwrap_or(USUAL_TTL),
             allowed: table.optional("allowed", keys)?,
             denied: table.optional("denied", keys)?.unwrap_or_default(),
             max_live_projects: table.optional("max_live_projects", count)?,
             total_cap: table.optional("total_cap_usd", wire::cap)?,
         })
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            approval: ApprovalRule::default(),
+            approval_ttl: USUAL_TTL,
+            allowed: None,
+            denied: Vec::new(),
+            max_live_projects: None,
+            total_cap: None,
+        }
     }
 }
 
@@ -46,7 +69,7 @@ fn known_key(value: &Value<'_>, providers: &BTreeMap<ProviderKey, Provider>) -> 
     })(value)
 }
 
-fn count(value: &Value<'_>) -> Result<u64, Fault> {
+pub(super) fn count(value: &Value<'_>) -> Result<u64, Fault> {
     let number = u64::try_from(wire::integer(value)?).ok().filter(|number| *number >= 1);
     number.ok_or_else(|| Fault::at(value, Problem::LiveProjects))
 }
@@ -67,8 +90,11 @@ mod tests {
     fn limits_are_read() {
         assert_eq!(policy(""), Ok(Policy::default()));
         let key = |text| ProviderKey::parse(text).unwrap();
-        let line = "allowed = ['llm', 'search'], denied = ['email'], max_live_projects = 3, total_cap_usd = 99.5";
+        let line = "allowed = ['llm', 'search'], denied = ['email'], max_live_projects = 3, total_cap_usd = 99.5, \
+            approval = 'always', approval_ttl_minutes = 5";
         let expected = Policy {
+            approval: ApprovalRule::Always,
+            approval_ttl: 5,
             allowed: Some(vec![key("llm"), key("search")]),
             denied: vec![key("email")],
             max_live_projects: Some(3),
@@ -98,6 +124,11 @@ mod tests {
             ("max_live_projects = 1.5", "2:32: expected a whole number"),
             ("max_live_projects = 9223372036854775808", "2:32: the number is out of range"),
             ("total_cap_usd = 0", "2:28: a cap is more than 0"),
+            ("approval = 'sometimes'", "2:23: an approval is \"never\", \"above-default\" or \"always\""),
+            (
+                "approval_ttl_minutes = 10081",
+                "2:35: the time for an approval is a whole number of minutes from 1 to 10080",
+            ),
         ] {
             assert_eq!(policy(line).unwrap_err().to_string(), format!("p.toml:{error}"), "{line}");
         }
@@ -105,7 +136,9 @@ mod tests {
 
     #[test]
     fn no_error_quotes_what_stands_in_a_policy() {
-        for key in ["allowed", "denied", "max_live_projects", "total_cap_usd", "canary"] {
+        for key in
+            ["allowed", "approval", "approval_ttl_minutes", "denied", "max_live_projects", "total_cap_usd", "canary"]
+        {
             for shape in ["'canary'", "['canary']", "canary", "[['canary']]", "{ canary = 1 }"] {
                 let error = policy(&format!("{key} = {shape}")).unwrap_err();
                 assert!(!format!("{error} {error:?}").contains("canary"), "{key} = {shape}: {error:?}");

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::approval::ApprovalRule;
 use super::config;
 use super::error::{Fault, Problem};
 use super::wire::{self, Table, Value};
@@ -26,6 +27,8 @@ pub struct Provider {
     /// How long a project lives when nobody says; never longer than `max_lease`.
     pub default_lease: Option<Lease>,
     pub max_lease: Option<Lease>,
+    /// `None`: as the policy over all of them says.
+    pub approval: Option<ApprovalRule>,
     pub docs: String,
     pub paid: bool,
     /// Whether the human has said that the provider's terms of service are accepted.
@@ -46,7 +49,8 @@ impl Provider {
         let docs = entry.required("docs", wire::parsed(docs))?;
         let paid = entry.optional("paid", wire::boolean)?.unwrap_or_default();
         let terms_accepted = entry.optional("terms_accepted", wire::boolean)?.unwrap_or_default();
-        Ok(Self {
+        let approval = entry.optional("approval", ApprovalRule::read)?;
+        let recipe = Self {
             key,
             label,
             service,
@@ -57,10 +61,12 @@ impl Provider {
             max_cap,
             default_lease,
             max_lease,
+            approval,
             docs,
             paid,
             terms_accepted,
-        })
+        };
+        Ok(recipe)
     }
 }
 
@@ -131,6 +137,7 @@ fn docs(text: &str) -> Result<String, Problem> {
 
 /// Everything an entry may say.
 const KEYS: &[&str] = &[
+    "approval",
     "config",
     "credential",
     "default_cap_usd",
@@ -166,6 +173,7 @@ mod tests {
         ("config", "{ region = 'eu', tags = ['a'], size = 1 }"),
         ("extra_env", "{ NEON_PROJECT_ID = 'PROJECT_ID' }"),
         ("terms_accepted", "true"),
+        ("approval", "'always'"),
     ];
 
     fn text(change: impl Fn(&str, &str) -> Option<String>) -> String {
@@ -194,11 +202,12 @@ mod tests {
         assert_eq!(deliveries, [("DATABASE_URL", "CONNECTION_STRING"), ("NEON_PROJECT_ID", "PROJECT_ID")]);
         assert_eq!(serde_json::to_string(&provider.config).unwrap(), r#"{"region":"eu","size":1,"tags":["a"]}"#);
         assert!(provider.paid);
+        assert_eq!(provider.approval, Some(ApprovalRule::Always));
     }
 
     #[test]
     fn what_is_left_out_has_a_default() {
-        for key in ["plan", "credential", "max_cap_usd", "paid", "config", "extra_env"] {
+        for key in ["approval", "plan", "credential", "max_cap_usd", "paid", "config", "extra_env"] {
             without(key).unwrap();
         }
         for key in ["label", "service", "env_var", "default_cap_usd", "docs"] {

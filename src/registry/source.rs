@@ -1,8 +1,9 @@
-//! Where the registry is kept: a file that is read anew for each call, so that an edit counts from the next one on.
+//! Where the registry is kept, and the policy above it: files that are read anew for each call, so that an edit counts
+//! from the next one on.
 
 use std::path::{Path, PathBuf};
 
-use super::{Registry, RegistryError, error::Problem};
+use super::{Ceiling, Registry, RegistryError, error::Problem};
 use crate::fs;
 
 /// The registry of a workspace.
@@ -21,17 +22,51 @@ impl RegistryFile {
     /// [`RegistryError`], which for an unreadable file stands at its first character.
     pub fn read(&self) -> Result<Registry, RegistryError> {
         let (Self::Named(path) | Self::OwnOrBuiltin(path)) = self;
-        let unusable = |problem| RegistryError { file: shown(path), line: 1, column: 1, problem };
-        match (fs::read(path, LONGEST_REGISTRY), self) {
-            (Ok(Some(bytes)), _) => {
-                let text = String::from_utf8(bytes).map_err(|_| unusable(Problem::NotText))?;
-                Registry::parse(&text, &shown(path))
-            }
-            (Ok(None), Self::OwnOrBuiltin(_)) => Registry::builtin(),
-            (Ok(None), Self::Named(_)) => Err(unusable(Problem::NoFile)),
-            (Err(error), _) => Err(unusable(Problem::Unreadable { why: error.source.kind() })),
+        match (text(path)?, self) {
+            (Some(text), _) => Registry::parse(&text, &shown(path)),
+            (None, Self::OwnOrBuiltin(_)) => Registry::builtin(),
+            (None, Self::Named(_)) => Err(unusable(path, Problem::NoFile)),
         }
     }
+}
+
+/// The policy outside the workspace. What is there and cannot be read is an error and never "no limit".
+#[derive(Clone, Debug)]
+pub enum CeilingFile {
+    /// A file that somebody named; it has to be there.
+    Named(PathBuf),
+    /// No such place on this machine.
+    Nowhere,
+    /// Where a user's configuration is kept; there may be none.
+    Usual(PathBuf),
+}
+
+impl CeilingFile {
+    /// Reads it as it is now; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`RegistryError`], which for an unreadable file stands at its first character.
+    pub fn read(&self) -> Result<Option<Ceiling>, RegistryError> {
+        let (Self::Named(path) | Self::Usual(path)) = self else {
+            return Ok(None);
+        };
+        match (text(path)?, self) {
+            (Some(text), _) => Ceiling::parse(&text, &shown(path)).map(Some),
+            (None, Self::Named(_)) => Err(unusable(path, Problem::NoFile)),
+            (None, _) => Ok(None),
+        }
+    }
+}
+
+/// `None` where there is no such file.
+fn text(path: &Path) -> Result<Option<String>, RegistryError> {
+    let read = fs::read(path, LONGEST_REGISTRY);
+    let bytes = read.map_err(|error| unusable(path, Problem::Unreadable { why: error.source.kind() }))?;
+    bytes.map(String::from_utf8).transpose().map_err(|_| unusable(path, Problem::NotText))
+}
+
+fn unusable(path: &Path, problem: Problem) -> RegistryError {
+    RegistryError { file: shown(path), line: 1, column: 1, problem }
 }
 
 fn shown(path: &Path) -> String {

@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     fs,
     provisioner::{Parts, Provisioner},
-    registry::RegistryFile,
+    registry::{CeilingFile, RegistryFile},
     simulator::Simulator,
 };
 use environment::path;
@@ -45,6 +45,7 @@ pub struct Given {
 pub struct Settings {
     pub env_file: PathBuf,
     pub registry: RegistryFile,
+    ceiling: CeilingFile,
     pub state: PathBuf,
     accept_terms: bool,
     choice: Choice,
@@ -76,6 +77,7 @@ impl Settings {
                 Some(path) => RegistryFile::Named(within(path)),
                 None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
             },
+            ceiling: ceiling(within),
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
             accept_terms: given.accept_tos,
             choice,
@@ -91,10 +93,10 @@ impl Settings {
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { env_file, registry, state, accept_terms, choice, payment_method, .. } = self;
+        let Self { env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
-        Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
+        Provisioner::new(Parts { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
     }
 
     /// Who comes after this process, with the same settings.
@@ -111,5 +113,18 @@ impl Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("env_file", &self.env_file).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// No flag names it: flags stand in the host's configuration, which is often in the workspace.
+fn ceiling(within: impl Fn(PathBuf) -> PathBuf) -> CeilingFile {
+    if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
+        return CeilingFile::Named(within(named));
+    }
+    let configured = path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
+    let home = || path("HOME").or_else(|| path("USERPROFILE")).map(|home| home.join(".config"));
+    match configured.or_else(home) {
+        Some(folder) => CeilingFile::Usual(folder.join("stripe-projects").join("policy.toml")),
+        None => CeilingFile::Nowhere,
     }
 }

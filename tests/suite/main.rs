@@ -10,14 +10,17 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod approvals;
 mod architecture;
 mod audit;
 mod canaries;
+mod ceiling;
 mod client;
 mod contract;
 mod crash;
 mod crowd;
 mod dotenv;
+mod elicitation;
 mod env_file;
 mod hosts;
 mod incomplete;
@@ -25,6 +28,7 @@ mod leases;
 mod lifecycle;
 mod lines;
 mod mcp;
+mod person;
 mod real_backends;
 mod real_stripe;
 mod refusals;

@@ -18,7 +18,19 @@ fn tools() {
 fn help() {
     let here = Workspace::new();
     saw(&here, "help", &["--help"]);
-    for command in ["serve", "provision", "list", "rotate", "teardown", "usage", "providers", "simulator"] {
+    for command in [
+        "serve",
+        "provision",
+        "list",
+        "rotate",
+        "teardown",
+        "usage",
+        "providers",
+        "simulator",
+        "approvals",
+        "approve",
+        "deny",
+    ] {
         saw(&here, &format!("help_{command}"), &[command, "--help"]);
     }
 }
@@ -55,6 +67,31 @@ fn a_life() {
     saw(&here, "teardown_again", &["teardown", "memory", "--yes"]);
     saw(&here, "list_after_a_teardown", &["list"]);
     saw(&here, "list_all", &["list", "--all"]);
+}
+
+/// A request, from the agent's door to the human's word.
+#[test]
+fn an_approval() {
+    let here = Workspace::new();
+    saw(&here, "approvals_before_anything", &["approvals"]);
+    let mut agent = Lines::greet(&here);
+    let asked = agent.call("provision", &json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 }));
+    let asked = serde_json::to_string_pretty(&asked).unwrap();
+    shown("approval_required", &asked.replace(here.path().to_str().unwrap(), "[DIR]"));
+    saw(&here, "approvals", &["approvals"]);
+    saw(&here, "approvals_json", &["approvals", "--json"]);
+    let id = || {
+        let newest = here.json(&["approvals"])["approvals"].as_array().unwrap().last().unwrap().clone();
+        newest["id"].as_str().unwrap().to_owned()
+    };
+    saw(&here, "approve_unconfirmed", &["approve", &id()]);
+    saw(&here, "approve", &["approve", &id(), "--yes"]);
+    saw(&here, "approve_again", &["approve", &id(), "--yes"]);
+    agent.call("provision", &json!({ "name": "notes", "provider": "supermemory", "spend_cap_usd": 60 }));
+    saw(&here, "deny", &["deny", &id(), "--yes"]);
+    saw(&here, "deny_json_unknown", &["deny", "ap-0000", "--yes", "--json"]);
+    saw(&here, "approve_no_id", &["approve", "memory", "--yes"]);
+    saw(&here, "approvals_decided", &["approvals"]);
 }
 
 #[test]
@@ -99,6 +136,10 @@ fn shown(name: &str, text: &str) {
         .into_iter()
         .fold(text.to_owned(), |text, (start, word)| with(&text, start, hex, word));
     let text = with(&text, "_at\": \"", |c| c != '"', "[TIME]");
+    let text = with(&text, "ap-", |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "[ID]");
+    let time = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 'Z');
+    let text =
+        ["until ", "before ", "lines 1   "].into_iter().fold(text, |text, start| with(&text, start, time, "[TIME]"));
     settings.bind(|| assert_snapshot!(name, text));
 }
 

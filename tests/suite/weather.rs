@@ -21,7 +21,7 @@ use stripe_projects_mcp::{
     policy::Asker,
     project::ResourceId,
     provisioner::{Caller, Listing, Parts, Provisioner, Wanted},
-    registry::RegistryFile,
+    registry::{CeilingFile, RegistryFile},
     settings::simulated_world,
     view::ProjectView,
 };
@@ -257,6 +257,7 @@ impl House {
         let provisioner = Provisioner::new(Parts {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
+            ceiling: CeilingFile::Nowhere,
             env_file: workspace.file(".env"),
             state: workspace.state(),
             accept_terms: false,

@@ -99,6 +99,8 @@ impl Workspace {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
+        // Where the developer's own policy cannot steer it either.
+        command.env("XDG_CONFIG_HOME", self.file("no-configuration"));
         match &self.behind {
             Behind::Simulated => {}
             Behind::StripeApi(simulator) => {
@@ -235,7 +237,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
 
 /// What of the surrounding environment could steer a command; `COLUMNS` says how wide help is.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "COLUMNS",
     "STRIPE_API_KEY",
     "STRIPE_CONTEXT",
@@ -243,6 +245,7 @@ const VARIABLES: [&str; 12] = [
     "STRIPE_PROJECTS_DIR",
     "STRIPE_PROJECTS_ENV_FILE",
     "STRIPE_PROJECTS_PAYMENT_METHOD",
+    "STRIPE_PROJECTS_POLICY",
     "STRIPE_PROJECTS_PROVIDERS",
     "STRIPE_PROJECTS_STATE_DIR",
     "STRIPE_PROJECTS_STRIPE_API_BASE",

@@ -1,0 +1,398 @@
+//! A human's yes, given at the terminal: kept, spent once, and for nothing but what it was given to.
+
+use std::{panic::catch_unwind, sync::Arc, thread};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use stripe_projects_mcp::{
+    approval::{Answer, ApprovalError, ApprovalId},
+    clock::Clock,
+    env_file::Replace,
+    error::Error,
+    ledger::{Draft, Event, Grant, Term, Verdict},
+    money::Cents,
+    name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
+    policy::Asker,
+    project::{Delivery, ProjectId},
+    provisioner::{Caller, Provisioner, Step, Wanted},
+    settings::{Given, Settings},
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{lines::Lines, workspace::Workspace};
+
+#[test]
+fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    let asked = agent.call("provision", &above());
+    assert_eq!(asked["code"], "approval_required");
+    let id = pending(&here);
+    assert_eq!(
+        asked["message"],
+        format!("a human has to approve this first: `memory` on supermemory with a cap of 80 USD (request {id})")
+    );
+    let hint = asked["hint"].as_str().unwrap();
+    let command = format!("`stripe-projects-mcp approve {id} --dir '{}'`", here.path().display());
+    assert!(hint.contains(&command), "{hint}");
+    assert!(hint.contains("ask for 25 USD or less"), "{hint}");
+    assert!(hint.contains("`stripe-projects-mcp provision memory supermemory --cap 80`"), "{hint}");
+    assert_eq!(agent.call("provision", &above())["message"], asked["message"], "asking again is the same request");
+    assert_eq!(approvals(&here).len(), 1);
+    let shown = &approvals(&here)[0];
+    let keys = ["asked_by", "cap_usd", "created_at", "expires_at", "id", "name", "provider", "status"];
+    assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    assert_eq!((&shown["asked_by"], &shown["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
+
+    // As the hint says it, through a shell, from another folder.
+    let typed = command.trim_matches('`').replace("stripe-projects-mcp", crate::workspace::BINARY);
+    let mut shell = std::process::Command::new("sh");
+    here.prepare(&mut shell);
+    let ran = shell.args(["-c", &format!("{typed} --yes --json")]).current_dir("/").output().unwrap();
+    let approved: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&approved["id"], &approved["status"]), (&json!(id), &json!("approved")));
+
+    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(approvals(&here)[0]["status"], "used");
+    agent.call("teardown", &json!({ "name": "memory" }));
+    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "it counted once");
+    assert_ne!(pending(&here), id);
+    assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+}
+
+#[test]
+fn a_yes_is_for_that_name_provider_and_cap() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    agent.call("provision", &above());
+    here.ok(&["approve", &pending(&here), "--yes"]);
+    for other in [
+        json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80.01 }),
+        json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 79 }),
+        json!({ "name": "memory", "provider": "vector-db", "spend_cap_usd": 80 }),
+        json!({ "name": "memori", "provider": "supermemory", "spend_cap_usd": 80 }),
+    ] {
+        assert_eq!(agent.call("provision", &other)["code"], "approval_required", "{other}");
+    }
+    // The recipe is part of what was approved: an edit of the registry makes it another request.
+    let dearer =
+        include_str!("../../providers.toml").replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
+    here.write("providers.toml", &dearer);
+    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another plan");
+    here.write("providers.toml", dearer.replace("supermemory/memory", "browserbase/project"));
+    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another service");
+    assert!(here.world().observe_everything().unwrap().is_empty());
+
+    std::fs::remove_file(here.file("providers.toml")).unwrap();
+    let mut elsewhere = here.command(&["serve", "--env-file", "other.env"]);
+    elsewhere.env("COLUMNS", "80");
+    let mut other_file = Lines::start(elsewhere);
+    other_file.hello("lines");
+    assert_eq!(other_file.call("provision", &above())["code"], "approval_required", "another env file");
+    assert_eq!(agent.call("provision", &above())["status"], "active");
+}
+
+#[test]
+fn a_no_holds_until_it_expires() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    agent.call("provision", &above());
+    let id = pending(&here);
+    assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
+    for _ in 0..2 {
+        let refused = agent.call("provision", &above());
+        assert_eq!(refused["code"], "approval_declined");
+        assert_eq!(refused["message"], format!("a human said no to this request ({id})"));
+    }
+    assert_eq!(here.json(&["approve", &id, "--yes"])["code"], "approval_decided");
+    age(&here);
+    assert_eq!(agent.call("provision", &above())["code"], "approval_required");
+    assert_ne!(pending(&here), id);
+}
+
+#[test]
+fn what_has_expired_grants_nothing() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    agent.call("provision", &above());
+    let id = pending(&here);
+    age(&here);
+    assert_eq!(here.json(&["approve", &id, "--yes"])["code"], "approval_expired");
+    assert_eq!(approvals(&here)[0]["status"], "expired");
+
+    agent.call("provision", &above());
+    here.ok(&["approve", &pending(&here), "--yes"]);
+    age(&here);
+    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "granted, and not used in time");
+    assert!(here.world().observe_everything().unwrap().is_empty());
+}
+
+#[test]
+fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
+    let here = Workspace::new();
+    Lines::greet(&here).call("provision", &above());
+    let id = pending(&here);
+    for command in ["approve", "deny"] {
+        let ran = here.run(&[command, &id]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
+        assert!(ran.stderr.contains("there is no terminal to ask at"), "{ran:?}");
+    }
+    assert_eq!(pending(&here), id);
+    for (id, code) in
+        [("ap-0000", "approval_not_found"), ("memory", "invalid_approval_id"), ("", "invalid_approval_id")]
+    {
+        assert_eq!(here.json(&["approve", id, "--yes"])["code"], code);
+        assert_eq!(here.json(&["deny", id, "--yes"])["code"], code);
+    }
+    for canary in ["sk_live_51Canary0123456789abcdef", "4242424242424242", "ap-sk_live_51Canary"] {
+        let ran = here.run(&["approve", canary, "--yes"]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(!format!("{ran:?}").contains(canary), "{ran:?}");
+    }
+    here.ok(&["approve", &id.to_uppercase(), "--yes"]);
+}
+
+/// At a real terminal: the question repeats what it is about, and only a yes is one.
+#[cfg(unix)]
+#[test]
+fn a_person_at_a_terminal_reads_and_types() {
+    let here = Workspace::new();
+    Lines::greet(&here).call("provision", &above());
+    let id = pending(&here);
+    for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
+        let ran = typing(here.command(&["approve", &id]), typed);
+        let question =
+            "Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ";
+        assert!(ran.stderr.starts_with(question), "{ran:?}");
+        assert_eq!(ran.code, code, "{typed:?}: {ran:?}");
+        assert_eq!(approvals(&here)[0]["status"], if code == 0 { "approved" } else { "pending" });
+    }
+}
+
+/// Runs a command whose stdin is a terminal at which somebody types that.
+#[cfg(unix)]
+fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::Ran {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&keyboard).unwrap();
+    unlockpt(&keyboard).unwrap();
+    let terminal = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = std::fs::File::options().read(true).write(true).open(terminal).unwrap();
+    std::io::Write::write_all(&mut std::fs::File::from(keyboard.try_clone().unwrap()), text.as_bytes()).unwrap();
+    crate::workspace::Ran::from(command.stdin(terminal).output().unwrap())
+}
+
+#[test]
+fn a_look_at_nothing_leaves_nothing() {
+    let here = Workspace::new();
+    assert_eq!(here.json(&["approvals"]), json!({ "approvals": [] }));
+    assert_eq!(here.json(&["approve", "ap-7k3f", "--yes"])["code"], "approval_not_found");
+    assert!(here.files().is_empty());
+}
+
+#[test]
+fn an_agent_cannot_bury_the_human_in_requests() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    for number in 0..10 {
+        assert_eq!(agent.call("provision", &named(&format!("n{number}")))["code"], "approval_required");
+    }
+    assert_eq!(agent.call("provision", &named("n10"))["code"], "too_many_approvals");
+    assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "what is asked already stays asked");
+    assert_eq!(approvals(&here).len(), 10);
+    let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
+    here.ok(&["deny", &id, "--yes"]);
+    assert_eq!(agent.call("provision", &named("n10"))["code"], "approval_required");
+}
+
+#[test]
+fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    agent.call("provision", &above());
+    let id = pending(&here);
+    let mut approve = here.command(&["approve", &id, "--yes"]);
+    assert!(approve.env("USER", "maria").output().unwrap().status.success());
+    agent.call("provision", &above());
+    let rows = here.ledger().audit().unwrap();
+    let told: Vec<_> = rows
+        .iter()
+        .filter(|row| row.detail.contains(&id))
+        .map(|row| (row.door.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
+        .collect();
+    let name = Some("memory");
+    let expected = [
+        ("mcp", "lines 1", "ask for approval", name),
+        ("cli", "maria", "approve", name),
+        ("mcp", "lines 1", "provision", name),
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The human is his own approval, and the rules bind him too.
+#[test]
+fn a_human_at_the_terminal_needs_no_approval() {
+    let here = Workspace::new();
+    here.write("providers.toml", with_policy("approval = 'always'\ntotal_cap_usd = 100"));
+    assert_eq!(here.json(&["provision", "memory", "supermemory", "--cap", "80"])["status"], "active");
+    assert_eq!(here.json(&["provision", "more", "supermemory", "--cap", "30"])["code"], "total_cap_reached");
+    assert_eq!(here.json(&["approvals"]), json!({ "approvals": [] }));
+}
+
+#[test]
+fn always_asks_for_the_least_and_never_for_the_most() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    here.write("providers.toml", with_policy("approval = 'always'"));
+    let asked = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(asked["code"], "approval_required");
+    assert!(!asked["hint"].as_str().unwrap().contains("or less"), "there is no less: {asked}");
+    here.ok(&["approve", &pending(&here), "--yes"]);
+    assert_eq!(
+        agent.call("provision", &json!({ "name": "web", "provider": "search", "spend_cap_usd": 0 }))["status"],
+        "active"
+    );
+    here.write("providers.toml", with_policy("approval = 'never'"));
+    assert_eq!(agent.call("provision", &above())["status"], "active");
+    let beyond = json!({ "name": "beyond", "provider": "supermemory", "spend_cap_usd": 100.01 });
+    assert_eq!(agent.call("provision", &beyond)["code"], "cap_above_maximum");
+}
+
+#[test]
+fn two_servers_race_on_one_approval_and_one_wins() {
+    for _ in 0..5 {
+        let here = Workspace::new();
+        let mut agents = [Lines::greet(&here), Lines::greet(&here)];
+        agents[0].call("provision", &above());
+        here.ok(&["approve", &pending(&here), "--yes"]);
+        let said: Vec<Value> = thread::scope(|scope| {
+            let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above())));
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        let won = said.iter().filter(|said| said["status"] == "active").count();
+        let lost = said.iter().filter(|said| said["code"] == "already_exists").count();
+        assert_eq!((won, lost), (1, 1), "{said:?}");
+        assert_eq!(here.world().observe_everything().unwrap().len(), 1);
+    }
+}
+
+/// Beneath every lock: the ledger itself spends a yes once, whoever comes.
+#[test]
+fn the_ledger_spends_a_yes_once() {
+    let here = Workspace::new();
+    Lines::greet(&here).call("provision", &above());
+    let id = ApprovalId::parse(&pending(&here)).unwrap();
+    here.ok(&["approve", id.as_str(), "--yes"]);
+    let spent: usize = thread::scope(|scope| {
+        let tries: Vec<_> = (0..8)
+            .map(|number| {
+                let (here, id) = (&here, &id);
+                scope.spawn(move || begin(here, id, number).is_ok())
+            })
+            .collect();
+        tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
+    });
+    assert_eq!(spent, 1);
+    assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
+}
+
+/// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
+#[test]
+fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
+    for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
+        let here = Workspace::new();
+        let (provisioner, _runtime) = provisioner(&here);
+        let id = match provisioner.provision(&wanted(), &agent()).unwrap_err() {
+            Error::Approval(ApprovalError::Required(question)) => question.approval.id,
+            other => panic!("{other}"),
+        };
+        provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
+        let dying = provisioner.watched_by(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
+        let dying = std::panic::AssertUnwindSafe(dying);
+        catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
+
+        let said = Lines::greet(&here).call("provision", &above());
+        let outcome = said.get("status").or(said.get("code")).unwrap();
+        assert_eq!(outcome, again, "{step:?}: {said}");
+        let live = usize::from(again == "active");
+        assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
+        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+    }
+}
+
+fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {
+    let name = ProjectName::parse(&format!("racer-{number}")).unwrap();
+    let draft = Draft {
+        id: ProjectId::random().unwrap(),
+        name,
+        provider: ProviderKey::parse("supermemory").unwrap(),
+        service: ServiceRef::parse("supermemory/memory").unwrap(),
+        backend: "simulated".to_owned(),
+        env_file: here.file(".env"),
+    };
+    let (at, project) = (Clock::system().now(), draft.id.clone());
+    let (actor, detail) = (String::new(), json!({}));
+    let event = Event { at, door: "test", actor, action: "provision", verdict: Verdict::Intended, detail };
+    let deliveries = vec![Delivery { env_var: EnvVar::parse(&format!("KEY_{number}")).unwrap(), credential: None }];
+    let intent = here.ledger().begin_provision(draft, &event, |live| {
+        if !live.spend(id, &project, at)? {
+            return Err(Error::Approval(ApprovalError::Expired));
+        }
+        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: Term::default() })
+    })?;
+    let _ = intent.leave_open();
+    Ok(())
+}
+
+fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let given = Given { dir: Some(here.path()), ..Given::default() };
+    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        name: ProjectName::parse("memory").unwrap(),
+        provider: ProviderKey::parse("supermemory").unwrap(),
+        cap: Cents::parse_usd("80").unwrap(),
+        lease: None,
+        replace: Replace::OursOnly,
+    }
+}
+
+fn agent() -> Caller {
+    Caller { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
+}
+
+fn human() -> Caller {
+    Caller { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
+}
+
+fn above() -> Value {
+    named("memory")
+}
+
+fn named(name: &str) -> Value {
+    json!({ "name": name, "provider": "supermemory", "spend_cap_usd": 80 })
+}
+
+fn with_policy(lines: &str) -> String {
+    format!("{}\n[policy]\n{lines}\n", include_str!("../../providers.toml"))
+}
+
+fn approvals(workspace: &Workspace) -> Vec<Value> {
+    workspace.json(&["approvals"])["approvals"].as_array().unwrap().clone()
+}
+
+/// The id of the newest request, which is pending.
+fn pending(workspace: &Workspace) -> String {
+    let newest = approvals(workspace).pop().unwrap();
+    assert_eq!(newest["status"], "pending");
+    newest["id"].as_str().unwrap().to_owned()
+}
+
+/// As if the time of every request had run out.
+fn age(workspace: &Workspace) {
+    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();
+}
