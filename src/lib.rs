@@ -24,6 +24,7 @@ pub mod fs;
 pub mod git;
 pub mod ledger;
 pub mod registry;
+pub mod setup;
 pub mod simulator;
 pub mod sqlite;
 
@@ -48,7 +49,7 @@ use std::{
 };
 
 use cli::Task;
-use settings::Settings;
+use settings::{Settings, Start};
 use simulator::SimulatorError;
 use tokio::runtime::Builder;
 
@@ -63,7 +64,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::cannot_start(&error),
     };
-    let settings = match Settings::resolve(call.given) {
+    let given = call.given;
+    let settings = match Settings::resolve(given.clone()) {
         Ok(settings) => settings,
         Err(error) => return cli::show_error(&error, call.output),
     };
@@ -77,6 +79,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let served = runtime.block_on(mcp::serve(provisioner));
             served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS)
         }
+        Task::SetUp(wanted) => match Start::of(&settings, &given) {
+            Ok(start) => wanted.run(&start, call.output),
+            Err(error) => cli::show_error(&error, call.output),
+        },
         Task::Simulate { listen, unlinked } => {
             let simulated = runtime.block_on(simulate(settings, &listen, &unlinked));
             simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)

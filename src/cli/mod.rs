@@ -3,6 +3,7 @@
 mod arguments;
 mod mistake;
 mod render;
+mod setup;
 
 use std::{
     ffi::OsString,
@@ -13,6 +14,7 @@ use std::{
 use arguments::{Arguments, Command, Providers, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
+pub use setup::SetUp;
 
 use crate::{
     env_file::Replace,
@@ -37,6 +39,8 @@ pub struct Call {
 pub enum Task {
     Once(Job),
     Serve,
+    /// Put us into a host's configuration, which takes no backend and no ledger.
+    SetUp(SetUp),
     /// Serve the simulated world over HTTP on that address, without a connection to those providers.
     Simulate {
         listen: String,
@@ -68,6 +72,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     let task = match command {
         Some(Command::Serve) => Task::Serve,
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
+        Some(Command::Setup { host, print, remove }) => {
+            Task::SetUp(SetUp { host, print, remove, confirmed: global.yes })
+        }
         None if !stdin_is_terminal => Task::Serve,
         None => return Err(render::greeting()),
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
@@ -102,7 +109,7 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
     match &job.command {
-        Command::Serve | Command::Simulator { .. } => {} // have a task of their own
+        Command::Serve | Command::Setup { .. } | Command::Simulator { .. } => {} // have a task of their own
         Command::Provision { name, provider, cap, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,
@@ -118,7 +125,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         }
         Command::Teardown { name } => {
             let name = ProjectName::parse(name)?;
-            confirm(job, &format!("Tear down {name} for good, with its data at the provider?"))?;
+            confirm(job.confirmed, &format!("Tear down {name} for good, with its data at the provider?"))?;
             render::project(&provisioner.teardown(&name, caller)?, output);
         }
         Command::Usage { command: Usage::Record { name, amount } } => {
@@ -151,8 +158,8 @@ fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error
 }
 
 /// Asks, unless the answer was given with `--yes`; without a terminal there is nobody to ask.
-fn confirm(job: &Job, question: &str) -> Result<(), Error> {
-    if job.confirmed {
+fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
+    if confirmed {
         return Ok(());
     }
     if !io::stdin().is_terminal() {

@@ -8,6 +8,7 @@ use crate::{
     git::GitError,
     ledger::LedgerError,
     policy::Rule,
+    setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
 };
@@ -46,6 +47,7 @@ impl Error {
             Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
+            Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error),
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
@@ -59,6 +61,7 @@ impl Error {
             Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)
+            | Self::Setup(SetupError::NotWritten(_) | SetupError::TooManyBackups { .. } | SetupError::Unreadable(_))
             | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
             Self::AlreadyExists { .. }
             | Self::CapAboveDefault { .. }
@@ -66,6 +69,12 @@ impl Error {
             | Self::NotConfirmed { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
+            | Self::Setup(
+                SetupError::Changed { .. }
+                | SetupError::NotText { .. }
+                | SetupError::Refused { .. }
+                | SetupError::Shape { .. },
+            )
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidAmount(_)
             | Self::InvalidBase(_)
@@ -77,6 +86,7 @@ impl Error {
             | Self::PathNotText { .. }
             | Self::PaymentMethod(_)
             | Self::Registry(_)
+            | Self::Setup(SetupError::NoHome { .. } | SetupError::PathNotText { .. } | SetupError::UnknownHost)
             | Self::Simulator(
                 SimulatorError::AddressUnreadable | SimulatorError::NotLoopback | SimulatorError::UnknownProvider,
             )
@@ -164,6 +174,27 @@ fn ledger(error: &LedgerError) -> &'static str {
             "ledger_unavailable"
         }
         LedgerError::Moved { .. } => "wrong_status",
+    }
+}
+
+fn host_config(error: &SetupError) -> &'static str {
+    match error {
+        SetupError::Changed { .. } => "config_changed",
+        SetupError::NoHome { .. } => "no_home",
+        SetupError::NotText { .. } => "config_not_text",
+        SetupError::NotWritten(_) => "config_not_writable",
+        SetupError::PathNotText { .. } => "path_not_text",
+        SetupError::Refused { why: Refused::Dangling, .. } => "config_link_dangling",
+        SetupError::Refused { why: Refused::Folder, .. } => "config_is_a_folder",
+        SetupError::Refused { why: Refused::ReadOnly, .. } => "config_read_only",
+        SetupError::Refused { why: Refused::TooLarge, .. } => "config_too_large",
+        SetupError::Shape { why: ShapeError::Duplicate, .. } => "config_duplicate_key",
+        SetupError::Shape { why: ShapeError::NotATable { .. }, .. } => "config_wrong_shape",
+        SetupError::Shape { why: ShapeError::Syntax { .. }, .. } => "config_syntax",
+        SetupError::Shape { why: ShapeError::Unusual, .. } => "config_not_editable",
+        SetupError::TooManyBackups { .. } => "too_many_backups",
+        SetupError::UnknownHost => "unknown_host",
+        SetupError::Unreadable(_) => "config_unreadable",
     }
 }
 

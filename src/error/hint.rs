@@ -11,6 +11,7 @@ use crate::{
     name::{NameError, ProviderKey},
     policy::Rule,
     registry::{Problem, RegistryError},
+    setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
 };
@@ -61,6 +62,7 @@ impl Error {
                 "the old key may still work: run `{PROGRAM} teardown {name}` if it has leaked, and provision anew"
             ),
             Self::Rule(rule) => policy(*rule),
+            Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error).to_owned(),
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
@@ -273,6 +275,37 @@ fn policy(rule: Rule) -> String {
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
             "tear down what is not needed any more, or let the human change [policy] in the registry".to_owned()
         }
+    }
+}
+
+fn host_config(error: &SetupError) -> String {
+    match error {
+        SetupError::Changed { .. } => "nothing was changed; call again".to_owned(),
+        SetupError::NoHome { .. } => "set HOME (on Windows APPDATA) and call again".to_owned(),
+        SetupError::NotText { .. } => "save the file as UTF-8 and call again".to_owned(),
+        SetupError::NotWritten(_) | SetupError::Unreadable(_) => {
+            "check that the file and its folder may be read and written by you".to_owned()
+        }
+        SetupError::PathNotText { .. } => "use a path that is plain text".to_owned(),
+        SetupError::Refused { why: Refused::Dangling, .. } => {
+            "make the link lead to a file, or remove it; then call again".to_owned()
+        }
+        SetupError::Refused { why: Refused::Folder, .. } => "move the folder away and call again".to_owned(),
+        SetupError::Refused { why: Refused::ReadOnly, path } => {
+            format!("run `chmod u+w {}` and call again", path.display())
+        }
+        SetupError::Refused { why: Refused::TooLarge, .. }
+        | SetupError::Shape { why: ShapeError::NotATable { .. } | ShapeError::Unusual, .. } => {
+            "look at the file; `--print` shows what to put into it by hand".to_owned()
+        }
+        SetupError::Shape { why: ShapeError::Duplicate, .. } => {
+            "remove one of the two and call again: hosts disagree about which one counts".to_owned()
+        }
+        SetupError::Shape { why: ShapeError::Syntax { .. }, .. } => {
+            "the host cannot read it either: correct the file there and call again".to_owned()
+        }
+        SetupError::TooManyBackups { .. } => "remove the old ones that you do not need".to_owned(),
+        SetupError::UnknownHost => "there are: cursor, claude-desktop, claude-code, vscode, codex".to_owned(),
     }
 }
 

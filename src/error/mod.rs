@@ -18,6 +18,7 @@ use crate::{
     policy::Rule,
     project::NoRandomness,
     registry::RegistryError,
+    setup::SetupError,
     simulator::SimulatorError,
     sqlite::DatabaseError,
     view::{ErrorView, ProjectView},
@@ -84,6 +85,8 @@ pub enum Error {
     RotationNotEffective { name: ProjectName },
     #[error("{0}")]
     Rule(#[from] Rule),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
     #[error("{0}")]
     Simulator(#[from] SimulatorError),
     #[error("there is no such backend")]

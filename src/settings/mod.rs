@@ -4,12 +4,14 @@
 
 mod backend;
 mod environment;
+mod start;
 
 use std::{fmt, path::PathBuf};
 
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
 pub use environment::user;
+pub use start::Start;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -41,6 +43,8 @@ pub struct Given {
 
 /// Everything decided, nothing opened yet.
 pub struct Settings {
+    /// The folder the agent works in.
+    pub dir: PathBuf,
     pub env_file: PathBuf,
     pub registry: RegistryFile,
     pub state: PathBuf,
@@ -76,6 +80,7 @@ impl Settings {
             accept_terms: given.accept_tos,
             choice,
             payment_method,
+            dir: dir.clone(),
         })
     }
 
@@ -86,7 +91,7 @@ impl Settings {
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { env_file, registry, state, accept_terms, choice, payment_method } = self;
+        let Self { env_file, registry, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })

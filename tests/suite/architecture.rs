@@ -26,6 +26,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
+    // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
+    ("setup", &["fs", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     ("registry", &["fs", "money", "name", "project", "secret"], &["serde_json", "strsim", "thiserror", "toml"]),
     (
         "ledger",
@@ -71,6 +73,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "policy",
             "project",
             "registry",
+            "setup",
             "simulator",
             "sqlite",
             "view",
@@ -88,7 +91,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // The composition root puts the house together; both doors are opened by `lib.rs`.
     (
         "settings",
-        &["backend", "clock", "error", "fs", "ledger", "provisioner", "registry", "secret", "simulator"],
+        &["backend", "clock", "error", "fs", "ledger", "provisioner", "registry", "secret", "setup", "simulator"],
         &["tokio"],
     ),
     // Third floor: doors, strangers to each other.
@@ -109,7 +112,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
+        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "setup", "view"],
         &["clap", "comfy_table", "serde", "serde_json"],
     ),
 ];

@@ -28,6 +28,7 @@ mod refusals;
 mod registry;
 mod rules;
 mod scrubbed;
+mod setup;
 mod simulator;
 mod simulator_client;
 mod simulator_weather;
