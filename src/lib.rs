@@ -29,6 +29,7 @@ pub mod simulator;
 pub mod sqlite;
 
 // Second floor.
+pub mod doctor;
 pub mod error;
 pub mod policy;
 pub mod provisioner;

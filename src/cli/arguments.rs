@@ -100,6 +100,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Providers>,
     },
+    /// Look at everything that this workspace rests on
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        /// Put right what is safe to, and say what was done
+        #[arg(long)]
+        repair: bool,
+    },
     /// Put this program into a host's configuration: cursor, claude-desktop, claude-code, vscode or codex
     #[command(after_help = SETUP_HELP)]
     Setup {
@@ -151,6 +158,13 @@ Exit codes:
   4  there is no such project
   5  the backend said no or could not be reached; nothing was changed
   6  part of it happened, or nobody knows yet; the message says which, the hint how to finish";
+
+const DOCTOR_HELP: &str = "\
+Exit code: 0 if there is no problem (warnings are none), 1 if there is.
+
+--repair takes rights away from others that they should not have, keeps git away, removes what dead
+processes left, settles what was begun and not ended, and writes a project's current key to its
+variable again. It buys, rotates and removes nothing, and adopts nothing that is not listed.";
 
 const SETUP_HELP: &str = "\
 Where:

@@ -1,6 +1,7 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
+mod doctor;
 mod mistake;
 mod render;
 mod setup;
@@ -101,6 +102,9 @@ pub fn caller(user: String) -> Caller {
 
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
+    if let Command::Doctor { repair } = job.command {
+        return doctor::run(repair, provisioner, caller, output);
+    }
     match attempt(job, provisioner, caller, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => show_error(&error, output),
@@ -109,7 +113,7 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
     match &job.command {
-        Command::Serve | Command::Setup { .. } | Command::Simulator { .. } => {} // have a task of their own
+        Command::Doctor { .. } | Command::Serve | Command::Setup { .. } | Command::Simulator { .. } => {} // are done elsewhere
         Command::Provision { name, provider, cap, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,

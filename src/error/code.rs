@@ -27,6 +27,7 @@ impl Error {
             Self::InvalidCursor => "invalid_cursor",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
+            Self::KeyNotRecorded { .. } => "key_not_recorded",
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
             Self::NoKeyFile { .. } => "no_key_file",
@@ -57,7 +58,7 @@ impl Error {
 
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
+            Self::Backend(_) | Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)

@@ -38,6 +38,9 @@ impl Error {
             Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
+            Self::KeyNotRecorded { name } => format!(
+                "it was rotated outside of this program; run `{PROGRAM} rotate {name}` for one that is in the env file"
+            ),
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
             Self::NoKeyFile { .. } => "name an existing file with `--stripe-api-key-file`".to_owned(),

@@ -47,6 +47,8 @@ pub enum Error {
     InvalidBase(#[from] ApiBaseError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
+    #[error("the backend holds another key than the one that was recorded")]
+    KeyNotRecorded { name: ProjectName },
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]

@@ -15,6 +15,7 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod inspect;
 mod list;
 mod provision;
 mod recover;

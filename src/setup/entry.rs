@@ -1,5 +1,7 @@
 //! Our entry in a host's configuration: what starts us. There is no room in it for a credential.
 
+use std::iter;
+
 use serde_json::{Map, Value};
 
 use super::Host;
@@ -29,16 +31,25 @@ impl Entry {
     }
 }
 
-/// A field of an entry as it may be shown. What is not ours to write may be a credential (`env`, `headers`), so its
-/// value is not repeated; neither is a word that reads like one.
-pub fn shown(name: &str, value: &Value) -> Value {
+/// A field of an entry as it may be shown. What is not ours to write may be a credential (`env`, `headers`, a word that
+/// somebody added to the arguments), so it is not repeated.
+fn shown(name: &str, value: &Value) -> Value {
     match value {
-        _ if !OURS.contains(&name) => HIDDEN.into(),
-        Value::Array(words) => words.iter().map(|word| shown(name, word)).collect(),
-        Value::String(word) if is_sensitive(word) => HIDDEN.into(),
-        Value::String(_) => value.clone(),
+        Value::Array(words) if name == "args" => shown_args(words),
+        Value::String(word) if OURS.contains(&name) && !is_sensitive(word) => value.clone(),
         _ => HIDDEN.into(),
     }
+}
+
+/// Words that we write ourselves, and what follows those of our flags that take a value.
+fn shown_args(words: &[Value]) -> Value {
+    let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap_or_default()).collect();
+    let before = iter::once("").chain(words.iter().copied());
+    let shown = |(before, word): (&str, &&str)| {
+        let is_ours = PLAIN.contains(word) || TAKE_A_VALUE.contains(word) || TAKE_A_VALUE.contains(&before);
+        if is_ours && !is_sensitive(word) { (*word).to_owned() } else { HIDDEN.to_owned() }
+    };
+    before.zip(&words).map(shown).collect::<Vec<_>>().into()
 }
 
 /// An entry as it may be shown, ours first.
@@ -49,8 +60,25 @@ pub fn shown_fields(entry: &Map<String, Value>) -> Vec<(String, Value)> {
 }
 
 fn is_sensitive(word: &str) -> bool {
-    word.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').any(looks_sensitive)
+    word.contains(['@', '='])
+        || word.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').any(looks_sensitive)
 }
+
+/// Flags and words of ours that nothing follows.
+const PLAIN: &[&str] = &["serve", "--accept-tos", "--json", "--yes"];
+
+/// Flags of ours with a value, none of which is a credential.
+const TAKE_A_VALUE: &[&str] = &[
+    "--backend",
+    "--dir",
+    "--env-file",
+    "--payment-method",
+    "--providers",
+    "--state-dir",
+    "--stripe-api-base",
+    "--stripe-api-key-file",
+    "--stripe-bin",
+];
 
 const OURS: &[&str] = &["type", "command", "args"];
 

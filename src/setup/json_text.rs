@@ -183,13 +183,10 @@ impl<'a> Parsed<'a> {
         if let (Some(property), false) = (object.properties.last(), trailing) {
             splices.push(Splice::insert(property.range.end, ",".to_owned()));
         }
-        let gap = match (style.many_lines, object.properties.is_empty()) {
-            (true, _) => format!("{}{}", style.newline, style.indent),
-            (false, true) => String::new(),
-            (false, false) => " ".to_owned(),
-        };
-        let added = names.iter().map(|name| format!("{gap}{}: {}", Value::from(*name), value(&style)));
-        let mut added = added.collect::<Vec<_>>().join(",");
+        let blank = if style.many_lines { format!("{}{}", style.newline, style.indent) } else { " ".to_owned() };
+        let lead = if object.properties.is_empty() && !style.many_lines { "" } else { blank.as_str() };
+        let added = names.iter().map(|name| format!("{}: {}", Value::from(*name), value(&style)));
+        let mut added = format!("{lead}{}", added.collect::<Vec<_>>().join(&format!(",{blank}")));
         if trailing {
             added.push(',');
         }

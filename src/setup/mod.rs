@@ -138,7 +138,7 @@ impl Proposal {
         let shape = |why| SetupError::Shape { path: path.clone(), why };
         let old = find(host, text).map_err(shape)?;
         let new = match wish {
-            Wish::Add(entry) => put(host, text, &entry.fields(host)),
+            Wish::Add(entry) => put(host, text, entry),
             Wish::Remove => take(host, text),
         }
         .map_err(shape)?;
@@ -187,6 +187,29 @@ impl Proposal {
     }
 }
 
+/// The text with our entry in it. Other fields that somebody gave the entry stay, and so does every byte around it.
+///
+/// # Errors
+/// Why the text cannot be edited.
+pub fn put(host: Host, text: &str, entry: &Entry) -> Result<String, ShapeError> {
+    let fields = entry.fields(host);
+    match host.format() {
+        Format::Json => json_text::put(text, host.section(), &fields),
+        Format::Toml => toml_text::put(text, host.section(), &fields),
+    }
+}
+
+/// The text without our entry.
+///
+/// # Errors
+/// Why the text cannot be edited.
+pub fn take(host: Host, text: &str) -> Result<String, ShapeError> {
+    match host.format() {
+        Format::Json => json_text::take(text, host.section()),
+        Format::Toml => toml_text::take(text, host.section()),
+    }
+}
+
 /// A file with our entry alone, as it would be printed for somebody to copy.
 pub fn document(host: Host, entry: &Entry) -> String {
     alone(host, &entry.fields(host), "\n")
@@ -231,20 +254,6 @@ fn line(host: Host, text: &str) -> Option<usize> {
     match host.format() {
         Format::Json => json_text::line(text, host.section()),
         Format::Toml => toml_text::line(text, host.section()),
-    }
-}
-
-fn put(host: Host, text: &str, fields: &[Field]) -> Result<String, ShapeError> {
-    match host.format() {
-        Format::Json => json_text::put(text, host.section(), fields),
-        Format::Toml => toml_text::put(text, host.section(), fields),
-    }
-}
-
-fn take(host: Host, text: &str) -> Result<String, ShapeError> {
-    match host.format() {
-        Format::Json => json_text::take(text, host.section()),
-        Format::Toml => toml_text::take(text, host.section()),
     }
 }
 

@@ -88,8 +88,9 @@ pub fn take(text: &str, section: &'static str) -> Result<String, ShapeError> {
             _ => lines.push(start..end),
         }
     }
+    let end = lines.last().map_or(0, |last| last.end);
     if let Some(first) = lines.first_mut() {
-        first.start = above(text, first);
+        first.start = above(text, first.start, end);
     }
     checked(text, lines.into_iter().map(Splice::delete).collect(), |all| {
         if let Some(servers) = all.get_mut(section).and_then(Value::as_object_mut) {
@@ -146,13 +147,12 @@ fn collect(table: &DeTable<'_>, pieces: &mut Vec<Range<usize>>) {
 
 /// Where what is removed begins: with the blank line above it, and at the end of a file that has no last line ending,
 /// with the ending of the line before.
-fn above(text: &str, lines: &Range<usize>) -> usize {
-    let mut start = lines.start;
+fn above(text: &str, mut start: usize, end: usize) -> usize {
     let before = |at: usize| text.get(..at).unwrap_or_default();
     if before(start).ends_with("\n\n") || before(start).ends_with("\n\r\n") {
         start = line_start(text, start - 1);
     }
-    let unended = lines.end == text.len() && !text.ends_with('\n');
+    let unended = end == text.len() && !text.ends_with('\n');
     if unended && before(start).ends_with('\n') {
         start -= if before(start).ends_with("\r\n") { 2 } else { 1 };
     }

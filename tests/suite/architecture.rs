@@ -88,6 +88,12 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["serde_json", "tokio"],
     ),
+    // Looks at every port, and repairs through the provisioner.
+    (
+        "doctor",
+        &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner", "view"],
+        &["serde"],
+    ),
     // The composition root puts the house together; both doors are opened by `lib.rs`.
     (
         "settings",
@@ -112,7 +118,19 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "setup", "view"],
+        &[
+            "doctor",
+            "env_file",
+            "error",
+            "ledger",
+            "money",
+            "name",
+            "policy",
+            "provisioner",
+            "settings",
+            "setup",
+            "view",
+        ],
         &["clap", "comfy_table", "serde", "serde_json"],
     ),
 ];

@@ -111,3 +111,188 @@ fn a_file_is_made_where_there_is_none_and_goes_again() {
         assert!(home.ok(&["--remove", "--yes"]).stdout.starts_with("Nothing to remove"));
     }
 }
+
+#[test]
+fn what_is_there_stays_to_the_byte_and_is_kept() {
+    let jsonc = "\u{feff}// my servers\r\n{\r\n\t\"servers\": {\r\n\t\t\"other\": { \"env\": { \"T\": \"sk_live_canary\" }, }, // theirs\r\n\t},\r\n}";
+    let toml = "model = \"o9\" # mine\r\n\r\n[mcp_servers.other]\r\ncommand = 'x'\r\nenv = { T = \"sk_live_canary\" }";
+    for (host, text) in [(Host::VsCode, jsonc), (Host::Codex, toml)] {
+        let home = Home::with(host, text);
+        let said = home.ok(&["--yes"]);
+        assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        assert_eq!(home.backups(), [text]);
+        let with = home.text();
+        assert!(with.contains("stripe-projects") && with.len() > text.len());
+        home.ok(&["--yes"]);
+        assert_eq!(home.text(), with);
+        home.ok(&["--remove", "--yes"]);
+        assert_eq!(home.text(), text);
+        let mut kept = vec![text.to_owned(), with];
+        kept.sort();
+        assert_eq!(home.backups(), kept, "an older backup that differs is not overwritten");
+        for file in home.workspace.files().iter().filter(|file| file.to_string_lossy().contains(".bak")) {
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_there_is_never_removed() {
+    let home = Home::with(Host::Cursor, "");
+    home.ok(&["--yes"]);
+    home.ok(&["--remove", "--yes"]);
+    assert_eq!(home.text(), "{\n  \"mcpServers\": {}\n}\n");
+}
+
+#[test]
+fn the_mode_and_the_link_of_a_file_stay() {
+    let home = Home::with(Host::Cursor, "{}");
+    let real = home.workspace.file("dotfiles.json");
+    fs::rename(home.file(), &real).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("../dotfiles.json", home.file()).unwrap();
+    home.ok(&["--yes"]);
+    assert!(home.file().is_symlink());
+    assert_eq!(home.entry()["command"], BINARY);
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(home.workspace.file("dotfiles.json.stripe-projects.bak").exists());
+}
+
+#[test]
+fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
+    let home = Home::of(Host::Codex);
+    home.workspace.write("key", "rk_test_0123456789abcdef");
+    let mut command = home.workspace.command(&["setup", "codex", "--yes", "--backend", "stripe-api", "--accept-tos"]);
+    command
+        .args(["--stripe-api-key-file", "key", "--state-dir", "s"])
+        .env("STRIPE_API_KEY", "rk_test_canary0123456789");
+    let codex = home.workspace.file("elsewhere");
+    let ran: Ran = command.env("CODEX_HOME", &codex).output().unwrap().into();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let text = fs::read_to_string(codex.join("config.toml")).unwrap();
+    let all: Value = toml::from_str(&text).unwrap();
+    let flags = ["--state-dir", "s", "--stripe-api-key-file", "key", "--backend", "stripe-api", "--accept-tos"];
+    assert_eq!(all["mcp_servers"]["stripe-projects"]["args"].as_array().unwrap()[3..], flags.map(Value::from));
+    for file in home.workspace.files().iter().filter(|file| !file.ends_with("key")) {
+        assert!(!fs::read_to_string(file).unwrap().contains("rk_test_"), "{}", file.display());
+    }
+    assert!(!format!("{ran:?}").contains("rk_test_"));
+}
+
+#[test]
+fn the_name_is_enough_where_the_path_finds_the_very_file() {
+    let home = Home::of(Host::Cursor);
+    let bin = home.workspace.file("bin");
+    fs::create_dir(&bin).unwrap();
+    let start = |path: &PathBuf| {
+        let mut command = home.workspace.command(&["setup", "cursor", "--print"]);
+        let printed: Ran = command.env("PATH", path).output().unwrap().into();
+        let all: Value = serde_json::from_str(&printed.stdout).unwrap();
+        all["mcpServers"]["stripe-projects"]["command"].as_str().unwrap().to_owned()
+    };
+    fs::write(bin.join("stripe-projects-mcp"), "another program").unwrap();
+    assert_eq!(start(&bin), BINARY);
+    fs::remove_file(bin.join("stripe-projects-mcp")).unwrap();
+    symlink(BINARY, bin.join("stripe-projects-mcp")).unwrap();
+    assert_eq!(start(&bin), "stripe-projects-mcp");
+}
+
+#[test]
+fn print_only_prints() {
+    for host in Host::ALL {
+        let home = Home::with(host, "not what it should be {{");
+        let before = home.workspace.files();
+        let printed = home.ok(&["--print"]).stdout;
+        assert!(printed.contains("stripe-projects") && printed.contains("serve"), "{printed}");
+        assert_eq!((home.workspace.files(), home.text()), (before, "not what it should be {{".to_owned()));
+    }
+}
+
+#[test]
+fn without_a_yes_nothing_is_changed() {
+    let home = Home::with(Host::Cursor, "{}");
+    for arguments in [&[][..], &["--remove"]] {
+        if arguments.is_empty() {
+            assert_eq!(home.code(arguments), "not_confirmed");
+        }
+        assert_eq!(home.text(), "{}");
+    }
+    assert_eq!(home.backups(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_not_what_it_should_be_is_left_alone() {
+    for (host, text, code) in [
+        (Host::Cursor, "{\"mcpServers\": []}", "config_wrong_shape"),
+        (Host::Cursor, "[1]", "config_wrong_shape"),
+        (Host::Cursor, "{\"mcpServers\": {\"stripe-projects\": \"sk_live_canary\"}}", "config_wrong_shape"),
+        (Host::Cursor, "{\"mcpServers\": {}, \"mcpServers\": {}}", "config_duplicate_key"),
+        (Host::ClaudeCode, "{ sk_live_canary }", "config_syntax"),
+        (Host::VsCode, "servers:\n  a: sk_live_canary\n", "config_syntax"),
+        (Host::ClaudeDesktop, "{\"a\": \"sk_live_canary", "config_syntax"),
+        (Host::Codex, "a = 'sk_live_canary", "config_syntax"),
+        (Host::Codex, "mcp_servers = { a = { command = 'sk_live_canary' } }\n", "config_not_editable"),
+    ] {
+        let home = Home::with(host, text);
+        for arguments in [&["--yes"][..], &["--remove", "--yes"]] {
+            let ran = home.run(arguments);
+            assert!(!format!("{ran:?}").contains("canary"), "{ran:?}");
+            assert_eq!(home.text(), text);
+        }
+        assert_eq!(home.code(&["--yes"]), code, "{text}");
+        assert_eq!(home.backups(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_place_that_is_no_file_of_ours_to_write_is_left_alone() {
+    let no_text = Home::with(Host::Cursor, "");
+    fs::write(no_text.file(), b"\xff\xfe{\0}\0").unwrap();
+    assert_eq!(no_text.code(&["--yes"]), "config_not_text");
+
+    let read_only = Home::with(Host::Cursor, "{}");
+    fs::set_permissions(read_only.file(), fs::Permissions::from_mode(0o444)).unwrap();
+    assert_eq!(read_only.code(&["--yes"]), "config_read_only");
+
+    let folder = Home::of(Host::Cursor);
+    fs::create_dir_all(folder.file()).unwrap();
+    assert_eq!(folder.code(&["--yes"]), "config_is_a_folder");
+
+    let dangling = Home::of(Host::ClaudeCode);
+    symlink("nowhere", dangling.file()).unwrap();
+    assert_eq!(dangling.code(&["--yes"]), "config_link_dangling");
+    assert!(!dangling.workspace.file("nowhere").exists());
+
+    let large = Home::with(Host::Cursor, &" ".repeat(5_000_000));
+    assert_eq!(large.code(&["--yes"]), "config_too_large");
+
+    let blocked = Home::of(Host::Cursor);
+    blocked.workspace.write(".cursor", "a file where the folder should be");
+    assert_eq!(blocked.code(&["--yes"]), "config_unreadable");
+}
+
+#[test]
+fn who_has_no_home_is_told_so() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(&["setup", "codex", "--yes", "--json"]);
+    let ran: Ran = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
+    assert!(ran.stdout.contains("\"no_home\"") && ran.code == 2, "{ran:?}");
+    let ran = workspace.run(&["setup", "emacs", "--json"]);
+    assert!(ran.stdout.contains("\"unknown_host\"") && ran.code == 2, "{ran:?}");
+}
+
+#[test]
+fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
+    let text = "{\"mcpServers\": {\"stripe-projects\": {\"command\": \"old\", \"env\": {\"STRIPE_API_KEY\": \"canary\"}, \"args\": [\"serve\", \"--backend\", \"stripe-cli\", \"--key\", \"canary\"]}}}";
+    let home = Home::with(Host::Cursor, text);
+    let asked = home.run(&[]);
+    assert_eq!((asked.code, home.text()), (3, text.to_owned()));
+    assert!(asked.stderr.contains("- command: \"old\"") && asked.stderr.contains("+ command: "), "{asked:?}");
+    assert!(asked.stderr.contains(r#"- args: ["serve", "--backend", "stripe-cli", "…", "…"]"#), "{asked:?}");
+    assert!(!format!("{asked:?}").contains("canary"), "{asked:?}");
+    let changed = home.ok(&["--yes"]);
+    assert!(!format!("{changed:?}").contains("canary"), "{changed:?}");
+    assert_eq!(home.entry()["env"]["STRIPE_API_KEY"], "canary", "what is not ours stays");
+    assert_eq!(home.entry()["command"], BINARY);
+    assert_eq!(home.backups(), [text]);
+}
