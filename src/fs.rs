@@ -28,7 +28,7 @@ pub struct FsError {
 /// When it cannot be looked at.
 pub fn is_private(path: &Path) -> Result<Option<bool>, FsError> {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(Some(mode(&metadata) & 0o077 == 0)),
+        Ok(metadata) => Ok(Some(mode(&metadata) & 0o777 & !0o700 == 0)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("look at", path, error)),
     }

@@ -9,7 +9,7 @@ use super::{Output, confirm, render, show_error};
 use crate::{
     error::Error,
     settings::Start,
-    setup::{self, Action, Host, Proposal, SetupError, Wish},
+    setup::{self, Action, Backup, Host, Proposal, SetupError, Wish},
 };
 
 /// What was asked for.
@@ -64,14 +64,14 @@ impl SetUp {
             render::before_asking(&change(&proposal));
             confirm(self.confirmed, question(&proposal))?;
         }
-        let backup = proposal.carry_out()?.map(|path| path.display().to_string());
-        let text = outcome(&proposal, self.remove, backup.as_deref());
+        let backup = proposal.carry_out()?;
+        let text = outcome(&proposal, self.remove, backup.as_ref());
         let view = SetupView {
             host: host.as_str(),
             file: proposal.file.display().to_string(),
             action: proposal.action.as_str(),
             changed: proposal.action != Action::Nothing,
-            backup,
+            backup: backup.map(|backup| backup.path.display().to_string()),
         };
         render::result(&view, &text, output);
         Ok(())
@@ -109,9 +109,9 @@ fn question(proposal: &Proposal) -> &'static str {
     }
 }
 
-fn outcome(proposal: &Proposal, removing: bool, backup: Option<&str>) -> String {
+fn outcome(proposal: &Proposal, removing: bool, backup: Option<&Backup>) -> String {
     let (host, file) = (proposal.host.as_str(), proposal.file.display());
-    let mut text = match proposal.action {
+    let text = match proposal.action {
         Action::Add | Action::Create | Action::Update => {
             format!("{host} will start this program: {file}\nRestart {host}, or reload its MCP servers.")
         }
@@ -120,8 +120,11 @@ fn outcome(proposal: &Proposal, removing: bool, backup: Option<&str>) -> String 
         Action::Nothing => format!("Already there, nothing changed: {file}"),
         Action::Remove => format!("Taken out of {file}. Restart {host}, or reload its MCP servers."),
     };
-    if let Some(backup) = backup {
-        text.push_str(&format!("\nThe file as it was: {backup}"));
-    }
-    text
+    let kept = backup.map(|backup| {
+        let exposed = if backup.exposed { EXPOSED } else { "" };
+        format!("\nThe file as it was: {}{exposed}", backup.path.display())
+    });
+    text + &kept.unwrap_or_default()
 }
+
+const EXPOSED: &str = "\nThe next `git add` would take that copy. Remove it once all is well, or have git ignore it.";

@@ -93,8 +93,7 @@ fn keys(provisioner: &Provisioner, live: &[Project], observed: &[Observed]) -> R
         }
     }
     if findings.is_empty() && checked > 0 {
-        findings
-            .push(Finding::ok(KEYS, format!("every variable holds the current key, variables of {checked} checked")));
+        findings.push(Finding::ok(KEYS, format!("active projects whose variables hold the current key: {checked}")));
     }
     Ok(findings)
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::SetupError;
-use crate::fs::{self, Kind, Lock, Privacy};
+use crate::{
+    fs::{self, Kind, Lock, Privacy},
+    git::{self, Standing},
+};
 
 /// The file that `path` means and what it holds; `None` where there is none yet.
 pub fn look(path: &Path) -> Result<(PathBuf, Option<Vec<u8>>), SetupError> {
@@ -28,6 +31,14 @@ pub fn look(path: &Path) -> Result<(PathBuf, Option<Vec<u8>>), SetupError> {
     }
 }
 
+/// A file as it was.
+#[derive(Debug)]
+pub struct Backup {
+    pub path: PathBuf,
+    /// Whether git would take it at the next `git add`: what it holds may not be for everybody.
+    pub exposed: bool,
+}
+
 /// What becomes of a file.
 pub enum Change<'a> {
     /// It was made for us alone, and goes.
@@ -38,7 +49,7 @@ pub enum Change<'a> {
 }
 
 /// Changes the file, provided that it is still as it was `seen`; where the old one was kept.
-pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result<Option<PathBuf>, SetupError> {
+pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result<Option<Backup>, SetupError> {
     if let Some(folder) = target.parent() {
         fs::create_private_folder(folder).map_err(SetupError::NotWritten)?;
     }
@@ -49,7 +60,11 @@ pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result
         return Err(SetupError::Changed { path: target.to_owned() });
     }
     let kept = match (change, seen) {
-        (Change::WriteKeepingOld(_), Some(old)) => Some(keep(target, old)?),
+        (Change::WriteKeepingOld(_), Some(old)) => {
+            let path = keep(target, old)?;
+            let exposed = matches!(git::standing(&path), Ok(Standing::Exposed { .. }));
+            Some(Backup { path, exposed })
+        }
         _ => None,
     };
     match change {

@@ -43,7 +43,10 @@ pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String
     let parsed = Parsed::of(text)?;
     let Some(root) = parsed.root()? else {
         let newline = newline(text);
-        return Ok(format!("{text}{}{newline}", document(section, fields, newline)));
+        // A comment may stand at the end, which must not swallow what follows.
+        let lead = if text.trim().is_empty() || text.ends_with('\n') { "" } else { newline };
+        let document = format!("{lead}{}{newline}", document(section, fields, newline));
+        return checked(text, vec![Splice::insert(text.len(), document)], |all| add(all, section, fields));
     };
     let mut splices = Vec::new();
     match object_in(root, section)? {
@@ -71,13 +74,15 @@ pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String
             }
         },
     }
-    checked(text, splices, |all| {
-        let servers = all.entry(section).or_insert_with(|| Map::new().into()).as_object_mut();
-        let entry = servers.map(|servers| servers.entry(NAME).or_insert_with(|| Map::new().into()));
-        if let Some(entry) = entry.and_then(Value::as_object_mut) {
-            entry.extend(fields.iter().map(|field| (field.name.to_owned(), field.value.clone())));
-        }
-    })
+    checked(text, splices, |all| add(all, section, fields))
+}
+
+fn add(all: &mut Map<String, Value>, section: &str, fields: &[Field]) {
+    let servers = all.entry(section).or_insert_with(|| Map::new().into()).as_object_mut();
+    let entry = servers.map(|servers| servers.entry(NAME).or_insert_with(|| Map::new().into()));
+    if let Some(entry) = entry.and_then(Value::as_object_mut) {
+        entry.extend(fields.iter().map(|field| (field.name.to_owned(), field.value.clone())));
+    }
 }
 
 /// The text without the entry.
@@ -269,7 +274,7 @@ fn checked(
     expect: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<String, ShapeError> {
     let edited = spliced(text, splices).ok_or(ShapeError::Unusual)?;
-    let mut expected = whole(text)?;
+    let mut expected = Some(whole(text)?).filter(|all| !all.is_null()).unwrap_or_else(|| Map::new().into());
     if let Some(all) = expected.as_object_mut() {
         expect(all);
     }

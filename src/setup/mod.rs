@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use entry::shown_fields;
 pub use entry::{Entry, Field};
 use file::Change;
-pub use file::Refused;
+pub use file::{Backup, Refused};
 use host::Format;
 pub use host::{Host, Places};
 use serde_json::{Map, Value};
@@ -171,7 +171,7 @@ impl Proposal {
     ///
     /// # Errors
     /// [`SetupError::Changed`] when the file is not what it was any more; or why it cannot be written.
-    pub fn carry_out(&self) -> Result<Option<PathBuf>, SetupError> {
+    pub fn carry_out(&self) -> Result<Option<Backup>, SetupError> {
         let change = match self.action {
             Action::Nothing => return Ok(None),
             Action::Delete => Change::Delete,

@@ -27,7 +27,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
     // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
-    ("setup", &["fs", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
+    ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     ("registry", &["fs", "money", "name", "project", "secret"], &["serde_json", "strsim", "thiserror", "toml"]),
     (
         "ledger",

@@ -4,10 +4,11 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::PathBuf,
+    process::Command,
 };
 
 use serde_json::{Value, json};
-use stripe_projects_mcp::setup::Host;
+use stripe_projects_mcp::setup::{Entry, Host, Places, Proposal, SetupError, Wish};
 
 use crate::workspace::{BINARY, Ran, Workspace};
 
@@ -295,4 +296,39 @@ fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
     assert_eq!(home.entry()["env"]["STRIPE_API_KEY"], "canary", "what is not ours stays");
     assert_eq!(home.entry()["command"], BINARY);
     assert_eq!(home.backups(), [text]);
+}
+
+#[test]
+fn what_has_changed_since_it_was_shown_is_left_alone() {
+    let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
+    let add = Wish::Add(Entry { command: "x".to_owned(), args: Vec::new() });
+    for (before, wish, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
+        let home = before.map_or_else(|| Home::of(Host::ClaudeCode), |text| Home::with(Host::ClaudeCode, text));
+        let proposal = Proposal::of(home.host, &places(&home), wish).unwrap();
+        fs::write(home.file(), after).unwrap();
+        assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
+        assert_eq!((home.text().as_str(), home.backups()), (after, Vec::new()));
+    }
+    let home = Home::of(Host::ClaudeCode);
+    Proposal::of(home.host, &places(&home), &add).unwrap().carry_out().unwrap();
+    let proposal = Proposal::of(home.host, &places(&home), &Wish::Remove).unwrap();
+    let theirs = home.text().replace("\"x\"", "\"y\"");
+    fs::write(home.file(), &theirs).unwrap();
+    assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
+    assert_eq!(home.text(), theirs);
+}
+
+#[test]
+fn a_backup_that_git_would_take_is_said() {
+    let home = Home::with(Host::ClaudeCode, "{}");
+    let mut git = Command::new("git");
+    assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
+    assert!(home.ok(&["--yes"]).stdout.contains("The next `git add` would take that copy"));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+    let home = Home::of(Host::ClaudeCode);
+    assert!(Command::new("mkfifo").arg(home.file()).status().unwrap().success());
+    assert_eq!(home.code(&["--yes"]), "config_unreadable");
 }

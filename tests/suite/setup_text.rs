@@ -32,6 +32,8 @@ fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
     for (before, after) in [
         ("", format!("{whole}\n")),
         ("{}", whole.clone()),
+        ("// mine", format!("// mine\n{whole}\n")),
+        ("/* mine */ ", format!("/* mine */ \n{whole}\n")),
         ("{}\n", format!("{whole}\n")),
         ("// mine\n{\n}\n", format!("// mine\n{whole}\n")),
         ("{\"a\":1}", format!("{{\"a\":1, \"mcpServers\": {{{SHORT}}}}}")),
