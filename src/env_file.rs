@@ -75,6 +75,31 @@ impl Preflight {
     }
 }
 
+/// What a look at the file found, without touching it.
+pub struct Look {
+    /// The file that is meant, through symbolic links.
+    pub path: PathBuf,
+    pub kind: Kind,
+    /// Whether only its owner may read it.
+    pub private: bool,
+    pub standing: Result<Standing, GitError>,
+    /// What a process that died while writing left beside it.
+    pub leftover: Option<PathBuf>,
+    text: EnvText,
+}
+
+impl Look {
+    /// The fingerprints of everything that the variable is set to; readers use the last.
+    pub fn values(&self, variable: &EnvVar) -> Vec<Fingerprint> {
+        self.text.values(variable).iter().map(|value| Fingerprint::of(value)).collect()
+    }
+
+    /// The fingerprint of what readers get; `None` when the variable is missing or empty.
+    pub fn holds(&self, variable: &EnvVar) -> Option<Fingerprint> {
+        occupant(&self.text, variable)
+    }
+}
+
 /// Whether somebody else's value may be overwritten. Only a human says yes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replace {
@@ -155,6 +180,31 @@ impl EnvFile {
             }
             Ok(())
         })
+    }
+
+    /// Looks at the file and changes nothing. `None`: its whole folder is gone.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is a folder.
+    pub fn look(&self) -> Result<Option<Look>, EnvFileError> {
+        let Some(path) = self.target()? else {
+            return Ok(None);
+        };
+        let kind = fs::kind(&path)?;
+        if kind == Kind::Directory {
+            return Err(EnvFileError::Directory { path });
+        }
+        let leftover = Some(fs::temporary(&path)).filter(|temporary| temporary.is_file());
+        let private = fs::is_private(&path)?.unwrap_or(true);
+        Ok(Some(Look { kind, private, standing: git::standing(&path), leftover, text: read(&path)?, path }))
+    }
+
+    /// Takes away what others than its owner may do with the file.
+    ///
+    /// # Errors
+    /// When it is not ours.
+    pub fn make_private(&self) -> Result<(), EnvFileError> {
+        Ok(fs::make_private(&fs::resolve(&self.path)?)?)
     }
 
     /// Removes what a process that died while writing left beside the file.

@@ -22,6 +22,44 @@ pub struct FsError {
     pub source: io::Error,
 }
 
+/// Whether only its owner may do anything with what `path` leads to; `None` where there is nothing.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn is_private(path: &Path) -> Result<Option<bool>, FsError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(mode(&metadata) & 0o777 & !0o700 == 0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look at", path, error)),
+    }
+}
+
+/// Takes away what others than its owner may do with a file or folder.
+///
+/// # Errors
+/// When it is not there or not ours.
+pub fn make_private(path: &Path) -> Result<(), FsError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let old = fs::metadata(path).map_err(|error| failed("look at", path, error))?;
+        let permissions = fs::Permissions::from_mode(mode(&old) & 0o700);
+        fs::set_permissions(path, permissions).map_err(|error| failed("set the mode of", path, error))?;
+    }
+    Ok(())
+}
+
+/// The files directly in a folder, by name.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
 /// What a path turned out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -152,11 +190,16 @@ pub fn probe(target: &Path) -> Result<(), FsError> {
 /// # Errors
 /// When it exists and cannot be removed.
 pub fn sweep(target: &Path) -> Result<PathBuf, FsError> {
-    let mut name = OsString::from(target.file_name().unwrap_or_default());
-    name.push(TEMPORARY_ENDING);
-    let temporary = target.with_file_name(name);
+    let temporary = temporary(target);
     remove(&temporary)?;
     Ok(temporary)
+}
+
+/// Where the temporary file beside `target` is, while there is one.
+pub fn temporary(target: &Path) -> PathBuf {
+    let mut name = OsString::from(target.file_name().unwrap_or_default());
+    name.push(TEMPORARY_ENDING);
+    target.with_file_name(name)
 }
 
 /// Removes a file, if there is one.

@@ -26,10 +26,12 @@ pub mod fs;
 pub mod git;
 pub mod ledger;
 pub mod registry;
+pub mod setup;
 pub mod simulator;
 pub mod sqlite;
 
 // Second floor.
+pub mod doctor;
 pub mod error;
 pub mod policy;
 pub mod provisioner;
@@ -54,7 +56,7 @@ use error::Error;
 use lease::Lease;
 use mcp::{Offer, ServeError};
 use provisioner::Session;
-use settings::Settings;
+use settings::{Settings, Start};
 use simulator::SimulatorError;
 use tokio::runtime::{Builder, Runtime};
 
@@ -69,7 +71,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::cannot_start(&error),
     };
-    let settings = match Settings::resolve(call.given) {
+    let given = call.given;
+    let settings = match Settings::resolve(given.clone()) {
         Ok(settings) => settings,
         Err(error) => return cli::show_error(&error, call.output),
     };
@@ -79,6 +82,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = match call.task {
         Task::Serve(serving) => match serve(&runtime, settings, &serving) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
+            Err(error) => cli::show_error(&error, call.output),
+        },
+        Task::SetUp(wanted) => match Start::of(&settings, &given) {
+            Ok(start) => wanted.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
         Task::Simulate { listen, unlinked } => {

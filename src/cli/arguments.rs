@@ -138,6 +138,25 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Providers>,
     },
+    /// Look at everything that this workspace rests on
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        /// Put right what is safe to, and say what was done
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Put this program into a host's configuration: cursor, claude-desktop, claude-code, vscode or codex
+    #[command(after_help = SETUP_HELP)]
+    Setup {
+        /// cursor, claude-desktop, claude-code, vscode or codex
+        host: String,
+        /// Only print what would be merged
+        #[arg(long, conflicts_with = "remove")]
+        print: bool,
+        /// Take our entry out again
+        #[arg(long)]
+        remove: bool,
+    },
     /// Serve Stripe's Provisioning API, simulated, for offline work
     #[command(after_help = SIMULATOR_HELP)]
     Simulator {
@@ -203,6 +222,25 @@ Exit codes:
   4  there is no such project
   5  the backend said no or could not be reached; nothing was changed
   6  part of it happened, or nobody knows yet; the message says which, the hint how to finish";
+
+const DOCTOR_HELP: &str = "\
+Exit code: 0 if there is no problem (warnings are none), 1 if there is.
+
+--repair takes rights away from others that they should not have, keeps git away, removes what dead
+processes left, settles what was begun and not ended, and writes a project's current key to its
+variable again. It buys, rotates and removes nothing, and adopts nothing that is not listed.";
+
+const SETUP_HELP: &str = "\
+Where:
+  cursor          DIR/.cursor/mcp.json
+  claude-code     DIR/.mcp.json
+  vscode          DIR/.vscode/mcp.json
+  claude-desktop  claude_desktop_config.json, where Claude keeps its settings
+  codex           config.toml in ~/.codex, or in CODEX_HOME
+
+Flags that are given with it, such as --backend, go into the entry; a key never does. Nothing else
+in the file is changed, comments and line endings included. The file as it was is kept beside it,
+with the ending .stripe-projects.bak.";
 
 const SIMULATOR_HELP: &str = "\
 It shows the world of the simulated backend of the same state folder. Point a client of

@@ -1,8 +1,10 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
+mod doctor;
 mod mistake;
 mod render;
+mod setup;
 
 use std::{
     ffi::OsString,
@@ -15,6 +17,7 @@ use std::{
 use arguments::{Arguments, Command, OneOrAll, Providers, Serve, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
+pub use setup::SetUp;
 
 use crate::{
     approval::{Answer, ApprovalId, Subject},
@@ -41,6 +44,8 @@ pub struct Call {
 pub enum Task {
     Once(Job),
     Serve(Serving),
+    /// Put us into a host's configuration, which takes no backend and no ledger.
+    SetUp(SetUp),
     /// Serve the simulated world over HTTP on that address, without a connection to those providers.
     Simulate {
         listen: String,
@@ -84,6 +89,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
             Task::Serve(Serving { read_only, tools, session: session.then_some(grace) })
         }
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
+        Some(Command::Setup { host, print, remove }) => {
+            Task::SetUp(SetUp { host, print, remove, confirmed: global.yes })
+        }
         None if !stdin_is_terminal => Task::Serve(Serving::default()),
         None => return Err(render::greeting()),
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
@@ -110,6 +118,9 @@ pub fn caller(user: String) -> Caller {
 
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
+    if let Command::Doctor { repair } = job.command {
+        return doctor::run(repair, provisioner, caller, output);
+    }
     match attempt(job, provisioner, caller, output) {
         Ok(code) => code,
         Err(error) => show_error(&error, output),
@@ -118,7 +129,7 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
-        Command::Serve(_) | Command::Simulator { .. } => {} // have a task of their own
+        Command::Doctor { .. } | Command::Serve(_) | Command::Setup { .. } | Command::Simulator { .. } => {} // are done elsewhere
         Command::Extend { name, time } => {
             let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
             render::project(&provisioner.extend(&name, lease, caller)?, output);
@@ -157,11 +168,11 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         }
         Command::Teardown(OneOrAll { name: Some(name), .. }) => {
             let name = ProjectName::parse(name)?;
-            confirm(job, &format!("Tear down {name} for good, with its data at the provider?"))?;
+            confirm(job.confirmed, &format!("Tear down {name} for good, with its data at the provider?"))?;
             render::project(&provisioner.teardown(&name, caller)?, output);
         }
         Command::Teardown(OneOrAll { name: None, .. }) => {
-            confirm(job, "Tear down every live project for good, with its data at the provider?")?;
+            confirm(job.confirmed, "Tear down every live project for good, with its data at the provider?")?;
             return Ok(render::outcomes(&provisioner.teardown_all(caller)?, NONE, output));
         }
         Command::Approvals => {
@@ -197,7 +208,10 @@ fn decide(
     let Subject { name, provider, service, cap, .. } = &approval.subject;
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
-    confirm(job, &format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?"))?;
+    confirm(
+        job.confirmed,
+        &format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?"),
+    )?;
     render::approval(&ApprovalView::from(&provisioner.decide(&id, answer, caller)?), output);
     Ok(())
 }
@@ -218,8 +232,8 @@ fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error
 }
 
 /// Asks, unless the answer was given with `--yes`; without a terminal there is nobody to ask.
-fn confirm(job: &Job, question: &str) -> Result<(), Error> {
-    if job.confirmed {
+fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
+    if confirmed {
         return Ok(());
     }
     if !io::stdin().is_terminal() {

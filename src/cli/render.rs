@@ -174,6 +174,19 @@ pub fn greeting() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The result of a command that knows how it looks.
+pub fn result(view: &impl Serialize, text: &str, output: Output) {
+    match output {
+        Output::Json => json(view),
+        Output::People => out(text),
+    }
+}
+
+/// What a person is to see before a question.
+pub fn before_asking(text: &str) {
+    err(text);
+}
+
 pub fn question(question: &str) {
     let _ = write!(io::stderr(), "{question} [y/N] ");
 }

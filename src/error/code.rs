@@ -8,6 +8,7 @@ use crate::{
     git::GitError,
     ledger::LedgerError,
     policy::Rule,
+    setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
 };
@@ -28,6 +29,7 @@ impl Error {
             Self::InvalidLease(_) => "invalid_duration",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
+            Self::KeyNotRecorded { .. } => "key_not_recorded",
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
             Self::NoKeyFile { .. } => "no_key_file",
@@ -50,6 +52,7 @@ impl Error {
             Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
+            Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error),
             Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
@@ -62,16 +65,23 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Approval(error) => approval::exit(error),
-            Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
+            Self::Backend(_) | Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)
+            | Self::Setup(SetupError::NotWritten(_) | SetupError::TooManyBackups { .. } | SetupError::Unreadable(_))
             | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
             Self::AlreadyExists { .. }
             | Self::EnvFile(_)
             | Self::NotConfirmed { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
+            | Self::Setup(
+                SetupError::Changed { .. }
+                | SetupError::NotText { .. }
+                | SetupError::Refused { .. }
+                | SetupError::Shape { .. },
+            )
             | Self::Suspended { .. }
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::Ceiling(_)
@@ -86,6 +96,7 @@ impl Error {
             | Self::PathNotText { .. }
             | Self::PaymentMethod(_)
             | Self::Registry(_)
+            | Self::Setup(SetupError::NoHome { .. } | SetupError::PathNotText { .. } | SetupError::UnknownHost)
             | Self::Simulator(
                 SimulatorError::AddressUnreadable | SimulatorError::NotLoopback | SimulatorError::UnknownProvider,
             )
@@ -175,6 +186,27 @@ fn ledger(error: &LedgerError) -> &'static str {
             "ledger_unavailable"
         }
         LedgerError::Moved { .. } => "wrong_status",
+    }
+}
+
+fn host_config(error: &SetupError) -> &'static str {
+    match error {
+        SetupError::Changed { .. } => "config_changed",
+        SetupError::NoHome { .. } => "no_home",
+        SetupError::NotText { .. } => "config_not_text",
+        SetupError::NotWritten(_) => "config_not_writable",
+        SetupError::PathNotText { .. } => "path_not_text",
+        SetupError::Refused { why: Refused::Dangling, .. } => "config_link_dangling",
+        SetupError::Refused { why: Refused::Folder, .. } => "config_is_a_folder",
+        SetupError::Refused { why: Refused::ReadOnly, .. } => "config_read_only",
+        SetupError::Refused { why: Refused::TooLarge, .. } => "config_too_large",
+        SetupError::Shape { why: ShapeError::Duplicate, .. } => "config_duplicate_key",
+        SetupError::Shape { why: ShapeError::NotATable { .. }, .. } => "config_wrong_shape",
+        SetupError::Shape { why: ShapeError::Syntax { .. }, .. } => "config_syntax",
+        SetupError::Shape { why: ShapeError::Unusual, .. } => "config_not_editable",
+        SetupError::TooManyBackups { .. } => "too_many_backups",
+        SetupError::UnknownHost => "unknown_host",
+        SetupError::Unreadable(_) => "config_unreadable",
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     name::{NameError, ProviderKey},
     policy::Rule,
     registry::{Problem, RegistryError},
+    setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
 };
@@ -36,6 +37,9 @@ impl Error {
             Self::InvalidLease(_) => "write 30m, 8h or 7d".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
+            Self::KeyNotRecorded { name } => format!(
+                "it was rotated outside of this program; run `{PROGRAM} rotate {name}` for one that is in the env file"
+            ),
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
             Self::NoKeyFile { .. } => "name an existing file with `--stripe-api-key-file`".to_owned(),
@@ -63,6 +67,7 @@ impl Error {
                 "the old key may still work: run `{PROGRAM} teardown {name}` if it has leaked, and provision anew"
             ),
             Self::Rule(rule) => policy(*rule),
+            Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error).to_owned(),
             Self::Suspended { name } => format!("let the human run `{PROGRAM} resume {name}`, or tear it down"),
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
@@ -289,6 +294,37 @@ fn policy(rule: Rule) -> String {
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
             "tear down what is not needed any more, or let the human change the policy".to_owned()
         }
+    }
+}
+
+fn host_config(error: &SetupError) -> String {
+    match error {
+        SetupError::Changed { .. } => "nothing was changed; call again".to_owned(),
+        SetupError::NoHome { .. } => "set HOME (on Windows APPDATA) and call again".to_owned(),
+        SetupError::NotText { .. } => "save the file as UTF-8 and call again".to_owned(),
+        SetupError::NotWritten(_) | SetupError::Unreadable(_) => {
+            "check that the file and its folder may be read and written by you".to_owned()
+        }
+        SetupError::PathNotText { .. } => "use a path that is plain text".to_owned(),
+        SetupError::Refused { why: Refused::Dangling, .. } => {
+            "make the link lead to a file, or remove it; then call again".to_owned()
+        }
+        SetupError::Refused { why: Refused::Folder, .. } => "move the folder away and call again".to_owned(),
+        SetupError::Refused { why: Refused::ReadOnly, path } => {
+            format!("run `chmod u+w {}` and call again", path.display())
+        }
+        SetupError::Refused { why: Refused::TooLarge, .. }
+        | SetupError::Shape { why: ShapeError::NotATable { .. } | ShapeError::Unusual, .. } => {
+            "look at the file; `--print` shows what to put into it by hand".to_owned()
+        }
+        SetupError::Shape { why: ShapeError::Duplicate, .. } => {
+            "remove one of the two and call again: hosts disagree about which one counts".to_owned()
+        }
+        SetupError::Shape { why: ShapeError::Syntax { .. }, .. } => {
+            "the host cannot read it either: correct the file there and call again".to_owned()
+        }
+        SetupError::TooManyBackups { .. } => "remove the old ones that you do not need".to_owned(),
+        SetupError::UnknownHost => "there are: cursor, claude-desktop, claude-code, vscode, codex".to_owned(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     policy::Rule,
     project::NoRandomness,
     registry::RegistryError,
+    setup::SetupError,
     simulator::SimulatorError,
     sqlite::DatabaseError,
     view::{ErrorView, ProjectView},
@@ -54,6 +55,8 @@ pub enum Error {
     InvalidLease(#[from] LeaseError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
+    #[error("the backend holds another key than the one that was recorded")]
+    KeyNotRecorded { name: ProjectName },
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
@@ -99,6 +102,8 @@ pub enum Error {
     RotationNotEffective { name: ProjectName },
     #[error("{0}")]
     Rule(#[from] Rule),
+    #[error("{0}")]
+    Setup(#[from] SetupError),
     #[error("{0}")]
     Simulator(#[from] SimulatorError),
     #[error("the project is suspended, and its key is withheld")]

@@ -55,6 +55,22 @@ impl Ledger {
         self.database.exists()
     }
 
+    /// Whether the file is whole, as far as SQLite can tell without reading all of it twice.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub fn is_whole(&self) -> Result<bool, LedgerError> {
+        self.read(|connection| {
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            Ok(verdict == "ok")
+        })
+    }
+
+    /// The version of the tables, which opening brings up to date.
+    pub fn version() -> usize {
+        SCHEMA.migrations.len()
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         self.database.read(work)
     }

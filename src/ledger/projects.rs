@@ -128,6 +128,31 @@ impl Ledger {
             Ok(found.map(Fingerprint::from_stored))
         })
     }
+
+    /// Every live project, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn all_live(&self) -> Result<Vec<Project>, LedgerError> {
+        self.read(|connection| {
+            let condition = format!("p.{IS_LIVE} ORDER BY p.row");
+            Ok(many(connection, &condition, [])?.into_iter().map(|stored| stored.project).collect())
+        })
+    }
+
+    /// The fingerprints of a project's current credentials, in the order of its deliveries.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn current_fingerprints(&self, project: &Project) -> Result<Vec<Fingerprint>, LedgerError> {
+        let sql = "SELECT fingerprint FROM credentials c JOIN projects p ON c.project = p.row \
+            WHERE p.id = ?1 AND c.key_version = p.key_version ORDER BY c.position";
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([project.id.as_str()], |row| row.get(0))?;
+            Ok(rows.map(|row| row.map(Fingerprint::from_stored)).collect::<Result<_, _>>()?)
+        })
+    }
 }
 
 /// The live projects, seen from inside the transaction that is about to add one.

@@ -17,6 +17,7 @@
 
 mod approve;
 mod batch;
+mod inspect;
 mod leases;
 mod list;
 mod provision;

@@ -16,6 +16,14 @@ pub enum RegistryFile {
 }
 
 impl RegistryFile {
+    /// The file that counts; `None` while the built-in registry does.
+    pub fn in_use(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) => Some(path),
+            Self::OwnOrBuiltin(path) => Some(path.as_path()).filter(|path| path.exists()),
+        }
+    }
+
     /// Reads it as it is now.
     ///
     /// # Errors

@@ -1,12 +1,41 @@
 //! The only reader of the process environment.
 
-use std::{env, ffi::OsString, path::PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::secret::Secret;
+use crate::{fs, secret::Secret, setup::Places};
 
 /// The name of the person at the terminal, as far as the environment tells.
 pub fn user() -> String {
     word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned())
+}
+
+/// The folders in which programs keep their settings.
+pub(super) fn places(project: PathBuf) -> Places {
+    Places {
+        project,
+        home: path("HOME").or_else(|| path("USERPROFILE")),
+        settings: path(if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" }),
+        codex: path("CODEX_HOME"),
+    }
+}
+
+/// How to call this program: by its bare name where that finds the very file that runs, else by its path.
+///
+/// # Errors
+/// When the operating system does not say which file that is.
+pub(super) fn program() -> io::Result<PathBuf> {
+    let running = env::current_exe()?;
+    let name = format!("{}{}", env!("CARGO_PKG_NAME"), env::consts::EXE_SUFFIX);
+    let folders = read("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+    let found = folders.into_iter().map(|folder| folder.join(&name)).find(|file| file.is_file());
+    let real = |file: &Path| fs::resolve(file).ok();
+    let is_found = found.is_some_and(|found| real(&found).is_some() && real(&found) == real(&running));
+    Ok(if is_found { PathBuf::from(env!("CARGO_PKG_NAME")) } else { running })
 }
 
 pub(super) fn path(variable: &str) -> Option<PathBuf> {

@@ -4,6 +4,7 @@
 
 mod backend;
 mod environment;
+mod start;
 mod successor;
 
 use std::{ffi::OsString, fmt, path::PathBuf};
@@ -11,6 +12,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
 pub use environment::user;
+pub use start::Start;
 pub use successor::Successor;
 use tokio::runtime::Handle;
 
@@ -43,6 +45,8 @@ pub struct Given {
 
 /// Everything decided, nothing opened yet.
 pub struct Settings {
+    /// The folder the agent works in.
+    pub dir: PathBuf,
     pub env_file: PathBuf,
     pub registry: RegistryFile,
     ceiling: CeilingFile,
@@ -83,6 +87,7 @@ impl Settings {
             choice,
             payment_method,
             flags,
+            dir: dir.clone(),
         })
     }
 

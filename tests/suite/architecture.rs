@@ -29,6 +29,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
+    // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
+    ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
         &["fs", "lease", "money", "name", "project", "secret"],
@@ -80,6 +82,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "policy",
             "project",
             "registry",
+            "setup",
             "simulator",
             "sqlite",
             "view",
@@ -94,10 +97,28 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["serde_json", "tokio"],
     ),
+    // Looks at every port, and repairs through the provisioner.
+    (
+        "doctor",
+        &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner", "view"],
+        &["serde"],
+    ),
     // The composition root puts the house together; both doors are opened by `lib.rs`.
     (
         "settings",
-        &["backend", "clock", "error", "fs", "lease", "ledger", "provisioner", "registry", "secret", "simulator"],
+        &[
+            "backend",
+            "clock",
+            "error",
+            "fs",
+            "lease",
+            "ledger",
+            "provisioner",
+            "registry",
+            "secret",
+            "setup",
+            "simulator",
+        ],
         &["tokio"],
     ),
     // Third floor: doors, strangers to each other.
@@ -134,6 +155,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         "cli",
         &[
             "approval",
+            "doctor",
             "env_file",
             "error",
             "lease",
@@ -143,6 +165,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "policy",
             "provisioner",
             "settings",
+            "setup",
             "view",
         ],
         &["clap", "comfy_table", "serde", "serde_json"],

@@ -3,7 +3,10 @@
 use insta::{Settings, assert_snapshot};
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{
+    lines::Lines,
+    workspace::{BINARY, Workspace},
+};
 
 #[test]
 fn tools() {
@@ -30,6 +33,8 @@ fn help() {
         "approvals",
         "approve",
         "deny",
+        "doctor",
+        "setup",
     ] {
         saw(&here, &format!("help_{command}"), &[command, "--help"]);
     }
@@ -95,6 +100,45 @@ fn an_approval() {
 }
 
 #[test]
+fn setting_up() {
+    let here = Workspace::new();
+    for (name, host) in [("cursor", "cursor"), ("codex", "codex"), ("claude_code", "claude-code"), ("vscode", "vscode")]
+    {
+        saw(&here, &format!("setup_print_{name}"), &["setup", host, "--print", "--backend", "stripe-cli"]);
+    }
+    saw(&here, "setup_unconfirmed", &["setup", "cursor"]);
+    saw(&here, "setup", &["setup", "cursor", "--yes"]);
+    saw(&here, "setup_again", &["setup", "cursor", "--yes"]);
+    here.write(
+        ".cursor/mcp.json",
+        "{\n  // mine\n  \"mcpServers\": {\n    \"other\": { \"command\": \"x\" },\n  },\n}\n",
+    );
+    saw(&here, "setup_beside_others", &["setup", "cursor", "--yes"]);
+    saw(&here, "setup_update", &["setup", "cursor", "--yes", "--backend", "stripe-cli"]);
+    saw(&here, "setup_remove", &["setup", "cursor", "--yes", "--remove"]);
+    saw(&here, "setup_remove_again", &["setup", "cursor", "--yes", "--remove"]);
+    saw(&here, "setup_json", &["setup", "cursor", "--yes", "--json"]);
+    here.write(".cursor/mcp.json", "{\n  mine: 1\n}\n");
+    saw(&here, "setup_broken_file", &["setup", "cursor", "--yes"]);
+    saw(&here, "setup_unknown_host", &["setup", "emacs"]);
+}
+
+#[test]
+fn doctor() {
+    let here = Workspace::new();
+    saw(&here, "doctor_before_anything", &["doctor"]);
+    here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
+    saw(&here, "doctor", &["doctor"]);
+    here.write(".env", "");
+    here.write(".env.stripe-projects.tmp", "");
+    saw(&here, "doctor_unwell", &["doctor"]);
+    saw(&here, "doctor_repair", &["doctor", "--repair"]);
+    here.write(".env", "SUPERMEMORY_API_KEY=mine\n");
+    saw(&here, "doctor_repair_in_vain", &["doctor", "--repair"]);
+    saw(&here, "doctor_json", &["doctor", "--json"]);
+}
+
+#[test]
 fn mistakes() {
     let here = Workspace::new();
     saw(&here, "unknown_name", &["rotate", "memory"]);
@@ -124,7 +168,8 @@ fn saw(workspace: &Workspace, name: &str, arguments: &[&str]) {
     let ran = workspace.run(arguments);
     let words = arguments.join(" ");
     let text = format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", ran.stdout, ran.stderr, ran.code);
-    shown(name, &text.replace(workspace.path().to_str().unwrap(), "[DIR]"));
+    let text = text.replace(workspace.path().to_str().unwrap(), "[DIR]").replace(BINARY, "[PROGRAM]");
+    shown(name, &text);
 }
 
 fn shown(name: &str, text: &str) {

@@ -1,0 +1,260 @@
+//! The doctor, through the real binary: every check healthy and broken, what is repaired, and what is not.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::workspace::{Kind, Workspace};
+
+/// What `doctor` says: the worst state of each check that is not well, and the exit code.
+fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
+    let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let checks = report["checks"].as_array().unwrap();
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let unwell: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
+    let problems = unwell.iter().any(|finding| finding["state"] == "problem");
+    assert_eq!((report["healthy"] == true, ran.code), (!problems, i32::from(problems)), "{ran:?}");
+    for finding in &unwell {
+        assert!(!text(finding, "advice").is_empty(), "{finding}");
+    }
+    unwell.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
+}
+
+fn assert_well(workspace: &Workspace) {
+    assert_eq!(unwell(workspace, &[]), []);
+}
+
+/// The one thing that is wrong: its check, state, and a word of what was found.
+fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
+    let unwell = unwell(workspace, &[]);
+    let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
+    assert_eq!((found_check.as_str(), found_state.as_str()), (check, state), "{found}");
+    assert!(found.contains(words), "{found}");
+}
+
+/// What a repair did; afterwards all is well, and there is nothing left to do.
+fn repaired(workspace: &Workspace) -> Vec<String> {
+    let report = workspace.json(&["doctor", "--repair"]);
+    assert_eq!(report["healthy"], true, "{report:#}");
+    let done = report["repaired"].as_array().unwrap().iter().map(|done| {
+        assert_eq!(done["error"], Value::Null, "{report:#}");
+        done["what"].as_str().unwrap().to_owned()
+    });
+    let done = done.collect();
+    assert_well(workspace);
+    assert_eq!(workspace.json(&["doctor", "--repair"])["repaired"], Value::Array(Vec::new()), "once is enough");
+    done
+}
+
+fn with_a_project(kind: Kind) -> Workspace {
+    let workspace = Workspace::on(kind);
+    workspace.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
+    workspace
+}
+
+fn sql(workspace: &Workspace, file: &str, change: &str) {
+    Connection::open(workspace.state().join(file)).unwrap().execute_batch(change).unwrap();
+}
+
+const VARIABLE: &str = "SUPERMEMORY_API_KEY";
+
+#[test]
+fn a_new_workspace_is_well_and_nothing_is_made() {
+    for kind in Kind::ALL {
+        let workspace = Workspace::on(kind);
+        let before = workspace.files();
+        assert_well(&workspace);
+        assert_eq!(workspace.ok(&["doctor", "--repair"]).code, 0);
+        assert_eq!(workspace.files(), before, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_workspace_at_work_is_well_over_every_backend() {
+    for kind in Kind::ALL {
+        let workspace = with_a_project(kind);
+        assert_well(&workspace);
+        let before = workspace.read(".env");
+        assert_eq!(repaired(&workspace), [""; 0]);
+        assert_eq!(workspace.read(".env"), before);
+        workspace.ok(&["teardown", "memory", "--yes"]);
+        assert_well(&workspace);
+    }
+}
+
+#[test]
+fn others_may_not_read_what_is_ours() {
+    let workspace = with_a_project(Kind::Simulated);
+    for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o044)).unwrap();
+    }
+    let checks: Vec<String> = unwell(&workspace, &[]).into_iter().map(|(check, ..)| check).collect();
+    assert_eq!(checks, ["folder", "env_file"]);
+    assert_eq!(repaired(&workspace).len(), 2);
+    assert_eq!(fs::metadata(workspace.file(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(workspace.state()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn the_state_folder_is_ignored_by_git() {
+    let workspace = with_a_project(Kind::Simulated);
+    fs::remove_file(workspace.state().join(".gitignore")).unwrap();
+    assert_only(&workspace, "folder", "problem", "git does not ignore");
+    repaired(&workspace);
+    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
+}
+
+#[test]
+fn git_may_not_take_the_env_file() {
+    let workspace = with_a_project(Kind::Simulated);
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        assert!(command.args(arguments).current_dir(workspace.path()).output().unwrap().status.success());
+    };
+    git(&["init", "--quiet"]);
+    assert_only(&workspace, "env_file", "problem", "git add");
+    assert_eq!(repaired(&workspace).len(), 1);
+    git(&["add", "--force", ".env"]);
+    assert_only(&workspace, "env_file", "problem", "tracked by git");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "that is for a person to undo");
+}
+
+#[test]
+fn an_env_file_has_each_variable_once_and_no_leftovers() {
+    let workspace = with_a_project(Kind::Simulated);
+    let text = workspace.read(".env");
+    workspace.write(".env", format!("{VARIABLE}=old\n{text}"));
+    assert_only(&workspace, "env_file", "warning", "2 times");
+    workspace.write(".env", &text);
+    workspace.write(".env.stripe-projects.tmp", &text);
+    assert_only(&workspace, "env_file", "warning", "a process that died left");
+    assert_eq!(repaired(&workspace).len(), 1);
+    assert!(!workspace.file(".env.stripe-projects.tmp").exists());
+
+    fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o400)).unwrap();
+    assert_only(&workspace, "env_file", "problem", "read-only");
+}
+
+#[test]
+fn a_registry_that_is_not_sound_is_a_problem() {
+    let workspace = with_a_project(Kind::Simulated);
+    workspace.write("providers.toml", "version = 1\n[providers.a]\nlabel = 'sk_live_canary'\n");
+    assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
+}
+
+#[test]
+fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
+    let workspace = with_a_project(Kind::Simulated);
+    sql(&workspace, "ledger.db", "UPDATE audit SET actor = 'nobody' WHERE seq = 1");
+    assert_only(&workspace, "audit", "problem", "at row 1");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
+    sql(&workspace, "ledger.db", "PRAGMA user_version = 99");
+    assert_only(&workspace, "ledger", "problem", "newer version");
+}
+
+#[test]
+fn what_was_begun_and_not_ended_is_settled() {
+    for kind in Kind::ALL {
+        let workspace = with_a_project(kind);
+        let open = "UPDATE projects SET status = 'rotating';
+            INSERT INTO journal (project, operation, was_status, was_version, opened_at)
+            SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
+        sql(&workspace, "ledger.db", open);
+        assert_only(&workspace, "journal", "problem", "memory");
+        assert_eq!(repaired(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_or_dead_is_delivered_again() {
+    for kind in Kind::ALL {
+        let workspace = with_a_project(kind);
+        let old = workspace.variable(VARIABLE).unwrap();
+        workspace.ok(&["rotate", "memory"]);
+        let current = workspace.variable(VARIABLE).unwrap();
+        for text in ["OTHER=1\n".to_owned(), format!("OTHER=1\n{VARIABLE}={old}\n")] {
+            workspace.write(".env", &text);
+            assert_only(&workspace, "keys", "problem", VARIABLE);
+            let ran = workspace.run(&["doctor"]);
+            assert!(!format!("{ran:?}").contains(&old) && !format!("{ran:?}").contains(&current), "{ran:?}");
+            assert_eq!(repaired(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
+            assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
+            assert!(workspace.read(".env").starts_with("OTHER=1\n"));
+        }
+        assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+    }
+}
+
+#[test]
+fn somebody_elses_value_is_said_and_left() {
+    let workspace = with_a_project(Kind::Simulated);
+    let mine = format!("{VARIABLE}=mine\n");
+    workspace.write(".env", &mine);
+    assert_only(&workspace, "keys", "problem", "not ours");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
+    assert_eq!(workspace.read(".env"), mine);
+}
+
+#[test]
+fn a_key_that_was_never_recorded_is_not_delivered() {
+    let workspace = with_a_project(Kind::Simulated);
+    let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+    workspace.world().rotate(&id).unwrap();
+    workspace.write(".env", "");
+    let report = workspace.json(&["doctor", "--repair"]);
+    assert!(report["repaired"][0]["error"].as_str().unwrap().contains("another key"), "{report:#}");
+    assert_eq!((&report["healthy"], workspace.read(".env")), (&Value::Bool(false), String::new()));
+    workspace.ok(&["rotate", "memory"]);
+    assert_well(&workspace);
+}
+
+#[test]
+fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
+    let workspace = with_a_project(Kind::Simulated);
+    workspace.ok(&["provision", "other", "search"]);
+    let forget =
+        "PRAGMA foreign_keys = OFF; DELETE FROM projects WHERE name = 'other'; DELETE FROM journal WHERE project = 2";
+    sql(&workspace, "ledger.db", forget);
+    assert_only(&workspace, "drift", "problem", "not listed");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
+    assert_eq!(workspace.billed().len(), 2, "nothing was removed");
+    assert_eq!(workspace.json(&["list"])["live_count"], 1, "nothing was adopted");
+}
+
+#[test]
+fn what_is_listed_and_gone_is_said() {
+    for kind in [Kind::Simulated, Kind::StripeApi] {
+        let workspace = with_a_project(kind);
+        let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+        workspace.world().teardown(&id).unwrap();
+        assert_only(&workspace, "drift", "problem", "does not have it any more");
+        workspace.ok(&["teardown", "memory", "--yes"]);
+        assert_well(&workspace);
+    }
+}
+
+#[test]
+fn a_backend_that_does_not_answer_is_a_problem_and_another_ones_projects_are_said() {
+    let workspace = with_a_project(Kind::StripeCli);
+    workspace.stand_in().log_out();
+    assert_only(&workspace, "backend", "problem", "not logged in");
+
+    let workspace = with_a_project(Kind::StripeApi);
+    assert!(workspace.simulator().base.starts_with("http://"));
+    let mut command = workspace.command(&["doctor", "--json"]);
+    let out = command.env("STRIPE_PROJECTS_STRIPE_API_BASE", "http://127.0.0.1:9").output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(out.status.code() == Some(1) && text.contains("cannot be used"), "{text}");
+
+    let workspace = with_a_project(Kind::StripeApi);
+    let others = unwell(&workspace, &["--backend", "simulated"]);
+    assert!(
+        others.iter().any(|(check, state, found)| {
+            check == "backend" && state == "warning" && found.contains("another backend holds them: memory")
+        }),
+        "{others:?}"
+    );
+}

@@ -1,0 +1,301 @@
+//! The editing of hosts' configurations, as text: whatever the file looks like, no byte of it changes but our entry's.
+
+use proptest::{prelude::*, string::string_regex};
+use serde_json::{Value, json};
+use stripe_projects_mcp::setup::{Entry, Host, ShapeError, put, take};
+
+fn entry() -> Entry {
+    Entry { command: "/bin/x".into(), args: vec!["serve".into(), "--dir".into(), "/p".into()] }
+}
+
+/// What becomes of a Cursor file.
+fn json_with(text: &str) -> String {
+    put(Host::Cursor, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn toml_with(text: &str) -> String {
+    put(Host::Codex, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+const LONG: &str = r#""stripe-projects": {
+      "command": "/bin/x",
+      "args": ["serve", "--dir", "/p"]
+    }"#;
+
+const SHORT: &str = r#""stripe-projects": {"command": "/bin/x", "args": ["serve", "--dir", "/p"]}"#;
+
+const TABLE: &str = "[mcp_servers.stripe-projects]\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]";
+
+#[test]
+fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
+    let whole = format!("{{\n  \"mcpServers\": {{\n    {LONG}\n  }}\n}}");
+    for (before, after) in [
+        ("", format!("{whole}\n")),
+        ("{}", whole.clone()),
+        ("// mine", format!("// mine\n{whole}\n")),
+        ("/* mine */ ", format!("/* mine */ \n{whole}\n")),
+        ("{}\n", format!("{whole}\n")),
+        ("// mine\n{\n}\n", format!("// mine\n{whole}\n")),
+        ("{\"a\":1}", format!("{{\"a\":1, \"mcpServers\": {{{SHORT}}}}}")),
+        ("{\"mcpServers\":{}}", format!("{{\"mcpServers\":{{{SHORT}}}}}")),
+        ("{\n  \"mcpServers\": {}\n}", whole.clone()),
+        (
+            "{\n  \"mcpServers\": {\n    \"b\": {} // theirs\n  }\n}",
+            format!("{{\n  \"mcpServers\": {{\n    \"b\": {{}}, // theirs\n    {LONG}\n  }}\n}}"),
+        ),
+        (
+            "{\n  \"mcpServers\": {\n    \"b\": {}, /* theirs */\n    // the end\n  },\n}",
+            format!("{{\n  \"mcpServers\": {{\n    \"b\": {{}}, /* theirs */\n    // the end\n    {LONG},\n  }},\n}}"),
+        ),
+    ] {
+        assert_eq!(json_with(before), after, "{before}");
+    }
+    let tabs = json_with("{\r\n\t\"mcpServers\": {\r\n\t\t\"b\": {}\r\n\t}\r\n}\r\n");
+    assert!(
+        tabs.contains("\t\t\"b\": {},\r\n\t\t\"stripe-projects\": {\r\n\t\t\t\"command\": \"/bin/x\",\r\n"),
+        "{tabs:?}"
+    );
+    assert!(!tabs.replace("\r\n", "").contains('\n'));
+}
+
+#[test]
+fn a_table_goes_to_the_end() {
+    for (before, after) in [
+        ("", format!("{TABLE}\n")),
+        ("a = 1\n", format!("a = 1\n\n{TABLE}\n")),
+        ("a = 1 # no end", format!("a = 1 # no end\n\n{TABLE}")),
+        ("[mcp_servers.b]\ncommand = 'b'\n", format!("[mcp_servers.b]\ncommand = 'b'\n\n{TABLE}\n")),
+        ("[mcp_servers]\nb.command = 'b'\n", format!("[mcp_servers]\nb.command = 'b'\n\n{TABLE}\n")),
+        ("a = 1\r\n", format!("a = 1\r\n\r\n{}\r\n", TABLE.replace('\n', "\r\n"))),
+    ] {
+        assert_eq!(toml_with(before), after, "{before}");
+        assert_eq!(take(Host::Codex, &after).unwrap(), before);
+    }
+}
+
+#[test]
+fn an_entry_that_says_something_else_keeps_what_is_not_ours() {
+    let edited = "{\"mcpServers\": {\"stripe-projects\": {\"env\": {\"A\": \"b\"}, \"args\": [1, 2], /* c */ \"command\": \"old\"}}}";
+    let wanted = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
+    assert_eq!(json_with(edited), wanted);
+    let empty = "{\"mcpServers\": {\"stripe-projects\": {}}}";
+    assert_eq!(json_with(empty), format!("{{\"mcpServers\": {{{SHORT}}}}}"));
+
+    let edited = "[mcp_servers.stripe-projects] # ours\nargs = [ 'x', # y\n]\nstartup_timeout_sec = 9\n[b]\nc = 1\n";
+    let wanted = "[mcp_servers.stripe-projects] # ours\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]\n\
+        startup_timeout_sec = 9\n[b]\nc = 1\n";
+    assert_eq!(toml_with(edited), wanted);
+    let inline = "mcp_servers.stripe-projects = { command = 'old', args = [] } # ours\n";
+    let wanted =
+        "mcp_servers.stripe-projects = { command = \"/bin/x\", args = [\"serve\", \"--dir\", \"/p\"] } # ours\n";
+    assert_eq!(toml_with(inline), wanted);
+}
+
+#[test]
+fn an_entry_is_taken_out_wherever_it_stands() {
+    for (before, after) in [
+        ("{\"mcpServers\": {\"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"b\": 1}}"),
+        ("{\"mcpServers\": {\"a\": 1, \"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"a\": 1, \"b\": 1}}"),
+        ("{\"mcpServers\": {\"a\": 1, \"stripe-projects\": {}}}", "{\"mcpServers\": {\"a\": 1}}"),
+        (
+            "{\"mcpServers\": {\n  // c\n  \"stripe-projects\": {}, // d\n  \"b\": 1\n}}",
+            "{\"mcpServers\": {\n  // c\n  // d\n  \"b\": 1\n}}",
+        ),
+        ("{\"mcpServers\": {\n  // c\n  \"stripe-projects\": {} }}", "{\"mcpServers\": {\n  // c\n   }}"),
+        (
+            "{\"mcpServers\": {\n  \"a\": 1, // c\n  \"stripe-projects\": {}\n}}",
+            "{\"mcpServers\": {\n  \"a\": 1 // c\n}}",
+        ),
+        ("{\"mcpServers\": {\n  \"stripe-projects\": {},\n}}", "{\"mcpServers\": {}}"),
+        ("{\"mcpServers\": []}", ""),
+        ("{}", "{}"),
+        ("", ""),
+    ] {
+        match take(Host::Cursor, before) {
+            Ok(taken) => assert_eq!(taken, after, "{before}"),
+            Err(error) => assert_eq!(error, ShapeError::NotATable { key: "mcpServers" }, "{before}"),
+        }
+    }
+    for (before, after) in [
+        ("[mcp_servers.stripe-projects]\ncommand = 'x'\n# about b\n[b]\n", "# about b\n[b]\n"),
+        (
+            "a = 1\n\n[mcp_servers.stripe-projects]\ncommand = 'x'\n[mcp_servers.stripe-projects.env]\nA = 'b'\n",
+            "a = 1\n",
+        ),
+        ("[mcp_servers]\nstripe-projects = { command = 'x' } # ours\nb = {}\n", "[mcp_servers]\nb = {}\n"),
+        ("a = 1\n", "a = 1\n"),
+    ] {
+        assert_eq!(take(Host::Codex, before).unwrap(), after, "{before}");
+    }
+}
+
+#[test]
+fn what_is_not_as_it_should_be_is_refused() {
+    let not = |key| ShapeError::NotATable { key };
+    for (text, error) in [
+        ("[]", not("the file")),
+        ("1", not("the file")),
+        ("{\"mcpServers\": []}", not("mcpServers")),
+        ("{\"mcpServers\": null}", not("mcpServers")),
+        ("{\"mcpServers\": {\"stripe-projects\": \"x\"}}", not("stripe-projects")),
+        ("{\"mcpServers\": {}, \"mcpServers\": {}}", ShapeError::Duplicate),
+        ("{\"mcpServers\": {\"stripe-projects\": {}, \"stripe\\u002dprojects\": {}}}", ShapeError::Duplicate),
+        ("{\"mcpServers\": {\"stripe-projects\": {\"command\": 1, \"command\": 2}}}", ShapeError::Duplicate),
+        ("{", ShapeError::Syntax { line: 1, column: 1 }),
+        ("{\n  a: 1}", ShapeError::Syntax { line: 2, column: 3 }),
+        ("{'a': 1}", ShapeError::Syntax { line: 1, column: 2 }),
+        ("{} {}", ShapeError::Syntax { line: 1, column: 4 }),
+    ] {
+        assert_eq!(put(Host::Cursor, text, &entry()), Err(error), "{text}");
+    }
+    let deep = format!("{{\"a\": {}", "[".repeat(100_000));
+    assert!(matches!(put(Host::Cursor, &deep, &entry()), Err(ShapeError::Syntax { .. })));
+
+    for (text, error) in [
+        ("mcp_servers = []", not("mcp_servers")),
+        ("[[mcp_servers]]\na = 1\n", not("mcp_servers")),
+        ("mcp_servers = { b = {} }\n", ShapeError::Unusual),
+        ("mcp_servers.stripe-projects = { args = [] }\n", ShapeError::Unusual),
+        ("mcp_servers.stripe-projects = 1\n", not("stripe-projects")),
+        ("a = 1\na = 2\n", ShapeError::Syntax { line: 2, column: 1 }),
+        ("a = \n", ShapeError::Syntax { line: 1, column: 5 }),
+    ] {
+        assert_eq!(put(Host::Codex, text, &entry()), Err(error), "{text}");
+    }
+    let deep = format!("a = {}", "[".repeat(100_000));
+    assert!(matches!(put(Host::Codex, &deep, &entry()), Err(ShapeError::Syntax { .. })));
+}
+
+/// Blanks and comments, as they may stand between any two tokens.
+fn gap() -> impl Strategy<Value = String> {
+    let comment = prop_oneof!["//[ a-z\"{},:é]{0,6}\n", "//[ a-z\"{},:é]{0,6}\r\n", r"/\*[ a-z/\n\x22{},:]{0,6}\*/"];
+    let blank = string_regex("[ \t\r\n]{0,4}").unwrap();
+    prop_oneof![6 => blank, 1 => comment]
+}
+
+fn scalar() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z\"\\\\{}/é]{0,5}".prop_map(|text| json!(text).to_string()),
+        "-?[1-9][0-9]{0,3}(\\.[0-9]{1,2})?(e[0-9])?",
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+    ]
+}
+
+/// A JSON value with comments and trailing commas.
+fn node() -> impl Strategy<Value = String> {
+    scalar().prop_recursive(3, 24, 4, |inner| {
+        let list = prop::collection::vec((gap(), inner.clone(), gap()), 0..4);
+        let pairs = prop::collection::vec((gap(), "[a-z]{1,3}", gap(), inner, gap()), 0..4);
+        prop_oneof![
+            (list, any::<bool>(), gap()).prop_map(|(items, comma, end)| {
+                let items: Vec<String> = items.into_iter().map(|(a, value, b)| format!("{a}{value}{b}")).collect();
+                let comma = if comma && !items.is_empty() { "," } else { "" };
+                format!("[{}{comma}{end}]", items.join(","))
+            }),
+            object(pairs.boxed()),
+        ]
+    })
+}
+
+type Pairs = BoxedStrategy<Vec<(String, String, String, String, String)>>;
+
+fn object(pairs: Pairs) -> impl Strategy<Value = String> {
+    (pairs, any::<bool>(), gap()).prop_map(|(pairs, comma, end)| {
+        let pairs: Vec<String> =
+            pairs.into_iter().map(|(a, key, b, value, c)| format!("{a}{}{b}:{value}{c}", json!(key))).collect();
+        let comma = if comma && !pairs.is_empty() { "," } else { "" };
+        format!("{{{}{comma}{end}}}", pairs.join(","))
+    })
+}
+
+/// A file: others' servers, or none, or no section at all.
+fn json_file() -> impl Strategy<Value = String> {
+    let pairs = || prop::collection::vec((gap(), "[a-z]{1,3}", gap(), node(), gap()), 0..4).boxed();
+    let servers = prop::option::of(object(pairs()));
+    let rest = prop::collection::vec((gap(), "[a-z]{1,3}", gap(), node(), gap()), 0..3);
+    let all = (servers, rest, 0..4_usize).prop_map(|(servers, mut rest, place)| {
+        if let Some(servers) = servers {
+            let place = place.min(rest.len());
+            rest.insert(place, (" ".into(), "mcpServers".into(), " ".into(), servers, String::new()));
+        }
+        rest
+    });
+    (gap(), object(all.boxed()), gap()).prop_map(|(before, root, after)| [before, root, after].concat())
+}
+
+fn toml_file() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        Just("# note [mcp_servers.stripe-projects]".to_owned()),
+        Just(String::new()),
+        "[a-z]{3} = [0-9]{1,3}( # x)?",
+        "[a-z]{3} = '''x\ny'''",
+        "[a-z]{3} = 1979-05-27",
+        "[a-z]{3}\\.[a-z]{3} = \"[a-z]{0,3}\"",
+        "\\[mcp_servers\\.[a-z]{3}\\]( # x)?",
+        "\\[\\[[a-z]{2}\\]\\]",
+        "  args = \\[ 'a', # b\n 1 \\]",
+    ];
+    let parts = (prop::collection::vec(line, 0..8), prop::bool::ANY, prop::bool::ANY);
+    let text = parts.prop_map(|(lines, crlf, ended)| {
+        let text = lines.join("\n") + if ended && !lines.is_empty() { "\n" } else { "" };
+        if crlf { text.replace('\n', "\r\n") } else { text }
+    });
+    text.prop_filter("must be TOML", |text| toml::from_str::<toml::Table>(text).is_ok())
+}
+
+/// Whether `long` is `short` with something put in.
+fn keeps(short: &str, long: &str) -> bool {
+    let mut rest = long.chars();
+    short.chars().all(|c| rest.any(|other| other == c))
+}
+
+proptest! {
+    #[test]
+    fn json_keeps_every_byte_and_comes_back(text in json_file()) {
+        let with = put(Host::Cursor, &text, &entry()).unwrap();
+        prop_assert!(keeps(&text, &with), "{text:?}\n{with:?}");
+        prop_assert_eq!(put(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
+        let without = take(Host::Cursor, &with).unwrap();
+        prop_assert!(keeps(&without, &with));
+        // Blanks alone may differ: those inside braces that had nothing else in them.
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        let section = "\"mcpServers\":{}";
+        let found = bare(&without);
+        let back = found == bare(&text) || found.replacen(section, "", 1).replace(',', "") == bare(&text).replace(',', "");
+        prop_assert!(back, "{text:?}\n{with:?}\n{without:?}");
+    }
+
+    #[test]
+    fn toml_keeps_every_byte_and_comes_back(text in toml_file()) {
+        if let Ok(with) = put(Host::Codex, &text, &entry()) {
+            prop_assert!(with.starts_with(&text));
+            prop_assert_eq!(put(Host::Codex, &with, &entry()).unwrap(), with.clone());
+            prop_assert_eq!(take(Host::Codex, &with).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn nothing_makes_it_stumble(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
+        if let Ok(with) = put(host, &text, &entry()) {
+            prop_assert!(take(host, &with).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_update_touches_our_fields_only(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
+        let other = Entry { command: "old".into(), args: words };
+        let old = put(Host::Cursor, &text, &other).unwrap();
+        prop_assert_eq!(put(Host::Cursor, &old, &entry()).unwrap(), put(Host::Cursor, &text, &entry()).unwrap());
+    }
+}
+
+#[test]
+fn a_strict_reader_reads_what_was_strict() {
+    let text = json!({ "a": [1, { "b": null }], "mcpServers": { "x": { "command": "y" } } });
+    for text in [text.to_string(), serde_json::to_string_pretty(&text).unwrap()] {
+        let read: Value = serde_json::from_str(&json_with(&text)).unwrap();
+        assert_eq!(read["mcpServers"]["stripe-projects"]["command"], "/bin/x");
+        assert_eq!(read["mcpServers"]["x"]["command"], "y");
+    }
+}
