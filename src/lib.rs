@@ -24,6 +24,7 @@ pub mod fs;
 pub mod git;
 pub mod ledger;
 pub mod registry;
+pub mod scan;
 pub mod simulator;
 pub mod sqlite;
 

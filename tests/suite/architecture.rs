@@ -21,7 +21,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("name", &["secret"], &["thiserror"]),
     ("project", &["clock", "money", "name", "secret"], &["rand", "thiserror"]),
     // First floor: ports.
-    ("fs", &[], &["thiserror"]),
+    ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
@@ -54,6 +54,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
+    // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
+    ("scan", &["fs", "git", "secret"], &["aho_corasick", "ignore"]),
     // Second floor: use cases.
     ("policy", &["money", "name", "registry"], &["thiserror"]),
     ("view", &["backend", "money", "project", "registry"], &["schemars", "serde"]),
@@ -81,14 +83,14 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         "provisioner",
         &[
             "backend", "clock", "env_file", "error", "fs", "ledger", "money", "name", "policy", "project", "registry",
-            "secret", "view",
+            "scan", "secret", "view",
         ],
         &["serde_json", "tokio"],
     ),
     // The composition root puts the house together; both doors are opened by `lib.rs`.
     (
         "settings",
-        &["backend", "clock", "error", "fs", "ledger", "provisioner", "registry", "secret", "simulator"],
+        &["backend", "clock", "error", "fs", "ledger", "provisioner", "registry", "scan", "secret", "simulator"],
         &["tokio"],
     ),
     // Third floor: doors, strangers to each other.
@@ -109,7 +111,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
+        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "scan", "settings", "view"],
         &["clap", "comfy_table", "serde", "serde_json"],
     ),
 ];
@@ -124,8 +126,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git.rs"],
-        "processes are started in `git.rs` and in a backend's `runner.rs` only",
+        &["backend/stripe_cli/runner.rs", "git/process.rs"],
+        "processes are started in `git/process.rs` and in a backend's `runner.rs` only",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),
