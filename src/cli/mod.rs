@@ -3,6 +3,7 @@
 mod arguments;
 mod mistake;
 mod render;
+mod scan;
 
 use std::{
     ffi::OsString,
@@ -10,7 +11,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Arguments, Command, Providers, Usage};
+use arguments::{Arguments, Command, Providers, Scan, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
@@ -22,6 +23,7 @@ use crate::{
     name::{ProjectName, ProviderKey},
     policy::Asker,
     provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Wanted},
+    scan::Stop,
     settings::Given,
     view::{ProjectList, ProvidersView},
 };
@@ -48,6 +50,14 @@ pub enum Task {
 pub struct Job {
     command: Command,
     confirmed: bool,
+    stop: Stop,
+}
+
+impl Job {
+    /// How to end a command that goes on until somebody says so; `None` for any other.
+    pub fn endless(&self) -> Option<Stop> {
+        matches!(self.command, Command::Scan(Scan { watch: true, .. })).then(|| self.stop.clone())
+    }
 }
 
 /// Reads the command line. Without a command, a pipe is served and a person is greeted.
@@ -70,7 +80,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
         None if !stdin_is_terminal => Task::Serve,
         None => return Err(render::greeting()),
-        Some(command) => Task::Once(Job { command, confirmed: global.yes }),
+        Some(command) => Task::Once(Job { command, confirmed: global.yes, stop: Stop::default() }),
     };
     let given = Given {
         dir: global.dir,
@@ -94,6 +104,10 @@ pub fn caller(user: String) -> Caller {
 
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
+    if let Command::Scan(wanted) = &job.command {
+        let done = scan::scan(wanted, job, provisioner, caller, output);
+        return done.unwrap_or_else(|error| show_error(&error, output));
+    }
     match attempt(job, provisioner, caller, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => show_error(&error, output),
@@ -102,7 +116,7 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
     match &job.command {
-        Command::Serve | Command::Simulator { .. } => {} // have a task of their own
+        Command::Serve | Command::Simulator { .. } | Command::Scan(_) => {} // have a place of their own
         Command::Provision { name, provider, cap, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,

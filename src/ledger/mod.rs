@@ -5,6 +5,7 @@
 //! here: a mask and a fingerprint are all that is kept of one.
 
 mod audit;
+mod delivered;
 mod journal;
 mod notes;
 mod projects;
@@ -13,6 +14,7 @@ mod rows;
 use std::path::Path;
 
 pub use audit::{AuditRow, Event, Verdict};
+pub use delivered::Delivered;
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use projects::{Live, Page, Visibility};
 use rusqlite::Connection;

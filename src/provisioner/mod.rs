@@ -19,6 +19,7 @@ mod list;
 mod provision;
 mod recover;
 mod rotate;
+mod scan;
 mod settle;
 mod teardown;
 mod usage;
@@ -35,6 +36,7 @@ use std::{
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
+pub use scan::Search;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 

@@ -1,7 +1,7 @@
 //! What a repository keeps: every blob, commit, tag and tree that it has, reachable or not.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -64,7 +64,7 @@ fn search_one(work_tree: &Path, matcher: &Matcher, stop: &Stop, leaks: &mut Vec<
         Ok(!stop.is_asked())
     });
     let wanted = found.iter().filter(|(object, _)| !object.is_commit).map(|(object, _)| object.id.clone()).collect();
-    let introduced = if found.is_empty() { Ok(std::collections::BTreeMap::new()) } else { git::introductions(work_tree, &wanted) };
+    let introduced = if found.is_empty() { Ok(BTreeMap::new()) } else { git::introductions(work_tree, &wanted) };
     let introduced = introduced.unwrap_or_default();
     leaks.extend(found.into_iter().map(|(Object { id, is_commit, .. }, occurrence)| {
         let brought = introduced.get(&id);

@@ -17,7 +17,7 @@ pub use history::{Past, repository_of, search_history};
 pub use matcher::{CONTEXT, Hit, Known, Matcher, Stretch};
 pub use places::Homes;
 pub use stop::Stop;
-pub use stream::{Occurrence, Stream};
+pub use stream::{Lines, Occurrence, Stream};
 pub use walk::{Seen, Walked, walk};
 
 /// One credential in one place, however often it stands there.

@@ -2,11 +2,24 @@
 
 use std::{env, ffi::OsString, path::PathBuf};
 
-use crate::secret::Secret;
+use crate::{scan::Homes, secret::Secret};
 
 /// The name of the person at the terminal, as far as the environment tells.
 pub fn user() -> String {
     word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned())
+}
+
+/// Where the person at the terminal keeps things.
+pub fn homes() -> Homes {
+    Homes {
+        home: path("HOME").or_else(|| path("USERPROFILE")),
+        app_data: path("APPDATA"),
+        claude: path("CLAUDE_CONFIG_DIR"),
+        codex: path("CODEX_HOME"),
+        config: path("XDG_CONFIG_HOME"),
+        data: path("XDG_DATA_HOME"),
+        shell_history: path("HISTFILE"),
+    }
 }
 
 pub(super) fn path(variable: &str) -> Option<PathBuf> {

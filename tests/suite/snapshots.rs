@@ -18,7 +18,7 @@ fn tools() {
 fn help() {
     let here = Workspace::new();
     saw(&here, "help", &["--help"]);
-    for command in ["serve", "provision", "list", "rotate", "teardown", "usage", "providers", "simulator"] {
+    for command in ["serve", "provision", "list", "rotate", "teardown", "usage", "scan", "providers", "simulator"] {
         saw(&here, &format!("help_{command}"), &[command, "--help"]);
     }
 }

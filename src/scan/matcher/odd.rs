@@ -40,13 +40,7 @@ impl Odd {
         }
     }
 
-    fn propose_in_run(
-        &self,
-        stretch: &Stretch<'_>,
-        begin: usize,
-        end: usize,
-        consider: &mut impl FnMut(usize, &[u8]),
-    ) {
+    fn propose_in_run(&self, stretch: &Stretch<'_>, begin: usize, end: usize, consider: &mut impl FnMut(usize, &[u8])) {
         let bytes = stretch.bytes;
         let mut propose = |start: usize, length: usize| {
             if start >= begin

@@ -32,8 +32,7 @@ impl Prefixed {
             }
         }
         let prefixes: BTreeSet<&[u8]> = tails.keys().map(|(prefix, _)| *prefix).collect();
-        let is_root =
-            |prefix: &[u8]| !prefixes.iter().any(|other| *other != prefix && prefix.starts_with(other));
+        let is_root = |prefix: &[u8]| !prefixes.iter().any(|other| *other != prefix && prefix.starts_with(other));
         let roots: Vec<&[u8]> = prefixes.iter().copied().filter(|prefix| is_root(prefix)).collect();
         let mut shapes: Vec<Vec<Shape>> = roots.iter().map(|_| Vec::new()).collect();
         for ((prefix, length), tails) in tails {

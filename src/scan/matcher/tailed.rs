@@ -48,13 +48,7 @@ impl Tailed {
         }
     }
 
-    fn propose_in_run(
-        &self,
-        stretch: &Stretch<'_>,
-        begin: usize,
-        end: usize,
-        consider: &mut impl FnMut(usize, &[u8]),
-    ) {
+    fn propose_in_run(&self, stretch: &Stretch<'_>, begin: usize, end: usize, consider: &mut impl FnMut(usize, &[u8])) {
         let Some(run) = stretch.bytes.get(begin..end) else { return };
         let first = self.shortest.saturating_sub(Tail::default().len());
         for (place, four) in run.windows(Tail::default().len()).enumerate().skip(first) {
