@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, Input, Match, MatchKind, packed};
 
 use super::{Known, Stretch, Tail, shown, tail};
 use crate::secret::is_key_byte;
@@ -10,10 +10,18 @@ use crate::secret::is_key_byte;
 /// Looks for all beginnings at once, and at what follows only where there is one.
 pub struct Prefixed {
     /// The beginnings, without those that begin with another one.
-    roots: AhoCorasick,
+    roots: Roots,
     longest_root: usize,
     /// What may follow, for each root.
     shapes: Vec<Vec<Shape>>,
+}
+
+/// Beginnings that are looked for all at once.
+enum Roots {
+    /// Where the processor lacks what the other way needs.
+    Automaton(AhoCorasick),
+    /// Many bytes at a time.
+    Simd(packed::Searcher),
 }
 
 /// Keys of one beginning and one length.
@@ -40,9 +48,7 @@ impl Prefixed {
             shapes.get_mut(root)?.push(Shape { prefix: prefix.to_vec(), length, tails });
         }
         let longest_root = roots.iter().map(|root| root.len()).max()?;
-        // A few short patterns cannot exceed any limit of the automaton.
-        let roots = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&roots).ok()?;
-        Some(Self { roots, longest_root, shapes })
+        Some(Self { roots: Roots::of(&roots)?, longest_root, shapes })
     }
 
     /// Windows that begin and end as a known key does, and are of its length.
@@ -50,7 +56,7 @@ impl Prefixed {
         let (mut at, starts_end) = (stretch.starts.start, stretch.starts.end);
         let last = stretch.bytes.len().min(starts_end.saturating_add(self.longest_root - 1));
         while at < last
-            && let Some(root) = self.roots.find(Input::new(stretch.bytes).span(at..last))
+            && let Some(root) = self.roots.find(stretch.bytes, at, last)
             && root.start() < starts_end
         {
             for shape in self.shapes.get(root.pattern().as_usize()).into_iter().flatten() {
@@ -61,6 +67,22 @@ impl Prefixed {
                 }
             }
             at = root.start() + 1; // the next one may begin inside of this one
+        }
+    }
+}
+
+impl Roots {
+    fn of(roots: &[&[u8]]) -> Option<Self> {
+        let packed = packed::Config::new().builder().extend(roots).build();
+        // A few short patterns cannot exceed any limit of the automaton.
+        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(roots).ok();
+        packed.map(Self::Simd).or_else(|| automaton().map(Self::Automaton))
+    }
+
+    fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<Match> {
+        match self {
+            Self::Automaton(automaton) => automaton.find(Input::new(bytes).span(from..to)),
+            Self::Simd(searcher) => searcher.find_in(bytes, (from..to).into()),
         }
     }
 }
