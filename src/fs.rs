@@ -149,6 +149,32 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FsError> {
     Ok(Some(bytes))
 }
 
+/// Opens a file for reading whoever put it there: a link is not followed, nobody is waited for at a pipe. `None`: it is
+/// no regular file. The size is that of this moment, in bytes.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_regular(path: &Path) -> Result<Option<(File, u64)>, FsError> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = options.read(true).open(path).map_err(|error| failed("open", path, error))?;
+    let metadata = file.metadata().map_err(|error| failed("look at", path, error))?;
+    Ok(metadata.is_file().then_some((file, metadata.len())))
+}
+
+/// A file or folder that exists, absolute and free of symbolic links.
+///
+/// # Errors
+/// When there is nothing.
+pub fn real_path(path: &Path) -> Result<PathBuf, FsError> {
+    fs::canonicalize(path).map_err(|error| failed("find", path, error))
+}
+
 /// Whether a replaced file carries a secret, and so must be for its owner alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Privacy {

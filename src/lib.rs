@@ -26,6 +26,7 @@ pub mod fs;
 pub mod git;
 pub mod ledger;
 pub mod registry;
+pub mod scan;
 pub mod setup;
 pub mod simulator;
 pub mod sqlite;
@@ -96,6 +97,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
             let caller = cli::caller(settings::user());
             let output = call.output;
+            if let Some(stop) = job.endless() {
+                runtime.spawn(async move {
+                    mcp::told_to_end().await;
+                    stop.ask();
+                });
+            }
             let work = move || cli::execute(&job, &provisioner, &caller, output);
             runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
         }

@@ -76,6 +76,11 @@ impl Mask {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The known prefix, which may be empty, and the last four characters; `None` when nothing is shown.
+    pub fn shown(&self) -> Option<(&str, &str)> {
+        self.0.split_once(HIDDEN).filter(|(_, last_four)| !last_four.is_empty())
+    }
 }
 
 /// SHA-256 of a credential under our own domain, in hex: says "that value is ours" without keeping it.
@@ -103,11 +108,11 @@ impl Fingerprint {
 
 /// Lower-case hex, as fingerprints, ids and hashes are written everywhere here.
 pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing into a String cannot fail
-        text
-    })
+    // A scan does this for every window that may be a key, so it goes without the machinery of formatting.
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })));
+    text
 }
 
 /// Whether a text has no business in a name, a log or an error: it reads like a key or like a card number.
@@ -135,14 +140,15 @@ pub fn looks_like_card_number(text: &str) -> bool {
     (13..=19).contains(&digits.len()) && luhn.is_multiple_of(10)
 }
 
-fn is_key_byte(byte: u8) -> bool {
+/// Whether a byte is of the alphabet of which a mask shows the last four.
+pub fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 const HIDDEN: &str = "…";
 
 /// Below this many characters four of them are too large a part to show.
-const SHORTEST_SHOWN: usize = 20;
+pub const SHORTEST_SHOWN: usize = 20;
 
 /// Ends in a version, so that the meaning of stored fingerprints can never change silently.
 const FINGERPRINT_DOMAIN: &[u8] = b"stripe-projects-mcp/fingerprint/v1\0";

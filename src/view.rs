@@ -1,5 +1,8 @@
 //! What an outsider may see, in one shape for every door. Nothing here can hold a [`crate::secret::Secret`].
 
+mod leaks;
+
+pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
 

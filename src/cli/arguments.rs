@@ -133,6 +133,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Usage,
     },
+    /// Look for keys of ours, current or dead, where none belongs: exit code 7 if there are
+    #[command(after_help = SCAN_HELP)]
+    Scan(Scan),
     /// Show what can be provisioned
     Providers {
         #[command(subcommand)]
@@ -195,6 +198,22 @@ pub struct Serve {
     pub grace: String,
 }
 
+#[derive(Args)]
+pub struct Scan {
+    /// Files and folders; in a git repository, its whole history too
+    #[arg(value_name = "PATH", required_unless_present = "agents")]
+    pub paths: Vec<PathBuf>,
+    /// Look where Claude Code, Cursor, Codex and shells keep transcripts and histories
+    #[arg(long)]
+    pub agents: bool,
+    /// Rotate what is found and live, after asking
+    #[arg(long)]
+    pub rotate: bool,
+    /// Go on looking at what changes, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
 #[derive(Subcommand)]
 pub enum Usage {
     /// Add usage to a project; at the cap it is suspended
@@ -221,7 +240,14 @@ Exit codes:
   3  a rule said no; nothing was changed
   4  there is no such project
   5  the backend said no or could not be reached; nothing was changed
-  6  part of it happened, or nobody knows yet; the message says which, the hint how to finish";
+  6  part of it happened, or nobody knows yet; the message says which, the hint how to finish
+  7  a scan found keys of ours where none belongs";
+
+const SCAN_HELP: &str = "\
+It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
+kept anywhere. The env file is no finding where it holds the current key. A key is found in any bytes, also glued to
+others; a connection string only as a word of its own, as it was delivered. What is compressed, encrypted or encoded
+in base64 or UTF-16 is not looked into, except what git keeps. With --watch, --json prints one object a line.";
 
 const DOCTOR_HELP: &str = "\
 Exit code: 0 if there is no problem (warnings are none), 1 if there is.

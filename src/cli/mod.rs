@@ -4,6 +4,7 @@ mod arguments;
 mod doctor;
 mod mistake;
 mod render;
+mod scan;
 mod setup;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use arguments::{Arguments, Command, OneOrAll, Providers, Serve, Usage};
+use arguments::{Arguments, Command, OneOrAll, Providers, Scan, Serve, Usage};
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 pub use setup::SetUp;
@@ -29,6 +30,7 @@ use crate::{
     name::{ProjectName, ProviderKey},
     policy::Asker,
     provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Wanted},
+    scan::Stop,
     settings::Given,
     view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
 };
@@ -67,6 +69,14 @@ pub struct Serving {
 pub struct Job {
     command: Command,
     confirmed: bool,
+    stop: Stop,
+}
+
+impl Job {
+    /// How to end a command that goes on until somebody says so; `None` for any other.
+    pub fn endless(&self) -> Option<Stop> {
+        matches!(self.command, Command::Scan(Scan { watch: true, .. })).then(|| self.stop.clone())
+    }
 }
 
 /// Reads the command line. Without a command, a pipe is served and a person is greeted.
@@ -94,7 +104,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         }
         None if !stdin_is_terminal => Task::Serve(Serving::default()),
         None => return Err(render::greeting()),
-        Some(command) => Task::Once(Job { command, confirmed: global.yes }),
+        Some(command) => Task::Once(Job { command, confirmed: global.yes, stop: Stop::default() }),
     };
     let given = Given {
         dir: global.dir,
@@ -121,6 +131,10 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
     if let Command::Doctor { repair } = job.command {
         return doctor::run(repair, provisioner, caller, output);
     }
+    if let Command::Scan(wanted) = &job.command {
+        let done = scan::scan(wanted, job, provisioner, caller, output);
+        return done.unwrap_or_else(|error| show_error(&error, output));
+    }
     match attempt(job, provisioner, caller, output) {
         Ok(code) => code,
         Err(error) => show_error(&error, output),
@@ -129,7 +143,11 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
-        Command::Doctor { .. } | Command::Serve(_) | Command::Setup { .. } | Command::Simulator { .. } => {} // are done elsewhere
+        Command::Doctor { .. }
+        | Command::Scan(_)
+        | Command::Serve(_)
+        | Command::Setup { .. }
+        | Command::Simulator { .. } => {} // are done elsewhere
         Command::Extend { name, time } => {
             let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
             render::project(&provisioner.extend(&name, lease, caller)?, output);

@@ -1,5 +1,7 @@
 //! The only module that prints. Results go to stdout, everything else to stderr; a reader who has left is no error.
 
+mod leaks;
+
 use std::{
     fmt::Display,
     io::{self, Write as _},
@@ -8,6 +10,7 @@ use std::{
 };
 
 use comfy_table::{Table, presets::NOTHING};
+pub use leaks::{not_rotated, rotated, scanned, watched};
 use serde::Serialize;
 use serde_json::json;
 

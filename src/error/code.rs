@@ -33,6 +33,7 @@ impl Error {
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
             Self::NoKeyFile { .. } => "no_key_file",
+            Self::NoPath { .. } => "no_path",
             Self::NoRandomness(_) => "no_randomness",
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
@@ -93,6 +94,7 @@ impl Error {
             | Self::InvalidName(_)
             | Self::NoFolder { .. }
             | Self::NoKeyFile { .. }
+            | Self::NoPath { .. }
             | Self::PathNotText { .. }
             | Self::PaymentMethod(_)
             | Self::Registry(_)

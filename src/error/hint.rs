@@ -43,6 +43,7 @@ impl Error {
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
             Self::NoKeyFile { .. } => "name an existing file with `--stripe-api-key-file`".to_owned(),
+            Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
             Self::NoRandomness(_) => "restart the machine; without randomness no key is safe".to_owned(),
             Self::NotConfirmed { asked: true } => "nothing was changed; answer `y` to go on".to_owned(),
             Self::NotConfirmed { asked: false } => "add `--yes` if you are sure".to_owned(),

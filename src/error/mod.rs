@@ -63,6 +63,8 @@ pub enum Error {
     NoFolder { path: PathBuf },
     #[error("there is no file {}", path.display())]
     NoKeyFile { path: PathBuf },
+    #[error("there is nothing at path number {position} of the call")]
+    NoPath { position: usize },
     #[error("{0}")]
     NoRandomness(#[from] NoRandomness),
     #[error("{}", if *asked { "it was not confirmed" } else { "this needs a confirmation, and there is no terminal to ask at" })]
@@ -136,6 +138,8 @@ pub enum Exit {
     Backend = 5,
     /// Part of it happened, or nobody knows yet. The message says which, the hint how to finish.
     Incomplete = 6,
+    /// A scan found a credential where none belongs.
+    Found = 7,
 }
 
 impl Error {

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod audit;
+mod delivered;
 mod journal;
 mod leases;
 mod notes;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 pub use approvals::Asked;
 pub use audit::{AuditRow, Event, Verdict};
+pub use delivered::Delivered;
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use leases::Term;
 pub use projects::{Live, Page, Visibility};

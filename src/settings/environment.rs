@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{fs, secret::Secret, setup::Places};
+use crate::{fs, scan::Homes, secret::Secret, setup::Places};
 
 /// The name of the person at the terminal, as far as the environment tells.
 pub fn user() -> String {
@@ -36,6 +36,19 @@ pub(super) fn program() -> io::Result<PathBuf> {
     let real = |file: &Path| fs::resolve(file).ok();
     let is_found = found.is_some_and(|found| real(&found).is_some() && real(&found) == real(&running));
     Ok(if is_found { PathBuf::from(env!("CARGO_PKG_NAME")) } else { running })
+}
+
+/// Where the person at the terminal keeps things.
+pub fn homes() -> Homes {
+    Homes {
+        home: path("HOME").or_else(|| path("USERPROFILE")),
+        app_data: path("APPDATA"),
+        claude: path("CLAUDE_CONFIG_DIR"),
+        codex: path("CODEX_HOME"),
+        config: path("XDG_CONFIG_HOME"),
+        data: path("XDG_DATA_HOME"),
+        shell_history: path("HISTFILE"),
+    }
 }
 
 pub(super) fn path(variable: &str) -> Option<PathBuf> {

@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Says what a human's yes is about; random ids, and the time that it lasts.
     ("approval", &["clock", "money", "name", "project"], &["thiserror"]),
     // First floor: ports.
-    ("fs", &[], &["thiserror"]),
+    ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
@@ -63,6 +63,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
+    // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
+    ("scan", &["fs", "git", "secret"], &["aho_corasick", "ignore"]),
     // Second floor: use cases.
     ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
     ("view", &["approval", "backend", "money", "project", "registry"], &["schemars", "serde"]),
@@ -93,7 +95,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         "provisioner",
         &[
             "approval", "backend", "clock", "env_file", "error", "fs", "lease", "ledger", "money", "name", "policy",
-            "project", "registry", "secret", "view",
+            "project", "registry", "scan", "secret", "view",
         ],
         &["serde_json", "tokio"],
     ),
@@ -115,6 +117,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "ledger",
             "provisioner",
             "registry",
+            "scan",
             "secret",
             "setup",
             "simulator",
@@ -164,6 +167,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "name",
             "policy",
             "provisioner",
+            "scan",
             "settings",
             "setup",
             "view",
@@ -189,8 +193,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git.rs", "settings/successor.rs"],
-        "processes are started in `git.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
+        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],
+        "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),

@@ -28,6 +28,7 @@ fn help() {
         "rotate",
         "teardown",
         "usage",
+        "scan",
         "providers",
         "simulator",
         "approvals",

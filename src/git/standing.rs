@@ -1,13 +1,8 @@
-//! What git would do with a file: the only question we ask it.
-//!
-//! A repository's own configuration can name programs to run, and the agent can write there; so git is called with
-//! those switched off, and finds the repository from the folder alone.
+//! How git regards a file: whether it is tracked, ignored, or would be taken next.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
+
+use super::{GitError, process::Git};
 
 /// How git regards a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,14 +18,6 @@ pub enum Standing {
         path_in_tree: String,
     },
     Tracked,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    #[error("the env file is in a git work tree, and git could not be run: {}", .0.kind())]
-    NotRunnable(io::Error),
-    #[error("the env file is in a git work tree, and git would not say whether it is tracked")]
-    Unclear,
 }
 
 /// How git regards `file`, an absolute path without symbolic links; it need not exist.
@@ -64,44 +51,3 @@ pub fn standing(file: &Path) -> Result<Standing, GitError> {
         _ => Err(GitError::Unclear),
     }
 }
-
-struct Git<'a> {
-    folder: &'a Path,
-}
-
-struct Answer {
-    code: i32,
-    text: String,
-}
-
-impl Git<'_> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that runs git; nothing secret is in its arguments"
-    )]
-    fn ask(&self, arguments: &[&str]) -> Result<Answer, GitError> {
-        let mut command = Command::new("git");
-        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-        command.args(arguments).current_dir(self.folder).stdin(Stdio::null()).env("GIT_OPTIONAL_LOCKS", "0");
-        for variable in LOCAL_VARIABLES {
-            command.env_remove(variable); // inside a hook these name another repository
-        }
-        command.env_remove("STRIPE_API_KEY"); // none of git's business
-        let output = command.output().map_err(GitError::NotRunnable)?;
-        let code = output.status.code().unwrap_or(-1);
-        Ok(Answer { code, text: String::from_utf8(output.stdout).map_err(|_| GitError::Unclear)? })
-    }
-}
-
-const LOCAL_VARIABLES: &[&str] = &[
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-];

@@ -1,0 +1,78 @@
+//! Ledgers with many delivered keys.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use serde_json::Value;
+use stripe_projects_mcp::{
+    clock::Clock,
+    error::Error,
+    ledger::{Draft, Event, Grant, Ledger, Verdict},
+    money::Cents,
+    name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
+    project::{Delivery, ProjectId, ResourceId},
+    secret::Secret,
+};
+
+use super::tree::Dice;
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// With prefixes, without, and connection strings, a third each.
+    Mixed,
+    /// As the simulation hands them out.
+    Prefixed,
+}
+
+/// Records that many keys as delivered; returns one of them.
+pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
+    let state = workspace.join(".stripe-projects");
+    fs::create_dir_all(&state).unwrap();
+    OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
+    let ledger = Ledger::of(&state);
+    let cap = Cents::new(1_000).unwrap();
+    let draft = Draft {
+        id: ProjectId::random().unwrap(),
+        name: ProjectName::parse("many").unwrap(),
+        provider: ProviderKey::parse("search").unwrap(),
+        service: ServiceRef::parse("exa/api").unwrap(),
+        backend: "simulated".to_owned(),
+        env_file: workspace.join(".env"),
+    };
+    let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
+    let begun = ledger.begin_provision(draft, &event(Verdict::Intended), |_| Ok::<_, Error>(Grant { cap, deliveries }));
+    let mut intent = begun.unwrap();
+    let mut dice = Dice::new(42);
+    let keys: Vec<String> = (0..count).map(|number| key(kind, number, &mut dice)).collect();
+    let secrets: Vec<Secret> = keys.iter().cloned().map(Secret::new).collect();
+    ledger.record(&mut intent, &ResourceId::new("fres_1".to_owned()), &secrets, Clock::system().now()).unwrap();
+    let status = intent.when_done();
+    ledger.close(intent, status, &event(Verdict::Done)).unwrap();
+    keys[0].clone()
+}
+
+fn key(kind: Kind, number: usize, dice: &mut Dice) -> String {
+    match (kind, number % 3) {
+        (Kind::Prefixed, _) => format!("sk_proj_sim_{}", dice.hex(32)),
+        (Kind::Mixed, 0) => {
+            let prefix = ["sk_proj_sim_", "sk-or-v1-", "bb_live_", "am_us_", "fc-", "sm_", "sk_"][number / 3 % 7];
+            format!("{prefix}{}", dice.hex(40))
+        }
+        (Kind::Mixed, 1) => dice.hex(32 + 4 * (number % 5)),
+        (Kind::Mixed, _) => {
+            format!(
+                "postgresql://u{number}:{}@ep-{}.example.com/db?sslmode=require",
+                dice.hex(24),
+                dice.hex(number % 20)
+            )
+        }
+    }
+}
+
+fn event(verdict: Verdict) -> Event {
+    let at = Clock::system().now();
+    Event { at, door: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
+}

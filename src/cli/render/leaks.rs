@@ -1,0 +1,116 @@
+//! How findings of a scan read.
+
+use super::{Output, err, json, out, warn};
+use crate::{
+    error::Error,
+    view::{LeakView, ProjectView, ScanView},
+};
+
+pub fn scanned(view: &ScanView, output: Output) {
+    remarks(view);
+    if output == Output::Json {
+        return json(view);
+    }
+    findings(view);
+    let looked = format!("{} and {}", counted(view.files_read, "file"), counted(view.histories_read, "git history"));
+    if view.keys_known == 0 {
+        out("Nothing to look for: no key was ever delivered from this state folder.");
+    } else if view.findings.is_empty() {
+        out(format_args!("Clean: none of {} in {looked}.", counted(view.keys_known, "key")));
+    } else {
+        out(format_args!("Found: {} live and {} dead, in {looked}.", view.live_count, view.dead_count));
+        if view.live_count > 0 {
+            out(
+                "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
+            );
+        }
+    }
+}
+
+/// What a watch has found since it last said so, one line each.
+pub fn watched(view: &ScanView, output: Output) {
+    remarks(view);
+    match output {
+        Output::Json => view.findings.iter().filter_map(|leak| serde_json::to_string(leak).ok()).for_each(out),
+        Output::People => findings(view),
+    }
+}
+
+pub fn rotated(project: &ProjectView) {
+    err(format_args!("rotated {}: version {} is in the env file", project.name, project.key_version));
+}
+
+pub fn not_rotated(names: &str, error: &Error) {
+    err(format_args!("error: not rotated: {names}: {error}"));
+    err(format_args!("hint: {}", error.hint()));
+}
+
+fn findings(view: &ScanView) {
+    for leak in &view.findings {
+        let (state, project, version, mask) = (leak.state, &leak.project, leak.key_version, &leak.api_key_masked);
+        out(format_args!("{state}  {project} version {version} ({mask})  {}", place(leak)));
+    }
+}
+
+fn place(leak: &LeakView) -> String {
+    let mut place = leak.file.as_deref().map(visible).unwrap_or_default();
+    if let Some(line) = leak.line.filter(|_| !place.is_empty()) {
+        place = format!("{place}:{line}");
+    }
+    if leak.found_in == "name" {
+        place = format!("the name {place}");
+    }
+    if let (Some(repository), Some(object)) = (&leak.repository, &leak.object) {
+        let short = |id: &str| id.chars().take(SHORT_ID).collect::<String>();
+        let kept = match &leak.commit {
+            Some(commit) if place.is_empty() => format!("the message of commit {}", short(commit)),
+            Some(commit) => format!("{place}, commit {}", short(commit)),
+            None => format!("object {}, which no commit brought", short(object)),
+        };
+        place = format!("{kept}, in the history of {}", visible(repository));
+    }
+    if leak.occurrences > 1 {
+        place = format!("{place} ({} times)", leak.occurrences);
+    }
+    place
+}
+
+fn remarks(view: &ScanView) {
+    for warning in &view.warnings {
+        warn(&visible(warning));
+    }
+    if view.unreadable_count > 0 {
+        let (first, number) = (view.unreadable.first(), view.unreadable_count);
+        let such_as = first.map(|path| format!(", such as {}", visible(path))).unwrap_or_default();
+        warn(&format!("{} could not be read{such_as}", counted(number, "file or folder")));
+    }
+}
+
+/// A name as a terminal may show it: what would move the cursor, change colours or turn the direction of writing is
+/// spelled out.
+fn visible(name: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    name.chars().fold(String::with_capacity(name.len()), |mut shown, c| {
+        if hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) if thing != "key" => format!("{number} {stem}ies"),
+        _ if thing == "file or folder" => format!("{number} files or folders"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
+/// As git shortens ids, with some room.
+const SHORT_ID: usize = 12;

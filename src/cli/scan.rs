@@ -1,0 +1,74 @@
+//! The command `scan`: looks, shows, and rotates what is found and live when the human says so.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use super::{Job, Output, arguments::Scan, confirm, render};
+use crate::{
+    error::{Error, Exit},
+    name::ProjectName,
+    provisioner::{Caller, Provisioner, Search},
+    settings,
+    view::ScanView,
+};
+
+/// Scans; the exit code tells found from clean, or how the first rotation failed that did.
+///
+/// # Errors
+/// The scan's.
+pub fn scan(
+    wanted: &Scan,
+    job: &Job,
+    provisioner: &Provisioner,
+    caller: &Caller,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let places = if wanted.agents { settings::homes().transcripts() } else { Vec::new() };
+    let search = Search { paths: wanted.paths.clone(), places };
+    let mut end = None;
+    let mut act_on = |found: &ScanView| {
+        if !found.findings.is_empty() {
+            end.get_or_insert(Exit::Found);
+        }
+        if let Some(failure) = wanted.rotate.then(|| rotate(found, job, provisioner, caller)).flatten() {
+            end = Some(failure);
+        }
+    };
+    if wanted.watch {
+        provisioner.watch(&search, &job.stop, |more| {
+            render::watched(more, output);
+            act_on(more);
+        })?;
+    } else {
+        let view = provisioner.scan(&search, &job.stop)?;
+        render::scanned(&view, output);
+        act_on(&view);
+    }
+    Ok(end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end as u8)))
+}
+
+/// Rotates what was found live. All are tried, because all are exposed; what the first failure ends with comes back.
+/// stdout has the findings already, so everything here goes to stderr.
+fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Caller) -> Option<Exit> {
+    let live = found.findings.iter().filter(|leak| leak.state == "live");
+    let names: BTreeSet<&str> = live.map(|leak| leak.project.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
+    if let Err(error) = confirm(job.confirmed, &format!("Rotate {listed}? What was found stops working.")) {
+        render::not_rotated(&listed, &error);
+        return None; // the findings are what there is to tell
+    }
+    let mut failure = None;
+    for name in names {
+        let rotated = ProjectName::parse(name).map_err(Error::from).and_then(|name| provisioner.rotate(&name, caller));
+        match rotated {
+            Ok(project) => render::rotated(&project),
+            Err(error) => {
+                render::not_rotated(name, &error);
+                failure.get_or_insert(error.exit());
+            }
+        }
+    }
+    failure
+}

@@ -1,0 +1,124 @@
+//! What finds credentials in bytes though it knows none: candidates by mask, length and alphabet, certainty by
+//! fingerprint.
+//!
+//! Hashing every window of every file would take days, so each kind of mask has a searcher of its own that proposes
+//! few windows: those that show a known prefix, those that show only the last four, and those that show nothing.
+
+mod odd;
+mod prefixed;
+mod tailed;
+
+use std::{collections::HashMap, ops::Range};
+
+use odd::Odd;
+use prefixed::Prefixed;
+use tailed::Tailed;
+
+use crate::secret::{Fingerprint, Mask};
+
+/// What is kept of a credential: enough to find it, not enough to use it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub fingerprint: Fingerprint,
+    pub mask: Mask,
+    /// In bytes.
+    pub length: usize,
+}
+
+/// Finds known credentials in bytes.
+pub struct Matcher {
+    places: HashMap<Fingerprint, usize>,
+    prefixed: Option<Prefixed>,
+    tailed: Option<Tailed>,
+    odd: Option<Odd>,
+    longest: usize,
+}
+
+/// A stretch of something longer, and what of it is asked for.
+#[derive(Clone, Debug)]
+pub struct Stretch<'a> {
+    pub bytes: &'a [u8],
+    /// Where a credential may begin. Before it stand up to [`CONTEXT`] bytes that were asked about already.
+    pub starts: Range<usize>,
+    /// Whether nothing comes after these bytes.
+    pub at_end: bool,
+}
+
+impl<'a> Stretch<'a> {
+    /// All there is.
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        Self { bytes, starts: 0..bytes.len(), at_end: true }
+    }
+
+    fn window(&self, start: usize, length: usize) -> Option<&'a [u8]> {
+        self.bytes.get(start..start.checked_add(length)?)
+    }
+}
+
+/// A credential that was found.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Hit {
+    pub range: (usize, usize),
+    /// Its place in the list that the matcher was made of.
+    pub known: usize,
+}
+
+impl Matcher {
+    /// Of those that have one fingerprint, the first is the one that is found.
+    pub fn new(known: &[Known]) -> Self {
+        let mut places = HashMap::with_capacity(known.len());
+        for (place, one) in known.iter().enumerate() {
+            places.entry(one.fingerprint.clone()).or_insert(place);
+        }
+        Self {
+            places,
+            prefixed: Prefixed::of(known),
+            tailed: Tailed::of(known),
+            odd: Odd::of(known),
+            longest: known.iter().map(|one| one.length).max().unwrap_or_default(),
+        }
+    }
+
+    /// How many bytes after a start decide whether a credential begins there.
+    pub fn reach(&self) -> usize {
+        self.longest + 1
+    }
+
+    /// Finds every known credential that begins in `stretch.starts`, in order.
+    pub fn find(&self, stretch: &Stretch<'_>) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let mut consider = |start: usize, window: &[u8]| {
+            if let Some(known) = self.places.get(&Fingerprint::of(window)) {
+                hits.push(Hit { range: (start, start + window.len()), known: *known });
+            }
+        };
+        if let Some(prefixed) = &self.prefixed {
+            prefixed.propose(stretch, &mut consider);
+        }
+        if let Some(tailed) = &self.tailed {
+            tailed.propose(stretch, &mut consider);
+        }
+        if let Some(odd) = &self.odd {
+            odd.propose(stretch, &mut consider);
+        }
+        hits.sort_unstable();
+        hits.dedup(); // two searchers may have proposed the same window
+        hits
+    }
+}
+
+/// The last four characters, as bytes.
+type Tail = [u8; 4];
+
+/// Prefix and tail of a mask that shows something; a tail is four bytes of the alphabet of keys.
+fn shown(mask: &Mask) -> Option<(&[u8], Tail)> {
+    let (prefix, last_four) = mask.shown()?;
+    Some((prefix.as_bytes(), Tail::try_from(last_four.as_bytes()).ok()?))
+}
+
+fn tail(window: &[u8]) -> Option<Tail> {
+    window.last_chunk().copied()
+}
+
+/// How many bytes before a start decide whether a credential may begin there.
+pub const CONTEXT: usize = 3;

@@ -1,0 +1,18 @@
+//! Names of files that are shown: a name can be a key, and it can be made to fool a terminal.
+
+use std::path::Path;
+
+use super::{Matcher, Stretch};
+
+impl Matcher {
+    /// A path as text, with every credential in it blotted out.
+    pub fn censored(&self, path: &Path) -> String {
+        let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
+        for hit in self.find(&Stretch::whole(path.as_os_str().as_encoded_bytes())) {
+            if let Some(key) = bytes.get_mut(hit.range.0..hit.range.1) {
+                key.fill(b'*');
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,49 @@
+//! What a scan has found, as outsiders may see it: places and masks.
+
+use serde::Serialize;
+
+/// One key of ours in one place where none belongs.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct LeakView {
+    /// `live`: it still works. `dead`: it was rotated, or its project is gone.
+    pub state: &'static str,
+    pub project: String,
+    pub project_id: String,
+    pub provider: String,
+    pub key_version: u32,
+    /// Known prefix and last four.
+    pub api_key_masked: String,
+    /// `file`, `name` of a file or folder, or `history` of a repository.
+    pub found_in: &'static str,
+    /// The file; in a history, as the commit names it, and null where there is only a message or an object.
+    pub file: Option<String>,
+    /// Of the first occurrence, from 1; null in a name.
+    pub line: Option<u64>,
+    /// How often it stands there.
+    pub occurrences: u64,
+    /// The work tree whose history it is in.
+    pub repository: Option<String>,
+    /// The commit that brought it; null where no commit did.
+    pub commit: Option<String>,
+    /// Git's id of the object that holds it.
+    pub object: Option<String>,
+}
+
+/// What a scan has found, and what it has looked at.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct ScanView {
+    /// Live ones first.
+    pub findings: Vec<LeakView>,
+    pub live_count: u64,
+    pub dead_count: u64,
+    /// How many keys were looked for.
+    pub keys_known: u64,
+    pub files_read: u64,
+    pub bytes_read: u64,
+    pub histories_read: u64,
+    pub unreadable_count: u64,
+    /// Some of what could not be read.
+    pub unreadable: Vec<String>,
+    /// What else was left out, and why.
+    pub warnings: Vec<String>,
+}
