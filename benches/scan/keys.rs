@@ -10,7 +10,7 @@ use serde_json::Value;
 use stripe_projects_mcp::{
     clock::Clock,
     error::Error,
-    ledger::{Draft, Event, Grant, Ledger, Verdict},
+    ledger::{Draft, Event, Grant, Ledger, Term, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId},
@@ -43,7 +43,9 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
         env_file: workspace.join(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
-    let begun = ledger.begin_provision(draft, &event(Verdict::Intended), |_| Ok::<_, Error>(Grant { cap, deliveries }));
+    let begun = ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
+        Ok::<_, Error>(Grant { cap, deliveries, term: Term::default() })
+    });
     let mut intent = begun.unwrap();
     let mut dice = Dice::new(42);
     let keys: Vec<String> = (0..count).map(|number| key(kind, number, &mut dice)).collect();

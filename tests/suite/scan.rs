@@ -303,7 +303,7 @@ fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
 fn record(here: &Workspace, secret: &str) {
     use stripe_projects_mcp::{
         clock::Clock,
-        ledger::{Draft, Event, Grant, LedgerError, Verdict},
+        ledger::{Draft, Event, Grant, LedgerError, Term, Verdict},
         money::Cents,
         name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
         project::{Delivery, ProjectId, ResourceId},
@@ -327,7 +327,7 @@ fn record(here: &Workspace, secret: &str) {
         env_file: here.file(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("DATABASE_URL").unwrap(), credential: None }];
-    let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries };
+    let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries, term: Term::default() };
     let ledger = here.ledger();
     let mut intent = ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap();
     let resource = ResourceId::new("fres_1".to_owned());
