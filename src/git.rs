@@ -86,7 +86,9 @@ impl Git<'_> {
         for variable in LOCAL_VARIABLES {
             command.env_remove(variable); // inside a hook these name another repository
         }
-        command.env_remove("STRIPE_API_KEY"); // none of git's business
+        for variable in SECRET_VARIABLES {
+            command.env_remove(variable); // none of git's business
+        }
         let output = command.output().map_err(GitError::NotRunnable)?;
         let code = output.status.code().unwrap_or(-1);
         Ok(Answer { code, text: String::from_utf8(output.stdout).map_err(|_| GitError::Unclear)? })
@@ -105,3 +107,6 @@ const LOCAL_VARIABLES: &[&str] = &[
     "GIT_PREFIX",
     "GIT_WORK_TREE",
 ];
+
+/// Credentials of ours.
+const SECRET_VARIABLES: &[&str] = &["STRIPE_API_KEY", "STRIPE_PROJECTS_ALERT_SECRET"];

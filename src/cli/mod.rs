@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use arguments::{Arguments, Command, Providers, Usage};
@@ -123,7 +124,11 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         }
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
+            provisioner.listen(Arc::new(render::notice));
             render::project(&provisioner.record_usage(&name, amount, caller)?, output);
+            if let Err(error) = provisioner.deliver_alerts() {
+                render::warn(&format!("alerts cannot be sent: {error}"));
+            }
         }
         Command::Providers { command: None } => {
             render::providers(&ProvidersView::new(&provisioner.registry()?), output);

@@ -11,6 +11,7 @@ use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use crate::{
+    alerts::Notice,
     error::{Error, Exit},
     view::{ErrorView, ProjectList, ProjectView, ProvidersView},
 };
@@ -54,6 +55,14 @@ pub fn project(project: &ProjectView, output: Output) {
 /// Something to know that is no error.
 pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
+}
+
+/// What happens to alerts: one that was raised, or one that cannot be sent.
+pub fn notice(notice: &Notice) {
+    match notice {
+        Notice::Raised(_) => err(format_args!("alert: {notice}")),
+        _ => warn(&notice.to_string()),
+    }
 }
 
 pub fn projects(list: &ProjectList, output: Output) {

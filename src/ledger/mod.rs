@@ -4,6 +4,7 @@
 //! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
 //! here: a mask and a fingerprint are all that is kept of one.
 
+mod alerts;
 mod audit;
 mod journal;
 mod notes;
@@ -12,6 +13,7 @@ mod rows;
 
 use std::path::Path;
 
+pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
 pub use audit::{AuditRow, Event, Verdict};
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use projects::{Live, Page, Visibility};
@@ -63,4 +65,5 @@ impl Ledger {
     }
 }
 
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };
+static SCHEMA: Schema =
+    Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_5.sql")] };

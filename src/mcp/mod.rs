@@ -1,5 +1,6 @@
 //! The agent's door: MCP over stdio, in both protocol eras.
 
+mod alerts;
 mod arguments;
 mod door;
 mod progress;
@@ -37,6 +38,7 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
         },
         () = &mut told_to_end => return Ok(()),
     };
+    alerts::tend_in_background(Arc::clone(&provisioner));
     recover_in_background(provisioner);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();

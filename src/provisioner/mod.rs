@@ -15,6 +15,7 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod alerts;
 mod list;
 mod provision;
 mod recover;
@@ -27,11 +28,13 @@ use std::{
     collections::BTreeSet,
     fmt,
     future::Future,
+    iter,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+pub use alerts::Ear;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
@@ -64,6 +67,7 @@ pub struct Provisioner {
     clock: Clock,
     runtime: Handle,
     watch: Watch,
+    alerts: alerts::Alerts,
 }
 
 /// What a provisioner is made of.
@@ -83,7 +87,7 @@ pub struct Parts {
 /// Who is calling, through which door.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// `mcp`, `cli`, or `recovery`.
+    /// `mcp`, `cli`, `recovery`, or `alerts`.
     pub door: &'static str,
     /// A client's name and version, or a user's name.
     pub actor: String,
@@ -122,6 +126,7 @@ impl Provisioner {
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
+            alerts: alerts::Alerts::default(),
         }
     }
 
@@ -233,6 +238,9 @@ impl Provisioner {
             None => Sight::Unknown,
             Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
         };
+        if let Sight::Seen(observed) = sight {
+            self.learn(iter::once((project, observed)));
+        }
         let shares = self.sharing().is_ok_and(|sharing| sharing.contains(project.service.provider()));
         ProjectView::new(project, sight, &*self.backend, shares)
     }

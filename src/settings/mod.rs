@@ -21,7 +21,7 @@ use crate::{
     registry::RegistryFile,
     simulator::Simulator,
 };
-use environment::path;
+use environment::{path, secret};
 
 /// What was given on the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,7 @@ impl Settings {
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, env_file, state, accept_terms, clock, runtime })
+            .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
     /// The same simulated world, to be served over HTTP.

@@ -32,6 +32,12 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["clock", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
+    // The one way out to an address that the registry names; signs what it sends.
+    (
+        "alerts",
+        &["clock", "ledger", "money", "registry", "secret"],
+        &["hmac", "reqwest", "rustls", "serde_json", "sha2", "thiserror", "tokio"],
+    ),
     (
         "backend",
         &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
@@ -80,8 +86,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "provisioner",
         &[
-            "backend", "clock", "env_file", "error", "fs", "ledger", "money", "name", "policy", "project", "registry",
-            "secret", "view",
+            "alerts", "backend", "clock", "env_file", "error", "fs", "ledger", "money", "name", "policy", "project",
+            "registry", "secret", "view",
         ],
         &["serde_json", "tokio"],
     ),
@@ -94,7 +100,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Third floor: doors, strangers to each other.
     (
         "mcp",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "secret", "view"],
+        &["alerts", "env_file", "error", "ledger", "money", "name", "policy", "provisioner", "secret", "view"],
         &[
             "rmcp",
             "schemars",
@@ -109,7 +115,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
+        &["alerts", "env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
         &["clap", "comfy_table", "serde", "serde_json"],
     ),
 ];
@@ -118,7 +124,13 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        &["dotenv/mod.rs", "backend/simulated/resources.rs", "backend/stripe_api/http.rs", "simulator/calls/reveal.rs"],
+        &[
+            "alerts/signature.rs",
+            "dotenv/mod.rs",
+            "backend/simulated/resources.rs",
+            "backend/stripe_api/http.rs",
+            "simulator/calls/reveal.rs",
+        ],
         "hand over the `Secret` instead",
     ),
     ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
