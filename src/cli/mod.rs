@@ -127,7 +127,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             provisioner.listen(Arc::new(render::notice));
             render::project(&provisioner.record_usage(&name, amount, caller)?, output);
             if let Err(error) = provisioner.deliver_alerts() {
-                render::warn(&format!("alerts cannot be sent: {error}"));
+                warn(&format!("alerts cannot be sent: {error}"));
             }
         }
         Command::Providers { command: None } => {

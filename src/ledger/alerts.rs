@@ -144,13 +144,15 @@ impl Ledger {
         })
     }
 
-    /// The row of the newest alert; 0 if there is none.
+    /// The row of the newest alert that was raised before that moment; 0 if there is none.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn newest_alert(&self) -> Result<i64, LedgerError> {
-        let sql = "SELECT ifnull(max(row), 0) FROM alerts";
-        self.read(|connection| Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
+    pub fn newest_alert_before(&self, at: Timestamp) -> Result<i64, LedgerError> {
+        let sql = "SELECT ifnull(max(row), 0) FROM alerts WHERE created_at < ?1";
+        self.read(|connection| {
+            Ok(connection.prepare_cached(sql)?.query_row([at.as_millisecond()], |row| row.get(0))?)
+        })
     }
 
     /// Whether an alert is to be sent now and nobody is at it.

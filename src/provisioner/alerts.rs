@@ -28,6 +28,8 @@ pub type Ear = Arc<dyn Fn(&Notice) + Send + Sync>;
 
 /// What a provisioner knows of alerts that is not in the ledger.
 pub(super) struct Alerts {
+    /// When this process began: what was raised before is no news.
+    born: Timestamp,
     secret: Option<Secret>,
     lookup: Lookup,
     ears: Mutex<Vec<Ear>>,
@@ -37,10 +39,10 @@ pub(super) struct Alerts {
     said: Mutex<Option<String>>,
 }
 
-impl Default for Alerts {
-    fn default() -> Self {
+impl Alerts {
+    pub fn new(born: Timestamp) -> Self {
         let (ears, told, said) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { secret: None, lookup: alerts::lookup(), ears, told, said }
+        Self { born, secret: None, lookup: alerts::lookup(), ears, told, said }
     }
 }
 
@@ -57,7 +59,7 @@ impl Provisioner {
         locked(&self.alerts.ears).push(ear);
     }
 
-    /// Tells of what other processes have raised since the last look. The first look only remembers where it began.
+    /// Tells of what other processes have raised since the last look, or since this one began.
     pub fn tell_alerts(&self) {
         if self.ledger.exists()
             && let Err(error) = self.tell(None)
@@ -79,8 +81,11 @@ impl Provisioner {
             Ok(registry) => registry.alerts,
             Err(error) => return Ok(self.unsendable(Error::from(error).to_string())),
         };
-        let (Some(receiver), Some(secret)) = (receiver, &self.alerts.secret) else {
-            let why = "there is no `alerts.url` any more, or no secret in STRIPE_PROJECTS_ALERT_SECRET to sign with";
+        let Some(receiver) = receiver else {
+            return Ok(self.unsendable("there is no `alerts.url` in the registry any more".to_owned()));
+        };
+        let Some(secret) = &self.alerts.secret else {
+            let why = "there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign them with";
             return Ok(self.unsendable(why.to_owned()));
         };
         *locked(&self.alerts.said) = None;
@@ -131,7 +136,7 @@ impl Provisioner {
         let after = match (*told, own) {
             (Some(row), _) => row,
             (None, Some(own)) => own.row - 1,
-            (None, None) => self.ledger.newest_alert()?,
+            (None, None) => self.ledger.newest_alert_before(self.alerts.born)?,
         };
         let alerts = self.ledger.alerts_after(after)?;
         *told = Some(alerts.last().map_or(after, |alert| alert.row));

@@ -123,10 +123,10 @@ impl Provisioner {
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
             accept_terms: parts.accept_terms,
+            alerts: alerts::Alerts::new(parts.clock.now()),
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
-            alerts: alerts::Alerts::default(),
         }
     }
 
