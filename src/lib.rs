@@ -19,6 +19,7 @@ pub mod project;
 pub mod secret;
 
 // First floor.
+pub mod alerts;
 pub mod backend;
 pub mod dotenv;
 pub mod env_file;

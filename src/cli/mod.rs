@@ -11,6 +11,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     process::ExitCode,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -201,7 +202,11 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         Command::Deny { id } => decide(job, provisioner, caller, (id, Answer::Declined), output)?,
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
+            provisioner.listen(Arc::new(render::notice));
             render::project(&provisioner.record_usage(&name, amount, caller)?, output);
+            if let Err(error) = provisioner.deliver_alerts() {
+                warn(&format!("alerts cannot be sent: {error}"));
+            }
         }
         Command::Providers { command: None } => {
             render::providers(&ProvidersView::new(&provisioner.registry()?), output);

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    alerts::Notice,
     error::{Error, Exit},
     provisioner::Outcome,
     view::{ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
@@ -81,6 +82,14 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
 /// Something to know that is no error.
 pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
+}
+
+/// What happens to alerts: one that was raised, or one that cannot be sent.
+pub fn notice(notice: &Notice) {
+    match notice {
+        Notice::Raised(_) => err(format_args!("alert: {notice}")),
+        _ => warn(&notice.to_string()),
+    }
 }
 
 pub fn projects(list: &ProjectList, output: Output) {

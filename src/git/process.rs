@@ -54,7 +54,9 @@ impl Git<'_> {
         for variable in LOCAL_VARIABLES {
             command.env_remove(variable); // inside a hook these name another repository
         }
-        command.env_remove("STRIPE_API_KEY"); // none of git's business
+        for variable in SECRET_VARIABLES {
+            command.env_remove(variable); // none of git's business
+        }
         command
     }
 }
@@ -75,6 +77,9 @@ impl Drop for Talking {
 
 /// As much as a pipe of Linux holds.
 const PIPE: usize = 64 * 1024;
+
+/// Credentials of ours.
+const SECRET_VARIABLES: &[&str] = &["STRIPE_API_KEY", "STRIPE_PROJECTS_ALERT_SECRET"];
 
 const LOCAL_VARIABLES: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",

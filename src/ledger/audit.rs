@@ -15,7 +15,7 @@ use crate::{clock::Timestamp, name::ProjectName, project::Project, secret::hex};
 #[derive(Clone, Debug)]
 pub struct Event {
     pub at: Timestamp,
-    /// `mcp`, `cli`, or `recovery`.
+    /// `mcp`, `cli`, `recovery`, or `alerts`.
     pub door: &'static str,
     /// Who asked, as far as the door can tell.
     pub actor: String,

@@ -4,6 +4,7 @@
 //! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
 //! here: a mask and a fingerprint are all that is kept of one.
 
+mod alerts;
 mod approvals;
 mod audit;
 mod delivered;
@@ -15,6 +16,7 @@ mod rows;
 
 use std::path::Path;
 
+pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
 pub use approvals::Asked;
 pub use audit::{AuditRow, Event, Verdict};
 pub use delivered::Delivered;
@@ -91,5 +93,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_2.sql"),
         include_str!("schema_3.sql"),
         include_str!("schema_4.sql"),
+        include_str!("schema_5.sql"),
     ],
 };

@@ -1,5 +1,6 @@
 //! The agent's door: MCP over stdio, in both protocol eras.
 
+mod alerts;
 mod arguments;
 mod ask;
 mod deadline;
@@ -61,6 +62,7 @@ pub async fn serve_over(
         },
         () = &mut told_to_end => return Ok(()),
     };
+    alerts::tend_in_background(Arc::clone(&provisioner));
     recover_in_background(Arc::clone(&provisioner));
     tokio::spawn(reap_now_and_then(provisioner));
     let stop = running.cancellation_token();

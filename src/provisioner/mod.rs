@@ -15,6 +15,7 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod alerts;
 mod approve;
 mod batch;
 mod inspect;
@@ -34,11 +35,13 @@ use std::{
     collections::BTreeSet,
     fmt,
     future::Future,
+    iter,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+pub use alerts::Ear;
 pub use batch::Outcome;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
@@ -76,6 +79,7 @@ pub struct Provisioner {
     clock: Clock,
     runtime: Handle,
     watch: Watch,
+    alerts: alerts::Alerts,
 }
 
 /// What a provisioner is made of.
@@ -97,7 +101,7 @@ pub struct Parts {
 /// Who is calling, through which door.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// `mcp`, `cli`, or `recovery`.
+    /// `mcp`, `cli`, `recovery`, or `alerts`.
     pub door: &'static str,
     /// A client's name and version, or a user's name.
     pub actor: String,
@@ -135,6 +139,7 @@ impl Provisioner {
             state: parts.state,
             accept_terms: parts.accept_terms,
             session: None,
+            alerts: alerts::Alerts::new(parts.clock.now()),
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
@@ -254,6 +259,9 @@ impl Provisioner {
             None => Sight::Unknown,
             Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
         };
+        if let Sight::Seen(observed) = sight {
+            self.learn(iter::once((project, observed)));
+        }
         let shares = self.sharing().is_ok_and(|sharing| sharing.contains(project.service.provider()));
         ProjectView::new(project, sight, &*self.backend, shares)
     }

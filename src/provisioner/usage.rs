@@ -1,5 +1,7 @@
 //! Usage by hand: how a simulated project comes to its cap.
 
+use std::iter;
+
 use serde_json::json;
 
 use super::{Caller, Provisioner};
@@ -24,6 +26,7 @@ impl Provisioner {
         let event = self.event(caller, "usage record", Verdict::Intended, detail);
         self.ledger.note(&event, Some(name))?;
         let observed = self.wait(self.backend.record_usage(resource, amount))?;
+        self.learn(iter::once((&project, &observed)));
         let shares = self.sharing()?.contains(project.service.provider());
         Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend, shares))
     }

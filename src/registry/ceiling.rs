@@ -79,7 +79,7 @@ impl Registry {
     /// The registry with every word of it at least as strict as the ceiling's.
     #[must_use]
     pub fn under(self, ceiling: &Ceiling) -> Self {
-        let Self { policy, mut providers } = self;
+        let Self { policy, mut providers, alerts } = self;
         let builtin = Self::builtin().ok();
         let usual = policy.approval;
         for provider in providers.values_mut() {
@@ -99,7 +99,7 @@ impl Registry {
             total_cap: least(policy.total_cap, ceiling.total_cap),
             ..policy
         };
-        Self { policy, providers }
+        Self { policy, providers, alerts }
     }
 }
 

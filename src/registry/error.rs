@@ -22,6 +22,12 @@ pub struct RegistryError {
 /// The rule that was broken, and what a hint can be made of.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Problem {
+    #[error("a host is a name or an address, without scheme, port or path")]
+    AlertsHost,
+    #[error(
+        "an address for alerts is a plain https:// URL without user or password; http:// is for a host in `allow_hosts`"
+    )]
+    AlertsUrl,
     #[error(transparent)]
     Amount(#[from] MoneyError),
     #[error("an approval is \"never\", \"above-default\" or \"always\"")]

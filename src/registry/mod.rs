@@ -5,6 +5,7 @@
 //! remembers where each word stood rather than through serde, whose messages quote what they did not expect, and
 //! whose floats have forgotten what was written.
 
+mod alerts;
 mod approval;
 mod ceiling;
 mod config;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use crate::name::ProviderKey;
+pub use alerts::Alerts;
 pub use approval::ApprovalRule;
 pub use ceiling::Ceiling;
 use error::Fault;
@@ -35,6 +37,8 @@ pub const BUILTIN: &str = include_str!("../../providers.toml");
 /// Every recipe there is, and the policy over them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Registry {
+    /// Where alerts go; `None`: nowhere.
+    pub alerts: Option<Alerts>,
     pub policy: Policy,
     providers: BTreeMap<ProviderKey, Provider>,
 }
@@ -77,10 +81,11 @@ impl Registry {
         let file = Table::whole_file(tree.get_ref());
         // The version comes first: a file of another version may well have other keys.
         file.required("version", version)?;
-        file.refuse_unknown_keys(&["policy", "providers", "version"])?;
+        file.refuse_unknown_keys(&["alerts", "policy", "providers", "version"])?;
+        let alerts = file.optional("alerts", Alerts::read)?;
         let providers = file.required("providers", read_providers)?;
         let policy = file.optional("policy", |value| Policy::read(value, &providers))?.unwrap_or_default();
-        Ok(Self { policy, providers })
+        Ok(Self { alerts, policy, providers })
     }
 }
 
@@ -225,6 +230,6 @@ docs = 'https://docs.exa.ai'
         let a = ProviderKey::parse("a").unwrap();
         assert_eq!(problem, Problem::UnknownProvider { meant: Some(a.clone()), valid: vec![a] });
         let problem = Registry::parse("version = 1\nzzz = 1", "p.toml").unwrap_err().problem;
-        assert_eq!(problem, Problem::UnknownKey { meant: None, valid: &["policy", "providers", "version"] });
+        assert_eq!(problem, Problem::UnknownKey { meant: None, valid: &["alerts", "policy", "providers", "version"] });
     }
 }

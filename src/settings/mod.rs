@@ -25,7 +25,7 @@ use crate::{
     registry::{CeilingFile, RegistryFile},
     simulator::Simulator,
 };
-use environment::path;
+use environment::{path, secret};
 
 /// What was given on the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
@@ -102,6 +102,7 @@ impl Settings {
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
+            .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
     /// Who comes after this process, with the same settings.

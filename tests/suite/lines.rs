@@ -83,6 +83,11 @@ impl Lines {
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// What was said on stderr so far.
+    pub fn errors(&self) -> String {
+        self.errors.text()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

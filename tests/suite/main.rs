@@ -10,6 +10,9 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod alerts;
+mod alerts_receiver;
+mod alerts_targets;
 mod approvals;
 mod architecture;
 mod audit;

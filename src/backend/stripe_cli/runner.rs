@@ -91,6 +91,7 @@ impl Runner {
         let mut command = Command::new(&self.bin);
         command.args(call.arguments.iter().map(OsString::from)).current_dir(&self.folder);
         command.stdin(lock).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env_remove("STRIPE_PROJECTS_ALERT_SECRET"); // none of Stripe's business
         #[cfg(unix)]
         command.process_group(0);
         match command.spawn() {

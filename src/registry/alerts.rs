@@ -1,0 +1,126 @@
+//! Where alerts about budgets are sent, as a human wrote it down.
+
+use super::error::{Fault, Problem};
+use super::wire::{self, Table, Value};
+
+/// The receiver of alerts. What signs them is a secret, and so never in this file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alerts {
+    /// `https://…`; `http://…` only where the host is one of `allow_hosts`.
+    pub url: String,
+    /// Hosts that are written to although they are on this machine or in a private network. Lower case.
+    pub allow_hosts: Vec<String>,
+}
+
+impl Alerts {
+    pub(super) fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        let table = Table::of(value)?;
+        table.refuse_unknown_keys(&["allow_hosts", "url"])?;
+        let hosts = |value| wire::list(value)?.map(wire::parsed(host)).collect();
+        let allow_hosts: Vec<String> = table.optional("allow_hosts", hosts)?.unwrap_or_default();
+        let url = table.required("url", wire::parsed(|text: &str| url(text, &allow_hosts)))?;
+        Ok(Self { url, allow_hosts })
+    }
+}
+
+/// The whole of an address is understood only where it is used; this keeps out what never could be.
+fn url(text: &str, allow_hosts: &[String]) -> Result<String, Problem> {
+    let (scheme, rest) = text.split_once("://").ok_or(Problem::AlertsUrl)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let name = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let name = host(name).map_err(|_| Problem::AlertsUrl)?;
+    let is_fit = match scheme {
+        "https" => true,
+        "http" => allow_hosts.contains(&name),
+        _ => false,
+    };
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}@".contains(&byte));
+    (is_fit && printable && text.len() <= LONGEST_URL).then(|| text.to_owned()).ok_or(Problem::AlertsUrl)
+}
+
+/// A name or an address, in the spelling in which hosts are compared.
+fn host(text: &str) -> Result<String, Problem> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bare = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_name = bare.bytes().all(is_word) && !bare.starts_with(['.', '-']);
+    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+    ((is_name || is_address) && (1..=LONGEST_HOST).contains(&bare.len())).then_some(bare).ok_or(Problem::AlertsHost)
+}
+
+/// In bytes.
+const LONGEST_URL: usize = 2048;
+
+/// In bytes, as names on the internet are at most.
+const LONGEST_HOST: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{BUILTIN, Registry, RegistryError};
+
+    /// The table stands before everything else, on lines 1 and 2.
+    fn alerts(line: &str) -> Result<Option<Alerts>, RegistryError> {
+        let recipes = BUILTIN.replace("version = 1", "");
+        let text = format!("version = 1\nalerts = {{ {line} }}\n{recipes}");
+        Registry::parse(&text, "p.toml").map(|registry| registry.alerts)
+    }
+
+    #[test]
+    fn a_receiver_is_read() {
+        assert_eq!(Registry::builtin().unwrap().alerts, None);
+        for (line, url, hosts) in [
+            ("url = 'https://hooks.example.com/a?b=c'", "https://hooks.example.com/a?b=c", &[][..]),
+            ("url = 'https://[2606:4700::1]:8443/'", "https://[2606:4700::1]:8443/", &[]),
+            ("url = 'http://127.0.0.1:9/', allow_hosts = ['127.0.0.1']", "http://127.0.0.1:9/", &["127.0.0.1"]),
+            (
+                "url = 'http://Hooks.Internal', allow_hosts = ['HOOKS.internal.']",
+                "http://Hooks.Internal",
+                &["hooks.internal"],
+            ),
+            ("allow_hosts = ['[::1]'], url = 'http://[::1]:9'", "http://[::1]:9", &["::1"]),
+        ] {
+            let allow_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            assert_eq!(alerts(line), Ok(Some(Alerts { url: url.to_owned(), allow_hosts })), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_is_none_is_refused_at_its_place() {
+        let (url, host) = (Problem::AlertsUrl.to_string(), Problem::AlertsHost.to_string());
+        for (line, error) in [
+            ("", "2:10: `url` is missing".to_owned()),
+            ("allow_hosts = []", "2:10: `url` is missing".to_owned()),
+            ("ulr = 'https://a.b'", "2:12: unknown key; did you mean `url`?".to_owned()),
+            ("url = 'https://a.b', secret = 'x'", "2:33: unknown key".to_owned()),
+            ("url = 7", "2:18: expected a text in quotes".to_owned()),
+            ("url = ''", format!("2:18: {url}")),
+            ("url = 'https://'", format!("2:18: {url}")),
+            ("url = 'hooks.example.com'", format!("2:18: {url}")),
+            ("url = 'http://hooks.example.com'", format!("2:18: {url}")),
+            ("url = 'ftp://hooks.example.com'", format!("2:18: {url}")),
+            ("url = 'https://u:p@hooks.example.com'", format!("2:18: {url}")),
+            ("url = 'https://u@hooks.example.com'", format!("2:18: {url}")),
+            ("url = 'https://a b'", format!("2:18: {url}")),
+            ("url = 'http://a.b', allow_hosts = ['c.d']", format!("2:18: {url}")),
+            ("url = 'https://a.b', allow_hosts = 'c'", "2:47: expected a list".to_owned()),
+            ("url = 'https://a.b', allow_hosts = ['https://c']", format!("2:48: {host}")),
+            ("url = 'https://a.b', allow_hosts = ['c:80']", format!("2:48: {host}")),
+            ("url = 'https://a.b', allow_hosts = ['*']", format!("2:48: {host}")),
+            ("url = 'https://a.b', allow_hosts = ['']", format!("2:48: {host}")),
+        ] {
+            assert_eq!(alerts(line).unwrap_err().to_string(), format!("p.toml:{error}"), "{line}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_what_stands_there() {
+        for line in ["url = 'canary'", "url = 'https://canary@x'", "canary = 1", "allow_hosts = ['canary/']"] {
+            let error = alerts(line).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{line}: {error:?}");
+        }
+    }
+}

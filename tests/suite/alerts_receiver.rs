@@ -1,0 +1,258 @@
+//! A receiver of alerts on the loopback, and a house whose clock a test holds.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::LOCATION},
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use stripe_projects_mcp::{
+    alerts::Notice,
+    backend::simulated::{PaymentMethod, Simulated},
+    clock::{Clock, Timestamp},
+    env_file::Replace,
+    ledger::{Alert, Visibility},
+    money::{Cents, MicroUsd},
+    name::{ProjectName, ProviderKey},
+    policy::Asker,
+    provisioner::{Caller, Listing, Parts, Provisioner, USUAL_PAGE, Wanted},
+    registry::{CeilingFile, RegistryFile},
+    secret::{Secret, hex},
+    settings::simulated_world,
+};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Handle},
+    sync::{Semaphore, oneshot},
+};
+
+use crate::workspace::Workspace;
+
+pub const SECRET: &str = "whsec_canary_0123456789abcdef";
+
+/// A server that answers as scripted, with 200 when the script is at its end, and remembers what came.
+pub struct Receiver {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    _stop: oneshot::Sender<()>,
+}
+
+struct Shared {
+    seen: Mutex<Vec<Message>>,
+    script: Mutex<VecDeque<u16>>,
+    /// Answers wait for a permit.
+    gate: Semaphore,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub signature: String,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Receiver {
+    pub fn start() -> Self {
+        Self::on("127.0.0.1:0".parse().unwrap())
+    }
+
+    pub fn on(address: SocketAddr) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (seen, script, gate) = (Mutex::default(), Mutex::default(), Semaphore::new(1_000_000));
+        let shared = Arc::new(Shared { seen, script, gate });
+        let (runtime, state) = (Builder::new_current_thread().enable_all().build().unwrap(), Arc::clone(&shared));
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            runtime.block_on(async move {
+                let routes = Router::new().fallback(answer).with_state(state);
+                tokio::select! {
+                    _ = axum::serve(listener, routes) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { address, shared, _stop: stop }
+    }
+
+    /// The next answers, by their status.
+    pub fn script(&self, answers: &[u16]) {
+        self.shared.script.lock().unwrap().extend(answers);
+    }
+
+    /// Has answers wait until [`Self::open`].
+    pub fn close(&self) {
+        self.shared.gate.forget_permits(1_000_000);
+    }
+
+    pub fn open(&self) {
+        self.shared.gate.add_permits(1_000_000);
+    }
+
+    pub fn seen(&self) -> Vec<Message> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    pub fn thresholds(&self) -> Vec<u64> {
+        self.seen().iter().map(|message| message.body["data"]["threshold_percent"].as_u64().unwrap()).collect()
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let signature = headers.get("stripe-projects-signature").map(|value| value.to_str().unwrap().to_owned());
+    let body = serde_json::from_str(&text).unwrap();
+    shared.seen.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
+    let _permit = shared.gate.acquire().await.unwrap();
+    let status = shared.script.lock().unwrap().pop_front().unwrap_or(200);
+    // Where a redirect would lead: back to us, where it would be seen.
+    let mut headers = HeaderMap::new();
+    headers.insert(LOCATION, "/elsewhere".parse().unwrap());
+    (StatusCode::from_u16(status).unwrap(), headers)
+}
+
+impl Message {
+    pub fn id(&self) -> &str {
+        self.body["id"].as_str().unwrap()
+    }
+
+    /// The seconds that were signed. Verified with an HMAC of our own, as RFC 2104 writes it down.
+    pub fn signed_at(&self, secret: &str) -> i64 {
+        let (t, v1) = self.signature.split_once(",v1=").unwrap();
+        let at = t.strip_prefix("t=").unwrap();
+        assert_eq!(v1, hmac(secret.as_bytes(), format!("{at}.{}", self.text).as_bytes()));
+        at.parse().unwrap()
+    }
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> String {
+    assert!(key.len() <= 64, "a longer key would be hashed first");
+    let pad = |with: u8| (0..64).map(|at| key.get(at).copied().unwrap_or_default() ^ with).collect::<Vec<_>>();
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+    hex(&Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
+}
+
+/// A workspace on the simulated backend, whose time only a test moves. Any number of provisioners live in it, as
+/// processes do.
+pub struct House {
+    pub workspace: Workspace,
+    now: Arc<AtomicI64>,
+    runtime: Handle,
+    _stop: oneshot::Sender<()>,
+}
+
+impl House {
+    /// Alerts go to that receiver.
+    pub fn telling(receiver: &Receiver) -> Self {
+        let house = Self::silent();
+        house.tell(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
+        house
+    }
+
+    /// No alerts in the registry.
+    pub fn silent() -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        thread::spawn(move || runtime.block_on(stopped));
+        let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+        Self { workspace: Workspace::new(), now, runtime: handle, _stop: stop }
+    }
+
+    /// Writes a registry with that table of alerts.
+    pub fn tell(&self, table: &str) {
+        let registry = include_str!("../../providers.toml");
+        self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
+    }
+
+    /// Another process, so to speak.
+    pub fn provisioner(&self) -> Provisioner {
+        self.unsigned().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
+    }
+
+    pub fn unsigned(&self) -> Provisioner {
+        let state = self.workspace.state();
+        let world = simulated_world(&state);
+        Provisioner::new(Parts {
+            backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
+            registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
+            ceiling: CeilingFile::Nowhere,
+            env_file: self.workspace.file(".env"),
+            state,
+            accept_terms: false,
+            clock: self.clock(),
+            runtime: self.runtime.clone(),
+        })
+    }
+
+    /// A project with a cap of 10 USD.
+    pub fn provision(&self, name: &str) {
+        let wanted = Wanted {
+            name: ProjectName::parse(name).unwrap(),
+            provider: ProviderKey::parse("search").unwrap(),
+            cap: Cents::parse_usd("10").unwrap(),
+            lease: None,
+            replace: Replace::OursOnly,
+        };
+        self.provisioner().provision(&wanted, &caller()).unwrap();
+    }
+
+    pub fn clock(&self) -> Clock {
+        let now = Arc::clone(&self.now);
+        Clock::new(move || Timestamp::from_millisecond(now.load(Ordering::SeqCst)).unwrap())
+    }
+
+    pub fn seconds(&self) -> i64 {
+        self.now.load(Ordering::SeqCst) / 1000
+    }
+
+    pub fn pass(&self, time: Duration) {
+        self.now.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Every alert in the outbox.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.workspace.ledger().alerts_after(0).unwrap()
+    }
+}
+
+/// Uses so much in that project.
+pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
+    let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
+    provisioner.record_usage(&name, amount, &caller()).unwrap();
+}
+
+pub fn list(provisioner: &Provisioner) {
+    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None };
+    provisioner.list(&listing).unwrap();
+}
+
+/// What that provisioner says of alerts from now on.
+pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&heard);
+    provisioner.listen(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
+    heard
+}
+
+pub fn caller() -> Caller {
+    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+}

@@ -1,0 +1,126 @@
+//! Where alerts may go: nobody who can edit the registry has us knock at a private door.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use stripe_projects_mcp::{
+    alerts::{Courier, Lookup, Special, Undelivered, lookup},
+    registry::Alerts,
+};
+
+use crate::alerts_receiver::{House, Receiver, SECRET};
+
+#[test]
+fn private_places_are_refused_by_address() {
+    let house = House::silent();
+    for (url, what) in [
+        ("https://127.0.0.1/", Special::Loopback),
+        ("https://127.1/", Special::Loopback),
+        ("https://2130706433/", Special::Loopback),
+        ("https://0x7f.0.0.1/", Special::Loopback),
+        ("https://[::1]/", Special::Loopback),
+        ("https://[::ffff:127.0.0.1]/", Special::Loopback),
+        ("https://[::ffff:a9fe:a9fe]/", Special::Metadata),
+        ("https://0.0.0.0/", Special::Unspecified),
+        ("https://[::]/", Special::Unspecified),
+        ("https://10.1.2.3/", Special::Private),
+        ("https://172.20.0.1/", Special::Private),
+        ("https://192.168.1.1/", Special::Private),
+        ("https://[fd12:3456::1]/", Special::Private),
+        ("https://100.100.1.1/", Special::CarrierNat),
+        ("https://169.254.1.1/", Special::LinkLocal),
+        ("https://[fe80::1]/", Special::LinkLocal),
+        ("https://169.254.169.254/latest/meta-data/", Special::Metadata),
+        ("https://[fd00:ec2::254]/", Special::Metadata),
+        ("https://metadata.google.internal/", Special::Metadata),
+        ("https://METADATA.google.internal./", Special::Metadata),
+        ("https://localhost/", Special::Loopback),
+    ] {
+        let refused = house.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
+        assert_eq!(refused, Undelivered::Special(what), "{url}");
+        let other = house.block_on(Courier::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
+        assert_eq!(other, Undelivered::Special(what), "{url}: another host is allowed, not this one");
+    }
+    for url in ["http://93.184.216.34/", "ftp://127.0.0.1/"] {
+        assert_eq!(house.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err(), Undelivered::Plain, "{url}");
+    }
+}
+
+/// The name is asked for once; an answer that changes in between would find nobody listening to it.
+#[test]
+fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
+    let (receiver, house) = (Receiver::start(), House::silent());
+    let (loopback, public) = (receiver.address, "93.184.216.34:443".parse::<SocketAddr>().unwrap());
+    let answers = |addresses: &[SocketAddr]| -> (Lookup, Arc<AtomicUsize>) {
+        let (asked, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
+        let count = Arc::clone(&asked);
+        let lookup = move |_: &str, _| {
+            // Whoever asks a second time is led to ourselves.
+            Ok(if count.fetch_add(1, Ordering::SeqCst) == 0 { addresses.clone() } else { vec![loopback] })
+        };
+        (Arc::new(lookup), asked)
+    };
+    let url = format!("https://hooks.example.com:{}/", loopback.port());
+    for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
+        let (lookup, asked) = answers(addresses);
+        let refused = house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
+        assert_eq!((refused, asked.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
+    }
+    let (lookup, asked) = answers(&[public]);
+    house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let (lookup, _) = answers(&[]);
+    assert_eq!(house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
+
+    // The connection goes to the address that was judged: no resolver on earth knows this name.
+    let url = format!("http://hooks.internal:{}/", loopback.port());
+    let (lookup, asked) = answers(&[loopback]);
+    let courier = house.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
+    house.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
+    assert_eq!((receiver.seen().len(), asked.load(Ordering::SeqCst)), (1, 1));
+}
+
+/// A proxy would look the name up anew, and is somebody else who reads along.
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    let (receiver, proxy) = (Receiver::start(), Receiver::start());
+    let house = House::telling(&receiver);
+    house.provision("memory");
+    let mut command = house.workspace.command(&["usage", "record", "memory", "5"]);
+    let address = format!("http://{}", proxy.address);
+    for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(variable, &address);
+    }
+    assert!(command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap().status.success());
+    assert_eq!((receiver.seen().len(), proxy.seen().len()), (1, 0));
+}
+
+/// Through the real binary: an agent that edits the registry has nobody knocked at.
+#[test]
+fn a_registry_cannot_have_us_knock_at_a_private_door() {
+    let receiver = Receiver::start();
+    let house = House::silent();
+    house.provision("memory");
+    for (usd, host) in [("5", "localhost"), ("3", "127.0.0.1")] {
+        house.tell(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
+        let mut command = house.workspace.command(&["usage", "record", "memory", usd]);
+        let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let said = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
+        assert!(output.status.success() && stderr.contains(said), "{stderr}");
+    }
+    house.tell(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
+    let ran = house.workspace.run(&["providers", "check"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(receiver.seen().is_empty());
+    assert_eq!(house.alerts().len(), 2, "they are kept");
+}
+
+fn to(url: &str, hosts: &[&str]) -> Alerts {
+    Alerts { url: url.to_owned(), allow_hosts: hosts.iter().map(|host| (*host).to_owned()).collect() }
+}
