@@ -82,11 +82,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
         }
         Task::Once(job) => {
-            let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
-            let caller = cli::caller(settings::user());
-            let output = call.output;
-            let work = move || cli::execute(&job, &provisioner, &caller, output);
-            runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
+            let provisioner = settings.provisioner(runtime.handle().clone());
+            runtime.block_on(cli::run(job, provisioner, cli::caller(settings::user()), call.output))
         }
     };
     // What a client did not wait for is in the journal; the process does not wait for it either.

@@ -1,7 +1,9 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
+mod attend;
 mod mistake;
+mod pages;
 mod render;
 
 use std::{
@@ -11,10 +13,12 @@ use std::{
 };
 
 use arguments::{Arguments, Command, Providers, Usage};
+use attend::Attendant;
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
 use crate::{
+    clock::Clock,
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -70,6 +74,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
         None if !stdin_is_terminal => Task::Serve,
         None => return Err(render::greeting()),
+        Some(Command::Completions { shell }) => return Err(render::page(&pages::completions(shell))),
+        Some(Command::Man { command }) => {
+            let page = pages::man(command.as_deref());
+            return Err(page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page)));
+        }
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
     };
     let given = Given {
@@ -92,8 +101,16 @@ pub fn caller(user: String) -> Caller {
     Caller { door: "cli", actor: user, asker: Asker::Human }
 }
 
+/// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
+pub async fn run(job: Job, provisioner: Provisioner, caller: Caller, output: Output) -> ExitCode {
+    let attendant = Attendant::new(provisioner.waiting(), output);
+    let provisioner = provisioner.watched_by(attendant.watch());
+    let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &caller, output));
+    attendant.stay(work).await
+}
+
 /// Does one command and shows what came of it.
-pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
+fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
     match attempt(job, provisioner, caller, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => show_error(&error, output),
@@ -102,7 +119,8 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
     match &job.command {
-        Command::Serve | Command::Simulator { .. } => {} // have a task of their own
+        // These have a task of their own, or are pages that are printed before there is a provisioner.
+        Command::Completions { .. } | Command::Man { .. } | Command::Serve | Command::Simulator { .. } => {}
         Command::Provision { name, provider, cap, replace } => {
             let wanted = Wanted {
                 name: ProjectName::parse(name)?,
@@ -112,7 +130,9 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
-        Command::List { all } => render::projects(&everything(provisioner, *all)?, output),
+        Command::List { all } => {
+            render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
+        }
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);
         }
@@ -161,6 +181,9 @@ fn confirm(job: &Job, question: &str) -> Result<(), Error> {
     render::question(question);
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
+    if !answer.ends_with('\n') {
+        render::end_of_question();
+    }
     let agreed = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if agreed { Ok(()) } else { Err(Error::NotConfirmed { asked: true }) }
 }

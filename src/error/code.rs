@@ -47,6 +47,7 @@ impl Error {
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
             Self::Simulator(error) => simulator(error),
+            Self::StoppedWaiting => "stopped_waiting",
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::WrongBackend { .. } => "wrong_backend",
@@ -85,7 +86,8 @@ impl Error {
             Self::NotDelivered { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }
-            | Self::OutcomeUnknown { .. } => Exit::Incomplete,
+            | Self::OutcomeUnknown { .. }
+            | Self::StoppedWaiting => Exit::Incomplete,
             Self::ProjectNotFound { .. } => Exit::NotFound,
         }
     }

@@ -62,6 +62,9 @@ impl Error {
             ),
             Self::Rule(rule) => policy(*rule),
             Self::Simulator(error) => simulator(error).to_owned(),
+            Self::StoppedWaiting => {
+                "run the same command again: it finishes this first, and never buys twice".to_owned()
+            }
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),
             Self::WrongBackend { theirs, .. } => format!("run the same with `--backend {theirs}`"),

@@ -86,6 +86,9 @@ pub enum Error {
     Rule(#[from] Rule),
     #[error("{0}")]
     Simulator(#[from] SimulatorError),
+    /// The person at the terminal stopped waiting for what had begun.
+    #[error("nobody waited for the end of it; what was begun is in the journal and may still happen")]
+    StoppedWaiting,
     #[error("there is no such backend")]
     UnknownBackend,
     #[error("the registry has no such provider{}", match closest {

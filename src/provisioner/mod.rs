@@ -22,6 +22,7 @@ mod rotate;
 mod settle;
 mod teardown;
 mod usage;
+mod waiting;
 
 use std::{
     collections::BTreeSet,
@@ -37,6 +38,7 @@ pub use provision::Wanted;
 pub use recover::Recovered;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+pub use waiting::Waiting;
 
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, traced},
@@ -63,6 +65,7 @@ pub struct Provisioner {
     accept_terms: bool,
     clock: Clock,
     runtime: Handle,
+    waiting: Waiting,
     watch: Watch,
 }
 
@@ -113,6 +116,7 @@ pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
 impl Provisioner {
     pub fn new(parts: Parts) -> Self {
         Self {
+            waiting: Waiting::new(parts.backend.name()),
             backend: parts.backend,
             registry: parts.registry,
             ledger: Ledger::of(&parts.state),
@@ -144,11 +148,17 @@ impl Provisioner {
         &self.ledger
     }
 
+    /// Tells, from any thread, whether the backend is being waited for.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
     fn step(&self, step: Step) {
         (self.watch)(step);
     }
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        let _waiting = self.waiting.begin();
         self.runtime.block_on(answer)
     }
 

@@ -9,7 +9,7 @@ use std::{fmt, path::PathBuf};
 
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
-pub use environment::user;
+pub use environment::{Colour, colour, is_dumb, user};
 use tokio::runtime::Handle;
 
 use crate::{

@@ -109,8 +109,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
-        &["clap", "comfy_table", "serde", "serde_json"],
+        &["clock", "env_file", "error", "ledger", "money", "name", "policy", "provisioner", "settings", "view"],
+        &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
     ),
 ];
 
@@ -128,8 +128,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git.rs` and in a backend's `runner.rs` only",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
-    ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),
-    ("println!", &[], "return a view and let `cli/render.rs` print it"),
+    ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
+    ("println!", &[], "return a view and let `cli/render` print it"),
     ("unsafe ", &[], "this house has none"),
 ];
 

@@ -44,5 +44,7 @@ mod stripe_cli_weather;
 mod stripe_double;
 mod subjects;
 mod supermemory;
+#[cfg(unix)]
+mod terminal;
 mod weather;
 mod workspace;

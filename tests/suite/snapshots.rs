@@ -18,7 +18,9 @@ fn tools() {
 fn help() {
     let here = Workspace::new();
     saw(&here, "help", &["--help"]);
-    for command in ["serve", "provision", "list", "rotate", "teardown", "usage", "providers", "simulator"] {
+    for command in
+        ["serve", "provision", "list", "rotate", "teardown", "usage", "providers", "completions", "man", "simulator"]
+    {
         saw(&here, &format!("help_{command}"), &[command, "--help"]);
     }
 }
@@ -71,6 +73,8 @@ fn mistakes() {
     saw(&here, "card_number", &["list", "--payment-method", "4242424242424242"]);
     saw(&here, "unknown_command", &["provison", "memory", "supermemory"]);
     saw(&here, "unknown_command_json", &["provison", "--json"]);
+    saw(&here, "unknown_shell", &["completions", "tcsh"]);
+    saw(&here, "man_of_nothing", &["man", "provison"]);
     saw(&here, "unknown_flag", &["list", "--al"]);
     saw(&here, "missing_argument", &["provision", "memory"]);
     saw(&here, "missing_value", &["provision", "memory", "supermemory", "--cap"]);
