@@ -86,7 +86,11 @@ impl Attendant {
     /// What is worth a line: a wait that a person has begun to notice.
     fn words(&self) -> Option<String> {
         let so_far = self.waiting.so_far().filter(|so_far| *so_far >= NOTICEABLE)?;
-        Some(format!("waiting for {} … {} s", self.waiting.backend(), so_far.as_secs()))
+        let words = format!("waiting for {} …", self.waiting.backend());
+        Some(match so_far.as_secs() {
+            0 => words,
+            seconds => format!("{words} {seconds} s"),
+        })
     }
 }
 

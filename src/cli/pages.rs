@@ -30,7 +30,7 @@ pub fn man(name: Option<&str>) -> Result<Vec<u8>, ErrorView> {
     };
     let mut page = Vec::new();
     // Memory takes everything.
-    let _ = Man::new(command).render(&mut page);
+    let _ = Man::new(command).source(SOURCE).render(&mut page);
     Ok(page)
 }
 
@@ -39,3 +39,5 @@ fn no_such_command() -> ErrorView {
     let hint = "run `stripe-projects-mcp --help` to see the commands there are".to_owned();
     ErrorView { code: "usage", message, hint, project: None }
 }
+
+const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));

@@ -24,12 +24,15 @@ mod incomplete;
 mod lifecycle;
 mod lines;
 mod mcp;
+#[cfg(unix)]
+mod pseudo_terminal;
 mod real_backends;
 mod real_stripe;
 mod refusals;
 mod registry;
 mod rules;
 mod scrubbed;
+mod security;
 mod simulator;
 mod simulator_client;
 mod simulator_weather;

@@ -94,7 +94,7 @@ fn saw(workspace: &Workspace, name: &str, arguments: &[&str]) {
     shown(name, &text.replace(workspace.path().to_str().unwrap(), "[DIR]"));
 }
 
-fn shown(name: &str, text: &str) {
+pub fn shown(name: &str, text: &str) {
     let mut settings = Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);

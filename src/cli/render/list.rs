@@ -14,14 +14,17 @@ use crate::{
 /// Shows the projects, one a line.
 pub fn show(list: &ProjectList, now: Timestamp, screen: Screen) {
     let mut columns = columns(&list.projects, now);
-    let hidden = fit(&mut columns, screen.width.unwrap_or(usize::MAX));
+    let most = screen.width.unwrap_or(usize::MAX);
+    let hidden = fit(&mut columns, most);
     out(screen
         .paint(paint::HEAD, &line(&columns, |column| (paint::HEAD, column.head), Screen { colour: false, ..screen })));
     for row in 0..list.projects.len() {
         out(line(&columns, |column| column.cells.get(row).map_or(("", ""), |cell| (cell.colour, &cell.text)), screen));
     }
     if !hidden.is_empty() {
-        out(screen.paint(paint::FAINT, &format!("not shown in this width: {}", hidden.join(", "))));
+        let mut note = format!("not shown in this width: {}", hidden.join(", "));
+        shorten(&mut note, most);
+        out(screen.paint(paint::FAINT, &note));
     }
 }
 
@@ -58,7 +61,7 @@ fn columns(projects: &[ProjectView], now: Timestamp) -> Vec<Column> {
         column("PROVIDER", 2, &|project| (project.provider.clone(), "")),
         column("STATUS", 0, &|project| (project.status.clone(), paint::status(&project.status))),
         column("USAGE", 1, &bar),
-        column("USD", 0, &|project| (amounts(project), "")),
+        column("USED / CAP USD", 0, &|project| (amounts(project), "")),
         column("CREATED", 3, &|project| (since(project), "")),
         column("VARIABLE", 4, &|project| (project.env_var.clone(), "")),
         column("KEY", 5, &|project| (project.api_key_masked.clone().unwrap_or_default(), paint::FAINT)),
@@ -95,8 +98,10 @@ fn bar(project: &ProjectView) -> (String, &'static str) {
     (cells.collect(), paint::usage(used, cap))
 }
 
-/// Leaves out what does not fit, the least needed first, then shortens names. Says what was left out.
+/// Shortens very long names, leaves out what does not fit, the least needed first, and shortens names again. Says what was
+/// left out.
 fn fit(columns: &mut Vec<Column>, most: usize) -> Vec<&'static str> {
+    shorten_names(columns, most, LONG_NAME);
     let mut hidden = Vec::new();
     while total(columns) > most {
         let last = columns.iter().map(|column| column.dispensable).max().filter(|rank| *rank > 0);
@@ -105,12 +110,17 @@ fn fit(columns: &mut Vec<Column>, most: usize) -> Vec<&'static str> {
         };
         hidden.insert(0, columns.remove(place).head);
     }
+    shorten_names(columns, most, SHORTEST_NAME);
+    hidden
+}
+
+/// By what is too much, but to no less than that.
+fn shorten_names(columns: &mut [Column], most: usize, least: usize) {
     let surplus = total(columns).saturating_sub(most);
     if let Some(names) = columns.first_mut() {
-        let room = names.width().saturating_sub(surplus).max(SHORTEST_NAME);
+        let room = names.width().saturating_sub(surplus).max(least);
         names.cells.iter_mut().for_each(|cell| shorten(&mut cell.text, room));
     }
-    hidden
 }
 
 fn shorten(text: &mut String, room: usize) {
@@ -147,5 +157,8 @@ fn width(text: &str) -> usize {
 const CELLS: u8 = 10;
 
 const GAP: usize = 2;
+
+/// Longer ones may be shortened before a column is left out.
+const LONG_NAME: usize = 20;
 
 const SHORTEST_NAME: usize = 6;

@@ -10,7 +10,7 @@ use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 pub use stream::progress;
-use stream::{Screen, err, out, prompt, raw};
+use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 
 use crate::{
     clock::Timestamp,
@@ -144,12 +144,12 @@ pub fn end_of_question() {
 
 /// The first Ctrl-C, when it is too late to call the operation off.
 pub fn finishing() {
-    err("finishing what was begun; press again to stop waiting (it is in the journal)");
+    over_key("finishing what was begun; press again to stop waiting (it is in the journal)");
 }
 
-/// Ctrl-C in time: below what the terminal has made of it.
+/// Ctrl-C in time.
 pub fn called_off() {
-    err("stopped; nothing new was begun");
+    below_key("stopped; nothing new was begun");
 }
 
 /// Where the simulator listens: scripts wait for this line.

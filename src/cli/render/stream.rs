@@ -60,6 +60,21 @@ pub fn err(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// In the place of the `^C` that a terminal shows for the key, which stands alone on its line.
+pub fn over_key(line: impl Display) {
+    let _line = undisturbed();
+    let clear = if rewrites() { CLEAR } else { "" };
+    let _ = writeln!(io::stderr(), "{clear}{line}");
+}
+
+/// Below a question that got Ctrl-C for an answer.
+pub fn below_key(line: impl Display) {
+    let drawn = *line_of_progress();
+    let _line = undisturbed();
+    let below = if rewrites() && !drawn { "\n" } else { "" };
+    let _ = writeln!(io::stderr(), "{below}{line}");
+}
+
 /// Leaves the cursor behind the words, where the answer will be typed.
 pub fn prompt(words: impl Display) {
     let _line = undisturbed();
@@ -69,10 +84,10 @@ pub fn prompt(words: impl Display) {
 /// Shows what `now` says, or takes the line away if it has nothing to say. It is asked while nobody else can print, so
 /// that a line never appears after the words that end it.
 pub fn progress(now: impl FnOnce() -> Option<String>) {
-    if !io::stderr().is_terminal() || settings::is_dumb() {
+    if !rewrites() {
         return;
     }
-    let mut drawn = line();
+    let mut drawn = line_of_progress();
     let words = now();
     if words.is_none() && !*drawn {
         return;
@@ -83,9 +98,14 @@ pub fn progress(now: impl FnOnce() -> Option<String>) {
     let _ = write!(io::stderr(), "{CLEAR}{words}");
 }
 
+/// Whether stderr is a terminal that can take a line back.
+fn rewrites() -> bool {
+    io::stderr().is_terminal() && !settings::is_dumb()
+}
+
 /// The streams, for as long as the guard lives, without the line of progress.
 fn undisturbed() -> MutexGuard<'static, bool> {
-    let mut drawn = line();
+    let mut drawn = line_of_progress();
     if *drawn {
         *drawn = false;
         let _ = write!(io::stderr(), "{CLEAR}");
@@ -93,7 +113,7 @@ fn undisturbed() -> MutexGuard<'static, bool> {
     drawn
 }
 
-fn line() -> MutexGuard<'static, bool> {
+fn line_of_progress() -> MutexGuard<'static, bool> {
     DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
