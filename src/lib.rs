@@ -44,7 +44,6 @@ use std::{
     io::{self, IsTerminal as _},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use cli::Task;
@@ -86,8 +85,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             runtime.block_on(cli::run(job, provisioner, cli::caller(settings::user()), call.output))
         }
     };
-    // What a client did not wait for is in the journal; the process does not wait for it either.
-    runtime.shutdown_timeout(Duration::ZERO);
+    // What nobody waited for is in the journal; the process does not wait for it either. Nor is the runtime taken down
+    // under a thread that still uses it, which would end that thread with a panic on the way out.
+    std::mem::forget(runtime);
     code
 }
 

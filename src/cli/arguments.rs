@@ -145,14 +145,14 @@ pub enum Providers {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  done
-  1  a file, the ledger or the machine failed
-  2  the words of the call, or the registry, are wrong
-  3  a rule said no; nothing was changed
-  4  there is no such project
-  5  the backend said no or could not be reached; nothing was changed
-  6  part of it happened, or nobody knows yet; the message says which, the hint how to finish
-130  Ctrl-C, before anything was begun";
+  0    done
+  1    a file, the ledger or the machine failed
+  2    the words of the call, or the registry, are wrong
+  3    a rule said no; nothing was changed
+  4    there is no such project
+  5    the backend said no or could not be reached; nothing was changed
+  6    part of it happened, or nobody knows yet; the message says which, the hint how to finish
+  130  Ctrl-C, before anything was begun";
 
 const COMPLETIONS_HELP: &str = "\
   bash        stripe-projects-mcp completions bash > ~/.local/share/bash-completion/completions/stripe-projects-mcp

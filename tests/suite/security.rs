@@ -27,7 +27,7 @@ fn every_claim_names_a_test() {
 /// The items of every list that follows such a heading, each on one line.
 fn lists(heading: &'static str) -> impl Iterator<Item = &'static str> {
     let parts = SECURITY.split(heading).skip(1);
-    parts.flat_map(|part| part.split("\n\n").nth(1).unwrap_or_default().split("\n- ")).filter(|item| !item.is_empty())
+    parts.flat_map(|part| part.trim_start().split("\n\n").next().unwrap_or_default().split("\n- "))
 }
 
 /// `module::test`, as a name in backticks.

@@ -6,11 +6,11 @@ use crate::clock::Timestamp;
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(then.as_second());
     match seconds {
-        ..=TO_COME => then.to_string(),
-        ..MINUTE => "just now".to_owned(),
-        ..HOUR => format!("{} min ago", seconds / MINUTE),
-        ..TWO_DAYS => format!("{} h ago", seconds / HOUR),
-        _ => format!("{} d ago", seconds / (24 * HOUR)),
+        TO_COME..MINUTE => "just now".to_owned(),
+        MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
+        HOUR..TWO_DAYS => format!("{} h ago", seconds / HOUR),
+        ..TO_COME => then.to_string(),
+        TWO_DAYS.. => format!("{} d ago", seconds / (24 * HOUR)),
     }
 }
 
@@ -38,7 +38,8 @@ mod tests {
             (3 * 3600 + 1800, "3 h ago"),
             (172_799, "47 h ago"),
             (172_800, "2 d ago"),
-            (-60, "1970-04-26T17:47:40Z"),
+            (-60, "just now"),
+            (-61, "1970-04-26T17:47:41Z"),
         ] {
             let then = Timestamp::from_second(10_000_000 - seconds).unwrap();
             assert_eq!(ago(then, now), words);
