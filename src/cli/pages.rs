@@ -13,8 +13,15 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     let mut page = Vec::new(); // into memory first: clap gives up with a panic when a pipe is closed
-    generate(shell, &mut command, name, &mut page);
-    page
+    generate(shell, &mut command, &name, &mut page);
+    if shell == Shell::Bash { with_labels_met(&page, &name) } else { page }
+}
+
+/// For a program with a hyphen in its name clap labels the commands in one way and looks for them in another, so that bash
+/// would complete none of their words. Here both are the same.
+fn with_labels_met(script: &[u8], name: &str) -> Vec<u8> {
+    let (label, sought) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
+    String::from_utf8_lossy(script).replace(&label, &sought).into_bytes()
 }
 
 /// The page of the program, or of one of its commands.

@@ -161,6 +161,12 @@ fn every_shell_gets_its_completions_and_man_its_pages() {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
     }
+    let script = here.ok(&["completions", "bash"]).stdout;
+    let sought: Vec<&str> = script.split("cmd=\"").skip(2).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(sought.len() > 8, "{sought:?}");
+    for label in sought {
+        assert!(script.contains(&format!("\n        {label})")), "bash looks for {label} and does not find it");
+    }
     shown("man", &here.ok(&["man"]).stdout);
     shown("man_provision", &here.ok(&["man", "provision"]).stdout);
 }
