@@ -50,7 +50,6 @@ use std::{
     io::{self, IsTerminal as _},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use cli::{Serving, Task};
@@ -95,21 +94,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
         }
         Task::Once(job) => {
-            let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
-            let caller = cli::caller(settings::user());
-            let output = call.output;
+            let provisioner = settings.provisioner(runtime.handle().clone());
+            let (caller, output) = (cli::caller(settings::user()), call.output);
             if let Some(stop) = job.endless() {
                 runtime.spawn(async move {
                     mcp::told_to_end().await;
                     stop.ask();
                 });
+                let work = move || cli::execute(&job, &provisioner, &caller, output);
+                runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
+            } else {
+                runtime.block_on(cli::run(job, provisioner, caller, output))
             }
-            let work = move || cli::execute(&job, &provisioner, &caller, output);
-            runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
         }
     };
-    // What a client did not wait for is in the journal; the process does not wait for it either.
-    runtime.shutdown_timeout(Duration::ZERO);
+    // What nobody waited for is in the journal; the process does not wait for it either. Nor is the runtime taken down
+    // under a thread that still uses it, which would end that thread with a panic on the way out.
+    std::mem::forget(runtime);
     code
 }
 

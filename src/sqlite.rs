@@ -49,7 +49,8 @@ impl Database {
 
     /// Whether anything was ever written here, so that a look need not create it.
     pub fn exists(&self) -> bool {
-        self.path.exists()
+        // One that cannot be looked for, in somebody else's folder perhaps, is no proof of none: opening it says why.
+        self.path.try_exists().unwrap_or(true)
     }
 
     /// Reads from one consistent state.

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
@@ -160,6 +161,17 @@ pub enum Command {
         #[arg(long)]
         remove: bool,
     },
+    /// Print the completions of a shell, to be put where it looks for them
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page, or that of one command
+    Man {
+        /// A command of this program
+        command: Option<String>,
+    },
     /// Serve Stripe's Provisioning API, simulated, for offline work
     #[command(after_help = SIMULATOR_HELP)]
     Simulator {
@@ -234,14 +246,15 @@ pub enum Providers {
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  done
-  1  a file, the ledger or the machine failed
-  2  the words of the call, or the registry, are wrong
-  3  a rule said no; nothing was changed
-  4  there is no such project
-  5  the backend said no or could not be reached; nothing was changed
-  6  part of it happened, or nobody knows yet; the message says which, the hint how to finish
-  7  a scan found keys of ours where none belongs";
+  0    done
+  1    a file, the ledger or the machine failed
+  2    the words of the call, or the registry, are wrong
+  3    a rule said no; nothing was changed
+  4    there is no such project
+  5    the backend said no or could not be reached; nothing was changed
+  6    part of it happened, or nobody knows yet; the message says which, the hint how to finish
+  7    a scan found keys of ours where none belongs
+  130  Ctrl-C, before anything was begun";
 
 const SCAN_HELP: &str = "\
 It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
@@ -267,6 +280,13 @@ Where:
 Flags that are given with it, such as --backend, go into the entry; a key never does. Nothing else
 in the file is changed, comments and line endings included. The file as it was is kept beside it,
 with the ending .stripe-projects.bak.";
+
+const COMPLETIONS_HELP: &str = "\
+  bash        stripe-projects-mcp completions bash > ~/.local/share/bash-completion/completions/stripe-projects-mcp
+  zsh         stripe-projects-mcp completions zsh > DIR/_stripe-projects-mcp     DIR being a folder of $fpath
+  fish        stripe-projects-mcp completions fish > ~/.config/fish/completions/stripe-projects-mcp.fish
+  powershell  stripe-projects-mcp completions powershell | Out-String | Invoke-Expression     in $PROFILE
+  elvish      eval (stripe-projects-mcp completions elvish | slurp)     in rc.elv";
 
 const SIMULATOR_HELP: &str = "\
 It shows the world of the simulated backend of the same state folder. Point a client of

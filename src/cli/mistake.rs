@@ -15,6 +15,7 @@ pub fn explain(error: &Error) -> ErrorView {
         ErrorKind::MissingRequiredArgument => "a word is missing",
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing",
         ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "a flag is given twice",
+        ErrorKind::InvalidValue if given(error) => "a word is not one of those that it could be",
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             "a flag lacks its value"
         }
@@ -27,9 +28,24 @@ pub fn explain(error: &Error) -> ErrorView {
     };
     let hint = match suggestion(error) {
         Some(meant) => format!("did you mean `{meant}`?"),
+        None if given(error) => format!("there are: {}", possible(error)),
         None => "run `stripe-projects-mcp --help`, or the same command with `--help`".to_owned(),
     };
     ErrorView { code: "usage", message, hint, project: None }
+}
+
+/// Whether there was a word at all, where one of a few was wanted.
+fn given(error: &Error) -> bool {
+    let word = error.get(ContextKind::InvalidValue);
+    error.kind() == ErrorKind::InvalidValue && matches!(word, Some(ContextValue::String(word)) if !word.is_empty())
+}
+
+/// Our own words, one of which was wanted.
+fn possible(error: &Error) -> String {
+    match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(words)) => words.join(", "),
+        _ => String::new(),
+    }
 }
 
 /// Our own names of what is missing.
@@ -42,11 +58,13 @@ fn missing(error: &Error) -> Option<String> {
 
 /// One of our own words, close to what was typed.
 fn suggestion(error: &Error) -> Option<String> {
-    [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().find_map(|kind| {
-        match error.get(kind)? {
-            ContextValue::String(word) => Some(word.clone()),
-            ContextValue::Strings(words) => words.last().cloned(), // clap puts the closest last
-            _ => None,
-        }
-    })
+    [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue].into_iter().find_map(
+        |kind| {
+            match error.get(kind)? {
+                ContextValue::String(word) => Some(word.clone()),
+                ContextValue::Strings(words) => words.last().cloned(), // clap puts the closest last
+                _ => None,
+            }
+        },
+    )
 }

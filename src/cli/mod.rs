@@ -1,8 +1,10 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
+mod attend;
 mod doctor;
 mod mistake;
+mod pages;
 mod render;
 mod scan;
 mod setup;
@@ -17,12 +19,14 @@ use std::{
 };
 
 use arguments::{Arguments, Command, OneOrAll, Providers, Scan, Serve, Usage};
+use attend::Attendant;
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 pub use setup::SetUp;
 
 use crate::{
     approval::{Answer, ApprovalId, Subject},
+    clock::Clock,
     env_file::Replace,
     error::Error,
     lease::Lease,
@@ -105,6 +109,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         }
         None if !stdin_is_terminal => Task::Serve(Serving::default()),
         None => return Err(render::greeting()),
+        Some(Command::Completions { shell }) => return Err(render::page(&pages::completions(shell))),
+        Some(Command::Man { command }) => {
+            let page = pages::man(command.as_deref());
+            return Err(page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page)));
+        }
         Some(command) => Task::Once(Job { command, confirmed: global.yes, stop: Stop::default() }),
     };
     let given = Given {
@@ -127,6 +136,14 @@ pub fn caller(user: String) -> Caller {
     Caller { door: "cli", actor: user, asker: Asker::Human }
 }
 
+/// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
+pub async fn run(job: Job, provisioner: Provisioner, caller: Caller, output: Output) -> ExitCode {
+    let attendant = Attendant::new(provisioner.waiting(), output);
+    let provisioner = provisioner.watched_by(attendant.watch());
+    let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &caller, output));
+    attendant.stay(work).await
+}
+
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
     if let Command::Doctor { repair } = job.command {
@@ -144,7 +161,9 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
-        Command::Doctor { .. }
+        Command::Completions { .. }
+        | Command::Doctor { .. }
+        | Command::Man { .. }
         | Command::Scan(_)
         | Command::Serve(_)
         | Command::Setup { .. }
@@ -166,7 +185,9 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
-        Command::List { all } => render::projects(&everything(provisioner, *all)?, output),
+        Command::List { all } => {
+            render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
+        }
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);
         }
@@ -265,6 +286,9 @@ fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
     render::question(question);
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
+    if !answer.ends_with('\n') {
+        render::end_of_question();
+    }
     let agreed = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if agreed { Ok(()) } else { Err(Error::NotConfirmed { asked: true }) }
 }

@@ -55,6 +55,7 @@ impl Error {
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
             Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error),
+            Self::StoppedWaiting => "stopped_waiting",
             Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
@@ -109,7 +110,8 @@ impl Error {
             | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }
-            | Self::OutcomeUnknown { .. } => Exit::Incomplete,
+            | Self::OutcomeUnknown { .. }
+            | Self::StoppedWaiting => Exit::Incomplete,
             Self::ProjectNotFound { .. } => Exit::NotFound,
         }
     }

@@ -70,6 +70,9 @@ impl Error {
             Self::Rule(rule) => policy(*rule),
             Self::Setup(error) => host_config(error),
             Self::Simulator(error) => simulator(error).to_owned(),
+            Self::StoppedWaiting => {
+                "run the same command again: it finishes this first, and never buys twice".to_owned()
+            }
             Self::Suspended { name } => format!("let the human run `{PROGRAM} resume {name}`, or tear it down"),
             Self::UnknownBackend => "there are: simulated, stripe-cli, stripe-api".to_owned(),
             Self::UnknownProvider { known, .. } => format!("the registry has: {}", listed(known)),

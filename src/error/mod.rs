@@ -108,6 +108,9 @@ pub enum Error {
     Setup(#[from] SetupError),
     #[error("{0}")]
     Simulator(#[from] SimulatorError),
+    /// The person at the terminal stopped waiting for what had begun.
+    #[error("nobody waited for the end of it; what was begun is in the journal and may still happen")]
+    StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]
     Suspended { name: ProjectName },
     #[error("there is no such backend")]

@@ -30,6 +30,7 @@ mod settle;
 mod suspend;
 mod teardown;
 mod usage;
+mod waiting;
 
 use std::{
     collections::BTreeSet,
@@ -50,6 +51,7 @@ pub use scan::Search;
 use serde_json::{Value, json};
 pub use session::Session;
 use tokio::runtime::Handle;
+pub use waiting::Waiting;
 
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, traced},
@@ -78,6 +80,7 @@ pub struct Provisioner {
     session: Option<Session>,
     clock: Clock,
     runtime: Handle,
+    waiting: Waiting,
     watch: Watch,
     alerts: alerts::Alerts,
 }
@@ -131,6 +134,7 @@ pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
 impl Provisioner {
     pub fn new(parts: Parts) -> Self {
         Self {
+            waiting: Waiting::new(parts.backend.name()),
             backend: parts.backend,
             registry: parts.registry,
             ceiling: parts.ceiling,
@@ -170,11 +174,17 @@ impl Provisioner {
         &self.ledger
     }
 
+    /// Tells, from any thread, whether the backend is being waited for.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
     fn step(&self, step: Step) {
         (self.watch)(step);
     }
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        let _waiting = self.waiting.begin();
         self.runtime.block_on(answer)
     }
 

@@ -51,6 +51,34 @@ pub fn homes() -> Homes {
     }
 }
 
+/// Whether the person wants colour, as far as the environment tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Colour {
+    /// `CLICOLOR_FORCE`: even into a pipe.
+    Always,
+    AtTerminal,
+    /// `NO_COLOR`, `CLICOLOR=0`, or a terminal that cannot.
+    Never,
+}
+
+/// As no-color.org and bixense.com/clicolors have it: whoever wants none is asked first, and an empty word is none.
+pub fn colour() -> Colour {
+    if word("NO_COLOR").is_some() {
+        Colour::Never
+    } else if word("CLICOLOR_FORCE").is_some_and(|word| word != "0") {
+        Colour::Always
+    } else if is_dumb() || word("CLICOLOR").is_some_and(|word| word == "0") {
+        Colour::Never
+    } else {
+        Colour::AtTerminal
+    }
+}
+
+/// A terminal that cannot take a line back.
+pub fn is_dumb() -> bool {
+    word("TERM").is_some_and(|word| word == "dumb")
+}
+
 pub(super) fn path(variable: &str) -> Option<PathBuf> {
     read(variable).map(PathBuf::from)
 }

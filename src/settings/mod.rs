@@ -11,7 +11,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
-pub use environment::{homes, user};
+pub use environment::{Colour, colour, homes, is_dumb, user};
 pub use start::Start;
 pub use successor::Successor;
 use tokio::runtime::Handle;

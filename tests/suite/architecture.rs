@@ -166,6 +166,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &[
             "alerts",
             "approval",
+            "clock",
             "doctor",
             "env_file",
             "error",
@@ -180,7 +181,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "setup",
             "view",
         ],
-        &["clap", "comfy_table", "serde", "serde_json"],
+        &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
     ),
 ];
 
@@ -206,8 +207,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
-    ("io::stdout()", &["cli/render.rs"], "return a view and let `cli/render.rs` print it"),
-    ("println!", &[], "return a view and let `cli/render.rs` print it"),
+    ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
+    ("println!", &[], "return a view and let `cli/render` print it"),
     ("unsafe ", &[], "this house has none"),
 ];
 

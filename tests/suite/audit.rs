@@ -86,6 +86,15 @@ fn something_else_in_its_place_is_an_error_and_stays() {
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);
 }
 
+/// What we may not see might be billed.
+#[test]
+fn a_ledger_that_cannot_be_looked_for_is_not_taken_for_none() {
+    let workspace = Workspace::new();
+    workspace.write("file", "");
+    let said = workspace.json(&["list", "--state-dir", "file/state"]);
+    assert_eq!(said["code"], "ledger_unavailable", "{said:#}");
+}
+
 fn worked_in() -> Workspace {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "one", "search"]);

@@ -33,6 +33,8 @@ mod lifecycle;
 mod lines;
 mod mcp;
 mod person;
+#[cfg(unix)]
+mod pseudo_terminal;
 mod real_backends;
 mod real_stripe;
 mod refusals;
@@ -42,6 +44,7 @@ mod scan;
 mod scan_history;
 mod scan_matcher;
 mod scrubbed;
+mod security;
 mod setup;
 mod setup_text;
 mod simulator;
@@ -59,5 +62,7 @@ mod stripe_double;
 mod subjects;
 mod supermemory;
 mod suspend;
+#[cfg(unix)]
+mod terminal;
 mod weather;
 mod workspace;

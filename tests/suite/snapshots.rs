@@ -36,6 +36,8 @@ fn help() {
         "deny",
         "doctor",
         "setup",
+        "completions",
+        "man",
     ] {
         saw(&here, &format!("help_{command}"), &[command, "--help"]);
     }
@@ -153,6 +155,8 @@ fn mistakes() {
     saw(&here, "card_number", &["list", "--payment-method", "4242424242424242"]);
     saw(&here, "unknown_command", &["provison", "memory", "supermemory"]);
     saw(&here, "unknown_command_json", &["provison", "--json"]);
+    saw(&here, "unknown_shell", &["completions", "tcsh"]);
+    saw(&here, "man_of_nothing", &["man", "provison"]);
     saw(&here, "unknown_flag", &["list", "--al"]);
     saw(&here, "missing_argument", &["provision", "memory"]);
     saw(&here, "missing_value", &["provision", "memory", "supermemory", "--cap"]);
@@ -173,7 +177,7 @@ fn saw(workspace: &Workspace, name: &str, arguments: &[&str]) {
     shown(name, &text);
 }
 
-fn shown(name: &str, text: &str) {
+pub fn shown(name: &str, text: &str) {
     let mut settings = Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);

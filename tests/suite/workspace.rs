@@ -237,8 +237,11 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
 
 /// What of the surrounding environment could steer a command; `COLUMNS` says how wide help is.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 17] = [
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
     "COLUMNS",
+    "NO_COLOR",
     "STRIPE_API_KEY",
     "STRIPE_CONTEXT",
     "STRIPE_PROJECTS_ALERT_SECRET",

@@ -1,21 +1,23 @@
-//! The only module that prints. Results go to stdout, everything else to stderr; a reader who has left is no error.
+//! The only module that prints. Results go to stdout, everything else to stderr.
 
+mod ago;
 mod leaks;
+mod list;
+mod paint;
+mod stream;
 
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-    net::SocketAddr,
-    process::ExitCode,
-};
+use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 
 use comfy_table::{Table, presets::NOTHING};
 pub use leaks::{not_rotated, rotated, scanned, watched};
 use serde::Serialize;
 use serde_json::json;
+pub use stream::progress;
+use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 
 use crate::{
     alerts::Notice,
+    clock::Timestamp,
     error::{Error, Exit},
     provisioner::Outcome,
     view::{ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
@@ -92,7 +94,8 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-pub fn projects(list: &ProjectList, output: Output) {
+/// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
+pub fn projects(list: &ProjectList, now: Timestamp, output: Output) {
     if let Some(warning) = &list.warning {
         warn(warning);
     }
@@ -101,6 +104,8 @@ pub fn projects(list: &ProjectList, output: Output) {
     }
     if list.projects.is_empty() {
         out("No live projects. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
+    } else if Screen::stdout().person {
+        list::show(list, now, Screen::stdout());
     } else {
         let rows = list.projects.iter().map(|project| {
             let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
@@ -176,7 +181,13 @@ pub fn mistake(mistake: &ErrorView, output: Output) -> ExitCode {
 
 /// Help and the version, as clap writes them.
 pub fn clap_text(text: &clap::Error) -> ExitCode {
-    let _ = write!(io::stdout(), "{}", text.render());
+    raw(text.render().to_string().as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// What another program will read.
+pub fn page(page: &[u8]) -> ExitCode {
+    raw(page);
     ExitCode::SUCCESS
 }
 
@@ -200,7 +211,22 @@ pub fn before_asking(text: &str) {
 }
 
 pub fn question(question: &str) {
-    let _ = write!(io::stderr(), "{question} [y/N] ");
+    prompt(format_args!("{question} [y/N] "));
+}
+
+/// For an answer that ended without the key that ends a line.
+pub fn end_of_question() {
+    err("");
+}
+
+/// The first Ctrl-C, when it is too late to call the operation off.
+pub fn finishing() {
+    over_key("finishing what was begun; press again to stop waiting (it is in the journal)");
+}
+
+/// Ctrl-C in time.
+pub fn called_off() {
+    below_key("stopped; nothing new was begun");
 }
 
 /// Where the simulator listens: scripts wait for this line.
@@ -226,8 +252,9 @@ fn failure(view: &ErrorView, output: Output) {
     match output {
         Output::Json => json(view),
         Output::People => {
-            err(format_args!("error: {}", view.message));
-            err(format_args!("hint: {}", view.hint));
+            let screen = Screen::stderr();
+            err(format_args!("{} {}", screen.paint(paint::ERROR, "error:"), view.message));
+            err(format_args!("{} {}", screen.paint(paint::HINT, "hint:"), view.hint));
         }
     }
 }
@@ -258,14 +285,6 @@ fn json(view: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(view) {
         out(text);
     }
-}
-
-fn out(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
-fn err(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 const GREETING: &str = "\

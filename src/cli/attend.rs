@@ -1,0 +1,194 @@
+//! Stays with a command while a thread does it: shows what it waits for, and answers Ctrl-C.
+//!
+//! Until an operation has begun, Ctrl-C ends the program as it ends any other. From then on money may be spent, so the
+//! first one is answered and the work goes on; the second ends the waiting, and the next call finishes from the journal.
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::render::{self, Output};
+use crate::{
+    error::Error,
+    provisioner::{Step, Waiting, Watch},
+};
+
+/// What there is to know of one command while it is done.
+pub struct Attendant {
+    gate: Gate,
+    waiting: Waiting,
+    output: Output,
+}
+
+/// What an operation passes before it writes down its first intent.
+#[derive(Clone, Default)]
+struct Gate(Arc<Mutex<Passage>>);
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Passage {
+    /// Something was begun, and what comes of it matters.
+    Begun,
+    /// The person has called it off before anything was begun.
+    Closed,
+    #[default]
+    Open,
+}
+
+impl Attendant {
+    pub fn new(waiting: Waiting, output: Output) -> Self {
+        Self { gate: Gate::default(), waiting, output }
+    }
+
+    /// For the provisioner to be watched by.
+    pub fn watch(&self) -> Watch {
+        let gate = self.gate.clone();
+        Arc::new(move |step| {
+            if step == Step::Checked {
+                gate.pass();
+            }
+        })
+    }
+
+    /// Returns with the exit code of the work, or of not waiting for it.
+    pub async fn stay(self, mut work: JoinHandle<ExitCode>) -> ExitCode {
+        let mut interrupts = Interrupts::listen();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done.unwrap_or(ExitCode::FAILURE),
+                () = interrupts.next() => {
+                    if self.gate.close() {
+                        render::called_off();
+                        return ExitCode::from(INTERRUPTED);
+                    }
+                    if told {
+                        return render::show_error(&Error::StoppedWaiting, self.output);
+                    }
+                    told = true;
+                    render::finishing();
+                }
+                _ = ticks.tick() => render::progress(|| self.words()),
+            }
+        }
+    }
+
+    /// What is worth a line: a wait that a person has begun to notice.
+    fn words(&self) -> Option<String> {
+        let so_far = self.waiting.so_far().filter(|so_far| *so_far >= NOTICEABLE)?;
+        let words = format!("waiting for {} …", self.waiting.backend());
+        Some(match so_far.as_secs() {
+            0 => words,
+            seconds => format!("{words} {seconds} s"),
+        })
+    }
+}
+
+impl Gate {
+    /// Lets an operation begin. Once the gate is closed nobody comes through: the process is on its way out.
+    fn pass(&self) {
+        let mut passage = self.passage();
+        if *passage == Passage::Closed {
+            drop(passage);
+            loop {
+                thread::park();
+            }
+        }
+        *passage = Passage::Begun;
+    }
+
+    /// Lets nothing begin any more, if nothing has.
+    fn close(&self) -> bool {
+        let mut passage = self.passage();
+        if *passage == Passage::Open {
+            *passage = Passage::Closed;
+        }
+        *passage == Passage::Closed
+    }
+
+    fn passage(&self) -> MutexGuard<'_, Passage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ctrl-C and requests to end, however many.
+#[cfg(unix)]
+struct Interrupts(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Interrupts {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Without handlers the default action ends the process, and the journal has what it was doing.
+        Self(signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()))
+    }
+
+    async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Interrupts;
+
+#[cfg(not(unix))]
+impl Interrupts {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// How often the line of progress is looked after.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long a wait goes unmentioned.
+const NOTICEABLE: Duration = Duration::from_millis(300);
+
+/// As shells count: 128, and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_begun_cannot_be_called_off() {
+        let gate = Gate::default();
+        gate.pass();
+        assert!(!gate.close());
+        gate.pass();
+    }
+
+    #[test]
+    fn what_is_called_off_never_begins() {
+        let gate = Gate::default();
+        assert!(gate.close() && gate.close());
+        let (told, hears) = std::sync::mpsc::channel();
+        let operation = gate.clone();
+        thread::spawn(move || {
+            operation.pass();
+            told.send(()).unwrap();
+        });
+        hears.recv_timeout(Duration::from_millis(50)).unwrap_err();
+    }
+}

@@ -1,0 +1,48 @@
+//! How long ago something was, as people say it.
+
+use crate::clock::Timestamp;
+
+/// `just now`, `5 min ago`, `3 h ago`, `12 d ago`. A time that is still to come is shown as it is: some clock is wrong.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(then.as_second());
+    match seconds {
+        TO_COME..MINUTE => "just now".to_owned(),
+        MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
+        HOUR..TWO_DAYS => format!("{} h ago", seconds / HOUR),
+        ..TO_COME => then.to_string(),
+        TWO_DAYS.. => format!("{} d ago", seconds / (24 * HOUR)),
+    }
+}
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const TWO_DAYS: i64 = 48 * HOUR;
+
+/// Clocks of one machine differ by less.
+const TO_COME: i64 = -MINUTE;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_tell_them() {
+        let now = Timestamp::from_second(10_000_000).unwrap();
+        for (seconds, words) in [
+            (-30, "just now"),
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 min ago"),
+            (3599, "59 min ago"),
+            (3600, "1 h ago"),
+            (3 * 3600 + 1800, "3 h ago"),
+            (172_799, "47 h ago"),
+            (172_800, "2 d ago"),
+            (-60, "just now"),
+            (-61, "1970-04-26T17:47:41Z"),
+        ] {
+            let then = Timestamp::from_second(10_000_000 - seconds).unwrap();
+            assert_eq!(ago(then, now), words);
+        }
+    }
+}

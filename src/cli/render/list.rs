@@ -1,0 +1,164 @@
+//! The list of projects for a person at a terminal: a bar for each budget, and as many columns as fit.
+
+use super::{
+    ago::ago,
+    paint,
+    stream::{Screen, out},
+    usd,
+};
+use crate::{
+    clock::Timestamp,
+    view::{ProjectList, ProjectView},
+};
+
+/// Shows the projects, one a line.
+pub fn show(list: &ProjectList, now: Timestamp, screen: Screen) {
+    let mut columns = columns(&list.projects, now);
+    let most = screen.width.unwrap_or(usize::MAX);
+    let hidden = fit(&mut columns, most);
+    out(screen
+        .paint(paint::HEAD, &line(&columns, |column| (paint::HEAD, column.head), Screen { colour: false, ..screen })));
+    for row in 0..list.projects.len() {
+        out(line(&columns, |column| column.cells.get(row).map_or(("", ""), |cell| (cell.colour, &cell.text)), screen));
+    }
+    if !hidden.is_empty() {
+        let mut note = format!("not shown in this width: {}", hidden.join(", "));
+        shorten(&mut note, most);
+        out(screen.paint(paint::FAINT, &note));
+    }
+}
+
+struct Column {
+    head: &'static str,
+    cells: Vec<Cell>,
+    /// Among those that can be left out, the highest goes first; the list is none without those of 0.
+    dispensable: u8,
+}
+
+struct Cell {
+    text: String,
+    colour: &'static str,
+}
+
+impl Column {
+    fn width(&self) -> usize {
+        self.cells.iter().map(|cell| cell.text.as_str()).chain([self.head]).map(width).max().unwrap_or_default()
+    }
+}
+
+fn columns(projects: &[ProjectView], now: Timestamp) -> Vec<Column> {
+    let column = |head, dispensable, cell: &dyn Fn(&ProjectView) -> (String, &'static str)| {
+        let cells = projects.iter().map(cell).map(|(text, colour)| Cell { text, colour });
+        Column { head, cells: cells.collect(), dispensable }
+    };
+    let widest = |amount: fn(&ProjectView) -> String| projects.iter().map(|p| width(&amount(p))).max().unwrap_or(0);
+    let (used_width, cap_width) = (widest(used), widest(cap));
+    let amounts = |project: &ProjectView| format!("{:>used_width$} / {:>cap_width$}", used(project), cap(project));
+    let since =
+        |project: &ProjectView| project.created_at.parse().map_or_else(|_| String::new(), |then| ago(then, now));
+    vec![
+        column("NAME", 0, &|project| (project.name.clone(), paint::HEAD)),
+        column("PROVIDER", 2, &|project| (project.provider.clone(), "")),
+        column("STATUS", 0, &|project| (project.status.clone(), paint::status(&project.status))),
+        column("USAGE", 1, &bar),
+        column("USED / CAP USD", 0, &|project| (amounts(project), "")),
+        column("CREATED", 3, &|project| (since(project), "")),
+        column("VARIABLE", 4, &|project| (project.env_var.clone(), "")),
+        column("KEY", 5, &|project| (project.api_key_masked.clone().unwrap_or_default(), paint::FAINT)),
+    ]
+}
+
+fn used(project: &ProjectView) -> String {
+    project.usage_usd.map_or_else(|| "?".to_owned(), usd)
+}
+
+fn cap(project: &ProjectView) -> String {
+    usd(project.spend_cap_usd)
+}
+
+/// How much of the cap is used, in tenths and a half; the smallest use is seen, and only a full budget looks full.
+fn bar(project: &ProjectView) -> (String, &'static str) {
+    let cap = project.spend_cap_usd;
+    let Some(used) = project.usage_usd else {
+        return ("?".to_owned(), paint::FAINT);
+    };
+    let cells = (1..=CELLS).map(|cell| {
+        let cell = f64::from(cell);
+        let tenths = used * f64::from(CELLS);
+        if tenths >= cap * cell {
+            '█'
+        } else if tenths >= cap * (cell - 0.5) {
+            '▌'
+        } else if cell < 1.5 && used > 0.0 {
+            '▏'
+        } else {
+            '░'
+        }
+    });
+    (cells.collect(), paint::usage(used, cap))
+}
+
+/// Shortens very long names, leaves out what does not fit, the least needed first, and shortens names again. Says what was
+/// left out.
+fn fit(columns: &mut Vec<Column>, most: usize) -> Vec<&'static str> {
+    shorten_names(columns, most, LONG_NAME);
+    let mut hidden = Vec::new();
+    while total(columns) > most {
+        let last = columns.iter().map(|column| column.dispensable).max().filter(|rank| *rank > 0);
+        let Some(place) = last.and_then(|rank| columns.iter().position(|column| column.dispensable == rank)) else {
+            break;
+        };
+        hidden.insert(0, columns.remove(place).head);
+    }
+    shorten_names(columns, most, SHORTEST_NAME);
+    hidden
+}
+
+/// By what is too much, but to no less than that.
+fn shorten_names(columns: &mut [Column], most: usize, least: usize) {
+    let surplus = total(columns).saturating_sub(most);
+    if let Some(names) = columns.first_mut() {
+        let room = names.width().saturating_sub(surplus).max(least);
+        names.cells.iter_mut().for_each(|cell| shorten(&mut cell.text, room));
+    }
+}
+
+fn shorten(text: &mut String, room: usize) {
+    if width(text) > room {
+        *text = text.chars().take(room.saturating_sub(1)).chain(['…']).collect();
+    }
+}
+
+fn total(columns: &[Column]) -> usize {
+    columns.iter().map(Column::width).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+}
+
+/// Padded before it is painted, for what paints has no width; and nothing is left at the end of a line.
+fn line<'a>(columns: &'a [Column], cell: impl Fn(&'a Column) -> (&'static str, &'a str), screen: Screen) -> String {
+    let mut line = String::new();
+    let mut owed = 0;
+    for column in columns {
+        let (colour, text) = cell(column);
+        if !text.is_empty() {
+            line.extend(std::iter::repeat_n(' ', owed));
+            owed = 0;
+            line.push_str(&if colour.is_empty() { text.to_owned() } else { screen.paint(colour, text) });
+        }
+        owed += column.width().saturating_sub(width(text)) + GAP;
+    }
+    line
+}
+
+/// Columns on the screen: names, variables, masks and bars are of characters that take one each.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+const CELLS: u8 = 10;
+
+const GAP: usize = 2;
+
+/// Longer ones may be shortened before a column is left out.
+const LONG_NAME: usize = 20;
+
+const SHORTEST_NAME: usize = 6;

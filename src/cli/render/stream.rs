@@ -1,0 +1,124 @@
+//! The two streams: what each can show, and the one line that comes and goes. A reader who has left is no error.
+
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use terminal_size::{Width, terminal_size_of};
+
+use crate::settings::{self, Colour};
+
+/// What one of the streams can show.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    pub colour: bool,
+    /// In columns; `None` is as wide as it takes.
+    pub width: Option<usize>,
+    /// Whether a person looks at it. What goes elsewhere is plain, and the same every time.
+    pub person: bool,
+}
+
+impl Screen {
+    pub fn stdout() -> Self {
+        let width = terminal_size_of(io::stdout()).map(|(Width(width), _)| width);
+        Self::of(&io::stdout(), width)
+    }
+
+    pub fn stderr() -> Self {
+        let width = terminal_size_of(io::stderr()).map(|(Width(width), _)| width);
+        Self::of(&io::stderr(), width)
+    }
+
+    fn of(stream: &impl IsTerminal, width: Option<u16>) -> Self {
+        let (terminal, wish) = (stream.is_terminal(), settings::colour());
+        let forced = wish == Colour::Always;
+        let width = width.map(usize::from).filter(|width| terminal && *width > 0); // 0: a terminal that does not know
+        Self { colour: forced || (terminal && wish == Colour::AtTerminal), width, person: terminal || forced }
+    }
+
+    /// The words in a colour of [`super::paint`], where the screen takes one.
+    pub fn paint(self, colour: &str, words: &str) -> String {
+        if self.colour { format!("\x1b[{colour}m{words}\x1b[0m") } else { words.to_owned() }
+    }
+}
+
+pub fn out(line: impl Display) {
+    let _line = undisturbed();
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Bytes as they are.
+pub fn raw(bytes: &[u8]) {
+    let _line = undisturbed();
+    let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+}
+
+pub fn err(line: impl Display) {
+    let _line = undisturbed();
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// In the place of the `^C` that a terminal shows for the key, which stands alone on its line.
+pub fn over_key(line: impl Display) {
+    let _line = undisturbed();
+    let clear = if rewrites() { CLEAR } else { "" };
+    let _ = writeln!(io::stderr(), "{clear}{line}");
+}
+
+/// Below a question that got Ctrl-C for an answer.
+pub fn below_key(line: impl Display) {
+    let drawn = *line_of_progress();
+    let _line = undisturbed();
+    let below = if rewrites() && !drawn { "\n" } else { "" };
+    let _ = writeln!(io::stderr(), "{below}{line}");
+}
+
+/// Leaves the cursor behind the words, where the answer will be typed.
+pub fn prompt(words: impl Display) {
+    let _line = undisturbed();
+    let _ = write!(io::stderr(), "{words}");
+}
+
+/// Shows what `now` says, or takes the line away if it has nothing to say. It is asked while nobody else can print, so
+/// that a line never appears after the words that end it.
+pub fn progress(now: impl FnOnce() -> Option<String>) {
+    if !rewrites() {
+        return;
+    }
+    let mut drawn = line_of_progress();
+    let words = now();
+    if words.is_none() && !*drawn {
+        return;
+    }
+    *drawn = words.is_some();
+    let width = Screen::stderr().width.unwrap_or(usize::MAX).saturating_sub(1); // a full line would wrap, and stay
+    let words: String = words.unwrap_or_default().chars().take(width).collect();
+    let _ = write!(io::stderr(), "{CLEAR}{words}");
+}
+
+/// Whether stderr is a terminal that can take a line back.
+fn rewrites() -> bool {
+    io::stderr().is_terminal() && !settings::is_dumb()
+}
+
+/// The streams, for as long as the guard lives, without the line of progress.
+fn undisturbed() -> MutexGuard<'static, bool> {
+    let mut drawn = line_of_progress();
+    if *drawn {
+        *drawn = false;
+        let _ = write!(io::stderr(), "{CLEAR}");
+    }
+    drawn
+}
+
+fn line_of_progress() -> MutexGuard<'static, bool> {
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a line of progress stands on stderr, of which a process has one.
+static DRAWN: Mutex<bool> = Mutex::new(false);
+
+/// Back to the first column, and the line is empty.
+const CLEAR: &str = "\r\x1b[2K";

@@ -1,0 +1,109 @@
+//! A terminal with a person before it: what is typed, and what is seen.
+
+use std::{
+    io::{Read as _, Write as _},
+    process::{Child, Command},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use pty_process::{Size, blocking};
+
+/// A command at work on a terminal of its own.
+pub struct Terminal {
+    child: Child,
+    pty: Arc<blocking::Pty>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+    reader: JoinHandle<()>,
+}
+
+/// What a person has before them when it is over.
+pub struct Left {
+    pub code: i32,
+    /// The screen, as a person sees it.
+    pub screen: String,
+    /// Everything that was written, with all that moves and paints.
+    pub written: String,
+}
+
+struct Seen {
+    screen: vt100::Parser,
+    written: Vec<u8>,
+}
+
+impl Terminal {
+    /// Starts a command on a terminal of that many columns.
+    pub fn start(command: &Command, columns: u16) -> Self {
+        let (pty, pts) = blocking::open().unwrap();
+        pty.resize(Size::new(ROWS, columns)).unwrap();
+        let child = on_terminal(command).spawn(pts).unwrap();
+        let screen = vt100::Parser::new(ROWS.try_into().unwrap(), columns.try_into().unwrap(), 0);
+        let seen = Arc::new((Mutex::new(Seen { screen, written: Vec::new() }), Condvar::new()));
+        let pty = Arc::new(pty);
+        let reader = thread::spawn({
+            let (pty, seen) = (Arc::clone(&pty), Arc::clone(&seen));
+            move || watch(&pty, &seen)
+        });
+        Self { child, pty, seen, reader }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the screen shows the words.
+    pub fn until(&self, words: &str) -> &Self {
+        let (seen, changed) = &*self.seen;
+        let late = |seen: &mut Seen| !seen.screen.screen().contents().contains(words);
+        let (seen, waited) = changed.wait_timeout_while(seen.lock().unwrap(), PATIENCE, late).unwrap();
+        assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", seen.screen.screen().contents());
+        self
+    }
+
+    pub fn press(&self, keys: &str) -> &Self {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+        self
+    }
+
+    /// Waits for the end of the command.
+    pub fn left(mut self) -> Left {
+        let status = self.child.wait().unwrap();
+        self.reader.join().unwrap();
+        let seen: MutexGuard<'_, Seen> = self.seen.0.lock().unwrap();
+        Left {
+            code: status.code().unwrap_or(-1),
+            screen: seen.screen.screen().contents(),
+            written: String::from_utf8(seen.written.clone()).unwrap(),
+        }
+    }
+}
+
+/// The same command, for a terminal that can do what terminals do.
+fn on_terminal(command: &Command) -> blocking::Command {
+    let mut on = blocking::Command::new(command.get_program()).args(command.get_args()).env("TERM", "xterm-256color");
+    on = on.current_dir(command.get_current_dir().unwrap());
+    for (variable, value) in command.get_envs() {
+        on = match value {
+            Some(value) => on.env(variable, value),
+            None => on.env_remove(variable),
+        };
+    }
+    on
+}
+
+/// Reads until the last program on the terminal has ended, which Linux says with an error.
+fn watch(pty: &blocking::Pty, (seen, changed): &(Mutex<Seen>, Condvar)) {
+    let mut bytes = [0; 4096];
+    let mut pty = pty;
+    while let Ok(length @ 1..) = pty.read(&mut bytes) {
+        let mut seen = seen.lock().unwrap();
+        seen.screen.process(&bytes[..length]);
+        seen.written.extend(&bytes[..length]);
+        changed.notify_all();
+    }
+}
+
+const ROWS: u16 = 60;
+
+const PATIENCE: Duration = Duration::from_secs(60);
