@@ -5,23 +5,28 @@
 //! here: a mask and a fingerprint are all that is kept of one.
 
 mod audit;
+mod head;
 mod journal;
 mod notes;
 mod projects;
 mod rows;
+mod verify;
 
 use std::path::Path;
 
-pub use audit::{AuditRow, Event, Verdict};
+pub use audit::{Answered, AuditRow, Event, Verdict};
+use head::HeadFile;
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use projects::{Live, Page, Visibility};
 use rusqlite::Connection;
+pub use verify::{Break, Proof};
 
 use crate::sqlite::{Database, DatabaseError, Schema};
 
 /// The ledger of one workspace. Any number of processes may have it open.
 pub struct Ledger {
     database: Database,
+    head: HeadFile,
 }
 
 /// Why the ledger could not be read or written.
@@ -43,7 +48,8 @@ impl From<rusqlite::Error> for LedgerError {
 impl Ledger {
     /// The ledger of that state folder, which is created on first use.
     pub fn of(state: &Path) -> Self {
-        Self { database: Database::new(state.join("ledger.db"), &SCHEMA) }
+        let path = state.join("ledger.db");
+        Self { head: HeadFile::beside(path.clone()), database: Database::new(path, &SCHEMA) }
     }
 
     /// Whether anything was ever provisioned here, so that a look need not create it.
@@ -60,6 +66,13 @@ impl Ledger {
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         self.database.write(work)
+    }
+
+    fn write_unsynced<T, E: From<LedgerError> + From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.database.write_unsynced(work)
     }
 }
 
