@@ -48,7 +48,7 @@ use std::{
 };
 
 use cli::Task;
-use settings::Settings;
+use settings::{Given, Settings};
 use simulator::SimulatorError;
 use tokio::runtime::Builder;
 
@@ -57,7 +57,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_panics();
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
-        Err(code) => return code,
+        Err(said) => {
+            if let Some(given) = said.mistake_in {
+                note_mistake(given);
+            }
+            return said.code;
+        }
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -83,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Task::Once(job) => {
             let provisioner = Arc::new(settings.provisioner(runtime.handle().clone()));
-            let caller = cli::caller(settings::user());
+            let caller = cli::caller(&settings::user());
             let output = call.output;
             let work = move || cli::execute(&job, &provisioner, &caller, output);
             runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
@@ -92,6 +97,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What a client did not wait for is in the journal; the process does not wait for it either.
     runtime.shutdown_timeout(Duration::ZERO);
     code
+}
+
+/// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
+fn note_mistake(given: Given) {
+    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(given)) {
+        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &cli::caller(&settings::user()));
+    }
 }
 
 /// Serves the simulated world over HTTP until the process is told to end.

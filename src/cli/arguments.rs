@@ -91,6 +91,8 @@ pub enum Command {
         /// Name of the project
         name: String,
     },
+    /// Show who called what and what came of it, or prove that nobody changed that
+    Audit(Audit),
     /// Record usage (simulated backend)
     Usage {
         #[command(subcommand)]
@@ -111,6 +113,31 @@ pub enum Command {
         #[arg(long, value_name = "PROVIDER")]
         unlinked: Vec<String>,
     },
+}
+
+#[derive(Args)]
+pub struct Audit {
+    /// Only of this project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Only by those whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub actor: Option<String>,
+    /// Only from then on: a time, a day (UTC), or how long ago (30m, 8h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only up to then
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only what ended like that: called, intended, done, failed, refused, ok, or a code
+    #[arg(long, value_name = "WORD")]
+    pub outcome: Option<String>,
+    /// Only the newest so many; 0 is all
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub limit: usize,
+    /// Walk along the chain; exit 1 names the first row that is not what was written
+    #[arg(long)]
+    pub verify: bool,
 }
 
 #[derive(Subcommand)]

@@ -1,6 +1,8 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
+mod audit;
+mod calls;
 mod mistake;
 mod render;
 
@@ -11,6 +13,7 @@ use std::{
 };
 
 use arguments::{Arguments, Command, Providers, Usage};
+use calls::Entry;
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 
@@ -33,6 +36,13 @@ pub struct Call {
     pub output: Output,
 }
 
+/// A command line after which there is nothing more to say.
+pub struct Said {
+    pub code: ExitCode,
+    /// It was a mistake: where its workspace is, as far as it could be read.
+    pub mistake_in: Option<Given>,
+}
+
 /// What to do.
 pub enum Task {
     Once(Job),
@@ -53,15 +63,16 @@ pub struct Job {
 /// Reads the command line. Without a command, a pipe is served and a person is greeted.
 ///
 /// # Errors
-/// The exit code, when everything has been said already: help, the version, or what is wrong.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, ExitCode> {
+/// [`Said`], when everything has been said already: help, the version, or what is wrong.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, Said> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
-    let Arguments { global, command } = Arguments::try_parse_from(arguments).map_err(|error| {
+    let Arguments { global, command } = Arguments::try_parse_from(&arguments).map_err(|error| {
         if error.use_stderr() {
-            render::mistake(&mistake::explain(&error), Output::of(wants_json))
+            let code = render::mistake(&mistake::explain(&error), Output::of(wants_json));
+            Said { code, mistake_in: Some(mistake::folders(&arguments)) }
         } else {
-            render::clap_text(&error)
+            Said { code: render::clap_text(&error), mistake_in: None }
         }
     })?;
     let output = Output::of(global.json);
@@ -69,7 +80,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         Some(Command::Serve) => Task::Serve,
         Some(Command::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
         None if !stdin_is_terminal => Task::Serve,
-        None => return Err(render::greeting()),
+        None => return Err(Said { code: render::greeting(), mistake_in: None }),
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
     };
     let given = Given {
@@ -88,16 +99,25 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
 }
 
 /// The person at the terminal, who is the human of every policy.
-pub fn caller(user: String) -> Caller {
-    Caller { door: "cli", actor: user, asker: Asker::Human }
+pub fn caller(user: &str) -> Caller {
+    Caller::who_says("cli", user, Asker::Human)
+}
+
+/// Writes down a command line that could not be read, where there is something to write it into.
+pub fn note_mistake(provisioner: &Provisioner, caller: &Caller) {
+    Entry::unreadable().ended(provisioner, caller, "usage");
 }
 
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
-    match attempt(job, provisioner, caller, output) {
+    let entry = Entry::of(&job.command);
+    let outcome = attempt(job, provisioner, caller, output);
+    let code = match &outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => show_error(&error, output),
-    }
+        Err(error) => show_error(error, output),
+    };
+    entry.answered(provisioner, caller, &outcome);
+    code
 }
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
@@ -112,6 +132,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
+        Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => render::projects(&everything(provisioner, *all)?, output),
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);

@@ -17,6 +17,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyExists { .. } => "already_exists",
+            Self::AuditBroken { .. } => "audit_broken",
             Self::Backend(error) => backend(error),
             Self::CapAboveDefault { .. } => "cap_above_default",
             Self::EnvFile(error) => env_file(error),
@@ -26,6 +27,7 @@ impl Error {
             Self::InvalidCursor => "invalid_cursor",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
+            Self::InvalidTime => "invalid_time",
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
             Self::NoKeyFile { .. } => "no_key_file",
@@ -56,7 +58,8 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Backend(_) | Self::RotationNotEffective { .. } => Exit::Backend,
-            Self::File(_)
+            Self::AuditBroken { .. }
+            | Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)
             | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
@@ -72,6 +75,7 @@ impl Error {
             | Self::InvalidCursor
             | Self::InvalidLimit
             | Self::InvalidName(_)
+            | Self::InvalidTime
             | Self::NoFolder { .. }
             | Self::NoKeyFile { .. }
             | Self::PathNotText { .. }

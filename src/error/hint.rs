@@ -23,6 +23,11 @@ impl Error {
                 "use it ({} holds its key), choose another name, or run `{PROGRAM} teardown {}` first",
                 project.env_var, project.name
             ),
+            Self::AuditBroken { .. } => {
+                "somebody changed the ledger or put an older one in its place: compare it with a backup, look at \
+                 what is billed with the backend itself, and do not delete `audit.head`, which is the evidence"
+                    .to_owned()
+            }
             Self::Backend(error) => backend(error),
             Self::CapAboveDefault { name, provider, asked, default, .. } => format!(
                 "ask for {default} USD or less, or let the human run \
@@ -37,6 +42,9 @@ impl Error {
             Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
+            Self::InvalidTime => {
+                "give a time such as 2026-11-21T09:30:00Z or 2026-11-21, or how long ago: 30m, 8h, 7d".to_owned()
+            }
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "name an existing folder with `--dir`".to_owned(),
             Self::NoKeyFile { .. } => "name an existing file with `--stripe-api-key-file`".to_owned(),

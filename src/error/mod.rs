@@ -12,7 +12,7 @@ use crate::{
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
     env_file::EnvFileError,
     fs::FsError,
-    ledger::{LedgerError, Operation},
+    ledger::{Break, LedgerError, Operation},
     money::{Cents, MoneyError},
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
@@ -28,6 +28,8 @@ use crate::{
 pub enum Error {
     #[error("a project of this name is live already")]
     AlreadyExists { project: Box<ProjectView> },
+    #[error("{broken}")]
+    AuditBroken { broken: Break },
     #[error("{0}")]
     Backend(#[from] BackendError),
     #[error("a cap of {asked} USD is above the default of {default} USD, which only a human may grant")]
@@ -46,6 +48,8 @@ pub enum Error {
     InvalidBase(#[from] ApiBaseError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
+    #[error("this is neither a time nor a duration")]
+    InvalidTime,
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]

@@ -20,19 +20,22 @@ pub enum Proof {
 }
 
 /// Where a chain is broken first, and how.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Break {
-    /// A row is not what was written, or follows on another row than the one before it.
+    /// Or it follows on another row than the one before it.
+    #[error("row {seq} of the audit is not what was written")]
     Changed { seq: i64 },
-    /// The file beside the database, which knew how far the chain had come, is gone.
-    HeadFileMissing,
-    /// That file is not one of ours any more.
-    HeadFileUnreadable,
-    /// That file knows a row that the database has not, or has with another content.
+    /// Rows were taken from the end, or an older ledger was put in the place of this one.
+    #[error("row {seq} of the audit is not the one that `audit.head` knows, or is missing")]
     HeadFileDisagrees { seq: i64 },
-    /// From this row on they are gone, or were put somewhere else.
+    #[error("`audit.head`, which knows how far the audit had come, is missing")]
+    HeadFileMissing,
+    #[error("`audit.head`, which knows how far the audit had come, is not what was written")]
+    HeadFileUnreadable,
+    #[error("row {seq} of the audit is missing")]
     Missing { seq: i64 },
     /// The head record in the database has another last row.
+    #[error("row {seq} of the audit is not the one that the ledger's own head record knows")]
     Surplus { seq: i64 },
 }
 
@@ -40,10 +43,9 @@ impl Break {
     /// The number of the row that is not as it should be, if it is a row.
     pub fn row(self) -> Option<i64> {
         match self {
-            Self::Changed { seq }
-            | Self::HeadFileDisagrees { seq }
-            | Self::Missing { seq }
-            | Self::Surplus { seq } => Some(seq),
+            Self::Changed { seq } | Self::HeadFileDisagrees { seq } | Self::Missing { seq } | Self::Surplus { seq } => {
+                Some(seq)
+            }
             Self::HeadFileMissing | Self::HeadFileUnreadable => None,
         }
     }
@@ -57,6 +59,13 @@ impl Ledger {
     pub fn verify(&self) -> Result<Proof, LedgerError> {
         // The file first: another process may add rows meanwhile, and then the database is ahead, as it may be.
         let recorded = self.head.read()?;
+        if !self.exists() {
+            return Ok(match recorded {
+                Recorded::Absent => Proof::Whole { rows: 0, head: String::new() },
+                Recorded::At { .. } => Proof::Broken(Break::HeadFileDisagrees { seq: 1 }),
+                Recorded::Unreadable => Proof::Broken(Break::HeadFileUnreadable),
+            });
+        }
         self.read(|connection| {
             let (rows, head) = match walk(connection)? {
                 Ok(end) => end,

@@ -2,15 +2,20 @@
 
 mod arguments;
 mod door;
+mod live;
+mod logbook;
 mod progress;
+mod prompts;
 mod resources;
 mod schema;
 mod shutdown;
 mod tools;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use door::Door;
+use live::Audience;
+use logbook::Logbook;
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
 pub use shutdown::signal as told_to_end;
 use shutdown::{EofSignal, Shutdown};
@@ -25,7 +30,8 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     let (input, output) = rmcp::transport::io::stdio_pipes();
     let input = EofSignal::new(input, shutdown.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone());
+    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner)), Audience::default());
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), logbook.clone(), audience.clone());
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -37,6 +43,9 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
         },
         () = &mut told_to_end => return Ok(()),
     };
+    tokio::spawn(logbook.clone().keep(shutdown.clone()));
+    tokio::spawn(audience.clone().keep_telling());
+    tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience));
     recover_in_background(provisioner);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
@@ -46,8 +55,10 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
         signalled.idle_or_out_of_patience().await;
         stop.cancel();
     });
-    running.waiting().await.map_err(|_| ServeError::Broken)?;
-    Ok(())
+    let ended = running.waiting().await;
+    // Whoever else has the ledger open may keep us waiting; the host would not wait as long.
+    let _ = tokio::time::timeout(FAREWELL, logbook.flush()).await;
+    ended.map(drop).map_err(|_| ServeError::Broken)
 }
 
 /// Why serving ended badly.
@@ -73,3 +84,6 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
         Err(error) => tracing::warn!("recovery is not possible: {error}"),
     });
 }
+
+/// How long the last rows of the audit may take.
+const FAREWELL: Duration = Duration::from_secs(1);

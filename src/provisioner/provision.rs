@@ -81,7 +81,9 @@ impl Provisioner {
             backend: self.backend.name().to_owned(),
             env_file: self.env_file.path().to_owned(),
         };
-        let detail = json!({ "provider": provider.key.as_str(), "asked_cents": wanted.cap.cents() });
+        let detail = json!({
+            "provider": provider.key.as_str(), "asked_cents": wanted.cap.cents(), "decision": "allowed"
+        });
         let event = self.event(caller, ACTION, Verdict::Intended, detail);
         let intent = self.ledger.begin_provision(draft, &event, |live| {
             self.grant(live, wanted, provider, &registry.policy, &preflight, caller)

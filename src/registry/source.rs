@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Registry, RegistryError, error::Problem};
-use crate::fs;
+use crate::fs::{self, Stamp};
 
 /// The registry of a workspace.
 #[derive(Clone, Debug)]
@@ -31,6 +31,12 @@ impl RegistryFile {
             (Ok(None), Self::Named(_)) => Err(unusable(Problem::NoFile)),
             (Err(error), _) => Err(unusable(Problem::Unreadable { why: error.source.kind() })),
         }
+    }
+
+    /// What the file is known by, without reading it; `None` when there is none to be seen.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let (Self::Named(path) | Self::OwnOrBuiltin(path)) = self;
+        fs::stamp(path)
     }
 }
 
