@@ -59,7 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(call) => call,
         Err(said) => {
             if let Some(given) = said.mistake_in {
-                note_mistake(given);
+                note_mistake(*given);
             }
             return said.code;
         }

@@ -50,7 +50,7 @@ impl Entry {
 
     /// Writes it down, after the person has the answer. That this fails takes nothing of the answer back.
     pub fn answered(self, provisioner: &Provisioner, caller: &Caller, outcome: &Result<(), Error>) {
-        self.ended(provisioner, caller, outcome.as_ref().map_or_else(|error| error.code(), |()| OK));
+        self.ended(provisioner, caller, outcome.as_ref().map_or_else(Error::code, |()| OK));
     }
 
     pub fn ended(self, provisioner: &Provisioner, caller: &Caller, outcome: &str) {

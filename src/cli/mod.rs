@@ -40,7 +40,7 @@ pub struct Call {
 pub struct Said {
     pub code: ExitCode,
     /// It was a mistake: where its workspace is, as far as it could be read.
-    pub mistake_in: Option<Given>,
+    pub mistake_in: Option<Box<Given>>,
 }
 
 /// What to do.
@@ -70,7 +70,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     let Arguments { global, command } = Arguments::try_parse_from(&arguments).map_err(|error| {
         if error.use_stderr() {
             let code = render::mistake(&mistake::explain(&error), Output::of(wants_json));
-            Said { code, mistake_in: Some(mistake::folders(&arguments)) }
+            Said { code, mistake_in: Some(Box::new(mistake::folders(&arguments))) }
         } else {
             Said { code: render::clap_text(&error), mistake_in: None }
         }

@@ -5,7 +5,10 @@
 //! replaced, and it only ever moves forward. So after a crash the file is behind, which is fine; ahead of the database,
 //! or different from it, it is only when somebody took rows away. Then it is left as it is: it is the evidence.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -34,7 +37,7 @@ pub(super) enum Recorded {
 }
 
 impl HeadFile {
-    pub fn beside(database: PathBuf) -> Self {
+    pub fn beside(database: &Path) -> Self {
         Self { path: database.with_file_name("audit.head"), lock: database.with_file_name("audit.lock") }
     }
 

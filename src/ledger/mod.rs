@@ -49,7 +49,7 @@ impl Ledger {
     /// The ledger of that state folder, which is created on first use.
     pub fn of(state: &Path) -> Self {
         let path = state.join("ledger.db");
-        Self { head: HeadFile::beside(path.clone()), database: Database::new(path, &SCHEMA) }
+        Self { head: HeadFile::beside(&path), database: Database::new(path, &SCHEMA) }
     }
 
     /// Whether anything was ever provisioned here, so that a look need not create it.

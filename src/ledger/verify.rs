@@ -1,12 +1,13 @@
 //! The proof of the audit chain: every row is what was written, in its place, and none is missing at the end.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Error::QueryReturnedNoRows};
 
 use super::{
     AuditRow, Ledger, LedgerError,
     audit::{self, hash},
     head::{self, Recorded},
 };
+use crate::sqlite::DatabaseError;
 
 /// What the walk along the chain found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,7 +98,12 @@ impl Ledger {
 
 /// The number and hash of the last row, if every row up to it is in order.
 fn walk(connection: &Connection) -> Result<Result<(i64, String), Break>, LedgerError> {
-    let (last, last_hash) = audit::head(connection)?;
+    let (last, last_hash) = match audit::head(connection) {
+        Err(LedgerError::Database(DatabaseError::Sqlite(QueryReturnedNoRows))) => {
+            return Ok(Err(Break::Surplus { seq: 1 }));
+        }
+        head => head?,
+    };
     let (mut seq, mut before, mut broken) = (0, String::new(), None);
     audit::each_row(connection, |row: AuditRow| {
         seq += 1;

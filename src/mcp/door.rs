@@ -104,6 +104,7 @@ impl ServerHandler for Door {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let _in_flight = self.shutdown.in_flight(); // until the row is written as well
         let entry = self.logbook.tool(&request, caller(&context));
         let answer = self.gate(request, context).await;
         entry.answered(logbook::outcome(&answer)).await;

@@ -74,6 +74,11 @@ pub enum ServeError {
 fn recover_in_background(provisioner: Arc<Provisioner>) {
     tokio::task::spawn_blocking(move || match provisioner.recover() {
         Ok(recovered) => {
+            if !recovered.is_empty()
+                && let Err(error) = provisioner.seal_audit()
+            {
+                tracing::warn!("the head record of the audit is behind: {error}");
+            }
             for project in recovered {
                 match project.outcome {
                     Ok(word) => tracing::info!(project = %project.name, "left open by an earlier process: {word}"),

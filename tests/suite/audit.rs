@@ -43,6 +43,14 @@ fn a_changed_chain_shows_where() {
         ("DELETE FROM audit WHERE seq = 3", 3),
         ("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)", 11),
         ("DELETE FROM audit", 1),
+        ("DELETE FROM audit_head", 1),
+        ("UPDATE audit_head SET seq = seq - 1", 11),
+        ("UPDATE audit_head SET hash = 'x'", 12),
+        // Whoever cuts the end off and corrects the head record in the database has the file against him.
+        (
+            "DELETE FROM audit WHERE seq > 9; UPDATE audit_head SET seq = 9, hash = (SELECT hash FROM audit WHERE seq = 9)",
+            10,
+        ),
         ("UPDATE audit SET seq = seq + 100 WHERE seq = 4", 4),
         ("UPDATE audit SET detail = '{}' WHERE seq = 5", 5),
         (
