@@ -29,6 +29,7 @@ pub struct Logbook(Arc<Shared>);
 
 struct Shared {
     provisioner: Arc<Provisioner>,
+    shutdown: Shutdown,
     waiting: Mutex<Vec<Called>>,
     /// Held while writing, so that whoever leaves last leaves nothing behind.
     writing: tokio::sync::Mutex<()>,
@@ -46,9 +47,9 @@ pub struct Entry {
 }
 
 impl Logbook {
-    pub fn new(provisioner: Arc<Provisioner>) -> Self {
+    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown) -> Self {
         let writing = tokio::sync::Mutex::default();
-        Self(Arc::new(Shared { provisioner, waiting: Mutex::default(), writing, changed: Notify::new() }))
+        Self(Arc::new(Shared { provisioner, shutdown, waiting: Mutex::default(), writing, changed: Notify::new() }))
     }
 
     pub fn tool(&self, request: &CallToolRequestParams, caller: Caller) -> Entry {
@@ -75,13 +76,14 @@ impl Logbook {
         self.entry(caller, method, Weight::Look, Sanitised::default())
     }
 
-    /// Writes what waits and seals, at most once a second, until the server ends.
-    pub async fn keep(self, shutdown: Shutdown) {
+    /// Writes what waits and seals, at most once a second, until the server begins to end: the rest is for
+    /// [`Self::flush`], when everything has been answered.
+    pub async fn keep(self) {
         loop {
             self.0.changed.notified().await;
             tokio::select! {
                 () = tokio::time::sleep(RHYTHM) => {}
-                () = shutdown.begun() => {}
+                () = self.0.shutdown.begun() => return,
             }
             self.flush().await;
         }
@@ -121,7 +123,9 @@ impl Entry {
             waiting.push(called);
             waiting.len()
         };
-        if weight == Weight::Effect || waiting >= MOST_WAITING {
+        // A server that is ending answers what it still can, and writes all of it down as its last act.
+        let at_once = weight == Weight::Effect && !book.0.shutdown.has_begun();
+        if at_once || waiting >= MOST_WAITING {
             let _alone = book.0.writing.lock().await;
             book.write(false).await;
         }

@@ -30,7 +30,7 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     let (input, output) = rmcp::transport::io::stdio_pipes();
     let input = EofSignal::new(input, shutdown.clone());
-    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner)), Audience::default());
+    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
     let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), logbook.clone(), audience.clone());
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
@@ -43,7 +43,7 @@ pub async fn serve(provisioner: Arc<Provisioner>) -> Result<(), ServeError> {
         },
         () = &mut told_to_end => return Ok(()),
     };
-    tokio::spawn(logbook.clone().keep(shutdown.clone()));
+    tokio::spawn(logbook.clone().keep());
     tokio::spawn(audience.clone().keep_telling());
     tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience));
     recover_in_background(provisioner);
