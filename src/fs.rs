@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// What could not be done, to which path, and what the operating system said.
@@ -88,6 +88,20 @@ pub fn kind(path: &Path) -> Result<Kind, FsError> {
         return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
     }
     Ok(Kind::File { read_only: mode(&metadata) & 0o200 == 0 })
+}
+
+/// What tells one state of a file from the next, also when an editor puts another file in its place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    number: u64,
+}
+
+/// The stamp of the file that `path` leads to; `None` when none can be seen.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), number: number(&metadata) })
 }
 
 /// The file that `path` means, its folder free of symbolic links and itself followed while it is one.
@@ -383,6 +397,17 @@ fn mode(metadata: &fs::Metadata) -> u32 {
 #[cfg(not(unix))]
 fn mode(metadata: &fs::Metadata) -> u32 {
     if metadata.permissions().readonly() { 0o400 } else { 0o600 }
+}
+
+/// The file's own number, which a file that is renamed into its place does not share.
+#[cfg(unix)]
+fn number(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number(_: &fs::Metadata) -> u64 {
+    0
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {

@@ -57,7 +57,7 @@ use error::Error;
 use lease::Lease;
 use mcp::{Offer, ServeError};
 use provisioner::Session;
-use settings::{Settings, Start};
+use settings::{Given, Settings, Start};
 use simulator::SimulatorError;
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,7 +66,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_panics();
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
-        Err(code) => return code,
+        Err(said) => {
+            if let Some(given) = said.mistake_in {
+                note_mistake(*given);
+            }
+            return said.code;
+        }
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -95,7 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Task::Once(job) => {
             let provisioner = settings.provisioner(runtime.handle().clone());
-            let (caller, output) = (cli::caller(settings::user()), call.output);
+            let (caller, output) = (cli::caller(&settings::user()), call.output);
             if let Some(stop) = job.endless() {
                 runtime.spawn(async move {
                     mcp::told_to_end().await;
@@ -134,6 +139,13 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
         successor.reap_after(grace);
     }
     Ok(served)
+}
+
+/// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
+fn note_mistake(given: Given) {
+    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(given)) {
+        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &cli::caller(&settings::user()));
+    }
 }
 
 /// Serves the simulated world over HTTP until the process is told to end.

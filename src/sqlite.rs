@@ -58,7 +58,7 @@ impl Database {
     /// # Errors
     /// What `work` returns, or what SQLite says.
     pub fn read<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Deferred, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Deferred, SYNCED, |transaction| work(transaction))
     }
 
     /// Writes all of it or nothing; durable on return.
@@ -66,12 +66,25 @@ impl Database {
     /// # Errors
     /// What `work` returns, and then nothing was written; or what SQLite says.
     pub fn write<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Immediate, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Immediate, SYNCED, |transaction| work(transaction))
+    }
+
+    /// As [`Self::write`], but without waiting for the disk: the end of this process cannot take it back, a power cut
+    /// can until the next synced write.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_unsynced<T, E: From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction(TransactionBehavior::Immediate, UNSYNCED, |transaction| work(transaction))
     }
 
     fn transaction<T, E: From<DatabaseError>>(
         &self,
         behavior: TransactionBehavior,
+        synchronous: &str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // A panic while the lock was held rolled its transaction back; the connection is as good as before.
@@ -80,11 +93,28 @@ impl Database {
             Some(connection) => connection,
             empty => empty.insert(open(&self.path, self.schema)?),
         };
-        let transaction = Transaction::new_unchecked(connection, behavior).map_err(DatabaseError::from)?;
-        let outcome = work(&transaction)?;
-        transaction.commit().map_err(DatabaseError::from)?;
-        Ok(outcome)
+        if synchronous == SYNCED {
+            return committed(connection, behavior, work);
+        }
+        connection.pragma_update(None, "synchronous", synchronous).map_err(DatabaseError::from)?;
+        let outcome = committed(connection, behavior, work);
+        if let Err(error) = connection.pragma_update(None, "synchronous", SYNCED) {
+            *slot = None; // the next one opens it anew, synced
+            return Err(DatabaseError::from(error).into());
+        }
+        outcome
     }
+}
+
+fn committed<T, E: From<DatabaseError>>(
+    connection: &Connection,
+    behavior: TransactionBehavior,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = Transaction::new_unchecked(connection, behavior).map_err(DatabaseError::from)?;
+    let outcome = work(&transaction)?;
+    transaction.commit().map_err(DatabaseError::from)?;
+    Ok(outcome)
 }
 
 fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
@@ -94,7 +124,7 @@ fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     if version(&connection)? != schema.migrations.len() {
         migrate(&connection, path, schema)?;
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", SYNCED)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
@@ -122,6 +152,12 @@ fn version(connection: &Connection) -> Result<usize, DatabaseError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     usize::try_from(version).map_err(|_| DatabaseError::Unreadable { column: "user_version" })
 }
+
+/// A commit is on the disk when it returns.
+const SYNCED: &str = "FULL";
+
+/// In WAL mode a commit is then with the operating system, and the order of commits is kept.
+const UNSYNCED: &str = "NORMAL";
 
 /// How long a call waits for other processes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);

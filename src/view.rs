@@ -5,10 +5,13 @@ mod leaks;
 pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     approval::Approval,
     backend::{Backend, CapScope, Observed},
+    clock::Timestamp,
+    ledger::AuditRow,
     money::MicroUsd,
     project::{Project, Status},
     registry::Registry,
@@ -96,6 +99,37 @@ pub struct ApprovalView {
     pub status: &'static str,
 }
 
+/// A row of the audit. What it tells of is masked already when it is written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AuditView {
+    pub seq: i64,
+    pub at: String,
+    /// `mcp`, `cli`, or a part of ours that acts by itself.
+    pub door: String,
+    /// A client's name and version, or a user and a terminal.
+    pub actor: String,
+    pub action: String,
+    pub project: Option<String>,
+    pub project_id: Option<String>,
+    /// `called`, `intended`, `done`, `failed` or `refused`
+    pub outcome: String,
+    /// Arguments, answer, duration in ms, policy's decision, approval, and the backend's ids, where there are any.
+    pub detail: Value,
+    /// Over this row and the hash of the one before.
+    pub hash: String,
+    #[serde(skip)]
+    milliseconds: i64,
+}
+
+/// An audit that is whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProofView {
+    pub whole: bool,
+    pub rows: i64,
+    /// The hash of the last row.
+    pub head: String,
+}
+
 /// A failure: a stable code, what happened, and what to do next.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ErrorView {
@@ -161,6 +195,32 @@ impl From<&Approval> for ApprovalView {
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
             status: approval.status.as_str(),
+        }
+    }
+}
+
+impl AuditView {
+    /// When it was written, in milliseconds since 1970.
+    pub fn time(&self) -> i64 {
+        self.milliseconds
+    }
+}
+
+impl From<AuditRow> for AuditView {
+    fn from(row: AuditRow) -> Self {
+        let at = Timestamp::from_millisecond(row.at).map(|at| at.to_string());
+        Self {
+            seq: row.seq,
+            at: at.unwrap_or_default(), // a time that is none was put there by hand, which the chain shows
+            door: row.door,
+            actor: row.actor,
+            action: row.action,
+            project: row.name,
+            project_id: row.project,
+            outcome: row.outcome,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+            hash: row.hash,
+            milliseconds: row.at,
         }
     }
 }

@@ -97,6 +97,8 @@ pub enum Command {
         /// Name of the project
         name: String,
     },
+    /// Show who called what and what came of it, or prove that nobody changed that
+    Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
     /// Let a project live that long from now on
@@ -224,6 +226,31 @@ pub struct Scan {
     /// Go on looking at what changes, until Ctrl-C
     #[arg(long)]
     pub watch: bool,
+}
+
+#[derive(Args)]
+pub struct Audit {
+    /// Only of this project
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Only by those whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub actor: Option<String>,
+    /// Only from then on: a time, a day (UTC), or how long ago (30m, 8h, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only up to then
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only what ended like that: called, intended, done, failed, refused, ok, or a code
+    #[arg(long, value_name = "WORD")]
+    pub outcome: Option<String>,
+    /// Only the newest so many; 0 is all
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub limit: usize,
+    /// Walk along the chain; exit 1 names the first row that is not what was written
+    #[arg(long)]
+    pub verify: bool,
 }
 
 #[derive(Subcommand)]

@@ -1,11 +1,13 @@
 //! A command line that cannot be read, explained without repeating it: what was typed may be a key.
 
+use std::{ffi::OsString, path::PathBuf};
+
 use clap::{
     Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::view::ErrorView;
+use crate::{settings::Given, view::ErrorView};
 
 /// What is wrong with the words of a call.
 pub fn explain(error: &Error) -> ErrorView {
@@ -46,6 +48,20 @@ fn possible(error: &Error) -> String {
         Some(ContextValue::Strings(words)) => words.join(", "),
         _ => String::new(),
     }
+}
+
+/// The folders that a command line names, whatever else is wrong with it: its mistake is written down there.
+pub fn folders(arguments: &[OsString]) -> Given {
+    let named = |flag: &str| {
+        let mut words = arguments.iter();
+        words.find_map(|word| match word.to_str()?.strip_prefix(flag)? {
+            "" => Some(None),
+            rest => Some(Some(PathBuf::from(rest.strip_prefix('=')?))),
+        })
+    };
+    let after = |flag: &str| arguments.iter().skip_while(|word| *word != flag).nth(1).map(PathBuf::from);
+    let folder = |flag: &str| named(flag).and_then(|given| given.or_else(|| after(flag)));
+    Given { dir: folder("--dir"), state_dir: folder("--state-dir"), ..Given::default() }
 }
 
 /// Our own names of what is missing.

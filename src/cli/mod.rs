@@ -2,6 +2,8 @@
 
 mod arguments;
 mod attend;
+mod audit;
+mod calls;
 mod doctor;
 mod mistake;
 mod pages;
@@ -20,6 +22,7 @@ use std::{
 
 use arguments::{Arguments, Command, OneOrAll, Providers, Scan, Serve, Usage};
 use attend::Attendant;
+use calls::Entry;
 use clap::Parser as _;
 pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
 pub use setup::SetUp;
@@ -45,6 +48,13 @@ pub struct Call {
     pub task: Task,
     pub given: Given,
     pub output: Output,
+}
+
+/// A command line after which there is nothing more to say.
+pub struct Said {
+    pub code: ExitCode,
+    /// It was a mistake: where its workspace is, as far as it could be read.
+    pub mistake_in: Option<Box<Given>>,
 }
 
 /// What to do.
@@ -87,15 +97,16 @@ impl Job {
 /// Reads the command line. Without a command, a pipe is served and a person is greeted.
 ///
 /// # Errors
-/// The exit code, when everything has been said already: help, the version, or what is wrong.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, ExitCode> {
+/// [`Said`], when everything has been said already: help, the version, or what is wrong.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, Said> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
-    let Arguments { global, command } = Arguments::try_parse_from(arguments).map_err(|error| {
+    let Arguments { global, command } = Arguments::try_parse_from(&arguments).map_err(|error| {
         if error.use_stderr() {
-            render::mistake(&mistake::explain(&error), Output::of(wants_json))
+            let code = render::mistake(&mistake::explain(&error), Output::of(wants_json));
+            Said { code, mistake_in: Some(Box::new(mistake::folders(&arguments))) }
         } else {
-            render::clap_text(&error)
+            Said { code: render::clap_text(&error), mistake_in: None }
         }
     })?;
     let output = Output::of(global.json);
@@ -108,11 +119,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
             Task::SetUp(SetUp { host, print, remove, confirmed: global.yes })
         }
         None if !stdin_is_terminal => Task::Serve(Serving::default()),
-        None => return Err(render::greeting()),
-        Some(Command::Completions { shell }) => return Err(render::page(&pages::completions(shell))),
+        None => return Err(Said { code: render::greeting(), mistake_in: None }),
+        Some(Command::Completions { shell }) => {
+            return Err(Said { code: render::page(&pages::completions(shell)), mistake_in: None });
+        }
         Some(Command::Man { command }) => {
             let page = pages::man(command.as_deref());
-            return Err(page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page)));
+            let code = page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page));
+            return Err(Said { code, mistake_in: None });
         }
         Some(command) => Task::Once(Job { command, confirmed: global.yes, stop: Stop::default() }),
     };
@@ -132,8 +146,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
 }
 
 /// The person at the terminal, who is the human of every policy.
-pub fn caller(user: String) -> Caller {
-    Caller { door: "cli", actor: user, asker: Asker::Human }
+pub fn caller(user: &str) -> Caller {
+    Caller::who_says("cli", user, Asker::Human)
+}
+
+/// Writes down a command line that could not be read, where there is something to write it into.
+pub fn note_mistake(provisioner: &Provisioner, caller: &Caller) {
+    Entry::unreadable().ended(provisioner, caller, "usage");
 }
 
 /// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
@@ -146,17 +165,18 @@ pub async fn run(job: Job, provisioner: Provisioner, caller: Caller, output: Out
 
 /// Does one command and shows what came of it.
 pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
-    if let Command::Doctor { repair } = job.command {
-        return doctor::run(repair, provisioner, caller, output);
-    }
-    if let Command::Scan(wanted) = &job.command {
-        let done = scan::scan(wanted, job, provisioner, caller, output);
-        return done.unwrap_or_else(|error| show_error(&error, output));
-    }
-    match attempt(job, provisioner, caller, output) {
-        Ok(code) => code,
-        Err(error) => show_error(&error, output),
-    }
+    let entry = Entry::of(&job.command);
+    let outcome = match &job.command {
+        Command::Doctor { repair } => Ok(doctor::run(*repair, provisioner, caller, output)),
+        Command::Scan(wanted) => scan::scan(wanted, job, provisioner, caller, output),
+        _ => attempt(job, provisioner, caller, output),
+    };
+    let code = match &outcome {
+        Ok(code) => *code,
+        Err(error) => show_error(error, output),
+    };
+    entry.answered(provisioner, caller, &outcome);
+    code
 }
 
 fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
@@ -185,6 +205,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
+        Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
             render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
         }

@@ -19,6 +19,7 @@ impl Error {
         match self {
             Self::AlreadyExists { .. } => "already_exists",
             Self::Approval(error) => approval::code(error),
+            Self::AuditBroken { .. } => "audit_broken",
             Self::Backend(error) => backend(error),
             Self::Ceiling(_) => "invalid_policy",
             Self::EnvFile(error) => env_file(error),
@@ -29,6 +30,7 @@ impl Error {
             Self::InvalidLease(_) => "invalid_duration",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
+            Self::InvalidTime => "invalid_time",
             Self::KeyNotRecorded { .. } => "key_not_recorded",
             Self::Ledger(error) => ledger(error),
             Self::NoFolder { .. } => "no_folder",
@@ -68,7 +70,8 @@ impl Error {
         match self {
             Self::Approval(error) => approval::exit(error),
             Self::Backend(_) | Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
-            Self::File(_)
+            Self::AuditBroken { .. }
+            | Self::File(_)
             | Self::Ledger(_)
             | Self::NoRandomness(_)
             | Self::Setup(SetupError::NotWritten(_) | SetupError::TooManyBackups { .. } | SetupError::Unreadable(_))
@@ -93,6 +96,7 @@ impl Error {
             | Self::InvalidLease(_)
             | Self::InvalidLimit
             | Self::InvalidName(_)
+            | Self::InvalidTime
             | Self::NoFolder { .. }
             | Self::NoKeyFile { .. }
             | Self::NoPath { .. }

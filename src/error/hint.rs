@@ -25,6 +25,11 @@ impl Error {
                 project.env_var, project.name
             ),
             Self::Approval(error) => approval::hint(error),
+            Self::AuditBroken { .. } => {
+                "somebody changed the ledger or put an older one in its place: compare it with a backup, look at \
+                 what is billed with the backend itself, and do not delete `audit.head`, which is the evidence"
+                    .to_owned()
+            }
             Self::Backend(error) => backend(error),
             Self::Ceiling(error) => ceiling(error),
             Self::EnvFile(error) => env_file(error),
@@ -37,6 +42,9 @@ impl Error {
             Self::InvalidLease(_) => "write 30m, 8h or 7d".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
+            Self::InvalidTime => {
+                "give a time such as 2026-11-21T09:30:00Z or 2026-11-21, or how long ago: 30m, 8h, 7d".to_owned()
+            }
             Self::KeyNotRecorded { name } => format!(
                 "it was rotated outside of this program; run `{PROGRAM} rotate {name}` for one that is in the env file"
             ),

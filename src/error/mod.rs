@@ -15,7 +15,7 @@ use crate::{
     env_file::EnvFileError,
     fs::FsError,
     lease::LeaseError,
-    ledger::{LedgerError, Operation},
+    ledger::{Break, LedgerError, Operation},
     money::MoneyError,
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
@@ -32,6 +32,8 @@ use crate::{
 pub enum Error {
     #[error("a project of this name is live already")]
     AlreadyExists { project: Box<ProjectView> },
+    #[error("{broken}")]
+    AuditBroken { broken: Break },
     #[error("{0}")]
     Approval(#[from] ApprovalError),
     #[error("{0}")]
@@ -55,6 +57,8 @@ pub enum Error {
     InvalidLease(#[from] LeaseError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
+    #[error("this is neither a time nor a duration")]
+    InvalidTime,
     #[error("the backend holds another key than the one that was recorded")]
     KeyNotRecorded { name: ProjectName },
     #[error("{0}")]

@@ -1,8 +1,8 @@
 //! The audit: a row for every intent, outcome and refusal, chained by hashes.
 //!
-//! Row `n` carries SHA-256 over row `n` and the hash of row `n - 1`; the newest hash is also kept in `audit_head`, so
-//! that a removed end shows too. Whoever can write the file can forge the whole chain: this detects, it does not
-//! prevent.
+//! Row `n` carries SHA-256 over row `n` and the hash of row `n - 1`; the newest hash is also kept in `audit_head`, and
+//! in a file beside the database (`head.rs`), so that a removed end shows too. Whoever can write all of them can forge
+//! the whole chain: this detects, it does not prevent.
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ pub struct Event {
 /// How far a call had come when its row was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
+    /// A call has been answered; the detail says what came of it and how long it took.
+    Called,
     Done,
     /// The backend said no, or recovery found that nothing had happened.
     Failed,
@@ -38,12 +40,22 @@ pub enum Verdict {
 impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Called => "called",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Intended => "intended",
             Self::Refused => "refused",
         }
     }
+}
+
+/// The row of a call that is over.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub event: Event,
+    pub name: Option<ProjectName>,
+    /// The id of the project that the call was about.
+    pub project: Option<String>,
 }
 
 /// One row as it was stored.
@@ -70,33 +82,48 @@ impl Ledger {
         self.write(|connection| chain(connection, event, None, name.map(ProjectName::as_str)))
     }
 
+    /// Writes the rows of calls that are over. They survive the end of this process at once, and a power cut from the
+    /// next synced write on: what they tell of has rows of its own that were synced before.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn note_calls(&self, calls: &[Answered]) -> Result<(), LedgerError> {
+        self.write_unsynced(|connection| {
+            calls.iter().try_for_each(|call| {
+                chain(connection, &call.event, call.project.as_deref(), call.name.as_ref().map(ProjectName::as_str))
+            })
+        })
+    }
+
     /// Every row, oldest first.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditRow>, LedgerError> {
-        self.read(audit_rows)
+        let mut rows = Vec::new();
+        self.look_through(|row| rows.push(row))?;
+        Ok(rows)
     }
 
-    /// Walks the chain; the number of the first row that is not what it was, if any.
+    /// Shows every row, oldest first, one at a time.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn first_broken_row(&self) -> Result<Option<i64>, LedgerError> {
+    pub fn look_through(&self, mut look: impl FnMut(AuditRow)) -> Result<(), LedgerError> {
         self.read(|connection| {
-            let (head_seq, head_hash) = head(connection)?;
-            let mut before = String::new();
-            let mut expected = 1;
-            for row in audit_rows(connection)? {
-                if row.seq != expected || row.hash != hash(&before, &row) {
-                    return Ok(Some(expected));
-                }
-                before = row.hash;
-                expected += 1;
-            }
-            let whole = head_seq == expected - 1 && head_hash == before;
-            Ok((!whole).then_some(expected))
+            each_row(connection, |row| {
+                look(row);
+                true
+            })
         })
+    }
+
+    /// The last rows, newest first, as long as they are wanted.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn look_back(&self, wanted: impl FnMut(AuditRow) -> bool) -> Result<(), LedgerError> {
+        self.read(|connection| rows_in(connection, "DESC", wanted))
     }
 }
 
@@ -145,13 +172,13 @@ fn chain(connection: &Connection, event: &Event, project: Option<&str>, name: Op
     Ok(())
 }
 
-fn head(connection: &Connection) -> Result<(i64, String), LedgerError> {
+pub(super) fn head(connection: &Connection) -> Result<(i64, String), LedgerError> {
     let mut statement = connection.prepare_cached("SELECT seq, hash FROM audit_head WHERE one = 1")?;
     Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Over a JSON array, so that no two different rows have the same bytes.
-fn hash(before: &str, row: &AuditRow) -> String {
+pub(super) fn hash(before: &str, row: &AuditRow) -> String {
     let bytes = json!([
         before,
         row.seq,
@@ -167,11 +194,19 @@ fn hash(before: &str, row: &AuditRow) -> String {
     hex(&Sha256::digest(bytes.to_string()))
 }
 
-fn audit_rows(connection: &Connection) -> Result<Vec<AuditRow>, LedgerError> {
-    let sql = "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash FROM audit ORDER BY seq";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(AuditRow {
+/// Shows every row, oldest first, until `look` has seen enough.
+pub(super) fn each_row(connection: &Connection, look: impl FnMut(AuditRow) -> bool) -> Result<(), LedgerError> {
+    rows_in(connection, "ASC", look)
+}
+
+fn rows_in(connection: &Connection, order: &str, mut look: impl FnMut(AuditRow) -> bool) -> Result<(), LedgerError> {
+    let sql = format!(
+        "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash FROM audit ORDER BY seq {order}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let row = AuditRow {
             seq: row.get(0)?,
             at: row.get(1)?,
             door: row.get(2)?,
@@ -182,7 +217,10 @@ fn audit_rows(connection: &Connection) -> Result<Vec<AuditRow>, LedgerError> {
             outcome: row.get(7)?,
             detail: row.get(8)?,
             hash: row.get(9)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+        };
+        if !look(row) {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -8,28 +8,33 @@ mod alerts;
 mod approvals;
 mod audit;
 mod delivered;
+mod head;
 mod journal;
 mod leases;
 mod notes;
 mod projects;
 mod rows;
+mod verify;
 
 use std::path::Path;
 
 pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
 pub use approvals::Asked;
-pub use audit::{AuditRow, Event, Verdict};
+pub use audit::{Answered, AuditRow, Event, Verdict};
 pub use delivered::Delivered;
+use head::HeadFile;
 pub use journal::{Draft, Grant, Intent, Operation};
 pub use leases::Term;
 pub use projects::{Live, Page, Visibility};
 use rusqlite::Connection;
+pub use verify::{Break, Proof};
 
 use crate::sqlite::{Database, DatabaseError, Schema};
 
 /// The ledger of one workspace. Any number of processes may have it open.
 pub struct Ledger {
     database: Database,
+    head: HeadFile,
 }
 
 /// Why the ledger could not be read or written.
@@ -51,7 +56,8 @@ impl From<rusqlite::Error> for LedgerError {
 impl Ledger {
     /// The ledger of that state folder, which is created on first use.
     pub fn of(state: &Path) -> Self {
-        Self { database: Database::new(state.join("ledger.db"), &SCHEMA) }
+        let path = state.join("ledger.db");
+        Self { head: HeadFile::beside(&path), database: Database::new(path, &SCHEMA) }
     }
 
     /// Whether anything was ever provisioned here, so that a look need not create it.
@@ -84,6 +90,13 @@ impl Ledger {
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         self.database.write(work)
+    }
+
+    fn write_unsynced<T, E: From<LedgerError> + From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.database.write_unsynced(work)
     }
 }
 

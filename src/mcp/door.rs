@@ -7,26 +7,28 @@ use rmcp::{
     handler::server::tool::ToolCallContext,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult,
-        CustomRequest, CustomResult, ErrorCode, Implementation, ListPromptsRequestMethod, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+        ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
     },
-    service::RequestContext,
+    service::{NotificationContext, RequestContext, SubscriptionContext},
     tool_handler,
 };
 use tokio::sync::Semaphore;
 
 use super::{
     deadline::{self, Deadline},
+    live::{Audience, Change},
+    logbook::{self, Logbook},
     offer::Offer,
-    progress, resources,
+    progress, prompts, resources,
     shutdown::Shutdown,
     tools::{self, TOOLS},
 };
 use crate::{
     policy::Asker,
     provisioner::{Caller, Provisioner},
-    secret::looks_sensitive,
     view::ErrorView,
 };
 
@@ -41,29 +43,24 @@ pub struct Door {
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
     offer: Offer,
+    logbook: Logbook,
+    audience: Audience,
 }
 
 impl Door {
-    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown, offer: Offer, patience: Duration) -> Self {
+    pub fn new(
+        provisioner: Arc<Provisioner>,
+        shutdown: Shutdown,
+        (offer, patience): (Offer, Duration),
+        (logbook, audience): (Logbook, Audience),
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
-        Self { provisioner, patience, deadline: Deadline::new(), shutdown, slots, offer }
-    }
-}
-
-#[tool_handler(router = TOOLS)]
-impl ServerHandler for Door {
-    fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
-        ServerConfig::new(capabilities).with_server_info(implementation()).with_instructions(INSTRUCTIONS)
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        Cow::Borrowed(VERSIONS)
+        Self { provisioner, patience, deadline: Deadline::new(), shutdown, slots, offer, logbook, audience }
     }
 
     /// The one gate for every call. The work has a task of its own: an effect that has begun is finished even when
     /// nobody waits for it any more, and a panic in it is an answer and not a silence.
-    async fn call_tool(
+    async fn gate(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
@@ -81,7 +78,10 @@ impl ServerHandler for Door {
         let door = Self { deadline: deadline.clone(), ..self.clone() };
         let work = tokio::spawn(async move {
             let _held = (slot, in_flight);
-            TOOLS.call(ToolCallContext::new(&door, request, context)).await
+            let change = Change::to_come(&door.provisioner, request.arguments.as_ref());
+            let answer = TOOLS.call(ToolCallContext::new(&door, request, context)).await;
+            change.tell(&door.provisioner, &door.audience);
+            answer
         });
         let answer = tokio::select! {
             outcome = work => match outcome {
@@ -100,6 +100,36 @@ impl ServerHandler for Door {
             }
             other => other,
         })
+    }
+}
+
+#[tool_handler(router = TOOLS)]
+impl ServerHandler for Door {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
+        ServerConfig::new(capabilities).with_server_info(implementation()).with_instructions(INSTRUCTIONS)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let _in_flight = self.shutdown.in_flight(); // until the row is written as well
+        let entry = self.logbook.tool(&request, caller(&context));
+        let answer = self.gate(request, context).await;
+        entry.answered(logbook::outcome(&answer)).await;
+        answer
     }
 
     async fn list_tools(
@@ -144,34 +174,84 @@ impl ServerHandler for Door {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _in_flight = self.shutdown.in_flight();
+        let entry = self.logbook.resource(&request.uri, caller(&context));
         let provisioner = Arc::clone(&self.provisioner);
         let read = tokio::task::spawn_blocking(move || resources::read(&provisioner, &request.uri));
-        let mut result = read.await.map_err(|_| stopped())??;
+        let read = read.await.unwrap_or_else(|_| Err(stopped()));
+        entry.answered(logbook::outcome_of(&read)).await;
+        let mut result = read?;
         result.meta = signature(&context);
         Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        refuse_cursor(request)?;
+        let mut list = ListPromptsResult::with_all_items(prompts::all());
+        list.meta = signature(&context);
+        Ok(list)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let _in_flight = self.shutdown.in_flight();
+        let entry = self.logbook.prompt(prompts::known(&request.name), request.arguments.as_ref(), caller(&context));
+        let provisioner = Arc::clone(&self.provisioner);
+        let written = tokio::task::spawn_blocking(move || prompts::written(&provisioner, &request));
+        let written = written.await.unwrap_or_else(|_| Err(stopped()));
+        entry.answered(logbook::outcome_of(&written)).await;
+        let mut result = written?;
+        result.meta = signature(&context);
+        Ok(result.into())
+    }
+
+    /// Only a client of the legacy era says this, and only such a one may be told of changes unasked.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.audience.greeted(context.peer);
+    }
+
+    async fn subscribe(&self, request: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.audience.subscribe(request.uri)
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.audience.unsubscribe(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(Audience::accepted(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.audience.listen(&context, &self.shutdown).await
     }
 
     /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if OFFERED.contains(&request.method.as_str()) {
-            return Err(ErrorData::invalid_params("the parameters are not what this method takes", None));
+        if let Some(method) = OFFERED.iter().find(|method| **method == request.method) {
+            let answer = Err(ErrorData::invalid_params("the parameters are not what this method takes", None));
+            self.logbook.malformed(method, caller(&context)).answered(logbook::outcome_of(&answer)).await;
+            return answer;
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "method not found", None))
     }
 
     // rmcp answers what we do not offer with empty lists; a client is better served by a plain no.
-
-    async fn list_prompts(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
 
     async fn complete(
         &self,
@@ -182,14 +262,10 @@ impl ServerHandler for Door {
     }
 }
 
-/// Who is behind a request. What a client says of itself is written down, so it is cut short and stripped first.
+/// Who is behind a request, as far as he says.
 pub fn caller(context: &RequestContext<RoleServer>) -> Caller {
-    let actor = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
-    let actor: String = actor.chars().filter(|c| !c.is_control()).take(80).collect();
-    let mut words = actor.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
-    let words_are_safe = !words.any(looks_sensitive);
-    let actor = if words_are_safe { actor } else { "a client whose name reads like a key".to_owned() };
-    Caller { door: "mcp", actor, asker: Asker::Agent }
+    let said = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
+    Caller::who_says("mcp", &said, Asker::Agent)
 }
 
 /// In the modern era every result says who gave it, because there was no handshake.
@@ -248,10 +324,15 @@ const VERSIONS: &[ProtocolVersion] =
 const OFFERED: &[&str] = &[
     "initialize",
     "ping",
+    "prompts/get",
+    "prompts/list",
     "resources/list",
     "resources/read",
+    "resources/subscribe",
     "resources/templates/list",
+    "resources/unsubscribe",
     "server/discover",
+    "subscriptions/listen",
     "tools/call",
     "tools/list",
 ];

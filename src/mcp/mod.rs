@@ -5,8 +5,11 @@ mod arguments;
 mod ask;
 mod deadline;
 mod door;
+mod live;
+mod logbook;
 mod offer;
 mod progress;
+mod prompts;
 mod provision;
 mod resources;
 mod schema;
@@ -17,6 +20,8 @@ mod tools;
 use std::{sync::Arc, time::Duration};
 
 use door::Door;
+use live::Audience;
+use logbook::Logbook;
 pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
 pub use shutdown::signal as told_to_end;
@@ -50,7 +55,9 @@ pub async fn serve_over(
 ) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
     let input = EofSignal::new(input, shutdown.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), offer, patience);
+    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
+    let told = (logbook.clone(), audience.clone());
+    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), (offer, patience), told);
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -62,6 +69,9 @@ pub async fn serve_over(
         },
         () = &mut told_to_end => return Ok(()),
     };
+    tokio::spawn(logbook.clone().keep());
+    tokio::spawn(audience.clone().keep_telling());
+    tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience));
     alerts::tend_in_background(Arc::clone(&provisioner));
     recover_in_background(Arc::clone(&provisioner));
     tokio::spawn(reap_now_and_then(provisioner));
@@ -73,8 +83,10 @@ pub async fn serve_over(
         signalled.idle_or_out_of_patience().await;
         stop.cancel();
     });
-    running.waiting().await.map_err(|_| ServeError::Broken)?;
-    Ok(())
+    let ended = running.waiting().await;
+    // Whoever else has the ledger open may keep us waiting; the host would not wait as long.
+    let _ = tokio::time::timeout(FAREWELL, logbook.flush()).await;
+    ended.map(drop).map_err(|_| ServeError::Broken)
 }
 
 /// Why serving ended badly.
@@ -114,6 +126,11 @@ const BETWEEN_REAPS: Duration = Duration::from_secs(5);
 fn recover_in_background(provisioner: Arc<Provisioner>) {
     tokio::task::spawn_blocking(move || match provisioner.recover() {
         Ok(recovered) => {
+            if !recovered.is_empty()
+                && let Err(error) = provisioner.seal_audit()
+            {
+                tracing::warn!("the head record of the audit is behind: {error}");
+            }
             for project in recovered {
                 match project.outcome {
                     Ok(word) => tracing::info!(project = %project.name, "left open by an earlier process: {word}"),
@@ -127,3 +144,5 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
 
 /// Long enough to read and to think; who comes back later finds the request at the terminal.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How long the last rows of the audit may take.
+const FAREWELL: Duration = Duration::from_secs(1);

@@ -7,11 +7,12 @@ use rmcp::{
 use serde::Serialize;
 use serde_json::json;
 
+use super::live::News;
 use crate::{
     error::Error,
     ledger::Visibility,
     name::ProjectName,
-    provisioner::{LARGEST_PAGE, Listing, Provisioner},
+    provisioner::{AuditFilter, LARGEST_PAGE, Listing, Provisioner},
     view::ProvidersView,
 };
 
@@ -25,6 +26,10 @@ pub fn all() -> Vec<Resource> {
             .with_title("Live projects")
             .with_description("As list_projects shows them; the first 200.")
             .with_mime_type(JSON),
+        Resource::new(AUDIT, "audit")
+            .with_title("Audit")
+            .with_description("Who called what and what came of it, masked; the last 50 rows.")
+            .with_mime_type(JSON),
     ]
 }
 
@@ -37,20 +42,51 @@ pub fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
+/// A URI of ours.
+pub enum Known {
+    Fixed(&'static str),
+    Project(ProjectName),
+}
+
+/// What a URI means, if it is one of ours.
+pub fn known(uri: &str) -> Option<Known> {
+    if let Some(fixed) = [AUDIT, PROJECTS, PROVIDERS].into_iter().find(|fixed| *fixed == uri) {
+        return Some(Known::Fixed(fixed));
+    }
+    let name = uri.strip_prefix(PROJECTS)?.strip_prefix('/')?;
+    ProjectName::parse(name).ok().map(Known::Project)
+}
+
+/// Whether we say when it changes. Each call changes the audit, and so would reading it again.
+pub fn changes(uri: &str) -> bool {
+    known(uri).is_some_and(|known| !matches!(known, Known::Fixed(AUDIT)))
+}
+
+/// The resources that are not what they were.
+pub fn changed_by(news: &News) -> Vec<String> {
+    match news {
+        News::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
+        News::Registry => vec![PROVIDERS.to_owned()],
+    }
+}
+
 /// Reads one resource. The URI of a wrong one is not repeated.
 pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    match uri {
-        PROVIDERS => {
+    match known(uri).ok_or_else(not_found)? {
+        Known::Fixed(AUDIT) => {
+            let filter = AuditFilter { limit: NEWEST_ROWS, ..AuditFilter::default() };
+            let rows = provisioner.audit(&filter).map_err(|error| unreadable(&error))?;
+            shown(uri, &json!({ "entries": rows }))
+        }
+        Known::Fixed(PROVIDERS) => {
             let registry = provisioner.registry().map_err(|error| unreadable(&error))?;
             shown(uri, &ProvidersView::new(&registry))
         }
-        PROJECTS => {
+        Known::Fixed(_) => {
             let listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
             shown(uri, &provisioner.list(&listing).map_err(|error| unreadable(&error))?)
         }
-        _ => {
-            let name = uri.strip_prefix(PROJECTS).and_then(|rest| rest.strip_prefix('/')).ok_or_else(not_found)?;
-            let name = ProjectName::parse(name).map_err(|_| not_found())?;
+        Known::Project(name) => {
             let project = provisioner.show(&name).map_err(|error| unreadable(&error))?;
             shown(uri, &project.ok_or_else(not_found)?)
         }
@@ -63,7 +99,7 @@ fn shown(uri: &str, view: &impl Serialize) -> Result<ReadResourceResult, ErrorDa
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
-fn not_found() -> ErrorData {
+pub fn not_found() -> ErrorData {
     ErrorData::resource_not_found("there is no such resource", None)
 }
 
@@ -72,6 +108,10 @@ fn unreadable(error: &Error) -> ErrorData {
 }
 
 const JSON: &str = "application/json";
+
+const AUDIT: &str = "stripe-projects://audit";
+
+const NEWEST_ROWS: usize = 50;
 
 const PROJECTS: &str = "stripe-projects://projects";
 

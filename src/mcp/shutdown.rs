@@ -36,6 +36,15 @@ impl Shutdown {
         self.begun.cancel();
     }
 
+    /// Returns when stopping has begun.
+    pub async fn begun(&self) {
+        self.begun.cancelled().await;
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
     /// Counts a piece of work until the guard is dropped.
     pub fn in_flight(&self) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);

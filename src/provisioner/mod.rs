@@ -17,6 +17,7 @@
 
 mod alerts;
 mod approve;
+mod audit;
 mod batch;
 mod inspect;
 mod leases;
@@ -24,6 +25,7 @@ mod list;
 mod provision;
 mod recover;
 mod rotate;
+mod sanitised;
 mod scan;
 mod session;
 mod settle;
@@ -43,10 +45,12 @@ use std::{
 };
 
 pub use alerts::Ear;
+pub use audit::{AuditFilter, Called, OK, Weight};
 pub use batch::Outcome;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
+pub use sanitised::Sanitised;
 pub use scan::Search;
 use serde_json::{Value, json};
 pub use session::Session;
@@ -55,10 +59,10 @@ pub use waiting::Waiting;
 
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, traced},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     env_file::EnvFile,
     error::Error,
-    fs::{self, Lock},
+    fs::{self, Lock, Stamp},
     ledger::{Event, Intent, Ledger, Verdict},
     name::ProjectName,
     policy::Asker,
@@ -169,6 +173,22 @@ impl Provisioner {
         })
     }
 
+    /// Something that changes when the registry's file does, however it is edited.
+    pub fn registry_stamp(&self) -> Option<Stamp> {
+        self.registry.stamp()
+    }
+
+    /// Whether the newest project of that name was changed at that time or later.
+    pub fn changed_since(&self, name: &ProjectName, at: Timestamp) -> bool {
+        let newest = self.ledger.exists().then(|| self.ledger.newest(name).ok().flatten()).flatten();
+        newest.is_some_and(|project| project.updated_at >= at)
+    }
+
+    /// The time by the clock that dates every row.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The ledger, for what only reads it.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -228,7 +248,11 @@ impl Provisioner {
 
     /// Writes down that a rule refused a call before anything was done, and passes the refusal on.
     fn refused(&self, caller: &Caller, action: &'static str, name: &ProjectName, error: Error) -> Error {
-        let event = self.event(caller, action, Verdict::Refused, json!({ "code": error.code() }));
+        let mut detail = json!({ "code": error.code() });
+        if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
+            facts.insert("decision".to_owned(), json!(decision));
+        }
+        let event = self.event(caller, action, Verdict::Refused, detail);
         match self.ledger.note(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
@@ -293,6 +317,15 @@ impl fmt::Debug for Provisioner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.backend.name();
         f.debug_struct("Provisioner").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// What policy said, where it was policy that said no.
+fn decision(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Approval(_) => Some("needs_approval"),
+        Error::Rule(_) => Some("refused"),
+        _ => None,
     }
 }
 

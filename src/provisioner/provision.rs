@@ -99,6 +99,7 @@ impl Provisioner {
         let mut detail = json!({
             "provider": provider.key.as_str(),
             "asked_cents": wanted.cap.cents(),
+            "decision": "allowed",
             "expires_in": wanted.lease.map(|lease| lease.to_string()),
         });
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {

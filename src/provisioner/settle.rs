@@ -188,10 +188,15 @@ impl Provisioner {
     }
 }
 
-/// The facts of an audit row, with the ids that the backend gave to our requests, if it gives any.
+/// The facts of an audit row, with the backend's ids of the resource and of our requests, as far as there are any.
 fn with_ids(mut detail: Value, intent: &Intent) -> Value {
-    if let (Some(facts), false) = (detail.as_object_mut(), intent.request_ids.is_empty()) {
-        facts.insert("request_ids".to_owned(), json!(intent.request_ids));
+    if let Some(facts) = detail.as_object_mut() {
+        if let Some(resource) = &intent.project.resource {
+            facts.insert("resource".to_owned(), json!(resource.as_str()));
+        }
+        if !intent.request_ids.is_empty() {
+            facts.insert("request_ids".to_owned(), json!(intent.request_ids));
+        }
     }
     detail
 }

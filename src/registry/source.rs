@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Ceiling, Registry, RegistryError, error::Problem};
-use crate::fs;
+use crate::fs::{self, Stamp};
 
 /// The registry of a workspace.
 #[derive(Clone, Debug)]
@@ -35,6 +35,12 @@ impl RegistryFile {
             (None, Self::OwnOrBuiltin(_)) => Registry::builtin(),
             (None, Self::Named(_)) => Err(unusable(path, Problem::NoFile)),
         }
+    }
+
+    /// What the file is known by, without reading it; `None` when there is none to be seen.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let (Self::Named(path) | Self::OwnOrBuiltin(path)) = self;
+        fs::stamp(path)
     }
 }
 

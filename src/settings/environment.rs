@@ -9,9 +9,29 @@ use std::{
 
 use crate::{fs, scan::Homes, secret::Secret, setup::Places};
 
-/// The name of the person at the terminal, as far as the environment tells.
+/// The name of the person at the terminal and the terminal itself, as far as the environment tells.
 pub fn user() -> String {
-    word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned())
+    let user = word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned());
+    match terminal() {
+        Some(terminal) => format!("{user} on {terminal}"),
+        None => format!("{user}, no terminal"),
+    }
+}
+
+/// The terminal that our input or our errors lead to, such as `pts/3`.
+#[cfg(unix)]
+fn terminal() -> Option<String> {
+    use rustix::termios::ttyname;
+    use std::io::{stderr, stdin};
+    let name = ttyname(stdin(), Vec::new()).or_else(|_| ttyname(stderr(), Vec::new())).ok()?;
+    let name = name.to_string_lossy();
+    Some(name.strip_prefix("/dev/").unwrap_or(&name).to_owned())
+}
+
+#[cfg(not(unix))]
+fn terminal() -> Option<String> {
+    use std::io::{IsTerminal as _, stdin};
+    stdin().is_terminal().then(|| "a console".to_owned())
 }
 
 /// The folders in which programs keep their settings.

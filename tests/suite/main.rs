@@ -31,8 +31,10 @@ mod incomplete;
 mod leases;
 mod lifecycle;
 mod lines;
+mod live;
 mod mcp;
 mod person;
+mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
 mod real_backends;

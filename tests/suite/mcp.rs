@@ -1,8 +1,8 @@
 //! The agent's door, as an ordinary client finds it, in both protocol eras.
 
 use rmcp::model::{
-    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, PaginatedRequestParams, ReadResourceRequestParams,
-    Reference, ResourceContents,
+    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams, PaginatedRequestParams,
+    ReadResourceRequestParams, Reference, ResourceContents,
 };
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ async fn resources_show_what_the_tools_show() {
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
         let uris: Vec<_> = client.0.list_all_resources().await.unwrap().into_iter().map(|found| found.uri).collect();
-        assert_eq!(uris, ["stripe-projects://providers", "stripe-projects://projects"]);
+        assert_eq!(uris, ["stripe-projects://providers", "stripe-projects://projects", "stripe-projects://audit"]);
         let templates = client.0.list_all_resource_templates().await.unwrap();
         assert_eq!(templates[0].uri_template, "stripe-projects://projects/{name}");
 
@@ -96,12 +96,13 @@ async fn what_is_not_offered_is_said_so() {
         let client = Client::connect(&workspace, era).await;
         let peer = &client.0;
         assert_eq!(code(peer.call_tool(CallToolRequestParams::new("buy")).await), -32602);
-        assert_eq!(code(peer.list_prompts(None).await), -32601);
+        assert_eq!(code(peer.get_prompt(GetPromptRequestParams::new("sell")).await), -32602);
         let argument = ArgumentInfo::new("name", "m");
         let completion = CompleteRequestParams::new(Reference::for_resource("stripe-projects://projects"), argument);
         assert_eq!(code(peer.complete(completion).await), -32601);
         let somewhere = || Some(PaginatedRequestParams::default().with_cursor(Some("somewhere".to_owned())));
         assert_eq!(code(peer.list_tools(somewhere()).await), -32602);
+        assert_eq!(code(peer.list_prompts(somewhere()).await), -32602);
         assert_eq!(code(peer.list_resources(somewhere()).await), -32602);
         assert_eq!(code(peer.list_resource_templates(somewhere()).await), -32602);
     }
@@ -118,6 +119,8 @@ fn malformed_requests_are_told_from_unknown_methods() {
         ("tools/call", json!({ "name": "list_projects", "arguments": [] }), -32602),
         ("resources/read", json!({}), -32602),
         ("resources/read", json!({ "uri": null }), -32602),
+        ("resources/subscribe", json!({}), -32602),
+        ("prompts/get", json!({ "name": [] }), -32602),
         ("tools/sell", json!({}), -32601),
     ] {
         let answer = lines.ask(method, &params);
@@ -167,6 +170,7 @@ async fn a_modern_result_says_who_gave_it() {
         let read = ReadResourceRequestParams::new("stripe-projects://providers");
         for meta in [
             json!(client.0.list_tools(None).await.unwrap().meta),
+            json!(client.0.list_prompts(None).await.unwrap().meta),
             json!(client.0.list_resources(None).await.unwrap().meta),
             json!(client.0.list_resource_templates(None).await.unwrap().meta),
             json!(client.0.read_resource(read).await.unwrap().meta),

@@ -21,7 +21,7 @@ fn a_mistake_is_shown_where_it_stands() {
         ("_usd = 5", "_usd = -5", "6:19", "the amount is negative", correct),
         ("_usd = 5", "_usd = 0", "6:19", "a cap is more than 0", correct),
         ("_usd = 5", "_usd = 0.001", "6:19", "the amount has more decimals than can be billed", correct),
-        ("_usd = 9", "_usd = 4.99", "7:15", "the maximum cap is below the default cap", correct),
+        ("_usd = 9", "_usd = 4.99", "7:15", "the maximum is below the default", correct),
         ("ALMANAC_ID ", "almanac_key ", "9:15", same, correct),
         ("label = 'Almanac'", "label 'Almanac'", "3:7", "this is not valid TOML", correct),
         ("label = 'Almanac'", "label = Almanac", "3:9", "this is not valid TOML: text stands in quotes", correct),

@@ -22,6 +22,7 @@ fn help() {
     let here = Workspace::new();
     saw(&here, "help", &["--help"]);
     for command in [
+        "audit",
         "serve",
         "provision",
         "list",
@@ -139,6 +140,49 @@ fn doctor() {
     here.write(".env", "SUPERMEMORY_API_KEY=mine\n");
     saw(&here, "doctor_repair_in_vain", &["doctor", "--repair"]);
     saw(&here, "doctor_json", &["doctor", "--json"]);
+}
+
+#[test]
+fn audits() {
+    let here = Workspace::new();
+    saw(&here, "audit_before_anything", &["audit"]);
+    here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
+    here.run(&["provision", "web", "search", "--cap", "9999"]);
+    here.run(&["rotate", "sk_live_0123456789abcdef"]);
+    let ran = here.ok(&["audit"]);
+    shown("audit", &steady(&ran.stdout));
+    let ran = here.ok(&["audit", "--json", "--outcome", "called", "--project", "memory"]);
+    shown("audit_json", &steady(&ran.stdout));
+    let ran = here.ok(&["audit", "--verify"]);
+    shown("audit_verify", &steady(&ran.stdout));
+    let ledger = rusqlite::Connection::open(here.state().join("ledger.db")).unwrap();
+    ledger.execute("UPDATE audit SET actor = 'somebody else' WHERE seq = 2", []).unwrap();
+    saw(&here, "audit_verify_broken", &["audit", "--verify"]);
+    saw(&here, "audit_verify_broken_json", &["audit", "--verify", "--json"]);
+    saw(&here, "audit_wrong_time", &["audit", "--since", "yesterday"]);
+}
+
+/// Without what differs from run to run: times, durations, hashes and who it was.
+fn steady(text: &str) -> String {
+    let hex = |c: char| c.is_ascii_hexdigit();
+    let time = |c: char| c.is_ascii_digit() || matches!(c, ':' | '-' | ' ');
+    let text = with(text, "ms ", |c| c.is_ascii_digit() || c == '.', "[MS]");
+    let text = with(&text, "\"ms\":", |c| c.is_ascii_digit() || c == '.', "[MS]");
+    let text = with(&text, "fres_", |c| c.is_ascii_alphanumeric() || c == '_', "[ID]");
+    let text = with(&text, "\"at\":\"", |c| c != '"', "[TIME]");
+    let text = with(&text, "\"hash\":\"", hex, "[HASH]");
+    let text = with(&text, "The last one is ", hex, "[HASH]");
+    let text = with(&text, "\"actor\":\"", |c| c != '"', "[WHO]");
+    let lines = text.lines().map(|line| match line.split_once("cli: ") {
+        // A table is as wide as its widest name, and only its words are ours.
+        Some((left, right)) => {
+            let row = left.trim_end_matches(time).to_owned() + left.split_whitespace().next().unwrap_or_default();
+            let right = right.split_once(", no terminal").map_or(right, |(_, right)| right);
+            format!("{row} [TIME] cli: [WHO] {}", right.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        None => line.split_whitespace().collect::<Vec<_>>().join(" "),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 use comfy_table::{Table, presets::NOTHING};
 pub use leaks::{not_rotated, rotated, scanned, watched};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 pub use stream::progress;
 use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 
@@ -20,7 +20,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, Exit},
     provisioner::Outcome,
-    view::{ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView, ProofView, ProvidersView},
 };
 
 /// For whom.
@@ -167,6 +167,33 @@ pub fn sound_registry(view: &ProvidersView, output: Output) {
     }
 }
 
+/// One object a line for programs, so that a long audit can be read as it comes.
+pub fn audit(rows: &[AuditView], output: Output) {
+    if output == Output::Json {
+        return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
+    }
+    if rows.is_empty() {
+        return out("No such row.");
+    }
+    let rows = rows.iter().map(|row| {
+        let time = row.at.replace('T', " ").chars().take("2026-11-21 09:30:00".len()).collect();
+        let by = if row.actor.is_empty() { row.door.clone() } else { format!("{}: {}", row.door, row.actor) };
+        let project = row.project.clone().unwrap_or_default();
+        vec![row.seq.to_string(), time, by, row.action.clone(), project, row.outcome.clone(), facts(&row.detail)]
+    });
+    table(&["ROW", "TIME UTC", "BY", "ACTION", "PROJECT", "OUTCOME", "DETAIL"], rows);
+}
+
+pub fn proof(proof: &ProofView, output: Output) {
+    if output == Output::Json {
+        return json(proof);
+    }
+    out(format_args!("The audit is whole. Rows: {}", proof.rows));
+    if !proof.head.is_empty() {
+        out(format_args!("The last one is {}", proof.head));
+    }
+}
+
 /// Shows a failure and says with which code to exit.
 pub fn show_error(error: &Error, output: Output) -> ExitCode {
     failure(&error.view(), output);
@@ -265,6 +292,21 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     for line in table.lines() {
         out(line.trim());
     }
+}
+
+/// The facts of an audit row as words; the project has a column of its own.
+fn facts(detail: &Value) -> String {
+    let Value::Object(facts) = detail else { return String::new() };
+    let words = facts.iter().filter(|(name, _)| *name != "name").map(|(name, fact)| match fact {
+        Value::Array(items) => format!("{name} {}", items.iter().map(plain).collect::<Vec<_>>().join(",")),
+        Value::Object(_) => self::facts(fact),
+        fact => format!("{name} {}", plain(fact)),
+    });
+    words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn plain(fact: &Value) -> String {
+    fact.as_str().map_or_else(|| fact.to_string(), str::to_owned)
 }
 
 /// Dollars for people: cents, and more decimals only where there are any.

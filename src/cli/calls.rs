@@ -1,0 +1,87 @@
+//! What a command leaves in the audit, whatever came of it.
+
+use std::{process::ExitCode, time::Instant};
+
+use serde_json::json;
+
+use super::arguments::{Command, OneOrAll, Providers, Usage};
+use super::render;
+use crate::{
+    error::Error,
+    provisioner::{Called, Caller, OK, Provisioner, Sanitised, Weight},
+};
+
+/// A command that is being carried out.
+pub struct Entry {
+    begun: Instant,
+    action: &'static str,
+    weight: Weight,
+    arguments: Sanitised,
+}
+
+impl Entry {
+    pub fn of(command: &Command) -> Self {
+        let said = Sanitised::default();
+        let (action, weight, arguments) = match command {
+            Command::Audit(_) => ("audit", Weight::Look, said),
+            Command::List { all } => ("list", Weight::Look, said.fact("all", Some(json!(all)))),
+            Command::Providers { command: None } => ("providers", Weight::Look, said),
+            Command::Providers { command: Some(Providers::Check) } => ("providers check", Weight::Look, said),
+            Command::Approvals => ("approvals", Weight::Look, said),
+            Command::Approve { .. } => ("approve", Weight::Effect, said),
+            Command::Completions { .. } => ("completions", Weight::Look, said),
+            Command::Deny { .. } => ("deny", Weight::Effect, said),
+            Command::Doctor { repair: false } => ("doctor", Weight::Look, said),
+            Command::Doctor { repair: true } => ("doctor --repair", Weight::Effect, said),
+            Command::Extend { name, .. } => ("extend", Weight::Effect, said.project(Some(name))),
+            Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
+            Command::Man { .. } => ("man", Weight::Look, said),
+            Command::Provision { name, provider, cap, replace, .. } => {
+                let said = said.project(Some(name)).provider(Some(provider)).cap(Some(cap));
+                ("provision", Weight::Effect, said.fact("replace", Some(json!(replace))))
+            }
+            Command::Reap { .. } => ("reap", Weight::Effect, said),
+            Command::Resume { name } => ("resume", Weight::Effect, said.project(Some(name))),
+            Command::Rotate { name } => ("rotate", Weight::Effect, said.project(Some(name))),
+            Command::Serve(_) => ("serve", Weight::Look, said),
+            Command::Simulator { .. } => ("simulator", Weight::Look, said),
+            Command::Scan(wanted) => {
+                let weight = if wanted.rotate { Weight::Effect } else { Weight::Look };
+                ("scan", weight, said.fact("rotate", Some(json!(wanted.rotate))))
+            }
+            Command::Setup { .. } => ("setup", Weight::Look, said),
+            Command::Suspend(OneOrAll { name, all }) => {
+                ("suspend", Weight::Effect, said.project(name.as_deref()).fact("all", Some(json!(all))))
+            }
+            Command::Teardown(OneOrAll { name, all }) => {
+                ("teardown", Weight::Effect, said.project(name.as_deref()).fact("all", Some(json!(all))))
+            }
+            Command::Usage { command: Usage::Record { name, amount } } => {
+                ("usage record", Weight::Effect, said.project(Some(name)).usage(amount))
+            }
+        };
+        Self { begun: Instant::now(), action, weight, arguments }
+    }
+
+    /// A command line of which nothing could be read.
+    pub fn unreadable() -> Self {
+        let (action, arguments) = ("unreadable command", Sanitised::default());
+        Self { begun: Instant::now(), action, weight: Weight::Look, arguments }
+    }
+
+    /// Writes it down, after the person has the answer. That this fails takes nothing of the answer back.
+    pub fn answered(self, provisioner: &Provisioner, caller: &Caller, outcome: &Result<ExitCode, Error>) {
+        self.ended(provisioner, caller, outcome.as_ref().map_or_else(Error::code, |_| OK));
+    }
+
+    pub fn ended(self, provisioner: &Provisioner, caller: &Caller, outcome: &str) {
+        let Self { begun, action, weight, arguments } = self;
+        let (caller, outcome, took) = (caller.clone(), outcome.to_owned(), begun.elapsed());
+        let noted = provisioner.note_calls(&[Called { caller, action, weight, arguments, outcome, took }]);
+        // Mere looks are sealed together with the next effect: a list should cost no flush of the disk.
+        let sealed = if weight == Weight::Effect { provisioner.seal_audit() } else { Ok(()) };
+        if let Err(error) = noted.and(sealed) {
+            render::warn(&format!("this call is missing from the audit: {error}"));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The proof of the audit chain: every row is what was written, in its place, and none is missing at the end.
+
+use rusqlite::{Connection, Error::QueryReturnedNoRows};
+
+use super::{
+    AuditRow, Ledger, LedgerError,
+    audit::{self, hash},
+    head::{self, Recorded},
+};
+use crate::sqlite::DatabaseError;
+
+/// What the walk along the chain found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Proof {
+    Broken(Break),
+    Whole {
+        rows: i64,
+        /// Of the last row: whoever notes it elsewhere can tell later whether the chain still leads through it.
+        head: String,
+    },
+}
+
+/// Where a chain is broken first, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Break {
+    /// Or it follows on another row than the one before it.
+    #[error("row {seq} of the audit is not what was written")]
+    Changed { seq: i64 },
+    /// Rows were taken from the end, or an older ledger was put in the place of this one.
+    #[error("row {seq} of the audit is not the one that `audit.head` knows, or is missing")]
+    HeadFileDisagrees { seq: i64 },
+    #[error("`audit.head`, which knows how far the audit had come, is missing")]
+    HeadFileMissing,
+    #[error("`audit.head`, which knows how far the audit had come, is not what was written")]
+    HeadFileUnreadable,
+    #[error("row {seq} of the audit is missing")]
+    Missing { seq: i64 },
+    /// The head record in the database has another last row.
+    #[error("row {seq} of the audit is not the one that the ledger's own head record knows")]
+    Surplus { seq: i64 },
+}
+
+impl Break {
+    /// The number of the row that is not as it should be, if it is a row.
+    pub fn row(self) -> Option<i64> {
+        match self {
+            Self::Changed { seq } | Self::HeadFileDisagrees { seq } | Self::Missing { seq } | Self::Surplus { seq } => {
+                Some(seq)
+            }
+            Self::HeadFileMissing | Self::HeadFileUnreadable => None,
+        }
+    }
+}
+
+impl Ledger {
+    /// Walks the chain from its first row to what the two head records say of its end.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn verify(&self) -> Result<Proof, LedgerError> {
+        // The file first: another process may add rows meanwhile, and then the database is ahead, as it may be.
+        let recorded = self.head.read()?;
+        if !self.exists() {
+            return Ok(match recorded {
+                Recorded::Absent => Proof::Whole { rows: 0, head: String::new() },
+                Recorded::At { .. } => Proof::Broken(Break::HeadFileDisagrees { seq: 1 }),
+                Recorded::Unreadable => Proof::Broken(Break::HeadFileUnreadable),
+            });
+        }
+        self.read(|connection| {
+            let (rows, head) = match walk(connection)? {
+                Ok(end) => end,
+                Err(broken) => return Ok(Proof::Broken(broken)),
+            };
+            let broken = match recorded {
+                Recorded::Absent if head::was_begun(connection)? => Some(Break::HeadFileMissing),
+                Recorded::Absent => None,
+                Recorded::At { seq, hash } if head::row_has(connection, seq, &hash)? => None,
+                Recorded::At { seq, .. } if seq > rows => Some(Break::HeadFileDisagrees { seq: rows + 1 }),
+                Recorded::At { seq, .. } => Some(Break::HeadFileDisagrees { seq }),
+                Recorded::Unreadable => Some(Break::HeadFileUnreadable),
+            };
+            Ok(broken.map_or(Proof::Whole { rows, head }, Proof::Broken))
+        })
+    }
+
+    /// The number of the first row that is not what it was, if any.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn first_broken_row(&self) -> Result<Option<i64>, LedgerError> {
+        Ok(match self.verify()? {
+            Proof::Broken(broken) => Some(broken.row().unwrap_or_default()),
+            Proof::Whole { .. } => None,
+        })
+    }
+}
+
+/// The number and hash of the last row, if every row up to it is in order.
+fn walk(connection: &Connection) -> Result<Result<(i64, String), Break>, LedgerError> {
+    let (last, last_hash) = match audit::head(connection) {
+        Err(LedgerError::Database(DatabaseError::Sqlite(QueryReturnedNoRows))) => {
+            return Ok(Err(Break::Surplus { seq: 1 }));
+        }
+        head => head?,
+    };
+    let (mut seq, mut before, mut broken) = (0, String::new(), None);
+    audit::each_row(connection, |row: AuditRow| {
+        seq += 1;
+        broken = if row.seq != seq {
+            Some(Break::Missing { seq })
+        } else if row.hash != hash(&before, &row) {
+            Some(Break::Changed { seq })
+        } else {
+            None
+        };
+        before = row.hash;
+        broken.is_none()
+    })?;
+    Ok(match broken {
+        Some(broken) => Err(broken),
+        None if seq < last => Err(Break::Missing { seq: seq + 1 }),
+        None if seq > last => Err(Break::Surplus { seq: last + 1 }),
+        None if before != last_hash => Err(Break::Surplus { seq: seq + 1 }),
+        None => Ok((seq, before)),
+    })
+}

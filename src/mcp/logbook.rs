@@ -1,0 +1,200 @@
+//! The logbook: one row of the audit for each call of this door, whatever came of it.
+//!
+//! What could have had an effect is written down before its answer leaves. A mere look is answered first and written
+//! within a second, together with its neighbours, so that looking stays fast; what that second holds is lost only when
+//! the process is killed in it. The same rhythm moves the head record outside the ledger forward.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rmcp::{
+    ErrorData,
+    model::{CallToolRequestParams, CallToolResponse, JsonObject},
+};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::{
+    resources::{self, Known},
+    shutdown::Shutdown,
+};
+use crate::{
+    lease::Lease,
+    provisioner::{Called, Caller, OK, Provisioner, Sanitised, Weight},
+};
+
+/// What has been answered and not been written down yet.
+#[derive(Clone)]
+pub struct Logbook(Arc<Shared>);
+
+struct Shared {
+    provisioner: Arc<Provisioner>,
+    shutdown: Shutdown,
+    waiting: Mutex<Vec<Called>>,
+    /// Held while writing, so that whoever leaves last leaves nothing behind.
+    writing: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+/// A call that is going on.
+pub struct Entry {
+    book: Logbook,
+    begun: Instant,
+    caller: Caller,
+    action: &'static str,
+    weight: Weight,
+    arguments: Sanitised,
+}
+
+impl Logbook {
+    pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown) -> Self {
+        let writing = tokio::sync::Mutex::default();
+        Self(Arc::new(Shared { provisioner, shutdown, waiting: Mutex::default(), writing, changed: Notify::new() }))
+    }
+
+    pub fn tool(&self, request: &CallToolRequestParams, caller: Caller) -> Entry {
+        let (action, weight) = tool(&request.name);
+        self.entry(caller, action, weight, said(request.arguments.as_ref()))
+    }
+
+    pub fn resource(&self, uri: &str, caller: Caller) -> Entry {
+        let said = match resources::known(uri) {
+            Some(Known::Fixed(uri)) => Sanitised::default().fact("uri", Some(json!(uri))),
+            Some(Known::Project(name)) => Sanitised::default().project(Some(name.as_str())),
+            None => Sanitised::default().fact("uri", None),
+        };
+        self.entry(caller, "resources/read", Weight::Look, said)
+    }
+
+    pub fn prompt(&self, prompt: Option<&'static str>, arguments: Option<&JsonObject>, caller: Caller) -> Entry {
+        let said = said(arguments).fact("prompt", prompt.map(Value::from));
+        self.entry(caller, "prompts/get", Weight::Look, said)
+    }
+
+    /// A method of ours whose parameters could not be read.
+    pub fn malformed(&self, method: &'static str, caller: Caller) -> Entry {
+        self.entry(caller, method, Weight::Look, Sanitised::default())
+    }
+
+    /// Writes what waits and seals, at most once a second, until the server begins to end: the rest is for
+    /// [`Self::flush`], when everything has been answered.
+    pub async fn keep(self) {
+        loop {
+            self.0.changed.notified().await;
+            tokio::select! {
+                () = tokio::time::sleep(RHYTHM) => {}
+                () = self.0.shutdown.begun() => return,
+            }
+            self.flush().await;
+        }
+    }
+
+    /// Writes what waits, and moves the head record outside the ledger forward.
+    pub async fn flush(&self) {
+        let _alone = self.0.writing.lock().await;
+        self.write(true).await;
+    }
+
+    fn entry(&self, caller: Caller, action: &'static str, weight: Weight, arguments: Sanitised) -> Entry {
+        Entry { book: self.clone(), begun: Instant::now(), caller, action, weight, arguments }
+    }
+
+    async fn write(&self, seal: bool) {
+        let calls = mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let provisioner = Arc::clone(&self.0.provisioner);
+        let work = tokio::task::spawn_blocking(move || {
+            let noted = if calls.is_empty() { Ok(()) } else { provisioner.note_calls(&calls) };
+            noted.and_then(|()| if seal { provisioner.seal_audit() } else { Ok(()) })
+        });
+        // The answer stands: what had an effect has rows of its own, written before it.
+        if let Ok(Err(error)) = work.await {
+            tracing::warn!("calls are missing from the audit: {error}");
+        }
+    }
+}
+
+impl Entry {
+    /// Ends the entry with `ok` or the code of a failure.
+    pub async fn answered(self, outcome: String) {
+        let Self { book, begun, caller, action, weight, arguments } = self;
+        let called = Called { caller, action, weight, arguments, outcome, took: begun.elapsed() };
+        let waiting = {
+            let mut waiting = book.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(called);
+            waiting.len()
+        };
+        // A server that is ending answers what it still can, and writes all of it down as its last act.
+        let at_once = weight == Weight::Effect && !book.0.shutdown.has_begun();
+        if at_once || waiting >= MOST_WAITING {
+            let _alone = book.0.writing.lock().await;
+            book.write(false).await;
+        }
+        book.0.changed.notify_one();
+    }
+}
+
+/// How a tool call ended.
+pub fn outcome(answer: &Result<CallToolResponse, ErrorData>) -> String {
+    match answer {
+        Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => {
+            let code = result.structured_content.as_ref().and_then(|content| content.get("code")?.as_str());
+            code.unwrap_or("failed").to_owned()
+        }
+        Ok(CallToolResponse::InputRequired(_)) => "input_required".to_owned(),
+        Ok(_) => OK.to_owned(),
+        Err(error) => protocol(error),
+    }
+}
+
+/// How another request ended.
+pub fn outcome_of<T>(answer: &Result<T, ErrorData>) -> String {
+    answer.as_ref().map_or_else(protocol, |_| OK.to_owned())
+}
+
+fn protocol(error: &ErrorData) -> String {
+    format!("protocol_error_{}", error.code.0.unsigned_abs())
+}
+
+/// Our own word for a tool: what a client calls it may be a pasted key.
+fn tool(name: &str) -> (&'static str, Weight) {
+    match name {
+        "list_projects" => ("list_projects", Weight::Look),
+        "provision" => ("provision", Weight::Effect),
+        "rotate_key" => ("rotate_key", Weight::Effect),
+        "teardown" => ("teardown", Weight::Effect),
+        _ => ("unknown tool", Weight::Look),
+    }
+}
+
+fn said(arguments: Option<&JsonObject>) -> Sanitised {
+    let mut said = Sanitised::default();
+    let mut strangers = 0;
+    for (field, value) in arguments.into_iter().flatten() {
+        said = match field.as_str() {
+            "cursor" => said.fact("cursor", value.is_string().then(|| json!("given"))),
+            "expires_in" => {
+                let lease = value.as_str().and_then(|text| Lease::parse(text).ok());
+                said.fact("expires_in", lease.map(|lease| json!(lease.to_string())))
+            }
+            "include_torn_down" => said.fact("include_torn_down", value.as_bool().map(Value::from)),
+            "limit" => said.fact("limit", value.as_u64().filter(|limit| *limit <= 1_000).map(Value::from)),
+            "name" => said.project(value.as_str()),
+            "provider" => said.provider(value.as_str()),
+            "spend_cap_usd" => said.cap(value.as_number().map(ToString::to_string).as_deref()),
+            _ => {
+                strangers += 1;
+                said
+            }
+        };
+    }
+    if strangers == 0 { said } else { said.fact("unknown_arguments", Some(json!(strangers))) }
+}
+
+/// Seldom enough to cost a busy server nothing.
+const RHYTHM: Duration = Duration::from_secs(1);
+
+/// A client that only looks, as fast as it can, waits for its own rows now and then.
+const MOST_WAITING: usize = 1_000;

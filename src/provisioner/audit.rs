@@ -1,0 +1,139 @@
+//! The audit as outsiders use it: calls are written down, rows are looked through, the chain is proved.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Caller, Provisioner, Sanitised, make_state_folder};
+use crate::{
+    clock::Timestamp,
+    error::Error,
+    ledger::{Answered, Event, Proof, Verdict},
+    name::ProjectName,
+    view::{AuditView, ProofView},
+};
+
+/// A call of either door that has its answer.
+#[derive(Clone, Debug)]
+pub struct Called {
+    pub caller: Caller,
+    /// The tool, the method or the command.
+    pub action: &'static str,
+    pub weight: Weight,
+    pub arguments: Sanitised,
+    /// [`OK`], or the code of the failure.
+    pub outcome: String,
+    pub took: Duration,
+}
+
+/// The outcome of a call that did what it was asked.
+pub const OK: &str = "ok";
+
+/// Whether a call could change anything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// Its row is written even where nothing was ever written.
+    Effect,
+    /// Where there is no ledger, it makes none.
+    Look,
+}
+
+/// Which rows of the audit are asked for. What is left out asks for everything.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub project: Option<ProjectName>,
+    /// A part of the actor, in any case.
+    pub actor: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// How a row or a call ended: a word such as `refused`, `called`, `ok`, or a code.
+    pub outcome: Option<String>,
+    /// The newest of them; zero is all.
+    pub limit: usize,
+}
+
+impl Provisioner {
+    /// Writes down calls that have been answered. A failure changes nothing about the answers: what had an effect has
+    /// rows of its own, in the transactions of its intent and its outcome.
+    ///
+    /// # Errors
+    /// The ledger's, or the state folder's.
+    pub fn note_calls(&self, calls: &[Called]) -> Result<(), Error> {
+        if !self.ledger.exists() {
+            if calls.iter().all(|call| call.weight == Weight::Look) {
+                return Ok(());
+            }
+            make_state_folder(&self.state.join("locks"), &self.state.join(".gitignore"))?;
+        }
+        let rows: Vec<Answered> = calls.iter().map(|call| self.answered(call)).collect();
+        Ok(self.ledger.note_calls(&rows)?)
+    }
+
+    /// Brings the head record outside the ledger up to the last row.
+    ///
+    /// # Errors
+    /// The ledger's, or the file's.
+    pub fn seal_audit(&self) -> Result<(), Error> {
+        if self.ledger.exists() { Ok(self.ledger.seal()?) } else { Ok(()) }
+    }
+
+    /// The newest rows that the filter lets through, oldest first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditView>, Error> {
+        let mut found = Vec::new();
+        if self.ledger.exists() {
+            self.ledger.look_back(|row| {
+                let view = AuditView::from(row);
+                if filter.lets_through(&view) {
+                    found.push(view);
+                }
+                filter.limit == 0 || found.len() < filter.limit
+            })?;
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    /// Proves the chain.
+    ///
+    /// # Errors
+    /// [`Error::AuditBroken`] names the first row that is not as it should be; or the ledger's.
+    pub fn verify_audit(&self) -> Result<ProofView, Error> {
+        match self.ledger.verify()? {
+            Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
+            Proof::Whole { rows, head } => Ok(ProofView { whole: true, rows, head }),
+        }
+    }
+
+    fn answered(&self, call: &Called) -> Answered {
+        let milliseconds = (call.took.as_secs_f64() * 10_000.0).round() / 10.0;
+        let name = call.arguments.name().cloned();
+        let arguments = call.arguments.clone().into_json();
+        let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds });
+        let (door, actor) = (call.caller.door, call.caller.actor.clone());
+        let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
+        // What was refused was not about the project that has the name, or had it once.
+        let about = name.as_ref().filter(|_| call.outcome == OK);
+        let project = about.and_then(|name| self.ledger.newest(name).ok().flatten());
+        Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
+    }
+}
+
+impl AuditFilter {
+    fn lets_through(&self, row: &AuditView) -> bool {
+        let in_time = self.since.is_none_or(|since| row.time() >= since.as_millisecond())
+            && self.until.is_none_or(|until| row.time() <= until.as_millisecond());
+        let named = |name: &ProjectName| row.project.as_deref() == Some(name.as_str());
+        let by = |actor: &String| row.actor.to_lowercase().contains(&actor.to_lowercase());
+        let ended = |word: &String| {
+            let facts = [row.detail.get("answer"), row.detail.get("code")];
+            row.outcome == *word || facts.into_iter().flatten().any(|fact| fact == word)
+        };
+        in_time
+            && self.project.as_ref().is_none_or(named)
+            && self.actor.as_ref().is_none_or(by)
+            && self.outcome.as_ref().is_none_or(ended)
+    }
+}

@@ -1,0 +1,233 @@
+//! Changes reach a connected host without a restart, in both protocol eras.
+
+#![expect(deprecated, reason = "a client of the legacy era subscribes as such clients do")]
+
+use std::{fs, time::Duration};
+
+use rmcp::{
+    ClientHandler, RoleClient, ServiceExt as _,
+    model::{
+        CallToolRequestParams, ResourceUpdatedNotificationParam, ServerNotification, SubscribeRequestParams,
+        SubscriptionFilter, UnsubscribeRequestParams,
+    },
+    service::{NotificationContext, RunningService, Subscription},
+    transport::TokioChildProcess,
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::{
+    client::{Client, Era},
+    lines::{Lines, until},
+    workspace::Workspace,
+};
+
+const PROVIDERS: &str = "stripe-projects://providers";
+const PROJECTS: &str = "stripe-projects://projects";
+const WEB: &str = "stripe-projects://projects/web";
+
+/// However it is edited: made, written over, put in its place by a rename, broken, taken away.
+#[tokio::test]
+async fn a_modern_client_hears_of_every_edit_of_the_registry() {
+    let workspace = Workspace::new();
+    let client = Client::connect(&workspace, Era::Modern).await;
+    let wishes = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
+    let mut heard = client.0.listen(wishes.clone()).await.unwrap();
+    assert_eq!(*heard.acknowledged(), wishes);
+    for (what, edit, named) in edits() {
+        edit(&workspace);
+        assert_eq!(next(&mut heard).await, "tools", "{what}");
+        assert_eq!(next(&mut heard).await, PROVIDERS, "{what}");
+        let tools = client.0.list_tools(None).await.unwrap().tools;
+        let provision = json!(tools.iter().find(|tool| tool.name == "provision").unwrap().input_schema);
+        assert!(provision["properties"]["provider"]["description"].as_str().unwrap().contains(named), "{provision}");
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_client_hears_of_them_unasked() {
+    let workspace = Workspace::new();
+    let (client, mut heard) = legacy(&workspace).await;
+    client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
+    for (what, edit, named) in edits() {
+        edit(&workspace);
+        assert_eq!(hear(&mut heard).await, "tools", "{what}");
+        assert_eq!(hear(&mut heard).await, PROVIDERS, "{what}");
+        let tools = json!(client.list_tools(None).await.unwrap());
+        assert!(tools.to_string().contains(named), "{what}");
+    }
+    client.unsubscribe(UnsubscribeRequestParams::new(PROVIDERS)).await.unwrap();
+    workspace.write("providers.toml", registry("zebra"));
+    assert_eq!(hear(&mut heard).await, "tools");
+    // The next news is of something else: nothing came of what is not subscribed to any more.
+    workspace.write("providers.toml", registry("zeppelin"));
+    assert_eq!(hear(&mut heard).await, "tools");
+}
+
+#[tokio::test]
+async fn a_project_that_changes_is_news_for_a_legacy_client_that_asked() {
+    let workspace = Workspace::new();
+    let (client, mut heard) = legacy(&workspace).await;
+    for uri in [PROJECTS, WEB] {
+        client.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
+    }
+    for (tool, arguments) in a_life() {
+        let arguments = arguments.as_object().unwrap().clone();
+        client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();
+        assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), (PROJECTS, WEB), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
+    let workspace = Workspace::new();
+    let client = Client::connect(&workspace, Era::Modern).await;
+    let wishes = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
+    let mut stream = client.0.listen(wishes).await.unwrap();
+    let accepted = stream.acknowledged().resource_subscriptions.clone().unwrap();
+    assert_eq!(accepted, [PROJECTS, WEB], "what we do not tell of is not promised");
+    for (tool, arguments) in a_life() {
+        client.ok(tool, arguments).await;
+        assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB), "{tool}");
+    }
+    // A refusal changes nothing, so the next news is of the next change.
+    client.refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
+    client.ok("provision", json!({ "name": "other", "provider": "search" })).await;
+    assert_eq!(next(&mut stream).await, PROJECTS);
+    client.ok("provision", json!({ "name": "web", "provider": "llm" })).await;
+    assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB));
+}
+
+#[tokio::test]
+async fn what_does_not_change_cannot_be_subscribed_to() {
+    let workspace = Workspace::new();
+    let (client, _heard) = legacy(&workspace).await;
+    for uri in ["stripe-projects://audit", "stripe-projects://projects/Wrong Name", "file:///etc/passwd", ""] {
+        let answer = client.subscribe(SubscribeRequestParams::new(uri)).await;
+        assert_eq!(crate::client::code(answer), -32002, "{uri}");
+    }
+    for number in 0..256 {
+        client.subscribe(SubscribeRequestParams::new(format!("{PROJECTS}/p{number}"))).await.unwrap();
+    }
+    assert_eq!(crate::client::code(client.subscribe(SubscribeRequestParams::new(PROJECTS)).await), -32602);
+}
+
+/// A modern session that asked for nothing is told nothing: that would break the protocol.
+#[test]
+fn a_modern_session_without_a_stream_hears_nothing() {
+    let workspace = Workspace::new();
+    let mut lines = Lines::open(&workspace);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    lines.ask("server/discover", &json!({ "_meta": meta }));
+    workspace.write("providers.toml", registry("almanac"));
+    // The server of a second client shows when the news is out.
+    let mut other = Lines::greet(&workspace);
+    workspace.write("providers.toml", registry("zebra"));
+    until("the news", || {
+        notifications(&other).iter().any(|method| method == "notifications/tools/list_changed").then_some(())
+    });
+    let listed = lines.ask("tools/list", &json!({ "_meta": meta }));
+    assert!(listed.to_string().contains("zebra"), "{listed}");
+    std::thread::sleep(Duration::from_millis(1_100)); // a whole round of the watcher
+    lines.ask("tools/list", &json!({ "_meta": meta }));
+    assert_eq!(notifications(&lines), Vec::<String>::new());
+    other.ask("ping", &json!({}));
+}
+
+/// An open stream does not hold up the end, and is closed as the protocol wants it.
+#[test]
+fn a_stream_ends_with_the_server() {
+    let workspace = Workspace::new();
+    let mut lines = Lines::open(&workspace);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let id =
+        lines.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
+    until("the acknowledgment", || {
+        notifications(&lines).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
+    });
+    let begun = std::time::Instant::now();
+    let ran = lines.leave();
+    assert!(begun.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
+    assert_eq!(ran.code, 0);
+    assert!(ran.answer(id)["error"].is_null(), "{ran:?}");
+}
+
+fn a_life() -> [(&'static str, Value); 3] {
+    let named = json!({ "name": "web" });
+    let made = json!({ "name": "web", "provider": "search" });
+    [("provision", made), ("rotate_key", named.clone()), ("teardown", named)]
+}
+
+type Edit = fn(&Workspace);
+
+fn edits() -> [(&'static str, Edit, &'static str); 5] {
+    [
+        ("made", |workspace| workspace.write("providers.toml", registry("almanac")), "almanac"),
+        ("written over", |workspace| workspace.write("providers.toml", registry("weather")), "weather"),
+        (
+            "renamed into its place",
+            |workspace| {
+                workspace.write("new.toml", registry("meteo12"));
+                fs::rename(workspace.file("new.toml"), workspace.file("providers.toml")).unwrap();
+            },
+            "meteo12",
+        ),
+        ("broken", |workspace| workspace.write("providers.toml", "version = "), PROVIDERS),
+        ("taken away", |workspace| fs::remove_file(workspace.file("providers.toml")).unwrap(), "supermemory"),
+    ]
+}
+
+fn registry(key: &str) -> String {
+    format!(
+        "version = 1\n[providers.{key}]\nlabel = 'A'\nservice = 'a/api'\nenv_var = 'A_KEY'\ndefault_cap_usd = 5\n\
+         docs = 'https://example.com'\n"
+    )
+}
+
+/// Writes down what it is told unasked.
+struct Ears(UnboundedSender<String>);
+
+impl ClientHandler for Ears {
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.send("tools".to_owned()).unwrap();
+    }
+
+    async fn on_resource_updated(&self, params: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {
+        self.0.send(params.uri).unwrap();
+    }
+}
+
+async fn legacy(workspace: &Workspace) -> (RunningService<RoleClient, Ears>, UnboundedReceiver<String>) {
+    let command = tokio::process::Command::from(workspace.command(&["serve"]));
+    let (mouth, heard) = unbounded_channel();
+    (Ears(mouth).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), heard)
+}
+
+async fn hear(heard: &mut UnboundedReceiver<String>) -> String {
+    tokio::time::timeout(PATIENCE, heard.recv()).await.expect("no news").unwrap()
+}
+
+async fn next(heard: &mut Subscription) -> String {
+    let news = tokio::time::timeout(PATIENCE, heard.next()).await.expect("no news").unwrap().unwrap();
+    match news {
+        ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),
+        ServerNotification::ResourceUpdatedNotification(update) => update.params.uri,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The methods of what came without being an answer.
+fn notifications(lines: &Lines) -> Vec<String> {
+    let unasked = lines.answers().into_iter().filter(|message: &Value| message.get("id").is_none());
+    unasked.map(|message| message["method"].as_str().unwrap().to_owned()).collect()
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);

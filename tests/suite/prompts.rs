@@ -1,0 +1,93 @@
+//! Prompts, as a host offers them to its user and fills them in.
+
+use insta::assert_snapshot;
+use rmcp::model::GetPromptRequestParams;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Client, ERAS, code},
+    workspace::Workspace,
+};
+
+#[tokio::test]
+async fn there_are_three_and_they_say_what_they_take() {
+    for era in ERAS {
+        let client = Client::connect(&Workspace::new(), era).await;
+        let mut listed = json!(client.0.list_prompts(None).await.unwrap());
+        snapshot("prompts", &serde_json::to_string_pretty(&listed["prompts"].take()).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn they_carry_what_is_known_now() {
+    for era in ERAS {
+        let workspace = Workspace::new();
+        let client = Client::connect(&workspace, era).await;
+        for name in ["budget", "end-session"] {
+            snapshot(&format!("prompt_{name}_of_nothing"), &text(&client, name, None).await);
+        }
+        assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+        client.ok("provision", json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 5 })).await;
+        client.ok("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })).await;
+        workspace.ok(&["usage", "record", "memory", "1.2345"]);
+        for name in ["budget", "end-session"] {
+            snapshot(&format!("prompt_{name}"), &text(&client, name, None).await);
+        }
+        let said = text(&client, "rotate-on-leak", Some(json!({ "name": "web" }))).await;
+        let key = workspace.variable("EXA_API_KEY").unwrap();
+        assert!(!said.contains(&key), "a mask is enough");
+        let said = said.replace(workspace.path().to_str().unwrap(), "[DIR]");
+        snapshot("prompt_rotate-on-leak", &said.replace(key.split_at(key.len() - 4).1, "[LAST]"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_prompt_does_not_take_is_refused_without_a_quote() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "gone", "search"]);
+    workspace.ok(&["teardown", "gone", "--yes"]);
+    let canary = "sk_live_51Canary0123456789abcdef";
+    for era in ERAS {
+        let client = Client::connect(&workspace, era).await;
+        for (name, arguments) in [
+            (canary, None),
+            ("budget", Some(json!({ canary: canary }))),
+            ("rotate-on-leak", None),
+            ("rotate-on-leak", Some(json!({ canary: canary }))),
+            ("rotate-on-leak", Some(json!({ "name": canary }))),
+            ("rotate-on-leak", Some(json!({ "name": 7 }))),
+            ("rotate-on-leak", Some(json!({ "name": "nobody" }))),
+            ("rotate-on-leak", Some(json!({ "name": "gone" }))),
+            ("rotate-on-leak", Some(json!({ "name": "gone", "key": canary }))),
+        ] {
+            let answer = ask(&client, name, arguments.clone()).await;
+            assert!(!format!("{answer:?}").contains("Canary"), "{answer:?}");
+            assert_eq!(code(answer), -32602, "{name} {arguments:?}");
+        }
+    }
+}
+
+async fn text(client: &Client, name: &str, arguments: Option<Value>) -> String {
+    let result = ask(client, name, arguments).await.unwrap();
+    assert!(result.description.is_some_and(|words| !words.is_empty()), "{name}");
+    let message = json!(result.messages[0]);
+    assert_eq!((result.messages.len(), &message["role"]), (1, &json!("user")));
+    message["content"]["text"].as_str().unwrap().to_owned()
+}
+
+async fn ask(
+    client: &Client,
+    name: &str,
+    arguments: Option<Value>,
+) -> Result<rmcp::model::GetPromptResult, rmcp::ServiceError> {
+    let mut params = GetPromptRequestParams::new(name);
+    params.arguments = arguments.map(|arguments| arguments.as_object().unwrap().clone());
+    client.0.get_prompt(params).await
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| assert_snapshot!(name, text));
+}
