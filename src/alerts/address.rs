@@ -75,7 +75,7 @@ const V4: &[(Ipv4Addr, u32, Special)] = &[
     (Ipv4Addr::new(100, 100, 100, 200), 32, Special::Metadata), // Alibaba
     (Ipv4Addr::new(192, 0, 0, 192), 32, Special::Metadata),   // Oracle
     (Ipv4Addr::new(168, 63, 129, 16), 32, Special::Metadata), // Azure, within the public range
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Special::Unspecified),
+    (Ipv4Addr::UNSPECIFIED, 8, Special::Unspecified),
     (Ipv4Addr::new(10, 0, 0, 0), 8, Special::Private),
     (Ipv4Addr::new(100, 64, 0, 0), 10, Special::CarrierNat),
     (Ipv4Addr::new(127, 0, 0, 0), 8, Special::Loopback),

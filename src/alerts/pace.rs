@@ -7,7 +7,7 @@ use std::time::Duration;
 pub fn pause(attempts: u32, luck: u8) -> Duration {
     let doublings = attempts.saturating_sub(1).min(30);
     let whole = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-    whole - whole / 2 * u32::from(luck) / u32::from(u8::MAX)
+    whole.saturating_sub(whole / 2 * u32::from(luck) / u32::from(u8::MAX))
 }
 
 /// From the first try on; then it is given up.

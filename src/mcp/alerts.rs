@@ -27,7 +27,9 @@ pub fn tend_in_background(provisioner: Arc<Provisioner>) {
 fn log(notice: &Notice) {
     match notice {
         Notice::Raised(_) => tracing::warn!("alert: {notice}"),
-        _ => tracing::warn!("{notice}"),
+        Notice::GivenUp { .. } | Notice::Undelivered { .. } | Notice::Unraised { .. } | Notice::Unsendable { .. } => {
+            tracing::warn!("{notice}");
+        }
     }
 }
 

@@ -173,7 +173,8 @@ fn a_receiver_that_is_away_gets_it_when_it_is_back() {
     assert_eq!(house.provisioner().deliver_alerts().unwrap(), 2);
     let (mut told, mut kept) =
         (ids(&back.seen()), house.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
-    (told.sort(), kept.sort());
+    told.sort();
+    kept.sort();
     assert_eq!(told, kept);
 }
 
@@ -199,7 +200,7 @@ fn after_three_days_it_is_given_up_and_said() {
     };
     assert_eq!(given_up, Undelivered::Status(500));
     let days = Duration::from_secs(u64::try_from(house.seconds() - began).unwrap());
-    assert!((PATIENCE - 2 * FOUR_HOURS..=PATIENCE).contains(&days), "{days:?}");
+    assert!(days <= PATIENCE && days + 2 * FOUR_HOURS >= PATIENCE, "{days:?}");
     house.pass(PATIENCE);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     assert_eq!(receiver.seen().len(), usize::try_from(tries).unwrap());
@@ -386,9 +387,9 @@ fn the_secret_is_nowhere() {
     for usd in ["5", "3", "2"] {
         let mut command = house.workspace.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
-        said.push_str(&format!("{output:?}{}", String::from_utf8_lossy(&output.stderr)));
+        said.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
     }
-    said.push_str(&format!("{:?}{:?}", house.provisioner(), receiver.seen()));
+    said.extend([format!("{:?}", house.provisioner()), format!("{:?}", receiver.seen())]);
     assert_eq!(receiver.seen().len(), 3);
     assert!(said.contains("memory has used") && !said.contains(SECRET), "{said}");
     let files = house.workspace.files();
