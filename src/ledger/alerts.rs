@@ -95,39 +95,23 @@ impl Ledger {
         })
     }
 
-    /// Raises what of a crossing was not raised yet, with an audit row for each. `ids` are as many as its thresholds.
+    /// Raises what of these crossings was not raised yet, with an audit row for each, in one transaction. Beside each
+    /// are as many ids as it has thresholds.
     ///
     /// # Errors
     /// When the ledger cannot be written, and then nothing was raised.
     pub fn raise(
         &self,
-        crossing: &Crossing<'_>,
-        ids: &[String],
+        crossings: &[(Crossing<'_>, Vec<String>)],
         outbox: Outbox,
         event: &Event,
     ) -> Result<Vec<Alert>, LedgerError> {
-        let (project, usage) = (crossing.project, crossing.usage);
-        let state = match outbox {
-            Outbox::Local => "local",
-            Outbox::Pending => "pending",
-        };
-        let sql = format!(
-            "INSERT OR IGNORE INTO alerts (id, project, cap_cents, threshold, usage_micro_usd, created_at, state, \
-             attempts, next_attempt_at, leased_until) \
-             SELECT ?1, row, ?3, ?4, ?5, ?6, ?7, 0, ?6, 0 FROM projects WHERE id = ?2 AND {IS_LIVE}"
-        );
         self.write(|connection| {
             let mut raised = Vec::new();
-            for (threshold, id) in crossing.thresholds.iter().zip(ids) {
-                let (cap, used) = (stored(project.cap.cents()), stored(usage.micro_usd()));
-                let at = event.at.as_millisecond();
-                let values = params![id, project.id.as_str(), cap, threshold, used, at, state];
-                if connection.prepare_cached(&sql)?.execute(values)? == 0 {
-                    continue; // somebody was faster
+            for (crossing, ids) in crossings {
+                for (threshold, id) in crossing.thresholds.iter().zip(ids) {
+                    raised.extend(raise_one(connection, crossing, *threshold, id, outbox, event)?);
                 }
-                let detail = json!({ "id": id, "threshold_percent": threshold, "cap_cents": cap, "micro_usd": used });
-                audit::append(connection, &Event { detail, ..event.clone() }, Some(project))?;
-                raised.extend(one(connection, "a.id = ?1", params![id])?.map(|claim| claim.alert));
             }
             Ok(raised)
         })
@@ -200,6 +184,35 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+/// `None`: it was raised before, or the project is gone.
+fn raise_one(
+    connection: &Connection,
+    crossing: &Crossing<'_>,
+    threshold: u8,
+    id: &str,
+    outbox: Outbox,
+    event: &Event,
+) -> Result<Option<Alert>, LedgerError> {
+    let state = match outbox {
+        Outbox::Local => "local",
+        Outbox::Pending => "pending",
+    };
+    let sql = format!(
+        "INSERT OR IGNORE INTO alerts (id, project, cap_cents, threshold, usage_micro_usd, created_at, state, \
+         attempts, next_attempt_at, leased_until) \
+         SELECT ?1, row, ?3, ?4, ?5, ?6, ?7, 0, ?6, 0 FROM projects WHERE id = ?2 AND {IS_LIVE}"
+    );
+    let project = crossing.project;
+    let (cap, used) = (stored(project.cap.cents()), stored(crossing.usage.micro_usd()));
+    let values = params![id, project.id.as_str(), cap, threshold, used, event.at.as_millisecond(), state];
+    if connection.prepare_cached(&sql)?.execute(values)? == 0 {
+        return Ok(None);
+    }
+    let detail = json!({ "id": id, "threshold_percent": threshold, "cap_cents": cap, "micro_usd": used });
+    audit::append(connection, &Event { detail, ..event.clone() }, Some(project))?;
+    Ok(one(connection, "a.id = ?1", params![id])?.map(|claim| claim.alert))
 }
 
 fn one(connection: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Option<Claim>, LedgerError> {

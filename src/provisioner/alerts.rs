@@ -119,15 +119,17 @@ impl Provisioner {
             Ok(None) => Outbox::Local,
             Ok(Some(_)) | Err(_) => Outbox::Pending,
         };
+        let mut new = Vec::new();
         for crossing in unraised.into_iter().filter_map(|place| crossings.get(place)) {
             let ids: Result<Vec<_>, _> = crossing.thresholds.iter().map(|_| new_id()).collect();
-            let event = self.event(&caller(), ACTION, Verdict::Done, Value::Null);
-            let raised = self.ledger.raise(crossing, &ids?, outbox, &event)?;
-            if let Some(first) = raised.first() {
-                self.tell(Some(first))?;
-            }
+            new.push((*crossing, ids?));
         }
-        Ok(())
+        let event = self.event(&caller(), ACTION, Verdict::Done, Value::Null);
+        let raised = self.ledger.raise(&new, outbox, &event)?;
+        match raised.first() {
+            Some(first) => self.tell(Some(first)),
+            None => Ok(()), // somebody was faster
+        }
     }
 
     /// Tells what was not told yet; `own` is the oldest of those that this process has just raised.

@@ -454,7 +454,7 @@ proptest! {
                 verdict: Verdict::Done,
                 detail: json!({}),
             };
-            let raised = ledger.raise(&crossing, &ids, Outbox::Local, &event).unwrap();
+            let raised = ledger.raise(&[(crossing, ids)], Outbox::Local, &event).unwrap();
             prop_assert_eq!(raised.len(), thresholds.len().saturating_sub(before.len()));
         }
         let highest = usages.iter().max().copied().unwrap_or_default() * 1_000_000;
