@@ -28,11 +28,11 @@ impl Entry {
             Command::Providers { command: None } => ("providers", Weight::Look, said),
             Command::Providers { command: Some(Providers::Check) } => ("providers check", Weight::Look, said),
             Command::Approvals => ("approvals", Weight::Look, said),
-            Command::Approve { .. } => ("approve", Weight::Effect, said),
+            Command::Approve { .. } => ("approve", Weight::Look, said),
             Command::Completions { .. } => ("completions", Weight::Look, said),
-            Command::Deny { .. } => ("deny", Weight::Effect, said),
+            Command::Deny { .. } => ("deny", Weight::Look, said),
             Command::Doctor { repair: false } => ("doctor", Weight::Look, said),
-            Command::Doctor { repair: true } => ("doctor --repair", Weight::Effect, said),
+            Command::Doctor { repair: true } => ("doctor --repair", Weight::Look, said),
             Command::Extend { name, .. } => ("extend", Weight::Effect, said.project(Some(name))),
             Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
             Command::Man { .. } => ("man", Weight::Look, said),
@@ -40,7 +40,7 @@ impl Entry {
                 let said = said.project(Some(name)).provider(Some(provider)).cap(Some(cap));
                 ("provision", Weight::Effect, said.fact("replace", Some(json!(replace))))
             }
-            Command::Reap { .. } => ("reap", Weight::Effect, said),
+            Command::Reap { .. } => ("reap", Weight::Look, said),
             Command::Resume { name } => ("resume", Weight::Effect, said.project(Some(name))),
             Command::Rotate { name } => ("rotate", Weight::Effect, said.project(Some(name))),
             Command::Serve(_) => ("serve", Weight::Look, said),
@@ -50,12 +50,8 @@ impl Entry {
                 ("scan", weight, said.fact("rotate", Some(json!(wanted.rotate))))
             }
             Command::Setup { .. } => ("setup", Weight::Look, said),
-            Command::Suspend(OneOrAll { name, all }) => {
-                ("suspend", Weight::Effect, said.project(name.as_deref()).fact("all", Some(json!(all))))
-            }
-            Command::Teardown(OneOrAll { name, all }) => {
-                ("teardown", Weight::Effect, said.project(name.as_deref()).fact("all", Some(json!(all))))
-            }
+            Command::Suspend(which) => ("suspend", Weight::Effect, one_or_all(said, which)),
+            Command::Teardown(which) => ("teardown", Weight::Effect, one_or_all(said, which)),
             Command::Usage { command: Usage::Record { name, amount } } => {
                 ("usage record", Weight::Effect, said.project(Some(name)).usage(amount))
             }
@@ -84,4 +80,8 @@ impl Entry {
             render::warn(&format!("this call is missing from the audit: {error}"));
         }
     }
+}
+
+fn one_or_all(said: Sanitised, which: &OneOrAll) -> Sanitised {
+    if which.all { said.fact("all", Some(json!(true))) } else { said.project(which.name.as_deref()) }
 }

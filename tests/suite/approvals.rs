@@ -223,7 +223,7 @@ fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
     let name = Some("memory");
     let expected = [
         ("mcp", "lines 1", "ask for approval", name),
-        ("cli", "maria", "approve", name),
+        ("cli", "maria, no terminal", "approve", name),
         ("mcp", "lines 1", "provision", name),
     ];
     assert_eq!(told, expected);

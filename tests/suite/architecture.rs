@@ -207,7 +207,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         ],
         "hand over the `Secret` instead",
     ),
-    ("std::fs", &["fs.rs"], "use what `crate::fs` offers, which is atomic and private"),
+    ("std::fs", &["fs/lock.rs", "fs/mod.rs"], "use what `crate::fs` offers, which is atomic and private"),
     (
         "Command::new",
         &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],

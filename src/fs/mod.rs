@@ -3,15 +3,17 @@
 //! No other module says `std::fs`. What this one promises: a replaced file is either the old one or the new one,
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
+mod lock;
+
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    process::Stdio,
-    thread,
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
+
+pub use lock::Lock;
 
 /// What could not be done, to which path, and what the operating system said.
 #[derive(Debug, thiserror::Error)]
@@ -270,68 +272,6 @@ pub fn create_private_folder(path: &Path) -> Result<(), FsError> {
 /// When it can be neither found nor made.
 pub fn create_private_file(path: &Path) -> Result<(), FsError> {
     open_private(path, OpenOptions::new().write(true).create(true).truncate(false)).map(drop)
-}
-
-/// An exclusive lock, held until dropped; a process that dies lets go of it.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-    path: PathBuf,
-}
-
-impl Lock {
-    /// Locks a file made for the purpose, waiting at most `patience`. `None`: somebody else holds it.
-    ///
-    /// # Errors
-    /// When the lock file cannot be made or locked.
-    pub fn on_file(path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
-        Self::wait(file, path, patience)
-    }
-
-    /// The locked file as a child's input: the very one, opened once, so that the lock is held until both have let go
-    /// of it. An empty lock file reads like `/dev/null`.
-    ///
-    /// # Errors
-    /// When the process has too many files open.
-    pub fn share(&self) -> Result<Stdio, FsError> {
-        self.file.try_clone().map(Stdio::from).map_err(|error| failed("share", &self.path, error))
-    }
-
-    /// Locks the folder that `target` is in, so that no lock file lies about in a user's folder, and nothing that
-    /// is renamed away was ever the lock.
-    ///
-    /// # Errors
-    /// When the folder cannot be opened or locked.
-    #[cfg(unix)]
-    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        let folder = folder_of(target);
-        let file = File::open(folder).map_err(|error| failed("open", folder, error))?;
-        Self::wait(file, folder, patience)
-    }
-
-    /// Where a folder cannot be opened like a file, a lock file beside the target serves.
-    ///
-    /// # Errors
-    /// When the lock file cannot be made or locked.
-    #[cfg(not(unix))]
-    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        Self::on_file(&target.with_file_name(".stripe-projects.lock"), patience)
-    }
-
-    fn wait(file: File, path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        let deadline = Instant::now() + patience;
-        let mut pause = Duration::from_micros(200);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { file, path: path.to_owned() })),
-                Err(fs::TryLockError::Error(error)) => return Err(failed("lock", path, error)),
-                Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
-                Err(fs::TryLockError::WouldBlock) => thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the replacement that the rule points to")]
