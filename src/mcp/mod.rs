@@ -101,8 +101,8 @@ pub enum ServeError {
 /// What has expired is torn down by whoever is running, which is us.
 async fn reap_now_and_then(provisioner: Arc<Provisioner>) {
     loop {
-        let reaper = Arc::clone(&provisioner);
-        let reaped = tokio::task::spawn_blocking(move || reaper.reap(&housekeeping())).await;
+        let house = Arc::clone(&provisioner);
+        let reaped = tokio::task::spawn_blocking(move || house.reap(&housekeeping())).await;
         let outcomes = reaped.ok().and_then(Result::ok); // what failed is tried again by the next round
         for outcome in outcomes.into_iter().flatten() {
             match outcome.result {

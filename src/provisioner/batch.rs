@@ -21,7 +21,7 @@ impl Provisioner {
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
     pub fn suspend_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(self.each(self.living()?, |name| self.suspend(name, caller)))
+        Ok(each(self.living()?, |name| self.suspend(name, caller)))
     }
 
     /// Tears every live project down.
@@ -29,30 +29,7 @@ impl Provisioner {
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
     pub fn teardown_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(self.each(self.living()?, |name| self.teardown(name, caller)))
-    }
-
-    /// Several at a time, in the order of the names.
-    pub(super) fn each(
-        &self,
-        names: Vec<ProjectName>,
-        work: impl Fn(&ProjectName) -> Result<ProjectView, Error> + Sync,
-    ) -> Vec<Outcome> {
-        let workers = names.len().min(AT_A_TIME);
-        let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(name) = next(&waiting) {
-                        let result = work(&name);
-                        push(&done, Outcome { name, result });
-                    }
-                });
-            }
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by(|one, other| one.name.cmp(&other.name));
-        done
+        Ok(each(self.living()?, |name| self.teardown(name, caller)))
     }
 
     fn living(&self) -> Result<Vec<ProjectName>, Error> {
@@ -67,6 +44,28 @@ impl Provisioner {
         }
         Ok(names)
     }
+}
+
+/// Several at a time, in the order of the names.
+pub(super) fn each(
+    names: Vec<ProjectName>,
+    work: impl Fn(&ProjectName) -> Result<ProjectView, Error> + Sync,
+) -> Vec<Outcome> {
+    let workers = names.len().min(AT_A_TIME);
+    let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(name) = next(&waiting) {
+                    let result = work(&name);
+                    push(&done, Outcome { name, result });
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by(|one, other| one.name.cmp(&other.name));
+    done
 }
 
 fn next(waiting: &Mutex<impl Iterator<Item = ProjectName>>) -> Option<ProjectName> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Caller, Outcome, Provisioner};
+use super::{Caller, Outcome, Provisioner, batch::each};
 use crate::{clock::Timestamp, error::Error, lease::Lease, ledger::Verdict, name::ProjectName, view::ProjectView};
 
 impl Provisioner {
@@ -16,7 +16,7 @@ impl Provisioner {
         }
         self.bury_sessions(caller)?;
         let expired = self.ledger.expired(self.clock.now())?;
-        Ok(self.each(expired, |name| self.teardown(name, caller)))
+        Ok(each(expired, |name| self.teardown(name, caller)))
     }
 
     /// Lets a live project live that long from now on.

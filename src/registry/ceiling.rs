@@ -99,7 +99,7 @@ impl Registry {
             total_cap: least(policy.total_cap, ceiling.total_cap),
             ..policy
         };
-        Self { policy, providers, alerts }
+        Self { alerts, policy, providers }
     }
 }
 
