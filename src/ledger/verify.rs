@@ -67,7 +67,7 @@ impl Ledger {
                 Recorded::Unreadable => Proof::Broken(Break::HeadFileUnreadable),
             });
         }
-        self.read(|connection| {
+        let proof = self.read(|connection| {
             let (rows, head) = match walk(connection)? {
                 Ok(end) => end,
                 Err(broken) => return Ok(Proof::Broken(broken)),
@@ -81,7 +81,12 @@ impl Ledger {
                 Recorded::Unreadable => Some(Break::HeadFileUnreadable),
             };
             Ok(broken.map_or(Proof::Whole { rows, head }, Proof::Broken))
-        })
+        })?;
+        // The very first record may have been written between the two looks; then there is one now.
+        if proof == Proof::Broken(Break::HeadFileMissing) && self.head.read()? != Recorded::Absent {
+            return self.verify();
+        }
+        Ok(proof)
     }
 
     /// The number of the first row that is not what it was, if any.

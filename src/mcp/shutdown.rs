@@ -133,4 +133,4 @@ pub async fn signal() {
 }
 
 /// Clients follow up with a signal after about two seconds; this leaves time to say what became of the work.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(1500);
