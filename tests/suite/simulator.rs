@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{project::ProjectId, settings::simulated_world};
+use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_world};
 
 use crate::{
     simulator_client::{Answer, Simulator, VERSION},
@@ -148,7 +148,8 @@ fn a_life() {
     let second = reveal();
     assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]), None, "the old key is dead");
     assert_eq!(here.owner_of(&second["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
-    assert!(second["created"].as_str() >= first["created"].as_str());
+    let time = |revealed: &Value| revealed["created"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(time(&second) >= time(&first)); // as times: of texts the one with fewer decimals would be the later
 
     let updated = here.post(&format!("resources/{id}"), &json!({ "configuration": { "plan": "max" } }));
     assert_eq!(updated.at("/service_ref"), "memory");
