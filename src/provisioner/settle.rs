@@ -113,6 +113,11 @@ impl Provisioner {
             return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
         }
         self.step(Step::Acted);
+        self.withdraw(intent, caller)
+    }
+
+    /// Takes the variables that carry our values out of the env file, which ends what killed the key.
+    pub(super) fn withdraw(&self, intent: Intent, caller: &Caller) -> Result<Project, Error> {
         let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
         let env_file = EnvFile::new(intent.project.env_file.clone());
         if let Err(why) = env_file.withdraw(&variables, |found| self.recognise(found)) {

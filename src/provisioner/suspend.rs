@@ -11,7 +11,7 @@ use crate::{
     env_file::{EnvFile, EnvFileError, Replace},
     error::Error,
     ledger::{Intent, Operation, Verdict},
-    name::{EnvVar, ProjectName},
+    name::ProjectName,
     project::{Project, Status},
     view::ProjectView,
 };
@@ -88,14 +88,7 @@ impl Provisioner {
             return Err(Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) });
         }
         self.step(Step::Acted);
-        let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
-        let env_file = EnvFile::new(intent.project.env_file.clone());
-        if let Err(why) = env_file.withdraw(&variables, |found| self.recognise(found)) {
-            let operation = intent.operation;
-            return Err(Error::NotWithdrawn { name: intent.leave_open(), operation, why: Box::new(why) });
-        }
-        self.step(Step::Delivered);
-        self.close_as_done(intent, caller)
+        self.withdraw(intent, caller)
     }
 
     /// Has the backend let the key work again, and delivers it.

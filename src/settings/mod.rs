@@ -4,6 +4,7 @@
 
 mod backend;
 mod environment;
+mod given;
 mod start;
 mod successor;
 
@@ -12,6 +13,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 pub use backend::simulated_world;
 use backend::{Choice, payment_method};
 pub use environment::{Colour, colour, homes, is_dumb, user};
+pub use given::Given;
 pub use start::Start;
 pub use successor::Successor;
 use tokio::runtime::Handle;
@@ -26,22 +28,6 @@ use crate::{
     simulator::Simulator,
 };
 use environment::{path, secret};
-
-/// What was given on the command line; `None` is "not given".
-#[derive(Clone, Debug, Default)]
-pub struct Given {
-    pub dir: Option<PathBuf>,
-    pub env_file: Option<PathBuf>,
-    pub providers: Option<PathBuf>,
-    pub state_dir: Option<PathBuf>,
-    pub backend: Option<String>,
-    pub payment_method: Option<String>,
-    pub accept_tos: bool,
-    pub stripe_bin: Option<PathBuf>,
-    pub stripe_api_base: Option<String>,
-    /// A file with the Stripe API key: an argument would be seen by everybody on the machine.
-    pub stripe_api_key_file: Option<PathBuf>,
-}
 
 /// Everything decided, nothing opened yet.
 pub struct Settings {
@@ -66,7 +52,7 @@ impl Settings {
         let dir = given.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
-        let flags = successor::flags(&given, &dir);
+        let flags = [vec!["--dir".into(), dir.clone().into()], given.flags()].concat();
         let (choice, payment_method) = (Choice::of(&given, within)?, payment_method(&given)?);
         let env_file = given.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = given.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));

@@ -1,6 +1,6 @@
 //! How somebody else is to start us, so that we run there as we were called here.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use super::{
     Given, Settings,
@@ -34,28 +34,6 @@ impl Start {
 }
 
 fn flags(given: &Given) -> Result<Vec<String>, Error> {
-    let mut flags = Vec::new();
-    let paths = [
-        ("--env-file", &given.env_file),
-        ("--providers", &given.providers),
-        ("--state-dir", &given.state_dir),
-        ("--stripe-bin", &given.stripe_bin),
-        ("--stripe-api-key-file", &given.stripe_api_key_file),
-    ];
-    for (flag, path) in paths {
-        if let Some(path) = path {
-            let path = path.to_str().ok_or_else(|| Error::PathNotText { path: path.clone() })?;
-            flags.extend([flag.to_owned(), path.to_owned()]);
-        }
-    }
-    let words = [
-        ("--backend", &given.backend),
-        ("--payment-method", &given.payment_method),
-        ("--stripe-api-base", &given.stripe_api_base),
-    ];
-    for (flag, word) in words {
-        flags.extend(word.iter().flat_map(|word| [flag.to_owned(), word.clone()]));
-    }
-    flags.extend(given.accept_tos.then(|| "--accept-tos".to_owned()));
-    Ok(flags)
+    let as_text = |flag: OsString| flag.into_string().map_err(|path| Error::PathNotText { path: path.into() });
+    given.flags().into_iter().map(as_text).collect()
 }

@@ -3,11 +3,9 @@
 use std::{
     env,
     ffi::OsString,
-    path::Path,
     process::{Command, Stdio},
 };
 
-use super::Given;
 use crate::lease::Lease;
 
 /// Knows how this program was started.
@@ -28,31 +26,4 @@ impl Successor {
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // what ends the server is not meant for it
         let _ = command.spawn();
     }
-}
-
-/// What was given, as it is given again; the environment is inherited.
-pub(super) fn flags(given: &Given, dir: &Path) -> Vec<OsString> {
-    let mut flags = vec!["--dir".into(), dir.into()];
-    let paths = [
-        ("--env-file", &given.env_file),
-        ("--providers", &given.providers),
-        ("--state-dir", &given.state_dir),
-        ("--stripe-bin", &given.stripe_bin),
-        ("--stripe-api-key-file", &given.stripe_api_key_file),
-    ];
-    let words = [
-        ("--backend", &given.backend),
-        ("--payment-method", &given.payment_method),
-        ("--stripe-api-base", &given.stripe_api_base),
-    ];
-    for (flag, path) in paths {
-        flags.extend(path.iter().flat_map(|path| [flag.into(), path.into()]));
-    }
-    for (flag, word) in words {
-        flags.extend(word.iter().flat_map(|word| [flag.into(), word.into()]));
-    }
-    if given.accept_tos {
-        flags.push("--accept-tos".into());
-    }
-    flags
 }
