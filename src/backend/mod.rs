@@ -69,6 +69,12 @@ pub trait Backend: Send + Sync {
         Ok(())
     }
 
+    /// Whether a project that has used up its own cap is ours to suspend: the backend tells what was used, and stops
+    /// spending at some other limit.
+    fn leaves_caps_to_us(&self) -> bool {
+        false
+    }
+
     /// Adds usage, where usage is ours to add. Real providers meter on their own.
     async fn record_usage(&self, _: &ResourceId, _: MicroUsd) -> Result<Observed, BackendError> {
         Err(BackendError::Refused(Refusal::UsageIsMetered))

@@ -91,6 +91,10 @@ impl Backend for Scrubbed {
         self.inner.cap_scope()
     }
 
+    fn leaves_caps_to_us(&self) -> bool {
+        self.inner.leaves_caps_to_us()
+    }
+
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let service = self.clean(self.inner.provision(order).await)?;
         service.credentials.secrets().for_each(|secret| self.learn(secret));

@@ -175,6 +175,9 @@ pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Ou
         Ok(code) => *code,
         Err(error) => show_error(error, output),
     };
+    for stopped in provisioner.stop_overspent(caller) {
+        render::stopped(&stopped);
+    }
     entry.answered(provisioner, caller, &outcome);
     code
 }
@@ -216,7 +219,12 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             if let Some(after) = after {
                 thread::sleep(Duration::from_millis(Lease::parse(after)?.milliseconds().unsigned_abs()));
             }
-            return Ok(render::outcomes(&provisioner.reap(caller)?, "Nothing has expired.", output));
+            let mut outcomes = provisioner.reap(caller)?;
+            match provisioner.enforce_caps(caller) {
+                Ok(stopped) => outcomes.extend(stopped),
+                Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint())),
+            }
+            return Ok(render::outcomes(&outcomes, "Nothing has expired, and no cap is used up.", output));
         }
         Command::Resume { name } => {
             render::project(&provisioner.resume(&ProjectName::parse(name)?, caller)?, output);

@@ -1,14 +1,21 @@
-//! A running server tells of alerts on stderr and sends what is due, whoever raised it.
+//! A running server tells of alerts on stderr and to whoever subscribed to the project, and sends what is due, whoever
+//! raised it.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{task, time};
 
+use super::live::{Audience, News};
 use crate::{alerts::Notice, provisioner::Provisioner};
 
 /// Goes on until the runtime ends. What is cut off then is in the outbox.
-pub fn tend_in_background(provisioner: Arc<Provisioner>) {
-    provisioner.listen(Arc::new(log));
+pub fn tend_in_background(provisioner: Arc<Provisioner>, audience: Audience) {
+    provisioner.listen(Arc::new(move |notice| {
+        log(notice);
+        if let Notice::Raised(alert) = notice {
+            audience.tell(News::Project(alert.name.clone()));
+        }
+    }));
     tokio::spawn(async move {
         loop {
             let tended = Arc::clone(&provisioner);

@@ -3,6 +3,7 @@
 mod alerts;
 mod arguments;
 mod ask;
+mod chores;
 mod deadline;
 mod door;
 mod live;
@@ -71,10 +72,10 @@ pub async fn serve_over(
     };
     tokio::spawn(logbook.clone().keep());
     tokio::spawn(audience.clone().keep_telling());
-    tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience));
-    alerts::tend_in_background(Arc::clone(&provisioner));
+    tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience.clone()));
+    alerts::tend_in_background(Arc::clone(&provisioner), audience.clone());
     recover_in_background(Arc::clone(&provisioner));
-    tokio::spawn(reap_now_and_then(provisioner));
+    tokio::spawn(chores::keep_doing(provisioner, audience));
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
@@ -98,29 +99,10 @@ pub enum ServeError {
     NoGreeting,
 }
 
-/// What has expired is torn down by whoever is running, which is us.
-async fn reap_now_and_then(provisioner: Arc<Provisioner>) {
-    loop {
-        let house = Arc::clone(&provisioner);
-        let reaped = tokio::task::spawn_blocking(move || house.reap(&housekeeping())).await;
-        let outcomes = reaped.ok().and_then(Result::ok); // what failed is tried again by the next round
-        for outcome in outcomes.into_iter().flatten() {
-            match outcome.result {
-                Ok(_) => tracing::info!(project = %outcome.name, "expired, torn down"),
-                Err(error) => tracing::warn!(project = %outcome.name, "expired, not torn down: {error}"),
-            }
-        }
-        tokio::time::sleep(BETWEEN_REAPS).await;
-    }
-}
-
 /// In whose name the server acts when nobody asked.
 pub fn housekeeping() -> Caller {
     Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
 }
-
-/// A lease is longer than this, so it is over soon after it is over.
-const BETWEEN_REAPS: Duration = Duration::from_secs(5);
 
 /// The first answer never waits for what a dead process left.
 fn recover_in_background(provisioner: Arc<Provisioner>) {

@@ -77,9 +77,9 @@ impl Provisioner {
         if !self.ledger.exists() || !self.ledger.has_due_alert(self.clock.now())? {
             return Ok(0);
         }
-        let receiver = match self.registry.read() {
+        let receiver = match self.registry() {
             Ok(registry) => registry.alerts,
-            Err(error) => return Ok(self.unsendable(Error::from(error).to_string())),
+            Err(error) => return Ok(self.unsendable(error.to_string())),
         };
         let Some(receiver) = receiver else {
             return Ok(self.unsendable("there is no `alerts.url` in the registry any more".to_owned()));
@@ -97,6 +97,7 @@ impl Provisioner {
     pub(super) fn learn<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
         let crossings = seen.filter_map(|(project, observed)| {
             let usage = observed.usage?;
+            self.note_overspending(project, usage);
             let thresholds = alerts::reached(project.cap, usage);
             (!thresholds.is_empty()).then_some(Crossing { project, usage, thresholds })
         });
@@ -115,7 +116,7 @@ impl Provisioner {
             return Ok(());
         }
         // A registry that cannot be read at the moment may well name a receiver.
-        let outbox = match self.registry.read().map(|registry| registry.alerts) {
+        let outbox = match self.registry().map(|registry| registry.alerts) {
             Ok(None) => Outbox::Local,
             Ok(Some(_)) | Err(_) => Outbox::Pending,
         };

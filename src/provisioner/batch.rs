@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Caller, LARGEST_PAGE, Provisioner};
-use crate::{error::Error, ledger::Visibility, name::ProjectName, view::ProjectView};
+use crate::{error::Error, ledger::Visibility, name::ProjectName, project::Project, view::ProjectView};
 
 /// What became of one project of many.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Provisioner {
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
     pub fn suspend_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.living()?, |name| self.suspend(name, caller)))
+        Ok(each(self.names()?, |name| self.suspend(name, caller)))
     }
 
     /// Tears every live project down.
@@ -29,20 +29,25 @@ impl Provisioner {
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
     pub fn teardown_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.living()?, |name| self.teardown(name, caller)))
+        Ok(each(self.names()?, |name| self.teardown(name, caller)))
     }
 
-    fn living(&self) -> Result<Vec<ProjectName>, Error> {
+    /// Every live project, page by page.
+    pub(super) fn living(&self) -> Result<Vec<Project>, Error> {
         if !self.ledger.exists() {
             return Ok(Vec::new());
         }
-        let (mut names, mut after) = (Vec::new(), Some(0));
+        let (mut projects, mut after) = (Vec::new(), Some(0));
         while let Some(place) = after {
-            let page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
-            names.extend(page.projects.into_iter().map(|project| project.name));
+            let mut page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
+            projects.append(&mut page.projects);
             after = page.next;
         }
-        Ok(names)
+        Ok(projects)
+    }
+
+    fn names(&self) -> Result<Vec<ProjectName>, Error> {
+        Ok(self.living()?.into_iter().map(|project| project.name).collect())
     }
 }
 

@@ -79,7 +79,7 @@ impl Provisioner {
     }
 
     /// The resource that our backend can be asked about.
-    fn askable(&self, project: &Project) -> Option<ResourceId> {
+    pub(super) fn askable(&self, project: &Project) -> Option<ResourceId> {
         let ours = project.status.is_live() && project.backend == self.backend.name();
         project.resource.clone().filter(|_| ours)
     }

@@ -19,6 +19,7 @@ mod alerts;
 mod approve;
 mod audit;
 mod batch;
+mod caps;
 mod inspect;
 mod leases;
 mod list;
@@ -87,6 +88,7 @@ pub struct Provisioner {
     waiting: Waiting,
     watch: Watch,
     alerts: alerts::Alerts,
+    overspent: caps::Overspent,
 }
 
 /// What a provisioner is made of.
@@ -148,6 +150,7 @@ impl Provisioner {
             accept_terms: parts.accept_terms,
             session: None,
             alerts: alerts::Alerts::new(parts.clock.now()),
+            overspent: caps::Overspent::default(),
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
@@ -173,9 +176,9 @@ impl Provisioner {
         })
     }
 
-    /// Something that changes when the registry's file does, however it is edited.
-    pub fn registry_stamp(&self) -> Option<Stamp> {
-        self.registry.stamp()
+    /// Something that changes when a file that [`Self::registry`] is read from does, however it is edited.
+    pub fn registry_stamp(&self) -> [Option<Stamp>; 2] {
+        [self.registry.stamp(), self.ceiling.stamp()]
     }
 
     /// Whether the newest project of that name was changed at that time or later.

@@ -3,7 +3,7 @@
 //! A suspension kills the key at the backend, withholds the new one, and takes the variable out of the env file. The
 //! resource stays, and what it may cost apart from the key's use stays with it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Caller, Provisioner, Step, settle::Settled};
 use crate::{
@@ -23,8 +23,19 @@ impl Provisioner {
     /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
     /// then the same call finishes it.
     pub fn suspend(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
+        self.suspend_if(|_| true, json!({}), name, caller)
+    }
+
+    /// Suspends a project of which that is true once nobody else is at work on it. `why` goes into the audit.
+    pub(super) fn suspend_if(
+        &self,
+        is_due: impl FnOnce(&Project) -> bool,
+        why: Value,
+        name: &ProjectName,
+        caller: &Caller,
+    ) -> Result<ProjectView, Error> {
         let _lock = self.lock_patiently(name)?;
-        let project = match self.prepare_suspension(name, caller) {
+        let project = match self.prepare_suspension(is_due, why, name, caller) {
             Ok(Prepared::Begun(intent)) => {
                 self.step(Step::Intended);
                 self.halt(*intent, caller)?
@@ -53,13 +64,19 @@ impl Provisioner {
         Ok(self.view(&project))
     }
 
-    fn prepare_suspension(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
+    fn prepare_suspension(
+        &self,
+        is_due: impl FnOnce(&Project) -> bool,
+        why: Value,
+        name: &ProjectName,
+        caller: &Caller,
+    ) -> Result<Prepared, Error> {
         let project = self.settled(name, caller)?;
-        if project.status == Status::Suspended {
+        if project.status == Status::Suspended || !is_due(&project) {
             return Ok(Prepared::AsItIs(Box::new(project)));
         }
         self.step(Step::Checked);
-        self.begin(name, Operation::Suspend, caller)
+        self.begin(name, Operation::Suspend, why, caller)
     }
 
     fn prepare_resumption(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
@@ -72,7 +89,7 @@ impl Provisioner {
         }
         self.can_deliver(&project)?;
         self.step(Step::Checked);
-        self.begin(name, Operation::Resume, caller)
+        self.begin(name, Operation::Resume, json!({}), caller)
     }
 
     /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
@@ -125,8 +142,14 @@ impl Provisioner {
         }
     }
 
-    fn begin(&self, name: &ProjectName, operation: Operation, caller: &Caller) -> Result<Prepared, Error> {
-        let event = self.event(caller, operation.as_str(), Verdict::Intended, json!({}));
+    fn begin(
+        &self,
+        name: &ProjectName,
+        operation: Operation,
+        detail: Value,
+        caller: &Caller,
+    ) -> Result<Prepared, Error> {
+        let event = self.event(caller, operation.as_str(), Verdict::Intended, detail);
         let begun = self.ledger.begin(name, operation, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }
@@ -147,7 +170,7 @@ impl Provisioner {
     }
 
     /// Whether the backend says that the cap is used up. One that cannot say leaves it to its own limits.
-    fn is_used_up(&self, project: &Project) -> bool {
+    pub(super) fn is_used_up(&self, project: &Project) -> bool {
         let asked: Vec<_> = project.resource.iter().cloned().collect();
         let seen = self.wait(self.backend.observe(Scope::Resources(&asked)));
         let usage = seen.ok().and_then(|seen| seen.first().and_then(|observed| observed.usage));

@@ -1,6 +1,7 @@
 //! The ceiling: a policy that is kept outside the workspace, where an agent that edits the workspace cannot reach it.
 //!
-//! It can only tighten. Whatever it leaves out stays as the registry has it, and of two words the stricter counts. A
+//! It can only tighten. Whatever it leaves out stays as the registry has it, and of two words the stricter counts. Where
+//! it names a receiver of alerts, that one counts and no other. A
 //! name in it means a provider by what is *bought*: an entry that was renamed in the registry is still the same
 //! service, and a name that the built-in registry has means that service and no other.
 
@@ -13,13 +14,14 @@ use super::error::Fault;
 use super::policy::count;
 use super::provider::Provider;
 use super::wire::{self, Table, Value};
-use super::{Policy, Registry, RegistryError, version};
+use super::{Alerts, Policy, Registry, RegistryError, version};
 use crate::money::Cents;
 use crate::name::ProviderKey;
 
 /// Limits that no registry can lift.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Ceiling {
+    alerts: Option<Alerts>,
     approval: Option<ApprovalRule>,
     approval_ttl: Option<u32>,
     allowed: Option<Vec<ProviderKey>>,
@@ -51,8 +53,9 @@ impl Ceiling {
         let tree = DeTable::parse(text).map_err(|error| Fault::syntax(&error))?;
         let file = Table::whole_file(tree.get_ref());
         file.optional("version", version)?;
-        file.refuse_unknown_keys(&["policy", "providers", "version"])?;
+        file.refuse_unknown_keys(&["alerts", "policy", "providers", "version"])?;
         let mut ceiling = file.optional("policy", read_policy)?.unwrap_or_default();
+        ceiling.alerts = file.optional("alerts", Alerts::read)?;
         ceiling.providers = file.optional("providers", read_providers)?.unwrap_or_default();
         Ok(ceiling)
     }
@@ -99,7 +102,7 @@ impl Registry {
             total_cap: least(policy.total_cap, ceiling.total_cap),
             ..policy
         };
-        Self { alerts, policy, providers }
+        Self { alerts: ceiling.alerts.clone().or(alerts), policy, providers }
     }
 }
 
@@ -124,6 +127,7 @@ fn read_policy(value: &Value<'_>) -> Result<Ceiling, Fault> {
     // No registry is at hand here, and a name may be that of a provider in only some of them.
     let names = |value| wire::list(value)?.map(wire::parsed(ProviderKey::parse)).collect();
     Ok(Ceiling {
+        alerts: None,
         approval: table.optional("approval", ApprovalRule::read)?,
         approval_ttl: table.optional("approval_ttl_minutes", approval::ttl)?,
         allowed: table.optional("allowed", names)?,
@@ -208,6 +212,21 @@ mod tests {
         let (a, b) = (both.get(&key("a")).unwrap(), both.get(&key("b")).unwrap());
         assert_eq!((a.default_cap.cents(), a.max_cap.cents()), (1_500, 1_500));
         assert_eq!((a.approval, b.approval), (Some(ApprovalRule::AboveDefault), Some(ApprovalRule::Always)));
+    }
+
+    #[test]
+    fn a_receiver_of_alerts_is_not_to_be_changed_from_within() {
+        let registry = |url: &str| format!("version = 1\n[alerts]\nurl = '{url}'\n{}", entry("a", "aa/x", ""));
+        let pinned = "[alerts]\nurl = 'https://alerts.example.com/ours'";
+        for inside in ["https://evil.example.com/", "https://alerts.example.com/other"] {
+            let alerts = under(&registry(inside), pinned).alerts.unwrap();
+            assert_eq!((alerts.url.as_str(), alerts.allow_hosts.len()), ("https://alerts.example.com/ours", 0));
+            assert_eq!(under(&registry(inside), "").alerts.unwrap().url, inside);
+        }
+        assert_eq!(
+            under(&format!("version = 1\n{}", entry("a", "aa/x", "")), pinned).alerts.unwrap().allow_hosts.len(),
+            0
+        );
     }
 
     #[test]

@@ -70,6 +70,14 @@ impl CeilingFile {
             (None, _) => Ok(None),
         }
     }
+
+    /// What the file is known by, without reading it; `None` when there is none to be seen.
+    pub fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Named(path) | Self::Usual(path) => fs::stamp(path),
+            Self::Nowhere => None,
+        }
+    }
 }
 
 /// `None` where there is no such file.

@@ -7,8 +7,8 @@ use std::{fs, time::Duration};
 use rmcp::{
     ClientHandler, RoleClient, ServiceExt as _,
     model::{
-        CallToolRequestParams, ResourceUpdatedNotificationParam, ServerNotification, SubscribeRequestParams,
-        SubscriptionFilter, UnsubscribeRequestParams,
+        CallToolRequestParams, ReadResourceRequestParams, ResourceContents, ResourceUpdatedNotificationParam,
+        ServerNotification, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RunningService, Subscription},
     transport::TokioChildProcess,
@@ -96,6 +96,38 @@ async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
     assert_eq!(next(&mut stream).await, PROJECTS);
     client.ok("provision", json!({ "name": "web", "provider": "llm" })).await;
     assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB));
+}
+
+/// The policy outside the workspace is a word of the registry's as well.
+#[tokio::test]
+async fn an_edit_of_the_policy_is_an_edit_of_the_registry() {
+    let workspace = Workspace::new();
+    let (client, mut heard) = legacy(&workspace).await;
+    client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
+    fs::create_dir_all(workspace.file("no-configuration/stripe-projects")).unwrap();
+    workspace.write("no-configuration/stripe-projects/policy.toml", "[providers.search]\nmax_cap_usd = 3\n");
+    assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), ("tools", PROVIDERS));
+    let providers = client.read_resource(ReadResourceRequestParams::new(PROVIDERS)).await.unwrap();
+    let ResourceContents::TextResourceContents { text, .. } = &providers.contents[0] else { panic!("{providers:?}") };
+    let providers: Value = serde_json::from_str(text).unwrap();
+    let search = providers["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search");
+    assert_eq!(search.unwrap()["max_cap_usd"], 3.0);
+}
+
+/// Whoever has brought it about: the usage is recorded by another process.
+#[tokio::test]
+async fn an_alert_is_news_of_its_project() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "web", "search", "--cap", "10"]);
+    let (client, mut heard) = legacy(&workspace).await;
+    client.subscribe(SubscribeRequestParams::new(WEB)).await.unwrap();
+    workspace.ok(&["usage", "record", "web", "5"]);
+    assert_eq!(hear(&mut heard).await, WEB);
+    let modern = Client::connect(&workspace, Era::Modern).await;
+    let wishes = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
+    let mut stream = modern.0.listen(wishes).await.unwrap();
+    workspace.ok(&["usage", "record", "web", "3"]);
+    assert_eq!((next(&mut stream).await.as_str(), hear(&mut heard).await.as_str()), (WEB, WEB));
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod approvals;
 mod architecture;
 mod audit;
 mod canaries;
+mod caps;
 mod ceiling;
 mod client;
 mod contract;

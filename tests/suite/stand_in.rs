@@ -166,6 +166,11 @@ impl StandIn {
         self.change(|account| account["spent"][provider] = json!(spent + cents));
     }
 
+    /// A new month.
+    pub fn forget_bills(&self) {
+        self.change(|account| account["spent"] = json!({}));
+    }
+
     /// What a person does in the browser.
     pub fn link(&self, provider: &str) {
         self.change(|account| account["providers"][provider] = json!({ "status": "linked", "redirect_url": null }));

@@ -134,6 +134,10 @@ impl Backend for StripeCli {
         CapScope::ProviderAndMonth
     }
 
+    fn leaves_caps_to_us(&self) -> bool {
+        true
+    }
+
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let stripe = self.stripe(self.pace.lock_patience).await?;
         self.place(&stripe, order).await

@@ -81,6 +81,14 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
+/// A project that was suspended, or should have been, because its cap is used up.
+pub fn stopped(Outcome { name, result }: &Outcome) {
+    match result {
+        Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
+        Err(error) => warn(&format!("{name} has used up its cap and is not suspended: {error}; {}", error.hint())),
+    }
+}
+
 /// Something to know that is no error.
 pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));

@@ -1,0 +1,79 @@
+//! Caps that are ours to enforce: where a backend tells what a project has used, and stops at some other limit than the
+//! project's own, whichever process of ours sees that a cap is used up suspends the project.
+
+use std::{
+    collections::BTreeSet,
+    mem,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::json;
+
+use super::{Caller, Outcome, Provisioner, batch::each};
+use crate::{
+    backend::Scope,
+    error::Error,
+    money::MicroUsd,
+    name::ProjectName,
+    project::{Project, ResourceId, Status},
+    view::ProjectView,
+};
+
+/// What was seen with its cap used up, and is not suspended yet. It is seen again by the next look, so losing this
+/// loses nothing.
+#[derive(Default)]
+pub(super) struct Overspent(Mutex<BTreeSet<ProjectName>>);
+
+impl Provisioner {
+    /// Asks the backend what the live projects have used, and suspends those that have used up their caps. Nothing is
+    /// asked of a backend that does this itself, or cannot know.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read, or the backend does not answer. What one project met is in its [`Outcome`].
+    pub fn enforce_caps(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
+        if self.backend.leaves_caps_to_us() && self.ledger.exists() {
+            self.look_at_usage()?;
+        }
+        Ok(self.stop_overspent(caller))
+    }
+
+    /// Suspends what any call of this process has seen with its cap used up. Each is looked at once more, with nobody
+    /// else at work on it.
+    pub fn stop_overspent(&self, caller: &Caller) -> Vec<Outcome> {
+        let names = mem::take(&mut *self.overspent.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let why = json!({ "because": "cap_reached" });
+        let suspend =
+            |name: &ProjectName| self.suspend_if(|project| self.is_used_up(project), why.clone(), name, caller);
+        let outcomes = each(names.into_iter().collect(), suspend).into_iter();
+        outcomes.filter(|outcome| is_news(&outcome.result)).collect()
+    }
+
+    fn look_at_usage(&self) -> Result<(), Error> {
+        let mut projects = self.living()?;
+        projects.retain(|project| project.status == Status::Active && self.askable(project).is_some());
+        let asked: Vec<ResourceId> = projects.iter().filter_map(|project| self.askable(project)).collect();
+        if !asked.is_empty() {
+            let observed = self.wait(self.backend.observe(Scope::Resources(&asked)))?;
+            self.learn(projects.iter().filter_map(|project| {
+                let seen = observed.iter().find(|seen| Some(&seen.resource) == project.resource.as_ref())?;
+                Some((project, seen))
+            }));
+        }
+        Ok(())
+    }
+
+    /// Remembers a project whose cap is used up, if that is ours to do something about.
+    pub(super) fn note_overspending(&self, project: &Project, usage: MicroUsd) {
+        if self.backend.leaves_caps_to_us() && project.status == Status::Active && usage >= project.cap.micro_usd() {
+            self.overspent.0.lock().unwrap_or_else(PoisonError::into_inner).insert(project.name.clone());
+        }
+    }
+}
+
+/// Somebody else may have been there first, or a new month begun.
+fn is_news(result: &Result<ProjectView, Error>) -> bool {
+    match result {
+        Ok(project) => project.status == Status::Suspended.as_str(),
+        Err(error) => !matches!(error, Error::ProjectNotFound { .. }),
+    }
+}
