@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    alerts_receiver::{Receiver, SECRET},
     lines::Lines,
     workspace::{Ran, Workspace},
 };
@@ -35,6 +36,22 @@ fn a_workspace_cannot_do_without_the_human() {
     here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", include_str!("../../providers.toml")));
     let asked = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(asked["code"], "approval_required");
+}
+
+#[test]
+fn a_workspace_cannot_send_alerts_elsewhere() {
+    let (ours, theirs) = (Receiver::start(), Receiver::start());
+    let alerts = |to: &Receiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
+    let (here, home) = (Workspace::new(), home(&alerts(&ours)));
+    for registry in [alerts(&theirs), String::new()] {
+        here.write("providers.toml", format!("{}\n{registry}", include_str!("../../providers.toml")));
+        assert_eq!(ran(command(&here, &home, &["provision", "web", "search", "--cap", "10"])).code, 0);
+        let mut spend = command(&here, &home, &["usage", "record", "web", "5"]);
+        spend.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET);
+        assert_eq!(ran(spend).code, 0);
+        assert_eq!(ran(command(&here, &home, &["teardown", "web", "--yes"])).code, 0);
+    }
+    assert_eq!((ours.seen().len(), theirs.seen().len()), (2, 0));
 }
 
 #[test]
