@@ -28,16 +28,22 @@ impl Entry {
             Command::Providers { command: None } => ("providers", Weight::Look, said),
             Command::Providers { command: Some(Providers::Check) } => ("providers check", Weight::Look, said),
             Command::Approvals => ("approvals", Weight::Look, said),
-            Command::Approve { .. } => ("approve", Weight::Look, said),
+            Command::Approve { id } => ("approve", Weight::Look, said.approval(id)),
             Command::Completions { .. } => ("completions", Weight::Look, said),
-            Command::Deny { .. } => ("deny", Weight::Look, said),
+            Command::Deny { id } => ("deny", Weight::Look, said.approval(id)),
             Command::Doctor { repair: false } => ("doctor", Weight::Look, said),
             Command::Doctor { repair: true } => ("doctor --repair", Weight::Look, said),
-            Command::Extend { name, .. } => ("extend", Weight::Effect, said.project(Some(name))),
+            Command::Extend { name, time } => {
+                ("extend", Weight::Effect, said.project(Some(name)).lease("time", Some(time)))
+            }
             Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
             Command::Man { .. } => ("man", Weight::Look, said),
-            Command::Provision { name, provider, cap, replace, .. } => {
+            Command::Provision { name, provider, cap, expires_in, replace } => {
                 let said = said.project(Some(name)).provider(Some(provider)).cap(Some(cap));
+                let said = match expires_in {
+                    Some(time) => said.lease("expires_in", Some(time)),
+                    None => said,
+                };
                 ("provision", Weight::Effect, said.fact("replace", Some(json!(replace))))
             }
             Command::Reap { .. } => ("reap", Weight::Look, said),

@@ -63,16 +63,13 @@ pub(super) fn hint(error: &ApprovalError) -> String {
 }
 
 fn required(question: &Question) -> String {
-    let approval = &question.approval;
-    let subject = &approval.subject;
     let less = match question.without {
         Some(default) => format!("ask for {default} USD or less, or "),
         None => String::new(),
     };
     format!(
-        "{less}let the human run `{}` before {:.0} and make the same call again; or he runs \
-         `{PROGRAM} provision {} {} --cap {}` himself",
-        question.command, approval.expires_at, subject.name, subject.provider, subject.cap
+        "{less}let the human run `{}` before {:.0} and make the same call again",
+        question.command, question.approval.expires_at
     )
 }
 

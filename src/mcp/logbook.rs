@@ -21,10 +21,7 @@ use super::{
     resources::{self, Known},
     shutdown::Shutdown,
 };
-use crate::{
-    lease::Lease,
-    provisioner::{Called, Caller, OK, Provisioner, Sanitised, Weight},
-};
+use crate::provisioner::{Called, Caller, OK, Provisioner, Sanitised, Weight};
 
 /// What has been answered and not been written down yet.
 #[derive(Clone)]
@@ -175,10 +172,7 @@ fn said(arguments: Option<&JsonObject>) -> Sanitised {
     for (field, value) in arguments.into_iter().flatten() {
         said = match field.as_str() {
             "cursor" => said.fact("cursor", value.is_string().then(|| json!("given"))),
-            "expires_in" => {
-                let lease = value.as_str().and_then(|text| Lease::parse(text).ok());
-                said.fact("expires_in", lease.map(|lease| json!(lease.to_string())))
-            }
+            "expires_in" => said.lease("expires_in", value.as_str()),
             "include_torn_down" => said.fact("include_torn_down", value.as_bool().map(Value::from)),
             "limit" => said.fact("limit", value.as_u64().filter(|limit| *limit <= 1_000).map(Value::from)),
             "name" => said.project(value.as_str()),

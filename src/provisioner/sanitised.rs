@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::Caller;
 use crate::{
+    approval::ApprovalId,
+    lease::Lease,
     money::{Cents, MicroUsd},
     name::ProjectName,
     policy::Asker,
@@ -44,6 +46,19 @@ impl Sanitised {
     pub fn usage(self, text: &str) -> Self {
         let usage = MicroUsd::parse_usd(text).ok();
         self.fact("micro_usd", usage.map(|usage| json!(usage.micro_usd())))
+    }
+
+    /// `field` is what the door calls it.
+    #[must_use]
+    pub fn lease(self, field: &'static str, text: Option<&str>) -> Self {
+        let lease = text.and_then(|text| Lease::parse(text).ok());
+        self.fact(field, lease.map(|lease| json!(lease.to_string())))
+    }
+
+    #[must_use]
+    pub fn approval(self, text: &str) -> Self {
+        let id = ApprovalId::parse(text).ok();
+        self.fact("approval", id.map(|id| json!(id.to_string())))
     }
 
     /// Anything else that was parsed; `None` where it could not be.
@@ -90,9 +105,10 @@ mod tests {
     fn what_cannot_be_parsed_is_named_and_not_quoted() {
         let canary = "sk-canary-0123456789abcdef0123";
         let said = Sanitised::default().project(Some(canary)).provider(Some(canary)).cap(Some(canary)).usage(canary);
+        let said = said.lease("expires_in", Some(canary)).approval(canary);
         assert_eq!(said.name(), None);
         let kept = said.fact("limit", None).fact("all", Some(json!(true))).into_json();
-        let unreadable = ["name", "provider", "cap_cents", "micro_usd", "limit"];
+        let unreadable = ["name", "provider", "cap_cents", "micro_usd", "expires_in", "approval", "limit"];
         assert_eq!(kept, json!({ "all": true, "unreadable": unreadable }));
     }
 

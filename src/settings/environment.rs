@@ -9,13 +9,24 @@ use std::{
 
 use crate::{fs, scan::Homes, secret::Secret, setup::Places};
 
-/// The name of the person at the terminal and the terminal itself, as far as the environment tells.
+/// The name of the person at the terminal and the terminal itself, as far as the environment tells; without a name, the
+/// number by which the system knows him.
 pub fn user() -> String {
-    let user = word("USER").or_else(|| word("USERNAME")).unwrap_or_else(|| "unknown user".to_owned());
+    let user = word("USER").or_else(|| word("USERNAME")).unwrap_or_else(number);
     match terminal() {
         Some(terminal) => format!("{user} on {terminal}"),
         None => format!("{user}, no terminal"),
     }
+}
+
+#[cfg(unix)]
+fn number() -> String {
+    format!("user {}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn number() -> String {
+    "unknown user".to_owned()
 }
 
 /// The terminal that our input or our errors lead to, such as `pts/3`.

@@ -37,7 +37,7 @@ fn what_has_expired_is_reaped_and_nothing_else() {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "short", "supermemory", "--expires-in", "1h"]);
         workspace.ok(&["provision", "long", "tts", "--expires-in", "2h"]);
-        assert_eq!(workspace.ok(&["reap"]).stdout, "Nothing has expired.\n");
+        assert_eq!(workspace.ok(&["reap"]).stdout, "Nothing has expired, and no cap is used up.\n");
         expire(&workspace, "short");
         assert_eq!(workspace.ok(&["reap"]).stdout, "short: torn_down\n", "{kind:?}");
         assert_eq!(
@@ -61,7 +61,7 @@ fn a_server_reaps_at_its_start_and_while_it_runs() {
     expire(&workspace, "second");
     until("the second is reaped", || workspace.billed().is_empty().then_some(()));
     let ran = server.leave();
-    assert!(ran.stderr.contains("expired, torn down"), "{ran:?}");
+    assert!(ran.stderr.contains("its time is up: torn_down"), "{ran:?}");
 }
 
 #[test]

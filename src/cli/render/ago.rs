@@ -1,4 +1,4 @@
-//! How long ago something was, as people say it.
+//! How long ago something was, or how far it is, as people say it.
 
 use crate::clock::Timestamp;
 
@@ -7,10 +7,25 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(then.as_second());
     match seconds {
         TO_COME..MINUTE => "just now".to_owned(),
-        MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
-        HOUR..TWO_DAYS => format!("{} h ago", seconds / HOUR),
+        MINUTE.. => format!("{} ago", length(seconds)),
         ..TO_COME => then.to_string(),
-        TWO_DAYS.. => format!("{} d ago", seconds / (24 * HOUR)),
+    }
+}
+
+/// `now`, `in 5 min`, `in 3 h`, `in 12 d`.
+pub fn ahead(then: Timestamp, now: Timestamp) -> String {
+    match then.as_second().saturating_sub(now.as_second()) {
+        ..MINUTE => "now".to_owned(),
+        seconds => format!("in {}", length(seconds)),
+    }
+}
+
+/// In the largest unit of which there are at least two, or minutes.
+fn length(seconds: i64) -> String {
+    match seconds {
+        ..HOUR => format!("{} min", seconds / MINUTE),
+        HOUR..TWO_DAYS => format!("{} h", seconds / HOUR),
+        TWO_DAYS.. => format!("{} d", seconds / (24 * HOUR)),
     }
 }
 
@@ -43,6 +58,16 @@ mod tests {
         ] {
             let then = Timestamp::from_second(10_000_000 - seconds).unwrap();
             assert_eq!(ago(then, now), words);
+        }
+    }
+
+    #[test]
+    fn what_is_to_come_is_told_the_same_way() {
+        let now = Timestamp::from_second(10_000_000).unwrap();
+        for (seconds, words) in
+            [(-5, "now"), (59, "now"), (60, "in 1 min"), (3600, "in 1 h"), (172_799, "in 47 h"), (172_800, "in 2 d")]
+        {
+            assert_eq!(ahead(Timestamp::from_second(10_000_000 + seconds).unwrap(), now), words);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The list of projects for a person at a terminal: a bar for each budget, and as many columns as fit.
 
 use super::{
-    ago::ago,
+    ago::{ago, ahead},
     paint,
     stream::{Screen, out},
     usd,
@@ -54,18 +54,27 @@ fn columns(projects: &[ProjectView], now: Timestamp) -> Vec<Column> {
     let widest = |amount: fn(&ProjectView) -> String| projects.iter().map(|p| width(&amount(p))).max().unwrap_or(0);
     let (used_width, cap_width) = (widest(used), widest(cap));
     let amounts = |project: &ProjectView| format!("{:>used_width$} / {:>cap_width$}", used(project), cap(project));
+    let end = |project: &ProjectView| {
+        let end = project.expires_at.as_ref().and_then(|end| end.parse().ok());
+        end.map_or_else(String::new, |end| ahead(end, now))
+    };
     let since =
         |project: &ProjectView| project.created_at.parse().map_or_else(|_| String::new(), |then| ago(then, now));
-    vec![
+    let mut columns = vec![
         column("NAME", 0, &|project| (project.name.clone(), paint::HEAD)),
-        column("PROVIDER", 2, &|project| (project.provider.clone(), "")),
+        column("PROVIDER", 3, &|project| (project.provider.clone(), "")),
         column("STATUS", 0, &|project| (project.status.clone(), paint::status(&project.status))),
         column("USAGE", 1, &bar),
         column("USED / CAP USD", 0, &|project| (amounts(project), "")),
-        column("CREATED", 3, &|project| (since(project), "")),
-        column("VARIABLE", 4, &|project| (project.env_var.clone(), "")),
-        column("KEY", 5, &|project| (project.api_key_masked.clone().unwrap_or_default(), paint::FAINT)),
-    ]
+        column("EXPIRES", 2, &|project| (end(project), "")),
+        column("CREATED", 4, &|project| (since(project), "")),
+        column("VARIABLE", 5, &|project| (project.env_var.clone(), "")),
+        column("KEY", 6, &|project| (project.api_key_masked.clone().unwrap_or_default(), paint::FAINT)),
+    ];
+    if projects.iter().all(|project| project.expires_at.is_none()) {
+        columns.retain(|column| column.head != "EXPIRES");
+    }
+    columns
 }
 
 fn used(project: &ProjectView) -> String {

@@ -52,6 +52,9 @@ pub fn project(project: &ProjectView, output: Output) {
         lines.push(("key", format!("{mask} (version {})", project.key_version)));
         lines.push(("variable", format!("{} in {file}", project.env_var)));
     }
+    if let Some(end) = &project.expires_at {
+        lines.push(("expires", to_the_second(end)));
+    }
     lines.push(("next", project.next.clone()));
     out(&project.name);
     for (label, words) in lines {
@@ -119,9 +122,10 @@ pub fn projects(list: &ProjectList, now: Timestamp, output: Output) {
             let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
             let mask = project.api_key_masked.clone().unwrap_or_default();
             let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
-            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable]
+            let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
+            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable, end]
         });
-        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE"], rows);
+        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
     }
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
