@@ -27,6 +27,7 @@ mod doctor;
 mod dotenv;
 mod elicitation;
 mod env_file;
+mod hostile;
 mod hosts;
 mod incomplete;
 mod leases;
