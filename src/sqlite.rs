@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, backup::Backup};
 
 use crate::fs::{self, FsError, Lock};
 
@@ -29,10 +29,13 @@ pub struct Database {
 /// Why a database of ours could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
+    /// SQLite will not read it, or it contradicts itself.
+    #[error("the database is damaged: {0}")]
+    Damaged(rusqlite::Error),
     #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
     Newer { found: usize, known: usize },
     #[error("the database does not answer: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     #[error(transparent)]
     File(#[from] FsError),
     #[error("another process has been creating the database for too long")]
@@ -40,6 +43,15 @@ pub enum DatabaseError {
     /// A stored word that this program does not know; somebody edited the file.
     #[error("the database holds something unreadable in `{column}`")]
     Unreadable { column: &'static str },
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 impl Database {
@@ -139,6 +151,9 @@ fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), 
     if found > known {
         return Err(DatabaseError::Newer { found, known });
     }
+    if found > 0 {
+        back_up(connection, path, found)?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     for migration in schema.migrations.iter().skip(found) {
@@ -146,6 +161,17 @@ fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), 
     }
     transaction.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))?;
     Ok(transaction.commit()?)
+}
+
+/// Keeps the database as that version left it, in a file beside it. SQLite copies it, so what stands in the log is in
+/// the copy too, and a copy that another process is writing beside is whole.
+fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<(), DatabaseError> {
+    let copy = path.with_extension(format!("v{version}.db"));
+    fs::remove(&copy)?; // of a migration that did not get to its end
+    fs::create_private_file(&copy)?;
+    let mut into = Connection::open(&copy)?;
+    Backup::new(connection, &mut into)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
+    into.close().map_err(|(_, error)| error.into())
 }
 
 fn version(connection: &Connection) -> Result<usize, DatabaseError> {
@@ -158,6 +184,9 @@ const SYNCED: &str = "FULL";
 
 /// In WAL mode a commit is then with the operating system, and the order of commits is kept.
 const UNSYNCED: &str = "NORMAL";
+
+/// Nobody else writes while it is copied, so there is no reason to pause.
+const PAGES_AT_ONCE: i32 = i32::MAX;
 
 /// How long a call waits for other processes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);

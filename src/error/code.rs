@@ -188,6 +188,7 @@ fn env_file(error: &EnvFileError) -> &'static str {
 
 fn ledger(error: &LedgerError) -> &'static str {
     match error {
+        LedgerError::Database(DatabaseError::Damaged(_)) => "ledger_damaged",
         LedgerError::Database(DatabaseError::Newer { .. }) => "ledger_newer",
         LedgerError::Database(DatabaseError::Unreadable { .. }) => "ledger_unreadable",
         LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {

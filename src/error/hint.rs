@@ -242,8 +242,10 @@ fn env_file(error: &EnvFileError) -> String {
 fn ledger(error: &LedgerError) -> String {
     match error {
         LedgerError::Database(DatabaseError::Newer { .. }) => "update this program".to_owned(),
-        LedgerError::Database(DatabaseError::Unreadable { .. }) => {
-            "restore ledger.db in the state folder from a backup; the projects it listed are still billed".to_owned()
+        LedgerError::Database(DatabaseError::Damaged(_) | DatabaseError::Unreadable { .. }) => {
+            "end every server of this folder and put a backup of ledger.db into the state folder, without the files \
+             ledger.db-wal and ledger.db-shm; the projects it listed are still billed, and at Stripe they can be seen"
+                .to_owned()
         }
         LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
             "check that the state folder (.stripe-projects) has space and may be written by you".to_owned()

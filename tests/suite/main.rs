@@ -23,6 +23,7 @@ mod client;
 mod contract;
 mod crash;
 mod crowd;
+mod damage;
 mod doctor;
 mod dotenv;
 mod elicitation;

@@ -1,0 +1,120 @@
+//! A ledger that is damaged, old, or newer than we are: refused with a way out, or brought up to date with a copy kept.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::workspace::Workspace;
+
+#[test]
+fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
+    let workspace = Workspace::new();
+    for name in ["a", "b", "c", "d"] {
+        workspace.ok(&["provision", name, "search"]);
+    }
+    let ledger = workspace.state().join("ledger.db");
+    settle(&ledger);
+    let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed());
+    let pages = whole.len() / PAGE;
+    let hurt = |from: usize, to: usize, byte: u8| {
+        let mut bytes = whole.clone();
+        bytes[from * PAGE..to * PAGE].fill(byte);
+        bytes
+    };
+    for (what, bytes) in [
+        ("a first page of noise", hurt(0, 1, 0x5a)),
+        ("a middle of zeros", hurt(1, pages - 1, 0)),
+        ("a middle of noise", hurt(1, pages - 1, 0xa5)),
+        ("cut off in the middle", whole[..whole.len() / 2].to_vec()),
+        ("cut off in a page", whole[..PAGE + 100].to_vec()),
+        ("another file", b"not a database at all, and long enough to be looked at".repeat(100)),
+    ] {
+        fs::write(&ledger, &bytes).unwrap();
+        for arguments in [&["list"][..], &["provision", "e", "llm"], &["rotate", "a"], &["teardown", "a", "--yes"]] {
+            let refused = workspace.json(arguments);
+            assert_eq!(refused["code"], "ledger_damaged", "{what}: {arguments:?}: {refused}");
+            assert!(refused["hint"].as_str().unwrap().contains("backup of ledger.db"), "{refused}");
+        }
+        let doctor = workspace.json(&["doctor"]);
+        let ledger_check = check(&doctor, "ledger");
+        assert_eq!(ledger_check["state"], "problem", "{what}: {doctor}");
+        assert!(ledger_check.to_string().contains("backup of ledger.db"), "{what}: {doctor}");
+        assert_eq!(fs::read(&ledger).unwrap(), bytes, "{what}: it was written to");
+        assert_eq!((workspace.read(".env"), workspace.billed()), (env_file.clone(), billed.clone()), "{what}");
+    }
+    // The way out.
+    fs::write(&ledger, &whole).unwrap();
+    assert_eq!(workspace.json(&["list"])["live_count"], 4);
+    workspace.ok(&["audit", "--verify"]);
+}
+
+/// Before its tables change, a ledger is copied by SQLite itself, with what is still in its log.
+#[test]
+fn a_migration_keeps_what_was_there() {
+    for version in 1..MIGRATIONS.len() {
+        let workspace = Workspace::new();
+        fs::create_dir(workspace.state()).unwrap();
+        let ledger = workspace.state().join("ledger.db");
+        let old = Connection::open(&ledger).unwrap();
+        old.pragma_update(None, "journal_mode", "WAL").unwrap();
+        for migration in &MIGRATIONS[..version] {
+            old.execute_batch(migration).unwrap();
+        }
+        old.pragma_update(None, "user_version", version).unwrap();
+        old.execute("CREATE TABLE keepsake (word TEXT)", []).unwrap();
+        old.execute("INSERT INTO keepsake VALUES ('kept')", []).unwrap();
+        // The copy of a migration that was cut off is no obstacle.
+        let copy = workspace.state().join(format!("ledger.v{version}.db"));
+        fs::write(&copy, "half a copy").unwrap();
+
+        assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
+        let kept = Connection::open(&copy).unwrap();
+        assert_eq!(user_version(&kept), version);
+        let word: String = kept.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        assert_eq!(word, "kept", "what is in the log is in the copy");
+        let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "version {version}");
+        assert_eq!(user_version(&old), MIGRATIONS.len());
+        workspace.ok(&["provision", "web", "search"]);
+        let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
+        assert_eq!(copies, 1, "one is enough");
+    }
+}
+
+#[test]
+fn a_ledger_of_a_later_program_is_left_alone() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "web", "search"]);
+    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    ledger.pragma_update(None, "user_version", MIGRATIONS.len() + 1).unwrap();
+    for arguments in [&["list"][..], &["teardown", "web", "--yes"]] {
+        assert_eq!(workspace.json(arguments)["code"], "ledger_newer", "{arguments:?}");
+    }
+    assert_eq!(workspace.billed().len(), 1);
+}
+
+fn check(doctor: &Value, name: &str) -> Value {
+    let checks = doctor["checks"].as_array().unwrap_or_else(|| panic!("{doctor}"));
+    checks.iter().find(|check| check["check"] == name).cloned().unwrap_or(json!(null))
+}
+
+/// Everything in the file itself, and nothing in its log.
+fn settle(ledger: &Path) {
+    let connection = Connection::open(ledger).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
+fn user_version(connection: &Connection) -> usize {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+const PAGE: usize = 4096;
+
+const MIGRATIONS: [&str; 5] = [
+    include_str!("../../src/ledger/schema_1.sql"),
+    include_str!("../../src/ledger/schema_2.sql"),
+    include_str!("../../src/ledger/schema_3.sql"),
+    include_str!("../../src/ledger/schema_4.sql"),
+    include_str!("../../src/ledger/schema_5.sql"),
+];
