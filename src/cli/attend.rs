@@ -2,6 +2,7 @@
 //!
 //! Until an operation has begun, Ctrl-C ends the program as it ends any other. From then on money may be spent, so the
 //! first one is answered and the work goes on; the second ends the waiting, and the next call finishes from the journal.
+//! No command says by itself that it begins: the first row of the audit that is about to be written says so for it.
 
 use std::{
     process::ExitCode,

@@ -119,6 +119,8 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Step {
     Locked,
+    /// Everything that can be checked has been, and something is about to be written: the first time of a call, nothing
+    /// has been so far. Told again before each further row.
     Checked,
     Intended,
     Acted,
@@ -259,7 +261,10 @@ impl Provisioner {
         }
     }
 
+    /// A row of the audit that is about to be written. Nothing is written without one, so this is where every use case
+    /// passes the point up to which it can be called off, and none can be written that forgets to.
     fn event(&self, caller: &Caller, action: &'static str, verdict: Verdict, detail: Value) -> Event {
+        self.step(Step::Checked);
         Event { at: self.clock.now(), door: caller.door, actor: caller.actor.clone(), action, verdict, detail }
     }
 

@@ -32,7 +32,10 @@ impl Provisioner {
     pub(super) fn settle_open(&self, project: &Project, caller: &Caller) -> Result<Option<Settled>, Error> {
         match self.ledger.open_intent(&project.id)? {
             None => Ok(None),
-            Some(intent) => self.settle(intent, caller).map(Some),
+            Some(intent) => {
+                self.step(Step::Checked); // what was begun goes on from here
+                self.settle(intent, caller).map(Some)
+            }
         }
     }
 

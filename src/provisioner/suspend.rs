@@ -58,7 +58,6 @@ impl Provisioner {
         if project.status == Status::Suspended {
             return Ok(Prepared::AsItIs(Box::new(project)));
         }
-        self.step(Step::Checked);
         self.begin(name, Operation::Suspend, caller)
     }
 
@@ -71,7 +70,6 @@ impl Provisioner {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
         self.can_deliver(&project)?;
-        self.step(Step::Checked);
         self.begin(name, Operation::Resume, caller)
     }
 

@@ -213,6 +213,13 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
     ),
+    (
+        // Told of by `Provisioner::event`, which is where Ctrl-C may still call an operation off; the other file writes
+        // down calls that are over, and passes on an event that it was given.
+        "Event {",
+        &["ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
+        "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
+    ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
     ("println!", &[], "return a view and let `cli/render` print it"),

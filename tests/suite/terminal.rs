@@ -10,6 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    lines::until,
     pseudo_terminal::{Left, Terminal},
     snapshots::shown,
     workspace::{Kind, Ran, Workspace},
@@ -129,6 +130,22 @@ fn the_second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     let next = here.run(&PROVISION);
     assert_eq!(next.code, 3, "it is finished, and so it exists: {next:?}");
     delivered_once(&here);
+}
+
+/// Of any command: what has been written down as begun is not called off. Here the world is held up at that point.
+#[test]
+fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
+    let here = Workspace::new();
+    here.ok(&PROVISION);
+    let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
+    world.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let terminal = Terminal::start(&here.command(&["usage", "record", "memory", "1.25"]), 100);
+    until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
+    terminal.press("\x03").until("finishing what was begun");
+    world.execute_batch("ROLLBACK").unwrap();
+    let left = terminal.left();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    assert_eq!(here.json(&["list"])["projects"][0]["usage_usd"], 1.25);
 }
 
 #[test]
