@@ -79,6 +79,25 @@ pub struct ProviderView {
     pub docs: String,
 }
 
+/// What came of giving a purchase up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ForgetView {
+    pub came_of_it: LastWord,
+    pub project: ProjectView,
+}
+
+/// What is known in the end of a purchase whose answer was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastWord {
+    /// The backend could still tell: it exists, and has been finished.
+    Found,
+    /// Nobody could tell, and a human gave it up.
+    GivenUp,
+    /// The backend could still tell: there was never anything.
+    NeverWas,
+}
+
 /// What waits for a human's yes, and what became of what waited.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApprovalsView {
@@ -279,7 +298,7 @@ fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> Stri
         Status::Failed if matches!(sight, Sight::Gone) => {
             "The backend no longer has this project. Tear it down to close it.".to_owned()
         }
-        Status::Failed => "It never came to be and costs nothing. The name is free.".to_owned(),
+        Status::Failed => "As far as is known it never came to be. The name is free.".to_owned(),
         Status::Provisioning | Status::Rotating => {
             "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
         }

@@ -101,6 +101,12 @@ pub enum Command {
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
+    /// Give up a purchase of which even the backend cannot tell any more what became of it
+    #[command(after_help = FORGET_HELP)]
+    Forget {
+        /// Name of the project
+        name: String,
+    },
     /// Let a project live that long from now on
     Extend {
         /// Name of the project
@@ -286,6 +292,11 @@ Exit codes:
 const SCAN_HELP: &str = "\
 It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
 kept anywhere. The env file is no finding where it holds the current key. A key is found in any bytes, also glued to
+const FORGET_HELP: &str = "\
+The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
+given up. If it never will, the project is closed, and its name and variable are free again. Look at the
+backend's dashboard first: what exists there is billed, and nothing here will list it.";
+
 others; a connection string only as a word of its own, as it was delivered. What is compressed, encrypted or encoded
 in base64 or UTF-16 is not looked into, except what git keeps. With --watch, --json prints one object a line.";
 

@@ -37,7 +37,7 @@ use crate::{
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Wanted},
+    provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Untold, Wanted},
     scan::Stop,
     settings::Given,
     view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
@@ -192,6 +192,10 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
             render::project(&provisioner.extend(&name, lease, caller)?, output);
         }
+        Command::Forget { name } => {
+            let name = ProjectName::parse(name)?;
+            render::forgotten(&provisioner.forget(&name, caller, |untold| give_up(job, untold))?, output);
+        }
         Command::Keep { name } => {
             render::project(&provisioner.keep(&ProjectName::parse(name)?, caller)?, output);
         }
@@ -282,6 +286,17 @@ fn decide(
 }
 
 /// Every page as one.
+/// A human's word that a purchase is given up, after he was told what that means.
+fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<(), Error> {
+    if !job.confirmed {
+        render::before_asking(&format!(
+            "Nobody can tell any more whether `{project}` was bought. Look at {place} first: if {resource} exists \
+             there, it is billed and nothing here will list it."
+        ));
+    }
+    confirm(job.confirmed, &format!("Give {project} up?"))
+}
+
 fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
     let visibility = if all { Visibility::All } else { Visibility::Live };
     let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };

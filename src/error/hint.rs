@@ -70,6 +70,9 @@ impl Error {
             Self::PaymentMethod(_) => "give one of Stripe's test tokens, such as pm_card_visa".to_owned(),
             Self::ProjectBusy => "wait for it to finish and call again".to_owned(),
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
+            Self::NothingToForget { name } => {
+                format!("run `{PROGRAM} list` to see where it stands, and `{PROGRAM} teardown {name}` if it is to go")
+            }
             Self::ProjectNotFound { torn_down: false } => format!("run `{PROGRAM} list` to see the names there are"),
             Self::Registry(error) => registry(error),
             Self::RotationNotEffective { name } => format!(
@@ -96,6 +99,12 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
             "call provision again with the same name: it looks before it acts, and never buys twice"
         }
         Operation::Rotate => "call rotate again: it looks before it acts",
+    if let Error::Backend(BackendError::Forgotten { place, .. }) = why {
+        return format!(
+            "a human looks at {place} first: what exists there is billed, and is removed there; then he runs \
+             `{PROGRAM} forget {name}`, which frees the name and the variable"
+        );
+    }
         Operation::Resume | Operation::Suspend => "run the same again: it looks before it acts",
     };
     format!("{}; then {again}. Until then `{PROGRAM} list` shows {name} as it is known", why.hint())
@@ -108,6 +117,9 @@ fn backend(error: &BackendError) -> String {
             "a human runs `stripe projects status` in a terminal, in the folder stripe-cli of the state folder, and \
              follows it into the browser; then call again"
                 .to_owned()
+        BackendError::Forgotten { place, .. } => {
+            format!("a human looks at {place}: what exists there is billed, and is removed there")
+        }
         }
         BackendError::NeedsConsent(Consent::Other) => {
             "a human does it once with `stripe projects` in a terminal, in the folder stripe-cli of the state folder; \

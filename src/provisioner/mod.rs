@@ -19,6 +19,7 @@ mod alerts;
 mod approve;
 mod audit;
 mod batch;
+mod forget;
 mod inspect;
 mod leases;
 mod list;
@@ -47,6 +48,7 @@ use std::{
 pub use alerts::Ear;
 pub use audit::{AuditFilter, Called, OK, Weight};
 pub use batch::Outcome;
+pub use forget::Untold;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;

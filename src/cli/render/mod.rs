@@ -20,7 +20,10 @@ use crate::{
     clock::Timestamp,
     error::{Error, Exit},
     provisioner::Outcome,
-    view::{ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView, ProofView, ProvidersView},
+    view::{
+        AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ForgetView, LastWord, ProjectList,
+        ProjectView, ProofView, ProvidersView,
+    },
 };
 
 /// For whom.
@@ -57,6 +60,19 @@ pub fn project(project: &ProjectView, output: Output) {
     for (label, words) in lines {
         out(format_args!("  {label:<9} {words}"));
     }
+}
+
+/// What came of giving a purchase up.
+pub fn forgotten(view: &ForgetView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    out(match view.came_of_it {
+        LastWord::Found => "It was bought after all, and nothing was given up:",
+        LastWord::GivenUp => "Given up:",
+        LastWord::NeverWas => "It was never bought, and nothing had to be given up:",
+    });
+    project(&view.project, output);
 }
 
 /// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
