@@ -11,7 +11,7 @@ use crate::{
     approval::Approval,
     backend::{Backend, CapScope, Observed},
     clock::Timestamp,
-    ledger::AuditRow,
+    ledger::{AcceptedBreak, AuditRow},
     money::MicroUsd,
     project::{Project, Status},
     registry::Registry,
@@ -147,6 +147,20 @@ pub struct ProofView {
     pub rows: i64,
     /// The hash of the last row.
     pub head: String,
+    /// Where rows are missing that a human has given up.
+    pub accepted: Vec<AcceptedBreakView>,
+}
+
+/// A break in the audit that a human has accepted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AcceptedBreakView {
+    /// The row that says so.
+    pub row: i64,
+    pub at: String,
+    /// Who accepted it.
+    pub actor: String,
+    /// How far the head record had come that was given up; null: it could not be read.
+    pub head_row: Option<i64>,
 }
 
 /// A failure: a stable code, what happened, and what to do next.
@@ -241,6 +255,13 @@ impl From<AuditRow> for AuditView {
             hash: row.hash,
             milliseconds: row.at,
         }
+    }
+}
+
+impl From<AcceptedBreak> for AcceptedBreakView {
+    fn from(AcceptedBreak { seq, at, actor, head_row }: AcceptedBreak) -> Self {
+        let at = Timestamp::from_millisecond(at).map(|at| at.to_string());
+        Self { row: seq, at: at.unwrap_or_default(), actor, head_row }
     }
 }
 

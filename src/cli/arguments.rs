@@ -257,6 +257,9 @@ pub struct Audit {
     /// Walk along the chain; exit 1 names the first row that is not what was written
     #[arg(long)]
     pub verify: bool,
+    /// Accept that `audit.head` does not fit, after you restored a backup of ledger.db: that you did stays in the audit
+    #[arg(long, conflicts_with = "verify")]
+    pub accept: bool,
 }
 
 #[derive(Subcommand)]

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use arguments::{Arguments, Command, OneOrAll, Providers, Scan, Serve, Usage};
+use arguments::{Arguments, Audit, Command, OneOrAll, Providers, Scan, Serve, Usage};
 use attend::Attendant;
 use calls::Entry;
 use clap::Parser as _;
@@ -209,6 +209,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
+        Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, caller, output)?,
         Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
             render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);

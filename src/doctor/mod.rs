@@ -67,7 +67,9 @@ pub fn examine(provisioner: &Provisioner) -> Report {
     checks.push(house::registry(provisioner));
     if provisioner.ledger().exists() {
         let records = records::ledger(provisioner);
-        let readable = records.iter().all(|finding| finding.state != State::Problem || finding.repairable);
+        // Where only the audit is broken, what is billed is worth knowing all the more.
+        let readable =
+            records.iter().all(|finding| finding.check != records::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
             checks.extend(records::journal(provisioner));

@@ -25,6 +25,11 @@ impl Error {
                 project.env_var, project.name
             ),
             Self::Approval(error) => approval::hint(error),
+            Self::AuditBroken { broken } if broken.may_be_accepted() => format!(
+                "if you put a backup of ledger.db in its place, run `{PROGRAM} audit --accept`; if you did not, somebody \
+                 else did: look at what is billed with the backend itself, and do not delete `audit.head`, which is the \
+                 evidence"
+            ),
             Self::AuditBroken { .. } => {
                 "somebody changed the ledger or put an older one in its place: compare it with a backup, look at \
                  what is billed with the backend itself, and do not delete `audit.head`, which is the evidence"

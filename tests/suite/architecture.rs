@@ -217,7 +217,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // Told of by `Provisioner::event`, which is where Ctrl-C may still call an operation off; the other file writes
         // down calls that are over, and passes on an event that it was given.
         "Event {",
-        &["ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
+        &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
         "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),

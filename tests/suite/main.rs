@@ -16,6 +16,7 @@ mod alerts_targets;
 mod approvals;
 mod architecture;
 mod audit;
+mod audit_accept;
 mod canaries;
 mod ceiling;
 mod client;

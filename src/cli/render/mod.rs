@@ -205,6 +205,16 @@ pub fn proof(proof: &ProofView, output: Output) {
         return json(proof);
     }
     out(format_args!("The audit is whole. Rows: {}", proof.rows));
+    if !proof.accepted.is_empty() {
+        out(format_args!("Accepted breaks: {}", proof.accepted.len()));
+    }
+    for AcceptedBreakView { row, at, actor, head_row } in &proof.accepted {
+        let gave_up = head_row.map_or_else(
+            || "an `audit.head` that was missing or unreadable".to_owned(),
+            |head_row| format!("an `audit.head` that had come to row {head_row}"),
+        );
+        out(format_args!("  row {row}, on {}: {actor} gave up {gave_up}", to_the_second(at)));
+    }
     if !proof.head.is_empty() {
         out(format_args!("The last one is {}", proof.head));
     }
