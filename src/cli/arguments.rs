@@ -292,14 +292,14 @@ Exit codes:
   7    a scan found keys of ours where none belongs
   130  Ctrl-C, before anything was begun";
 
-const SCAN_HELP: &str = "\
-It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
-kept anywhere. The env file is no finding where it holds the current key. A key is found in any bytes, also glued to
 const FORGET_HELP: &str = "\
 The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
 given up. If it never will, the project is closed, and its name and variable are free again. Look at the
 backend's dashboard first: what exists there is billed, and nothing here will list it.";
 
+const SCAN_HELP: &str = "\
+It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
+kept anywhere. The env file is no finding where it holds the current key. A key is found in any bytes, also glued to
 others; a connection string only as a word of its own, as it was delivered. What is compressed, encrypted or encoded
 in base64 or UTF-16 is not looked into, except what git keeps. With --watch, --json prints one object a line.";
 

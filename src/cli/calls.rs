@@ -35,8 +35,8 @@ impl Entry {
             Command::Doctor { repair: false } => ("doctor", Weight::Look, said),
             Command::Doctor { repair: true } => ("doctor --repair", Weight::Look, said),
             Command::Extend { name, .. } => ("extend", Weight::Effect, said.project(Some(name))),
-            Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
             Command::Forget { name } => ("forget", Weight::Effect, said.project(Some(name))),
+            Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
             Command::Man { .. } => ("man", Weight::Look, said),
             Command::Provision { name, provider, cap, replace, .. } => {
                 let said = said.project(Some(name)).provider(Some(provider)).cap(Some(cap));

@@ -286,7 +286,6 @@ fn decide(
     Ok(())
 }
 
-/// Every page as one.
 /// A human's word that a purchase is given up, after he was told what that means.
 fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<(), Error> {
     if !job.confirmed {
@@ -298,6 +297,7 @@ fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<()
     confirm(job.confirmed, &format!("Give {project} up?"))
 }
 
+/// Every page as one.
 fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
     let visibility = if all { Visibility::All } else { Visibility::Live };
     let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };

@@ -70,14 +70,14 @@ impl Error {
             Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why, .. } => {
                 format!("{}; then run `{PROGRAM} teardown {name}` again", why.hint())
             }
+            Self::NothingToForget { name } => {
+                format!("run `{PROGRAM} list` to see where it stands, and `{PROGRAM} teardown {name}` if it is to go")
+            }
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name.as_str(), *operation, why),
             Self::PathNotText { .. } => "use a path that is plain text".to_owned(),
             Self::PaymentMethod(_) => "give one of Stripe's test tokens, such as pm_card_visa".to_owned(),
             Self::ProjectBusy => "wait for it to finish and call again".to_owned(),
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
-            Self::NothingToForget { name } => {
-                format!("run `{PROGRAM} list` to see where it stands, and `{PROGRAM} teardown {name}` if it is to go")
-            }
             Self::ProjectNotFound { torn_down: false } => format!("run `{PROGRAM} list` to see the names there are"),
             Self::Registry(error) => registry(error),
             Self::RotationNotEffective { name } => format!(
@@ -99,17 +99,17 @@ impl Error {
 }
 
 fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
-    let again = match operation {
-        Operation::Provision | Operation::Teardown => {
-            "call provision again with the same name: it looks before it acts, and never buys twice"
-        }
-        Operation::Rotate => "call rotate again: it looks before it acts",
     if let Error::Backend(BackendError::Forgotten { place, .. }) = why {
         return format!(
             "a human looks at {place} first: what exists there is billed, and is removed there; then he runs \
              `{PROGRAM} forget {name}`, which frees the name and the variable"
         );
     }
+    let again = match operation {
+        Operation::Provision | Operation::Teardown => {
+            "call provision again with the same name: it looks before it acts, and never buys twice"
+        }
+        Operation::Rotate => "call rotate again: it looks before it acts",
         Operation::Resume | Operation::Suspend => "run the same again: it looks before it acts",
     };
     format!("{}; then {again}. Until then `{PROGRAM} list` shows {name} as it is known", why.hint())
@@ -117,14 +117,14 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
 
 fn backend(error: &BackendError) -> String {
     match error {
+        BackendError::Forgotten { place, .. } => {
+            format!("a human looks at {place}: what exists there is billed, and is removed there")
+        }
         BackendError::Malformed { .. } => "update this program; if it stays, report the message above".to_owned(),
         BackendError::NeedsBrowser => {
             "a human runs `stripe projects status` in a terminal, in the folder stripe-cli of the state folder, and \
              follows it into the browser; then call again"
                 .to_owned()
-        BackendError::Forgotten { place, .. } => {
-            format!("a human looks at {place}: what exists there is billed, and is removed there")
-        }
         }
         BackendError::NeedsConsent(Consent::Other) => {
             "a human does it once with `stripe projects` in a terminal, in the folder stripe-cli of the state folder; \
@@ -309,6 +309,11 @@ fn registry(error: &RegistryError) -> String {
 fn ceiling(error: &RegistryError) -> String {
     match &error.problem {
         Problem::UnknownKey { valid, .. } => format!("the keys that go here: {}", valid.join(", ")),
+        Problem::Dangling => {
+            "the human lets that link lead to the policy again, or removes it; until then nothing is provisioned, and \
+             list, rotate and teardown go on"
+                .to_owned()
+        }
         Problem::NoFile => "let STRIPE_PROJECTS_POLICY name an existing file, or unset it".to_owned(),
         _ => "the human corrects that file; until then nothing is provisioned, and list, rotate and teardown go on"
             .to_owned(),

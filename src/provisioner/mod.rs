@@ -82,6 +82,7 @@ pub struct Provisioner {
     ledger: Ledger,
     env_file: EnvFile,
     state: PathBuf,
+    workspace: PathBuf,
     accept_terms: bool,
     session: Option<Session>,
     clock: Clock,
@@ -147,6 +148,7 @@ impl Provisioner {
             registry: parts.registry,
             ceiling: parts.ceiling,
             ledger: Ledger::of(&parts.state),
+            workspace: parts.env_file.parent().unwrap_or(&parts.env_file).to_owned(),
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
             accept_terms: parts.accept_terms,
@@ -156,6 +158,12 @@ impl Provisioner {
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
         }
+    }
+
+    /// Names the folder that the agent works in, where that is not the env file's.
+    #[must_use]
+    pub fn in_workspace(self, workspace: PathBuf) -> Self {
+        Self { workspace, ..self }
     }
 
     /// Has every step told to `watch`, on the thread that does the work.

@@ -56,6 +56,14 @@ pub enum CeilingFile {
 }
 
 impl CeilingFile {
+    /// Where it is, or would be.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) | Self::Usual(path) => Some(path),
+            Self::Nowhere => None,
+        }
+    }
+
     /// Reads it as it is now; `None` where there is none.
     ///
     /// # Errors
@@ -72,10 +80,14 @@ impl CeilingFile {
     }
 }
 
-/// `None` where there is no such file.
+/// `None` where there is no such file. A link that leads nowhere is none: somebody meant there to be one, and to take
+/// it for none would loosen what it says.
 fn text(path: &Path) -> Result<Option<String>, RegistryError> {
     let read = fs::read(path, LONGEST_REGISTRY);
     let bytes = read.map_err(|error| unusable(path, Problem::Unreadable { why: error.source.kind() }))?;
+    if bytes.is_none() && fs::dangling_link(path).is_some() {
+        return Err(unusable(path, Problem::Dangling));
+    }
     bytes.map(String::from_utf8).transpose().map_err(|_| unusable(path, Problem::NotText))
 }
 

@@ -88,6 +88,7 @@ impl Settings {
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
+            .in_workspace(dir)
             .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 

@@ -74,6 +74,28 @@ fn a_broken_policy_stops_provisioning_and_nothing_else() {
     assert_eq!(refused["code"], "invalid_policy", "what is there and is no file is no permission");
 }
 
+/// Whoever made the link meant there to be a policy.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_no_policy() {
+    let here = Workspace::new();
+    for dangling in ["stripe-projects/policy.toml", "stripe-projects"] {
+        let home = TempDir::new().unwrap();
+        let link = home.path().join(dangling);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(home.path().join("not-mounted"), &link).unwrap();
+        for refused in [
+            agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" })),
+            serde_json::from_str(&ran(command(&here, &home, &["provision", "web", "search", "--json"])).stdout)
+                .unwrap(),
+        ] {
+            assert_eq!(refused["code"], "invalid_policy", "{dangling}: {refused}");
+            assert!(refused["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{refused}");
+        }
+        assert_eq!(ran(command(&here, &home, &["list"])).code, 0);
+    }
+}
+
 #[test]
 fn a_policy_that_is_named_has_to_be_there() {
     let (here, elsewhere) = (Workspace::new(), TempDir::new().unwrap());
