@@ -20,12 +20,15 @@ use super::render::{self, Output};
 use crate::{
     error::Error,
     provisioner::{Step, Waiting, Watch},
+    scan::Stop,
 };
 
 /// What there is to know of one command while it is done.
 pub struct Attendant {
     gate: Gate,
     waiting: Waiting,
+    /// How to end a command that goes on until somebody says so.
+    stop: Option<Stop>,
     output: Output,
 }
 
@@ -44,8 +47,8 @@ enum Passage {
 }
 
 impl Attendant {
-    pub fn new(waiting: Waiting, output: Output) -> Self {
-        Self { gate: Gate::default(), waiting, output }
+    pub fn new(waiting: Waiting, stop: Option<Stop>, output: Output) -> Self {
+        Self { gate: Gate::default(), waiting, stop, output }
     }
 
     /// For the provisioner to be watched by.
@@ -69,6 +72,15 @@ impl Attendant {
                 biased;
                 done = &mut work => return done.unwrap_or(ExitCode::FAILURE),
                 () = interrupts.next() => {
+                    let at_work = self.waiting.so_far().is_some();
+                    if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_asked()) {
+                        stop.ask(); // it ends by itself, with an exit code of its own
+                        told = at_work;
+                        if at_work {
+                            render::finishing();
+                        }
+                        continue;
+                    }
                     if self.gate.close() {
                         render::called_off();
                         return ExitCode::from(INTERRUPTED);

@@ -93,7 +93,7 @@ pub enum Error {
     })]
     NotWithdrawn { name: ProjectName, operation: Operation, why: Box<Error> },
     /// It is no purchase that only a human can close.
-    #[error("there is nothing to forget: it is known what came of this project, or the backend can still tell")]
+    #[error("there is nothing to forget: this is no purchase whose outcome is unknown")]
     NothingToForget { name: ProjectName },
     #[error("it is not known what came of the {}: {why}", operation.as_str())]
     OutcomeUnknown { name: ProjectName, operation: Operation, why: Box<Error> },
