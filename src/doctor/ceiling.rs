@@ -28,8 +28,10 @@ pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
         Ok(findings) => findings,
     };
     if findings.is_empty() {
-        findings
-            .push(Finding::ok(POLICY, format!("{} limits the registry, and is yours alone to change", path.display())));
+        findings.push(Finding::ok(
+            POLICY,
+            format!("{} limits the registry, and nobody else can change it", path.display()),
+        ));
     }
     findings
 }

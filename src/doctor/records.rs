@@ -67,8 +67,8 @@ pub fn journal(provisioner: &Provisioner) -> Vec<Finding> {
             let advice = match open.iter().find(is_purchase) {
                 None => REPAIR.to_owned(),
                 Some(purchase) => format!(
-                    "{REPAIR}; a purchase of which the backend can never tell, is given up with \
-                     `stripe-projects-mcp forget {}`",
+                    "{REPAIR}; if the backend can never tell what came of the purchase, \
+                     `stripe-projects-mcp forget {}` gives it up",
                     purchase.name
                 ),
             };

@@ -66,6 +66,8 @@ pub enum Problem {
     NoFile,
     #[error("there is no provider in this registry")]
     NoProviders,
+    #[error("this is not a file")]
+    NotAFile,
     #[error("this is not UTF-8 text")]
     NotText,
     #[error("the number is out of range")]

@@ -69,9 +69,14 @@ fn a_broken_policy_stops_provisioning_and_nothing_else() {
         assert_eq!(human.code, 2, "{human:?}");
     }
     let home = TempDir::new().unwrap();
-    std::fs::create_dir_all(home.path().join("stripe-projects/policy.toml")).unwrap();
+    let path = home.path().join("stripe-projects/policy.toml");
+    std::fs::create_dir_all(&path).unwrap();
     let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(refused["code"], "invalid_policy", "what is there and is no file is no permission");
+    std::fs::remove_dir(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(refused["code"], "invalid_policy", "and nobody is waited for at a pipe: {refused}");
 }
 
 /// Whoever made the link meant there to be a policy.
