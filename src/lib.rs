@@ -101,16 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Task::Once(job) => {
             let provisioner = settings.provisioner(runtime.handle().clone());
             let (caller, output) = (cli::caller(&settings::user()), call.output);
-            if let Some(stop) = job.endless() {
-                runtime.spawn(async move {
-                    mcp::told_to_end().await;
-                    stop.ask();
-                });
-                let work = move || cli::execute(&job, &provisioner, &caller, output);
-                runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
-            } else {
-                runtime.block_on(cli::run(job, provisioner, caller, output))
-            }
+            runtime.block_on(cli::run(job, provisioner, caller, output))
         }
     };
     // What nobody waited for is in the journal; the process does not wait for it either. Nor is the runtime taken down

@@ -11,7 +11,7 @@ use crate::{
     approval::Approval,
     backend::{Backend, CapScope, Observed},
     clock::Timestamp,
-    ledger::AuditRow,
+    ledger::{AcceptedBreak, AuditRow},
     money::MicroUsd,
     project::{Project, Status},
     registry::Registry,
@@ -79,6 +79,25 @@ pub struct ProviderView {
     pub docs: String,
 }
 
+/// What came of giving a purchase up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ForgetView {
+    pub came_of_it: LastWord,
+    pub project: ProjectView,
+}
+
+/// What is known in the end of a purchase whose answer was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastWord {
+    /// The backend could still tell: it exists, and has been finished.
+    Found,
+    /// Nobody could tell, and a human gave it up.
+    GivenUp,
+    /// The backend could still tell: there was never anything.
+    NeverWas,
+}
+
 /// What waits for a human's yes, and what became of what waited.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApprovalsView {
@@ -128,6 +147,20 @@ pub struct ProofView {
     pub rows: i64,
     /// The hash of the last row.
     pub head: String,
+    /// Where rows are missing that a human has given up.
+    pub accepted: Vec<AcceptedBreakView>,
+}
+
+/// A break in the audit that a human has accepted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AcceptedBreakView {
+    /// The row that says so.
+    pub row: i64,
+    pub at: String,
+    /// Who accepted it.
+    pub actor: String,
+    /// How far the head record had come that was given up; null: it could not be read.
+    pub head_row: Option<i64>,
 }
 
 /// A failure: a stable code, what happened, and what to do next.
@@ -225,6 +258,13 @@ impl From<AuditRow> for AuditView {
     }
 }
 
+impl From<AcceptedBreak> for AcceptedBreakView {
+    fn from(AcceptedBreak { seq, at, actor, head_row }: AcceptedBreak) -> Self {
+        let at = Timestamp::from_millisecond(at).map(|at| at.to_string());
+        Self { row: seq, at: at.unwrap_or_default(), actor, head_row }
+    }
+}
+
 impl ProvidersView {
     pub fn new(registry: &Registry) -> Self {
         let providers = registry.providers().map(|provider| {
@@ -279,7 +319,7 @@ fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> Stri
         Status::Failed if matches!(sight, Sight::Gone) => {
             "The backend no longer has this project. Tear it down to close it.".to_owned()
         }
-        Status::Failed => "It never came to be and costs nothing. The name is free.".to_owned(),
+        Status::Failed => "As far as is known it never came to be. The name is free.".to_owned(),
         Status::Provisioning | Status::Rotating => {
             "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
         }

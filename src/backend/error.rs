@@ -7,6 +7,13 @@ use crate::{ledger::LedgerError, money::Cents, project::NoRandomness};
 /// Why a backend did not do what was asked. No variant has room for a credential.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
+    /// Anything may have happened, and asking again will never tell. Only a person can look, at `place`, whether there
+    /// is a resource of that name.
+    #[error(
+        "it was too long ago for the backend to say what became of it; {place} shows whether there is a resource \
+        called {name}"
+    )]
+    Forgotten { name: String, place: &'static str },
     /// The answer came and cannot be right. Anything may have happened: observe.
     #[error("the backend's answer is not understood: unexpected {what} ({got})")]
     Malformed { what: &'static str, got: String },
@@ -48,7 +55,7 @@ pub enum BackendError {
 impl BackendError {
     /// Whether it is certain that nothing happened.
     pub fn is_certain(&self) -> bool {
-        !matches!(self, Self::Malformed { .. } | Self::Unknown { .. })
+        !matches!(self, Self::Forgotten { .. } | Self::Malformed { .. } | Self::Unknown { .. })
     }
 }
 

@@ -75,6 +75,12 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// The other program that it works through, with its version, such as `stripe 1.52.0`. It changes nothing and takes
+    /// seconds at the most. `None`: there is no such program.
+    async fn version(&self) -> Result<Option<String>, BackendError> {
+        Ok(None)
+    }
+
     /// Adds usage, where usage is ours to add. Real providers meter on their own.
     async fn record_usage(&self, _: &ResourceId, _: MicroUsd) -> Result<Observed, BackendError> {
         Err(BackendError::Refused(Refusal::UsageIsMetered))

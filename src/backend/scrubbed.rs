@@ -129,6 +129,10 @@ impl Backend for Scrubbed {
         self.clean(self.inner.settle_limits().await)
     }
 
+    async fn version(&self) -> Result<Option<String>, BackendError> {
+        self.clean(self.inner.version().await)
+    }
+
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {
         self.clean(self.inner.record_usage(resource, amount).await)
     }

@@ -101,6 +101,12 @@ pub enum Command {
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
+    /// Give up a purchase of which even the backend cannot tell any more what became of it
+    #[command(after_help = FORGET_HELP)]
+    Forget {
+        /// Name of the project
+        name: String,
+    },
     /// Let a project live that long from now on
     Extend {
         /// Name of the project
@@ -251,6 +257,9 @@ pub struct Audit {
     /// Walk along the chain; exit 1 names the first row that is not what was written
     #[arg(long)]
     pub verify: bool,
+    /// Accept that `audit.head` does not fit, after you restored a backup of ledger.db: that you did stays in the audit
+    #[arg(long, conflicts_with = "verify")]
+    pub accept: bool,
 }
 
 #[derive(Subcommand)]
@@ -282,6 +291,11 @@ Exit codes:
   6    part of it happened, or nobody knows yet; the message says which, the hint how to finish
   7    a scan found keys of ours where none belongs
   130  Ctrl-C, before anything was begun";
+
+const FORGET_HELP: &str = "\
+The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
+given up. If it never will, the project is closed, and its name and variable are free again. Look at the
+backend's dashboard first: what exists there is billed, and nothing here will list it.";
 
 const SCAN_HELP: &str = "\
 It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is

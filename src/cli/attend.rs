@@ -2,6 +2,7 @@
 //!
 //! Until an operation has begun, Ctrl-C ends the program as it ends any other. From then on money may be spent, so the
 //! first one is answered and the work goes on; the second ends the waiting, and the next call finishes from the journal.
+//! No command says by itself that it begins: the first row of the audit that is about to be written says so for it.
 
 use std::{
     process::ExitCode,
@@ -19,12 +20,15 @@ use super::render::{self, Output};
 use crate::{
     error::Error,
     provisioner::{Step, Waiting, Watch},
+    scan::Stop,
 };
 
 /// What there is to know of one command while it is done.
 pub struct Attendant {
     gate: Gate,
     waiting: Waiting,
+    /// How to end a command that goes on until somebody says so.
+    stop: Option<Stop>,
     output: Output,
 }
 
@@ -43,8 +47,8 @@ enum Passage {
 }
 
 impl Attendant {
-    pub fn new(waiting: Waiting, output: Output) -> Self {
-        Self { gate: Gate::default(), waiting, output }
+    pub fn new(waiting: Waiting, stop: Option<Stop>, output: Output) -> Self {
+        Self { gate: Gate::default(), waiting, stop, output }
     }
 
     /// For the provisioner to be watched by.
@@ -68,6 +72,15 @@ impl Attendant {
                 biased;
                 done = &mut work => return done.unwrap_or(ExitCode::FAILURE),
                 () = interrupts.next() => {
+                    let at_work = self.waiting.so_far().is_some();
+                    if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_asked()) {
+                        stop.ask(); // it ends by itself, with an exit code of its own
+                        told = at_work;
+                        if at_work {
+                            render::finishing();
+                        }
+                        continue;
+                    }
                     if self.gate.close() {
                         render::called_off();
                         return ExitCode::from(INTERRUPTED);

@@ -1,14 +1,16 @@
 //! `audit`: who called what and what came of it, or the proof that nobody changed that.
 
 use super::{
+    Job,
     arguments::Audit,
+    confirm,
     render::{self, Output},
 };
 use crate::{
     clock::{Timestamp, moment},
     error::Error,
     name::ProjectName,
-    provisioner::{AuditFilter, Provisioner},
+    provisioner::{AuditFilter, Caller, Provisioner},
 };
 
 pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<(), Error> {
@@ -26,6 +28,29 @@ pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<
         limit: asked.limit,
     };
     render::audit(&provisioner.audit(&filter)?, output);
+    Ok(())
+}
+
+/// A human's word that a head record which does not fit is given up, after he was told what that means.
+///
+/// # Errors
+/// What cannot be accepted; or that it was not confirmed.
+pub fn accept(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
+    let broken = match provisioner.verify_audit() {
+        Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => broken,
+        proof => {
+            render::proof(&proof?, output);
+            return Ok(());
+        }
+    };
+    if !job.confirmed {
+        render::before_asking(&format!(
+            "{broken}.\nIf you put a backup of ledger.db in its place, what came after it is gone from the audit. If you \
+             did not, somebody else did: then say no, and leave audit.head as it is."
+        ));
+    }
+    confirm(job.confirmed, "Accept it? That you did stays in the audit.")?;
+    render::proof(&provisioner.accept_audit(caller)?, output);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Instant};
 
 use serde_json::json;
 
-use super::arguments::{Command, OneOrAll, Providers, Usage};
+use super::arguments::{Audit, Command, OneOrAll, Providers, Usage};
 use super::render;
 use crate::{
     error::Error,
@@ -23,6 +23,7 @@ impl Entry {
     pub fn of(command: &Command) -> Self {
         let said = Sanitised::default();
         let (action, weight, arguments) = match command {
+            Command::Audit(Audit { accept: true, .. }) => ("audit --accept", Weight::Look, said),
             Command::Audit(_) => ("audit", Weight::Look, said),
             Command::List { all } => ("list", Weight::Look, said.fact("all", Some(json!(all)))),
             Command::Providers { command: None } => ("providers", Weight::Look, said),
@@ -36,6 +37,7 @@ impl Entry {
             Command::Extend { name, time } => {
                 ("extend", Weight::Effect, said.project(Some(name)).lease("time", Some(time)))
             }
+            Command::Forget { name } => ("forget", Weight::Effect, said.project(Some(name))),
             Command::Keep { name } => ("keep", Weight::Effect, said.project(Some(name))),
             Command::Man { .. } => ("man", Weight::Look, said),
             Command::Provision { name, provider, cap, expires_in, replace } => {
@@ -81,9 +83,11 @@ impl Entry {
         let (caller, outcome, took) = (caller.clone(), outcome.to_owned(), begun.elapsed());
         let noted = provisioner.note_calls(&[Called { caller, action, weight, arguments, outcome, took }]);
         // Mere looks are sealed together with the next effect: a list should cost no flush of the disk.
-        let sealed = if weight == Weight::Effect { provisioner.seal_audit() } else { Ok(()) };
-        if let Err(error) = noted.and(sealed) {
-            render::warn(&format!("this call is missing from the audit: {error}"));
+        let sealed = if weight == Weight::Effect { provisioner.seal_audit() } else { Ok(None) };
+        match noted.and(sealed) {
+            Ok(None) => {}
+            Ok(Some(broken)) => render::warn(&format!("{broken}: run `stripe-projects-mcp audit --verify`")),
+            Err(error) => render::warn(&format!("this call is missing from the audit: {error}")),
         }
     }
 }

@@ -15,12 +15,15 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
 
-use arguments::{Arguments, Command, OneOrAll, Providers, Scan, Serve, Usage};
+use arguments::{Arguments, Audit, Command, OneOrAll, Providers, Scan, Serve, Usage};
 use attend::Attendant;
 use calls::Entry;
 use clap::Parser as _;
@@ -37,7 +40,7 @@ use crate::{
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Wanted},
+    provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Untold, Wanted},
     scan::Stop,
     settings::Given,
     view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
@@ -89,7 +92,7 @@ pub struct Job {
 
 impl Job {
     /// How to end a command that goes on until somebody says so; `None` for any other.
-    pub fn endless(&self) -> Option<Stop> {
+    fn endless(&self) -> Option<Stop> {
         matches!(self.command, Command::Scan(Scan { watch: true, .. })).then(|| self.stop.clone())
     }
 }
@@ -157,14 +160,14 @@ pub fn note_mistake(provisioner: &Provisioner, caller: &Caller) {
 
 /// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
 pub async fn run(job: Job, provisioner: Provisioner, caller: Caller, output: Output) -> ExitCode {
-    let attendant = Attendant::new(provisioner.waiting(), output);
+    let attendant = Attendant::new(provisioner.waiting(), job.endless(), output);
     let provisioner = provisioner.watched_by(attendant.watch());
     let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &caller, output));
     attendant.stay(work).await
 }
 
 /// Does one command and shows what came of it.
-pub fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
+fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
     let entry = Entry::of(&job.command);
     let outcome = match &job.command {
         Command::Doctor { repair } => Ok(doctor::run(*repair, provisioner, caller, output)),
@@ -195,6 +198,10 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
             render::project(&provisioner.extend(&name, lease, caller)?, output);
         }
+        Command::Forget { name } => {
+            let name = ProjectName::parse(name)?;
+            render::forgotten(&provisioner.forget(&name, caller, |untold| give_up(job, untold))?, output);
+        }
         Command::Keep { name } => {
             render::project(&provisioner.keep(&ProjectName::parse(name)?, caller)?, output);
         }
@@ -208,6 +215,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
             };
             render::project(&provisioner.provision(&wanted, caller)?, output);
         }
+        Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, caller, output)?,
         Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
             render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
@@ -289,6 +297,17 @@ fn decide(
     Ok(())
 }
 
+/// A human's word that a purchase is given up, after he was told what that means.
+fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<(), Error> {
+    if !job.confirmed {
+        render::before_asking(&format!(
+            "Nobody can tell any more whether `{project}` was bought. Look at {place} first: if {resource} exists \
+             there, it is billed and nothing here will list it."
+        ));
+    }
+    confirm(job.confirmed, &format!("Give {project} up?"))
+}
+
 /// Every page as one.
 fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
     let visibility = if all { Visibility::All } else { Visibility::Live };
@@ -306,6 +325,25 @@ fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error
 
 /// Asks, unless the answer was given with `--yes`; without a terminal there is nobody to ask.
 fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
+    agreed_to(confirmed, question, answer)
+}
+
+/// The same in a command that goes on until somebody says so: who says so at the question has not agreed.
+fn confirm_unless_stopped(job: &Job, question: &str) -> Result<(), Error> {
+    agreed_to(job.confirmed, question, || {
+        let (told, hears) = mpsc::channel();
+        thread::spawn(move || told.send(answer()));
+        loop {
+            match hears.recv_timeout(AT_THE_QUESTION) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if !job.stop.is_asked() => {}
+                Err(_) => return String::new(), // nobody waits any more for the thread that reads
+            }
+        }
+    })
+}
+
+fn agreed_to(confirmed: bool, question: &str, ask: impl FnOnce() -> String) -> Result<(), Error> {
     if confirmed {
         return Ok(());
     }
@@ -313,14 +351,25 @@ fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
         return Err(Error::NotConfirmed { asked: false });
     }
     render::question(question);
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
+    let answer = ask();
     if !answer.ends_with('\n') {
         render::end_of_question();
     }
-    let agreed = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    let agreed = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if agreed { Ok(()) } else { Err(Error::NotConfirmed { asked: true }) }
 }
+
+/// A line of the person's; empty where none can be read.
+fn answer() -> String {
+    let mut answer = String::new();
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) => answer,
+        Err(_) => String::new(),
+    }
+}
+
+/// How soon a question notices that it will not be answered.
+const AT_THE_QUESTION: Duration = Duration::from_millis(50);
 
 /// Said when a command about every live project finds none.
 const NONE: &str = "No live projects.";

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::ExitCode};
 
-use super::{Job, Output, arguments::Scan, confirm, render};
+use super::{Job, Output, arguments::Scan, confirm_unless_stopped, render};
 use crate::{
     error::{Error, Exit},
     name::ProjectName,
@@ -55,7 +55,7 @@ fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Calle
         return None;
     }
     let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
-    if let Err(error) = confirm(job.confirmed, &format!("Rotate {listed}? What was found stops working.")) {
+    if let Err(error) = confirm_unless_stopped(job, &format!("Rotate {listed}? What was found stops working.")) {
         render::not_rotated(&listed, &error);
         return None; // the findings are what there is to tell
     }

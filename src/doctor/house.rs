@@ -137,7 +137,7 @@ fn duplicates(look: &Look, variable: &EnvVar) -> Option<Finding> {
 
 pub fn registry(provisioner: &Provisioner) -> Finding {
     let file = provisioner.registry_file().in_use();
-    match provisioner.registry() {
+    match provisioner.registry_file().read() {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
             let source = file.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
@@ -146,14 +146,20 @@ pub fn registry(provisioner: &Provisioner) -> Finding {
     }
 }
 
-pub fn versions() -> Finding {
+/// Ours, and that of the program that the backend works through.
+pub fn versions(provisioner: &Provisioner) -> Vec<Finding> {
     let program = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-    let found = format!("{program}, ledger version {}, {}", Ledger::version(), std::env::consts::OS);
-    Finding::ok("versions", found)
+    let ours = format!("{program}, ledger version {}, {}", Ledger::version(), std::env::consts::OS);
+    match provisioner.backend_version() {
+        Ok(None) => vec![Finding::ok(VERSIONS, ours)],
+        Ok(Some(theirs)) => vec![Finding::ok(VERSIONS, format!("{ours}, {theirs}"))],
+        Err(error) => vec![Finding::ok(VERSIONS, ours), Finding::failure(VERSIONS, error)],
+    }
 }
 
 const FOLDER: &str = "folder";
 const ENV_FILE: &str = "env_file";
 const REGISTRY: &str = "registry";
+const VERSIONS: &str = "versions";
 
 const LONGEST_IGNORE: u64 = 64 * 1024;

@@ -3,6 +3,7 @@
 //! A look changes nothing, and asks nothing of a backend that was never used. A repair does only what an ordinary call
 //! would have done anyway: what is not in the ledger is never adopted, and nothing is bought, rotated or removed.
 
+mod ceiling;
 mod drift;
 mod house;
 mod records;
@@ -65,9 +66,12 @@ pub fn examine(provisioner: &Provisioner) -> Report {
     let mut checks = house::folder(provisioner);
     checks.extend(house::env_files(provisioner));
     checks.push(house::registry(provisioner));
+    checks.extend(ceiling::policy(provisioner));
     if provisioner.ledger().exists() {
         let records = records::ledger(provisioner);
-        let readable = records.iter().all(|finding| finding.state != State::Problem || finding.repairable);
+        // Where only the audit is broken, what is billed is worth knowing all the more.
+        let readable =
+            records.iter().all(|finding| finding.check != records::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
             checks.extend(records::journal(provisioner));
@@ -78,7 +82,7 @@ pub fn examine(provisioner: &Provisioner) -> Report {
         let unasked = format!("{}, not asked: nothing was provisioned here yet", provisioner.backend_name());
         checks.push(Finding::ok("backend", unasked));
     }
-    checks.push(house::versions());
+    checks.extend(house::versions(provisioner));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }
 

@@ -1,7 +1,12 @@
 //! What is written down: the ledger, its audit chain, and what is open in the journal.
 
 use super::{Finding, REPAIR, Repair, named};
-use crate::{name::ProjectName, project::Project, provisioner::Provisioner};
+use crate::{
+    error::Error,
+    name::ProjectName,
+    project::{Project, Status},
+    provisioner::Provisioner,
+};
 
 /// The ledger and its chain.
 pub fn ledger(provisioner: &Provisioner) -> Vec<Finding> {
@@ -20,10 +25,19 @@ pub fn ledger(provisioner: &Provisioner) -> Vec<Finding> {
 }
 
 fn chain(provisioner: &Provisioner) -> Finding {
-    match provisioner.ledger().first_broken_row() {
-        Err(error) => Finding::failure(AUDIT, error),
-        Ok(None) => Finding::ok(AUDIT, "the chain is unbroken".to_owned()),
-        Ok(Some(row)) => Finding::problem(
+    let broken = match provisioner.verify_audit() {
+        Ok(proof) if proof.accepted.is_empty() => return Finding::ok(AUDIT, "the chain is unbroken".to_owned()),
+        Ok(proof) => {
+            let rows: Vec<String> = proof.accepted.iter().map(|accepted| format!("row {}", accepted.row)).collect();
+            let found = format!("the chain is unbroken, but for what was accepted: {}", rows.join(", "));
+            return Finding::ok(AUDIT, found);
+        }
+        Err(Error::AuditBroken { broken }) => broken,
+        Err(error) => return Finding::failure(AUDIT, error),
+    };
+    match broken.row().filter(|_| !broken.may_be_accepted()) {
+        None => Finding::failure(AUDIT, Error::AuditBroken { broken }),
+        Some(row) => Finding::problem(
             AUDIT,
             format!("the chain is broken at row {row}: somebody has changed the ledger by hand"),
             "find out who; what comes before that row is as it was written",
@@ -48,11 +62,21 @@ pub fn journal(provisioner: &Provisioner) -> Vec<Finding> {
         ([], busy) => vec![Finding::ok(JOURNAL, format!("being worked on right now: {}", names(busy)))],
         (open, _) => {
             let found = format!("begun and not ended: {}", names(open));
-            vec![Finding::problem(JOURNAL, found, REPAIR).repaired_by(Repair::Recover)]
+            let is_purchase =
+                |project: &&&Project| project.status == Status::Provisioning && project.resource.is_none();
+            let advice = match open.iter().find(is_purchase) {
+                None => REPAIR.to_owned(),
+                Some(purchase) => format!(
+                    "{REPAIR}; if the backend can never tell what came of the purchase, \
+                     `stripe-projects-mcp forget {}` gives it up",
+                    purchase.name
+                ),
+            };
+            vec![Finding::problem(JOURNAL, found, advice).repaired_by(Repair::Recover)]
         }
     }
 }
 
-const LEDGER: &str = "ledger";
+pub const LEDGER: &str = "ledger";
 const AUDIT: &str = "audit";
 const JOURNAL: &str = "journal";

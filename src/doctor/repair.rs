@@ -77,7 +77,7 @@ fn recover(provisioner: &Provisioner) -> Option<Repaired> {
     for project in recovered {
         match project.outcome {
             Ok(word) => done.push(format!("{} ({word})", project.name)),
-            Err(error) => failed.push(format!("{}: {error}", project.name)),
+            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint())),
         }
     }
     let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());

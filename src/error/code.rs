@@ -42,6 +42,7 @@ impl Error {
             Self::NotSuspended { .. } => "suspension_incomplete",
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
+            Self::NothingToForget { .. } => "nothing_to_forget",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::PathNotText { .. } => "path_not_text",
             Self::PaymentMethod(PaymentError::NotATestToken) => "invalid_payment_method",
@@ -79,6 +80,7 @@ impl Error {
             Self::AlreadyExists { .. }
             | Self::EnvFile(_)
             | Self::NotConfirmed { .. }
+            | Self::NothingToForget { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
             | Self::Setup(
@@ -123,6 +125,7 @@ impl Error {
 
 fn backend(error: &BackendError) -> &'static str {
     match error {
+        BackendError::Forgotten { .. } => "backend_forgot",
         BackendError::Malformed { .. } => "backend_malformed",
         BackendError::NeedsBrowser => "browser_needed",
         BackendError::NeedsConsent(Consent::Other) => "needs_consent",

@@ -25,6 +25,11 @@ impl Error {
                 project.env_var, project.name
             ),
             Self::Approval(error) => approval::hint(error),
+            Self::AuditBroken { broken } if broken.may_be_accepted() => format!(
+                "if you put a backup of ledger.db in its place, run `{PROGRAM} audit --accept`; if you did not, somebody \
+                 else did: look at what is billed with the backend itself, and do not delete `audit.head`, which is the \
+                 evidence"
+            ),
             Self::AuditBroken { .. } => {
                 "somebody changed the ledger or put an older one in its place: compare it with a backup, look at \
                  what is billed with the backend itself, and do not delete `audit.head`, which is the evidence"
@@ -65,6 +70,9 @@ impl Error {
             Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why, .. } => {
                 format!("{}; then run `{PROGRAM} teardown {name}` again", why.hint())
             }
+            Self::NothingToForget { name } => {
+                format!("run `{PROGRAM} list` to see where it stands, and `{PROGRAM} teardown {name}` if it is to go")
+            }
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name.as_str(), *operation, why),
             Self::PathNotText { .. } => "use a path that is plain text".to_owned(),
             Self::PaymentMethod(_) => "give one of Stripe's test tokens, such as pm_card_visa".to_owned(),
@@ -91,6 +99,12 @@ impl Error {
 }
 
 fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
+    if let Error::Backend(BackendError::Forgotten { place, .. }) = why {
+        return format!(
+            "a human looks at {place} first: what exists there is billed, and is removed there; then he runs \
+             `{PROGRAM} forget {name}`, which frees the name and the variable"
+        );
+    }
     let again = match operation {
         Operation::Provision | Operation::Teardown => {
             "call provision again with the same name: it looks before it acts, and never buys twice"
@@ -103,6 +117,9 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
 
 fn backend(error: &BackendError) -> String {
     match error {
+        BackendError::Forgotten { place, .. } => {
+            format!("a human looks at {place}: what exists there is billed, and is removed there")
+        }
         BackendError::Malformed { .. } => "update this program; if it stays, report the message above".to_owned(),
         BackendError::NeedsBrowser => {
             "a human runs `stripe projects status` in a terminal, in the folder stripe-cli of the state folder, and \
@@ -294,6 +311,11 @@ fn registry(error: &RegistryError) -> String {
 fn ceiling(error: &RegistryError) -> String {
     match &error.problem {
         Problem::UnknownKey { valid, .. } => format!("the keys that go here: {}", valid.join(", ")),
+        Problem::Dangling => {
+            "the human lets that link lead to the policy again, or removes it; until then nothing is provisioned, and \
+             list, rotate and teardown go on"
+                .to_owned()
+        }
         Problem::NoFile => "let STRIPE_PROJECTS_POLICY name an existing file, or unset it".to_owned(),
         _ => "the human corrects that file; until then nothing is provisioned, and list, rotate and teardown go on"
             .to_owned(),

@@ -92,6 +92,9 @@ pub enum Error {
         Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is gone",
     })]
     NotWithdrawn { name: ProjectName, operation: Operation, why: Box<Error> },
+    /// It is no purchase that only a human can close.
+    #[error("there is nothing to forget: this is no purchase whose outcome is unknown")]
+    NothingToForget { name: ProjectName },
     #[error("it is not known what came of the {}: {why}", operation.as_str())]
     OutcomeUnknown { name: ProjectName, operation: Operation, why: Box<Error> },
     #[error("the path {} is not UTF-8 text", path.display())]

@@ -4,6 +4,7 @@
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
 mod lock;
+mod reach;
 
 use std::{
     ffi::OsString,
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use lock::Lock;
+pub use reach::{Reach, dangling_link, reach};
 
 /// What could not be done, to which path, and what the operating system said.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Ledger, LedgerError, audit};
+use super::{Break, Ledger, LedgerError, accept, audit};
 use crate::{
     fs::{self, Lock, Privacy},
     sqlite::DatabaseError,
@@ -21,7 +21,7 @@ use crate::{
 /// The file and the lock that its writers hold.
 pub(super) struct HeadFile {
     path: PathBuf,
-    lock: PathBuf,
+    pub lock: PathBuf,
 }
 
 /// What the file says.
@@ -56,7 +56,7 @@ impl HeadFile {
         })
     }
 
-    fn write(&self, seq: i64, hash: &str) -> Result<(), DatabaseError> {
+    pub fn write(&self, seq: i64, hash: &str) -> Result<(), DatabaseError> {
         let line = format!("{VERSION} {seq} {hash}\n");
         Ok(fs::replace(&self.path, line.as_bytes(), Privacy::OwnerOnly)?)
     }
@@ -64,45 +64,56 @@ impl HeadFile {
 
 impl Ledger {
     /// Brings the head record outside the database up to the last row. One process does it at a time; one that finds
-    /// another at it leaves it to that one, or to the next call.
+    /// another at it leaves it to that one, or to the next call. `Some`: the record does not fit the chain, and was left
+    /// as it is.
     ///
     /// # Errors
     /// When the ledger or the file cannot be written.
-    pub fn seal(&self) -> Result<(), LedgerError> {
+    pub fn seal(&self) -> Result<Option<Break>, LedgerError> {
         let Some(_lock) = Lock::on_file(&self.head.lock, PATIENCE).map_err(DatabaseError::from)? else {
-            return Ok(());
+            return Ok(None);
         };
         let recorded = self.head.read()?;
         // A synced write, even of what is there already, takes every row before it to the disk.
-        let (seq, hash, fits, begun) = self.write::<_, LedgerError>(|connection| {
+        let (seq, hash, broken, begun) = self.write::<_, LedgerError>(|connection| {
             let (seq, hash) = audit::head(connection)?;
             connection.prepare_cached("UPDATE audit_head SET seq = seq WHERE one = 1")?.execute([])?;
-            let fits = match &recorded {
-                Recorded::Absent => true,
-                Recorded::At { seq, hash } => row_has(connection, *seq, hash)?,
-                Recorded::Unreadable => false,
-            };
-            Ok((seq, hash, fits, was_begun(connection)?))
+            Ok((seq, hash, misfit(connection, &recorded)?, was_begun(connection)?))
         })?;
-        let vanished = recorded == Recorded::Absent && begun;
         let current = recorded == Recorded::At { seq, hash: hash.clone() };
-        if seq == 0 || !fits || vanished || (current && begun) {
-            return Ok(());
+        if seq == 0 || broken.is_some() || (current && begun) {
+            return Ok(broken);
         }
         self.head.write(seq, &hash)?;
         // After the file: a crash between the two leaves a file that nobody expects yet, and no false alarm.
-        if begun { Ok(()) } else { self.remember(NOTES, BEGUN, "yes") }
+        if !begun {
+            self.remember(NOTES, BEGUN, "yes")?;
+        }
+        Ok(None)
     }
 }
 
+/// How the file contradicts the chain, if it does. One that is behind does not, and neither does one that a human has
+/// given up.
+pub(super) fn misfit(connection: &Connection, recorded: &Recorded) -> Result<Option<Break>, LedgerError> {
+    let (last, _) = audit::head(connection)?;
+    Ok(match recorded {
+        Recorded::Absent => was_begun(connection)?.then_some(Break::HeadFileMissing),
+        Recorded::At { seq, hash } if row_has(connection, *seq, hash)? => None,
+        Recorded::At { seq, hash } if accept::was_given_up(connection, *seq, hash)? => None,
+        Recorded::At { seq, .. } => Some(Break::HeadFileDisagrees { seq: (*seq).min(last + 1) }),
+        Recorded::Unreadable => Some(Break::HeadFileUnreadable),
+    })
+}
+
 /// Whether the file was ever written, so that its absence means something.
-pub(super) fn was_begun(connection: &Connection) -> Result<bool, LedgerError> {
+fn was_begun(connection: &Connection) -> Result<bool, LedgerError> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM notes WHERE backend = ?1 AND key = ?2")?;
     Ok(statement.exists([NOTES, BEGUN])?)
 }
 
 /// Whether the chain has that row with that hash.
-pub(super) fn row_has(connection: &Connection, seq: i64, hash: &str) -> Result<bool, LedgerError> {
+fn row_has(connection: &Connection, seq: i64, hash: &str) -> Result<bool, LedgerError> {
     let mut statement = connection.prepare_cached("SELECT hash FROM audit WHERE seq = ?1")?;
     let found: Option<String> = statement.query_row([seq], |row| row.get(0)).optional()?;
     Ok(found.as_deref() == Some(hash))
@@ -116,9 +127,9 @@ const HASH_LENGTH: usize = 64;
 const LONGEST: u64 = 256;
 
 /// Notes belong to backends; no backend is called that.
-const NOTES: &str = "audit";
+pub(super) const NOTES: &str = "audit";
 
-const BEGUN: &str = "head file";
+pub(super) const BEGUN: &str = "head file";
 
 /// Another process that seals is done in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);

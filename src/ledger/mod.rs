@@ -4,6 +4,7 @@
 //! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
 //! here: a mask and a fingerprint are all that is kept of one.
 
+mod accept;
 mod alerts;
 mod approvals;
 mod audit;
@@ -18,6 +19,7 @@ mod verify;
 
 use std::path::Path;
 
+pub use accept::{Acceptance, AcceptedBreak};
 pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
 pub use approvals::Asked;
 pub use audit::{Answered, AuditRow, Event, Verdict};

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Error::QueryReturnedNoRows};
 
 use super::{
-    AuditRow, Ledger, LedgerError,
+    AcceptedBreak, AuditRow, Ledger, LedgerError,
     audit::{self, hash},
     head::{self, Recorded},
 };
@@ -17,6 +17,8 @@ pub enum Proof {
         rows: i64,
         /// Of the last row: whoever notes it elsewhere can tell later whether the chain still leads through it.
         head: String,
+        /// Where rows are missing that a human has given up.
+        accepted: Vec<AcceptedBreak>,
     },
 }
 
@@ -50,6 +52,21 @@ impl Break {
             Self::HeadFileMissing | Self::HeadFileUnreadable => None,
         }
     }
+
+    /// Whether the chain in the database may be whole all the same, as it is after a backup was put in its place.
+    pub fn may_be_accepted(self) -> bool {
+        match self {
+            Self::HeadFileDisagrees { .. } | Self::HeadFileMissing | Self::HeadFileUnreadable => true,
+            Self::Changed { .. } | Self::Missing { .. } | Self::Surplus { .. } => false,
+        }
+    }
+}
+
+/// What a walk along a whole chain has come by.
+pub(super) struct Walked {
+    rows: i64,
+    head: String,
+    accepted: Vec<AcceptedBreak>,
 }
 
 impl Ledger {
@@ -62,25 +79,18 @@ impl Ledger {
         let recorded = self.head.read()?;
         if !self.exists() {
             return Ok(match recorded {
-                Recorded::Absent => Proof::Whole { rows: 0, head: String::new() },
+                Recorded::Absent => Proof::Whole { rows: 0, head: String::new(), accepted: Vec::new() },
                 Recorded::At { .. } => Proof::Broken(Break::HeadFileDisagrees { seq: 1 }),
                 Recorded::Unreadable => Proof::Broken(Break::HeadFileUnreadable),
             });
         }
         let proof = self.read(|connection| {
-            let (rows, head) = match walk(connection)? {
-                Ok(end) => end,
+            let Walked { rows, head, accepted } = match walk(connection)? {
+                Ok(walked) => walked,
                 Err(broken) => return Ok(Proof::Broken(broken)),
             };
-            let broken = match recorded {
-                Recorded::Absent if head::was_begun(connection)? => Some(Break::HeadFileMissing),
-                Recorded::Absent => None,
-                Recorded::At { seq, hash } if head::row_has(connection, seq, &hash)? => None,
-                Recorded::At { seq, .. } if seq > rows => Some(Break::HeadFileDisagrees { seq: rows + 1 }),
-                Recorded::At { seq, .. } => Some(Break::HeadFileDisagrees { seq }),
-                Recorded::Unreadable => Some(Break::HeadFileUnreadable),
-            };
-            Ok(broken.map_or(Proof::Whole { rows, head }, Proof::Broken))
+            let broken = head::misfit(connection, &recorded)?;
+            Ok(broken.map_or(Proof::Whole { rows, head, accepted }, Proof::Broken))
         })?;
         // The very first record may have been written between the two looks; then there is one now.
         if proof == Proof::Broken(Break::HeadFileMissing) && self.head.read()? != Recorded::Absent {
@@ -101,15 +111,15 @@ impl Ledger {
     }
 }
 
-/// The number and hash of the last row, if every row up to it is in order.
-fn walk(connection: &Connection) -> Result<Result<(i64, String), Break>, LedgerError> {
+/// Up to the last row, if every row is in order.
+pub(super) fn walk(connection: &Connection) -> Result<Result<Walked, Break>, LedgerError> {
     let (last, last_hash) = match audit::head(connection) {
         Err(LedgerError::Database(DatabaseError::Sqlite(QueryReturnedNoRows))) => {
             return Ok(Err(Break::Surplus { seq: 1 }));
         }
         head => head?,
     };
-    let (mut seq, mut before, mut broken) = (0, String::new(), None);
+    let (mut seq, mut before, mut broken, mut accepted) = (0, String::new(), None, Vec::new());
     audit::each_row(connection, |row: AuditRow| {
         seq += 1;
         broken = if row.seq != seq {
@@ -119,6 +129,7 @@ fn walk(connection: &Connection) -> Result<Result<(i64, String), Break>, LedgerE
         } else {
             None
         };
+        accepted.extend(AcceptedBreak::of(&row));
         before = row.hash;
         broken.is_none()
     })?;
@@ -127,6 +138,6 @@ fn walk(connection: &Connection) -> Result<Result<(i64, String), Break>, LedgerE
         None if seq < last => Err(Break::Missing { seq: seq + 1 }),
         None if seq > last => Err(Break::Surplus { seq: last + 1 }),
         None if before != last_hash => Err(Break::Surplus { seq: seq + 1 }),
-        None => Ok((seq, before)),
+        None => Ok(Walked { rows: seq, head: before, accepted }),
     })
 }

@@ -6,7 +6,10 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ struct Shared {
     /// Held while writing, so that whoever leaves last leaves nothing behind.
     writing: tokio::sync::Mutex<()>,
     changed: Notify,
+    /// Whether it was said that the head record outside the ledger does not fit, which does not change by itself.
+    misfit_told: AtomicBool,
 }
 
 /// A call that is going on.
@@ -48,8 +53,14 @@ pub struct Entry {
 
 impl Logbook {
     pub fn new(provisioner: Arc<Provisioner>, shutdown: Shutdown) -> Self {
-        let writing = tokio::sync::Mutex::default();
-        Self(Arc::new(Shared { provisioner, shutdown, waiting: Mutex::default(), writing, changed: Notify::new() }))
+        Self(Arc::new(Shared {
+            provisioner,
+            shutdown,
+            waiting: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+            misfit_told: AtomicBool::new(false),
+        }))
     }
 
     pub fn tool(&self, request: &CallToolRequestParams, caller: Caller) -> Entry {
@@ -104,11 +115,15 @@ impl Logbook {
         let provisioner = Arc::clone(&self.0.provisioner);
         let work = tokio::task::spawn_blocking(move || {
             let noted = if calls.is_empty() { Ok(()) } else { provisioner.note_calls(&calls) };
-            noted.and_then(|()| if seal { provisioner.seal_audit() } else { Ok(()) })
+            noted.and_then(|()| if seal { provisioner.seal_audit() } else { Ok(None) })
         });
         // The answer stands: what had an effect has rows of its own, written before it.
-        if let Ok(Err(error)) = work.await {
-            tracing::warn!("calls are missing from the audit: {error}");
+        match work.await {
+            Ok(Err(error)) => tracing::warn!("calls are missing from the audit: {error}"),
+            Ok(Ok(Some(broken))) if !self.0.misfit_told.swap(true, Ordering::Relaxed) => {
+                tracing::warn!("{broken}: run `stripe-projects-mcp audit --verify`");
+            }
+            _ => {}
         }
     }
 }

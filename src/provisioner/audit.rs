@@ -8,7 +8,7 @@ use super::{Caller, Provisioner, Sanitised, make_state_folder};
 use crate::{
     clock::Timestamp,
     error::Error,
-    ledger::{Answered, Event, Proof, Verdict},
+    ledger::{Acceptance, AcceptedBreak, Answered, Break, Event, Proof, Verdict},
     name::ProjectName,
     view::{AuditView, ProofView},
 };
@@ -69,12 +69,13 @@ impl Provisioner {
         Ok(self.ledger.note_calls(&rows)?)
     }
 
-    /// Brings the head record outside the ledger up to the last row.
+    /// Brings the head record outside the ledger up to the last row. `Some`: it does not fit, and is left alone; calls
+    /// go on all the same, and whoever can should say so.
     ///
     /// # Errors
     /// The ledger's, or the file's.
-    pub fn seal_audit(&self) -> Result<(), Error> {
-        if self.ledger.exists() { Ok(self.ledger.seal()?) } else { Ok(()) }
+    pub fn seal_audit(&self) -> Result<Option<Break>, Error> {
+        if self.ledger.exists() { Ok(self.ledger.seal()?) } else { Ok(None) }
     }
 
     /// The newest rows that the filter lets through, oldest first.
@@ -103,7 +104,22 @@ impl Provisioner {
     pub fn verify_audit(&self) -> Result<ProofView, Error> {
         match self.ledger.verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
-            Proof::Whole { rows, head } => Ok(ProofView { whole: true, rows, head }),
+            Proof::Whole { rows, head, accepted } => {
+                Ok(ProofView { whole: true, rows, head, accepted: accepted.into_iter().map(Into::into).collect() })
+            }
+        }
+    }
+
+    /// Gives up a head record that does not fit, as after a backup was restored, and proves the chain from then on.
+    ///
+    /// # Errors
+    /// [`Error::AuditBroken`] when the chain inside the ledger does not hold, and then nothing was written; or the
+    /// ledger's.
+    pub fn accept_audit(&self, caller: &Caller) -> Result<ProofView, Error> {
+        let event = self.event(caller, AcceptedBreak::ACTION, Verdict::Done, json!({}));
+        match self.ledger.accept_break(&event)? {
+            Acceptance::Accepted | Acceptance::Nothing => self.verify_audit(),
+            Acceptance::Broken(broken) => Err(Error::AuditBroken { broken }),
         }
     }
 

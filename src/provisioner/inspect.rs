@@ -12,7 +12,7 @@ use crate::{
     ledger::Verdict,
     name::{EnvVar, ProjectName},
     project::{Project, Status},
-    registry::RegistryFile,
+    registry::{CeilingFile, RegistryFile},
     secret::{Fingerprint, Secret},
 };
 
@@ -32,6 +32,23 @@ impl Provisioner {
 
     pub fn registry_file(&self) -> &RegistryFile {
         &self.registry
+    }
+
+    pub fn ceiling_file(&self) -> &CeilingFile {
+        &self.ceiling
+    }
+
+    /// The folder that the agent works in, and can edit.
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// The program that the backend works through, with its version, if it is one with such a program.
+    ///
+    /// # Errors
+    /// When there is no such program, or it does not say.
+    pub fn backend_version(&self) -> Result<Option<String>, BackendError> {
+        self.wait(self.backend.version())
     }
 
     /// Asks the backend what there is.

@@ -20,6 +20,7 @@ mod approve;
 mod audit;
 mod batch;
 mod caps;
+mod forget;
 mod inspect;
 mod leases;
 mod list;
@@ -48,6 +49,7 @@ use std::{
 pub use alerts::Ear;
 pub use audit::{AuditFilter, Called, OK, Weight};
 pub use batch::Outcome;
+pub use forget::Untold;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
@@ -81,6 +83,7 @@ pub struct Provisioner {
     ledger: Ledger,
     env_file: EnvFile,
     state: PathBuf,
+    workspace: PathBuf,
     accept_terms: bool,
     session: Option<Session>,
     clock: Clock,
@@ -121,6 +124,8 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Step {
     Locked,
+    /// Everything that can be checked has been, and something is about to be written: the first time of a call, nothing
+    /// has been so far. Told again before each further row.
     Checked,
     Intended,
     Acted,
@@ -145,6 +150,7 @@ impl Provisioner {
             registry: parts.registry,
             ceiling: parts.ceiling,
             ledger: Ledger::of(&parts.state),
+            workspace: parts.env_file.parent().unwrap_or(&parts.env_file).to_owned(),
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
             accept_terms: parts.accept_terms,
@@ -155,6 +161,12 @@ impl Provisioner {
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
         }
+    }
+
+    /// Names the folder that the agent works in, where that is not the env file's.
+    #[must_use]
+    pub fn in_workspace(self, workspace: PathBuf) -> Self {
+        Self { workspace, ..self }
     }
 
     /// Has every step told to `watch`, on the thread that does the work.
@@ -262,7 +274,10 @@ impl Provisioner {
         }
     }
 
+    /// A row of the audit that is about to be written. Nothing is written without one, so this is where every use case
+    /// passes the point up to which it can be called off, and none can be written that forgets to.
     fn event(&self, caller: &Caller, action: &'static str, verdict: Verdict, detail: Value) -> Event {
+        self.step(Step::Checked);
         Event { at: self.clock.now(), door: caller.door, actor: caller.actor.clone(), action, verdict, detail }
     }
 

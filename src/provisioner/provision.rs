@@ -86,7 +86,6 @@ impl Provisioner {
             )?),
         };
         let preflight = self.env_file.preflight()?;
-        self.step(Step::Checked);
 
         let draft = Draft {
             id: ProjectId::random()?,

@@ -45,7 +45,6 @@ impl Provisioner {
             return Err(Error::Suspended { name: name.clone() }); // a rotation is no way around a suspension
         }
         self.can_deliver(&project)?;
-        self.step(Step::Checked);
         let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Rotate, &event)?;
         begun.ok_or_else(|| self.missing(name))

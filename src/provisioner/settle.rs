@@ -128,7 +128,11 @@ impl Provisioner {
         self.close_as_done(intent, caller)
     }
 
-    fn settle(&self, mut intent: Intent, caller: &Caller) -> Result<Settled, Error> {
+    /// Up to where something is done about what the backend says, it is a look, and may be called off.
+    pub(super) fn settle(&self, mut intent: Intent, caller: &Caller) -> Result<Settled, Error> {
+        if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
+            self.step(Step::Checked);
+        }
         match intent.operation {
             Operation::Resume => return Ok(finished(self.bring_back(intent, caller))),
             Operation::Suspend => return Ok(finished(self.halt(intent, caller))),
@@ -140,7 +144,9 @@ impl Provisioner {
             Ok(None) => return self.nothing_happened(intent, caller),
             Err(error) => return Ok(Settled::Open { why: unknown(intent, error) }),
         };
-        match self.act(&mut intent, self.backend.reveal(&resource)) {
+        let revealed = self.act(&mut intent, self.backend.reveal(&resource));
+        self.step(Step::Checked);
+        match revealed {
             Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller) {
                 Err(Error::RotationNotEffective { .. }) => Ok(Settled::NothingHappened), // closed as such already
                 other => Ok(finished(other)),

@@ -75,7 +75,6 @@ impl Provisioner {
         if project.status == Status::Suspended || !is_due(&project) {
             return Ok(Prepared::AsItIs(Box::new(project)));
         }
-        self.step(Step::Checked);
         self.begin(name, Operation::Suspend, why, caller)
     }
 
@@ -88,7 +87,6 @@ impl Provisioner {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
         self.can_deliver(&project)?;
-        self.step(Step::Checked);
         self.begin(name, Operation::Resume, json!({}), caller)
     }
 

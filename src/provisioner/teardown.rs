@@ -50,7 +50,6 @@ impl Provisioner {
             }
             Some(Settled::Done(_) | Settled::NothingHappened) | None => {}
         }
-        self.step(Step::Checked);
         let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))

@@ -42,6 +42,8 @@ pub enum Problem {
     ConfigNumber,
     #[error("a credential name is 1 to 64 of A-Z, 0-9 and `_`, starting with a letter")]
     CredentialName,
+    #[error("this is a link that leads nowhere")]
+    Dangling,
     #[error("a documentation link is a plain https:// URL without user or password")]
     Docs,
     #[error("this key is already there")]
@@ -64,6 +66,8 @@ pub enum Problem {
     NoFile,
     #[error("there is no provider in this registry")]
     NoProviders,
+    #[error("this is not a file")]
+    NotAFile,
     #[error("this is not UTF-8 text")]
     NotText,
     #[error("the number is out of range")]

@@ -1,10 +1,11 @@
 //! Where the registry is kept, and the policy above it: files that are read anew for each call, so that an edit counts
 //! from the next one on.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Ceiling, Registry, RegistryError, error::Problem};
-use crate::fs::{self, Stamp};
+use crate::fs::{self, Kind, Stamp};
 
 /// The registry of a workspace.
 #[derive(Clone, Debug)]
@@ -56,6 +57,14 @@ pub enum CeilingFile {
 }
 
 impl CeilingFile {
+    /// Where it is, or would be.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) | Self::Usual(path) => Some(path),
+            Self::Nowhere => None,
+        }
+    }
+
     /// Reads it as it is now; `None` where there is none.
     ///
     /// # Errors
@@ -80,10 +89,23 @@ impl CeilingFile {
     }
 }
 
-/// `None` where there is no such file.
+/// `None` where there is no such file. A link that leads nowhere is none: somebody meant there to be one, and to take
+/// it for none would loosen what it says.
+///
+/// What is no file, such as a pipe, is refused before it is opened: somebody would have to be waited for.
 fn text(path: &Path) -> Result<Option<String>, RegistryError> {
+    match fs::kind(path) {
+        Ok(Kind::Absent | Kind::File { .. }) => {}
+        Err(error) if error.source.kind() != io::ErrorKind::InvalidInput => {
+            return Err(unusable(path, Problem::Unreadable { why: error.source.kind() }));
+        }
+        Ok(Kind::Directory) | Err(_) => return Err(unusable(path, Problem::NotAFile)),
+    }
     let read = fs::read(path, LONGEST_REGISTRY);
     let bytes = read.map_err(|error| unusable(path, Problem::Unreadable { why: error.source.kind() }))?;
+    if bytes.is_none() && fs::dangling_link(path).is_some() {
+        return Err(unusable(path, Problem::Dangling));
+    }
     bytes.map(String::from_utf8).transpose().map_err(|_| unusable(path, Problem::NotText))
 }
 

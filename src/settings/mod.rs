@@ -84,10 +84,11 @@ impl Settings {
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
+        let Self { dir, env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
         Provisioner::new(Parts { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
+            .in_workspace(dir)
             .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 

@@ -207,11 +207,22 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         ],
         "hand over the `Secret` instead",
     ),
-    ("std::fs", &["fs/lock.rs", "fs/mod.rs"], "use what `crate::fs` offers, which is atomic and private"),
+    (
+        "std::fs",
+        &["fs/lock.rs", "fs/mod.rs", "fs/reach.rs"],
+        "use what `crate::fs` offers, which is atomic and private",
+    ),
     (
         "Command::new",
         &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
+    ),
+    (
+        // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
+        // that are over; the ledger only adds to what it was given.
+        "Event {",
+        &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
+        "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),

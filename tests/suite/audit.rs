@@ -353,7 +353,7 @@ fn something_else_in_its_place_is_an_error_and_stays() {
     }
     let other = "not a database, but somebody's notes, long enough to be looked at".repeat(20);
     workspace.write(".stripe-projects/ledger.db", &other);
-    assert_eq!(workspace.json(&["list"])["code"], "ledger_unavailable");
+    assert_eq!(workspace.json(&["list"])["code"], "ledger_damaged");
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);
 }
 

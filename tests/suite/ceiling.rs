@@ -86,9 +86,36 @@ fn a_broken_policy_stops_provisioning_and_nothing_else() {
         assert_eq!(human.code, 2, "{human:?}");
     }
     let home = TempDir::new().unwrap();
-    std::fs::create_dir_all(home.path().join("stripe-projects/policy.toml")).unwrap();
+    let path = home.path().join("stripe-projects/policy.toml");
+    std::fs::create_dir_all(&path).unwrap();
     let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(refused["code"], "invalid_policy", "what is there and is no file is no permission");
+    std::fs::remove_dir(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(refused["code"], "invalid_policy", "and nobody is waited for at a pipe: {refused}");
+}
+
+/// Whoever made the link meant there to be a policy.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_no_policy() {
+    let here = Workspace::new();
+    for dangling in ["stripe-projects/policy.toml", "stripe-projects"] {
+        let home = TempDir::new().unwrap();
+        let link = home.path().join(dangling);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(home.path().join("not-mounted"), &link).unwrap();
+        for refused in [
+            agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" })),
+            serde_json::from_str(&ran(command(&here, &home, &["provision", "web", "search", "--json"])).stdout)
+                .unwrap(),
+        ] {
+            assert_eq!(refused["code"], "invalid_policy", "{dangling}: {refused}");
+            assert!(refused["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{refused}");
+        }
+        assert_eq!(ran(command(&here, &home, &["list"])).code, 0);
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_migration_keeps_what_was_there() {
         for migration in &MIGRATIONS[..version] {
             old.execute_batch(migration).unwrap();
         }
-        old.pragma_update(None, "user_version", version).unwrap();
+        old.pragma_update(None, "user_version", version.to_string()).unwrap();
         old.execute("CREATE TABLE keepsake (word TEXT)", []).unwrap();
         old.execute("INSERT INTO keepsake VALUES ('kept')", []).unwrap();
         // The copy of a migration that was cut off is no obstacle.
@@ -77,6 +77,7 @@ fn a_migration_keeps_what_was_there() {
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());
         workspace.ok(&["provision", "web", "search"]);
+        drop(kept);
         let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
         assert_eq!(copies, 1, "one is enough");
     }
@@ -87,7 +88,7 @@ fn a_ledger_of_a_later_program_is_left_alone() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "web", "search"]);
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.pragma_update(None, "user_version", MIGRATIONS.len() + 1).unwrap();
+    ledger.pragma_update(None, "user_version", (MIGRATIONS.len() + 1).to_string()).unwrap();
     for arguments in [&["list"][..], &["teardown", "web", "--yes"]] {
         assert_eq!(workspace.json(arguments)["code"], "ledger_newer", "{arguments:?}");
     }
@@ -106,7 +107,8 @@ fn settle(ledger: &Path) {
 }
 
 fn user_version(connection: &Connection) -> usize {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    usize::try_from(version).unwrap()
 }
 
 const PAGE: usize = 4096;

@@ -145,6 +145,87 @@ fn a_registry_that_is_not_sound_is_a_problem() {
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
 }
 
+/// Whoever can edit the policy is held back by nothing; who cannot read it is told what to do.
+#[test]
+fn a_policy_that_others_can_change_is_a_problem() {
+    let (workspace, home) = (with_a_project(Kind::Simulated), tempfile::tempdir().unwrap());
+    let home = home.path().canonicalize().unwrap();
+    let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
+    let found = || {
+        let ran = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
+        let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let of_policy = |check: &&Value| check["check"] == "policy";
+        let unwell: Vec<_> =
+            report["checks"].as_array().unwrap().iter().filter(|check| check["state"] != "ok").collect();
+        assert!(unwell.iter().all(of_policy) && unwell.len() <= 1, "{report:#}");
+        assert_eq!(ran.status.code(), Some(i32::from(!unwell.is_empty())));
+        unwell
+            .first()
+            .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
+    };
+    assert_eq!(found(), None, "none is no problem");
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, "[policy]\ntotal_cap_usd = 30\n").unwrap();
+    let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&folder, 0o755);
+    for (path, wrong, right) in [(&file, 0o646, 0o644), (&file, 0o664, 0o600), (&folder, 0o777, 0o755)] {
+        mode(path, wrong);
+        let said = found().unwrap();
+        assert_eq!(
+            said,
+            format!("others may write {0}, and with it the limits → run `chmod go-w {0}`", path.display())
+        );
+        mode(path, right);
+        assert_eq!(found(), None);
+    }
+    fs::write(&file, "[polcy]\n").unwrap();
+    assert!(found().unwrap().contains("unknown key"));
+    fs::remove_file(&file).unwrap();
+
+    workspace.write("policy.toml", "");
+    mode(&workspace.file("policy.toml"), 0o600);
+    std::os::unix::fs::symlink(workspace.file("policy.toml"), &file).unwrap();
+    assert!(found().unwrap().contains("is inside the workspace, where an agent can edit it"));
+    fs::remove_file(workspace.file("policy.toml")).unwrap();
+    let said = found().unwrap();
+    assert!(
+        said.contains("a link that leads nowhere") && said.contains("lets that link lead to the policy again"),
+        "{said}"
+    );
+}
+
+/// Only root can make a file somebody else's.
+#[test]
+fn a_policy_of_another_user_is_a_problem() {
+    let (workspace, home) = (Workspace::new(), tempfile::tempdir().unwrap());
+    let file = home.path().join("policy.toml");
+    fs::write(&file, "").unwrap();
+    if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
+        return;
+    }
+    let ran = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(
+        ran.status.code() == Some(1) && said.contains("belongs to another user, who can lift the limits"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
+    let workspace = Workspace::on(Kind::StripeCli);
+    assert!(workspace.ok(&["doctor"]).stdout.contains(", stripe 1.52.0"));
+    workspace.stand_in().weather(serde_json::json!([{ "fault": "cli_too_old" }]));
+    assert_only(&workspace, "versions", "problem", "too old");
+    let begun = std::time::Instant::now();
+    workspace.stand_in().weather(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
+    assert_only(&workspace, "versions", "problem", "does not say its version");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
+    assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");
+    assert!(workspace.files().is_empty(), "to look leaves nothing: {:?}", workspace.files());
+}
+
 #[test]
 fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
     let workspace = with_a_project(Kind::Simulated);

@@ -148,6 +148,11 @@ impl Running {
         assert_eq!(planned, 200);
     }
 
+    /// Takes back what is planned.
+    pub fn clear_up(&self) {
+        assert_eq!(ask(|client| client.delete(format!("{}/_simulator/faults", self.base))), 200);
+    }
+
     /// What a person does with an address in a browser.
     #[expect(clippy::unused_self, reason = "the address is this process's")]
     pub fn open(&self, url: &str) {

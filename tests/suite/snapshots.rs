@@ -35,6 +35,7 @@ fn help() {
         "approvals",
         "approve",
         "deny",
+        "forget",
         "doctor",
         "setup",
         "completions",

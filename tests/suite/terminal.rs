@@ -10,6 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    lines::until,
     pseudo_terminal::{Left, Terminal},
     snapshots::shown,
     workspace::{Kind, Ran, Workspace},
@@ -131,6 +132,50 @@ fn the_second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     delivered_once(&here);
 }
 
+/// Of any command: what has been written down as begun is not called off. Here the world is held up at that point.
+#[test]
+fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
+    let here = Workspace::new();
+    here.ok(&PROVISION);
+    let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
+    world.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let terminal = Terminal::start(&here.command(&["usage", "record", "memory", "1.25"]), 100);
+    until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
+    terminal.press("\x03").until("finishing what was begun");
+    world.execute_batch("ROLLBACK").unwrap();
+    let left = terminal.left();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    assert_eq!(here.json(&["list"])["projects"][0]["usage_usd"], 1.25);
+}
+
+#[test]
+fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
+    let here = leaked(Kind::Simulated);
+    let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
+    terminal.until("[y/N] ").press("\x03");
+    let left = terminal.left();
+    assert_eq!(left.code, 7, "{}", left.screen);
+    assert!(left.screen.contains("not rotated: memory: it was not confirmed"), "{}", left.screen);
+    assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
+}
+
+/// Whether it goes on or not: what is being rotated is rotated, and which that was is said.
+#[test]
+fn ctrl_c_in_a_rotation_lets_it_finish_and_says_which_it_was() {
+    for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
+        let here = leaked(Kind::StripeCli);
+        here.stand_in().weather(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
+        let terminal = Terminal::start(&here.command(arguments), 100);
+        bought_soon(&here);
+        terminal.press("\x03").until("finishing what was begun");
+        let left = terminal.left();
+        assert_eq!(left.code, 7, "{}", left.screen);
+        assert!(left.screen.contains("rotated memory: version 2 is in the env file"), "{}", left.screen);
+        let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
+        assert_eq!(twice.code, 0, "nothing was left open: {}", twice.screen);
+    }
+}
+
 #[test]
 fn a_reader_who_has_left_is_no_error() {
     let here = spending();
@@ -186,6 +231,14 @@ fn spending() -> Workspace {
         let earlier = "UPDATE projects SET created_at = created_at - ?2 * 60000 WHERE name = ?1";
         assert_eq!(ledger.execute(earlier, (name, minutes)).unwrap(), 1);
     }
+    here
+}
+
+/// A workspace whose one key stands in a log.
+fn leaked(kind: Kind) -> Workspace {
+    let here = Workspace::on(kind);
+    here.ok(&PROVISION);
+    here.write("log", here.read(".env"));
     here
 }
 

@@ -84,7 +84,7 @@ pub fn before_the_order(failure: Failure) -> BackendError {
 /// Once something may have been acted upon, no later error makes it certain that nothing was.
 pub fn doubtful(error: BackendError) -> BackendError {
     match error {
-        BackendError::Malformed { .. } | BackendError::Unknown { .. } => error,
+        BackendError::Forgotten { .. } | BackendError::Malformed { .. } | BackendError::Unknown { .. } => error,
         BackendError::Unavailable { why } => BackendError::Unknown { why },
         certain => BackendError::Unknown { why: certain.to_string() },
     }

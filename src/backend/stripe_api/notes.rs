@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::task;
 
 use crate::{
@@ -34,6 +35,12 @@ impl Sent {
     pub fn is_beyond_recall(&self, now_ms: i64) -> bool {
         let age = now_ms.saturating_sub(self.at_ms);
         self.resource.is_none() && !(-REMEMBERED_MS..REMEMBERED_MS).contains(&age)
+    }
+
+    /// What was ordered is called that at Stripe.
+    pub fn name(&self) -> String {
+        let body = serde_json::from_str::<Value>(&self.body).unwrap_or_default();
+        body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
 

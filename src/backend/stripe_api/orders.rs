@@ -183,9 +183,7 @@ impl StripeApi {
             };
         }
         if sent.is_beyond_recall(now_ms()) {
-            let why = "the order was sent too long ago for Stripe to say what became of it; its dashboard shows whether \
-                       there is a resource of that name";
-            return Err(BackendError::Unknown { why: why.to_owned() });
+            return Err(BackendError::Forgotten { name: sent.name(), place: DASHBOARD });
         }
         self.post(note, sent).await.map_err(|failure| doubtful(failure.into()))
     }
@@ -278,6 +276,9 @@ fn note_of(order: &ProjectId) -> String {
 fn now_ms() -> i64 {
     Clock::system().now().as_millisecond()
 }
+
+/// Where a person sees what there is.
+const DASHBOARD: &str = "https://dashboard.stripe.com";
 
 const CONFIGURATION: &str = "configuration";
 

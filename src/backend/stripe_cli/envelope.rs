@@ -26,13 +26,13 @@ pub fn data(told: Result<Output, Lost>) -> Result<Value, Trouble> {
     Err(Trouble::No(Complaint { code: code.filter(|code| is_code(code)).map(str::to_owned), details }))
 }
 
-/// The version that `stripe --version` printed, as major and minor.
-pub fn version(told: Result<Output, Lost>) -> Option<(u32, u32)> {
+/// The version that `stripe --version` printed: major, minor, and whatever numbers follow.
+pub fn version(told: Result<Output, Lost>) -> Option<Vec<u32>> {
     let output = told.ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.split_whitespace().find_map(|word| {
-        let mut parts = word.trim_start_matches('v').split('.');
-        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        let numbers: Result<Vec<u32>, _> = word.trim_start_matches('v').split('.').map(str::parse).collect();
+        numbers.ok().filter(|numbers| (2..=4).contains(&numbers.len()))
     })
 }
 
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn the_version_is_read_from_its_line() {
         let told = |text: &str| version(Ok(Output { stdout: text.as_bytes().to_vec(), stderr: Vec::new() }));
-        assert_eq!(told("stripe version 1.39.2\n"), Some((1, 39)));
-        assert_eq!(told("stripe version v1.52.0 (abc)\n"), Some((1, 52)));
+        assert_eq!(told("stripe version 1.39.2\n"), Some(vec![1, 39, 2]));
+        assert_eq!(told("stripe version v1.52.0 (abc)\n"), Some(vec![1, 52, 0]));
         assert_eq!(told("stripe\n"), None);
     }
 }

@@ -19,13 +19,13 @@ mod workspace;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use runner::Runner;
+use runner::{Lost, Runner};
 use services::{Row, Rows, is_for};
 use tokio::{task, time::sleep};
-use verbs::Stripe;
+use verbs::{Stripe, VERSION_PATIENCE, is_too_old};
 use workspace::{Workspace, is_begun, plain_copy};
 
-use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service, Setup};
 use crate::{
     fs::{self, FsError, Lock},
     ledger::Ledger,
@@ -246,6 +246,21 @@ impl Backend for StripeCli {
             usage: usages.next().flatten(),
         });
         Ok(observed.collect())
+    }
+
+    async fn version(&self) -> Result<Option<String>, BackendError> {
+        match self.runner.version(VERSION_PATIENCE).await {
+            Err(Lost::Missing) => Err(Setup::CliMissing.into()),
+            told => {
+                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".to_owned() };
+                let version = envelope::version(told).ok_or_else(silent)?;
+                if is_too_old(&version) {
+                    return Err(Setup::CliTooOld.into());
+                }
+                let numbers: Vec<String> = version.iter().map(ToString::to_string).collect();
+                Ok(Some(format!("stripe {}", numbers.join("."))))
+            }
+        }
     }
 
     async fn settle_limits(&self) -> Result<(), BackendError> {

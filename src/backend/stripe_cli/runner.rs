@@ -74,9 +74,21 @@ impl Runner {
     /// # Errors
     /// [`Lost`] says why there is no output, and whether anything was run at all.
     pub async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
-        let mut family = self.start(&call)?;
+        let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
+        Self::heard(self.start(call.arguments, lock, Some(&self.folder))?, call.patience).await
+    }
+
+    /// Asks for its version, which changes nothing and so needs neither a lock nor a folder of ours.
+    ///
+    /// # Errors
+    /// As of [`Self::run`].
+    pub async fn version(&self, patience: Duration) -> Result<Output, Lost> {
+        Self::heard(self.start(&["--version"], Stdio::null(), None)?, patience).await
+    }
+
+    async fn heard(mut family: Family, patience: Duration) -> Result<Output, Lost> {
         let mut output = Output::default();
-        match timeout(call.patience, listen(&mut family, &mut output)).await {
+        match timeout(patience, listen(&mut family, &mut output)).await {
             Ok(Err(Lost::Broken)) => return Err(Lost::Broken),
             told => {
                 family.end().await;
@@ -86,11 +98,13 @@ impl Runner {
         Ok(output)
     }
 
-    fn start(&self, call: &Call<'_>) -> Result<Family, Lost> {
-        let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
+    fn start(&self, arguments: &[&str], input: Stdio, folder: Option<&Path>) -> Result<Family, Lost> {
         let mut command = Command::new(&self.bin);
-        command.args(call.arguments.iter().map(OsString::from)).current_dir(&self.folder);
-        command.stdin(lock).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments.iter().map(OsString::from));
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("STRIPE_PROJECTS_ALERT_SECRET"); // none of Stripe's business
         #[cfg(unix)]
         command.process_group(0);

@@ -123,7 +123,7 @@ impl Stripe<'_> {
     /// Plugin absent and logged out look the same; too old does not.
     async fn why_no_plugin(&self) -> Trouble {
         let version = envelope::version(self.run(&["--version"], VERSION_PATIENCE).await);
-        let too_old = version.is_some_and(|version| version < OLDEST_WITH_PROJECTS);
+        let too_old = version.is_some_and(|version| is_too_old(&version));
         Trouble::NotSetUp(if too_old { Setup::CliTooOld } else { Setup::LoggedOut })
     }
 
@@ -132,10 +132,14 @@ impl Stripe<'_> {
     }
 }
 
-/// Major and minor.
-const OLDEST_WITH_PROJECTS: (u32, u32) = (1, 40);
+pub fn is_too_old(version: &[u32]) -> bool {
+    version < OLDEST_WITH_PROJECTS
+}
 
-const VERSION_PATIENCE: Duration = Duration::from_secs(3);
+/// Major and minor.
+const OLDEST_WITH_PROJECTS: &[u32] = &[1, 40];
+
+pub const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a list is not worth waiting for any longer.
 const SPEND_PATIENCE: Duration = Duration::from_secs(5);

@@ -20,7 +20,10 @@ use crate::{
     clock::Timestamp,
     error::{Error, Exit},
     provisioner::Outcome,
-    view::{ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView, ProofView, ProvidersView},
+    view::{
+        AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ForgetView, LastWord, ProjectList,
+        ProjectView, ProofView, ProvidersView,
+    },
 };
 
 /// For whom.
@@ -60,6 +63,19 @@ pub fn project(project: &ProjectView, output: Output) {
     for (label, words) in lines {
         out(format_args!("  {label:<9} {words}"));
     }
+}
+
+/// What came of giving a purchase up.
+pub fn forgotten(view: &ForgetView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    out(match view.came_of_it {
+        LastWord::Found => "It was bought after all, and nothing was given up:",
+        LastWord::GivenUp => "Given up:",
+        LastWord::NeverWas => "It was never bought, and nothing had to be given up:",
+    });
+    project(&view.project, output);
 }
 
 /// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
@@ -201,6 +217,16 @@ pub fn proof(proof: &ProofView, output: Output) {
         return json(proof);
     }
     out(format_args!("The audit is whole. Rows: {}", proof.rows));
+    if !proof.accepted.is_empty() {
+        out(format_args!("Accepted breaks: {}", proof.accepted.len()));
+    }
+    for AcceptedBreakView { row, at, actor, head_row } in &proof.accepted {
+        let gave_up = head_row.map_or_else(
+            || "an `audit.head` that was missing or unreadable".to_owned(),
+            |head_row| format!("an `audit.head` that had come to row {head_row}"),
+        );
+        out(format_args!("  row {row}, on {}: {actor} gave up {gave_up}", to_the_second(at)));
+    }
     if !proof.head.is_empty() {
         out(format_args!("The last one is {}", proof.head));
     }

@@ -1,0 +1,66 @@
+//! The policy outside the workspace: whether it can be read, and whether nobody but its owner can change it.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::Finding;
+use crate::{
+    error::Error,
+    fs::{self, FsError, Reach},
+    provisioner::Provisioner,
+};
+
+/// A policy that an agent or another user can edit holds nobody back.
+pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
+    let file = provisioner.ceiling_file();
+    let Some(path) = file.path() else {
+        return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
+    };
+    match file.read() {
+        Err(error) => return vec![Finding::failure(POLICY, Error::Ceiling(error))],
+        Ok(None) => {
+            let found = format!("none at {}: the registry alone decides", path.display());
+            return vec![Finding::ok(POLICY, found)];
+        }
+        Ok(Some(_)) => {}
+    }
+    let mut findings = match weak_places(path, provisioner.workspace()) {
+        Err(error) => vec![Finding::failure(POLICY, error)],
+        Ok(findings) => findings,
+    };
+    if findings.is_empty() {
+        findings.push(Finding::ok(
+            POLICY,
+            format!("{} limits the registry, and nobody else can change it", path.display()),
+        ));
+    }
+    findings
+}
+
+/// Whoever can write a folder on the way can put another file in the place of this one; so links are looked at where
+/// they are and where they lead.
+fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
+    let (here, real) = (fs::in_real_folder(path), fs::real_path(path)?);
+    let mut findings = Vec::new();
+    if let Some(inside) = [&here, &real].into_iter().find(|path| path.starts_with(workspace)) {
+        let found = format!("{} is inside the workspace, where an agent can edit it", inside.display());
+        findings.push(Finding::problem(POLICY, found, "move it to a place outside, which no agent works in"));
+    }
+    let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
+    for place in places {
+        let shown = place.display();
+        findings.extend(match fs::reach(place)? {
+            Reach::Ours => None,
+            Reach::Open => {
+                let found = format!("others may write {shown}, and with it the limits");
+                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
+            }
+            Reach::Foreign => {
+                let found = format!("{shown} belongs to another user, who can lift the limits");
+                Some(Finding::problem(POLICY, found, "let it belong to you or to root"))
+            }
+        });
+    }
+    Ok(findings)
+}
+
+const POLICY: &str = "policy";

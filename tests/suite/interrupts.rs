@@ -1,0 +1,142 @@
+//! The point up to which a command can be called off: every use case tells of it before it writes anything, also the
+//! one that nobody thought of.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use serde_json::json;
+use stripe_projects_mcp::{
+    approval::{Answer, ApprovalId},
+    env_file::Replace,
+    lease::Lease,
+    money::{Cents, MicroUsd},
+    name::{ProjectName, ProviderKey},
+    policy::Asker,
+    provisioner::{Caller, Provisioner, Step, Wanted},
+    settings::{Given, Settings},
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{lines::Lines, workspace::Workspace};
+
+/// Whoever closes the gate at that point finds everything as it was before the command.
+#[test]
+fn whatever_writes_says_so_before_it_does() {
+    for operation in [
+        "accept",
+        "approve",
+        "deliver",
+        "deny",
+        "extend",
+        "forget",
+        "keep",
+        "provision",
+        "reap",
+        "resume",
+        "rotate",
+        "suspend",
+        "teardown",
+        "usage record",
+    ] {
+        let here = ready_for(operation);
+        let before = written(&here);
+        let (provisioner, _runtime) = provisioner(&here);
+        let stopped = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "stops here")));
+        let stopped = AssertUnwindSafe(stopped);
+        catch_unwind(|| operate(&stopped, operation)).expect_err(operation);
+        assert_eq!(written(&here), before, "{operation}");
+    }
+}
+
+#[test]
+fn what_only_looks_is_never_too_late_to_be_called_off() {
+    let here = ready_for("extend");
+    let (provisioner, _runtime) = provisioner(&here);
+    let looking = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "nothing is written")));
+    let _: (_, _) = (looking.show(&name()).unwrap(), looking.approvals().unwrap());
+    let _: (_, _) = (looking.verify_audit().unwrap(), looking.registry().unwrap());
+}
+
+fn operate(provisioner: &Provisioner, operation: &str) {
+    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let (name, hour) = (name(), Lease::parse("1h").unwrap());
+    let decide = |answer| {
+        let id: ApprovalId = provisioner.approvals().unwrap().remove(0).id;
+        drop(provisioner.decide(&id, answer, &caller).unwrap());
+    };
+    match operation {
+        "accept" => drop(provisioner.accept_audit(&caller).unwrap()),
+        "approve" => decide(Answer::Accepted),
+        "deliver" => provisioner.deliver_again(&name, &caller).unwrap(),
+        "deny" => decide(Answer::Declined),
+        "extend" => drop(provisioner.extend(&name, hour, &caller).unwrap()),
+        "forget" => drop(provisioner.forget(&name, &caller, |_| Ok(())).unwrap()),
+        "keep" => drop(provisioner.keep(&name, &caller).unwrap()),
+        "provision" => {
+            let provider = ProviderKey::parse("search").unwrap();
+            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+            drop(provisioner.provision(&wanted, &caller).unwrap());
+        }
+        "reap" => drop(provisioner.reap(&caller).unwrap()),
+        "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
+        "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
+        "suspend" => drop(provisioner.suspend(&name, &caller).unwrap()),
+        "teardown" => drop(provisioner.teardown(&name, &caller).unwrap()),
+        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &caller).unwrap()),
+    }
+}
+
+/// A workspace in which there is something for that operation to do.
+fn ready_for(operation: &str) -> Workspace {
+    let here = Workspace::new();
+    if operation == "provision" {
+        here.run(&["provision", "nothing", "nobody"]); // so that there is a ledger to compare
+        return here;
+    }
+    here.ok(&["provision", "victim", "search", "--expires-in", "1h"]);
+    match operation {
+        "accept" => std::fs::write(here.state().join("audit.head"), format!("v1 99 {}\n", "0".repeat(64))).unwrap(),
+        "approve" | "deny" => {
+            let wanted = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
+            let mut agent = Lines::greet(&here);
+            assert_eq!(agent.call("provision", &wanted)["code"], "approval_required");
+            assert_eq!(agent.leave().code, 0);
+        }
+        "forget" => undo(
+            &here,
+            "UPDATE projects SET status = 'provisioning', resource = NULL, key_version = 0;
+            INSERT INTO journal (project, operation, was_status, was_version, opened_at)
+            SELECT row, 'provision', 'provisioning', 0, 0 FROM projects",
+        ),
+        "reap" => undo(&here, "UPDATE projects SET expires_at = 0"),
+        "resume" => drop(here.ok(&["suspend", "victim"])),
+        _ => {}
+    }
+    here
+}
+
+fn undo(here: &Workspace, change: &str) {
+    rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
+}
+
+/// Everything that a call could have written: the audit, what is live and how, the requests, and the files.
+fn written(here: &Workspace) -> String {
+    let ledger = here.ledger();
+    let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
+    let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
+    let billed = here.billed();
+    let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
+    format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.all_live().unwrap())
+}
+
+fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let given = Given { dir: Some(here.path()), ..Given::default() };
+    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+}
+
+fn name() -> ProjectName {
+    ProjectName::parse("victim").unwrap()
+}
