@@ -65,6 +65,11 @@ impl Database {
         self.path.try_exists().unwrap_or(true)
     }
 
+    /// Whether there is nothing in it: no file, or one that nobody has written to yet.
+    pub fn is_blank(&self) -> bool {
+        !self.exists() || fs::is_empty(&self.path)
+    }
+
     /// Reads from one consistent state.
     ///
     /// # Errors

@@ -197,6 +197,7 @@ fn ledger(error: &LedgerError) -> &'static str {
         LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
             "ledger_unavailable"
         }
+        LedgerError::Gone => "ledger_gone",
         LedgerError::Moved { .. } => "wrong_status",
     }
 }

@@ -267,6 +267,10 @@ fn ledger(error: &LedgerError) -> String {
         LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
             "check that the state folder (.stripe-projects) has space and may be written by you".to_owned()
         }
+        LedgerError::Gone => format!(
+            "put ledger.db back into the state folder, from a backup if need be; if it was taken away on purpose, let the \
+             human run `{PROGRAM} audit --accept` and begin anew: what it listed is still billed"
+        ),
         LedgerError::Moved { .. } => format!("run `{PROGRAM} list` to see where the project stands"),
     }
 }

@@ -108,6 +108,11 @@ pub fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), number: number(&metadata) })
 }
 
+/// Whether a file can be seen there that has no bytes.
+pub fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
 /// The file that `path` means, its folder free of symbolic links and itself followed while it is one.
 ///
 /// The file need not exist: a dangling link means the file it points at.

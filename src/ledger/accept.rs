@@ -59,7 +59,7 @@ impl Ledger {
         let lock = Lock::on_file(&self.head.lock, PATIENCE).map_err(DatabaseError::from)?;
         let _lock = lock.ok_or(DatabaseError::Locked)?;
         let recorded = self.head.read()?;
-        let accepted = self.write::<_, LedgerError>(|connection| {
+        let accepted = self.database.write::<_, LedgerError>(|connection| {
             if let Err(broken) = verify::walk(connection)? {
                 return Ok(Err(Acceptance::Broken(broken)));
             }

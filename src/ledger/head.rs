@@ -41,6 +41,10 @@ impl HeadFile {
         Self { path: database.with_file_name("audit.head"), lock: database.with_file_name("audit.lock") }
     }
 
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     pub fn read(&self) -> Result<Recorded, LedgerError> {
         let Some(bytes) = fs::read(&self.path, LONGEST).map_err(DatabaseError::from)? else {
             return Ok(Recorded::Absent);

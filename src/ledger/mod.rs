@@ -44,6 +44,10 @@ pub struct Ledger {
 pub enum LedgerError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// There is none, or an empty file, and `audit.head` beside it knows of rows: to begin anew would be to forget what
+    /// is billed.
+    #[error("the ledger is gone: `audit.head` beside it knows of what stood there")]
+    Gone,
     /// A move that [`crate::project::Status::may_become`] forbids; the ledger and its caller disagree.
     #[error("the project is {status} in the ledger, which rules this step out")]
     Moved { status: &'static str },
@@ -64,7 +68,16 @@ impl Ledger {
 
     /// Whether anything was ever provisioned here, so that a look need not create it.
     pub fn exists(&self) -> bool {
-        self.database.exists()
+        self.database.exists() || self.head.exists()
+    }
+
+    /// Whether there was a ledger here, and is none.
+    fn is_gone(&self) -> bool {
+        self.database.is_blank() && self.head.exists()
+    }
+
+    fn present(&self) -> Result<&Database, LedgerError> {
+        if self.is_gone() { Err(LedgerError::Gone) } else { Ok(&self.database) }
     }
 
     /// Whether the file is whole, as far as SQLite can tell without reading all of it twice.
@@ -84,21 +97,21 @@ impl Ledger {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        self.database.read(work)
+        self.present()?.read(work)
     }
 
     fn write<T, E: From<LedgerError> + From<DatabaseError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.database.write(work)
+        self.present()?.write(work)
     }
 
     fn write_unsynced<T, E: From<LedgerError> + From<DatabaseError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.database.write_unsynced(work)
+        self.present()?.write_unsynced(work)
     }
 }
 

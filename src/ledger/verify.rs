@@ -77,7 +77,7 @@ impl Ledger {
     pub fn verify(&self) -> Result<Proof, LedgerError> {
         // The file first: another process may add rows meanwhile, and then the database is ahead, as it may be.
         let recorded = self.head.read()?;
-        if !self.exists() {
+        if !self.exists() || self.is_gone() {
             return Ok(match recorded {
                 Recorded::Absent => Proof::Whole { rows: 0, head: String::new(), accepted: Vec::new() },
                 Recorded::At { .. } => Proof::Broken(Break::HeadFileDisagrees { seq: 1 }),

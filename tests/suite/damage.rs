@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::workspace::Workspace;
+use crate::{lines::Lines, workspace::Workspace};
 
 #[test]
 fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
@@ -49,6 +49,39 @@ fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
     workspace.ok(&["audit", "--verify"]);
 }
 
+/// To begin anew would be to forget what is billed, so that takes a human.
+#[test]
+fn a_ledger_that_is_gone_is_no_new_beginning() {
+    for emptied in [true, false] {
+        let workspace = Workspace::new();
+        workspace.ok(&["provision", "web", "search"]);
+        let ledger = workspace.state().join("ledger.db");
+        settle(&ledger);
+        if emptied {
+            fs::write(&ledger, "").unwrap()
+        } else {
+            fs::remove_file(&ledger).unwrap()
+        }
+        for arguments in [&["list"][..], &["provision", "llm", "llm"], &["teardown", "web", "--yes"], &["reap"]] {
+            let refused = workspace.json(arguments);
+            assert_eq!(refused["code"], "ledger_gone", "{arguments:?}: {refused}");
+            assert!(refused["hint"].as_str().unwrap().contains("audit --accept"), "{refused}");
+        }
+        let mut agent = Lines::greet(&workspace);
+        assert_eq!(agent.call("list_projects", &json!({}))["code"], "ledger_gone");
+        agent.leave();
+        assert_eq!(check(&workspace.json(&["doctor"]), "ledger")["state"], "problem");
+        assert_eq!((ledger.exists(), workspace.billed().len()), (emptied, 1), "nothing was made in its place");
+
+        workspace.ok(&["audit", "--accept", "--yes"]);
+        let verified = workspace.ok(&["audit", "--verify"]).stdout;
+        assert!(verified.contains("Accepted breaks: 1"), "{verified}");
+        assert_eq!(workspace.json(&["list"])["live_count"], 0);
+        let doctor = workspace.json(&["doctor"]).to_string();
+        assert!(doctor.contains("billed"), "what is billed and not listed is said: {doctor}");
+    }
+}
+
 /// Before its tables change, a ledger is copied by SQLite itself, with what is still in its log.
 #[test]
 fn a_migration_keeps_what_was_there() {
@@ -81,18 +114,6 @@ fn a_migration_keeps_what_was_there() {
         let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
         assert_eq!(copies, 1, "one is enough");
     }
-}
-
-#[test]
-fn a_ledger_of_a_later_program_is_left_alone() {
-    let workspace = Workspace::new();
-    workspace.ok(&["provision", "web", "search"]);
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.pragma_update(None, "user_version", (MIGRATIONS.len() + 1).to_string()).unwrap();
-    for arguments in [&["list"][..], &["teardown", "web", "--yes"]] {
-        assert_eq!(workspace.json(arguments)["code"], "ledger_newer", "{arguments:?}");
-    }
-    assert_eq!(workspace.billed().len(), 1);
 }
 
 fn check(doctor: &Value, name: &str) -> Value {
