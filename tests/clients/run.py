@@ -15,18 +15,19 @@ from place import HERE, Place
 class Kind:
     """A client, in one of the eras that it speaks."""
 
-    def __init__(self, name, command, *, mode="", modern=False, can_ask=True, can_cancel=True):
+    def __init__(self, name, command, *, mode="", modern=False, can_ask=True, can_cancel=True, kills_at_eof=0):
         self.name, self.command, self.mode = name, command, mode
-        self.modern, self.can_ask, self.can_cancel = modern, can_ask, can_cancel
+        self.modern, self.can_ask, self.can_cancel, self.kills_at_eof = modern, can_ask, can_cancel, kills_at_eof
 
 
 def kinds(installed):
     """Those that are tried, the ones of the short form first."""
     python = lambda venv, driver, *words: [installed / venv / "bin" / "python", HERE / "drivers" / driver, *words]
     node = lambda driver: ["node", installed / "node" / driver]
-    inspector = installed / "node" / "node_modules" / ".bin" / "mcp-inspector-cli"
+    packages = installed / "node" / "node_modules"
     return [
-        Kind("Python `mcp` 1.30.0", python("mcp_1", "mcp_1.py")),
+        # It breaks when an answer comes while it leaves, and then kills the server on the spot.
+        Kind("Python `mcp` 1.30.0", python("mcp_1", "mcp_1.py"), kills_at_eof=1),
         Kind("Python `mcp` 2.3.0", python("mcp_2", "mcp_2.py", "mcp"), mode="auto", modern=True),
         Kind("TypeScript `sdk` 1.32.2", node("sdk_1.mjs")),
         Kind("TypeScript `client` 2.4.0", node("client_2.mjs"), mode="auto", modern=True),
@@ -34,7 +35,7 @@ def kinds(installed):
         Kind("`fastmcp` 4.1.2", python("mcp_2", "mcp_2.py", "fastmcp"), mode="auto", modern=True),
         Kind("`fastmcp` 4.1.2, legacy", python("mcp_2", "mcp_2.py", "fastmcp"), mode="legacy"),
         Kind("TypeScript `client` 2.4.0, legacy", node("client_2.mjs"), mode="legacy"),
-        Kind("Inspector 0.22.0, `--cli`", [sys.executable, HERE / "drivers" / "inspector.py", inspector],
+        Kind("Inspector 0.22.0, `--cli`", [sys.executable, HERE / "drivers" / "inspector.py", packages],
              can_ask=False, can_cancel=False),
     ]
 
@@ -43,7 +44,8 @@ class Trial:
     """One client, in the place where it is being tried."""
 
     def __init__(self, kind, binary):
-        self.binary, self.modern, self.can_ask, self.can_cancel = binary, kind.modern, kind.can_ask, kind.can_cancel
+        self.binary, self.modern, self.kills_at_eof = binary, kind.modern, kind.kills_at_eof
+        self.can_ask, self.can_cancel = kind.can_ask, kind.can_cancel
         self.home = Path(tempfile.mkdtemp(prefix="client-"))
         self.client = Client(kind.command, kind.mode, self.home)
         self.searched = self.keys = 0
@@ -56,7 +58,7 @@ class Trial:
         self.place = Place(self.binary, gated=check in GATED)
         try:
             said = check(self) or "✓"
-            self.place.all_ended_well()
+            self.place.all_ended_well(killed=self.kills_at_eof)
             self.searched += self.place.search(PASTED)
             self.keys += len(self.place.secrets)
             return said

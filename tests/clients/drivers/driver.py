@@ -25,39 +25,51 @@ async def _serve(open_session):
     requests = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
     while line := await requests.readline():
-        asked = json.loads(line)
+        session = _Session(json.loads(line), requests)
         try:
-            await _session(open_session, asked, requests)
+            await session.run(open_session)
         except Exception as error:  # whatever a library raises is for the checks to judge
-            _answer(asked["id"], error=error)
+            session.failed(error)
 
 
-async def _session(open_session, connect, requests):
+class _Session:
     """From one `connect` to its `close`. The calls in flight belong to nobody's scope: closing cuts them off."""
-    calls, questions = {}, []
 
-    def answered_by_person(message):
-        questions.append(message)
-        return connect["answer"]
+    def __init__(self, connect, requests):
+        self.asked, self.connect, self.requests = connect, connect, requests
+        self.calls, self.questions = {}, []
 
-    ask = answered_by_person if connect["answer"] else None
-    async with open_session(connect["command"], connect["mode"], ask) as session:
-        _answer(connect["id"], {"version": session.version})
-        while asked := json.loads(await requests.readline()):
-            if asked["do"] == "close":
-                break
+    async def run(self, open_session):
+        ask = self.answered_by_person if self.connect["answer"] else None
+        async with open_session(self.connect["command"], self.connect["mode"], ask) as session:
+            _answer(self.connect["id"], {"version": session.version})
+            await self.until_close(session)
+        await self.end_calls()
+        _answer(self.asked["id"], {})
+
+    async def until_close(self, session):
+        while self.asked["do"] != "close":
+            asked = self.asked = json.loads(await self.requests.readline())
             if asked["do"] == "cancel":
-                await session.cancel(calls[asked["of"]])
+                await session.cancel(self.calls[asked["of"]])
                 _answer(asked["id"], {})
             elif asked["do"] == "questions":
-                _answer(asked["id"], questions)
-            else:
-                calls[asked["id"]] = asyncio.create_task(_one(session, asked))
-    for call in calls.values():
-        if not call.done():
+                _answer(asked["id"], self.questions)
+            elif asked["do"] != "close":
+                self.calls[asked["id"]] = asyncio.create_task(_one(session, asked))
+
+    def answered_by_person(self, message):
+        self.questions.append(message)
+        return self.connect["answer"]
+
+    async def end_calls(self):
+        for call in self.calls.values():
             call.cancel()
-    await asyncio.gather(*calls.values(), return_exceptions=True)
-    _answer(asked["id"], {})
+        await asyncio.gather(*self.calls.values(), return_exceptions=True)
+
+    def failed(self, error):
+        """To connect, or to leave."""
+        _answer(self.asked["id"], error=error)
 
 
 async def _one(session, asked):

@@ -7,8 +7,12 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
-INSPECTOR = sys.argv[1]
+# What `mcp-inspector-cli --cli` starts: killing that one would leave this one, with the server, behind.
+INSPECTOR = Path(sys.argv[1]) / "@modelcontextprotocol" / "inspector-cli" / "build" / "index.js"
+# It looks for a `package.json` above the folder that it is started in, and without one it does not start.
+FOLDER = sys.argv[1]
 
 METHODS = {
     "tools": (["--method", "tools/list"], "tools"),
@@ -37,8 +41,8 @@ def main():
         else:
             flags, field = METHODS[asked["do"]]
             words = called(*asked["with"]) if asked["do"] == "call" else asked["with"]
-            process = subprocess.Popen([INSPECTOR, *command, *flags, *words], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(["node", INSPECTOR, *command, *flags, *words], cwd=FOLDER, text=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             thread = threading.Thread(target=finish, args=(process, asked["id"], field))
             thread.start()
             running.append((process, thread))

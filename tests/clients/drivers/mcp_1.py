@@ -2,6 +2,7 @@
 
 import contextlib
 
+import anyio
 import driver
 from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
@@ -54,10 +55,13 @@ async def open_session(command, _mode, ask):
         return types.ElicitResult(**ask(params.message))
 
     server = StdioServerParameters(command=command[0], args=command[1:])
-    async with stdio_client(server) as streams:
-        async with ClientSession(*streams, elicitation_callback=elicited if ask else None) as session:
-            greeted = await session.initialize()
-            yield Session(session, greeted.protocolVersion)
+    try:
+        async with stdio_client(server) as streams:
+            async with ClientSession(*streams, elicitation_callback=elicited if ask else None) as session:
+                greeted = await session.initialize()
+                yield Session(session, greeted.protocolVersion)
+    except* anyio.BrokenResourceError:
+        pass  # the library's own: it has closed the end to which it hands an answer that comes while it leaves
 
 
 driver.serve(open_session)
