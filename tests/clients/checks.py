@@ -97,7 +97,7 @@ def errors(trial):
 def approves(trial):
     """A yes in the host lets it be provisioned; the question travels as the era wants it."""
     if not trial.can_ask:
-        raise CannotBeTried("it cannot put a form; the yes at the terminal is tried instead")
+        raise CannotBeTried("it cannot put a form: what it asks for is decided at the terminal")
     with trial.session(YES) as session:
         made = session.ok("provision", **ABOVE_DEFAULT)
         assert (made["status"], made["spend_cap_usd"]) == ("active", 80), made
@@ -113,7 +113,7 @@ def approves(trial):
 def declines(trial):
     """A no buys nothing, and is not asked about again."""
     if not trial.can_ask:
-        raise CannotBeTried("it cannot put a form; the yes at the terminal is tried instead")
+        raise CannotBeTried("it cannot put a form: what it asks for is decided at the terminal")
     with trial.session(NO) as session:
         for _ in range(2):
             said = session.refused("provision", **ABOVE_DEFAULT)
@@ -194,15 +194,15 @@ def ends_at_sigterm(trial):
 # Each has a place of its own; the last three have one whose backend can be held in the middle of a request.
 CHECKS = {
     "list": lists,
-    "four tools": calls,
-    "resources, prompts": reads,
+    "tools": calls,
+    "resources": reads,
     "errors": errors,
-    "yes in the host": approves,
-    "no in the host": declines,
-    "yes at the terminal": at_the_terminal,
+    "yes": approves,
+    "no": declines,
+    "terminal": at_the_terminal,
     "cancel": cancels,
-    "EOF in flight": ends_at_eof,
-    "SIGTERM in flight": ends_at_sigterm,
+    "EOF": ends_at_eof,
+    "SIGTERM": ends_at_sigterm,
 }
 GATED = [cancels, ends_at_eof, ends_at_sigterm]
 

@@ -217,6 +217,11 @@ def is_alive(process):
         return False
 
 
+def print_table(head, rows):
+    for row in [head, ["---"] * len(head), *rows]:
+        print("| " + " | ".join(row) + " |")
+
+
 def until(what, ready):
     """Asks again and again; it is not a matter of luck how often."""
     end = time.monotonic() + PATIENCE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from checks import CHECKS, GATED, PASTED, CannotBeTried
 from client import Client
-from place import HERE, Place
+from place import HERE, Place, print_table
 
 
 class Kind:
@@ -71,7 +71,7 @@ class Trial:
 
 
 def main(installed, binary, chosen):
-    begun, failures, notes, rows, passed = time.monotonic(), [], {}, [], 0
+    begun, failures, notes, rows, passed, searched = time.monotonic(), [], {}, [], 0, 0
     for kind in filter(chosen, kinds(installed)):
         cells, trial = [], Trial(kind, binary)
         for name, check in CHECKS.items():
@@ -87,19 +87,17 @@ def main(installed, binary, chosen):
             cells.append(cell)
             print(f"{time.monotonic() - since:6.1f} s  {kind.name}: {name}: {cell}", file=sys.stderr)
         trial.close()
-        rows.append([kind.name, *cells, f"0 of {trial.keys} in {trial.searched >> 10} KiB"])
+        searched += trial.searched
+        if not trial.keys:
+            failures.append(f"{kind.name}: there was no key to look for")
+        rows.append([kind.name, *cells, f"0 of {trial.keys}"])
     print_table(["client", *CHECKS, "keys seen"], rows)
     for reason, number in notes.items():
         print(f"\n({number}) {reason}")
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr)
-    print(f"\n{len(rows)} clients, {time.monotonic() - begun:.0f} s\n{passed} passed, {len(failures)} failed")
+    print(f"\n{len(rows)} clients, {searched >> 20} MiB searched for keys, {time.monotonic() - begun:.0f} s\n{passed} passed, {len(failures)} failed")
     return 1 if failures or not rows else 0
-
-
-def print_table(head, rows):
-    for row in [head, ["---"] * len(head), *rows]:
-        print("| " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":
