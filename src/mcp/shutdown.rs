@@ -109,19 +109,21 @@ impl<R: AsyncRead + Unpin> AsyncRead for EofSignal<R> {
     }
 }
 
-/// Returns when the process is told to end.
+/// Ready when the process is told to end. It listens from this moment on and not only from when somebody waits: a client
+/// that asked no more than who we are may say so before that.
 #[cfg(unix)]
-pub async fn signal() {
+pub fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-    else {
-        return std::future::pending().await; // without handlers, the default action ends the process
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
+    let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    async move {
+        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = heard else {
+            return std::future::pending().await; // without handlers, the default action ends the process
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
@@ -134,3 +136,19 @@ pub async fn signal() {
 
 /// Clients follow up with a signal after about two seconds; this leaves time to say what became of the work.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    /// If nobody listened, this would end the tests.
+    #[tokio::test]
+    async fn a_signal_is_heard_before_anybody_waits_for_it() {
+        let told_to_end = signal();
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), told_to_end).await.unwrap();
+    }
+}

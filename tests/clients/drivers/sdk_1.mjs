@@ -1,0 +1,31 @@
+// `@modelcontextprotocol/sdk` 1.x: the legacy era.
+
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { serve } from "./driver.mjs";
+
+// What the second generation says differently.
+class Legacy extends Client {
+  callTool(params, options) {
+    return super.callTool(params, undefined, options);
+  }
+
+  getNegotiatedProtocolVersion() {
+    return this.transport.negotiated;
+  }
+}
+
+// The library tells its transport what was agreed on, and nobody else.
+class Transport extends StdioClientTransport {
+  setProtocolVersion(version) {
+    this.negotiated = version;
+  }
+}
+
+await serve(async ([command, ...args], _mode, ask) => {
+  const client = new Legacy({ name: "sdk", version: "1" }, { capabilities: ask ? { elicitation: {} } : {} });
+  if (ask) client.setRequestHandler(ElicitRequestSchema, async (request) => ask(request.params.message));
+  await client.connect(new Transport({ command, args }));
+  return client;
+});
