@@ -108,6 +108,17 @@ impl ApprovalStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
+    /// Whether that may still be said of it. Of what waits, by anybody; a human at a terminal may also think better of
+    /// what was said, as long as it is not spent: a host that has nobody in front of it says no by itself.
+    pub fn may_be(self, answer: Answer, at_terminal: bool) -> bool {
+        match self {
+            Self::Approved => at_terminal && answer == Answer::Declined,
+            Self::Denied => at_terminal && answer == Answer::Accepted,
+            Self::Expired | Self::Used => false,
+            Self::Pending => true,
+        }
+    }
+
     /// The status at a later time: what was not decided or used by then has expired.
     #[must_use]
     pub fn at(self, now: Timestamp, expires_at: Timestamp) -> Self {

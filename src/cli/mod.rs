@@ -285,7 +285,7 @@ fn decide(
     output: Output,
 ) -> Result<(), Error> {
     let id = ApprovalId::parse(id)?;
-    let approval = provisioner.undecided(&id)?;
+    let approval = provisioner.undecided(&id, answer)?;
     let Subject { name, provider, service, cap, .. } = &approval.subject;
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };

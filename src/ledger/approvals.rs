@@ -84,8 +84,8 @@ impl Ledger {
         })
     }
 
-    /// Takes the answer to a form, once; or, without a nonce, the word of a human at a terminal. The clock of what is
-    /// granted starts anew. With it goes its audit row.
+    /// Takes the answer to a form, once; or, without a nonce, the word of a human at a terminal, who may also take back
+    /// what was said. The clock of what is granted starts anew with the first word. With it goes its audit row.
     ///
     /// # Errors
     /// [`ApprovalError`] when there is nothing to be decided any more, or the form was answered before; or the ledger's.
@@ -99,7 +99,7 @@ impl Ledger {
                 return Err(ApprovalError::Replayed.into());
             }
             match before.status {
-                ApprovalStatus::Pending => {}
+                status if status.may_be(answer, nonce.is_none()) => {}
                 ApprovalStatus::Expired => return Err(ApprovalError::Expired.into()),
                 status => return Err(ApprovalError::Decided { status }.into()),
             }
@@ -158,6 +158,9 @@ fn write_decision(
     let granted_for = before.expires_at.as_millisecond() - before.created_at.as_millisecond();
     let (expires, by) = match status {
         ApprovalStatus::Pending => (before.expires_at.as_millisecond(), None),
+        _ if before.status != ApprovalStatus::Pending => {
+            (before.expires_at.as_millisecond(), Some(event.actor.as_str()))
+        }
         _ => (now + granted_for, Some(event.actor.as_str())),
     };
     let sql = "UPDATE approvals SET status = ?2, expires_at = ?3, decided_by = ?4, decided_at = ?5, nonce = NULL \

@@ -28,15 +28,15 @@ impl Provisioner {
         Ok(self.ledger.approvals(MOST_SHOWN, self.clock.now())?)
     }
 
-    /// A request that can still be decided.
+    /// A request of which a human at a terminal may still say that.
     ///
     /// # Errors
     /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`], [`ApprovalError::Decided`], or the ledger's.
-    pub fn undecided(&self, id: &ApprovalId) -> Result<Approval, Error> {
+    pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
         let found = if self.ledger.exists() { self.ledger.approval(id, self.clock.now())? } else { None };
         let approval = found.ok_or(ApprovalError::NotFound)?;
         match approval.status {
-            ApprovalStatus::Pending => Ok(approval),
+            status if status.may_be(answer, true) => Ok(approval),
             ApprovalStatus::Expired => Err(ApprovalError::Expired.into()),
             status => Err(ApprovalError::Decided { status }.into()),
         }
@@ -47,7 +47,7 @@ impl Provisioner {
     /// # Errors
     /// Those of [`Self::undecided`].
     pub fn decide(&self, id: &ApprovalId, answer: Answer, caller: &Caller) -> Result<Approval, Error> {
-        self.undecided(id)?; // so that a wrong id leaves no ledger behind
+        self.undecided(id, answer)?; // so that a wrong id leaves no ledger behind
         self.take(id, None, answer, caller)
     }
 

@@ -104,10 +104,32 @@ fn a_no_holds_until_it_expires() {
         assert_eq!(refused["code"], "approval_declined");
         assert_eq!(refused["message"], format!("a human said no to this request ({id})"));
     }
-    assert_eq!(here.json(&["approve", &id, "--yes"])["code"], "approval_decided");
+    assert_eq!(here.json(&["deny", &id, "--yes"])["code"], "approval_decided");
     age(&here);
     assert_eq!(agent.call("provision", &above())["code"], "approval_required");
     assert_ne!(pending(&here), id);
+}
+
+/// A host that has nobody in front of it says no by itself; and a yes that is not used yet can be taken back.
+#[test]
+fn the_human_may_think_better_of_it() {
+    let here = Workspace::new();
+    let mut agent = Lines::greet(&here);
+    agent.call("provision", &above());
+    let id = pending(&here);
+    let until = here.json(&["deny", &id, "--yes"])["expires_at"].clone();
+    assert_eq!(here.json(&["approve", &id, "--yes"])["status"], "approved");
+    assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
+    assert_eq!(agent.call("provision", &above())["code"], "approval_declined");
+    let approved = here.json(&["approve", &id, "--yes"]);
+    assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "it wins no time");
+    assert_eq!(agent.call("provision", &above())["status"], "active");
+    for decision in ["approve", "deny"] {
+        assert_eq!(here.json(&[decision, &id, "--yes"])["code"], "approval_decided", "what is spent is spent");
+    }
+    let decided = here.ledger().audit().unwrap();
+    let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));
+    assert_eq!(decided.map(|row| row.action.as_str()).collect::<Vec<_>>(), ["deny", "approve", "deny", "approve"]);
 }
 
 #[test]
