@@ -13,7 +13,7 @@ pub fn show(folder: &Path, peer: Option<&Peer>, effort: &Effort) {
     let mut ours = Server::start(server::ours(folder), INITIALIZE);
     let mut bare = Server::start(server::bare(), INITIALIZE);
     let mut peer = peer.map(|peer| Server::start(peer.command(), INITIALIZE));
-    let calls: [(&str, fn(&mut Server)); 3] = [
+    let calls: [(&str, Call); 3] = [
         ("ping", |server| server.ask("ping")),
         ("tools/list", |server| server.ask("tools/list")),
         ("list_projects, none live", |server| server.call("list_projects", "{}")),
@@ -36,3 +36,5 @@ pub fn show(folder: &Path, peer: Option<&Peer>, effort: &Effort) {
         }
     }
 }
+
+type Call = fn(&mut Server);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 pub fn heading() {
-    println!("{:<46} {:>11}   {}", "", "p50", "beside, in this run");
+    line("", "p50", "beside, in this run");
 }
 
 pub fn row(label: &str, time: Duration, beside: &str) {
