@@ -143,6 +143,7 @@ fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     }
     connection.pragma_update(None, "synchronous", SYNCED)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -192,6 +193,10 @@ const UNSYNCED: &str = "NORMAL";
 
 /// Nobody else writes while it is copied, so there is no reason to pause.
 const PAGES_AT_ONCE: i32 = i32::MAX;
+
+/// More than either database has, so that none is parsed twice: an effect uses more than the 16 that are usual, and a
+/// cache that is one too small forgets each just before it is used again.
+const STATEMENTS: usize = 128;
 
 /// How long a call waits for other processes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -23,10 +23,24 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::Builder;
 
-use crate::timed;
+use crate::{
+    effort::Effort,
+    table::{median, ms, row, timed, times},
+};
+
+pub fn show(folder: &Path, effort: &Effort) {
+    let workspace = folder.join("api");
+    std::fs::create_dir(&workspace).unwrap();
+    let labels = ["one request to the simulator", "two requests (rotate, reveal)"];
+    for (label, (ours, bare)) in labels.iter().zip(measured(&workspace, effort.calls)) {
+        let (ours, bare) = (median(ours), median(bare));
+        let beside = format!("{} bare reqwest ({:.2} ms)", times(ours, bare), ms(bare));
+        row(&format!("stripe-api, {label}"), ours, &beside);
+    }
+}
 
 /// Times of one request and of two, each by the backend and bare: `[(ours, bare); 2]`.
-pub fn times(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
+fn measured(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
     let simulator = Simulator::start(folder);
     let access = Access {
         base: ApiBase::parse(&simulator.base).unwrap(),

@@ -1,12 +1,42 @@
-//! The reference for the start: an rmcp server that does nothing, in this very executable.
+//! The reference for start and call: an rmcp server with one tool that does nothing, in this very executable.
 
-use rmcp::{ServerHandler, ServiceExt as _};
+use std::sync::Arc;
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler, ServiceExt as _,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ListToolsResult, PaginatedRequestParams,
+        ServerCapabilities, ServerConfig, Tool,
+    },
+    service::RequestContext,
+};
 
 pub const ARGUMENT: &str = "bare-rmcp-server";
 
 struct Bare;
 
-impl ServerHandler for Bare {}
+impl ServerHandler for Bare {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let schema = serde_json::Map::from_iter([("type".to_owned(), "object".into())]);
+        Ok(ListToolsResult::with_all_items(vec![Tool::new("list_projects", "Does nothing.", Arc::new(schema))]))
+    }
+
+    async fn call_tool(
+        &self,
+        _: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        Ok(CallToolResult::success(Vec::new()).into())
+    }
+}
 
 pub fn serve() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

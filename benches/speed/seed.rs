@@ -1,4 +1,5 @@
-//! A workspace with many live projects, made without the env file, which would be the slow part.
+//! A workspace with many live projects, made without the env file: the first one as the program would make it, the
+//! others as copies of its rows, because a hundred thousand synced transactions would be most of the benchmark.
 
 use std::{
     fs::{self, OpenOptions},
@@ -6,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use rusqlite::Connection;
 use serde_json::{Map, Value};
 use stripe_projects_mcp::{
     backend::{
@@ -21,22 +23,42 @@ use stripe_projects_mcp::{
     settings::simulated_world,
 };
 
-pub fn seed(workspace: &Path, projects: usize) {
+pub fn seed(workspace: &Path, projects: u32) {
     let state = workspace.join(".stripe-projects");
     fs::create_dir_all(&state).unwrap();
     OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
-    let (ledger, world) = (Ledger::of(&state), World::new(simulated_world(&state), Clock::system()));
-    for number in 0..projects {
-        one(&ledger, &world, workspace, number);
-    }
+    let world = simulated_world(&state);
+    one(&Ledger::of(&state), &World::new(world.clone(), Clock::system()), workspace);
+    copy(&state.join("ledger.db"), COPIES_IN_THE_LEDGER, projects);
+    copy(&world, COPIES_IN_THE_WORLD, projects);
 }
 
-fn one(ledger: &Ledger, world: &World, workspace: &Path, number: usize) {
+fn copy(database: &Path, copies: &[(&str, &[(&str, &str)])], projects: u32) {
+    let connection = Connection::open(database).unwrap();
+    connection.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
+    for (table, changed) in copies {
+        let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+        let columns: Vec<String> =
+            statement.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let value = |column: &String| {
+            changed.iter().find(|(name, _)| name == column).map_or(column.as_str(), |(_, value)| *value).to_owned()
+        };
+        let (names, values) = (columns.join(", "), columns.iter().map(value).collect::<Vec<_>>().join(", "));
+        let sql = format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1) \
+             INSERT INTO {table} ({names}) SELECT {values} FROM {table}, numbers WHERE n < ?1"
+        );
+        connection.execute(&sql, [projects]).unwrap();
+    }
+    connection.execute_batch("COMMIT").unwrap();
+}
+
+fn one(ledger: &Ledger, world: &World, workspace: &Path) {
     let cap = Cents::new(1_000).unwrap();
     let order = Order {
         id: ProjectId::random().unwrap(),
-        name: ProjectName::parse(&format!("p{number}")).unwrap(),
-        service: ServiceRef::parse(&format!("exa{}/api", number % 100)).unwrap(),
+        name: ProjectName::parse("p").unwrap(),
+        service: ServiceRef::parse("exa/api").unwrap(),
         plan: None,
         config: Map::new(),
         credentials: Vec::new(),
@@ -52,7 +74,7 @@ fn one(ledger: &Ledger, world: &World, workspace: &Path, number: usize) {
         backend: "simulated".to_owned(),
         env_file: workspace.join(".env"),
     };
-    let deliveries = vec![Delivery { env_var: EnvVar::parse(&format!("P{number}_KEY")).unwrap(), credential: None }];
+    let deliveries = vec![Delivery { env_var: EnvVar::parse("P_KEY").unwrap(), credential: None }];
     let service = world.provision(&order, PaymentMethod::Succeeds).unwrap();
     let mut intent = ledger
         .begin_provision(draft, &event(Verdict::Intended), |_| {
@@ -69,3 +91,15 @@ fn event(verdict: Verdict) -> Event {
     let at = Clock::system().now();
     Event { at, door: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
 }
+
+/// Tables, and what a copy has in columns in which it must differ from the first; the rest is the same.
+const COPIES_IN_THE_LEDGER: &[(&str, &[(&str, &str)])] = &[
+    ("projects", &[("row", "row + n"), ("id", "id || n"), ("name", "name || n"), ("resource", "resource || n")]),
+    ("deliveries", &[("project", "project + n"), ("env_var", "env_var || n")]),
+    ("credentials", &[("project", "project + n"), ("fingerprint", "fingerprint || n")]),
+];
+
+const COPIES_IN_THE_WORLD: &[(&str, &[(&str, &str)])] = &[
+    ("resources", &[("row", "row + n"), ("id", "id || n"), ("order_id", "order_id || n"), ("name", "name || n")]),
+    ("credentials", &[("resource", "resource + n"), ("seed", "randomblob(16)")]),
+];

@@ -19,7 +19,7 @@ pub fn ours(folder: &Path) -> Command {
     command
 }
 
-pub fn bare(_: &Path) -> Command {
+pub fn bare() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg(super::bare::ARGUMENT);
     command
@@ -40,10 +40,13 @@ impl Server {
     }
 
     pub fn call(&mut self, tool: &str, arguments: &str) {
-        let answer = self.request(&format!(
-            r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
-        ));
+        let answer = self.answer("tools/call", &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#));
         assert!(answer.contains("\"isError\":false"), "{answer}");
+    }
+
+    pub fn ask(&mut self, method: &str) {
+        let answer = self.answer(method, "{}");
+        assert!(answer.contains("\"result\""), "{answer}");
     }
 
     /// Resident memory in MB.
@@ -51,6 +54,10 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    fn answer(&mut self, method: &str, params: &str) -> String {
+        self.request(&format!(r#"{{"jsonrpc":"2.0","id":2,"method":"{method}","params":{params}}}"#))
     }
 
     fn request(&mut self, message: &str) -> String {
