@@ -109,11 +109,13 @@ impl Survey {
     fn of(delivered: Vec<Delivered>) -> Self {
         let known: Vec<Known> = delivered
             .iter()
-            .map(|one| Known { fingerprint: one.fingerprint.clone(), mask: one.mask.clone(), length: one.length })
+            .map(|one| Known { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
             .collect();
-        let holders: BTreeSet<&PathBuf> = delivered.iter().filter(|one| one.live).map(|one| &one.env_file).collect();
+        let holders: BTreeSet<&PathBuf> =
+            delivered.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
         let expected = holders.into_iter().map(|file| fs::resolve(file).unwrap_or_else(|_| file.clone())).collect();
-        Self { matcher: Matcher::new(&known), expected, delivered }
+        let matcher = Matcher::new(&known);
+        Self { matcher, expected, delivered }
     }
 
     fn look(&self, ground: &Ground, seen: Option<&Seen>, stop: &Stop) -> ScanView {
@@ -154,7 +156,8 @@ impl Survey {
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
         let live = self.delivered.get(leak.known).filter(|one| one.live);
-        live.is_some_and(|one| one.env_file == *path || self.expected.contains(path) && leads_to(&one.env_file, path))
+        let env_file = live.map(|one| &one.owner.env_file);
+        env_file.is_some_and(|file| file == path || self.expected.contains(path) && leads_to(file, path))
     }
 
     fn leak(&self, leak: Leak) -> Option<LeakView> {
@@ -167,9 +170,9 @@ impl Survey {
         };
         Some(LeakView {
             state: if one.live { LIVE } else { "dead" },
-            project: one.project.to_string(),
-            project_id: one.id.as_str().to_owned(),
-            provider: one.provider.to_string(),
+            project: one.owner.project.to_string(),
+            project_id: one.owner.id.as_str().to_owned(),
+            provider: one.owner.provider.to_string(),
             key_version: one.key_version,
             api_key_masked: one.mask.as_str().to_owned(),
             found_in,
