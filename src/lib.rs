@@ -102,12 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let provisioner = settings.provisioner(runtime.handle().clone());
             let (caller, output) = (cli::caller(&settings::user()), call.output);
             if let Some(stop) = job.endless() {
-                runtime.spawn(async move {
-                    mcp::told_to_end().await;
-                    stop.ask();
-                });
-                let work = move || cli::execute(&job, &provisioner, &caller, output);
-                runtime.block_on(runtime.spawn_blocking(work)).unwrap_or(ExitCode::FAILURE)
+                runtime.block_on(until_told(stop, move || cli::execute(&job, &provisioner, &caller, output)))
             } else {
                 runtime.block_on(cli::run(job, provisioner, caller, output))
             }
@@ -139,6 +134,17 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
         successor.reap_after(grace);
     }
     Ok(served)
+}
+
+/// Does work that ends when it is asked to, and asks it when the process is told to end.
+async fn until_told(stop: scan::Stop, work: impl FnOnce() -> ExitCode + Send + 'static) -> ExitCode {
+    // Polled before the work begins, so that no signal is missed once it has said that it has begun.
+    tokio::spawn(async move {
+        mcp::told_to_end().await;
+        stop.ask();
+    });
+    tokio::task::yield_now().await;
+    tokio::task::spawn_blocking(work).await.unwrap_or(ExitCode::FAILURE)
 }
 
 /// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.

@@ -1,12 +1,18 @@
 //! The command `scan`: looks, shows, and rotates what is found and live when the human says so.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    process::ExitCode,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use super::{Job, Output, arguments::Scan, confirm, render};
 use crate::{
     error::{Error, Exit},
     name::ProjectName,
-    provisioner::{Caller, Provisioner, Search},
+    provisioner::{Caller, Provisioner, Search, Sighting},
     settings,
     view::ScanView,
 };
@@ -34,9 +40,12 @@ pub fn scan(
         }
     };
     if wanted.watch {
-        provisioner.watch(&search, &job.stop, |more| {
-            render::watched(more, output);
-            act_on(more);
+        provisioner.watch(&search, &job.stop, |sighting| match sighting {
+            Sighting::Begun { places } => render::watching(places),
+            Sighting::Found(more) => {
+                render::watched(more, output);
+                act_on(more);
+            }
         })?;
     } else {
         let view = provisioner.scan(&search, &job.stop)?;
@@ -55,7 +64,7 @@ fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Calle
         return None;
     }
     let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
-    if let Err(error) = confirm(job.confirmed, &format!("Rotate {listed}? What was found stops working.")) {
+    if let Err(error) = agreed(job, format!("Rotate {listed}? What was found stops working.")) {
         render::not_rotated(&listed, &error);
         return None; // the findings are what there is to tell
     }
@@ -72,3 +81,24 @@ fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Calle
     }
     failure
 }
+
+/// Asks. Nobody but Ctrl-C ends a watch, and reading from a terminal goes on after that, so a watch has it done by a
+/// thread that is left behind.
+fn agreed(job: &Job, question: String) -> Result<(), Error> {
+    let Some(stop) = job.endless().filter(|_| !job.confirmed) else { return confirm(job.confirmed, &question) };
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || sender.send(confirm(false, &question)));
+    loop {
+        match answer.recv_timeout(MOMENT) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) if !stop.is_asked() => {}
+            Err(_) => {
+                render::end_of_question();
+                return Err(Error::NotConfirmed { asked: true });
+            }
+        }
+    }
+}
+
+/// How late Ctrl-C may be noticed at a question.
+const MOMENT: Duration = Duration::from_millis(50);
