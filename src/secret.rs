@@ -246,7 +246,8 @@ mod tests {
         let fingerprint = Fingerprint::of(b"value");
         assert_eq!(fingerprint.digest(), Some(Fingerprint::digest_of(b"value")));
         let text = fingerprint.as_str();
-        for odd in ["", "ü", &text[1..], &text.to_uppercase(), &format!("{text}0"), &text.replace(&text[..1], "g")] {
+        let short: String = text.chars().skip(2).collect();
+        for odd in ["", "ü", &short, &format!("{short}xy"), &format!("{text}0"), &text.to_uppercase()] {
             assert_eq!(Fingerprint::from_stored(odd.to_owned()).digest(), None, "{odd}");
         }
     }

@@ -126,7 +126,7 @@ impl Survey {
             delivered.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
         let expected = holders.into_iter().map(|file| fs::resolve(file).unwrap_or_else(|_| file.clone())).collect();
         let matcher = Matcher::new(&known);
-        Self { matcher, expected, delivered }
+        Self { delivered, matcher, expected }
     }
 
     fn look(&self, ground: &Ground, seen: Option<&Seen>, stop: &Stop) -> ScanView {

@@ -50,8 +50,9 @@ pub fn search_history(
             if !done.insert(fs::real_path(&common).unwrap_or(common)) {
                 return Ok(());
             }
+            search_one(work_tree, matcher, stop, &mut leaks)?;
             read += 1;
-            search_one(work_tree, matcher, stop, &mut leaks)
+            Ok(())
         });
         if let Err(error) = outcome {
             unread.push((work_tree.clone(), error));

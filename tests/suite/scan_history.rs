@@ -140,7 +140,7 @@ fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
     assert_eq!(ran.code, 7, "{ran:?}");
     silent(&ran, &key);
     let view: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(findings(&view)[0]["file"], "a.txt");
+    assert_eq!((&findings(&view)[0]["file"], &view["histories_read"]), (&"a.txt".into(), &0.into()));
     assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
 }
 
