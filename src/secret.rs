@@ -90,10 +90,28 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// The fingerprint of any bytes, for instance of a value found in an env file.
     pub fn of(bytes: &[u8]) -> Self {
+        Self(hex(&Self::digest_of(bytes)))
+    }
+
+    /// What the fingerprint of these bytes would be the hex of, for those who make thousands to compare them.
+    pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(FINGERPRINT_DOMAIN);
         hasher.update(bytes);
-        Self(hex(&hasher.finalize()))
+        hasher.finalize().into()
+    }
+
+    /// What this is the hex of; `None` if it was stored by somebody else and is the fingerprint of nothing.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        let mut digest = [0; 32];
+        let (pairs, rest) = self.0.as_bytes().as_chunks::<2>();
+        if pairs.len() != digest.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+            *byte = nibble(*high)? << 4 | nibble(*low)?;
+        }
+        Some(digest)
     }
 
     /// A fingerprint that was stored earlier.
@@ -108,11 +126,19 @@ impl Fingerprint {
 
 /// Lower-case hex, as fingerprints, ids and hashes are written everywhere here.
 pub fn hex(bytes: &[u8]) -> String {
-    // A scan does this for every window that may be a key, so it goes without the machinery of formatting.
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let mut text = String::with_capacity(bytes.len() * 2);
     text.extend(digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })));
     text
+}
+
+/// The value of a digit as [`hex`] writes it.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 /// Whether a text has no business in a name, a log or an error: it reads like a key or like a card number.
@@ -141,7 +167,7 @@ pub fn looks_like_card_number(text: &str) -> bool {
 }
 
 /// Whether a byte is of the alphabet of which a mask shows the last four.
-pub fn is_key_byte(byte: u8) -> bool {
+pub const fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
@@ -213,6 +239,17 @@ mod tests {
         let bare = hex(&Sha256::digest(b"value"));
         assert_ne!(Fingerprint::of(b"value").as_str(), bare);
         assert_eq!(Fingerprint::of(b"value"), Secret::new("value".into()).fingerprint());
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_hex_of_its_digest_and_of_nothing_else() {
+        let fingerprint = Fingerprint::of(b"value");
+        assert_eq!(fingerprint.digest(), Some(Fingerprint::digest_of(b"value")));
+        let text = fingerprint.as_str();
+        let short: String = text.chars().skip(2).collect();
+        for odd in ["", "ü", &short, &format!("{short}xy"), &format!("{text}0"), &text.to_uppercase()] {
+            assert_eq!(Fingerprint::from_stored(odd.to_owned()).digest(), None, "{odd}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Attendant {
     waiting: Waiting,
     /// How to end a command that goes on until somebody says so.
     stop: Option<Stop>,
+    interrupts: Interrupts,
     output: Output,
 }
 
@@ -47,8 +48,9 @@ enum Passage {
 }
 
 impl Attendant {
+    /// Listens for Ctrl-C from now on, so that none is missed once the work has said that it has begun.
     pub fn new(waiting: Waiting, stop: Option<Stop>, output: Output) -> Self {
-        Self { gate: Gate::default(), waiting, stop, output }
+        Self { gate: Gate::default(), waiting, stop, interrupts: Interrupts::listen(), output }
     }
 
     /// For the provisioner to be watched by.
@@ -62,8 +64,7 @@ impl Attendant {
     }
 
     /// Returns with the exit code of the work, or of not waiting for it.
-    pub async fn stay(self, mut work: JoinHandle<ExitCode>) -> ExitCode {
-        let mut interrupts = Interrupts::listen();
+    pub async fn stay(mut self, mut work: JoinHandle<ExitCode>) -> ExitCode {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut told = false;
@@ -71,7 +72,7 @@ impl Attendant {
             tokio::select! {
                 biased;
                 done = &mut work => return done.unwrap_or(ExitCode::FAILURE),
-                () = interrupts.next() => {
+                () = self.interrupts.next() => {
                     let at_work = self.waiting.so_far().is_some();
                     if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_asked()) {
                         stop.ask(); // it ends by itself, with an exit code of its own

@@ -6,7 +6,7 @@ use super::{Job, Output, arguments::Scan, confirm_unless_stopped, render};
 use crate::{
     error::{Error, Exit},
     name::ProjectName,
-    provisioner::{Caller, Provisioner, Search},
+    provisioner::{Caller, Provisioner, Search, Sighting},
     settings,
     view::ScanView,
 };
@@ -34,9 +34,12 @@ pub fn scan(
         }
     };
     if wanted.watch {
-        provisioner.watch(&search, &job.stop, |more| {
-            render::watched(more, output);
-            act_on(more);
+        provisioner.watch(&search, &job.stop, |sighting| match sighting {
+            Sighting::Begun { places } => render::watching(places),
+            Sighting::Found(more) => {
+                render::watched(more, output);
+                act_on(more);
+            }
         })?;
     } else {
         let view = provisioner.scan(&search, &job.stop)?;

@@ -39,20 +39,23 @@ pub fn common_folder(folder: &Path) -> Result<Option<PathBuf>, GitError> {
 /// whether to go on.
 ///
 /// # Errors
-/// When git cannot be run, or does not say all.
+/// When git cannot be run, or does not say all, because an object is broken for instance.
 pub fn objects(
     folder: &Path,
     mut each: impl FnMut(&Object, &mut dyn Read) -> io::Result<bool>,
 ) -> Result<(), GitError> {
     let mut git = Git { folder }.listen(&["cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch"])?;
-    let mut line = Vec::new();
+    let (mut line, mut all) = (Vec::new(), true);
     loop {
         line.clear();
         git.output.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
         if line.is_empty() {
-            return if git.ended_well() { Ok(()) } else { Err(GitError::Unclear) };
+            return if git.ended_well() && all { Ok(()) } else { Err(GitError::Unclear) };
         }
-        let Some(object) = head(&line)? else { continue };
+        let Some(object) = head(&line)? else {
+            all = false;
+            continue;
+        };
         let mut content = git.output.by_ref().take(object.size);
         let go_on = each(&object, &mut content).map_err(GitError::NotRunnable)?;
         io::copy(&mut content, &mut io::sink()).map_err(GitError::NotRunnable)?;
@@ -63,15 +66,20 @@ pub fn objects(
     }
 }
 
-/// The first commit that brought each of these objects, as far as one did and it is found in good time.
+/// The first commit that brought each of these objects, as far as one did and it is found in good time and before
+/// `go_on` says no.
 ///
 /// # Errors
 /// When git cannot be run.
-pub fn introductions(folder: &Path, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, Introduced>, GitError> {
+pub fn introductions(
+    folder: &Path,
+    wanted: &BTreeSet<String>,
+    go_on: impl Fn() -> bool,
+) -> Result<BTreeMap<String, Introduced>, GitError> {
     let mut found = BTreeMap::new();
     let mut git = Git { folder }.listen(LOG)?;
     let (mut line, mut commit, deadline) = (Vec::new(), String::new(), Instant::now() + PATIENCE);
-    while found.len() < wanted.len() && Instant::now() < deadline {
+    while found.len() < wanted.len() && Instant::now() < deadline && go_on() {
         line.clear();
         git.output.read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
         let Some(text) = line.strip_suffix(b"\n") else { break };
@@ -86,7 +94,8 @@ pub fn introductions(folder: &Path, wanted: &BTreeSet<String>) -> Result<BTreeMa
     Ok(found)
 }
 
-/// `ID SP KIND SP SIZE`; `None` for an object that is not here, as in a clone that has only a part.
+/// `ID SP KIND SP SIZE`; `None` for an object that git has a name for and cannot read. What a clone that has only a
+/// part was never given is not named at all.
 fn head(line: &[u8]) -> Result<Option<Object>, GitError> {
     let text = std::str::from_utf8(line).map_err(|_| GitError::Unclear)?;
     let mut words = text.split_whitespace();

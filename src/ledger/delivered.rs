@@ -1,6 +1,8 @@
 //! Every credential that was ever delivered, as far as the ledger knows it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
+
+use rusqlite::Row;
 
 use super::{Ledger, LedgerError, projects::IS_LIVE, rows::parsed};
 use crate::{
@@ -12,17 +14,23 @@ use crate::{
 /// A credential of ours, and whose it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delivered {
-    pub project: ProjectName,
-    pub id: ProjectId,
-    pub provider: ProviderKey,
+    pub owner: Rc<Owner>,
     pub key_version: u32,
     /// It is the current one of a project that is live.
     pub live: bool,
-    pub env_file: PathBuf,
     pub fingerprint: Fingerprint,
     pub mask: Mask,
     /// In bytes.
     pub length: usize,
+}
+
+/// The project that a credential was delivered for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Owner {
+    pub project: ProjectName,
+    pub id: ProjectId,
+    pub provider: ProviderKey,
+    pub env_file: PathBuf,
 }
 
 impl Ledger {
@@ -31,29 +39,44 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn delivered(&self) -> Result<Vec<Delivered>, LedgerError> {
+        // In the order of the table, backwards, so that nothing has to be sorted there.
         let sql = format!(
-            "SELECT p.name, p.id, p.provider, c.key_version, p.{IS_LIVE} AND c.key_version = p.key_version AS live, \
-             p.env_file, c.fingerprint, c.mask, c.length FROM credentials c JOIN projects p ON c.project = p.row \
-             ORDER BY live DESC, p.row DESC, c.key_version DESC, c.position"
+            "SELECT p.row, c.key_version, p.{IS_LIVE} AND c.key_version = p.key_version, c.fingerprint, c.mask, \
+             c.length, p.name, p.id, p.provider, p.env_file FROM credentials c CROSS JOIN projects p \
+             ON c.project = p.row ORDER BY c.project DESC, c.key_version DESC, c.position DESC"
         );
-        self.read(|connection| {
+        let mut delivered = self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = statement.query([])?;
-            let mut delivered = Vec::new();
+            let (mut delivered, mut last) = (Vec::new(), None);
             while let Some(row) = rows.next()? {
+                let project: i64 = row.get(0)?;
+                let owner = match last.take() {
+                    Some((same, owner)) if same == project => owner,
+                    _ => Rc::new(owner(row)?),
+                };
                 delivered.push(Delivered {
-                    project: parsed("name", ProjectName::parse(&row.get::<_, String>(0)?))?,
-                    id: ProjectId::from_stored(row.get(1)?),
-                    provider: parsed("provider", ProviderKey::parse(&row.get::<_, String>(2)?))?,
-                    key_version: row.get(3)?,
-                    live: row.get(4)?,
-                    env_file: PathBuf::from(row.get::<_, String>(5)?),
-                    fingerprint: Fingerprint::from_stored(row.get(6)?),
-                    mask: Mask::from_stored(row.get(7)?),
-                    length: parsed("length", usize::try_from(row.get::<_, i64>(8)?))?,
+                    owner: Rc::clone(&owner),
+                    key_version: row.get(1)?,
+                    live: row.get(2)?,
+                    fingerprint: Fingerprint::from_stored(row.get(3)?),
+                    mask: Mask::from_stored(row.get(4)?),
+                    length: parsed("length", usize::try_from(row.get::<_, i64>(5)?))?,
                 });
+                last = Some((project, owner));
             }
             Ok(delivered)
-        })
+        })?;
+        delivered.sort_by_key(|one| !one.live);
+        Ok(delivered)
     }
+}
+
+fn owner(row: &Row<'_>) -> Result<Owner, LedgerError> {
+    Ok(Owner {
+        project: parsed("name", ProjectName::parse(&row.get::<_, String>(6)?))?,
+        id: ProjectId::from_stored(row.get(7)?),
+        provider: parsed("provider", ProviderKey::parse(&row.get::<_, String>(8)?))?,
+        env_file: PathBuf::from(row.get::<_, String>(9)?),
+    })
 }

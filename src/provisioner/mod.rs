@@ -54,7 +54,7 @@ pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
 pub use provision::Wanted;
 pub use recover::Recovered;
 pub use sanitised::Sanitised;
-pub use scan::Search;
+pub use scan::{Search, Sighting};
 use serde_json::{Value, json};
 pub use session::Session;
 use tokio::runtime::Handle;

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     fs,
     ledger::Delivered,
-    scan::{Known, Leak, Matcher, Place, Seen, Stop, Walked, repository_of, search_history, walk},
+    scan::{Known, Leak, Matcher, Place, Seen, Stop, Walked, kept_around, repository_of, search_history, walk},
     view::{LeakView, ScanView},
 };
 
@@ -22,6 +22,15 @@ pub struct Search {
     pub paths: Vec<PathBuf>,
     /// Known places, which need not exist; only what lies there now.
     pub places: Vec<PathBuf>,
+}
+
+/// What a watch has to say.
+#[derive(Clone, Copy, Debug)]
+pub enum Sighting<'a> {
+    /// It looks at so many files and folders from now on.
+    Begun { places: usize },
+    /// What it has found first, or since it last said so.
+    Found(&'a ScanView),
 }
 
 /// Search, with every path absolute and free of symbolic links.
@@ -49,17 +58,18 @@ impl Provisioner {
         Ok(self.survey()?.look(&ground, None, stop))
     }
 
-    /// Looks through everything once and tells what it found, then each second at the files that have changed, and
-    /// tells what is new. Ends when it is asked to.
+    /// Says that it has begun, looks through everything once and tells what it found, then each second at the files
+    /// that have changed, and tells what is new. Ends when it is asked to.
     ///
     /// # Errors
     /// [`Error::NoPath`], or the ledger's.
-    pub fn watch(&self, search: &Search, stop: &Stop, mut tell: impl FnMut(&ScanView)) -> Result<(), Error> {
+    pub fn watch(&self, search: &Search, stop: &Stop, mut tell: impl FnMut(Sighting<'_>)) -> Result<(), Error> {
         let ground = Ground::of(search)?;
         let (mut survey, seen) = (self.survey()?, Seen::default());
+        tell(Sighting::Begun { places: ground.roots.len() });
         let first = survey.look(&ground, Some(&seen), stop);
         let mut told: HashSet<_> = first.findings.iter().map(identity).collect();
-        tell(&first);
+        tell(Sighting::Found(&first));
         while !stop.is_asked() {
             stop.pause(PAUSE);
             let delivered = self.delivered()?;
@@ -75,7 +85,7 @@ impl Provisioner {
             more.findings.retain(|leak| told.insert(identity(leak)));
             count(&mut more);
             if !more.findings.is_empty() {
-                tell(&more);
+                tell(Sighting::Found(&more));
             }
         }
         Ok(())
@@ -97,7 +107,8 @@ impl Ground {
             named.push(fs::real_path(path).map_err(|_| Error::NoPath { position: place + 1 })?);
         }
         let places = search.places.iter().filter_map(|place| fs::real_path(place).ok());
-        let every: BTreeSet<PathBuf> = named.iter().cloned().chain(places).collect();
+        let around = named.iter().filter_map(|path| kept_around(path));
+        let every: BTreeSet<PathBuf> = named.iter().cloned().chain(places).chain(around).collect();
         // Nothing is read twice because it was named twice.
         let inside = |path: &Path| path.ancestors().skip(1).any(|folder| every.contains(folder));
         let roots = every.iter().filter(|path| !inside(path)).cloned().collect();
@@ -109,11 +120,13 @@ impl Survey {
     fn of(delivered: Vec<Delivered>) -> Self {
         let known: Vec<Known> = delivered
             .iter()
-            .map(|one| Known { fingerprint: one.fingerprint.clone(), mask: one.mask.clone(), length: one.length })
+            .map(|one| Known { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
             .collect();
-        let holders: BTreeSet<&PathBuf> = delivered.iter().filter(|one| one.live).map(|one| &one.env_file).collect();
+        let holders: BTreeSet<&PathBuf> =
+            delivered.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
         let expected = holders.into_iter().map(|file| fs::resolve(file).unwrap_or_else(|_| file.clone())).collect();
-        Self { matcher: Matcher::new(&known), expected, delivered }
+        let matcher = Matcher::new(&known);
+        Self { delivered, matcher, expected }
     }
 
     fn look(&self, ground: &Ground, seen: Option<&Seen>, stop: &Stop) -> ScanView {
@@ -154,7 +167,8 @@ impl Survey {
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
         let live = self.delivered.get(leak.known).filter(|one| one.live);
-        live.is_some_and(|one| one.env_file == *path || self.expected.contains(path) && leads_to(&one.env_file, path))
+        let env_file = live.map(|one| &one.owner.env_file);
+        env_file.is_some_and(|file| file == path || self.expected.contains(path) && leads_to(file, path))
     }
 
     fn leak(&self, leak: Leak) -> Option<LeakView> {
@@ -167,9 +181,9 @@ impl Survey {
         };
         Some(LeakView {
             state: if one.live { LIVE } else { "dead" },
-            project: one.project.to_string(),
-            project_id: one.id.as_str().to_owned(),
-            provider: one.provider.to_string(),
+            project: one.owner.project.to_string(),
+            project_id: one.owner.id.as_str().to_owned(),
+            provider: one.owner.provider.to_string(),
             key_version: one.key_version,
             api_key_masked: one.mask.as_str().to_owned(),
             found_in,

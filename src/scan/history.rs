@@ -28,6 +28,13 @@ pub fn repository_of(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
 }
 
+/// The folder in which the repository around `path` keeps names of branches, reflogs and its configuration, if `path`
+/// is in one and git can say.
+pub fn kept_around(path: &Path) -> Option<PathBuf> {
+    let common = git::common_folder(&repository_of(path)?).ok()??;
+    fs::real_path(&common).ok()
+}
+
 /// Searches all that the repositories of these work trees keep, each repository once; with the leaks, those that could
 /// not be read to the end, and how many could.
 pub fn search_history(
@@ -43,8 +50,9 @@ pub fn search_history(
             if !done.insert(fs::real_path(&common).unwrap_or(common)) {
                 return Ok(());
             }
+            search_one(work_tree, matcher, stop, &mut leaks)?;
             read += 1;
-            search_one(work_tree, matcher, stop, &mut leaks)
+            Ok(())
         });
         if let Err(error) = outcome {
             unread.push((work_tree.clone(), error));
@@ -64,8 +72,11 @@ fn search_one(work_tree: &Path, matcher: &Matcher, stop: &Stop, leaks: &mut Vec<
         Ok(!stop.is_asked())
     });
     let wanted = found.iter().filter(|(object, _)| !object.is_commit).map(|(object, _)| object.id.clone()).collect();
-    let introduced = if found.is_empty() { Ok(BTreeMap::new()) } else { git::introductions(work_tree, &wanted) };
-    let introduced = introduced.unwrap_or_default();
+    let introduced = if found.is_empty() {
+        BTreeMap::new()
+    } else {
+        git::introductions(work_tree, &wanted, || !stop.is_asked()).unwrap_or_default()
+    };
     leaks.extend(found.into_iter().map(|(Object { id, is_commit, .. }, occurrence)| {
         let brought = introduced.get(&id);
         let own = is_commit.then(|| id.clone());

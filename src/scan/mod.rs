@@ -13,7 +13,7 @@ mod walk;
 
 use std::path::PathBuf;
 
-pub use history::{Past, repository_of, search_history};
+pub use history::{Past, kept_around, repository_of, search_history};
 pub use matcher::{CONTEXT, Hit, Known, Matcher, Stretch};
 pub use places::Homes;
 pub use stop::Stop;

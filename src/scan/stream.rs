@@ -120,16 +120,14 @@ const BUFFER: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        scan::Known,
-        secret::{Fingerprint, Secret},
-    };
+    use crate::{scan::Known, secret::Secret};
 
     const KEY: &str = "sk_proj_sim_0123456789abcdef0123456789abcdef";
 
     fn matcher() -> Matcher {
         let secret = Secret::new(KEY.to_owned());
-        Matcher::new(&[Known { fingerprint: Fingerprint::of(KEY.as_bytes()), mask: secret.mask(), length: KEY.len() }])
+        let (fingerprint, mask) = (secret.fingerprint(), secret.mask());
+        Matcher::new(&[Known { fingerprint: &fingerprint, mask: &mask, length: KEY.len() }])
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Walked {
     pub leaks: Vec<Leak>,
     pub files: u64,
     pub bytes: u64,
-    /// Work trees on the way, whose history is another matter.
+    /// Work trees and bare repositories on the way, whose history is another matter.
     pub repositories: BTreeSet<PathBuf>,
     /// Some of what could not be read.
     pub unreadable: Vec<PathBuf>,
@@ -89,7 +89,7 @@ impl Searcher<'_> {
     fn visit(&mut self, entry: &DirEntry) {
         let named = self.matcher.find(&Stretch::whole(entry.file_name().as_encoded_bytes()));
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-        let is_repository = entry.file_name() == ".git" && !entry.path_is_symlink();
+        let is_repository = entry.file_name() == ".git" && !entry.path_is_symlink() || is_head_of_bare(entry);
         let read = if is_file && self.seen.is_none_or(|seen| seen.is_new(entry)) {
             self.read(entry.path())
         } else {
@@ -147,9 +147,18 @@ impl Drop for Searcher<'_> {
 
 /// Whether this is where git keeps its objects, compressed: they are read through git.
 fn is_object_store(entry: &DirEntry) -> bool {
-    entry.file_name() == "objects"
-        && entry.path().components().any(|part| part.as_os_str() == ".git")
-        && entry.path().with_file_name("HEAD").exists()
+    entry.file_name() == "objects" && is_in_git_folder(entry) && entry.path().with_file_name("HEAD").exists()
+}
+
+/// Whether the folder of this file looks like a repository without a work tree.
+fn is_head_of_bare(entry: &DirEntry) -> bool {
+    entry.file_name() == "HEAD"
+        && !is_in_git_folder(entry)
+        && ["objects", "refs"].iter().all(|name| entry.path().with_file_name(name).is_dir())
+}
+
+fn is_in_git_folder(entry: &DirEntry) -> bool {
+    entry.path().components().any(|part| part.as_os_str() == ".git")
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

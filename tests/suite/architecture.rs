@@ -71,7 +71,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
-    ("scan", &["fs", "git", "secret"], &["aho_corasick", "ignore"]),
+    ("scan", &["fs", "git", "secret"], &["ignore"]),
     // Second floor: use cases.
     ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
     (

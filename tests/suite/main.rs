@@ -51,6 +51,8 @@ mod rules;
 mod scan;
 mod scan_history;
 mod scan_matcher;
+#[cfg(unix)]
+mod scan_terminal;
 mod scrubbed;
 mod security;
 mod setup;

@@ -1,6 +1,6 @@
 //! The search for leaked keys, through the binary: what it finds, what it does not say, and how it ends.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -261,7 +261,7 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
     let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
     assert!(sent.success());
     let ran = watching.wait();
-    assert_eq!((ran.code, ran.stderr.as_str()), (7, ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
     silent(&ran, &key);
     silent(&ran, &new);
 }
@@ -271,8 +271,7 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
 fn a_watch_that_saw_nothing_ends_well_and_soon() {
     let (here, _) = with_key();
     let watching = Lines::start(here.command(&["scan", ".", "--watch"]));
-    // Its handlers stand before it looks at anything; a while later than its start it must be looking.
-    std::thread::sleep(Duration::from_millis(500));
+    until("the first line", || watching.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
     let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
     assert!(sent.success());
     assert_eq!(watching.wait().code, 0);

@@ -122,6 +122,72 @@ fn a_history_that_cannot_be_read_is_said_and_the_rest_is_searched() {
     assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
 }
 
+/// An empty file in the place of an object is one that git has a name for and cannot read; it says so and goes on.
+#[test]
+fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
+    let (here, key) = with_key();
+    git(&here, &["init", "-q", "-b", "main"]);
+    commit(&here, "a.txt", &key, "a");
+    commit(&here, "broken.txt", "it does not matter what stood here", "b");
+    git(&here, &["rm", "-q", "a.txt"]);
+    git(&here, &["commit", "-q", "-m", "c"]);
+    let output = command(&here.path(), &["rev-parse", "HEAD:broken.txt"]).output().unwrap();
+    let id = String::from_utf8(output.stdout).unwrap();
+    let object = here.file(&format!(".git/objects/{}/{}", &id[..2], id[2..].trim()));
+    std::fs::remove_file(&object).unwrap();
+    std::fs::write(&object, "").unwrap();
+    let ran = here.run(&["scan", ".", "--json"]);
+    assert_eq!(ran.code, 7, "{ran:?}");
+    silent(&ran, &key);
+    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&findings(&view)[0]["file"], &view["histories_read"]), (&"a.txt".into(), &0.into()));
+    assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
+}
+
+/// Names of branches and reflogs stand beside the objects, wherever in the work tree one looks.
+#[test]
+fn a_branch_is_found_by_its_name_from_a_folder_within() {
+    let (here, key) = with_key();
+    git(&here, &["init", "-q", "-b", "main"]);
+    commit(&here, "src/a.txt", "clean", "a");
+    git(&here, &["branch", &format!("try-{key}")]);
+    for pack in [false, true] {
+        if pack {
+            git(&here, &["pack-refs", "--all"]);
+        }
+        let ran = here.run(&["scan", "src", "--json"]);
+        silent(&ran, &key);
+        let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let found =
+            findings(&view).iter().map(|one| (one["found_in"].as_str().unwrap(), one["file"].as_str().unwrap()));
+        let found: Vec<_> = found.collect();
+        let expected = if pack { ("file", "packed-refs") } else { ("name", "refs/heads/") };
+        assert!(found.iter().any(|(kind, file)| *kind == expected.0 && file.contains(expected.1)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_bare_repository_has_a_history_too() {
+    let (here, key) = with_key();
+    let work = here.file("work");
+    std::fs::create_dir(&work).unwrap();
+    run_git(&work, &["init", "-q"]);
+    std::fs::write(work.join("a"), &key).unwrap();
+    run_git(&work, &["add", "a"]);
+    run_git(&work, &["commit", "-q", "-m", "a"]);
+    run_git(&here.path(), &["clone", "-q", "--bare", "--no-hardlinks", "work", "bare.git"]);
+    std::fs::remove_dir_all(&work).unwrap();
+    for path in [".", "bare.git"] {
+        let view = here.json(&["scan", path]);
+        assert_eq!(view["histories_read"], 1, "{path}: {view:#}");
+        let found = findings(&view).iter().find(|one| one["found_in"] == "history").expect(path);
+        assert_eq!(
+            (&found["file"], &found["repository"]),
+            (&"a".into(), &here.file("bare.git").to_str().unwrap().into())
+        );
+    }
+}
+
 fn commit(here: &Workspace, name: &str, text: &str, message: &str) {
     let path = here.file(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

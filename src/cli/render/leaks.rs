@@ -27,6 +27,11 @@ pub fn scanned(view: &ScanView, output: Output) {
     }
 }
 
+/// On stderr whatever the output: people and scripts wait for this line.
+pub fn watching(places: usize) {
+    err(format_args!("watching {}; Ctrl-C ends it", counted(places as u64, "place")));
+}
+
 /// What a watch has found since it last said so, one line each.
 pub fn watched(view: &ScanView, output: Output) {
     remarks(view);

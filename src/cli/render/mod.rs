@@ -9,7 +9,7 @@ mod stream;
 use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 
 use comfy_table::{Table, presets::NOTHING};
-pub use leaks::{not_rotated, rotated, scanned, watched};
+pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::{Value, json};
 pub use stream::progress;

@@ -2,33 +2,31 @@
 //! fingerprint.
 //!
 //! Hashing every window of every file would take days, so each kind of mask has a searcher of its own that proposes
-//! few windows: those that show a known prefix, those that show only the last four, and those that show nothing.
+//! few windows: those of keys that show their last four characters, and those of what shows nothing.
 
 mod odd;
-mod prefixed;
+mod runs;
 mod tailed;
 
 use std::{collections::HashMap, ops::Range};
 
 use odd::Odd;
-use prefixed::Prefixed;
 use tailed::Tailed;
 
 use crate::secret::{Fingerprint, Mask};
 
 /// What is kept of a credential: enough to find it, not enough to use it.
-#[derive(Clone, Debug)]
-pub struct Known {
-    pub fingerprint: Fingerprint,
-    pub mask: Mask,
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub fingerprint: &'a Fingerprint,
+    pub mask: &'a Mask,
     /// In bytes.
     pub length: usize,
 }
 
 /// Finds known credentials in bytes.
 pub struct Matcher {
-    places: HashMap<Fingerprint, usize>,
-    prefixed: Option<Prefixed>,
+    places: HashMap<[u8; 32], usize>,
     tailed: Option<Tailed>,
     odd: Option<Odd>,
     longest: usize,
@@ -65,14 +63,15 @@ pub struct Hit {
 
 impl Matcher {
     /// Of those that have one fingerprint, the first is the one that is found.
-    pub fn new(known: &[Known]) -> Self {
+    pub fn new(known: &[Known<'_>]) -> Self {
         let mut places = HashMap::with_capacity(known.len());
         for (place, one) in known.iter().enumerate() {
-            places.entry(one.fingerprint.clone()).or_insert(place);
+            if let Some(digest) = one.fingerprint.digest() {
+                places.entry(digest).or_insert(place);
+            }
         }
         Self {
             places,
-            prefixed: Prefixed::of(known),
             tailed: Tailed::of(known),
             odd: Odd::of(known),
             longest: known.iter().map(|one| one.length).max().unwrap_or_default(),
@@ -88,13 +87,10 @@ impl Matcher {
     pub fn find(&self, stretch: &Stretch<'_>) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut consider = |start: usize, window: &[u8]| {
-            if let Some(known) = self.places.get(&Fingerprint::of(window)) {
+            if let Some(known) = self.places.get(&Fingerprint::digest_of(window)) {
                 hits.push(Hit { range: (start, start + window.len()), known: *known });
             }
         };
-        if let Some(prefixed) = &self.prefixed {
-            prefixed.propose(stretch, &mut consider);
-        }
         if let Some(tailed) = &self.tailed {
             tailed.propose(stretch, &mut consider);
         }
@@ -107,17 +103,13 @@ impl Matcher {
     }
 }
 
-/// The last four characters, as bytes.
-type Tail = [u8; 4];
+/// The last four characters, as the number that their bytes are.
+type Tail = u32;
 
 /// Prefix and tail of a mask that shows something; a tail is four bytes of the alphabet of keys.
 fn shown(mask: &Mask) -> Option<(&[u8], Tail)> {
     let (prefix, last_four) = mask.shown()?;
-    Some((prefix.as_bytes(), Tail::try_from(last_four.as_bytes()).ok()?))
-}
-
-fn tail(window: &[u8]) -> Option<Tail> {
-    window.last_chunk().copied()
+    Some((prefix.as_bytes(), Tail::from_le_bytes(last_four.as_bytes().try_into().ok()?)))
 }
 
 /// How many bytes before a start decide whether a credential may begin there.

@@ -3,44 +3,33 @@
 //! They may hold any byte, so they are looked for as whole words only: between blanks, quotes or angle brackets, where
 //! one of the two ends may also be a sign such as `=` or `,`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
-use super::{Known, Stretch, shown};
+use super::{Known, Stretch, runs::Runs, shown};
 use crate::secret::{SHORTEST_SHOWN, is_key_byte};
 
-/// Leaps over what is too short, and hashes the words that have the length of a known one.
+/// Looks closely at long words only, and hashes what of them has the length of a known one.
 pub struct Odd {
+    runs: Runs,
+    /// In order.
     lengths: Vec<usize>,
-    shortest: usize,
 }
 
 impl Odd {
-    pub fn of(known: &[Known]) -> Option<Self> {
-        let odd = known.iter().filter(|one| shown(&one.mask).is_none() && one.length > 0);
+    pub fn of(known: &[Known<'_>]) -> Option<Self> {
+        let odd = known.iter().filter(|one| shown(one.mask).is_none() && one.length > 0);
         let lengths: BTreeSet<usize> = odd.map(|one| one.length).collect();
-        let shortest = *lengths.first()?;
-        Some(Self { lengths: lengths.into_iter().collect(), shortest })
+        let runs = Runs::new(*lengths.first()?, is_boundary);
+        Some(Self { runs, lengths: lengths.into_iter().collect() })
     }
 
     /// Words of a known length.
     pub fn propose(&self, stretch: &Stretch<'_>, consider: &mut impl FnMut(usize, &[u8])) {
-        let mut at = stretch.starts.start;
-        while at < stretch.starts.end
-            && let Some(window) = stretch.window(at, self.shortest)
-        {
-            if let Some(boundary) = window.iter().rposition(|byte| is_boundary(*byte)) {
-                at += boundary + 1;
-                continue;
-            }
-            let rest = stretch.bytes.get(at + self.shortest..).unwrap_or_default();
-            let more = rest.iter().position(|byte| is_boundary(*byte)).unwrap_or(rest.len());
-            let end = at + self.shortest + more;
-            self.propose_in_run(stretch, at, end, consider);
-            at = end + 1;
-        }
+        self.runs.each(stretch, |run| self.propose_in_run(stretch, &run, consider));
     }
 
-    fn propose_in_run(&self, stretch: &Stretch<'_>, begin: usize, end: usize, consider: &mut impl FnMut(usize, &[u8])) {
+    fn propose_in_run(&self, stretch: &Stretch<'_>, run: &Range<usize>, consider: &mut impl FnMut(usize, &[u8])) {
+        let (begin, end) = (run.start, run.end);
         let bytes = stretch.bytes;
         let mut propose = |start: usize, length: usize| {
             if start >= begin
@@ -52,8 +41,9 @@ impl Odd {
             }
         };
         let ends = end < bytes.len() || stretch.at_end;
-        for length in &self.lengths {
-            for start in [begin, begin + 1].into_iter().filter(|start| is_whole_start(bytes, *start)) {
+        let starts = [begin, begin + 1].map(|start| is_whole_start(bytes, start).then_some(start));
+        for length in self.lengths.iter().take_while(|length| **length <= end - begin) {
+            for start in starts.into_iter().flatten() {
                 let ended = start + length;
                 let signed = ended < end && bytes.get(ended).copied().is_some_and(is_sign);
                 if signed || ended == end && ends {
@@ -80,7 +70,8 @@ fn before(bytes: &[u8], place: usize) -> Option<u8> {
 
 /// A long credential whose mask shows nothing has something in it that is no key byte, or it would have been shown.
 fn is_odd(window: &[u8]) -> bool {
-    window.len() < SHORTEST_SHOWN || !window.iter().copied().all(is_key_byte)
+    // Without a way out of the loop it is done many bytes at a time.
+    window.len() < SHORTEST_SHOWN || window.iter().fold(false, |odd, byte| odd | !is_key_byte(*byte))
 }
 
 /// What no credential has inside, as far as we look.

@@ -1,64 +1,74 @@
-//! Keys of which only the last four characters are known, and that they are made of key bytes.
+//! Keys of which the last four characters are known, that they are made of key bytes, and often how they begin.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+};
 
-use super::{Known, Stretch, Tail, shown, tail};
+use super::{Known, Stretch, Tail, runs::Runs, shown};
 use crate::secret::is_key_byte;
 
-/// Leaps over bytes that cannot be inside a key, and looks closely at long runs of key bytes only.
+/// Looks closely at long runs of key bytes only, and there at four bytes with which a known key ends.
 pub struct Tailed {
+    runs: Runs,
     sieve: Sieve,
-    lengths: HashMap<Tail, Vec<usize>>,
+    /// Places in `shapes`.
+    by_tail: HashMap<Tail, Vec<usize>, BuildHasherDefault<Mixer>>,
+    shapes: Vec<Shape>,
     shortest: usize,
 }
 
+/// What keys of one kind have in common.
+#[derive(Eq, PartialEq)]
+struct Shape {
+    /// Empty where it is not known.
+    prefix: Vec<u8>,
+    length: usize,
+}
+
 impl Tailed {
-    pub fn of(known: &[Known]) -> Option<Self> {
-        let mut lengths: HashMap<Tail, Vec<usize>> = HashMap::new();
+    pub fn of(known: &[Known<'_>]) -> Option<Self> {
+        let mut by_tail: HashMap<Tail, Vec<usize>, _> = HashMap::default();
+        let mut shapes: Vec<Shape> = Vec::new();
         for one in known {
-            if let Some((_, tail)) = shown(&one.mask).filter(|(prefix, _)| prefix.is_empty()) {
-                lengths.entry(tail).or_default().push(one.length);
+            let Some((prefix, tail)) = shown(one.mask) else { continue };
+            let same = |shape: &Shape| shape.prefix == prefix && shape.length == one.length;
+            let place = shapes.iter().position(same).unwrap_or_else(|| {
+                shapes.push(Shape { prefix: prefix.to_vec(), length: one.length });
+                shapes.len() - 1
+            });
+            let places = by_tail.entry(tail).or_default();
+            if !places.contains(&place) {
+                places.push(place);
             }
         }
-        for lengths in lengths.values_mut() {
-            lengths.sort_unstable();
-            lengths.dedup();
-        }
-        let shortest = lengths.values().flatten().copied().min()?;
-        Some(Self { sieve: Sieve::of(lengths.keys()), lengths, shortest })
+        let shortest = shapes.iter().map(|shape| shape.length).min()?;
+        let runs = Runs::new(shortest, |byte| !is_key_byte(byte));
+        Some(Self { runs, sieve: Sieve::of(by_tail.keys()), by_tail, shapes, shortest })
     }
 
-    /// Windows of key bytes that end as a known key does, and are of its length.
+    /// Windows of key bytes that begin and end as a known key does, and are of its length.
     pub fn propose(&self, stretch: &Stretch<'_>, consider: &mut impl FnMut(usize, &[u8])) {
-        let mut at = stretch.starts.start;
-        // Read from its end, a window of the shortest length mostly meets a foreign byte at once, and the next window
-        // begins after it: most bytes are never looked at.
-        while at < stretch.starts.end
-            && let Some(window) = stretch.window(at, self.shortest)
-        {
-            if let Some(foreign) = window.iter().rposition(|byte| !is_key_byte(*byte)) {
-                at += foreign + 1;
+        self.runs.each(stretch, |run| self.propose_in_run(stretch, run, consider));
+    }
+
+    fn propose_in_run(&self, stretch: &Stretch<'_>, run: Range<usize>, consider: &mut impl FnMut(usize, &[u8])) {
+        // Before the end of the shortest window no tail counts.
+        let first = run.start + self.shortest.saturating_sub(TAIL);
+        let Some(ends) = stretch.bytes.get(first..run.end) else { return };
+        for (place, four) in ends.windows(TAIL).enumerate() {
+            let Some(tail) = four.first_chunk().map(|four| Tail::from_le_bytes(*four)) else { continue };
+            if !self.sieve.may_have(tail) {
                 continue;
             }
-            let rest = stretch.bytes.get(at + self.shortest..).unwrap_or_default();
-            let more = rest.iter().position(|byte| !is_key_byte(*byte)).unwrap_or(rest.len());
-            let end = at + self.shortest + more;
-            self.propose_in_run(stretch, at, end, consider);
-            at = end + 1;
-        }
-    }
-
-    fn propose_in_run(&self, stretch: &Stretch<'_>, begin: usize, end: usize, consider: &mut impl FnMut(usize, &[u8])) {
-        let Some(run) = stretch.bytes.get(begin..end) else { return };
-        let first = self.shortest.saturating_sub(Tail::default().len());
-        for (place, four) in run.windows(Tail::default().len()).enumerate().skip(first) {
-            let Some(tail) = tail(four).filter(|tail| self.sieve.may_have(*tail)) else { continue };
-            let window_end = begin + place + four.len();
-            for length in self.lengths.get(&tail).into_iter().flatten() {
-                if let Some(start) = window_end.checked_sub(*length)
-                    && start >= begin
+            let shapes = self.by_tail.get(&tail).into_iter().flatten().filter_map(|place| self.shapes.get(*place));
+            for shape in shapes {
+                if let Some(start) = (first + place + TAIL).checked_sub(shape.length)
+                    && start >= run.start
                     && start < stretch.starts.end
-                    && let Some(window) = stretch.window(start, *length)
+                    && let Some(window) = stretch.window(start, shape.length)
+                    && window.starts_with(&shape.prefix)
                 {
                     consider(start, window);
                 }
@@ -89,9 +99,33 @@ impl Sieve {
 }
 
 fn place(tail: Tail) -> (usize, u64) {
-    let mixed = u32::from_le_bytes(tail).wrapping_mul(0x9E37_79B1) >> (32 - SIEVE_BITS);
+    let mixed = tail.wrapping_mul(0x9E37_79B1) >> (32 - SIEVE_BITS);
     ((mixed >> 6) as usize, 1 << (mixed & 63))
 }
+
+/// FNV-1a: quick for four bytes, and nobody who writes files chooses what is in the table.
+struct Mixer(u64);
+
+impl Default for Mixer {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// In bytes.
+const TAIL: usize = size_of::<Tail>();
 
 /// 32 KiB, which stays in the nearest cache and is nearly empty with 10,000 tails.
 const SIEVE_BITS: u32 = 18;
