@@ -4,6 +4,7 @@
 //! `dotenv`, `python-dotenv`, `docker --env-file` and `sh` agree on; or, where `sh` would act on something in it, such as
 //! the `&` of a connection string, in single quotes, which all of these but `docker --env-file` take off.
 
+mod python;
 mod scan;
 
 use std::{collections::BTreeSet, fmt, iter, ptr};
@@ -46,8 +47,9 @@ impl EnvText {
     ///
     /// A replaced line keeps its indentation, its `export ` (which docker does not understand: the owner's choice) and
     /// its line ending. It loses a trailing comment, which docker would read as part of the value, and the spaces
-    /// around `=`, at which `sh` stumbles. Earlier lines that set the variable go only if their value is `ours`: the
-    /// rest are overruled and somebody else's.
+    /// around `=`, at which `sh` stumbles. Behind a byte order mark, which `python-dotenv` and `sh` take for a part of the
+    /// name, it moves to a line of its own. Earlier lines that set the variable go only if their value is `ours`: the rest
+    /// are overruled and somebody else's.
     ///
     /// # Errors
     /// Any [`DotenvError`]; the text is then as it was.
@@ -69,6 +71,9 @@ impl EnvText {
         for piece in pieces(&self.0) {
             // The same place in the file, not merely the same words.
             if old.as_ref().is_some_and(|old| ptr::eq(old.text, piece.text)) {
+                if edited.as_slice() == scan::BOM {
+                    edited.extend_from_slice(newline(&self.0));
+                }
                 edited.extend_from_slice(&line);
                 edited.extend_from_slice(piece.ending);
             } else if !piece.value_of(var).is_some_and(|value| ours(&value)) {
@@ -84,7 +89,15 @@ impl EnvText {
         values.pop();
         values.retain(|value| !ours(value));
         values.push(value.as_bytes().to_vec());
-        *self = self.checked(edited, var, &values)?;
+        let edited = self.checked(edited, var, &values)?;
+        let name = var.as_str().as_bytes();
+        // Where Python did not see the line that was there, it is not asked whether it sees the new one.
+        let must_see = old.is_none() || python::variables(&self.0).contains_key(name);
+        let written = Zeroizing::new([quote, value.as_bytes(), quote].concat());
+        if must_see && python::variables(&edited.0).get(name) != Some(&written.as_slice()) {
+            return Err(DotenvError::OpenQuote);
+        }
+        *self = edited;
         Ok(())
     }
 
@@ -108,7 +121,14 @@ impl EnvText {
     fn checked(&self, edited: Zeroizing<Vec<u8>>, var: &EnvVar, values: &[Vec<u8>]) -> Result<Self, DotenvError> {
         let edited = Self(edited);
         let same = edited.values(var) == values && edited.others(var).eq(self.others(var));
-        same.then_some(edited).ok_or(DotenvError::OpenQuote)
+        (same && self.keeps_for_python(&edited, var)).then_some(edited).ok_or(DotenvError::OpenQuote)
+    }
+
+    /// Whether `python-dotenv` finds all that it found before, but for the variable.
+    fn keeps_for_python(&self, edited: &Self, var: &EnvVar) -> bool {
+        let after = python::variables(&edited.0);
+        let mut before = python::variables(&self.0).into_iter().filter(|(name, _)| *name != var.as_str().as_bytes());
+        before.all(|(name, value)| after.get(name) == Some(&value))
     }
 
     fn others(&self, var: &EnvVar) -> impl Iterator<Item = Assignment<'_>> {
@@ -125,7 +145,8 @@ impl fmt::Debug for EnvText {
 /// Why an env file was left as it was. It never quotes the file or the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DotenvError {
-    /// A quote that nobody closed stands above the variable: after the edit a line below would close it.
+    /// A quote that nobody closed stands above the variable: after the edit a line below, or the value's own quote, would
+    /// close it for some reader.
     #[error("the env file has an unclosed quote, and the edit would change what it encloses")]
     OpenQuote,
     #[error("the line written to the env file would not read back as the value")]
@@ -166,7 +187,6 @@ fn reads_back(line: &[u8], var: &EnvVar, value: &str) -> bool {
 fn missing_newline(bytes: &[u8]) -> &'static [u8] {
     match bytes.last() {
         None | Some(b'\n') => NOTHING,
-        Some(_) if bytes == scan::BOM => NOTHING,
         Some(b'\r') => LF,
         Some(_) => newline(bytes),
     }
@@ -223,7 +243,7 @@ mod tests {
             ("B=1\r\nC=2\r\n", "B=1\r\nC=2\r\nA=new\r\n"),
             ("B=1\r\nC=2", "B=1\r\nC=2\r\nA=new\r\n"),
             ("B=1\rC=2\r", "B=1\rC=2\r\nA=new\n"),
-            ("\u{feff}", "\u{feff}A=new\n"),
+            ("\u{feff}", "\u{feff}\nA=new\n"),
             ("\u{feff}B=1", "\u{feff}B=1\nA=new\n"),
             ("# A=x\n\n", "# A=x\n\nA=new\n"),
             ("B='\nA=x\n'\n", "B='\nA=x\n'\nA=new\n"),
@@ -240,7 +260,8 @@ mod tests {
             ("A=x\nB=1\n", "A=new\nB=1\n"),
             ("A=x", "A=new"),
             ("A=\n", "A=new\n"),
-            ("\u{feff}A=x\r\nB=1", "\u{feff}A=new\r\nB=1"),
+            ("\u{feff}A=x\r\nB=1", "\u{feff}\r\nA=new\r\nB=1"),
+            ("\u{feff}A=x", "\u{feff}\nA=new"),
             ("A=x\rB=1\r", "A=new\rB=1\r"),
             ("\t export  A = \"x\"  # note\n", "\t export  A=new\n"),
             ("A=x # note\r\n", "A=new\r\n"),
@@ -279,6 +300,21 @@ mod tests {
         let file = b"A=\"open\nA=\"ours\"\n\"\n";
         assert_eq!(set(file, "new"), Err(DotenvError::OpenQuote));
         assert_eq!(remove(file), Err(DotenvError::OpenQuote));
+    }
+
+    #[test]
+    fn a_quoted_value_closes_no_quote_above_for_anybody() {
+        for file in ["B='open\n", "B='open\nC=1\nA=x\n", "B=it's\nC = 'open\nD=\"1\"\n"] {
+            assert_eq!(set(file.as_bytes(), "a&b"), Err(DotenvError::OpenQuote), "{file:?}");
+            assert!(set(file.as_bytes(), "ab").is_ok(), "{file:?}");
+        }
+        // The quotes of the value that goes may be what keeps an open one above from reaching further.
+        let file = b"B='open\nA='ours'\nC=1\nD=it's\n";
+        assert_eq!(set(file, "new"), Err(DotenvError::OpenQuote));
+        assert_eq!(remove(file), Err(DotenvError::OpenQuote));
+        for file in ["B='it's\n", "B='open\n# it's\n", "B='open\nC='x y'\n", "B=it's\n", "A=x\nB='open\n", "B='x'\n"] {
+            assert!(set(file.as_bytes(), "a&b").is_ok(), "{file:?}");
+        }
     }
 
     #[test]

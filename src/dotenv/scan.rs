@@ -157,15 +157,15 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     }
 }
 
-fn split_while(bytes: &[u8], mut test: impl FnMut(u8) -> bool) -> (&[u8], &[u8]) {
+pub(super) fn split_while(bytes: &[u8], mut test: impl FnMut(u8) -> bool) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.iter().position(|byte| !test(*byte)).unwrap_or(bytes.len()))
 }
 
-fn is_blank(byte: u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-fn is_not_ending(byte: u8) -> bool {
+pub(super) fn is_not_ending(byte: u8) -> bool {
     !matches!(byte, b'\r' | b'\n')
 }
 

@@ -66,7 +66,9 @@ proptest! {
             Ok(()) => {
                 prop_assert_eq!(text.values(&var()).len(), occurrences);
                 prop_assert_eq!(text.last(&var()), Some(value.clone().into_bytes()));
-                prop_assert!(is_one_replacement(&file, text.bytes(), &line));
+                let line_moved = |newline: &&str| is_one_replacement(&file, text.bytes(), newline, &line);
+                let one = ["", "\n", "\r\n"].iter().any(line_moved);
+                prop_assert!(one, "more than a line was replaced");
             }
             Err(why) => {
                 prop_assert_eq!(why, DotenvError::OpenQuote);
@@ -148,7 +150,7 @@ impl File {
             let mut bytes = self.bytes();
             match bytes.last() {
                 Some(b'\r') => bytes.push(b'\n'),
-                Some(byte) if *byte != b'\n' && bytes != MARK => bytes.extend(newline.bytes()),
+                Some(byte) if *byte != b'\n' => bytes.extend(newline.bytes()),
                 _ => {}
             }
             bytes.extend([assignment.as_bytes(), newline.as_bytes()].concat());
@@ -157,7 +159,10 @@ impl File {
         self.rendered(|place, line| match line.role {
             Role::Ours | Role::Theirs if place == last => {
                 let (lead, _) = line.text.split_once(NAME).unwrap();
-                Some(format!("{lead}{assignment}"))
+                // Never behind a mark: ours go, so it is the first line if everything before it did.
+                let is_first = self.lines[..place].iter().all(|line| matches!(line.role, Role::Ours));
+                let newline = if self.mark && is_first { self.newline() } else { "" };
+                Some(format!("{newline}{lead}{assignment}"))
             }
             Role::Ours => None,
             Role::Other | Role::Theirs => Some(line.text.to_owned()),
@@ -226,13 +231,18 @@ fn ours(value: &[u8]) -> bool {
     value.starts_with(b"ours")
 }
 
-/// Whether `after` is `before` with one stretch, which began with the name, replaced by `line`.
-fn is_one_replacement(before: &[u8], after: &[u8], line: &str) -> bool {
+/// Whether `after` is `before` with one stretch, which began with the name, replaced by `line`; behind a mark a newline
+/// and the line's indentation come before it.
+fn is_one_replacement(before: &[u8], after: &[u8], newline: &str, line: &str) -> bool {
+    let unmarked = |head: &[u8]| match head.strip_prefix(MARK).and_then(|lead| lead.strip_prefix(newline.as_bytes())) {
+        Some(lead) if !newline.is_empty() => [MARK, lead].concat(),
+        _ => head.to_vec(),
+    };
     (0..after.len()).any(|at| {
         let (head, rest) = after.split_at(at);
         let replaced = rest
             .strip_prefix(line.as_bytes())
-            .and_then(|tail| before.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)));
+            .and_then(|tail| before.strip_prefix(unmarked(head).as_slice()).and_then(|rest| rest.strip_suffix(tail)));
         replaced.is_some_and(|old| old.starts_with(NAME.as_bytes()))
     })
 }

@@ -26,6 +26,7 @@ mod crowd;
 mod doctor;
 mod dotenv;
 mod elicitation;
+mod env_corpus;
 mod env_file;
 mod hosts;
 mod incomplete;
