@@ -7,7 +7,10 @@
 mod python;
 mod scan;
 
-use std::{collections::BTreeSet, fmt, iter, ptr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, iter, ptr,
+};
 
 use zeroize::Zeroizing;
 
@@ -92,7 +95,8 @@ impl EnvText {
         let edited = self.checked(edited, var, &values)?;
         let name = var.as_str().as_bytes();
         // Where Python did not see the line that was there, it is not asked whether it sees the new one.
-        let must_see = old.is_none() || python::variables(&self.0).contains_key(name);
+        let seen = python::variables(&self.0).get(name).copied();
+        let must_see = old.is_none_or(|old| old.assignment.zip(seen).is_some_and(|(old, seen)| old.is_written(seen)));
         let written = Zeroizing::new([quote, value.as_bytes(), quote].concat());
         if must_see && python::variables(&edited.0).get(name) != Some(&written.as_slice()) {
             return Err(DotenvError::OpenQuote);
@@ -124,11 +128,16 @@ impl EnvText {
         (same && self.keeps_for_python(&edited, var)).then_some(edited).ok_or(DotenvError::OpenQuote)
     }
 
-    /// Whether `python-dotenv` finds all that it found before, but for the variable.
+    /// Whether `python-dotenv` still finds, but for the variable, all that it found as everybody does.
     fn keeps_for_python(&self, edited: &Self, var: &EnvVar) -> bool {
-        let after = python::variables(&edited.0);
-        let mut before = python::variables(&self.0).into_iter().filter(|(name, _)| *name != var.as_str().as_bytes());
-        before.all(|(name, value)| after.get(name) == Some(&value))
+        let (before, after) = (python::variables(&self.0), python::variables(&edited.0));
+        let mut known = BTreeMap::new();
+        known.extend(self.others(var).map(|assignment| (assignment.raw_name(), assignment)));
+        let mut shared = known.iter().filter_map(|(name, assignment)| {
+            let (name, value) = before.get_key_value(name)?;
+            assignment.is_written(value).then_some((name, value))
+        });
+        shared.all(|(name, value)| after.get(name) == Some(value))
     }
 
     fn others(&self, var: &EnvVar) -> impl Iterator<Item = Assignment<'_>> {

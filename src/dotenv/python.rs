@@ -26,8 +26,11 @@ pub(super) fn variables(bytes: &[u8]) -> BTreeMap<&[u8], &[u8]> {
     }
 }
 
+/// A name, and its value as it is written.
+type Binding<'a> = (&'a [u8], &'a [u8]);
+
 /// A name and its value, if there are both, and what follows them.
-fn binding(bytes: &[u8]) -> (Option<(&[u8], &[u8])>, &[u8]) {
+fn binding(bytes: &[u8]) -> (Option<Binding<'_>>, &[u8]) {
     let unled = bytes.strip_prefix(b"export").map(|rest| split_while(rest, is_blank));
     let start = unled.filter(|(blanks, _)| !blanks.is_empty()).map_or(bytes, |(_, rest)| rest);
     if start.starts_with(b"'") {

@@ -54,6 +54,21 @@ impl<'a> Assignment<'a> {
     pub(super) fn name(&self) -> Option<&'a str> {
         str::from_utf8(self.name).ok()
     }
+
+    pub(super) fn raw_name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// Whether the value is what another reader took for it, quotes included.
+    pub(super) fn is_written(&self, text: &[u8]) -> bool {
+        match self.value {
+            Value::Bare(value) => value.trim_ascii() == text.trim_ascii(),
+            Value::Quoted(quote, value) => {
+                let inside = text.strip_prefix(&[quote]).and_then(|text| text.strip_suffix(&[quote]));
+                inside == Some(value)
+            }
+        }
+    }
 }
 
 #[derive(Eq, PartialEq)]

@@ -26,9 +26,8 @@ pub fn arguments(bytes: &[u8]) {
     if let Err(error) = ProviderKey::parse(&provider) {
         assert_quotes_nothing(&format!("{error} {error:?}"));
     }
-    match expires_in.as_deref().map(Lease::parse) {
-        Some(Err(error)) => assert_quotes_nothing(&format!("{error} {error:?}")),
-        Some(Ok(_)) | None => {}
+    if let Some(Err(error)) = expires_in.as_deref().map(Lease::parse) {
+        assert_quotes_nothing(&format!("{error} {error:?}"));
     }
     match spend_cap_usd.as_deref().map(Cents::parse_usd) {
         Some(Ok(cap)) => assert!(Cents::parse_usd(&cap.to_string()) == Ok(cap), "an amount reads as another"),

@@ -22,7 +22,9 @@ pub fn setup(bytes: &[u8]) {
     }
     let Ok(added) = added else { return };
     assert!(put(host, &added, &entry).as_ref() == Ok(&added), "what was put is put again");
-    let Ok(back) = take(host, &added) else { return assert!(false, "what was put cannot be taken") };
+    let back = take(host, &added);
+    assert!(back.is_ok(), "what was put cannot be taken");
+    let Ok(back) = back else { return };
     assert!(take(host, &back).as_ref() == Ok(&back), "what was taken is taken again");
     if taken.as_ref() == Ok(&text) {
         assert!(is_within(&text, &added), "a byte was lost");

@@ -3,7 +3,13 @@
 //! `env_cases SEED CASES CORPUS` makes up a file out of habits that people have, or takes one of the corpus, delivers a
 //! value into it and withdraws it again. The bytes before, after and in the end are in hex. See `env_files.py`.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a tool of the tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a tool of the tests"
+)]
 #![allow(clippy::disallowed_methods, reason = "a tool of the tests stands outside the house")]
 
 use std::{
@@ -87,7 +93,7 @@ fn value(dice: &mut Dice) -> String {
     (0..length).map(|_| char::from(alphabet[dice.below(alphabet.len())])).collect()
 }
 
-/// SplitMix64: the same numbers for the same seed, on every machine.
+/// `SplitMix64`: the same numbers for the same seed, on every machine.
 struct Dice(u64);
 
 impl Dice {

@@ -16,7 +16,13 @@ proptest! {
     #[test]
     fn set_changes_its_own_line_and_no_other_byte(file in file(), value in value()) {
         let mut text = EnvText::new(file.bytes());
-        text.set(&var(), &Secret::new(value.clone()), ours).unwrap();
+        match text.set(&var(), &Secret::new(value.clone()), ours) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
+                prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
+                return Ok(());
+            }
+            outcome => outcome.unwrap(),
+        }
         prop_assert_eq!(shown(text.bytes()), shown(&file.after_set(&value)));
         prop_assert_eq!(text.last(&var()), Some(value.clone().into_bytes()));
 
@@ -29,15 +35,26 @@ proptest! {
     fn remove_takes_our_lines_and_no_other_byte(file in file()) {
         let mut text = EnvText::new(file.bytes());
         let kept = file.without(|line| matches!(line.role, Role::Ours));
-        prop_assert_eq!(text.remove(&var(), ours), Ok(kept.lines.len() < file.lines.len()));
-        prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+        match text.remove(&var(), ours) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
+                prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
+            }
+            outcome => {
+                prop_assert_eq!(outcome, Ok(kept.lines.len() < file.lines.len()));
+                prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+            }
+        }
     }
 
     #[test]
     fn removing_what_was_appended_restores_the_file(file in file(), value in value()) {
-        let before = file.without(|line| !matches!(line.role, Role::Other)).bytes();
+        let file = file.without(|line| !matches!(line.role, Role::Other));
+        let before = file.bytes();
         let mut text = EnvText::new(before.clone());
-        text.set(&var(), &Secret::new(value.clone()), |_| false).unwrap();
+        match text.set(&var(), &Secret::new(value.clone()), |_| false) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => return Ok(()),
+            outcome => outcome.unwrap(),
+        }
         prop_assert_eq!(text.remove(&var(), |found| found == value.as_bytes()), Ok(true));
         let added = text.bytes().strip_prefix(before.as_slice());
         prop_assert!(matches!(added, Some(b"" | b"\n" | b"\r\n")));
@@ -136,6 +153,14 @@ enum Role {
 impl File {
     fn bytes(&self) -> Vec<u8> {
         self.rendered(|_, line| Some(line.text.to_owned()))
+    }
+
+    /// Whether a quote in it closes for `python-dotenv` where it does not for Node, or the other way round. Of such a file
+    /// it may be that no edit is right for both.
+    fn is_read_in_two_ways(&self) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.text.starts_with("OPEN=") || line.text == "NAME=\"NAME" || line.text.contains('`'))
     }
 
     fn without(&self, goes: impl Fn(&Line) -> bool) -> Self {

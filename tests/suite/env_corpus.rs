@@ -36,16 +36,13 @@ fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> 
     let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", said()));
     let line = &now[at..];
     let line = &line[..line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len())];
-    match original_line(original) {
-        Some(old) => {
-            let place = find(original, &old).unwrap();
-            let expected = [&original[..place], line, &original[place + old.len()..]].concat();
-            assert!(now == expected, "{}", said());
-        }
-        None => {
-            let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", said()));
-            assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", said());
-        }
+    if let Some(old) = original_line(original) {
+        let place = find(original, &old).unwrap();
+        let expected = [&original[..place], line, &original[place + old.len()..]].concat();
+        assert!(now == expected, "{}", said());
+    } else {
+        let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", said()));
+        assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", said());
     }
     line.to_vec()
 }

@@ -43,7 +43,7 @@ pub fn heard(status: u16, body: &[u8]) -> Vec<BackendError> {
     if let Some(access) = read::<AccessConfiguration>(status, body, &mut said) {
         match credentials(access) {
             Ok(credentials) => {
-                said.extend([None, Some("API_KEY")].map(|name| credentials.pick(name).err()).into_iter().flatten())
+                said.extend([None, Some("API_KEY")].into_iter().filter_map(|name| credentials.pick(name).err()));
             }
             Err(error) => said.push(error),
         }
