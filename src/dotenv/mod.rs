@@ -84,9 +84,12 @@ impl EnvText {
             }
         }
         if old.is_none() {
-            for part in [missing_newline(&self.0), &line, newline(&self.0)] {
-                edited.extend_from_slice(part);
+            edited.extend_from_slice(missing_newline(&self.0));
+            if edited.ends_with(CONTINUED) {
+                edited.extend_from_slice(LF);
             }
+            edited.extend_from_slice(&line);
+            edited.extend_from_slice(newline(&self.0));
         }
         let mut values = self.values(var);
         values.pop();
@@ -212,6 +215,9 @@ const QUOTE: &[u8] = b"'";
 const LF: &[u8] = b"\n";
 const CRLF: &[u8] = b"\r\n";
 
+/// The end of a line that `sh` continues with the next, which is left empty for it.
+const CONTINUED: &[u8] = b"\\\n";
+
 /// What may stand anywhere in a bare value, next to letters and digits.
 const BARE: &[u8] = b"_-./:+,@%?!";
 
@@ -256,6 +262,9 @@ mod tests {
             ("\u{feff}B=1", "\u{feff}B=1\nA=new\n"),
             ("# A=x\n\n", "# A=x\n\nA=new\n"),
             ("B='\nA=x\n'\n", "B='\nA=x\n'\nA=new\n"),
+            ("B=C:\\\n", "B=C:\\\n\nA=new\n"),
+            ("B=C:\\", "B=C:\\\n\nA=new\n"),
+            ("B=C:\\\r\n", "B=C:\\\r\nA=new\r\n"),
             ("B=\"open\nC='open\n", "B=\"open\nC='open\nA=new\n"),
         ] {
             assert_eq!(set(before.as_bytes(), "new"), Ok(after.as_bytes().to_vec()), "{before:?}");

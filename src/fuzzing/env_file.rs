@@ -56,7 +56,7 @@ fn edited(file: &[u8], var: &EnvVar, value: &str) {
     }
     if values.is_empty() {
         let rest = text.bytes().strip_prefix(file);
-        assert!(matches!(rest, Some(b"" | b"\n" | b"\r\n")), "the file is not what it was");
+        assert!(matches!(rest, Some(b"" | b"\n" | b"\n\n" | b"\r\n")), "the file is not what it was");
     } else {
         let (_, earlier) = values.split_last().unwrap_or((&Vec::new(), &[]));
         let theirs: Vec<_> = earlier.iter().filter(|value| !is_ours(value)).cloned().collect();

@@ -173,7 +173,7 @@ def assert_lossless(cases):
             assert before.count(variable) > end.count(variable), case
         else:
             assert after.startswith(before) and after[len(before):].strip().startswith(variable + b"="), case
-            assert end.startswith(before) and end[len(before):] in (b"", b"\n", b"\r\n"), case
+            assert end.startswith(before) and end[len(before):] in (b"", b"\n", b"\n\n", b"\r\n"), case
         kept += 1
     return kept
 

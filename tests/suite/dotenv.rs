@@ -57,7 +57,7 @@ proptest! {
         }
         prop_assert_eq!(text.remove(&var(), |found| found == value.as_bytes()), Ok(true));
         let added = text.bytes().strip_prefix(before.as_slice());
-        prop_assert!(matches!(added, Some(b"" | b"\n" | b"\r\n")));
+        prop_assert!(matches!(added, Some(b"" | b"\n" | b"\n\n" | b"\r\n")));
     }
 
     #[test]
@@ -177,6 +177,9 @@ impl File {
                 Some(b'\r') => bytes.push(b'\n'),
                 Some(byte) if *byte != b'\n' => bytes.extend(newline.bytes()),
                 _ => {}
+            }
+            if bytes.ends_with(b"\\\n") {
+                bytes.push(b'\n'); // or `sh` would continue that line with ours
             }
             bytes.extend([assignment.as_bytes(), newline.as_bytes()].concat());
             return bytes;
