@@ -45,6 +45,11 @@ pub mod mcp;
 
 pub mod settings;
 
+// What must hold whatever anybody writes; for `fuzz/`, and for the tests that replay what it found.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},

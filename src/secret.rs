@@ -1,7 +1,7 @@
 //! The only type that holds a credential, and the two things that may be known of one: its mask and its
 //! fingerprint.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -145,6 +145,13 @@ fn nibble(digit: u8) -> Option<u8> {
 pub fn looks_sensitive(text: &str) -> bool {
     let keyish = KEYLIKE_STARTS.iter().any(|start| text.starts_with(start)) && text.len() >= SHORTEST_SHOWN;
     keyish || looks_like_card_number(text)
+}
+
+/// The same of a text that has parts, such as `configuration.plan_2`: whether one that begins behind a sign, and goes on
+/// to the end, reads so.
+pub fn has_sensitive_part(text: &str) -> bool {
+    let begins = text.char_indices().filter(|(_, c)| !c.is_ascii_alphanumeric()).map(|(at, c)| at + c.len_utf8());
+    iter::once(0).chain(begins).filter_map(|at| text.get(at..)).any(looks_sensitive)
 }
 
 /// 13 to 19 digits, however grouped, that satisfy the checksum of payment cards (Luhn).

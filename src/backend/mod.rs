@@ -21,7 +21,7 @@ use crate::{
     money::{Cents, MicroUsd},
     name::{ProjectName, ServiceRef},
     project::{ProjectId, ResourceId},
-    secret::Secret,
+    secret::{Secret, has_sensitive_part},
 };
 
 /// Something that creates, rotates and removes services on the human's account.
@@ -144,10 +144,20 @@ impl Credentials {
         self.0.values()
     }
 
+    /// As they may be shown: the service chose them, and a value that came in the place of a name stays hidden.
     fn names(&self) -> String {
-        self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+        self.0.keys().map(|name| if is_name(name) { name.as_str() } else { "…" }).collect::<Vec<_>>().join(", ")
     }
 }
+
+/// Whether it can be the name of a credential and nothing else.
+fn is_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_plain) && !has_sensitive_part(text)
+}
+
+/// Longer than any name, and shorter than what people paste.
+const LONGEST_NAME: usize = 64;
 
 impl FromIterator<(String, Secret)> for Credentials {
     fn from_iter<T: IntoIterator<Item = (String, Secret)>>(credentials: T) -> Self {

@@ -4,9 +4,13 @@
 //! `dotenv`, `python-dotenv`, `docker --env-file` and `sh` agree on; or, where `sh` would act on something in it, such as
 //! the `&` of a connection string, in single quotes, which all of these but `docker --env-file` take off.
 
+mod python;
 mod scan;
 
-use std::{collections::BTreeSet, fmt, iter, ptr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, iter, ptr,
+};
 
 use zeroize::Zeroizing;
 
@@ -46,8 +50,9 @@ impl EnvText {
     ///
     /// A replaced line keeps its indentation, its `export ` (which docker does not understand: the owner's choice) and
     /// its line ending. It loses a trailing comment, which docker would read as part of the value, and the spaces
-    /// around `=`, at which `sh` stumbles. Earlier lines that set the variable go only if their value is `ours`: the
-    /// rest are overruled and somebody else's.
+    /// around `=`, at which `sh` stumbles. Behind a byte order mark, which `python-dotenv` and `sh` take for a part of the
+    /// name, it moves to a line of its own. Earlier lines that set the variable go only if their value is `ours`: the rest
+    /// are overruled and somebody else's.
     ///
     /// # Errors
     /// Any [`DotenvError`]; the text is then as it was.
@@ -69,6 +74,9 @@ impl EnvText {
         for piece in pieces(&self.0) {
             // The same place in the file, not merely the same words.
             if old.as_ref().is_some_and(|old| ptr::eq(old.text, piece.text)) {
+                if edited.as_slice() == scan::BOM {
+                    edited.extend_from_slice(newline(&self.0));
+                }
                 edited.extend_from_slice(&line);
                 edited.extend_from_slice(piece.ending);
             } else if !piece.value_of(var).is_some_and(|value| ours(&value)) {
@@ -76,15 +84,27 @@ impl EnvText {
             }
         }
         if old.is_none() {
-            for part in [missing_newline(&self.0), &line, newline(&self.0)] {
-                edited.extend_from_slice(part);
+            edited.extend_from_slice(missing_newline(&self.0));
+            if edited.ends_with(CONTINUED) {
+                edited.extend_from_slice(LF);
             }
+            edited.extend_from_slice(&line);
+            edited.extend_from_slice(newline(&self.0));
         }
         let mut values = self.values(var);
         values.pop();
         values.retain(|value| !ours(value));
         values.push(value.as_bytes().to_vec());
-        *self = self.checked(edited, var, &values)?;
+        let edited = self.checked(edited, var, &values)?;
+        let name = var.as_str().as_bytes();
+        // Where Python did not see the line that was there, it is not asked whether it sees the new one.
+        let seen = python::variables(&self.0).get(name).copied();
+        let must_see = old.is_none_or(|old| old.assignment.zip(seen).is_some_and(|(old, seen)| old.is_written(seen)));
+        let written = Zeroizing::new([quote, value.as_bytes(), quote].concat());
+        if must_see && python::variables(&edited.0).get(name) != Some(&written.as_slice()) {
+            return Err(DotenvError::OpenQuote);
+        }
+        *self = edited;
         Ok(())
     }
 
@@ -108,7 +128,19 @@ impl EnvText {
     fn checked(&self, edited: Zeroizing<Vec<u8>>, var: &EnvVar, values: &[Vec<u8>]) -> Result<Self, DotenvError> {
         let edited = Self(edited);
         let same = edited.values(var) == values && edited.others(var).eq(self.others(var));
-        same.then_some(edited).ok_or(DotenvError::OpenQuote)
+        (same && self.keeps_for_python(&edited, var)).then_some(edited).ok_or(DotenvError::OpenQuote)
+    }
+
+    /// Whether `python-dotenv` still finds, but for the variable, all that it found as everybody does.
+    fn keeps_for_python(&self, edited: &Self, var: &EnvVar) -> bool {
+        let (before, after) = (python::variables(&self.0), python::variables(&edited.0));
+        let mut known = BTreeMap::new();
+        known.extend(self.others(var).map(|assignment| (assignment.raw_name(), assignment)));
+        let mut shared = known.iter().filter_map(|(name, assignment)| {
+            let (name, value) = before.get_key_value(name)?;
+            assignment.is_written(value).then_some((name, value))
+        });
+        shared.all(|(name, value)| after.get(name) == Some(value))
     }
 
     fn others(&self, var: &EnvVar) -> impl Iterator<Item = Assignment<'_>> {
@@ -125,7 +157,8 @@ impl fmt::Debug for EnvText {
 /// Why an env file was left as it was. It never quotes the file or the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DotenvError {
-    /// A quote that nobody closed stands above the variable: after the edit a line below would close it.
+    /// A quote that nobody closed stands above the variable: after the edit a line below, or the value's own quote, would
+    /// close it for some reader.
     #[error("the env file has an unclosed quote, and the edit would change what it encloses")]
     OpenQuote,
     #[error("the line written to the env file would not read back as the value")]
@@ -166,7 +199,6 @@ fn reads_back(line: &[u8], var: &EnvVar, value: &str) -> bool {
 fn missing_newline(bytes: &[u8]) -> &'static [u8] {
     match bytes.last() {
         None | Some(b'\n') => NOTHING,
-        Some(_) if bytes == scan::BOM => NOTHING,
         Some(b'\r') => LF,
         Some(_) => newline(bytes),
     }
@@ -182,6 +214,9 @@ const NOTHING: &[u8] = b"";
 const QUOTE: &[u8] = b"'";
 const LF: &[u8] = b"\n";
 const CRLF: &[u8] = b"\r\n";
+
+/// The end of a line that `sh` continues with the next, which is left empty for it.
+const CONTINUED: &[u8] = b"\\\n";
 
 /// What may stand anywhere in a bare value, next to letters and digits.
 const BARE: &[u8] = b"_-./:+,@%?!";
@@ -223,10 +258,13 @@ mod tests {
             ("B=1\r\nC=2\r\n", "B=1\r\nC=2\r\nA=new\r\n"),
             ("B=1\r\nC=2", "B=1\r\nC=2\r\nA=new\r\n"),
             ("B=1\rC=2\r", "B=1\rC=2\r\nA=new\n"),
-            ("\u{feff}", "\u{feff}A=new\n"),
+            ("\u{feff}", "\u{feff}\nA=new\n"),
             ("\u{feff}B=1", "\u{feff}B=1\nA=new\n"),
             ("# A=x\n\n", "# A=x\n\nA=new\n"),
             ("B='\nA=x\n'\n", "B='\nA=x\n'\nA=new\n"),
+            ("B=C:\\\n", "B=C:\\\n\nA=new\n"),
+            ("B=C:\\", "B=C:\\\n\nA=new\n"),
+            ("B=C:\\\r\n", "B=C:\\\r\nA=new\r\n"),
             ("B=\"open\nC='open\n", "B=\"open\nC='open\nA=new\n"),
         ] {
             assert_eq!(set(before.as_bytes(), "new"), Ok(after.as_bytes().to_vec()), "{before:?}");
@@ -240,7 +278,8 @@ mod tests {
             ("A=x\nB=1\n", "A=new\nB=1\n"),
             ("A=x", "A=new"),
             ("A=\n", "A=new\n"),
-            ("\u{feff}A=x\r\nB=1", "\u{feff}A=new\r\nB=1"),
+            ("\u{feff}A=x\r\nB=1", "\u{feff}\r\nA=new\r\nB=1"),
+            ("\u{feff}A=x", "\u{feff}\nA=new"),
             ("A=x\rB=1\r", "A=new\rB=1\r"),
             ("\t export  A = \"x\"  # note\n", "\t export  A=new\n"),
             ("A=x # note\r\n", "A=new\r\n"),
@@ -279,6 +318,21 @@ mod tests {
         let file = b"A=\"open\nA=\"ours\"\n\"\n";
         assert_eq!(set(file, "new"), Err(DotenvError::OpenQuote));
         assert_eq!(remove(file), Err(DotenvError::OpenQuote));
+    }
+
+    #[test]
+    fn a_quoted_value_closes_no_quote_above_for_anybody() {
+        for file in ["B='open\n", "B='open\nC=1\nA=x\n", "B=it's\nC = 'open\nD=\"1\"\n"] {
+            assert_eq!(set(file.as_bytes(), "a&b"), Err(DotenvError::OpenQuote), "{file:?}");
+            assert!(set(file.as_bytes(), "ab").is_ok(), "{file:?}");
+        }
+        // The quotes of the value that goes may be what keeps an open one above from reaching further.
+        let file = b"B='open\nA='ours'\nC=1\nD=it's\n";
+        assert_eq!(set(file, "new"), Err(DotenvError::OpenQuote));
+        assert_eq!(remove(file), Err(DotenvError::OpenQuote));
+        for file in ["B='it's\n", "B='open\n# it's\n", "B='open\nC='x y'\n", "B=it's\n", "A=x\nB='open\n", "B='x'\n"] {
+            assert!(set(file.as_bytes(), "a&b").is_ok(), "{file:?}");
+        }
     }
 
     #[test]

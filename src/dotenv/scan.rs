@@ -54,6 +54,21 @@ impl<'a> Assignment<'a> {
     pub(super) fn name(&self) -> Option<&'a str> {
         str::from_utf8(self.name).ok()
     }
+
+    pub(super) fn raw_name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// Whether the value is what another reader took for it, quotes included.
+    pub(super) fn is_written(&self, text: &[u8]) -> bool {
+        match self.value {
+            Value::Bare(value) => value.trim_ascii() == text.trim_ascii(),
+            Value::Quoted(quote, value) => {
+                let inside = text.strip_prefix(&[quote]).and_then(|text| text.strip_suffix(&[quote]));
+                inside == Some(value)
+            }
+        }
+    }
 }
 
 #[derive(Eq, PartialEq)]
@@ -157,15 +172,15 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     }
 }
 
-fn split_while(bytes: &[u8], mut test: impl FnMut(u8) -> bool) -> (&[u8], &[u8]) {
+pub(super) fn split_while(bytes: &[u8], mut test: impl FnMut(u8) -> bool) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.iter().position(|byte| !test(*byte)).unwrap_or(bytes.len()))
 }
 
-fn is_blank(byte: u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-fn is_not_ending(byte: u8) -> bool {
+pub(super) fn is_not_ending(byte: u8) -> bool {
     !matches!(byte, b'\r' | b'\n')
 }
 

@@ -64,8 +64,13 @@ impl<T: JsonSchema> JsonSchema for Args<T> {
 
 impl<S, T: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Args<T> {
     fn from_context_part(context: &mut ToolCallContext<'_, S>) -> Result<Self, ErrorData> {
-        let arguments = Value::Object(context.arguments.take().unwrap_or_default());
-        Ok(Self(serde_path_to_error::deserialize(arguments).map_err(|error| explain(&error))))
+        Ok(Self::of(Value::Object(context.arguments.take().unwrap_or_default())))
+    }
+}
+
+impl<T: DeserializeOwned> Args<T> {
+    pub fn of(arguments: Value) -> Self {
+        Self(serde_path_to_error::deserialize(arguments).map_err(|error| explain(&error)))
     }
 }
 

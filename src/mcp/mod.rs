@@ -6,6 +6,8 @@ mod ask;
 mod chores;
 mod deadline;
 mod door;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod live;
 mod logbook;
 mod offer;

@@ -190,6 +190,12 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
     ),
+    // Above both doors, and in no released program: the places where others' text comes in.
+    (
+        "fuzzing",
+        &["backend", "dotenv", "lease", "mcp", "money", "name", "registry", "secret", "setup"],
+        &["serde_json", "toml"],
+    ),
 ];
 
 /// What only some files may say, and what to do instead.

@@ -16,7 +16,13 @@ proptest! {
     #[test]
     fn set_changes_its_own_line_and_no_other_byte(file in file(), value in value()) {
         let mut text = EnvText::new(file.bytes());
-        text.set(&var(), &Secret::new(value.clone()), ours).unwrap();
+        match text.set(&var(), &Secret::new(value.clone()), ours) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
+                prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
+                return Ok(());
+            }
+            outcome => outcome.unwrap(),
+        }
         prop_assert_eq!(shown(text.bytes()), shown(&file.after_set(&value)));
         prop_assert_eq!(text.last(&var()), Some(value.clone().into_bytes()));
 
@@ -29,18 +35,29 @@ proptest! {
     fn remove_takes_our_lines_and_no_other_byte(file in file()) {
         let mut text = EnvText::new(file.bytes());
         let kept = file.without(|line| matches!(line.role, Role::Ours));
-        prop_assert_eq!(text.remove(&var(), ours), Ok(kept.lines.len() < file.lines.len()));
-        prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+        match text.remove(&var(), ours) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
+                prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
+            }
+            outcome => {
+                prop_assert_eq!(outcome, Ok(kept.lines.len() < file.lines.len()));
+                prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+            }
+        }
     }
 
     #[test]
     fn removing_what_was_appended_restores_the_file(file in file(), value in value()) {
-        let before = file.without(|line| !matches!(line.role, Role::Other)).bytes();
+        let file = file.without(|line| !matches!(line.role, Role::Other));
+        let before = file.bytes();
         let mut text = EnvText::new(before.clone());
-        text.set(&var(), &Secret::new(value.clone()), |_| false).unwrap();
+        match text.set(&var(), &Secret::new(value.clone()), |_| false) {
+            Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => return Ok(()),
+            outcome => outcome.unwrap(),
+        }
         prop_assert_eq!(text.remove(&var(), |found| found == value.as_bytes()), Ok(true));
         let added = text.bytes().strip_prefix(before.as_slice());
-        prop_assert!(matches!(added, Some(b"" | b"\n" | b"\r\n")));
+        prop_assert!(matches!(added, Some(b"" | b"\n" | b"\n\n" | b"\r\n")));
     }
 
     #[test]
@@ -66,7 +83,9 @@ proptest! {
             Ok(()) => {
                 prop_assert_eq!(text.values(&var()).len(), occurrences);
                 prop_assert_eq!(text.last(&var()), Some(value.clone().into_bytes()));
-                prop_assert!(is_one_replacement(&file, text.bytes(), &line));
+                let line_moved = |newline: &&str| is_one_replacement(&file, text.bytes(), newline, &line);
+                let one = ["", "\n", "\r\n"].iter().any(line_moved);
+                prop_assert!(one, "more than a line was replaced");
             }
             Err(why) => {
                 prop_assert_eq!(why, DotenvError::OpenQuote);
@@ -136,6 +155,14 @@ impl File {
         self.rendered(|_, line| Some(line.text.to_owned()))
     }
 
+    /// Whether a quote in it closes for `python-dotenv` where it does not for Node, or the other way round. Of such a file
+    /// it may be that no edit is right for both.
+    fn is_read_in_two_ways(&self) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.text.starts_with("OPEN=") || line.text == "NAME=\"NAME" || line.text.contains('`'))
+    }
+
     fn without(&self, goes: impl Fn(&Line) -> bool) -> Self {
         let open = self.open && !self.lines.last().is_some_and(&goes);
         Self { mark: self.mark, lines: self.lines.iter().filter(|line| !goes(line)).cloned().collect(), open }
@@ -148,8 +175,11 @@ impl File {
             let mut bytes = self.bytes();
             match bytes.last() {
                 Some(b'\r') => bytes.push(b'\n'),
-                Some(byte) if *byte != b'\n' && bytes != MARK => bytes.extend(newline.bytes()),
+                Some(byte) if *byte != b'\n' => bytes.extend(newline.bytes()),
                 _ => {}
+            }
+            if bytes.ends_with(b"\\\n") {
+                bytes.push(b'\n'); // or `sh` would continue that line with ours
             }
             bytes.extend([assignment.as_bytes(), newline.as_bytes()].concat());
             return bytes;
@@ -157,7 +187,10 @@ impl File {
         self.rendered(|place, line| match line.role {
             Role::Ours | Role::Theirs if place == last => {
                 let (lead, _) = line.text.split_once(NAME).unwrap();
-                Some(format!("{lead}{assignment}"))
+                // Never behind a mark: ours go, so it is the first line if everything before it did.
+                let is_first = self.lines[..place].iter().all(|line| matches!(line.role, Role::Ours));
+                let newline = if self.mark && is_first { self.newline() } else { "" };
+                Some(format!("{newline}{lead}{assignment}"))
             }
             Role::Ours => None,
             Role::Other | Role::Theirs => Some(line.text.to_owned()),
@@ -226,13 +259,18 @@ fn ours(value: &[u8]) -> bool {
     value.starts_with(b"ours")
 }
 
-/// Whether `after` is `before` with one stretch, which began with the name, replaced by `line`.
-fn is_one_replacement(before: &[u8], after: &[u8], line: &str) -> bool {
+/// Whether `after` is `before` with one stretch, which began with the name, replaced by `line`; behind a mark a newline
+/// and the line's indentation come before it.
+fn is_one_replacement(before: &[u8], after: &[u8], newline: &str, line: &str) -> bool {
+    let unmarked = |head: &[u8]| match head.strip_prefix(MARK).and_then(|lead| lead.strip_prefix(newline.as_bytes())) {
+        Some(lead) if !newline.is_empty() => [MARK, lead].concat(),
+        _ => head.to_vec(),
+    };
     (0..after.len()).any(|at| {
         let (head, rest) = after.split_at(at);
         let replaced = rest
             .strip_prefix(line.as_bytes())
-            .and_then(|tail| before.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)));
+            .and_then(|tail| before.strip_prefix(unmarked(head).as_slice()).and_then(|rest| rest.strip_suffix(tail)));
         replaced.is_some_and(|old| old.starts_with(NAME.as_bytes()))
     })
 }

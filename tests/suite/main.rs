@@ -28,6 +28,7 @@ mod damage;
 mod doctor;
 mod dotenv;
 mod elicitation;
+mod env_corpus;
 mod env_file;
 mod forget;
 mod hostile;

@@ -17,8 +17,8 @@ use crate::{
 /// What one provider has to offer.
 pub struct Shelf {
     /// The id of the provider.
-    provider: String,
-    rows: Vec<CatalogService>,
+    pub(super) provider: String,
+    pub(super) rows: Vec<CatalogService>,
 }
 
 /// A service that can be ordered, by Stripe's names.

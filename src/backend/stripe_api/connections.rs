@@ -41,7 +41,7 @@ impl StripeApi {
 }
 
 /// Whether a request is through; `false` where there is nothing to do but wait.
-fn is_connected(request: &ConnectionRequest) -> Result<bool, BackendError> {
+pub(super) fn is_connected(request: &ConnectionRequest) -> Result<bool, BackendError> {
     match (request.request_status.as_str(), &request.redirect_url) {
         ("complete", _) => Ok(true),
         ("error", _) => {

@@ -3,7 +3,10 @@
 use std::{error::Error, io};
 
 use super::wire;
-use crate::backend::{BackendError, Refusal};
+use crate::{
+    backend::{BackendError, Refusal},
+    secret::has_sensitive_part,
+};
 
 /// What came of a request instead of an answer.
 #[derive(Debug)]
@@ -137,7 +140,7 @@ pub fn transport(error: &reqwest::Error) -> &'static str {
 fn path(text: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let is_fit = (1..=LONGEST_WORD).contains(&text.len()) && text.bytes().all(is_plain);
-    (is_fit && !crate::secret::looks_sensitive(text)).then(|| text.to_owned())
+    (is_fit && !has_sensitive_part(text)).then(|| text.to_owned())
 }
 
 const ABOUT_THE_ACCOUNT: &[&str] = &["account_not_eligible", "not_eligible", "requirements_outstanding"];
@@ -156,7 +159,11 @@ mod tests {
             assert_eq!(word(text), None, "{text}");
         }
         assert_eq!(field("configuration.plan_2"), "configuration.plan_2");
-        assert_eq!(field("sk_live_4eC39HqLyjWDarjtT1zdp7dc"), "…");
+        for sensitive in
+            ["", "plan.", "plan-", "the_"].map(|before| format!("{before}sk_live_4eC39HqLyjWDarjtT1zdp7dc"))
+        {
+            assert_eq!(field(&sensitive), "…", "{sensitive}");
+        }
         assert_eq!(
             unexpected("status", "half done").to_string(),
             "the backend's answer is not understood: unexpected status (…)"

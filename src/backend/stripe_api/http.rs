@@ -211,6 +211,18 @@ impl fmt::Debug for Http {
     }
 }
 
+/// What an answer that was read to its end is to a caller who does not try again.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn answered<T: DeserializeOwned>(changes: bool, status: StatusCode, body: &[u8]) -> Result<T, Failure> {
+    let call = if changes { Call::Change { key: "", body: "" } } else { Call::Get };
+    match judged(&call, status, None, Zeroizing::new(body.to_vec())) {
+        Tried::Answer(body) => decoded(&call, &body),
+        Tried::Final(failure) => Err(failure),
+        Tried::Lost { why, .. } => Err(held(&call, Some(why), BackendError::Unavailable { why: why.to_owned() })),
+        Tried::TurnedAway { why, .. } => Err(held(&call, None, BackendError::Unavailable { why: why.to_owned() })),
+    }
+}
+
 fn request(client: &Client, call: &Call<'_>, url: Url) -> RequestBuilder {
     match call {
         Call::Change { key, body } => {

@@ -7,6 +7,8 @@ mod access;
 mod catalog;
 mod connections;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod http;
 mod notes;
 mod orders;

@@ -139,7 +139,7 @@ impl StripeApi {
     }
 }
 
-fn credentials(answer: AccessConfiguration) -> Result<Credentials, BackendError> {
+pub(super) fn credentials(answer: AccessConfiguration) -> Result<Credentials, BackendError> {
     if answer.configuration.is_empty() {
         return Err(unexpected("credentials", "none"));
     }

@@ -7,6 +7,8 @@
 mod catalog;
 mod cut_off;
 mod envelope;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod purchase;
 mod runner;
 mod services;

@@ -1,0 +1,37 @@
+//! The arguments of tools: understood or refused, and never quoted.
+
+use serde_json::Value;
+
+use super::{assert_quotes_nothing, planted};
+use crate::{
+    lease::Lease,
+    mcp::fuzzing::{self, Asked},
+    money::Cents,
+    name::{ProjectName, ProviderKey},
+};
+
+/// The JSON of a call's arguments, held against every tool.
+///
+/// # Panics
+/// When a refusal quotes an argument, or an amount means another one.
+pub fn arguments(bytes: &[u8]) {
+    let Ok(arguments) = serde_json::from_str::<Value>(&planted(bytes)) else { return };
+    for refused in fuzzing::refusals(&arguments) {
+        assert_quotes_nothing(&refused);
+    }
+    let Some(Asked { name, provider, spend_cap_usd, expires_in }) = fuzzing::provision(&arguments) else { return };
+    if let Err(error) = ProjectName::parse(&name) {
+        assert_quotes_nothing(&format!("{error} {error:?}"));
+    }
+    if let Err(error) = ProviderKey::parse(&provider) {
+        assert_quotes_nothing(&format!("{error} {error:?}"));
+    }
+    if let Some(Err(error)) = expires_in.as_deref().map(Lease::parse) {
+        assert_quotes_nothing(&format!("{error} {error:?}"));
+    }
+    match spend_cap_usd.as_deref().map(Cents::parse_usd) {
+        Some(Ok(cap)) => assert!(Cents::parse_usd(&cap.to_string()) == Ok(cap), "an amount reads as another"),
+        Some(Err(error)) => assert_quotes_nothing(&format!("{error} {error:?}")),
+        None => {}
+    }
+}
