@@ -48,6 +48,7 @@ mod real_backends;
 mod real_stripe;
 mod refusals;
 mod registry;
+mod release;
 mod rules;
 mod scan;
 mod scan_history;

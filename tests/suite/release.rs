@@ -1,0 +1,125 @@
+//! The promise of what is published: one name, one version, one description, and no secret where a process list shows it.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    client::{Client, ERAS},
+    workspace::Workspace,
+};
+
+#[test]
+fn everything_says_what_the_manifest_of_the_crate_says() {
+    let Some(Published { crates_io, registry, bundle }) = Published::read() else { return };
+    let (owner, name) = crates_io.owner_and_name();
+    let known_as = format!("io.github.{owner}/{name}");
+    assert_eq!(name, crates_io.word("name"), "the repository is called as the crate is");
+
+    for (file, what, said, meant) in [
+        ("server.json", "name", &registry["name"], known_as.as_str()),
+        ("server.json", "version", &registry["version"], crates_io.word("version")),
+        ("server.json", "description", &registry["description"], crates_io.word("description")),
+        ("server.json", "repository", &registry["repository"]["url"], crates_io.word("repository")),
+        ("server.json", "package", &registry["packages"][0]["identifier"], crates_io.word("name")),
+        ("server.json", "its version", &registry["packages"][0]["version"], crates_io.word("version")),
+        ("bundle/manifest.json", "name", &bundle["name"], crates_io.word("name")),
+        ("bundle/manifest.json", "version", &bundle["version"], crates_io.word("version")),
+        ("bundle/manifest.json", "description", &bundle["description"], crates_io.word("description")),
+        ("bundle/manifest.json", "author", &bundle["author"]["name"], owner.as_str()),
+        ("bundle/manifest.json", "license", &bundle["license"], crates_io.word("license")),
+    ] {
+        assert_eq!(said, meant, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
+    }
+
+    // crates.io shows no comments, so the line that proves whose the server is has to be in sight.
+    let line = format!("`mcp-name: {known_as}`");
+    assert_eq!(README.matches(&line).count(), 1, "{line} is not in README.md: run bundle/stamp");
+    let heading = format!("## [{}] - ", crates_io.word("version"));
+    assert!(CHANGELOG.contains(&heading), "CHANGELOG.md has no section {heading}");
+    let longest = 100; // more is turned away by the registry
+    assert!(crates_io.word("description").chars().count() <= longest, "the description is too long for the registry");
+}
+
+#[test]
+fn a_secret_is_a_variable_and_never_an_argument() {
+    let Some(Published { registry, bundle, .. }) = Published::read() else { return };
+    let options = bundle["user_config"].as_object().unwrap();
+    let secrets: Vec<_> =
+        options.iter().filter(|(_, option)| option["sensitive"] == true).map(|(key, _)| key).collect();
+    assert_eq!(secrets, ["stripe_api_key"]);
+    let server = &bundle["server"]["mcp_config"];
+    let arguments = format!("{} {} {}", server["command"], server["args"], server["platform_overrides"]);
+    for secret in secrets {
+        assert!(!arguments.contains(secret.as_str()), "{secret} would stand in the list of processes");
+        assert_eq!(server["env"]["STRIPE_API_KEY"], format!("${{user_config.{secret}}}"));
+    }
+    // A host leaves what it has no value for as it stands, so an option that may be left out begins as an empty word.
+    for (key, option) in options {
+        assert!(option["required"] == true || option["default"].is_string(), "{key} would reach us as a placeholder");
+    }
+
+    let package = &registry["packages"][0];
+    let variables = package["environmentVariables"].as_array().unwrap();
+    let key = variables.iter().find(|variable| variable["name"] == "STRIPE_API_KEY").unwrap();
+    assert_eq!(key["isSecret"], true);
+    let arguments = package["packageArguments"].as_array().unwrap();
+    assert!(arguments.iter().all(|argument| argument["isSecret"] != true));
+}
+
+#[tokio::test]
+async fn the_bundle_lists_the_tools_that_there_are() {
+    let Some(Published { bundle, .. }) = Published::read() else { return };
+    let promised: BTreeSet<_> =
+        bundle["tools"].as_array().unwrap().iter().map(|tool| tool["name"].to_string()).collect();
+    for era in ERAS {
+        let client = Client::connect(&Workspace::new(), era).await;
+        let tools = client.0.list_all_tools().await.unwrap();
+        let there: BTreeSet<_> = tools.iter().map(|tool| Value::from(tool.name.as_ref()).to_string()).collect();
+        assert_eq!(promised, there);
+    }
+}
+
+/// What a registry, a host and crates.io are told.
+struct Published {
+    crates_io: CratesIo,
+    registry: Value,
+    bundle: Value,
+}
+
+impl Published {
+    /// `None` in the crate, which is one of the three and does not hold the other two.
+    fn read() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        if !root.join("bundle").exists() {
+            assert!(!root.join(".git").exists(), "the repository has lost its bundle");
+            return None;
+        }
+        let json = |file: &str| serde_json::from_slice(&fs::read(root.join(file)).unwrap()).unwrap();
+        let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
+        Some(Self {
+            crates_io: CratesIo(manifest["package"].as_table().unwrap().clone()),
+            registry: json("server.json"),
+            bundle: json("bundle/manifest.json"),
+        })
+    }
+}
+
+/// The `[package]` of Cargo.toml.
+struct CratesIo(toml::Table);
+
+impl CratesIo {
+    fn word(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap()
+    }
+
+    /// As `https://github.com/OWNER/NAME` has them.
+    fn owner_and_name(&self) -> (String, String) {
+        let path = self.word("repository").strip_prefix("https://github.com/").unwrap();
+        let (owner, name) = path.split_once('/').unwrap();
+        (owner.to_owned(), name.to_owned())
+    }
+}
+
+const README: &str = include_str!("../../README.md");
+const CHANGELOG: &str = include_str!("../../CHANGELOG.md");
