@@ -120,7 +120,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             wanted("supermemory", json!(25.01)),
             "approval_required",
             "a human has to approve this first: `web` on supermemory with a cap of 25.01 USD (request [ID])",
-            "`stripe-projects-mcp provision web supermemory --cap 25.01`",
+            "let the human run `stripe-projects-mcp approve ap-",
         ),
         (
             "provision",
