@@ -29,6 +29,7 @@ mod doctor;
 mod dotenv;
 mod elicitation;
 mod env_file;
+mod features;
 mod forget;
 mod hostile;
 mod hosts;
