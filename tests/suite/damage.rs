@@ -58,9 +58,9 @@ fn a_ledger_that_is_gone_is_no_new_beginning() {
         let ledger = workspace.state().join("ledger.db");
         settle(&ledger);
         if emptied {
-            fs::write(&ledger, "").unwrap()
+            fs::write(&ledger, "").unwrap();
         } else {
-            fs::remove_file(&ledger).unwrap()
+            fs::remove_file(&ledger).unwrap();
         }
         for arguments in [&["list"][..], &["provision", "llm", "llm"], &["teardown", "web", "--yes"], &["reap"]] {
             let refused = workspace.json(arguments);
