@@ -237,13 +237,15 @@ impl ServerHandler for Door {
         self.audience.listen(&context, &self.shutdown).await
     }
 
-    /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong.
+    /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong. What only
+    /// the other era has is unknown to this one, whatever its parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if let Some(method) = OFFERED.iter().find(|method| **method == request.method) {
+        let this_era = if is_modern(&context) { OFFERED_MODERN } else { OFFERED_LEGACY };
+        if let Some(method) = OFFERED.iter().chain(this_era).find(|method| **method == request.method) {
             let answer = Err(ErrorData::invalid_params("the parameters are not what this method takes", None));
             self.logbook.malformed(method, caller(&context)).answered(logbook::outcome_of(&answer)).await;
             return answer;
@@ -270,11 +272,14 @@ pub fn caller(context: &RequestContext<RoleServer>) -> Caller {
 
 /// In the modern era every result says who gave it, because there was no handshake.
 fn signature(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
-    let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-    let who = serde_json::to_value(implementation()).ok().filter(|_| modern)?;
+    let who = serde_json::to_value(implementation()).ok().filter(|_| is_modern(context))?;
     let mut meta = MetaObject::default();
     meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), who);
     Some(meta)
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
 fn implementation() -> Implementation {
@@ -321,20 +326,20 @@ const INSTRUCTIONS: &str = "A prepaid, capped, revocable card for third-party se
 const VERSIONS: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
 
+/// The methods of both eras.
 const OFFERED: &[&str] = &[
-    "initialize",
-    "ping",
     "prompts/get",
     "prompts/list",
     "resources/list",
     "resources/read",
-    "resources/subscribe",
     "resources/templates/list",
-    "resources/unsubscribe",
     "server/discover",
-    "subscriptions/listen",
     "tools/call",
     "tools/list",
 ];
+
+const OFFERED_LEGACY: &[&str] = &["initialize", "ping", "resources/subscribe", "resources/unsubscribe"];
+
+const OFFERED_MODERN: &[&str] = &["subscriptions/listen"];
 
 const MOST_IN_FLIGHT: usize = 64;

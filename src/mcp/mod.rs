@@ -72,12 +72,7 @@ pub async fn serve_over(
         },
         () = &mut told_to_end => return Ok(()),
     };
-    tokio::spawn(logbook.clone().keep());
-    tokio::spawn(audience.clone().keep_telling());
-    tokio::spawn(live::watch_registry(Arc::clone(&provisioner), audience.clone()));
-    alerts::tend_in_background(Arc::clone(&provisioner), audience.clone());
-    recover_in_background(Arc::clone(&provisioner));
-    tokio::spawn(chores::keep_doing(provisioner, audience));
+    attend_in_background(&provisioner, &logbook, &audience);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
@@ -92,6 +87,19 @@ pub async fn serve_over(
     ended.map(drop).map_err(|_| ServeError::Broken)
 }
 
+/// What [`serve`] serves, for a transport that the program does not have. Whoever comes through it counts as one and
+/// the same client, and it goes on until the runtime ends.
+///
+/// # Panics
+/// Outside of a runtime.
+#[cfg(feature = "conformance")]
+pub fn door(provisioner: Arc<Provisioner>, offer: Offer) -> impl rmcp::ServerHandler + Clone {
+    let shutdown = Shutdown::new();
+    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
+    attend_in_background(&provisioner, &logbook, &audience);
+    Door::new(provisioner, shutdown, (offer, PATIENCE), (logbook, audience))
+}
+
 /// Why serving ended badly.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum ServeError {
@@ -104,6 +112,16 @@ pub enum ServeError {
 /// In whose name the server acts when nobody asked.
 pub fn housekeeping() -> Caller {
     Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
+}
+
+/// What goes on beside the answers: rows of the audit, news, alerts, what a dead process left, leases and caps.
+fn attend_in_background(provisioner: &Arc<Provisioner>, logbook: &Logbook, audience: &Audience) {
+    tokio::spawn(logbook.clone().keep());
+    tokio::spawn(audience.clone().keep_telling());
+    tokio::spawn(live::watch_registry(Arc::clone(provisioner), audience.clone()));
+    alerts::tend_in_background(Arc::clone(provisioner), audience.clone());
+    recover_in_background(Arc::clone(provisioner));
+    tokio::spawn(chores::keep_doing(Arc::clone(provisioner), audience.clone()));
 }
 
 /// The first answer never waits for what a dead process left.

@@ -30,6 +30,7 @@ mod dotenv;
 mod elicitation;
 mod env_corpus;
 mod env_file;
+mod features;
 mod forget;
 mod hostile;
 mod hosts;

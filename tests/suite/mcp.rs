@@ -128,6 +128,39 @@ fn malformed_requests_are_told_from_unknown_methods() {
     }
 }
 
+/// What only one era has is no method of the other, with whatever parameters.
+#[test]
+fn a_method_of_the_other_era_is_unknown() {
+    let workspace = Workspace::new();
+    let (mut legacy, mut modern) = (Lines::greet(&workspace), Lines::open(&workspace));
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let providers = "stripe-projects://providers";
+    for (method, fitting) in [
+        ("initialize", None),
+        ("ping", Some(json!({ "_meta": meta }))),
+        ("resources/subscribe", Some(json!({ "_meta": meta, "uri": providers }))),
+        ("resources/unsubscribe", Some(json!({ "_meta": meta, "uri": providers }))),
+    ] {
+        for params in [Some(json!({ "_meta": meta })), Some(json!({ "_meta": meta, "uri": 7 })), fitting] {
+            let Some(params) = params else { continue };
+            let answer = modern.ask(method, &params);
+            assert_eq!(answer["error"]["code"], -32601, "{method} {params}: {answer}");
+        }
+    }
+    for params in [json!({}), json!({ "notifications": 7 }), json!({ "notifications": { "toolsListChanged": true } })] {
+        let answer = legacy.ask("subscriptions/listen", &params);
+        assert_eq!(answer["error"]["code"], -32601, "{params}: {answer}");
+    }
+    // In its own era, the same parameters are what is wrong.
+    assert_eq!(legacy.ask("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
+    let listen = json!({ "_meta": meta, "notifications": 7 });
+    assert_eq!(modern.ask("subscriptions/listen", &listen)["error"]["code"], -32602);
+}
+
 #[tokio::test]
 async fn a_long_list_comes_in_pages() {
     let workspace = Workspace::new();

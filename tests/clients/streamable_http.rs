@@ -1,0 +1,41 @@
+//! The agent's door over streamable HTTP, on the loopback, for a conformance suite that speaks nothing else.
+//!
+//! The HTTP is rmcp's own and is in no release; what answers is the server as it is. Sessions are for clients of the
+//! legacy era, each request by itself for those of the modern one. It takes a folder, says its address on stdout, and
+//! goes on until it is ended.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use axum::Router;
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+};
+use stripe_projects_mcp::{
+    mcp::{self, Offer},
+    settings::{Given, Settings},
+};
+use tokio::{net::TcpListener, runtime::Handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let dir = env::args_os().nth(1).map(PathBuf::from).ok_or("the folder to work in is missing")?;
+    let settings = Settings::resolve(Given { dir: Some(dir), ..Given::default() })?;
+    let door = mcp::door(Arc::new(settings.provisioner(Handle::current())), Offer::everything());
+
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts([address.to_string(), format!("localhost:{}", address.port())])
+        .with_allowed_origins([format!("http://{address}"), format!("http://localhost:{}", address.port())]);
+    let sessions = Arc::new(LocalSessionManager::default());
+    let service = StreamableHttpService::new(move || Ok(door.clone()), sessions, config);
+    writeln!(io::stdout(), "http://{address}/mcp")?;
+    axum::serve(listener, Router::new().nest_service("/mcp", service)).await?;
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! What is built on request only: tests need it, and nothing that is released has it.
+
+use std::process::Command;
+
+/// The front for `tests/clients/conformance` is a server on the network, which the program must never be.
+#[test]
+fn the_program_is_built_without_a_front_over_http() {
+    let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
+    let features = manifest["features"].as_table().unwrap();
+    assert_eq!(features["conformance"].as_array().unwrap()[0].as_str(), Some("rmcp/transport-streamable-http-server"));
+    assert!(!features.contains_key("default"), "what is built by default is what is released");
+
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let built = String::from_utf8(tree.stdout).unwrap();
+    let rmcp = built.lines().find(|line| line.starts_with("rmcp v"));
+    let rmcp = rmcp.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&tree.stderr)));
+    assert!(rmcp.contains("transport-io") && !rmcp.contains("http"), "{rmcp}");
+}
