@@ -21,7 +21,11 @@ use tokio::{
 };
 
 use super::{resources, shutdown::Shutdown};
-use crate::{clock::Timestamp, name::ProjectName, provisioner::Provisioner};
+use crate::{
+    clock::Timestamp,
+    name::ProjectName,
+    provisioner::{Provisioner, RegistryStamp},
+};
 
 /// Something that a client may want to look at again.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -155,10 +159,9 @@ impl Change {
     }
 }
 
-/// Tells of every change of the registry's file, however it was edited, until the server ends. A file that is broken
-/// now is news as well.
-pub async fn watch_registry(provisioner: Arc<Provisioner>, audience: Audience) {
-    let mut known = provisioner.registry_stamp();
+/// Tells of every change of the registry's files from what is `known` of them, however they were edited, until the server
+/// ends. A file that is broken now is news as well.
+pub async fn watch_registry(provisioner: Arc<Provisioner>, audience: Audience, mut known: RegistryStamp) {
     let mut ticks = time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

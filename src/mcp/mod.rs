@@ -33,7 +33,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     policy::Asker,
-    provisioner::{Caller, Provisioner},
+    provisioner::{Caller, Provisioner, RegistryStamp},
 };
 
 /// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
@@ -61,6 +61,7 @@ pub async fn serve_over(
     let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
     let told = (logbook.clone(), audience.clone());
     let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), (offer, patience), told);
+    let known = provisioner.registry_stamp();
     let mut greeting = Box::pin(door.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut told_to_end = Box::pin(shutdown::signal());
@@ -72,7 +73,7 @@ pub async fn serve_over(
         },
         () = &mut told_to_end => return Ok(()),
     };
-    attend_in_background(&provisioner, &logbook, &audience);
+    attend_in_background(&provisioner, &logbook, &audience, known);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
@@ -96,7 +97,7 @@ pub async fn serve_over(
 pub fn door(provisioner: Arc<Provisioner>, offer: Offer) -> impl rmcp::ServerHandler + Clone {
     let shutdown = Shutdown::new();
     let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
-    attend_in_background(&provisioner, &logbook, &audience);
+    attend_in_background(&provisioner, &logbook, &audience, provisioner.registry_stamp());
     Door::new(provisioner, shutdown, (offer, PATIENCE), (logbook, audience))
 }
 
@@ -115,10 +116,11 @@ pub fn housekeeping() -> Caller {
 }
 
 /// What goes on beside the answers: rows of the audit, news, alerts, what a dead process left, leases and caps.
-fn attend_in_background(provisioner: &Arc<Provisioner>, logbook: &Logbook, audience: &Audience) {
+/// `known` is what the registry's files were before the client could have seen what is in them.
+fn attend_in_background(provisioner: &Arc<Provisioner>, logbook: &Logbook, audience: &Audience, known: RegistryStamp) {
     tokio::spawn(logbook.clone().keep());
     tokio::spawn(audience.clone().keep_telling());
-    tokio::spawn(live::watch_registry(Arc::clone(provisioner), audience.clone()));
+    tokio::spawn(live::watch_registry(Arc::clone(provisioner), audience.clone(), known));
     alerts::tend_in_background(Arc::clone(provisioner), audience.clone());
     recover_in_background(Arc::clone(provisioner));
     tokio::spawn(chores::keep_doing(Arc::clone(provisioner), audience.clone()));

@@ -120,6 +120,9 @@ pub struct Caller {
     pub asker: Asker,
 }
 
+/// What the registry's file and the policy outside the workspace are known by, without reading them.
+pub type RegistryStamp = [Option<Stamp>; 2];
+
 /// A point between two effects of an operation; see the module's first lines.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Step {
@@ -189,7 +192,7 @@ impl Provisioner {
     }
 
     /// Something that changes when a file that [`Self::registry`] is read from does, however it is edited.
-    pub fn registry_stamp(&self) -> [Option<Stamp>; 2] {
+    pub fn registry_stamp(&self) -> RegistryStamp {
         [self.registry.stamp(), self.ceiling.stamp()]
     }
 
