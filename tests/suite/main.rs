@@ -40,6 +40,7 @@ mod lines;
 mod live;
 mod mcp;
 mod person;
+mod promises;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
@@ -59,6 +60,7 @@ mod simulator;
 mod simulator_client;
 mod simulator_weather;
 mod snapshots;
+mod soak;
 mod stand_in;
 mod stand_in_behaves;
 mod stand_in_weather;
