@@ -64,6 +64,10 @@ use tokio::runtime::{Builder, Runtime};
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_panics();
+    cli::heard(attempt(arguments))
+}
+
+fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
         Err(said) => {

@@ -67,6 +67,20 @@ impl HeadFile {
 }
 
 impl Ledger {
+    /// Removes what a process that died while it sealed left beside the head record; one that is at it is left alone.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used.
+    pub fn sweep(&self) -> Result<(), LedgerError> {
+        if !fs::temporary(&self.head.path).exists() {
+            return Ok(());
+        }
+        if let Some(_lock) = Lock::on_file(&self.head.lock, Duration::ZERO).map_err(DatabaseError::from)? {
+            fs::sweep(&self.head.path).map_err(DatabaseError::from)?;
+        }
+        Ok(())
+    }
+
     /// Brings the head record outside the database up to the last row. One process does it at a time; one that finds
     /// another at it leaves it to that one, or to the next call. `Some`: the record does not fit the chain, and was left
     /// as it is.

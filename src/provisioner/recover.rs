@@ -22,6 +22,7 @@ impl Provisioner {
         if !self.ledger.exists() {
             return Ok(Vec::new());
         }
+        self.ledger.sweep()?;
         let mut recovered = Vec::new();
         for project in self.ledger.unsettled()? {
             match self.recover_one(&project) {

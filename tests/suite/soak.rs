@@ -96,8 +96,6 @@ impl<'a> Worker<'a> {
             *self.sum.answers.entry(word).or_default() += 1;
             if own {
                 self.compare(verb, &name, answer.as_deref());
-            } else if let Some(answer) = &answer {
-                assert!(MAY_BE.contains(&answer.as_str()), "{verb} {name}: {answer}");
             }
         }
         // A server that nobody speaks to must be no hindrance, so some stay.
@@ -112,7 +110,9 @@ impl<'a> Worker<'a> {
 
     /// The code of its answer, `ok` for none; `None`: it was killed.
     fn command(&mut self, verb: &str, name: &str) -> Option<String> {
-        let provider = *self.dice.pick(PROVIDERS);
+        let provider = *self.dice.pick(self.providers());
+        // By hand, usage can be recorded in the simulation only.
+        let verb = if verb == "usage" && self.workspace.kind() != Kind::Simulated { "list" } else { verb };
         let arguments = match verb {
             "extend" => vec!["extend", name, "1h"],
             "list" => vec!["list"],
@@ -135,12 +135,13 @@ impl<'a> Worker<'a> {
         assert!(!stderr.contains("panic") && !stderr.contains("locked"), "{arguments:?}: {stderr}");
         let answer: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"));
+        self.sound(&answer, verb, name);
         Some(code(&answer))
     }
 
     /// The same through the agent's door; what that has no tool for goes to the human's.
     fn call(&mut self, verb: &str, name: &str) -> Option<String> {
-        let provider = *self.dice.pick(PROVIDERS);
+        let provider = *self.dice.pick(self.providers());
         let (tool, arguments) = match verb {
             "list" => ("list_projects", json!({})),
             "provision" => ("provision", json!({ "name": name, "provider": provider })),
@@ -156,7 +157,23 @@ impl<'a> Worker<'a> {
             self.server.take().unwrap().kill();
             return None;
         }
-        Some(code(&server.call(tool, &arguments)))
+        let answer = server.call(tool, &arguments);
+        self.sound(&answer, verb, name);
+        Some(code(&answer))
+    }
+
+    /// Whatever others do meanwhile, an answer is one of few.
+    fn sound(&self, answer: &Value, verb: &str, name: &str) {
+        assert!(
+            MAY_BE.contains(&code(answer).as_str()),
+            "{verb} {name}: {answer:#}, in {}",
+            self.workspace.path().display()
+        );
+    }
+
+    /// A plan outlives what it was bought for, and so would be billed and not listed; so none that wants one.
+    fn providers(&self) -> &'static [&'static str] {
+        if self.workspace.kind() == Kind::Simulated { PROVIDERS } else { &["supermemory", "tts"] }
     }
 
     /// When this operation dies, if it does.
