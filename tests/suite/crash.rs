@@ -25,7 +25,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     lines::{Lines, until},
-    promises::{MINE, check},
+    promises::{MINE, check, finish},
     workspace::{Kind, Workspace},
 };
 
@@ -52,7 +52,7 @@ fn at_every_step(kind: Kind) {
             if let Some(workspace) = killed_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any call of ours may come next
-                settle(&workspace, operation, &case);
+                finish(&workspace, operation, &case);
                 check(&workspace, &case);
             }
         }
@@ -106,7 +106,7 @@ fn at_any_moment(kind: Kind, later: Duration) {
                 workspace.run(&["usage", "record", "victim", "0.01"]);
             }
         }
-        settle(&workspace, "provision", "sweep");
+        finish(&workspace, "provision", "sweep");
         check(&workspace, &format!("{kind:?}: round {round}"));
     }
 }
@@ -177,17 +177,6 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
     let has_step = !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded);
     assert_eq!(reached, has_step, "{operation} and {step:?}");
     reached.then_some(workspace)
-}
-
-/// Touches the victim, which settles it: by repeating what was interrupted.
-fn settle(workspace: &Workspace, operation: &str, case: &str) {
-    let ran = match operation {
-        "provision" => workspace.run(&["provision", "victim", "supermemory"]),
-        "resume" | "rotate" | "suspend" => workspace.run(&[operation, "victim"]),
-        _ => workspace.run(&["teardown", "victim", "--yes"]),
-    };
-    let exists = ran.code == 3 && ran.stderr.contains("live already");
-    assert!(ran.code == 0 || exists, "{case}: {ran:?}");
 }
 
 const DIR: &str = "CRASH_DIR";

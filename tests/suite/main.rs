@@ -40,6 +40,7 @@ mod lines;
 mod live;
 mod mcp;
 mod person;
+mod power;
 mod promises;
 mod prompts;
 #[cfg(unix)]
