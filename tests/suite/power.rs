@@ -71,11 +71,13 @@ fn survives(operation: &str, before: &[&[&str]]) {
     assert!(output.status.success(), "{operation}: {output:?}");
 
     let (mut seen, mut dice, mut last) = (BTreeSet::new(), Dice(1), None);
-    for line in whole_lines(&fs::read_to_string(log.path()).unwrap()) {
+    for (number, line) in whole_lines(&fs::read_to_string(log.path()).unwrap()).into_iter().enumerate() {
         if !disk.apply(&line) {
             continue;
         }
-        for lost in [Lost::AllThatMayBe, Lost::Contents, Lost::SomeWrites] {
+        let ways = [Lost::AllThatMayBe, Lost::Contents, Lost::SomeWrites];
+        // Which writes get through is anybody's guess, so guesses behind some of the calls will do.
+        for lost in ways.into_iter().filter(|lost| *lost != Lost::SomeWrites || number % 4 == 0) {
             let found = disk.after(lost, &mut dice);
             if seen.insert(found.clone()) {
                 let case = format!("{operation}, {lost:?}, cut number {}, behind {}", seen.len(), shortened(&line));
@@ -99,7 +101,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
     check(&workspace, operation);
 }
 
-fn call(operation: &str) -> Vec<&str> {
+pub fn call(operation: &str) -> Vec<&str> {
     match operation {
         "provision" => PROVISIONED.to_vec(),
         "teardown" => vec!["teardown", "victim", "--yes"],
@@ -119,7 +121,7 @@ enum Lost {
 }
 
 /// What a disk holds, by path; `None` is a folder.
-type Found = BTreeMap<PathBuf, Option<Vec<u8>>>;
+pub type Found = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// The files of a workspace as processes see them, and as they are on the disk.
 struct Disk {
@@ -291,8 +293,14 @@ impl Write {
     }
 }
 
+/// What the disk of a workspace holds now.
+pub fn found(workspace: &Workspace) -> Found {
+    let disk = Disk::of(workspace);
+    disk.after(Lost::Contents, &mut Dice(1))
+}
+
 /// Makes the workspace what was found on a disk.
-fn put(workspace: &Workspace, found: &Found) {
+pub fn put(workspace: &Workspace, found: &Found) {
     for entry in fs::read_dir(workspace.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
@@ -360,7 +368,7 @@ impl Dice {
     }
 }
 
-const PROVISIONED: &[&str] = &["provision", "victim", "supermemory"];
+pub const PROVISIONED: &[&str] = &["provision", "victim", "supermemory"];
 
 /// Every way in which a file is changed or flushed; one that [`Disk::apply`] does not know fails the test.
 const CALLS: &str = "trace=openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,\

@@ -38,8 +38,7 @@ pub fn check(workspace: &Workspace, case: &str) {
     assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
     assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
 
-    let leftovers: Vec<_> =
-        workspace.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect();
+    let leftovers = workspace.leftovers();
     assert!(leftovers.is_empty(), "{case}: {leftovers:?}");
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
     assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");

@@ -251,10 +251,11 @@ fn greet(workspace: &Workspace) -> Lines {
     lines
 }
 
-/// A server that starts settles what the dead have left.
+/// A server that starts settles what the dead have left, and sweeps up after them.
 fn settle(workspace: &Workspace, case: &str) {
     let server = Lines::greet(workspace);
-    until(case, || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+    let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
+    until(case, || is_settled().then_some(()));
     assert_eq!(server.leave().code, 0, "{case}");
 }
 
