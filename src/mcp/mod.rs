@@ -7,6 +7,7 @@ mod chores;
 mod deadline;
 mod door;
 mod live;
+mod log;
 mod logbook;
 mod offer;
 mod progress;
@@ -22,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 
 use door::Door;
 use live::Audience;
+pub use log::Log;
 use logbook::Logbook;
 pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};

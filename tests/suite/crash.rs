@@ -134,6 +134,8 @@ fn victim() {
             thread::park();
         } else if format!("{reached:?}") == step && !stopped.swap(true, Ordering::SeqCst) {
             kill_process(getpid(), Signal::STOP).unwrap();
+            // That stops every thread soon, and this one here.
+            std::io::stdin().read_line(&mut String::new()).unwrap();
         }
     }));
     // As in the program: the work blocks a thread of its own while the runtime drives what it waits for.
@@ -146,7 +148,12 @@ pub fn victim_of(workspace: &Workspace, operation: &str, step: Step) -> Command 
     let mut command = Command::new("/proc/self/exe"); // whoever it runs as
     workspace.prepare(&mut command);
     command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
-    command.env(OPERATION, operation).env(STEP, format!("{step:?}")).stderr(Stdio::null()).stdout(Stdio::piped());
+    command
+        .env(OPERATION, operation)
+        .env(STEP, format!("{step:?}"))
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .stdin(Stdio::piped());
     command
 }
 

@@ -3,14 +3,15 @@
 
 use std::{
     fs::{self, Permissions},
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{
         fs::{PermissionsExt as _, chown},
         process::CommandExt as _,
     },
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
+use rusqlite::Connection;
 use rustix::{
     fs::{OFlags, fcntl_setfl},
     process::{Pid, Signal, WaitOptions, getuid, kill_process, waitpid},
@@ -21,8 +22,9 @@ use stripe_projects_mcp::provisioner::Step;
 use crate::{
     crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_of},
     lines::{Lines, until},
+    power::can_trace,
     promises::{check, finish},
-    workspace::{Kind, Ran, Workspace},
+    workspace::{BINARY, Kind, Ran, Workspace},
 };
 
 #[test]
@@ -63,6 +65,47 @@ fn who_waits_for_too_long_is_told_so() {
     check(&workspace, "somebody gave up waiting");
 }
 
+/// The same of one that stands still in the middle of a write.
+#[test]
+fn who_waits_for_the_ledger_for_too_long_is_told_so() {
+    let workspace = prepared(Kind::Simulated, "rotate");
+    let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut command = workspace.command(&["rotate", "victim"]);
+    let mut waits = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let error = said.next().unwrap();
+    assert!(error.contains("another process holds the database for too long"), "{error}");
+    let hint = said.next().unwrap();
+    assert!(hint.contains("end the process that is stuck"), "{hint}");
+    stuck.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(waits.wait().unwrap().code(), Some(1));
+    workspace.ok(&["rotate", "victim"]);
+    check(&workspace, "somebody gave up waiting for the ledger");
+}
+
+/// A commit that its process did not live to see must not come true after others have been told that it had not.
+#[test]
+fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
+    if !can_trace() {
+        return;
+    }
+    let workspace = prepared(Kind::Simulated, "rotate");
+    let mut living = Lines::greet(&workspace);
+    living.call("list_projects", &json!({})); // has the world open from here on
+    let mut dying = Command::new("strace");
+    workspace.prepare(&mut dying);
+    dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
+    dying.args(["-e", "inject=fsync:signal=KILL:when=1", "-o", "/dev/null", BINARY, "rotate", "victim"]);
+    assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
+    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died with its order on the way");
+
+    let told = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
+    assert_eq!(told["code"], "already_exists", "settled, and shown: {told}");
+    living.kill();
+    check(&workspace, "a commit from the dead");
+}
+
 /// Whoever runs the tests as root is somebody else in the process, for root may write anywhere.
 #[test]
 fn permission_lost_half_way_is_said_and_made_good() {
@@ -78,7 +121,7 @@ fn permission_lost_half_way_is_said_and_made_good() {
         ("provision", Step::Locked, ".stripe-projects", "ledger_unavailable"),
         ("rotate", Step::Locked, ".stripe-projects", "ledger_unavailable"),
         // What is open stays open.
-        ("provision", Step::Intended, ".stripe-projects", "ok"),
+        ("provision", Step::Acted, ".stripe-projects", "ok"),
         ("rotate", Step::Acted, ".stripe-projects", "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
@@ -154,11 +197,11 @@ fn a_full_pipe_behind_stderr_holds_up_nothing() {
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
     drop(command);
-    until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
     let mut input = server.stdin.take().unwrap();
     let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "deaf", "version": "1" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client })).unwrap();
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).unwrap();
+    until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
     let rotate = json!({ "name": "rotate_key", "arguments": { "name": "victim" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": rotate })).unwrap();
     drop(input);
@@ -185,8 +228,9 @@ impl Stopped {
     }
 
     /// The code with which it ended, or `ok`.
-    fn goes_on(self) -> String {
+    fn goes_on(mut self) -> String {
         kill_process(pid(&self.0), Signal::CONT).unwrap();
+        self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         let ran = Ran::from(self.0.wait_with_output().unwrap());
         let ended = ran.stdout.split_once(ENDED).unwrap_or_else(|| panic!("{ran:?}")).1;
         ended.lines().next().unwrap().to_owned()
