@@ -21,6 +21,7 @@ mod canaries;
 mod caps;
 mod ceiling;
 mod client;
+mod clocks;
 mod contract;
 mod crash;
 mod crowd;
