@@ -106,6 +106,27 @@ fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
     check(&workspace, "a commit from the dead");
 }
 
+/// SQLite's locks are the process's, and closing any descriptor of the file lets go of them all.
+#[test]
+fn no_database_is_closed_beside_its_connection() {
+    if !can_trace() {
+        return;
+    }
+    let workspace = prepared(Kind::Simulated, "rotate");
+    for arguments in [&["rotate", "victim"][..], &["scan", "."], &["doctor"], &["audit", "--verify"]] {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut traced = Command::new("strace");
+        workspace.prepare(&mut traced);
+        traced.args(["-f", "-qq", "-e", "trace=openat", "-o"]).arg(log.path()).arg(BINARY).args(arguments);
+        traced.current_dir(workspace.path()).output().unwrap();
+        let log = fs::read_to_string(log.path()).unwrap();
+        for file in ["ledger.db\"", "ledger.db-shm\"", "simulated.db\"", "simulated.db-shm\""] {
+            let opened = log.lines().filter(|line| line.contains(file) && !line.contains(" = -1 ")).count();
+            assert!(opened <= 1, "{arguments:?} opens {file} {opened} times: {log}");
+        }
+    }
+}
+
 /// Whoever runs the tests as root is somebody else in the process, for root may write anywhere.
 #[test]
 fn permission_lost_half_way_is_said_and_made_good() {
