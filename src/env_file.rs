@@ -212,7 +212,7 @@ impl EnvFile {
     /// # Errors
     /// When the folder cannot be used.
     pub fn sweep(&self) -> Result<(), EnvFileError> {
-        let Some(target) = self.target()? else {
+        let Some(target) = self.target()?.filter(|target| fs::temporary(target).exists()) else {
             return Ok(());
         };
         let _lock = lock(&target)?;

@@ -60,7 +60,7 @@ use std::{
 use cli::{Serving, Task};
 use error::Error;
 use lease::Lease;
-use mcp::{Offer, ServeError};
+use mcp::{Log, Offer, ServeError};
 use provisioner::Session;
 use settings::{Given, Settings, Start};
 use simulator::SimulatorError;
@@ -69,6 +69,10 @@ use tokio::runtime::{Builder, Runtime};
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_panics();
+    cli::heard(attempt(arguments))
+}
+
+fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
         Err(said) => {
@@ -129,8 +133,14 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
         Some(grace) => provisioner.in_session(Session::begin(grace)?),
         None => provisioner,
     });
-    log_to_stderr();
+    let log = Log::to_stderr();
+    if let Ok(log) = &log {
+        tell_through(log.clone());
+    }
     let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), offer));
+    if let Ok(log) = log {
+        log.flush();
+    }
     if let (Some(grace), true) = (grace, provisioner.end_session(&mcp::housekeeping())?) {
         successor.reap_after(grace);
     }
@@ -164,10 +174,10 @@ fn quiet_panics() {
 }
 
 /// Our own words only: rmcp logs whole requests at `debug`, and no variable of the environment may turn that on.
-fn log_to_stderr() {
+fn tell_through(log: Log) {
     use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).without_time();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || log.clone()).with_ansi(false).without_time();
     // Only a second call in one process can fail, and then the first one's lines are as good.
     let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
 }

@@ -38,7 +38,7 @@ pub enum DatabaseError {
     Sqlite(rusqlite::Error),
     #[error(transparent)]
     File(#[from] FsError),
-    #[error("another process has been creating the database for too long")]
+    #[error("another process holds the database for too long")]
     Locked,
     /// A stored word that this program does not know; somebody edited the file.
     #[error("the database holds something unreadable in `{column}`")]
@@ -48,6 +48,7 @@ pub enum DatabaseError {
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
             _ => Self::Sqlite(error),
         }
@@ -76,6 +77,22 @@ impl Database {
     /// What `work` returns, or what SQLite says.
     pub fn read<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
         self.transaction(TransactionBehavior::Deferred, SYNCED, |transaction| work(transaction))
+    }
+
+    /// Reads what stays true. A process that dies while a commit of its is on the way to the disk leaves what nobody sees,
+    /// until nobody has the database open any more: whoever opens it then finds that commit in the log. A write takes its
+    /// place there, so what is read after one is no longer open.
+    ///
+    /// # Errors
+    /// What `work` returns, or what SQLite says.
+    pub fn read_for_good<T, E: From<DatabaseError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write(|connection| {
+            write_something(connection).map_err(DatabaseError::from)?;
+            work(connection)
+        })
     }
 
     /// Writes all of it or nothing; durable on return.
@@ -132,6 +149,12 @@ fn committed<T, E: From<DatabaseError>>(
     let outcome = work(&transaction)?;
     transaction.commit().map_err(DatabaseError::from)?;
     Ok(outcome)
+}
+
+/// Changes a number that means nothing to anybody. To set what is set already would not do: SQLite leaves that out.
+fn write_something(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let number: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    connection.pragma_update(None, "application_id", number.wrapping_add(1))
 }
 
 fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {

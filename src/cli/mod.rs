@@ -27,7 +27,7 @@ use arguments::{Arguments, Audit, Command, OneOrAll, Providers, Scan, Serve, Usa
 use attend::Attendant;
 use calls::Entry;
 use clap::Parser as _;
-pub use render::{Output, cannot_serve, cannot_start, report_panic, say_address, show_error, warn};
+pub use render::{Output, cannot_serve, cannot_start, heard, report_panic, say_address, show_error, warn};
 pub use setup::SetUp;
 
 use crate::{

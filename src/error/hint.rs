@@ -264,7 +264,10 @@ fn ledger(error: &LedgerError) -> String {
              ledger.db-wal and ledger.db-shm; the projects it listed are still billed, and at Stripe they can be seen"
                 .to_owned()
         }
-        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
+        LedgerError::Database(DatabaseError::Locked) => {
+            "call again; if it stays, end the process that is stuck".to_owned()
+        }
+        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Sqlite(_)) => {
             "check that the state folder (.stripe-projects) has space and may be written by you".to_owned()
         }
         LedgerError::Gone => format!(

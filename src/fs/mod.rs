@@ -262,7 +262,8 @@ pub fn remove(path: &Path) -> Result<(), FsError> {
     }
 }
 
-/// Creates a folder for its owner alone, and its parents; an existing one stays as it is.
+/// Creates a folder for its owner alone, and its parents; an existing one stays as it is. What was made is still there
+/// after a power cut, and so is what is then made durable inside it.
 ///
 /// # Errors
 /// When it can be neither found nor made.
@@ -270,15 +271,21 @@ pub fn create_private_folder(path: &Path) -> Result<(), FsError> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(|error| failed("create", path, error))
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).count();
+    builder.recursive(true).create(path).map_err(|error| failed("create", path, error))?;
+    path.ancestors().take(missing).try_for_each(|made| sync_folder(folder_of(made)))
 }
 
-/// Creates an empty file for its owner alone; an existing one stays as it is.
+/// Creates an empty file for its owner alone; an existing one stays as it is, and is not even opened: whoever closes a
+/// database's file takes the locks of every connection away that his process has to it.
 ///
 /// # Errors
 /// When it can be neither found nor made.
 pub fn create_private_file(path: &Path) -> Result<(), FsError> {
-    open_private(path, OpenOptions::new().write(true).create(true).truncate(false)).map(drop)
+    match create_private(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the replacement that the rule points to")]

@@ -255,5 +255,7 @@ fn stored(amount: u64) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
-/// `?1` is now.
-const IS_DUE: &str = "a.state = 'pending' AND a.next_attempt_at <= ?1 AND a.leased_until <= ?1";
+/// `?1` is now. Nothing is ever put off for longer than four hours, so a time that is further ahead is of a clock that
+/// has been put back since, and nobody waits for it.
+const IS_DUE: &str = "a.state = 'pending' AND a.next_attempt_at NOT BETWEEN ?1 + 1 AND ?1 + 14400000 \
+    AND a.leased_until NOT BETWEEN ?1 + 1 AND ?1 + 14400000";

@@ -67,6 +67,20 @@ impl HeadFile {
 }
 
 impl Ledger {
+    /// Removes what a process that died while it sealed left beside the head record; one that is at it is left alone.
+    ///
+    /// # Errors
+    /// When the state folder cannot be used.
+    pub fn sweep(&self) -> Result<(), LedgerError> {
+        if !fs::temporary(&self.head.path).exists() {
+            return Ok(());
+        }
+        if let Some(_lock) = Lock::on_file(&self.head.lock, Duration::ZERO).map_err(DatabaseError::from)? {
+            fs::sweep(&self.head.path).map_err(DatabaseError::from)?;
+        }
+        Ok(())
+    }
+
     /// Brings the head record outside the database up to the last row. One process does it at a time; one that finds
     /// another at it leaves it to that one, or to the next call. `Some`: the record does not fit the chain, and was left
     /// as it is.
@@ -78,13 +92,16 @@ impl Ledger {
             return Ok(None);
         };
         let recorded = self.head.read()?;
-        // A synced write, even of what is there already, takes every row before it to the disk.
-        let (seq, hash, broken, begun) = self.write::<_, LedgerError>(|connection| {
+        let (seq, hash, broken, begun, current) = self.write::<_, LedgerError>(|connection| {
             let (seq, hash) = audit::head(connection)?;
-            connection.prepare_cached("UPDATE audit_head SET seq = seq WHERE one = 1")?.execute([])?;
-            Ok((seq, hash, misfit(connection, &recorded)?, was_begun(connection)?))
+            let current = recorded == Recorded::At { seq, hash: hash.clone() };
+            if !current {
+                // A synced write takes every row before it to the disk. It counts, because SQLite does not write what
+                // is there already, and then flushes nothing.
+                connection.prepare_cached(COUNT)?.execute([NOTES, SEALS])?;
+            }
+            Ok((seq, hash, misfit(connection, &recorded)?, was_begun(connection)?, current))
         })?;
-        let current = recorded == Recorded::At { seq, hash: hash.clone() };
         if seq == 0 || broken.is_some() || (current && begun) {
             return Ok(broken);
         }
@@ -123,6 +140,9 @@ fn row_has(connection: &Connection, seq: i64, hash: &str) -> Result<bool, Ledger
     Ok(found.as_deref() == Some(hash))
 }
 
+const COUNT: &str =
+    "INSERT INTO notes VALUES (?1, ?2, '1') ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1";
+
 const VERSION: &str = "v1";
 
 /// SHA-256 in hex.
@@ -134,6 +154,9 @@ const LONGEST: u64 = 256;
 pub(super) const NOTES: &str = "audit";
 
 pub(super) const BEGUN: &str = "head file";
+
+/// How often the file was about to be replaced.
+const SEALS: &str = "seals";
 
 /// Another process that seals is done in milliseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);

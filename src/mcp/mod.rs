@@ -9,6 +9,7 @@ mod door;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod live;
+mod log;
 mod logbook;
 mod offer;
 mod progress;
@@ -24,6 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 use door::Door;
 use live::Audience;
+pub use log::Log;
 use logbook::Logbook;
 pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};

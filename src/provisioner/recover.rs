@@ -22,6 +22,9 @@ impl Provisioner {
         if !self.ledger.exists() {
             return Ok(Vec::new());
         }
+        // What cannot be swept away is in nobody's way, and `doctor` shows it.
+        let _ = self.ledger.sweep();
+        let _ = self.env_file.sweep();
         let mut recovered = Vec::new();
         for project in self.ledger.unsettled()? {
             match self.recover_one(&project) {

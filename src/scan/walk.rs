@@ -90,7 +90,7 @@ impl Searcher<'_> {
         let named = self.matcher.find(&Stretch::whole(entry.file_name().as_encoded_bytes()));
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         let is_repository = entry.file_name() == ".git" && !entry.path_is_symlink() || is_head_of_bare(entry);
-        let read = if is_file && self.seen.is_none_or(|seen| seen.is_new(entry)) {
+        let read = if is_file && !is_open_database(entry.path()) && self.seen.is_none_or(|seen| seen.is_new(entry)) {
             self.read(entry.path())
         } else {
             Ok((Vec::new(), None))
@@ -145,6 +145,13 @@ impl Drop for Searcher<'_> {
     }
 }
 
+/// Whether this is a database that this very process has open: to close it after reading would take the locks of our own
+/// connection away, and another process could then remove the log under it. No key is ever in there.
+fn is_open_database(path: &Path) -> bool {
+    let is_named_so = path.file_name().is_some_and(|name| OPEN_DATABASES.iter().any(|ours| *ours == name));
+    is_named_so && path.with_file_name("locks").is_dir()
+}
+
 /// Whether this is where git keeps its objects, compressed: they are read through git.
 fn is_object_store(entry: &DirEntry) -> bool {
     entry.file_name() == "objects" && is_in_git_folder(entry) && entry.path().with_file_name("HEAD").exists()
@@ -168,6 +175,9 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
         _ => None,
     }
 }
+
+/// The files on which SQLite's locks are. The log, with what was written last, is read like any other file.
+const OPEN_DATABASES: [&str; 4] = ["ledger.db", "ledger.db-shm", "simulated.db", "simulated.db-shm"];
 
 /// More threads than this wait for the disk, or for one another.
 const MOST_THREADS: usize = 12;

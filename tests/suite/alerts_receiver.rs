@@ -224,6 +224,19 @@ impl House {
         self.now.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Sets the clock by that many milliseconds, back too.
+    pub fn jump(&self, by: i64) {
+        self.now.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// [`Self::jump`], to be handed on.
+    pub fn hand(&self) -> impl Fn(i64) + Send + Sync + 'static {
+        let now = Arc::clone(&self.now);
+        move |by| {
+            now.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }

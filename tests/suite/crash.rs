@@ -5,34 +5,36 @@
 //! and no key of a dead one, nothing was bought twice, and the audit chain verifies.
 
 use std::{
-    collections::BTreeSet,
     env,
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
-use serde_json::Value;
+use rustix::process::{Signal, getpid, kill_process};
 use stripe_projects_mcp::{
     env_file::Replace,
-    ledger::Visibility,
+    error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
     provisioner::{Caller, Provisioner, Step, Wanted},
-    secret::Secret,
     settings::{Given, Settings},
 };
 use tokio::runtime::Builder;
 
 use crate::{
     lines::{Lines, until},
+    promises::{MINE, check, finish},
     workspace::{Kind, Workspace},
 };
 
-const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
+pub const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
 
 #[test]
 fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
@@ -55,7 +57,7 @@ fn at_every_step(kind: Kind) {
             if let Some(workspace) = killed_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any call of ours may come next
-                settle(&workspace, operation, &case);
+                finish(&workspace, operation, &case);
                 check(&workspace, &case);
             }
         }
@@ -109,15 +111,15 @@ fn at_any_moment(kind: Kind, later: Duration) {
                 workspace.run(&["usage", "record", "victim", "0.01"]);
             }
         }
-        settle(&workspace, "provision", "sweep");
+        finish(&workspace, "provision", "sweep");
         check(&workspace, &format!("{kind:?}: round {round}"));
     }
 }
 
-/// Not a test of its own: the process that the tests above kill. It stops at the step that it was told, says so, and
-/// waits to be killed.
+/// Not a test of its own: the process that the tests above kill. It says when it has reached the step that it was told,
+/// and waits to be killed; or it stops itself there, for `stopped`, and says how it ended.
 #[test]
-#[ignore = "started by the tests of this module, in a process of its own"]
+#[ignore = "started by other tests, in a process of its own"]
 fn victim() {
     let (Ok(dir), Ok(operation), Ok(step)) = (env::var(DIR), env::var(OPERATION), env::var(STEP)) else {
         return;
@@ -125,34 +127,67 @@ fn victim() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let given = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
     let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    let stopped = AtomicBool::new(false);
     let provisioner = provisioner.watched_by(Arc::new(move |reached| {
-        if format!("{reached:?}") == step {
+        if format!("{reached:?}") == step && env::var(STOPS).is_err() {
             println!("{REACHED}");
             thread::park();
+        } else if format!("{reached:?}") == step && !stopped.swap(true, Ordering::SeqCst) {
+            kill_process(getpid(), Signal::STOP).unwrap();
+            // That stops every thread soon, and this one here.
+            std::io::stdin().read_line(&mut String::new()).unwrap();
         }
     }));
     // As in the program: the work blocks a thread of its own while the runtime drives what it waits for.
-    runtime.block_on(runtime.spawn_blocking(move || operate(&provisioner, &operation))).unwrap();
+    let outcome = runtime.block_on(runtime.spawn_blocking(move || operate(&provisioner, &operation))).unwrap();
+    println!("{ENDED}{}", outcome.map_or_else(|error| error.code(), |()| "ok"));
 }
 
-fn operate(provisioner: &Provisioner, operation: &str) {
+/// That process, to be started.
+pub fn victim_of(workspace: &Workspace, operation: &str, step: Step) -> Command {
+    let mut command = Command::new("/proc/self/exe"); // whoever it runs as
+    workspace.prepare(&mut command);
+    command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
+    command
+        .env(OPERATION, operation)
+        .env(STEP, format!("{step:?}"))
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .stdin(Stdio::piped());
+    command
+}
+
+fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     let name = ProjectName::parse("victim").unwrap();
     let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
             let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &caller).unwrap();
+            provisioner.provision(&wanted, &caller)
         }
-        "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
-        "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
-        "suspend" => drop(provisioner.suspend(&name, &caller).unwrap()),
-        _ => drop(provisioner.teardown(&name, &caller).unwrap()),
+        "resume" => provisioner.resume(&name, &caller),
+        "rotate" => provisioner.rotate(&name, &caller),
+        "suspend" => provisioner.suspend(&name, &caller),
+        _ => provisioner.teardown(&name, &caller),
     }
+    .map(drop)
 }
 
 /// A workspace in which a process died at that step; `None` if the operation has no such step.
 fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
+    let workspace = prepared(kind, operation);
+    let mut child = victim_of(&workspace, operation, step).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(reached, has_step(operation, step), "{operation} and {step:?}");
+    reached.then_some(workspace)
+}
+
+/// A workspace in which that operation can begin, with a project that it is not about.
+pub fn prepared(kind: Kind, operation: &str) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.write(".env", MINE);
     workspace.ok(&["provision", "bystander", "tts"]);
@@ -162,81 +197,20 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
     if operation == "resume" {
         workspace.ok(&["suspend", "victim"]);
     }
-    let mut command = Command::new(env::current_exe().unwrap());
-    workspace.prepare(&mut command);
-    let mut child = command
-        .args(["--exact", "crash::victim", "--ignored", "--nocapture"])
-        .env(DIR, workspace.path())
-        .env(OPERATION, operation)
-        .env(STEP, format!("{step:?}"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let has_step = !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded);
-    assert_eq!(reached, has_step, "{operation} and {step:?}");
-    reached.then_some(workspace)
+    workspace
 }
 
-/// Touches the victim, which settles it: by repeating what was interrupted.
-fn settle(workspace: &Workspace, operation: &str, case: &str) {
-    let ran = match operation {
-        "provision" => workspace.run(&["provision", "victim", "supermemory"]),
-        "resume" | "rotate" | "suspend" => workspace.run(&[operation, "victim"]),
-        _ => workspace.run(&["teardown", "victim", "--yes"]),
-    };
-    let exists = ran.code == 3 && ran.stderr.contains("live already");
-    assert!(ran.code == 0 || exists, "{case}: {ran:?}");
+pub fn has_step(operation: &str, step: Step) -> bool {
+    !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded)
 }
-
-/// The promises, from the outside.
-fn check(workspace: &Workspace, case: &str) {
-    let list = workspace.json(&["list", "--all"]);
-    let projects = list["projects"].as_array().unwrap();
-    let env_file = workspace.read(".env");
-
-    let live: Vec<&Value> = projects.iter().filter(|project| is_live(project)).collect();
-    let page = workspace.ledger().page(Visibility::Live, 0, 100).unwrap();
-    let known = page.projects.iter().map(|project| project.resource.as_ref().expect(case).as_str().to_owned());
-    assert_eq!(known.collect::<BTreeSet<_>>(), workspace.billed(), "{case}: billed and listed differ: {list:#}");
-    assert_eq!(live.len(), page.projects.len(), "{case}");
-
-    let suspended = live.iter().filter(|project| project["status"] == "suspended").count();
-    for project in &live {
-        let variable = project["env_var"].as_str().unwrap();
-        if project["status"] == "suspended" {
-            assert_eq!(workspace.variable(variable), None, "{case}: the key of a suspended project is withheld");
-            continue;
-        }
-        assert_eq!(project["status"], "active", "{case}: {project:#}");
-        let key = workspace.variable(variable).expect(case);
-        assert!(workspace.owner_of(&key).is_some(), "{case}: the env file has a dead key: {project:#}");
-        let mask = Secret::new(key).mask();
-        assert_eq!(project["api_key_masked"], mask.as_str(), "{case}");
-    }
-    let keys = env_file.matches(workspace.key_prefix()).count();
-    assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
-    assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
-
-    let leftovers: Vec<_> =
-        workspace.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect();
-    assert!(leftovers.is_empty(), "{case}: {leftovers:?}");
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
-    assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");
-}
-
-fn is_live(project: &Value) -> bool {
-    !matches!(project["status"].as_str().unwrap(), "torn_down" | "failed")
-}
-
-/// What the user had in the env file before.
-const MINE: &str = "# mine\nOTHER='kept as it is'  \n";
 
 const DIR: &str = "CRASH_DIR";
 const OPERATION: &str = "CRASH_OPERATION";
 const STEP: &str = "CRASH_STEP";
 const REACHED: &str = "reached";
+
+/// Set for a victim that stops itself.
+pub const STOPS: &str = "CRASH_STOPS";
+
+/// Before the code with which it ended, or `ok`.
+pub const ENDED: &str = "ended: ";

@@ -197,6 +197,11 @@ impl Workspace {
         if matches!(self.behind, Behind::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
     }
 
+    /// Temporary files that somebody left.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        self.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect()
+    }
+
     /// Every file below the folder.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();

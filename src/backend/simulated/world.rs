@@ -77,10 +77,12 @@ impl World {
         })
     }
 
+    /// Somebody acts on what this says, so it is true for good.
+    ///
     /// # Errors
     /// [`WorldError::NotFound`] when there is no such resource.
     pub fn reveal(&self, id: &ResourceId) -> Result<Credentials, WorldError> {
-        self.database.read(|world| resources::credentials(world, &resources::existing(world, id)?))
+        self.database.read_for_good(|world| resources::credentials(world, &resources::existing(world, id)?))
     }
 
     /// Exchanges every credential of a resource; the old ones are forgotten, which is what makes them dead.
@@ -182,10 +184,12 @@ impl World {
         self.database.read(resources::all)
     }
 
+    /// Somebody acts on what this says, so it is true for good.
+    ///
     /// # Errors
     /// Only when the file does not serve.
     pub fn observe_order(&self, order: &ProjectId) -> Result<Vec<Observed>, WorldError> {
-        self.database.read(|world| {
+        self.database.read_for_good(|world| {
             let found = resources::by_order(world, order)?.and_then(|resource| resource.existing().ok());
             Ok(found.map(Resource::observed).into_iter().collect())
         })

@@ -309,6 +309,14 @@ pub fn cannot_serve(error: &impl Display) -> ExitCode {
     ExitCode::from(Exit::Failure as u8)
 }
 
+/// The exit code of a call whose words have all been said: whoever believes the code must have got them.
+pub fn heard(code: ExitCode) -> ExitCode {
+    let Some(why) = stream::lost() else { return code };
+    err(format_args!("error: what came of it could not be written to stdout: {why}"));
+    err("hint: what was done is done; `stripe-projects-mcp list` shows it");
+    if code == ExitCode::SUCCESS { ExitCode::from(Exit::Failure as u8) } else { code }
+}
+
 pub fn report_panic(place: &str) {
     err(format_args!("internal error at {place}; nothing that was journaled is lost. Please report this line."));
 }

@@ -1,4 +1,5 @@
-//! The two streams: what each can show, and the one line that comes and goes. A reader who has left is no error.
+//! The two streams: what each can show, and the one line that comes and goes. A reader who has left is no error; a result
+//! that could not be written, to a full disk perhaps, is one, and is remembered until the end.
 
 use std::{
     fmt::Display,
@@ -46,13 +47,26 @@ impl Screen {
 
 pub fn out(line: impl Display) {
     let _line = undisturbed();
-    let _ = writeln!(io::stdout(), "{line}");
+    written(writeln!(io::stdout(), "{line}"));
 }
 
 /// Bytes as they are.
 pub fn raw(bytes: &[u8]) {
     let _line = undisturbed();
-    let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+    written(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
+}
+
+/// Why not everything that went to stdout arrived there, if somebody may still think that it did.
+pub fn lost() -> Option<io::ErrorKind> {
+    *LOST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn written(outcome: io::Result<()>) {
+    if let Err(error) = outcome
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.kind());
+    }
 }
 
 pub fn err(line: impl Display) {
@@ -116,6 +130,9 @@ fn undisturbed() -> MutexGuard<'static, bool> {
 fn line_of_progress() -> MutexGuard<'static, bool> {
     DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The first failure of stdout, of which a process has one too.
+static LOST: Mutex<Option<io::ErrorKind>> = Mutex::new(None);
 
 /// Whether a line of progress stands on stderr, of which a process has one.
 static DRAWN: Mutex<bool> = Mutex::new(false);

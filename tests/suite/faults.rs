@@ -1,0 +1,197 @@
+//! A disk that is full, or will not do what it is told: at every point at which an operation writes, the real binary
+//! says something useful, nothing is lost, and the next call finishes.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    lines::until,
+    power::{PROVISIONED, call, can_trace, found, put},
+    promises::{MINE, check, finish},
+    workspace::{BINARY, Ran, Workspace},
+};
+
+#[test]
+fn a_provision_on_a_disk_that_is_full_anywhere() {
+    full_at_every_size("provision", &[BYSTANDER]);
+}
+
+#[test]
+fn a_rotation_on_a_disk_that_is_full_anywhere() {
+    full_at_every_size("rotate", &[BYSTANDER, PROVISIONED]);
+}
+
+#[test]
+fn a_teardown_on_a_disk_that_is_full_anywhere() {
+    full_at_every_size("teardown", &[BYSTANDER, PROVISIONED]);
+}
+
+#[test]
+fn a_provision_whose_disk_fails_it_anywhere() {
+    failed_at_every_call("provision", &[BYSTANDER]);
+}
+
+#[test]
+fn a_rotation_whose_disk_fails_it_anywhere() {
+    failed_at_every_call("rotate", &[BYSTANDER, PROVISIONED]);
+}
+
+#[test]
+fn a_suspension_whose_disk_fails_it_anywhere() {
+    failed_at_every_call("suspend", &[BYSTANDER, PROVISIONED]);
+}
+
+#[test]
+fn a_teardown_whose_disk_fails_it_anywhere() {
+    failed_at_every_call("teardown", &[BYSTANDER, PROVISIONED]);
+}
+
+/// A script that reads an empty list and a zero would believe that nothing is live.
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let workspace = Workspace::new();
+    workspace.write(".env", MINE);
+    for arguments in [PROVISIONED, &["list"], &["list", "--json"], &["rotate", "victim"], &["--help"], &["providers"]] {
+        let mut command = workspace.command(arguments);
+        let ran = Ran::from(command.stdout(full()).stderr(Stdio::piped()).output().unwrap());
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains("could not be written to stdout: no storage space"), "{arguments:?}: {ran:?}");
+    }
+    assert_eq!(workspace.json(&["list"])["projects"][0]["key_version"], 2, "what was done is done");
+    check(&workspace, "a full disk behind stdout");
+
+    let mut command = workspace.command(&["teardown", "victim", "--yes"]);
+    assert_eq!(command.stdout(full()).stderr(full()).status().unwrap().code(), Some(1), "with nowhere to say so");
+    let mut command = workspace.command(&["rotate", "nobody"]);
+    assert_eq!(command.stdout(full()).stderr(full()).status().unwrap().code(), Some(4), "its own failure comes first");
+    check(&workspace, "full disks behind both");
+}
+
+#[test]
+fn a_server_that_cannot_answer_ends() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(&["serve"]);
+    let mut server = command.stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let _ = writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#);
+    drop(input);
+    until("its end", || server.try_wait().unwrap());
+    let said = Ran::from(server.wait_with_output().unwrap()).stderr;
+    assert!(!said.contains("internal error"), "{said}");
+}
+
+/// Under a limit on the size of files, every write behind that size fails. One page more each time, until nothing does.
+fn full_at_every_size(operation: &str, before: &[&[&str]]) {
+    let workspace = prepared(before);
+    let whole = found(&workspace);
+    let mut said = BTreeSet::new();
+    for pages in 0..500 {
+        put(&workspace, &whole);
+        let mut limited = Command::new("sh");
+        workspace.prepare(&mut limited);
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", pages * BLOCKS_OF_A_PAGE);
+        limited.args(["-c", &script, "sh", BINARY]).args(call(operation)).current_dir(workspace.path());
+        let ran = Ran::from(limited.stdin(Stdio::null()).output().unwrap());
+        let case = format!("{operation}, files of {pages} pages at most");
+        hold(&workspace, operation, &ran, &case);
+        if ran.code == 0 && ran.stderr.is_empty() {
+            assert!(pages > 1, "{case}: the limit limits nothing");
+            println!("{operation}: full at {pages} sizes: {said:#?}");
+            return;
+        }
+        said.insert(ran.stderr);
+    }
+    panic!("{operation}: there is no end to it");
+}
+
+/// Each system call on our files that can fail does so, from the first on, from the second on, and so on.
+fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
+    if !can_trace() {
+        return;
+    }
+    let workspace = prepared(before);
+    let (whole, log) = (found(&workspace), tempfile::NamedTempFile::new().unwrap());
+    let (mut points, mut said) = (0, BTreeSet::new());
+    for (name, error) in FAULTS {
+        for first in 1.. {
+            put(&workspace, &whole);
+            let mut traced = Command::new("strace");
+            workspace.prepare(&mut traced);
+            // The simulated world is somebody else's, and his disk is well.
+            for file in FILES {
+                traced.arg("-P").arg(workspace.file(file));
+            }
+            let inject = format!("inject={name}:error={error}:when={first}+");
+            traced.args(["-f", "-qq", "-e", &format!("trace={name}"), "-e", &inject, "-o"]).arg(log.path());
+            traced.arg(BINARY).args(call(operation)).current_dir(workspace.path()).stdin(Stdio::null());
+            let ran = Ran::from(traced.output().unwrap());
+            let case = format!("{operation}, {name} fails with {error} from number {first} on");
+            hold(&workspace, operation, &ran, &case);
+            if !fs::read_to_string(log.path()).unwrap().contains("INJECTED") {
+                assert_eq!(ran.code, 0, "{case}: {ran:?}");
+                break;
+            }
+            points += 1;
+            said.insert(ran.stderr);
+        }
+    }
+    assert!(points > 20, "{operation}: only {points} points");
+    println!("{operation}: failed at {points} calls: {said:#?}");
+}
+
+/// What was said is useful, and once the disk is well the next call finishes.
+fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
+    assert!(!ran.stderr.contains("internal error"), "{case}: {ran:?}");
+    let helps = ran.stderr.contains("error: ") && ran.stderr.contains("hint: ");
+    assert!(ran.code == 0 || (ran.code > 0 && helps), "{case}: {ran:?}");
+    finish(workspace, operation, case);
+    check(workspace, case);
+    let verified = workspace.run(&["audit", "--verify"]);
+    assert_eq!(verified.code, 0, "{case}: {verified:?}");
+}
+
+fn prepared(before: &[&[&str]]) -> Workspace {
+    let workspace = Workspace::new();
+    workspace.write(".env", MINE);
+    before.iter().for_each(|arguments| drop(workspace.ok(arguments)));
+    workspace
+}
+
+/// Where nothing more can be written.
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+const BYSTANDER: &[&str] = &["provision", "bystander", "tts"];
+
+/// `ulimit -f` counts blocks of 512 bytes.
+const BLOCKS_OF_A_PAGE: usize = 8;
+
+/// What can fail, and how.
+const FAULTS: [(&str, &str); 8] = [
+    ("fsync", "EIO"),
+    ("ftruncate", "EIO"),
+    ("mkdir", "ENOSPC"),
+    ("openat", "EACCES"),
+    ("pwrite64", "ENOSPC"),
+    ("rename", "EROFS"),
+    ("unlink", "EACCES"),
+    ("write", "ENOSPC"),
+];
+
+const FILES: [&str; 10] = [
+    "",
+    ".env",
+    ".env.stripe-projects.tmp",
+    ".stripe-projects",
+    ".stripe-projects/audit.head",
+    ".stripe-projects/audit.head.stripe-projects.tmp",
+    ".stripe-projects/ledger.db",
+    ".stripe-projects/ledger.db-shm",
+    ".stripe-projects/ledger.db-wal",
+    ".stripe-projects/locks/victim.lock",
+];
