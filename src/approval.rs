@@ -224,6 +224,8 @@ const LENGTH: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -234,6 +236,28 @@ mod tests {
         assert_eq!(ApprovalId::parse("ap-oIlz").unwrap().as_str(), "ap-011z");
         for bad in ["", "ap-", "7k3f", "ap-7k3", "ap-7k3ff", "ap-7k3u", "ap-7k3é", "sk_live_0123456789abcdef"] {
             assert_eq!(ApprovalId::parse(bad), Err(NotAnId), "{bad}");
+        }
+    }
+
+    /// With fewer letters than the alphabet has, two requests would meet in one id far sooner.
+    #[test]
+    fn a_random_id_is_of_the_whole_alphabet() {
+        let ids: Vec<_> = (0..1000).map(|_| ApprovalId::random().unwrap()).collect();
+        let letters: BTreeSet<u8> = ids.iter().flat_map(|id| id.as_str().bytes().skip(PREFIX.len())).collect();
+        assert_eq!(letters, BTreeSet::from(*ALPHABET));
+        assert!(ids.iter().all(|id| ApprovalId::parse(&id.to_string()).as_ref() == Ok(id)));
+    }
+
+    #[test]
+    fn only_a_human_at_a_terminal_takes_an_answer_back_and_never_one_that_is_spent() {
+        use Answer::{Accepted, Cancelled, Declined, TimedOut, Unclear};
+        use ApprovalStatus::{Approved, Denied, Pending};
+        for status in ApprovalStatus::ALL {
+            for answer in [Accepted, Cancelled, Declined, TimedOut, Unclear] {
+                assert_eq!(status.may_be(answer, false), status == Pending, "{status:?} {answer:?}");
+                let second_thought = [(Approved, Declined), (Denied, Accepted)].contains(&(status, answer));
+                assert_eq!(status.may_be(answer, true), status == Pending || second_thought, "{status:?} {answer:?}");
+            }
         }
     }
 

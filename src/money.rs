@@ -191,6 +191,27 @@ mod tests {
     }
 
     #[test]
+    fn json_shows_dollars_and_not_what_we_count_in() {
+        for (cents, usd) in [(0, "0.0"), (7, "0.07"), (1_550, "15.5"), (Cents::MAX.cents(), "1000000.0")] {
+            assert_eq!(format!("{:?}", Cents::sum_of(cents).usd()), usd);
+        }
+        for (micro_usd, usd) in [(0, "0.0"), (125, "0.000125"), (1_500_000, "1.5")] {
+            assert_eq!(format!("{:?}", MicroUsd::new(micro_usd).usd()), usd);
+        }
+    }
+
+    #[test]
+    fn a_sum_and_a_rest_stop_where_an_overflow_would_begin() {
+        let (most, three, five) = (MicroUsd::new(u64::MAX), MicroUsd::new(3), MicroUsd::new(5));
+        assert_eq!(three.saturating_add(five), MicroUsd::new(8));
+        assert_eq!(most.saturating_add(five), most);
+        assert_eq!(five.saturating_sub(three), MicroUsd::new(2));
+        assert_eq!(three.saturating_sub(five), MicroUsd::ZERO);
+        assert_eq!(Cents::sum_of(3).saturating_add(Cents::sum_of(5)), Cents::sum_of(8));
+        assert_eq!(Cents::sum_of(u64::MAX).saturating_add(Cents::sum_of(5)), Cents::sum_of(u64::MAX));
+    }
+
+    #[test]
     fn amounts_read_like_prices() {
         assert_eq!(Cents::parse_usd("25").unwrap().to_string(), "25");
         assert_eq!(Cents::parse_usd("25.5").unwrap().to_string(), "25.50");

@@ -242,6 +242,10 @@ mod tests {
             assert_eq!(EnvVar::parse(bad), Err(NameError::EnvVar), "{bad}");
         }
         assert!(EnvVar::parse("SUPERMEMORY_API_KEY").is_ok());
+        assert!(EnvVar::parse(&"A".repeat(128)).is_ok());
+        for length in [129, 1000] {
+            assert_eq!(EnvVar::parse(&"A".repeat(length)), Err(NameError::EnvVar), "{length}");
+        }
     }
 
     #[test]

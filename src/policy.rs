@@ -126,6 +126,27 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_is_as_asked_up_to_the_longest_and_else_what_the_provider_says() {
+        let lease = |asked: &str, entry: &str| {
+            let registry = Registry::parse(&format!("{PROVIDER}\n{entry}"), "test").unwrap();
+            let granted = lease(Lease::parse(asked).ok(), registry.providers().next().unwrap());
+            granted.map(|lease| lease.map_or_else(|| "for ever".to_owned(), |lease| lease.to_string()))
+        };
+        let granted = |words: &str| Ok(words.to_owned());
+        let (default, maximum) = ("default_expires_in = '1h'", "max_expires_in = '8h'");
+        let both = format!("{default}\n{maximum}");
+        assert_eq!(lease("", ""), granted("for ever"));
+        assert_eq!(lease("30m", ""), granted("30m"));
+        assert_eq!(lease("", default), granted("1h"));
+        assert_eq!(lease("", maximum), granted("8h"));
+        assert_eq!(lease("", &both), granted("1h"));
+        assert_eq!(lease("7h", &both), granted("7h"));
+        assert_eq!(lease("8h", &both), granted("8h"));
+        let (asked, maximum) = (Lease::parse("481m").unwrap(), Lease::parse("8h").unwrap());
+        assert_eq!(lease("481m", &both), Err(Rule::LeaseTooLong { asked, maximum }));
+    }
+
+    #[test]
     fn nothing_asked_is_the_default_and_less_is_as_asked() {
         let none = Committed::default();
         assert_eq!(ask("0", Asker::Agent, "", none), Decision::Allowed { cap: usd("25") });

@@ -237,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn four_characters_show_only_where_sixteen_stay_hidden() {
+        assert_eq!(mask("0123456789abcdefghi"), "…");
+        assert_eq!(mask("0123456789abcdefghij"), "…ghij");
+        assert_eq!(mask("sk_live_0123456789abcdefghi"), "…fghi");
+        assert_eq!(mask("sk_live_0123456789abcdefghij"), "sk_live_…ghij");
+    }
+
+    #[test]
+    fn a_secret_says_how_long_it_is_and_whether_there_is_one() {
+        for (text, bytes) in [("", 0), ("k", 1), ("kü", 3)] {
+            let secret = Secret::new(text.to_owned());
+            assert_eq!((secret.len(), secret.is_empty()), (bytes, bytes == 0), "{text}");
+        }
+    }
+
+    #[test]
     fn debug_says_nothing() {
         assert_eq!(format!("{:?}", Secret::new("canary".into())), "Secret(…)");
     }
