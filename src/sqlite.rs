@@ -7,7 +7,8 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, backup::Backup};
@@ -180,16 +181,32 @@ fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), 
     if found > known {
         return Err(DatabaseError::Newer { found, known });
     }
+    if found == known {
+        return Ok(()); // another process was faster
+    }
     if found > 0 {
         back_up(connection, path, found)?;
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     for migration in schema.migrations.iter().skip(found) {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))?;
     Ok(transaction.commit()?)
+}
+
+/// SQLite does not wait here for others who read at this moment, if only to see which version this is.
+fn switch_to_wal(connection: &Connection) -> Result<(), DatabaseError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                thread::sleep(PAUSE);
+            }
+            switched => return Ok(switched?),
+        }
+    }
 }
 
 /// Keeps the database as that version left it, in a file beside it. SQLite copies it, so what stands in the log is in
@@ -220,6 +237,9 @@ const PAGES_AT_ONCE: i32 = i32::MAX;
 /// More than either database has, so that none is parsed twice: an effect uses more than the 16 that are usual, and a
 /// cache that is one too small forgets each just before it is used again.
 const STATEMENTS: usize = 128;
+
+/// Others only look.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// How long a call waits for other processes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);

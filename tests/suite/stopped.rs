@@ -9,6 +9,8 @@ use std::{
         process::CommandExt as _,
     },
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -23,7 +25,7 @@ use crate::{
     crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_of},
     lines::{Lines, until},
     power::can_trace,
-    promises::{check, finish},
+    promises::{MINE, check, finish},
     workspace::{BINARY, Kind, Ran, Workspace},
 };
 
@@ -82,6 +84,25 @@ fn who_waits_for_the_ledger_for_too_long_is_told_so() {
     assert_eq!(waits.wait().unwrap().code(), Some(1));
     workspace.ok(&["rotate", "victim"]);
     check(&workspace, "somebody gave up waiting for the ledger");
+}
+
+/// Whoever only looks at a ledger that is just being made is waited for as well.
+#[test]
+fn a_look_is_no_obstacle_to_a_new_ledger() {
+    let workspace = Workspace::new();
+    workspace.write(".env", MINE);
+    fs::create_dir(workspace.state()).unwrap();
+    let looks = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    looks.execute_batch("BEGIN; SELECT * FROM sqlite_schema").unwrap();
+    let mut command = workspace.command(&["provision", "victim", "supermemory"]);
+    let mut waits = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("it to begin", || workspace.state().join("ledger.lock").exists().then_some(()));
+    thread::sleep(Duration::from_millis(100)); // not for luck: without the wait it has failed by then
+    assert!(waits.try_wait().unwrap().is_none());
+    looks.execute_batch("COMMIT").unwrap();
+    let ran = Ran::from(waits.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    check(&workspace, "a ledger that was looked at");
 }
 
 /// A commit that its process did not live to see must not come true after others have been told that it had not.
