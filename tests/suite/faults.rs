@@ -157,7 +157,9 @@ fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
 fn prepared(before: &[&[&str]]) -> Workspace {
     let workspace = Workspace::new();
     workspace.write(".env", MINE);
-    before.iter().for_each(|arguments| drop(workspace.ok(arguments)));
+    for arguments in before {
+        workspace.ok(arguments);
+    }
     workspace
 }
 

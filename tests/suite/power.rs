@@ -59,7 +59,9 @@ fn survives(operation: &str, before: &[&[&str]]) {
     }
     let workspace = Workspace::new();
     workspace.write(".env", MINE);
-    before.iter().for_each(|arguments| drop(workspace.ok(arguments)));
+    for arguments in before {
+        workspace.ok(arguments);
+    }
     let mut disk = Disk::of(&workspace);
 
     let log = tempfile::NamedTempFile::new().unwrap();
@@ -354,7 +356,7 @@ fn bytes(text: &str) -> Vec<u8> {
 /// For people: the call, with its paths as text, and no contents.
 fn shortened(line: &str) -> String {
     let Some((name, arguments, _)) = parsed(line) else { return line.to_owned() };
-    let place = if name == "openat" { 1 } else { 0 };
+    let place = usize::from(name == "openat");
     format!("{name} {}", path(&arguments[place]).file_name().unwrap_or_default().to_string_lossy())
 }
 

@@ -114,10 +114,11 @@ fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
     let workspace = prepared(Kind::Simulated, "rotate");
     let mut living = Lines::greet(&workspace);
     living.call("list_projects", &json!({})); // has the world open from here on
+    // The first flush of a new log is of its head, the second of the commit.
     let mut dying = Command::new("strace");
     workspace.prepare(&mut dying);
     dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
-    dying.args(["-e", "inject=fsync:signal=KILL:when=1", "-o", "/dev/null", BINARY, "rotate", "victim"]);
+    dying.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
     assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died with its order on the way");
 
