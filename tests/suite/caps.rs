@@ -56,6 +56,31 @@ fn what_cannot_be_told_apart_is_left_to_stripe() {
     assert_eq!(statuses, ["active", "active"]);
 }
 
+/// What is suspended spends nothing: it is not asked about, so that nobody has to answer.
+#[test]
+fn only_what_can_spend_is_looked_at() {
+    let workspace = spent(1_000);
+    workspace.ok(&["suspend", "memory"]);
+    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    let ran = workspace.ok(&["reap"]);
+    assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
+}
+
+/// It stops the key by itself, and begins again by itself when the month does; nobody takes the variable away.
+#[test]
+fn a_backend_that_enforces_caps_is_left_to_it() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
+    workspace.ok(&["usage", "record", "memory", "1"]);
+    let file = workspace.read(".env");
+    for look in [&["list"][..], &["reap"]] {
+        workspace.ok(look);
+        assert_eq!(workspace.read(".env"), file, "{look:?}");
+    }
+    let audit = workspace.ok(&["audit", "--json", "--project", "memory"]).stdout;
+    assert!(!audit.contains("\"suspend\""), "{audit}");
+}
+
 #[test]
 fn a_reap_that_cannot_look_says_so_and_reaps() {
     let workspace = spent(1_000);
