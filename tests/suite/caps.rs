@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     lines::{Lines, until},
-    workspace::{Kind, Workspace},
+    workspace::{Kind, Ran, Workspace},
 };
 
 #[test]
@@ -79,6 +79,16 @@ fn a_backend_that_enforces_caps_is_left_to_it() {
     }
     let audit = workspace.ok(&["audit", "--json", "--project", "memory"]).stdout;
     assert!(!audit.contains("\"suspend\""), "{audit}");
+}
+
+/// It is not even asked what was used, so that it need not answer.
+#[test]
+fn of_a_backend_that_enforces_caps_nothing_is_asked() {
+    let workspace = Workspace::on(Kind::StripeApi);
+    workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
+    let mut reap = workspace.command(&["reap"]);
+    let ran = Ran::from(reap.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
+    assert!(ran.code == 0 && !ran.stderr.contains("not known"), "{ran:?}");
 }
 
 #[test]
