@@ -77,3 +77,17 @@ fn is_news(result: &Result<ProjectView, Error>) -> bool {
         Err(error) => !matches!(error, Error::ProjectNotFound { .. }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::ApprovalError;
+
+    #[test]
+    fn what_somebody_else_tore_down_meanwhile_is_no_news_and_a_failure_is() {
+        for torn_down in [true, false] {
+            assert!(!is_news(&Err(Error::ProjectNotFound { torn_down })));
+        }
+        assert!(is_news(&Err(ApprovalError::Expired.into())));
+    }
+}

@@ -124,6 +124,8 @@ mod tests {
         let actor = |said: &str| Caller::who_says("mcp", said, Asker::Agent).actor;
         assert_eq!(actor("a\nhost\u{1b}[0m 1.2"), "ahost[0m 1.2");
         assert_eq!(actor(&"é".repeat(200)).chars().count(), LONGEST_ACTOR);
-        assert_eq!(actor("ghp_0123456789abcdef0123 1"), "somebody whose name reads like a key");
+        for key in ["ghp_0123456789abcdef0123 1", "host/sk-canary-0123456789abcdef", "(sk_live_0123456789abcdef)"] {
+            assert_eq!(actor(key), "somebody whose name reads like a key", "{key}");
+        }
     }
 }

@@ -52,3 +52,33 @@ impl Drop for Waits<'_> {
         self.0.calls().0 -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A_WHILE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn somebody_waits_from_the_first_call_to_the_end_of_the_last() {
+        let waiting = Waiting::new("stripe-cli");
+        assert_eq!((waiting.backend(), waiting.so_far()), ("stripe-cli", None));
+        let first = waiting.begin();
+        let second = waiting.begin();
+        drop(first);
+        assert!(waiting.so_far().is_some());
+        drop(second);
+        assert_eq!(waiting.so_far(), None);
+    }
+
+    #[test]
+    fn the_wait_is_as_long_as_that_of_whoever_waits_longest() {
+        let waiting = Waiting::new("stripe-cli");
+        waiting.calls().1 = Instant::now().checked_sub(A_WHILE).unwrap();
+        let _first = waiting.begin();
+        assert!(waiting.so_far().unwrap() < A_WHILE, "it began just now");
+        waiting.calls().1 = Instant::now().checked_sub(A_WHILE).unwrap();
+        let _second = waiting.begin();
+        assert!(waiting.so_far().unwrap() >= A_WHILE, "another call does not begin it anew");
+    }
+}

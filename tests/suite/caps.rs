@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     lines::{Lines, until},
-    workspace::{Kind, Workspace},
+    workspace::{Kind, Ran, Workspace},
 };
 
 #[test]
@@ -54,6 +54,41 @@ fn what_cannot_be_told_apart_is_left_to_stripe() {
     let statuses: Vec<&Value> =
         statuses["projects"].as_array().unwrap().iter().map(|project| &project["status"]).collect();
     assert_eq!(statuses, ["active", "active"]);
+}
+
+/// What is suspended spends nothing: it is not asked about, so that nobody has to answer.
+#[test]
+fn only_what_can_spend_is_looked_at() {
+    let workspace = spent(1_000);
+    workspace.ok(&["suspend", "memory"]);
+    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    let ran = workspace.ok(&["reap"]);
+    assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
+}
+
+/// It stops the key by itself, and begins again by itself when the month does; nobody takes the variable away.
+#[test]
+fn a_backend_that_enforces_caps_is_left_to_it() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
+    workspace.ok(&["usage", "record", "memory", "1"]);
+    let file = workspace.read(".env");
+    for look in [&["list"][..], &["reap"]] {
+        workspace.ok(look);
+        assert_eq!(workspace.read(".env"), file, "{look:?}");
+    }
+    let audit = workspace.ok(&["audit", "--json", "--project", "memory"]).stdout;
+    assert!(!audit.contains("\"suspend\""), "{audit}");
+}
+
+/// It is not even asked what was used, so that it need not answer.
+#[test]
+fn of_a_backend_that_enforces_caps_nothing_is_asked() {
+    let workspace = Workspace::on(Kind::StripeApi);
+    workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
+    let mut reap = workspace.command(&["reap"]);
+    let ran = Ran::from(reap.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
+    assert!(ran.code == 0 && !ran.stderr.contains("not known"), "{ran:?}");
 }
 
 #[test]

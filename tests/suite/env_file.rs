@@ -176,6 +176,34 @@ fn what_takes_the_file_back_into_git_is_an_error() {
     git(&workspace, &["init", "--quiet"]);
     workspace.write(".gitignore", "!.env\n");
     assert_eq!(workspace.json(&["provision", "one", "search"])["code"], "env_file_exposed");
+    let once = workspace.read(".git/info/exclude");
+    assert_eq!(workspace.json(&["provision", "one", "search"])["code"], "env_file_exposed");
+    assert_eq!(workspace.read(".git/info/exclude"), once, "it grows with every attempt");
+}
+
+#[test]
+fn what_git_ignored_before_it_ignores_afterwards() {
+    for (before, after) in [("", "/.env*\n"), ("*.log\n", "*.log\n/.env*\n"), ("*.log", "*.log\n/.env*\n")] {
+        let workspace = Workspace::new();
+        git(&workspace, &["init", "--quiet"]);
+        workspace.write(".git/info/exclude", before);
+        workspace.ok(&["provision", "one", "search"]);
+        assert_eq!(workspace.read(".git/info/exclude"), after, "{before:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_found_is_not_taken_for_one_that_is_gone() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "one", "search"]);
+    fs::rename(workspace.file(".env"), workspace.file("elsewhere")).unwrap();
+    symlink(".env", workspace.file(".env")).unwrap();
+    let error = workspace.json(&["teardown", "one", "--yes"]);
+    assert_eq!(error["code"], "variable_not_removed", "{error:#}");
+
+    fs::rename(workspace.file("elsewhere"), workspace.file(".env")).unwrap();
+    workspace.ok(&["teardown", "one", "--yes"]);
+    assert_eq!(workspace.variable("EXA_API_KEY"), None);
 }
 
 /// An error code, and how to bring it about.

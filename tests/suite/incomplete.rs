@@ -27,6 +27,8 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
+    let kept = workspace.json(&["forget", "victim", "--yes"]);
+    assert_eq!(kept["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);

@@ -3,6 +3,16 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use stripe_projects_mcp::{
+    env_file::Replace,
+    lease::Lease,
+    money::Cents,
+    name::{ProjectName, ProviderKey},
+    policy::Asker,
+    provisioner::{Caller, Session, Wanted},
+    settings::{Given, Settings},
+};
+use tokio::runtime::Builder;
 
 use crate::{
     lines::{Lines, until},
@@ -84,6 +94,26 @@ fn a_session_gives_back_what_it_took_and_nobody_keeps() {
     assert_eq!((ends("kept"), ends("mine")), (Value::Null, Value::Null));
     expire(&workspace, "taken");
     assert_eq!(workspace.ok(&["reap"]).stdout, "taken: torn_down\n");
+}
+
+/// Whoever ends a session sends somebody back for what it leaves, and nobody where it leaves nothing.
+#[test]
+fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "mine", "search"]);
+    for takes in [false, true] {
+        let settings = Settings::resolve(Given { dir: Some(workspace.path()), ..Given::default() }).unwrap();
+        let session = Session::begin(Lease::parse("1m").unwrap()).unwrap();
+        let provisioner = settings.provisioner(runtime.handle().clone()).in_session(session);
+        let caller = Caller { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
+        if takes {
+            let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
+            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+            provisioner.provision(&wanted, &caller).unwrap();
+        }
+        assert_eq!(provisioner.end_session(&caller).unwrap(), takes);
+    }
 }
 
 /// The process of a session that is killed says nothing; whoever looks next finds its lock free.
