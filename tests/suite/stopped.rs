@@ -58,6 +58,7 @@ fn others_work_while_one_stands_still_at_any_step() {
 
 /// Takes as long as a call's patience, half a minute, and does nothing meanwhile.
 #[test]
+#[ignore = "waits for half a minute: cargo test --test suite who_waits -- --ignored"]
 fn who_waits_for_too_long_is_told_so() {
     let workspace = prepared(Kind::Simulated, "rotate");
     let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
@@ -69,6 +70,7 @@ fn who_waits_for_too_long_is_told_so() {
 
 /// The same of one that stands still in the middle of a write.
 #[test]
+#[ignore = "waits for half a minute and more: cargo test --test suite who_waits -- --ignored"]
 fn who_waits_for_the_ledger_for_too_long_is_told_so() {
     let workspace = prepared(Kind::Simulated, "rotate");
     let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
