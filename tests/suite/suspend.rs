@@ -1,6 +1,7 @@
 //! The kill switch, over every backend: what is suspended is dead, and stays dead until a human says otherwise.
 
 use serde_json::{Value, json};
+use stripe_projects_mcp::name::ProjectName;
 
 use crate::{
     lines::Lines,
@@ -71,6 +72,32 @@ fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call(
 }
 
 #[test]
+fn to_suspend_what_is_suspended_begins_nothing() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "memory", "supermemory"]);
+    for _ in 0..2 {
+        workspace.ok(&["suspend", "memory"]);
+    }
+    assert_eq!(intents(&workspace, "suspend"), 1);
+}
+
+/// The backend says for certain that it will not: nothing stays open, and the next call asks anew.
+#[test]
+fn a_resumption_that_is_refused_is_over() {
+    let workspace = Workspace::new();
+    workspace.ok(&["provision", "memory", "supermemory"]);
+    workspace.ok(&["suspend", "memory"]);
+    let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
+    workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
+    for asked in 1..=2 {
+        let refused = workspace.run(&["resume", "memory"]);
+        assert!(refused.code != 0 && refused.code != 6, "{refused:?}");
+        assert_eq!(intents(&workspace, "resume"), asked);
+        assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
+    }
+}
+
+#[test]
 fn all_at_once_and_each_is_told_of() {
     let workspace = Workspace::new();
     for name in ["a", "b", "c"] {
@@ -103,6 +130,12 @@ fn one_that_fails_does_not_save_the_others() {
     let ran = workspace.run(&["suspend", "--all"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (5, "b: suspended\n"), "{ran:?}");
     assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");
+}
+
+/// How often such an operation was begun.
+fn intents(workspace: &Workspace, action: &str) -> usize {
+    let rows = workspace.ledger().audit().unwrap();
+    rows.iter().filter(|row| row.action == action && row.outcome == "intended").count()
 }
 
 fn key(workspace: &Workspace) -> String {
