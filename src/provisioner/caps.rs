@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Caller, Outcome, Provisioner, batch::each};
+use super::{Caller, Outcome, Provisioner, batch::each, list::find};
 use crate::{
     backend::Scope,
     error::Error,
@@ -54,10 +54,9 @@ impl Provisioner {
         let asked: Vec<ResourceId> = projects.iter().filter_map(|project| self.askable(project)).collect();
         if !asked.is_empty() {
             let observed = self.wait(self.backend.observe(Scope::Resources(&asked)))?;
-            self.learn(projects.iter().filter_map(|project| {
-                let seen = observed.iter().find(|seen| Some(&seen.resource) == project.resource.as_ref())?;
-                Some((project, seen))
-            }));
+            self.learn(
+                projects.iter().filter_map(|project| Some((project, find(&observed, project.resource.as_ref()?)?))),
+            );
         }
         Ok(())
     }

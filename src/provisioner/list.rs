@@ -85,7 +85,7 @@ impl Provisioner {
     }
 }
 
-fn find<'a>(observed: &'a [Observed], resource: &ResourceId) -> Option<&'a Observed> {
+pub(super) fn find<'a>(observed: &'a [Observed], resource: &ResourceId) -> Option<&'a Observed> {
     observed.iter().find(|observed| observed.resource == *resource)
 }
 

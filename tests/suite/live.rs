@@ -149,11 +149,7 @@ async fn what_does_not_change_cannot_be_subscribed_to() {
 fn a_modern_session_without_a_stream_hears_nothing() {
     let workspace = Workspace::new();
     let mut lines = Lines::open(&workspace);
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
+    let meta = modern();
     lines.ask("server/discover", &json!({ "_meta": meta }));
     workspace.write("providers.toml", registry("almanac"));
     // The server of a second client shows when the news is out.
@@ -175,11 +171,7 @@ fn a_modern_session_without_a_stream_hears_nothing() {
 fn a_stream_ends_with_the_server() {
     let workspace = Workspace::new();
     let mut lines = Lines::open(&workspace);
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
+    let meta = modern();
     let id =
         lines.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
     until("the acknowledgment", || {
@@ -190,6 +182,15 @@ fn a_stream_ends_with_the_server() {
     assert!(begun.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
     assert_eq!(ran.code, 0);
     assert!(ran.answer(id)["error"].is_null(), "{ran:?}");
+}
+
+/// How a client of the modern era introduces itself with each request.
+fn modern() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
 }
 
 fn a_life() -> [(&'static str, Value); 3] {
