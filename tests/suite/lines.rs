@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    mem,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -67,8 +68,12 @@ impl Lines {
 
     /// Sends a request and waits for its answer.
     pub fn ask(&mut self, method: &str, params: &Value) -> Value {
+        let mut place = self.output.whole_lines(); // an answer cannot have come before its question
         let id = self.send(method, params);
-        until("an answer", || self.answers().into_iter().find(|answer| answer["id"] == id))
+        until("an answer", || {
+            let lines = self.output.lines_behind(&mut place);
+            messages(&lines).find(|answer| answer["id"] == id)
+        })
     }
 
     /// Calls a tool and waits for its structured content.
@@ -78,9 +83,7 @@ impl Lines {
 
     /// Every message so far. A line that is not finished yet is none.
     pub fn answers(&self) -> Vec<Value> {
-        let text = self.output.text();
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        messages(&self.output.lines_behind(&mut 0)).collect()
     }
 
     /// What was said on stderr so far.
@@ -112,6 +115,14 @@ impl Lines {
     }
 }
 
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
+}
+
+fn messages(lines: &str) -> impl Iterator<Item = Value> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
 /// What a pipe has brought so far, read on a thread of its own so that the process never waits for its reader.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -134,6 +145,18 @@ impl Stream {
     /// A character that has come only in part shows as a replacement until the rest is there.
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// How many bytes are whole lines.
+    fn whole_lines(&self) -> usize {
+        whole_lines(&self.bytes.lock().unwrap())
+    }
+
+    /// The whole lines behind a place, which moves to their end.
+    fn lines_behind(&self, place: &mut usize) -> String {
+        let bytes = self.bytes.lock().unwrap();
+        let begin = mem::replace(place, whole_lines(&bytes));
+        String::from_utf8(bytes[begin..*place].to_vec()).unwrap()
     }
 
     fn whole(self) -> String {
