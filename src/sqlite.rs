@@ -77,7 +77,7 @@ impl Database {
     /// # Errors
     /// What `work` returns, or what SQLite says.
     pub fn read<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Deferred, SYNCED, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Deferred, &DURABLE, |transaction| work(transaction))
     }
 
     /// Reads what stays true. A process that dies while a commit of its is on the way to the disk leaves what nobody sees,
@@ -101,11 +101,11 @@ impl Database {
     /// # Errors
     /// What `work` returns, and then nothing was written; or what SQLite says.
     pub fn write<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Immediate, SYNCED, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Immediate, &DURABLE, |transaction| work(transaction))
     }
 
-    /// As [`Self::write`], but without waiting for the disk: the end of this process cannot take it back, a power cut
-    /// can until the next synced write.
+    /// As [`Self::write`], but without waiting for the disk, and not for long for others: the end of this process cannot
+    /// take it back, a power cut can until the next synced write.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -113,13 +113,13 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Immediate, UNSYNCED, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Immediate, &IN_PASSING, |transaction| work(transaction))
     }
 
     fn transaction<T, E: From<DatabaseError>>(
         &self,
         behavior: TransactionBehavior,
-        synchronous: &str,
+        manner: &'static Manner,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // A panic while the lock was held rolled its transaction back; the connection is as good as before.
@@ -128,16 +128,32 @@ impl Database {
             Some(connection) => connection,
             empty => empty.insert(open(&self.path, self.schema)?),
         };
-        if synchronous == SYNCED {
+        if *manner == DURABLE {
             return committed(connection, behavior, work);
         }
-        connection.pragma_update(None, "synchronous", synchronous).map_err(DatabaseError::from)?;
+        manner.adopt(connection).map_err(DatabaseError::from)?;
         let outcome = committed(connection, behavior, work);
-        if let Err(error) = connection.pragma_update(None, "synchronous", SYNCED) {
-            *slot = None; // the next one opens it anew, synced
+        if let Err(error) = DURABLE.adopt(connection) {
+            *slot = None; // the next one opens it anew, and durable
             return Err(DatabaseError::from(error).into());
         }
         outcome
+    }
+}
+
+/// What a transaction waits for.
+#[derive(Eq, PartialEq)]
+struct Manner {
+    /// SQLite's word for when a commit returns.
+    synchronous: &'static str,
+    /// For other processes, before it gives up.
+    patience: Duration,
+}
+
+impl Manner {
+    fn adopt(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        connection.busy_timeout(self.patience)?;
+        connection.pragma_update(None, "synchronous", self.synchronous)
     }
 }
 
@@ -165,7 +181,7 @@ fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     if version(&connection)? != schema.migrations.len() {
         migrate(&connection, path, schema)?;
     }
-    connection.pragma_update(None, "synchronous", SYNCED)?;
+    DURABLE.adopt(&connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -226,10 +242,11 @@ fn version(connection: &Connection) -> Result<usize, DatabaseError> {
 }
 
 /// A commit is on the disk when it returns.
-const SYNCED: &str = "FULL";
+const DURABLE: Manner = Manner { synchronous: "FULL", patience: PATIENCE };
 
-/// In WAL mode a commit is then with the operating system, and the order of commits is kept.
-const UNSYNCED: &str = "NORMAL";
+/// In WAL mode a commit is then with the operating system, and the order of commits is kept. What is written so is the
+/// row of a call whose answer is at hand, and a client does not wait for a minute.
+const IN_PASSING: Manner = Manner { synchronous: "NORMAL", patience: Duration::from_secs(10) };
 
 /// Nobody else writes while it is copied, so there is no reason to pause.
 const PAGES_AT_ONCE: i32 = i32::MAX;

@@ -81,13 +81,16 @@ impl Entry {
     pub fn ended(self, provisioner: &Provisioner, caller: &Caller, outcome: &str) {
         let Self { begun, action, weight, arguments } = self;
         let (caller, outcome, took) = (caller.clone(), outcome.to_owned(), begun.elapsed());
-        let noted = provisioner.note_calls(&[Called { caller, action, weight, arguments, outcome, took }]);
-        // Mere looks are sealed together with the next effect: a list should cost no flush of the disk.
-        let sealed = if weight == Weight::Effect { provisioner.seal_audit() } else { Ok(None) };
-        match noted.and(sealed) {
+        if let Err(error) = provisioner.note_calls(&[Called { caller, action, weight, arguments, outcome, took }]) {
+            return render::warn(&format!("this call is missing from the audit: {error}"));
+        }
+        if weight == Weight::Look {
+            return; // sealed together with the next effect: a list should cost no flush of the disk
+        }
+        match provisioner.seal_audit() {
             Ok(None) => {}
             Ok(Some(broken)) => render::warn(&format!("{broken}: run `stripe-projects-mcp audit --verify`")),
-            Err(error) => render::warn(&format!("this call is missing from the audit: {error}")),
+            Err(error) => render::warn(&format!("the audit is not sealed up to this call: {error}")),
         }
     }
 }

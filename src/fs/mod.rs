@@ -19,11 +19,21 @@ pub use reach::{Reach, dangling_link, reach};
 
 /// What could not be done, to which path, and what the operating system said.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {action} {}: {}", path.display(), source.kind())]
+#[error("could not {action} {}: {}", path.display(), said(source))]
 pub struct FsError {
     pub action: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
+}
+
+/// What the operating system said, without the path that it may have said it of.
+fn said(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    match error.raw_os_error() {
+        // That of a failing disk, for one, has no kind of its own.
+        Some(code) if kind == UNNAMED => io::Error::from_raw_os_error(code).to_string(),
+        _ => kind,
+    }
 }
 
 /// Whether only its owner may do anything with what `path` leads to; `None` where there is nothing.
@@ -213,7 +223,8 @@ pub enum Privacy {
 /// sweep away what a dead process left behind.
 ///
 /// # Errors
-/// When any step fails; the target is then what it was.
+/// When any step fails; the target is then what it was. Where its folder alone could not be flushed, it is new already,
+/// and a power cut may take that back.
 pub fn replace(target: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), FsError> {
     let temporary = sweep(target)?;
     let outcome = write_beside(&temporary, target, bytes, privacy);
@@ -367,6 +378,9 @@ fn number(_: &fs::Metadata) -> u64 {
 fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {
     FsError { action, path: path.to_owned(), source }
 }
+
+/// How the standard library shows a kind that it has no name for.
+const UNNAMED: &str = "uncategorized error";
 
 /// Follows the env file's name, so that an ignore rule such as `.env*` covers it too.
 const TEMPORARY_ENDING: &str = ".stripe-projects.tmp";

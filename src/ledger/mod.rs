@@ -53,6 +53,13 @@ pub enum LedgerError {
     Moved { status: &'static str },
 }
 
+impl LedgerError {
+    /// Whether another process has kept us waiting for all the time that there was.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Database(DatabaseError::Locked))
+    }
+}
+
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())

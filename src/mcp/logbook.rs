@@ -114,12 +114,14 @@ impl Logbook {
         let calls = mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let provisioner = Arc::clone(&self.0.provisioner);
         let work = tokio::task::spawn_blocking(move || {
-            let noted = if calls.is_empty() { Ok(()) } else { provisioner.note_calls(&calls) };
-            noted.and_then(|()| if seal { provisioner.seal_audit() } else { Ok(None) })
+            if !calls.is_empty() {
+                provisioner.note_calls(&calls).map_err(|error| ("calls are missing from the audit", error))?;
+            }
+            if seal { provisioner.seal_audit().map_err(|error| ("the audit is not sealed", error)) } else { Ok(None) }
         });
         // The answer stands: what had an effect has rows of its own, written before it.
         match work.await {
-            Ok(Err(error)) => tracing::warn!("calls are missing from the audit: {error}"),
+            Ok(Err((what, error))) => tracing::warn!("{what}: {error}"),
             Ok(Ok(Some(broken))) if !self.0.misfit_told.swap(true, Ordering::Relaxed) => {
                 tracing::warn!("{broken}: run `stripe-projects-mcp audit --verify`");
             }

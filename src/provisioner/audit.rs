@@ -124,10 +124,9 @@ impl Provisioner {
     }
 
     fn answered(&self, call: &Called) -> Answered {
-        let milliseconds = (call.took.as_secs_f64() * 10_000.0).round() / 10.0;
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
-        let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds });
+        let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
         let (door, actor) = (call.caller.door, call.caller.actor.clone());
         let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
         // What was refused was not about the project that has the name, or had it once.
@@ -135,6 +134,11 @@ impl Provisioner {
         let project = about.and_then(|name| self.ledger.newest(name).ok().flatten());
         Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
     }
+}
+
+/// With one digit behind the point.
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 impl AuditFilter {
@@ -151,5 +155,17 @@ impl AuditFilter {
             && self.project.as_ref().is_none_or(named)
             && self.actor.as_ref().is_none_or(by)
             && self.outcome.as_ref().is_none_or(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_took_so_many_milliseconds() {
+        for (micros, shown) in [(0, 0.0), (40, 0.0), (60, 0.1), (1_234, 1.2), (2_000_000, 2_000.0)] {
+            assert!((milliseconds(Duration::from_micros(micros)) - shown).abs() < 1e-9, "{micros} µs");
+        }
     }
 }

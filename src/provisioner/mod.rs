@@ -266,6 +266,9 @@ impl Provisioner {
 
     /// Writes down that a rule refused a call before anything was done, and passes the refusal on.
     fn refused(&self, caller: &Caller, action: &'static str, name: &ProjectName, error: Error) -> Error {
+        if matches!(&error, Error::Ledger(error) if error.is_locked()) {
+            return error; // nobody waits for the same process twice
+        }
         let mut detail = json!({ "code": error.code() });
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));

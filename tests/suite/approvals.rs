@@ -125,7 +125,7 @@ fn the_human_may_think_better_of_it() {
     assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "it wins no time");
     assert_eq!(agent.call("provision", &above())["status"], "active");
     for decision in ["approve", "deny"] {
-        assert_eq!(here.json(&[decision, &id, "--yes"])["code"], "approval_decided", "what is spent is spent");
+        assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "what is spent is spent: nobody is asked");
     }
     let decided = here.ledger().audit().unwrap();
     let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::workspace::{Kind, Workspace};
+use crate::workspace::{Kind, Ran, Workspace};
 
 /// What `doctor` says: the worst state of each check that is not well, and the exit code.
 fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
@@ -194,6 +194,20 @@ fn a_policy_that_others_can_change_is_a_problem() {
     );
 }
 
+/// The workspace is where the agent works, wherever its env file is.
+#[test]
+fn a_policy_in_the_workspace_is_a_problem_wherever_the_env_file_is() {
+    let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
+    let policy = workspace.file("policy.toml");
+    fs::write(&policy, "").unwrap();
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
+    for env_file in [workspace.file(".env"), elsewhere.path().join(".env")] {
+        let mut doctor = workspace.command(&["doctor", "--env-file", env_file.to_str().unwrap()]);
+        let ran = Ran::from(doctor.env("STRIPE_PROJECTS_POLICY", &policy).output().unwrap());
+        assert!(ran.code == 1 && ran.stdout.contains("is inside the workspace"), "{ran:?}");
+    }
+}
+
 /// Only root can make a file somebody else's.
 #[test]
 fn a_policy_of_another_user_is_a_problem() {
@@ -331,6 +345,8 @@ fn a_backend_that_does_not_answer_is_a_problem_and_another_ones_projects_are_sai
     assert!(out.status.code() == Some(1) && text.contains("cannot be used"), "{text}");
 
     let workspace = with_a_project(Kind::StripeApi);
+    let list = workspace.json(&["list", "--backend", "simulated"]);
+    assert_eq!(list["projects"][0]["status"], "active", "as last known, since nobody there was asked: {list}");
     let others = unwell(&workspace, &["--backend", "simulated"]);
     assert!(
         others.iter().any(|(check, state, found)| {

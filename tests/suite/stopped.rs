@@ -56,6 +56,15 @@ fn others_work_while_one_stands_still_at_any_step() {
     }
 }
 
+#[test]
+fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
+    let workspace = prepared(Kind::Simulated, "rotate");
+    let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
+    let ran = workspace.ok(&["doctor"]);
+    assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
+    assert_eq!(stopped.goes_on(), "ok");
+}
+
 /// Takes as long as a call's patience, half a minute, and does nothing meanwhile.
 #[test]
 #[ignore = "waits for half a minute: cargo test --test suite who_waits -- --ignored"]
