@@ -101,21 +101,13 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditRow>, LedgerError> {
         let mut rows = Vec::new();
-        self.look_through(|row| rows.push(row))?;
-        Ok(rows)
-    }
-
-    /// Shows every row, oldest first, one at a time.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn look_through(&self, mut look: impl FnMut(AuditRow)) -> Result<(), LedgerError> {
         self.read(|connection| {
             each_row(connection, |row| {
-                look(row);
+                rows.push(row);
                 true
             })
-        })
+        })?;
+        Ok(rows)
     }
 
     /// The last rows, newest first, as long as they are wanted.
