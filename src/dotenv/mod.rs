@@ -335,6 +335,13 @@ mod tests {
         }
     }
 
+    /// To Python, all that follows the second `D` is its value, which Node takes for a part of `B`'s.
+    #[test]
+    fn what_readers_never_agreed_on_is_nobodys_to_keep() {
+        let file = b"D: 1\nB=`\nD='\n`\nA: x\nC: y'\n";
+        assert_eq!(set(file, "new"), Ok(b"D: 1\nB=`\nD='\n`\nA=new\nC: y'\n".to_vec()));
+    }
+
     #[test]
     fn only_what_all_readers_agree_on_is_written() {
         for good in ["sk_live_0-9.aZ", "postgresql://u:p@h:5432/d?a=b", "Zm8+/w==", "a~b", "-", "+,@%?!:/_.", "export"]
