@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::workspace::{Ran, Workspace};
+use crate::{
+    silence::assert_unsaid,
+    workspace::{Ran, Workspace},
+};
 
 /// A server process, and all that it has said so far.
 pub struct Lines {
@@ -126,7 +129,7 @@ fn messages(lines: &str) -> impl Iterator<Item = Value> {
 /// What a pipe has brought so far, read on a thread of its own so that the process never waits for its reader.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
-    reader: JoinHandle<()>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Stream {
@@ -139,7 +142,7 @@ impl Stream {
                 kept.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
         });
-        Self { bytes, reader }
+        Self { bytes, reader: Some(reader) }
     }
 
     /// A character that has come only in part shows as a replacement until the rest is there.
@@ -159,9 +162,17 @@ impl Stream {
         String::from_utf8(bytes[begin..*place].to_vec()).unwrap()
     }
 
-    fn whole(self) -> String {
-        self.reader.join().unwrap();
-        String::from_utf8(Arc::into_inner(self.bytes).unwrap().into_inner().unwrap()).unwrap()
+    fn whole(mut self) -> String {
+        self.reader.take().unwrap().join().unwrap();
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            assert_unsaid(&self.bytes.lock().unwrap());
+        }
     }
 }
 

@@ -66,6 +66,7 @@ mod scrubbed;
 mod security;
 mod setup;
 mod setup_text;
+mod silence;
 mod simulator;
 mod simulator_client;
 mod simulator_weather;

@@ -10,6 +10,8 @@ use std::{
 
 use pty_process::{Size, blocking};
 
+use crate::silence::assert_unsaid;
+
 /// A command at work on a terminal of its own.
 pub struct Terminal {
     child: Child,
@@ -71,6 +73,7 @@ impl Terminal {
         let status = self.child.wait().unwrap();
         self.reader.join().unwrap();
         let seen: MutexGuard<'_, Seen> = self.seen.0.lock().unwrap();
+        assert_unsaid(&seen.written);
         Left {
             code: status.code().unwrap_or(-1),
             screen: seen.screen.screen().contents(),

@@ -170,6 +170,7 @@ fn what_is_missing_is_said_at_once() {
 #[test]
 fn a_key_may_come_from_a_file_and_never_from_an_argument() {
     let workspace = Workspace::on(Kind::StripeApi);
+    workspace.has_plants();
     workspace.write("key", "rk_test_0123456789\n");
     let mut command = workspace.command(&["provision", "memory", "supermemory", "--stripe-api-key-file", "key"]);
     let ran = Ran::from(command.env_remove("STRIPE_API_KEY").output().unwrap());

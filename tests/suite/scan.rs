@@ -23,6 +23,7 @@ fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
 #[test]
 fn nothing_to_look_for_is_said() {
     let here = Workspace::new();
+    here.has_plants();
     assert!(here.ok(&["scan", "."]).stdout.starts_with("Nothing to look for"));
     assert!(here.files().is_empty(), "a look creates nothing");
 }
@@ -101,6 +102,7 @@ fn a_dead_key_is_found_and_called_dead() {
 #[test]
 fn a_connection_string_is_found_by_its_length() {
     let here = Workspace::new();
+    here.has_plants();
     let secret = "postgres://app:s3cret=pass@db.example.com:5432/app?sslmode=require&x=1";
     record(&here, secret);
     for text in [
@@ -280,6 +282,7 @@ fn a_watch_that_saw_nothing_ends_well_and_soon() {
 /// A workspace with one project, and its key.
 pub fn with_key() -> (Workspace, String) {
     let here = Workspace::new();
+    here.has_plants();
     here.ok(&["provision", "memory", "supermemory"]);
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     (here, key)

@@ -92,7 +92,7 @@ impl StandIn {
         let mut all = vec!["projects"];
         all.extend(arguments);
         all.push("--json");
-        Ran::from(self.command(folder, &all).output().unwrap())
+        Ran::of_another(self.command(folder, &all).output().unwrap())
     }
 
     /// The envelope that such a call answers with.

@@ -216,7 +216,8 @@ fn without_a_login_there_is_no_json() {
     assert!(!ran.stdout.contains('{'));
     assert_eq!(ran.stdout, without_plugin.stdout, "the two look the same");
 
-    let version = |stand_in: &StandIn| Ran::from(stand_in.command(folder.path(), &["--version"]).output().unwrap());
+    let version =
+        |stand_in: &StandIn| Ran::of_another(stand_in.command(folder.path(), &["--version"]).output().unwrap());
     assert_eq!(version(&stand_in).stdout, "stripe version 1.52.0\n");
     stand_in.weather(json!([{ "fault": "cli_too_old", "times": 2 }]));
     assert_eq!(version(&stand_in).stdout, "stripe version 1.21.0\n");

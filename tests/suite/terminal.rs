@@ -238,6 +238,7 @@ fn spending() -> Workspace {
 fn leaked(kind: Kind) -> Workspace {
     let here = Workspace::on(kind);
     here.ok(&PROVISION);
+    here.has_plants();
     here.write("log", here.read(".env"));
     here
 }

@@ -5,6 +5,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use serde_json::Value;
@@ -14,12 +16,17 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::{simulator_client::Running, stand_in::StandIn};
+use crate::{
+    silence::{assert_unkept, assert_unsaid},
+    simulator_client::Running,
+    stand_in::StandIn,
+};
 
 /// A folder that is gone when the test is over.
 pub struct Workspace {
     folder: TempDir,
     behind: Behind,
+    has_plants: AtomicBool,
 }
 
 /// The backend that the commands of a workspace speak to.
@@ -51,18 +58,24 @@ pub struct Ran {
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), behind: Behind::Simulated }
+        Self { folder: tempfile::tempdir().unwrap(), behind: Behind::Simulated, has_plants: AtomicBool::new(false) }
     }
 
     /// One whose commands speak to that backend, with a world of its own behind it.
     pub fn on(kind: Kind) -> Self {
-        let workspace = Self::new();
+        let mut workspace = Self::new();
         let behind = match kind {
             Kind::Simulated => Behind::Simulated,
             Kind::StripeApi => Behind::StripeApi(Running::start(&workspace, &[])),
             Kind::StripeCli => Behind::StripeCli(StandIn::new()),
         };
-        Self { behind, ..workspace }
+        workspace.behind = behind;
+        workspace
+    }
+
+    /// Says that the test itself puts keys where none belongs.
+    pub fn has_plants(&self) {
+        self.has_plants.store(true, Ordering::Relaxed);
     }
 
     /// Without symbolic links, as the program shows it.
@@ -202,7 +215,7 @@ impl Workspace {
         self.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect()
     }
 
-    /// Every file below the folder.
+    /// Every file below the folder; a link is one, wherever it leads.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         walk(&self.path(), &mut files);
@@ -210,7 +223,32 @@ impl Workspace {
     }
 }
 
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if !thread::panicking() && !self.has_plants.load(Ordering::Relaxed) {
+            assert_unkept(&self.files());
+        }
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        assert_unsaid(&output.stdout);
+        assert_unsaid(&output.stderr);
+        Self::of_another(output)
+    }
+}
+
 impl Ran {
+    /// What somebody else's command left, which may say its own keys.
+    pub fn of_another(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The answer to a request, among the lines that a server wrote.
     pub fn answer(&self, id: u64) -> Value {
         let mut answers = self.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -218,20 +256,10 @@ impl Ran {
     }
 }
 
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
+        let (path, kind) = entry.map(|entry| (entry.path(), entry.file_type().unwrap())).unwrap();
+        if kind.is_dir() {
             walk(&path, files);
         } else {
             files.push(path);

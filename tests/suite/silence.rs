@@ -1,0 +1,69 @@
+//! No full key is said, or written anywhere but to an env file: looked for in every byte that any process of ours says to
+//! any test of this suite, and in every file that a workspace is left with.
+
+use std::{
+    fs,
+    panic::catch_unwind,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::workspace::{Ran, Workspace};
+
+/// Panics where a full key stands in what a process of ours said.
+pub fn assert_unsaid(said: &[u8]) {
+    if let Some(mask) = key_in(said) {
+        panic!("a process of ours said {mask} in full");
+    }
+}
+
+/// Panics where a full key stands in a file of ours that is no env file. The simulated world is the provider's side.
+pub fn assert_unkept(files: &[PathBuf]) {
+    let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|found| found.is_file()); // a pipe, or gone meanwhile
+    for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
+        if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {
+            panic!("{mask} stands in full in {}", file.display());
+        }
+    }
+}
+
+/// The first full key in it, masked: a beginning that only keys have, and all the digits behind it.
+fn key_in(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let digits_behind = |prefix: &str| {
+        let behind = text.split(prefix).skip(1);
+        behind.map(|rest| rest.bytes().take_while(u8::is_ascii_hexdigit).count()).max()
+    };
+    let full = KEYS.into_iter().find(|(prefix, digits)| digits_behind(prefix).is_some_and(|found| found >= *digits));
+    full.map(|(prefix, _)| format!("{prefix}…"))
+}
+
+fn is_for_keys(file: &Path) -> bool {
+    let name = file.file_name().unwrap().to_string_lossy();
+    name.starts_with(".env") || name.ends_with(".env") || name.starts_with("simulated.db")
+}
+
+/// How keys begin in the simulated world, at the stand-in, and at Stripe as the tests know it; and fewer hexadecimal digits
+/// than follow in any.
+const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), ("sk_standin_", 16), ("rk_test_", 10), ("rk_live_", 10)];
+
+#[test]
+fn a_key_is_found_and_a_mask_is_none() {
+    for key in [
+        "sk_proj_sim_0123456789abcdef0123456789abcdef",
+        "\u{1b}[1msk_standin_00112233445566778899",
+        "{\"rk_test_0123456789",
+    ] {
+        assert!(key_in(format!("a {key}\n").as_bytes()).is_some(), "{key}");
+    }
+    assert_eq!(key_in(b"sk_proj_sim_\xe2\x80\xa6cdef sk_standin_0123 \xff\xfe rk_test_"), None);
+}
+
+#[test]
+fn a_key_that_stands_about_fails_its_test() {
+    let key = "sk_proj_sim_0123456789abcdef0123456789abcdef";
+    let fails = |name: &str| catch_unwind(|| Workspace::new().write(name, key)).is_err();
+    assert!(fails("ledger.db") && fails("notes") && !fails(".env") && !fails("other.env"));
+    let said = |word: &str| catch_unwind(|| Ran::from(Command::new("echo").arg(word).output().unwrap())).is_err();
+    assert!(said(key) && !said("sk_proj_sim_…cdef"));
+}
