@@ -13,6 +13,8 @@ async fn every_refusal_says_what_to_do_next() {
         let workspace = Workspace::new();
         workspace.write(".env", "EXA_API_KEY=mine\n");
         let client = Client::connect(&workspace, era).await;
+        client.ok("provision", json!({ "name": "gone", "provider": "supermemory" })).await;
+        client.ok("teardown", json!({ "name": "gone" })).await;
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         let before = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         for (tool, arguments, code, message, hint) in refusals() {
@@ -175,9 +177,12 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             "tools/list",
         ),
         ("rotate_key", json!({ "name": "web" }), "project_not_found", "there is no such project", "list"),
+        ("rotate_key", json!({ "name": "gone" }), "project_not_found", TORN_DOWN, "provision it again"),
         ("teardown", json!({ "name": "web" }), "project_not_found", "there is no such project", "list"),
     ]
 }
+
+const TORN_DOWN: &str = "there is no such project any more: it was torn down";
 
 const REPAIRED: &str = "version = 1
 [providers.almanac]
