@@ -64,6 +64,8 @@ async fn a_declined_card_leaves_nothing_behind() {
         let client = Client::start(command, era).await;
         let error = client.refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(error["code"], "card_declined");
+        let gone = client.refused("teardown", json!({ "name": "memory" })).await;
+        assert_eq!(gone["code"], "project_not_found", "what never came to be is not torn down");
         assert_eq!(client.ok("list_projects", json!({})).await["live_count"], 0);
         client.ok("provision", json!({ "name": "free", "provider": "search" })).await;
         client.ok("teardown", json!({ "name": "free" })).await;
