@@ -188,7 +188,7 @@ impl Provisioner {
         let mut luck = [0];
         let _ = fill_random(&mut luck); // without luck the pause is the longest
         let next = later(self.clock.now(), alerts::pause(claim.attempts, luck[0]));
-        if next > later(claim.first_attempt_at, alerts::PATIENCE) {
+        if is_too_late(next, claim.first_attempt_at) {
             self.ledger.settle_alert(&claim, Outcome::GivenUp)?;
             self.notify(&Notice::GivenUp { alert: claim.alert, why });
         } else {
@@ -222,6 +222,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The last try may be made at the very end of our patience.
+fn is_too_late(next: Timestamp, first_attempt_at: Timestamp) -> bool {
+    next > later(first_attempt_at, alerts::PATIENCE)
+}
+
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
 }
@@ -238,3 +243,16 @@ fn caller() -> Caller {
 }
 
 const ACTION: &str = "raise alert";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_try_is_at_the_end_of_the_patience() {
+        let began = Timestamp::UNIX_EPOCH;
+        let end = later(began, alerts::PATIENCE);
+        assert!(!is_too_late(end, began));
+        assert!(is_too_late(later(end, Duration::from_millis(1)), began));
+    }
+}

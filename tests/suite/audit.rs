@@ -143,6 +143,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
         ("provision", json!({ "name": canary, "provider": canary, "spend_cap_usd": canary })),
         ("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })),
         ("provision", json!({ "name": "web2", "provider": "search", "spend_cap_usd": 9999 })),
+        ("provision", json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 })),
         ("list_projects", json!({ "limit": 3, "cursor": canary })),
         ("list_projects", json!({})),
         ("rotate_key", json!({ canary: canary, "name": long })),
@@ -177,6 +178,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
         ["provision", "invalid_arguments", unreadable],
         ["provision", "ok", { "cap_cents": 250, "name": "web", "provider": "search" }],
         ["provision", "cap_above_maximum", { "cap_cents": 999_900, "name": "web2", "provider": "search" }],
+        ["provision", "approval_required", { "cap_cents": 8_000, "name": "memory", "provider": "supermemory" }],
         ["list_projects", "invalid_cursor", { "cursor": "given", "limit": 3 }],
         ["list_projects", "ok", {}],
         ["rotate_key", "invalid_arguments", { "unknown_arguments": 1, "unreadable": ["name"] }],
@@ -199,7 +201,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
         .iter()
         .filter_map(|row| Some(serde_json::from_str::<Value>(&row.detail).unwrap()["decision"].as_str()?.to_owned()))
         .collect();
-    assert_eq!(decisions, ["allowed", "refused"]);
+    assert_eq!(decisions, ["allowed", "refused", "needs_approval"]);
     let done = rows.iter().find(|row| row.outcome == "done").unwrap();
     assert!(done.detail.contains("\"resource\""), "{}", done.detail);
 }

@@ -105,6 +105,9 @@ fn the_state_folder_is_ignored_by_git() {
     assert_only(&workspace, "folder", "problem", "git does not ignore");
     repaired(&workspace);
     assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
+    fs::remove_file(workspace.state().join(".gitignore")).unwrap();
+    workspace.ok(&["rotate", "memory"]);
+    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "whoever locks a project sees to it first");
 }
 
 #[test]

@@ -37,6 +37,18 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 1, "nothing was bought twice");
 }
 
+/// The provision ends well on the way, which ends nothing: it was asked for the end. Asked twice is as good as once.
+#[test]
+fn what_was_half_way_is_torn_down_all_the_same() {
+    let workspace = Workspace::new();
+    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    fs::remove_file(workspace.file(".env")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
+        assert!(workspace.billed().is_empty());
+    }
+}
+
 #[test]
 fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
     let workspace = Workspace::new();

@@ -187,7 +187,9 @@ async fn a_long_list_comes_in_pages() {
     for limit in [0, 201] {
         assert_eq!(client.refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
     }
-    assert_eq!(client.refused("list_projects", json!({ "cursor": "3" })).await["code"], "invalid_cursor");
+    for cursor in ["3", "after-0"] {
+        assert_eq!(client.refused("list_projects", json!({ "cursor": cursor })).await["code"], "invalid_cursor");
+    }
 }
 
 /// There was no handshake that would have said it; in the legacy era there was.

@@ -284,6 +284,12 @@ fn a_project_of_another_backend_is_left_alone() {
     let ran = workspace.run(&["rotate", "memory", "--backend", "simulated"]);
     assert!(ran.code == 3 && ran.stderr.contains("--backend stripe-cli"), "{ran:?}");
     assert_eq!(workspace.billed().len(), 1);
+    workspace.ok(&["provision", "web", "search", "--backend", "simulated"]);
+    for backend in ["simulated", "stripe-cli"] {
+        let list = workspace.json(&["list", "--backend", backend]);
+        let statuses: Vec<_> = list["projects"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+        assert_eq!(statuses, ["active", "active"], "{backend} is not asked about what it cannot know");
+    }
 }
 
 /// Its key could be read by anybody on the way.

@@ -13,6 +13,8 @@ async fn every_refusal_says_what_to_do_next() {
         let workspace = Workspace::new();
         workspace.write(".env", "EXA_API_KEY=mine\n");
         let client = Client::connect(&workspace, era).await;
+        client.ok("provision", json!({ "name": "gone", "provider": "supermemory" })).await;
+        client.ok("teardown", json!({ "name": "gone" })).await;
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         let before = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         for (tool, arguments, code, message, hint) in refusals() {
@@ -62,6 +64,8 @@ async fn a_declined_card_leaves_nothing_behind() {
         let client = Client::start(command, era).await;
         let error = client.refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(error["code"], "card_declined");
+        let gone = client.refused("teardown", json!({ "name": "memory" })).await;
+        assert_eq!(gone["code"], "project_not_found", "what never came to be is not torn down");
         assert_eq!(client.ok("list_projects", json!({})).await["live_count"], 0);
         client.ok("provision", json!({ "name": "free", "provider": "search" })).await;
         client.ok("teardown", json!({ "name": "free" })).await;
@@ -175,9 +179,12 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             "tools/list",
         ),
         ("rotate_key", json!({ "name": "web" }), "project_not_found", "there is no such project", "list"),
+        ("rotate_key", json!({ "name": "gone" }), "project_not_found", TORN_DOWN, "provision it again"),
         ("teardown", json!({ "name": "web" }), "project_not_found", "there is no such project", "list"),
     ]
 }
+
+const TORN_DOWN: &str = "there is no such project any more: it was torn down";
 
 const REPAIRED: &str = "version = 1
 [providers.almanac]

@@ -18,6 +18,9 @@ fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
     assert!(ran.stdout.contains("Clean: none of 1 key in"), "{ran:?}");
     let view = here.json(&["scan", "."]);
     assert_eq!((&view["keys_known"], view["findings"].as_array().unwrap().len()), (&1.into(), 0));
+    let one = here.json(&["scan", "notes.txt"]);
+    let bytes = here.read("notes.txt").len();
+    assert_eq!((&one["files_read"], &one["bytes_read"]), (&1.into(), &bytes.into()), "it says how much it looked at");
 }
 
 #[test]
@@ -96,6 +99,28 @@ fn a_dead_key_is_found_and_called_dead() {
     // A dead key that somebody keeps in the env file is no longer where it belongs.
     here.write(".env", format!("OLD={old}\n"));
     assert_eq!(findings(&here.json(&["scan", ".env"])).len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_env_file_behind_a_link_is_still_where_its_keys_belong() {
+    let here = Workspace::new();
+    fs::create_dir(here.file("secrets")).unwrap();
+    std::os::unix::fs::symlink("secrets/app.env", here.file(".env")).unwrap();
+    here.ok(&["provision", "memory", "supermemory"]);
+    here.ok(&["scan", "."]);
+}
+
+/// Whoever loads the env file of one project was not given the key of another.
+#[test]
+fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
+    let (here, key) = with_key();
+    here.ok(&["provision", "web", "search", "--env-file", "other.env"]);
+    here.ok(&["scan", "."]);
+    here.write("other.env", format!("{}STRAY={key}\n", here.read("other.env")));
+    let view = here.json(&["scan", "."]);
+    assert_eq!(findings(&view).len(), 1, "{view:#}");
+    assert_eq!(at(&view, &here.file("other.env"))["project"], "memory");
 }
 
 /// A connection string shows nothing in its mask: its length is all that is known.

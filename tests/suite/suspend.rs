@@ -97,6 +97,23 @@ fn a_resumption_that_is_refused_is_over() {
     }
 }
 
+/// What it did is not known, so the intent stays open, and the next call finds out.
+#[test]
+fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
+    let workspace = Workspace::on(Kind::StripeApi);
+    workspace.ok(&["provision", "memory", "supermemory"]);
+    workspace.ok(&["suspend", "memory"]);
+    let reveal = "POST /v2/provisioning/resources/{id}/reveal_access_configuration";
+    workspace.simulator().plan(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
+    let unsure = workspace.json(&["resume", "memory"]);
+    assert_eq!(unsure["code"], "outcome_unknown", "{unsure}");
+    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
+    workspace.simulator().clear_up();
+    assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
+    assert_eq!(intents(&workspace, "resume"), 1, "what was open is what was finished");
+    assert!(workspace.owner_of(&key(&workspace)).is_some());
+}
+
 #[test]
 fn all_at_once_and_each_is_told_of() {
     let workspace = Workspace::new();
