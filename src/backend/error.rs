@@ -57,6 +57,16 @@ impl BackendError {
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::Forgotten { .. } | Self::Malformed { .. } | Self::Unknown { .. })
     }
+
+    /// The same, told once something may have been acted upon: no later error makes it certain that nothing was.
+    #[must_use]
+    pub fn doubtful(self) -> Self {
+        match self {
+            Self::Unavailable { why } => Self::Unknown { why },
+            certain if certain.is_certain() => Self::Unknown { why: certain.to_string() },
+            doubtful => doubtful,
+        }
+    }
 }
 
 impl From<NoRandomness> for BackendError {
@@ -133,4 +143,16 @@ pub enum Setup {
     /// To another account, or in the other mode, what this workspace provisioned would look removed.
     #[error("this is not the Stripe account and mode that this workspace was provisioned with")]
     WrongAccount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubt_stays() {
+        for error in [BackendError::NotFound, BackendError::Unauthenticated, Refusal::TooMany.into()] {
+            assert!(!error.doubtful().is_certain());
+        }
+    }
 }

@@ -114,11 +114,7 @@ impl Provisioner {
         let answer = self.act(&mut intent, async {
             self.backend.resume(&resource).await?;
             // From here on no error may say that nothing happened.
-            let doubtful = |error: BackendError| match error {
-                error if error.is_certain() => BackendError::Unknown { why: error.to_string() },
-                error => error,
-            };
-            self.backend.reveal(&resource).await.map_err(doubtful)
+            self.backend.reveal(&resource).await.map_err(BackendError::doubtful)
         });
         self.step(Step::Acted);
         match answer {

@@ -95,7 +95,7 @@ fn an_alert_does_not_wait_for_the_time_of_a_wrong_clock() {
     assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0, "and once");
 }
 
-/// The clock goes back between a claim and its end: the claim still keeps others away from what is being sent.
+/// The clock goes back by less than alerts are ever put off for: the pause is kept, by the new time.
 #[test]
 fn an_alert_that_was_put_off_waits_for_its_time() {
     let receiver = Receiver::start();

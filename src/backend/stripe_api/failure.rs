@@ -84,15 +84,6 @@ pub fn before_the_order(failure: Failure) -> BackendError {
     }
 }
 
-/// Once something may have been acted upon, no later error makes it certain that nothing was.
-pub fn doubtful(error: BackendError) -> BackendError {
-    match error {
-        BackendError::Forgotten { .. } | BackendError::Malformed { .. } | BackendError::Unknown { .. } => error,
-        BackendError::Unavailable { why } => BackendError::Unknown { why },
-        certain => BackendError::Unknown { why: certain.to_string() },
-    }
-}
-
 /// A word of Stripe's that this program does not know.
 pub fn unexpected(what: &'static str, got: &str) -> BackendError {
     BackendError::Malformed { what, got: word(got).unwrap_or_else(|| "…".to_owned()) }
@@ -168,12 +159,5 @@ mod tests {
             unexpected("status", "half done").to_string(),
             "the backend's answer is not understood: unexpected status (…)"
         );
-    }
-
-    #[test]
-    fn doubt_stays() {
-        for error in [BackendError::NotFound, BackendError::Unauthenticated, Refusal::TooMany.into()] {
-            assert!(!doubtful(error).is_certain());
-        }
     }
 }

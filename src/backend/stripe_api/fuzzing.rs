@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     catalog::Shelf,
     connections::is_connected,
-    failure::{Failure, before_the_order, doubtful},
+    failure::{Failure, before_the_order},
     http::answered,
     resources::{credentials, id_of},
     schema_fields,
@@ -63,7 +63,7 @@ fn read<T: DeserializeOwned>(status: u16, body: &[u8], said: &mut Vec<BackendErr
     let status = StatusCode::from_u16(status).ok()?;
     let ask = |changes| answered::<T>(changes, status, body);
     let of_each: [fn(Failure) -> BackendError; 3] =
-        [BackendError::from, before_the_order, |failure| doubtful(failure.into())];
+        [BackendError::from, before_the_order, |failure| BackendError::from(failure).doubtful()];
     for changes in [true, false] {
         // What a log would show, the parts included that only some errors repeat.
         said.extend(ask(changes).err().map(|failure| BackendError::Unavailable { why: format!("{failure:?}") }));

@@ -21,7 +21,6 @@ use std::{path::PathBuf, sync::Arc};
 
 pub use access::{Access, ApiBase, ApiBaseError};
 use async_trait::async_trait;
-use failure::doubtful;
 use http::Http;
 use notes::{NAME, Notes};
 pub use pace::Pace;
@@ -127,7 +126,7 @@ impl Backend for StripeApi {
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         self.check_account().await?;
         self.replace_credentials(resource.as_str()).await?;
-        self.reveal_now(resource.as_str()).await.map_err(doubtful)
+        self.reveal_now(resource.as_str()).await.map_err(BackendError::doubtful)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {

@@ -9,7 +9,7 @@ use tokio::task;
 use super::{
     StripeApi,
     catalog::Found,
-    failure::{Failure, Rejection, before_the_order, doubtful},
+    failure::{Failure, Rejection, before_the_order},
     notes::Sent,
     random_key,
     resources::{RESOURCES, Standing, id_of},
@@ -45,7 +45,7 @@ impl StripeApi {
             Placed::Resource(resource) => self.outcome(&note, resource).await?,
             Placed::Not(rejection) => return Err(self.refusal(rejection, &order.service).await),
         };
-        let credentials = self.reveal_now(resource.as_str()).await.map_err(doubtful)?;
+        let credentials = self.reveal_now(resource.as_str()).await.map_err(BackendError::doubtful)?;
         Ok(Service { resource, credentials })
     }
 
@@ -63,7 +63,7 @@ impl StripeApi {
         match outcome {
             // What failed for good was cleaned away.
             Err(BackendError::NeedsInformation { .. } | BackendError::NotFound | BackendError::Refused(_)) => Ok(None),
-            Err(error) => Err(doubtful(error)),
+            Err(error) => Err(error.doubtful()),
             resource => resource,
         }
     }
@@ -177,7 +177,7 @@ impl StripeApi {
     /// What became of an order that was noted.
     async fn again(&self, note: &str, sent: Sent) -> Result<Placed, BackendError> {
         if let Some(id) = &sent.resource {
-            return match self.look(id).await.map_err(doubtful)? {
+            return match self.look(id).await.map_err(BackendError::doubtful)? {
                 Some(resource) => Ok(Placed::Resource(resource)),
                 None => Err(BackendError::NotFound),
             };
@@ -185,18 +185,18 @@ impl StripeApi {
         if sent.is_beyond_recall(now_ms()) {
             return Err(BackendError::Forgotten { name: sent.name(), place: DASHBOARD });
         }
-        self.post(note, sent).await.map_err(|failure| doubtful(failure.into()))
+        self.post(note, sent).await.map_err(|failure| BackendError::from(failure).doubtful())
     }
 
     async fn post(&self, note: &str, mut sent: Sent) -> Result<Placed, Failure> {
         match self.http.change::<Resource>(RESOURCES, &sent.key, &sent.body).await {
             Ok(resource) => {
                 sent.resource = Some(id_of(&resource)?.as_str().to_owned());
-                self.notes.note_sent(note, &sent).await.map_err(doubtful)?;
+                self.notes.note_sent(note, &sent).await.map_err(BackendError::doubtful)?;
                 Ok(Placed::Resource(resource))
             }
             Err(Failure::Refused(rejection)) => {
-                self.notes.forget_sent(note).await.map_err(doubtful)?;
+                self.notes.forget_sent(note).await.map_err(BackendError::doubtful)?;
                 Ok(Placed::Not(rejection))
             }
             Err(failure) => Err(failure),
@@ -206,12 +206,12 @@ impl StripeApi {
     /// Waits for a resource to be complete. One that never will be is removed.
     async fn outcome(&self, note: &str, resource: Resource) -> Result<ResourceId, BackendError> {
         let id = id_of(&resource)?;
-        let (resource, standing) = self.settled(resource).await.map_err(doubtful)?;
+        let (resource, standing) = self.settled(resource).await.map_err(BackendError::doubtful)?;
         let error: BackendError = match standing {
             Standing::Complete => return Ok(id),
             Standing::Removed => BackendError::NotFound,
             Standing::NeedsInformation => {
-                self.remove(id.as_str()).await.map_err(doubtful)?; // it may be billed as it is
+                self.remove(id.as_str()).await.map_err(BackendError::doubtful)?; // it may be billed as it is
                 BackendError::NeedsInformation { fields: schema_fields(resource.needs_information_schema.as_ref()) }
             }
             Standing::Errored | Standing::Pending => {
@@ -219,7 +219,7 @@ impl StripeApi {
                 Refusal::ProviderFailed { code: None }.into()
             }
         };
-        self.notes.forget_sent(note).await.map_err(doubtful)?;
+        self.notes.forget_sent(note).await.map_err(BackendError::doubtful)?;
         Err(error)
     }
 

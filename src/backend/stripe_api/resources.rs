@@ -4,7 +4,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     StripeApi,
-    failure::{Failure, doubtful, field, unexpected},
+    failure::{Failure, field, unexpected},
     http::is_id,
     random_key,
     wire::{AccessConfiguration, Resource},
@@ -90,7 +90,7 @@ impl StripeApi {
             Err(failure @ Failure::Refused(_)) => return Err(self.why_refused(id, failure).await),
             Err(failure) => return Err(failure.into()),
         };
-        match self.settled(resource).await.map_err(doubtful)?.1 {
+        match self.settled(resource).await.map_err(BackendError::doubtful)?.1 {
             Standing::Complete => Ok(()),
             Standing::Removed => Err(BackendError::NotFound),
             _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".to_owned() }),
@@ -122,7 +122,7 @@ impl StripeApi {
                 }
                 _ => time::sleep(self.pace.poll_pause).await,
             }
-            match self.look(id).await.map_err(doubtful)? {
+            match self.look(id).await.map_err(BackendError::doubtful)? {
                 Some(now) => resource = now,
                 None => return Ok(()),
             }

@@ -167,10 +167,7 @@ impl Backend for StripeCli {
         let told = stripe.rotate(&row.name).await;
         told.map_err(|trouble| trouble.of_changing(stripe.asked("rotate", Some(row.provider()))))?;
         // The old key is dead from here on, so no error may say that nothing happened.
-        workspace.credentials(&row).await.map_err(|error| match error {
-            error if error.is_certain() => BackendError::Unknown { why: error.to_string() },
-            error => error,
-        })
+        workspace.credentials(&row).await.map_err(BackendError::doubtful)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
