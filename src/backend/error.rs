@@ -54,17 +54,17 @@ pub enum BackendError {
 
 impl BackendError {
     /// Whether it is certain that nothing happened.
-    pub fn is_certain(&self) -> bool {
+    pub fn is_definite(&self) -> bool {
         !matches!(self, Self::Forgotten { .. } | Self::Malformed { .. } | Self::Unknown { .. })
     }
 
     /// The same, told once something may have been acted upon: no later error makes it certain that nothing was.
     #[must_use]
-    pub fn doubtful(self) -> Self {
+    pub fn into_unknown(self) -> Self {
         match self {
             Self::Unavailable { why } => Self::Unknown { why },
-            certain if certain.is_certain() => Self::Unknown { why: certain.to_string() },
-            doubtful => doubtful,
+            certain if certain.is_definite() => Self::Unknown { why: certain.to_string() },
+            into_unknown => into_unknown,
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn doubt_stays() {
         for error in [BackendError::NotFound, BackendError::Unauthenticated, Refusal::TooMany.into()] {
-            assert!(!error.doubtful().is_certain());
+            assert!(!error.into_unknown().is_definite());
         }
     }
 }

@@ -45,7 +45,7 @@ impl Limits {
         let (ledger, backend, lock) = (Arc::clone(&self.ledger), self.backend, self.lock.clone());
         let provider = provider.to_owned();
         blocking(move || {
-            let lock = Lock::on_file(&lock, PATIENCE).map_err(|error| unavailable(&error))?;
+            let lock = Lock::on_file(&lock, TIMEOUT).map_err(|error| unavailable(&error))?;
             let lock = lock.ok_or_else(|| unavailable(&"another call is setting limits"))?;
             let was = noted(&ledger, backend, &provider)?;
             let limit = ledger.committed_with(backend, &provider)?;
@@ -92,7 +92,7 @@ impl Limits {
     async fn drifted(&self) -> Result<Option<String>, BackendError> {
         let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
         blocking(move || {
-            for (provider, was) in ledger.recall_all(backend, PREFIX)? {
+            for (provider, was) in ledger.list_notes(backend, PREFIX)? {
                 if ledger.committed_with(backend, &provider)?.cents().to_string() != was {
                     return Ok(Some(provider));
                 }
@@ -104,12 +104,12 @@ impl Limits {
 }
 
 fn noted(ledger: &Ledger, backend: &str, provider: &str) -> Result<Option<Cents>, LedgerError> {
-    let text = ledger.recall(backend, &format!("{PREFIX}{provider}"))?;
+    let text = ledger.get_note(backend, &format!("{PREFIX}{provider}"))?;
     Ok(text.and_then(|text| text.parse().ok()).map(Cents::sum_of))
 }
 
 fn note(ledger: &Ledger, backend: &str, provider: &str, limit: Cents) -> Result<(), LedgerError> {
-    ledger.remember(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
+    ledger.put_note(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
 }
 
 /// Locks and the ledger block.
@@ -127,4 +127,4 @@ fn unavailable(why: &impl ToString) -> BackendError {
 const PREFIX: &str = "limit/";
 
 /// How long a call waits for another one that is setting a limit.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

@@ -91,8 +91,8 @@ impl Backend for Scrubbed {
         self.inner.cap_scope()
     }
 
-    fn leaves_caps_to_us(&self) -> bool {
-        self.inner.leaves_caps_to_us()
+    fn requires_cap_enforcement(&self) -> bool {
+        self.inner.requires_cap_enforcement()
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
@@ -125,8 +125,8 @@ impl Backend for Scrubbed {
         self.clean(self.inner.observe(scope).await)
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
-        self.clean(self.inner.settle_limits().await)
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
+        self.clean(self.inner.reconcile_limits().await)
     }
 
     async fn version(&self) -> Result<Option<String>, BackendError> {

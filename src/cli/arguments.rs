@@ -104,9 +104,9 @@ pub enum Command {
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
-    /// Give up a purchase of which even the backend cannot tell any more what became of it
-    #[command(after_help = FORGET_HELP)]
-    Forget {
+    /// Close a purchase whose outcome the backend can no longer tell
+    #[command(alias = "forget", after_help = ABANDON_HELP)]
+    Abandon {
         /// Name of the project
         name: String,
     },
@@ -207,10 +207,10 @@ pub struct OneOrAll {
 
 #[derive(Args, Default)]
 pub struct Serve {
-    /// Offer `list_projects` and the resources only
+    /// ToolFilter `list_projects` and the resources only
     #[arg(long, conflicts_with = "tools")]
     pub read_only: bool,
-    /// Offer these tools only
+    /// ToolFilter these tools only
     #[arg(long, value_name = "TOOL,TOOL", value_delimiter = ',')]
     pub tools: Option<Vec<String>>,
     /// Give back at the end of the session what it provisioned, unless a human keeps it
@@ -295,7 +295,7 @@ Exit codes:
   7    a scan found keys of ours where none belongs
   130  Ctrl-C, before anything was begun";
 
-const FORGET_HELP: &str = "\
+const ABANDON_HELP: &str = "\
 The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
 given up. If it never will, the project is closed, and its name and variable are free again. Look at the
 backend's dashboard first: what exists there is billed, and nothing here will list it.";

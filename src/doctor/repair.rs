@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     fs,
     name::ProjectName,
-    provisioner::{Caller, Provisioner},
+    provisioner::{Principal, Provisioner},
 };
 
 /// Something that can be put right without buying, rotating or removing anything.
@@ -40,10 +40,10 @@ pub struct Repaired {
 
 impl Repair {
     /// Does it. `None`: there was nothing left to do.
-    pub fn carry_out(self, provisioner: &Provisioner, caller: &Caller) -> Option<Repaired> {
+    pub fn carry_out(self, provisioner: &Provisioner, principal: &Principal) -> Option<Repaired> {
         let (what, outcome) = match self {
             Self::Deliver(name) => {
-                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, caller))
+                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, principal))
             }
             Self::Exclude(path) => (
                 format!("added {} to .git/info/exclude", path.display()),

@@ -27,7 +27,7 @@ impl Error {
             Self::InvalidAmount(_) => "invalid_amount",
             Self::InvalidBase(_) => "invalid_api_base",
             Self::InvalidCursor => "invalid_cursor",
-            Self::InvalidLease(_) => "invalid_duration",
+            Self::InvalidLifetime(_) => "invalid_duration",
             Self::InvalidLimit => "invalid_limit",
             Self::InvalidName(_) => "invalid_name",
             Self::InvalidTime => "invalid_time",
@@ -42,7 +42,7 @@ impl Error {
             Self::NotSuspended { .. } => "suspension_incomplete",
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
-            Self::NothingToForget { .. } => "nothing_to_forget",
+            Self::NothingToAbandon { .. } => "nothing_to_forget",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::PathNotText { .. } => "path_not_text",
             Self::PaymentMethod(PaymentError::NotATestToken) => "invalid_payment_method",
@@ -52,7 +52,7 @@ impl Error {
             Self::Registry(_) => "invalid_registry",
             Self::RotationNotEffective { .. } => "rotation_not_effective",
             Self::Rule(Rule::AboveMaximum { .. }) => "cap_above_maximum",
-            Self::Rule(Rule::LeaseTooLong { .. }) => "expiry_above_maximum",
+            Self::Rule(Rule::LifetimeTooLong { .. }) => "expiry_above_maximum",
             Self::Rule(Rule::NotAllowed) => "provider_not_allowed",
             Self::Rule(Rule::TooManyProjects { .. }) => "project_limit_reached",
             Self::Rule(Rule::TotalCap { .. }) => "total_cap_reached",
@@ -76,11 +76,11 @@ impl Error {
             | Self::Ledger(_)
             | Self::NoRandomness(_)
             | Self::Setup(SetupError::NotWritten(_) | SetupError::TooManyBackups { .. } | SetupError::Unreadable(_))
-            | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::World(_)) => Exit::Failure,
+            | Self::Simulator(SimulatorError::CannotListen(_) | SimulatorError::Store(_)) => Exit::Failure,
             Self::AlreadyExists { .. }
             | Self::EnvFile(_)
             | Self::NotConfirmed { .. }
-            | Self::NothingToForget { .. }
+            | Self::NothingToAbandon { .. }
             | Self::ProjectBusy
             | Self::Rule(_)
             | Self::Setup(
@@ -95,7 +95,7 @@ impl Error {
             | Self::InvalidAmount(_)
             | Self::InvalidBase(_)
             | Self::InvalidCursor
-            | Self::InvalidLease(_)
+            | Self::InvalidLifetime(_)
             | Self::InvalidLimit
             | Self::InvalidName(_)
             | Self::InvalidTime
@@ -229,6 +229,6 @@ fn simulator(error: &SimulatorError) -> &'static str {
         SimulatorError::CannotListen(_) => "cannot_listen",
         SimulatorError::NotLoopback => "listen_address_not_loopback",
         SimulatorError::UnknownProvider => "unlinked_provider_unknown",
-        SimulatorError::World(_) => "simulated_world_unavailable",
+        SimulatorError::Store(_) => "simulated_world_unavailable",
     }
 }

@@ -44,7 +44,7 @@ impl Error {
                 "leave `--stripe-api-base` out for Stripe itself, or give the address that `simulator` says".to_owned()
             }
             Self::InvalidCursor => "call without a cursor to begin at the first page".to_owned(),
-            Self::InvalidLease(_) => "write 30m, 8h or 7d".to_owned(),
+            Self::InvalidLifetime(_) => "write 30m, 8h or 7d".to_owned(),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
             Self::InvalidName(error) => name(*error),
             Self::InvalidTime => {
@@ -70,7 +70,7 @@ impl Error {
             Self::NotTornDown { name, why } | Self::NotWithdrawn { name, why, .. } => {
                 format!("{}; then run `{PROGRAM} teardown {name}` again", why.hint())
             }
-            Self::NothingToForget { name } => {
+            Self::NothingToAbandon { name } => {
                 format!("run `{PROGRAM} list` to see where it stands, and `{PROGRAM} teardown {name}` if it is to go")
             }
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name.as_str(), *operation, why),
@@ -102,7 +102,7 @@ fn outcome_unknown(name: &str, operation: Operation, why: &Error) -> String {
     if let Error::Backend(BackendError::Forgotten { place, .. }) = why {
         return format!(
             "a human looks at {place} first: what exists there is billed, and is removed there; then he runs \
-             `{PROGRAM} forget {name}`, which frees the name and the variable"
+             `{PROGRAM} abandon {name}`, which frees the name and the variable"
         );
     }
     let again = match operation {
@@ -332,7 +332,7 @@ fn ceiling(error: &RegistryError) -> String {
 fn policy(rule: Rule) -> String {
     match rule {
         Rule::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
-        Rule::LeaseTooLong { maximum, .. } => format!("ask for {maximum} or less"),
+        Rule::LifetimeTooLong { maximum, .. } => format!("ask for {maximum} or less"),
         Rule::NotAllowed => format!("run `{PROGRAM} providers` to see the others"),
         Rule::TooManyProjects { .. } | Rule::TotalCap { .. } => {
             "tear down what is not needed any more, or let the human change the policy".to_owned()
@@ -377,7 +377,7 @@ fn simulator(error: &SimulatorError) -> &'static str {
         SimulatorError::CannotListen(_) => "give another port with `--listen`; 127.0.0.1:0 takes any free one",
         SimulatorError::NotLoopback => "listen on 127.0.0.1 or [::1]: the simulator gives keys to whoever can reach it",
         SimulatorError::UnknownProvider => "name a provider of the catalog, such as Supermemory",
-        SimulatorError::World(_) => {
+        SimulatorError::Store(_) => {
             "check that the state folder (.stripe-projects) has space and may be written by you"
         }
     }

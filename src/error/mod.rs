@@ -14,8 +14,8 @@ use crate::{
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
     env_file::EnvFileError,
     fs::FsError,
-    lease::LeaseError,
     ledger::{Break, LedgerError, Operation},
+    lifetime::LifetimeError,
     money::MoneyError,
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
@@ -54,7 +54,7 @@ pub enum Error {
     #[error("{0}")]
     InvalidBase(#[from] ApiBaseError),
     #[error("{0}")]
-    InvalidLease(#[from] LeaseError),
+    InvalidLifetime(#[from] LifetimeError),
     #[error("{0}")]
     InvalidName(#[from] NameError),
     #[error("this is neither a time nor a duration")]
@@ -94,7 +94,7 @@ pub enum Error {
     NotWithdrawn { name: ProjectName, operation: Operation, why: Box<Error> },
     /// It is no purchase that only a human can close.
     #[error("there is nothing to forget: this is no purchase whose outcome is unknown")]
-    NothingToForget { name: ProjectName },
+    NothingToAbandon { name: ProjectName },
     #[error("it is not known what came of the {}: {why}", operation.as_str())]
     OutcomeUnknown { name: ProjectName, operation: Operation, why: Box<Error> },
     #[error("the path {} is not UTF-8 text", path.display())]

@@ -4,7 +4,7 @@
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
 mod lock;
-mod reach;
+mod write_access;
 
 use std::{
     ffi::OsString,
@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use lock::Lock;
-pub use reach::{Reach, dangling_link, reach};
+pub use write_access::{WriteAccess, dangling_link, write_access};
 
 /// What could not be done, to which path, and what the operating system said.
 #[derive(Debug, thiserror::Error)]

@@ -5,12 +5,12 @@
 
 mod history;
 mod process;
-mod standing;
+mod status;
 
 use std::io;
 
 pub use history::{Introduced, Object, common_folder, introductions, objects};
-pub use standing::{Standing, standing};
+pub use status::{GitStatus, status};
 
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {

@@ -7,7 +7,7 @@ use rmcp::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::live::News;
+use super::subscriptions::Change;
 use crate::{
     error::Error,
     ledger::Visibility,
@@ -63,10 +63,10 @@ pub fn changes(uri: &str) -> bool {
 }
 
 /// The resources that are not what they were.
-pub fn changed_by(news: &News) -> Vec<String> {
-    match news {
-        News::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
-        News::Registry => vec![PROVIDERS.to_owned()],
+pub fn changed_by(change: &Change) -> Vec<String> {
+    match change {
+        Change::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
+        Change::Registry => vec![PROVIDERS.to_owned()],
     }
 }
 

@@ -45,7 +45,7 @@ impl Provisioner {
             if asked.is_empty() { Ok(Vec::new()) } else { self.wait(self.backend.observe(Scope::Resources(&asked))) };
         if let Ok(observed) = &answer {
             let seen = page.projects.iter().filter_map(|project| Some((project, self.askable(project)?)));
-            self.learn(seen.filter_map(|(project, resource)| Some((project, find(observed, &resource)?))));
+            self.observe_usage(seen.filter_map(|(project, resource)| Some((project, find(observed, &resource)?))));
         }
         let sharing = self.sharing()?;
         let projects = page.projects.iter().map(|project| {

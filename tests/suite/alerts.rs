@@ -5,7 +5,7 @@ use std::{process::Stdio, thread, time::Duration};
 use proptest::prelude::*;
 use serde_json::json;
 use stripe_projects_mcp::{
-    alerts::{LEASE, Notice, PATIENCE, Undelivered, reached},
+    alerts::{CLAIM_DURATION, Notice, RETRY_WINDOW, Undelivered, reached},
     clock::Timestamp,
     ledger::{Crossing, Event, Outbox, Outcome, Verdict},
     money::MicroUsd,
@@ -13,7 +13,7 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    alerts_receiver::{House, Message, Receiver, SECRET, caller, list, notices, spend},
+    alerts_receiver::{House, Message, Receiver, SECRET, list, notices, principal, spend},
     lines::{Lines, until},
     workspace::Ran,
 };
@@ -118,7 +118,7 @@ fn a_name_that_is_used_again_has_thresholds_of_its_own() {
         let provisioner = house.provisioner();
         spend(&provisioner, "memory", "5");
         provisioner.deliver_alerts().unwrap();
-        provisioner.teardown(&name("memory"), &caller()).unwrap();
+        provisioner.teardown(&name("memory"), &principal()).unwrap();
     }
     assert_eq!(receiver.thresholds(), [50, 50]);
 }
@@ -200,8 +200,8 @@ fn after_three_days_it_is_given_up_and_said() {
     };
     assert_eq!(given_up, Undelivered::Status(500));
     let days = Duration::from_secs(u64::try_from(house.seconds() - began).unwrap());
-    assert!(days <= PATIENCE && days + 2 * FOUR_HOURS >= PATIENCE, "{days:?}");
-    house.pass(PATIENCE);
+    assert!(days <= RETRY_WINDOW && days + 2 * FOUR_HOURS >= RETRY_WINDOW, "{days:?}");
+    house.pass(RETRY_WINDOW);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     assert_eq!(receiver.seen().len(), usize::try_from(tries).unwrap());
 }
@@ -262,7 +262,7 @@ fn a_process_that_dies_between_sending_and_saying_so_has_it_sent_again_under_the
     house.pass(Duration::from_secs(u64::try_from(real - house.seconds()).unwrap()));
     let provisioner = house.provisioner();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until its time is up, the dead one may be alive");
-    house.pass(LEASE + Duration::from_secs(1));
+    house.pass(CLAIM_DURATION + Duration::from_secs(1));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
     let seen = receiver.seen();
     assert_eq!((seen.len(), seen[0].id()), (2, seen[1].id()));
@@ -279,9 +279,9 @@ fn a_claim_that_ran_out_changes_nothing() {
     let provisioner = house.provisioner();
     spend(&provisioner, "memory", "5");
     let (ledger, now) = (house.workspace.ledger(), house.clock().now());
-    let slow = ledger.claim_alert(now, now.checked_add(LEASE).unwrap()).unwrap().unwrap();
+    let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
     assert!(!ledger.has_due_alert(now).unwrap());
-    house.pass(LEASE);
+    house.pass(CLAIM_DURATION);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
     ledger.settle_alert(&slow, Outcome::Later(house.clock().now())).unwrap();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
@@ -298,7 +298,7 @@ fn nothing_is_sent_unsigned_and_nothing_is_lost() {
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
         assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
-        house.pass(PATIENCE);
+        house.pass(RETRY_WINDOW);
     }
     assert!(receiver.seen().is_empty());
     let unsendable = heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();

@@ -28,10 +28,10 @@ use stripe_projects_mcp::{
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Listing, Parts, Provisioner, USUAL_PAGE, Wanted},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
     registry::{CeilingFile, RegistryFile},
     secret::{Secret, hex},
-    settings::simulated_world,
+    settings::simulated_store,
 };
 use tokio::{
     net::TcpListener,
@@ -186,8 +186,8 @@ impl House {
 
     pub fn unsigned(&self) -> Provisioner {
         let state = self.workspace.state();
-        let world = simulated_world(&state);
-        Provisioner::new(Parts {
+        let world = simulated_store(&state);
+        Provisioner::new(Dependencies {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
@@ -201,14 +201,14 @@ impl House {
 
     /// A project with a cap of 10 USD.
     pub fn provision(&self, name: &str) {
-        let wanted = Wanted {
+        let wanted = ProvisionRequest {
             name: ProjectName::parse(name).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
             cap: Cents::parse_usd("10").unwrap(),
-            lease: None,
+            lifetime: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&wanted, &caller()).unwrap();
+        self.provisioner().provision(&wanted, &principal()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -250,7 +250,7 @@ impl House {
 /// Uses so much in that project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
-    provisioner.record_usage(&name, amount, &caller()).unwrap();
+    provisioner.record_usage(&name, amount, &principal()).unwrap();
 }
 
 pub fn list(provisioner: &Provisioner) {
@@ -262,10 +262,10 @@ pub fn list(provisioner: &Provisioner) {
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&heard);
-    provisioner.listen(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
+    provisioner.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
     heard
 }
 
-pub fn caller() -> Caller {
-    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+pub fn principal() -> Principal {
+    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
 }

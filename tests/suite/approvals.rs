@@ -9,13 +9,13 @@ use stripe_projects_mcp::{
     clock::Clock,
     env_file::Replace,
     error::Error,
-    ledger::{Draft, Event, Grant, Term, Verdict},
+    ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     policy::Asker,
     project::{Delivery, ProjectId},
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -322,7 +322,8 @@ fn the_ledger_spends_a_yes_once() {
 /// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
 #[test]
 fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
-    for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
+    for (step, again) in [(Phase::Locked, "active"), (Phase::Checked, "active"), (Phase::Intended, "approval_required")]
+    {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
         let id = match provisioner.provision(&wanted(), &agent()).unwrap_err() {
@@ -330,7 +331,7 @@ fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
             other => panic!("{other}"),
         };
         provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
-        let dying = provisioner.watched_by(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
+        let dying = provisioner.with_phase_hook(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
         catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
 
@@ -345,7 +346,7 @@ fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
 
 fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {
     let name = ProjectName::parse(&format!("racer-{number}")).unwrap();
-    let draft = Draft {
+    let draft = NewProject {
         id: ProjectId::random().unwrap(),
         name,
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -361,7 +362,7 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
         if !live.spend(id, &project, at)? {
             return Err(Error::Approval(ApprovalError::Expired));
         }
-        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: Term::default() })
+        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: LifetimeTerms::default() })
     })?;
     let _ = intent.leave_open();
     Ok(())
@@ -369,26 +370,26 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(here.path()), ..Given::default() };
-    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
-fn wanted() -> Wanted {
-    Wanted {
+fn wanted() -> ProvisionRequest {
+    ProvisionRequest {
         name: ProjectName::parse("memory").unwrap(),
         provider: ProviderKey::parse("supermemory").unwrap(),
         cap: Cents::parse_usd("80").unwrap(),
-        lease: None,
+        lifetime: None,
         replace: Replace::OursOnly,
     }
 }
 
-fn agent() -> Caller {
-    Caller { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
+fn agent() -> Principal {
+    Principal { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
 }
 
-fn human() -> Caller {
-    Caller { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
+fn human() -> Principal {
+    Principal { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
 }
 
 fn above() -> Value {

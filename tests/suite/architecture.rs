@@ -16,7 +16,7 @@ use std::{
 const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Ground floor: words.
     ("clock", &[], &["jiff"]),
-    ("lease", &[], &["thiserror"]),
+    ("lifetime", &[], &["thiserror"]),
     ("money", &[], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["secret"], &["thiserror"]),
@@ -33,7 +33,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
-        &["fs", "lease", "money", "name", "project", "secret"],
+        &["fs", "lifetime", "money", "name", "project", "secret"],
         &["serde_json", "strsim", "thiserror", "toml"],
     ),
     (
@@ -73,7 +73,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
     ("scan", &["fs", "git", "secret"], &["ignore"]),
     // Second floor: use cases.
-    ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
+    ("policy", &["lifetime", "money", "name", "registry"], &["thiserror"]),
     (
         "view",
         &["approval", "backend", "clock", "ledger", "money", "project", "registry"],
@@ -89,7 +89,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "fs",
             "git",
             "ledger",
-            "lease",
+            "lifetime",
             "money",
             "name",
             "policy",
@@ -105,7 +105,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "provisioner",
         &[
-            "alerts", "approval", "backend", "clock", "env_file", "error", "fs", "lease", "ledger", "money", "name",
+            "alerts", "approval", "backend", "clock", "env_file", "error", "fs", "lifetime", "ledger", "money", "name",
             "policy", "project", "registry", "scan", "secret", "view",
         ],
         &["serde_json", "tokio"],
@@ -124,7 +124,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "error",
             "fs",
-            "lease",
+            "lifetime",
             "ledger",
             "provisioner",
             "registry",
@@ -147,7 +147,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "env_file",
             "error",
-            "lease",
+            "lifetime",
             "ledger",
             "money",
             "name",
@@ -177,7 +177,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "doctor",
             "env_file",
             "error",
-            "lease",
+            "lifetime",
             "ledger",
             "money",
             "name",
@@ -193,7 +193,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Above both doors, and in no released program: the places where others' text comes in.
     (
         "fuzzing",
-        &["backend", "dotenv", "lease", "mcp", "money", "name", "registry", "secret", "setup"],
+        &["backend", "dotenv", "lifetime", "mcp", "money", "name", "registry", "secret", "setup"],
         &["serde_json", "toml"],
     ),
 ];
@@ -202,30 +202,30 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        // `mcp/seal.rs` seals with a key of our own, which opens nothing.
+        // `mcp/request_state.rs` seals with a key of our own, which opens nothing.
         &[
             "alerts/signature.rs",
             "dotenv/mod.rs",
             "backend/simulated/resources.rs",
             "backend/stripe_api/http.rs",
-            "mcp/seal.rs",
+            "mcp/request_state.rs",
             "simulator/calls/reveal.rs",
         ],
         "hand over the `Secret` instead",
     ),
     (
         "std::fs",
-        &["fs/lock.rs", "fs/mod.rs", "fs/reach.rs"],
+        &["fs/lock.rs", "fs/mod.rs", "fs/write_access.rs"],
         "use what `crate::fs` offers, which is atomic and private",
     ),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],
-        "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
+        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/detached_reaper.rs"],
+        "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
         // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
-        // that are over; the ledger only adds to what it was given.
+        // that are over; the ledger only adds to what it was options.
         "Event {",
         &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
         "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",

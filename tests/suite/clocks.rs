@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use stripe_projects_mcp::{
     env_file::Replace,
-    lease::Lease,
+    lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    provisioner::{Provisioner, Step, Wanted},
+    provisioner::{Phase, ProvisionRequest, Provisioner},
 };
 
 use crate::{
-    alerts_receiver::{House, Receiver, caller, list, spend},
+    alerts_receiver::{House, Receiver, list, principal, spend},
     promises::{MINE, check},
 };
 
@@ -26,15 +26,15 @@ fn every_operation_between_any_two_times() {
             work(&house.provisioner());
             list(&house.provisioner());
         };
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.resume(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.keep(&name("victim"), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.resume(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.keep(&name("victim"), &principal()).unwrap()));
         check(&house.workspace, &format!("a clock set by {jump} ms each time"));
-        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &principal()).unwrap()));
         check(&house.workspace, &format!("the same name again, {jump} ms away"));
         let rows = house.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
@@ -46,37 +46,37 @@ fn the_clock_jumps_at_every_step() {
     for jump in JUMPS {
         let house = House::silent();
         house.workspace.write(".env", MINE);
-        for at in Step::ALL {
+        for at in Phase::ALL {
             let clock = house.hand();
-            let provisioner = house.provisioner().watched_by(Arc::new(move |step| {
+            let provisioner = house.provisioner().with_phase_hook(Arc::new(move |step| {
                 if step == at {
                     clock(jump);
                 }
             }));
             let word = format!("{at:?}").to_lowercase();
-            provisioner.provision(&wanted(&word, None), &caller()).unwrap();
-            provisioner.rotate(&name(&word), &caller()).unwrap();
-            provisioner.suspend(&name(&word), &caller()).unwrap();
-            provisioner.resume(&name(&word), &caller()).unwrap();
+            provisioner.provision(&wanted(&word, None), &principal()).unwrap();
+            provisioner.rotate(&name(&word), &principal()).unwrap();
+            provisioner.suspend(&name(&word), &principal()).unwrap();
+            provisioner.resume(&name(&word), &principal()).unwrap();
             check(&house.workspace, &format!("{jump} ms at {at:?}"));
-            provisioner.teardown(&name(&word), &caller()).unwrap();
+            provisioner.teardown(&name(&word), &principal()).unwrap();
             check(&house.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
 }
 
 #[test]
-fn a_lease_is_not_over_because_the_clock_was_put_back() {
+fn a_lifetime_is_not_over_because_the_clock_was_put_back() {
     let house = House::silent();
     house.workspace.write(".env", MINE);
-    house.provisioner().provision(&wanted("leased", Some(hour())), &caller()).unwrap();
+    house.provisioner().provision(&wanted("leased", Some(hour())), &principal()).unwrap();
     house.jump(-YEARS);
-    assert!(house.provisioner().reap(&caller()).unwrap().is_empty());
+    assert!(house.provisioner().reap(&principal()).unwrap().is_empty());
     house.jump(YEARS + HOUR - 1);
-    assert!(house.provisioner().reap(&caller()).unwrap().is_empty(), "a millisecond is left");
+    assert!(house.provisioner().reap(&principal()).unwrap().is_empty(), "a millisecond is left");
     house.jump(1);
-    assert_eq!(house.provisioner().reap(&caller()).unwrap().len(), 1);
-    check(&house.workspace, "a lease that is over");
+    assert_eq!(house.provisioner().reap(&principal()).unwrap().len(), 1);
+    check(&house.workspace, "a lifetime that is over");
 }
 
 /// A machine that starts with its clock years ahead and corrects it later.
@@ -110,17 +110,17 @@ fn an_alert_that_was_put_off_waits_for_its_time() {
     assert_eq!(house.provisioner().deliver_alerts().unwrap(), 1);
 }
 
-fn wanted(word: &str, lease: Option<Lease>) -> Wanted {
+fn wanted(word: &str, lifetime: Option<Lifetime>) -> ProvisionRequest {
     let provider = ProviderKey::parse("supermemory").unwrap();
-    Wanted { name: name(word), provider, cap: Cents::ZERO, lease, replace: Replace::OursOnly }
+    ProvisionRequest { name: name(word), provider, cap: Cents::ZERO, lifetime, replace: Replace::OursOnly }
 }
 
 fn name(word: &str) -> ProjectName {
     ProjectName::parse(word).unwrap()
 }
 
-fn hour() -> Lease {
-    Lease::parse("1h").unwrap()
+fn hour() -> Lifetime {
+    Lifetime::parse("1h").unwrap()
 }
 
 /// In milliseconds, as all that follows.

@@ -23,8 +23,8 @@ use stripe_projects_mcp::{
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::Builder;
 
@@ -53,7 +53,7 @@ fn killed_at_any_step_over_stripes_cli() {
 
 fn at_every_step(kind: Kind) {
     for operation in OPERATIONS {
-        for step in Step::ALL {
+        for step in Phase::ALL {
             if let Some(workspace) = killed_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any call of ours may come next
@@ -68,7 +68,7 @@ fn at_every_step(kind: Kind) {
 fn a_server_that_starts_recovers_what_a_dead_process_left() {
     for kind in Kind::ALL {
         for operation in OPERATIONS {
-            let workspace = killed_at(kind, operation, Step::Acted).unwrap();
+            let workspace = killed_at(kind, operation, Phase::Acted).unwrap();
             let server = Lines::greet(&workspace);
             until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
             assert_eq!(server.leave().code, 0);
@@ -125,10 +125,10 @@ fn victim() {
         return;
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
-    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    let options = CliOptions { dir: Some(dir.into()), accept_tos: true, ..CliOptions::default() };
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
     let stopped = AtomicBool::new(false);
-    let provisioner = provisioner.watched_by(Arc::new(move |reached| {
+    let provisioner = provisioner.with_phase_hook(Arc::new(move |reached| {
         if format!("{reached:?}") == step && env::var(STOPS).is_err() {
             println!("{REACHED}");
             thread::park();
@@ -144,7 +144,7 @@ fn victim() {
 }
 
 /// That process, to be started.
-pub fn victim_of(workspace: &Workspace, operation: &str, step: Step) -> Command {
+pub fn victim_of(workspace: &Workspace, operation: &str, step: Phase) -> Command {
     let mut command = Command::new("/proc/self/exe"); // whoever it runs as
     workspace.prepare(&mut command);
     command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
@@ -159,23 +159,24 @@ pub fn victim_of(workspace: &Workspace, operation: &str, step: Step) -> Command 
 
 fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     let name = ProjectName::parse("victim").unwrap();
-    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &caller)
+            let wanted =
+                ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+            provisioner.provision(&wanted, &principal)
         }
-        "resume" => provisioner.resume(&name, &caller),
-        "rotate" => provisioner.rotate(&name, &caller),
-        "suspend" => provisioner.suspend(&name, &caller),
-        _ => provisioner.teardown(&name, &caller),
+        "resume" => provisioner.resume(&name, &principal),
+        "rotate" => provisioner.rotate(&name, &principal),
+        "suspend" => provisioner.suspend(&name, &principal),
+        _ => provisioner.teardown(&name, &principal),
     }
     .map(drop)
 }
 
 /// A workspace in which a process died at that step; `None` if the operation has no such step.
-fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
+fn killed_at(kind: Kind, operation: &str, step: Phase) -> Option<Workspace> {
     let workspace = prepared(kind, operation);
     let mut child = victim_of(&workspace, operation, step).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -200,8 +201,8 @@ pub fn prepared(kind: Kind, operation: &str) -> Workspace {
     workspace
 }
 
-pub fn has_step(operation: &str, step: Step) -> bool {
-    !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded)
+pub fn has_step(operation: &str, step: Phase) -> bool {
+    !(matches!(operation, "suspend" | "teardown") && step == Phase::Recorded)
 }
 
 const DIR: &str = "CRASH_DIR";

@@ -1,4 +1,4 @@
-//! The env file editor against the bytes it was given: whatever is not the variable's stays.
+//! The env file editor against the bytes it was options: whatever is not the variable's stays.
 //!
 //! Files are put together here, line by line, so that the expected file is too: no test asks the editor where a line
 //! begins. `PROPTEST_CASES` scales all of them.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     mcp,
-    settings::{Given, Settings},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::Handle;
 
@@ -347,13 +347,13 @@ async fn modern(workspace: &Workspace) -> Host {
     Host::connect(workspace, Era::Modern, Can::Forms, yes()).await
 }
 
-/// A server in this process, so that its patience is ours to choose.
-async fn in_process(workspace: &Workspace, can: Can, reply: Reply, patience: Duration) -> Host {
-    let given = Given { dir: Some(workspace.path()), ..Given::default() };
-    let provisioner = Arc::new(Settings::resolve(given).unwrap().provisioner(Handle::current()));
+/// A server in this process, so that its timeout is ours to choose.
+async fn in_process(workspace: &Workspace, can: Can, reply: Reply, timeout: Duration) -> Host {
+    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
+    let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
-    tokio::spawn(mcp::serve_over(provisioner, mcp::Offer::everything(), input, output, patience));
+    tokio::spawn(mcp::serve_over(provisioner, mcp::ToolFilter::everything(), input, output, timeout));
     let (input, output) = tokio::io::split(theirs);
     Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, can, reply).await
 }

@@ -10,8 +10,8 @@ use stripe_projects_mcp::{
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
     view::ProjectView,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -21,13 +21,13 @@ use crate::workspace::Workspace;
 #[test]
 fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint().contains("rotate victim"), "{}", error.hint());
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
-    let kept = workspace.json(&["forget", "victim", "--yes"]);
+    let kept = workspace.json(&["abandon", "victim", "--yes"]);
     assert_eq!(kept["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
@@ -41,7 +41,7 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
 #[test]
 fn what_was_half_way_is_torn_down_all_the_same() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -54,7 +54,7 @@ fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &caller())).unwrap_err();
+    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -74,9 +74,9 @@ fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
     let full = "CREATE TRIGGER full BEFORE INSERT ON credentials BEGIN SELECT RAISE(ABORT, 'full'); END";
     let error = interrupted(
         &workspace,
-        Step::Acted,
+        Phase::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
-        |provisioner| provisioner.rotate(&name(), &caller()),
+        |provisioner| provisioner.rotate(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
@@ -90,7 +90,7 @@ fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
 #[test]
 fn what_cannot_be_delivered_can_still_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -105,7 +105,7 @@ fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
     let kept = workspace.read(".env");
     let error = interrupted(
         &workspace,
-        Step::Acted,
+        Phase::Acted,
         {
             let file = file.clone();
             move || {
@@ -113,7 +113,7 @@ fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
                 fs::create_dir(&file).unwrap();
             }
         },
-        |provisioner| provisioner.teardown(&name(), &caller()),
+        |provisioner| provisioner.teardown(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "variable_not_removed");
@@ -142,36 +142,36 @@ fn taken_meanwhile(
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
-    interrupted(workspace, Step::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
+    interrupted(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
 }
 
 fn interrupted(
     workspace: &Workspace,
-    at: Step,
+    at: Phase,
     meanwhile: impl Fn() + Send + Sync + 'static,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(workspace.path()), ..Given::default() };
-    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
-    operation(&provisioner.watched_by(Arc::new(move |step| {
+    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
+    operation(&provisioner.with_phase_hook(Arc::new(move |step| {
         if step == at {
             meanwhile();
         }
     })))
 }
 
-fn wanted() -> Wanted {
+fn wanted() -> ProvisionRequest {
     let provider = ProviderKey::parse("search").unwrap();
-    Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly }
+    ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly }
 }
 
 fn name() -> ProjectName {
     ProjectName::parse("victim").unwrap()
 }
 
-fn caller() -> Caller {
-    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+fn principal() -> Principal {
+    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
 }
 
 const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";

@@ -10,12 +10,12 @@ use serde_json::json;
 use stripe_projects_mcp::{
     approval::{Answer, ApprovalId},
     env_file::Replace,
-    lease::Lease,
+    lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -30,7 +30,7 @@ fn whatever_writes_says_so_before_it_does() {
         "deliver",
         "deny",
         "extend",
-        "forget",
+        "abandon",
         "keep",
         "provision",
         "reap",
@@ -43,7 +43,8 @@ fn whatever_writes_says_so_before_it_does() {
         let here = ready_for(operation);
         let before = written(&here);
         let (provisioner, _runtime) = provisioner(&here);
-        let stopped = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "stops here")));
+        let stopped =
+            provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "stops here")));
         let stopped = AssertUnwindSafe(stopped);
         catch_unwind(|| operate(&stopped, operation)).expect_err(operation);
         assert_eq!(written(&here), before, "{operation}");
@@ -54,37 +55,39 @@ fn whatever_writes_says_so_before_it_does() {
 fn what_only_looks_is_never_too_late_to_be_called_off() {
     let here = ready_for("extend");
     let (provisioner, _runtime) = provisioner(&here);
-    let looking = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "nothing is written")));
+    let looking =
+        provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "nothing is written")));
     let _: (_, _) = (looking.show(&name()).unwrap(), looking.approvals().unwrap());
     let _: (_, _) = (looking.verify_audit().unwrap(), looking.registry().unwrap());
 }
 
 fn operate(provisioner: &Provisioner, operation: &str) {
-    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
-    let (name, hour) = (name(), Lease::parse("1h").unwrap());
+    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let (name, hour) = (name(), Lifetime::parse("1h").unwrap());
     let decide = |answer| {
         let id: ApprovalId = provisioner.approvals().unwrap().remove(0).id;
-        drop(provisioner.decide(&id, answer, &caller).unwrap());
+        drop(provisioner.decide(&id, answer, &principal).unwrap());
     };
     match operation {
-        "accept" => drop(provisioner.accept_audit(&caller).unwrap()),
+        "accept" => drop(provisioner.accept_audit(&principal).unwrap()),
         "approve" => decide(Answer::Accepted),
-        "deliver" => provisioner.deliver_again(&name, &caller).unwrap(),
+        "deliver" => provisioner.deliver_again(&name, &principal).unwrap(),
         "deny" => decide(Answer::Declined),
-        "extend" => drop(provisioner.extend(&name, hour, &caller).unwrap()),
-        "forget" => drop(provisioner.forget(&name, &caller, |_| Ok(())).unwrap()),
-        "keep" => drop(provisioner.keep(&name, &caller).unwrap()),
+        "extend" => drop(provisioner.extend(&name, hour, &principal).unwrap()),
+        "abandon" => drop(provisioner.abandon(&name, &principal, |_| Ok(())).unwrap()),
+        "keep" => drop(provisioner.keep(&name, &principal).unwrap()),
         "provision" => {
             let provider = ProviderKey::parse("search").unwrap();
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            drop(provisioner.provision(&wanted, &caller).unwrap());
+            let wanted =
+                ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+            drop(provisioner.provision(&wanted, &principal).unwrap());
         }
-        "reap" => drop(provisioner.reap(&caller).unwrap()),
-        "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
-        "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
-        "suspend" => drop(provisioner.suspend(&name, &caller).unwrap()),
-        "teardown" => drop(provisioner.teardown(&name, &caller).unwrap()),
-        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &caller).unwrap()),
+        "reap" => drop(provisioner.reap(&principal).unwrap()),
+        "resume" => drop(provisioner.resume(&name, &principal).unwrap()),
+        "rotate" => drop(provisioner.rotate(&name, &principal).unwrap()),
+        "suspend" => drop(provisioner.suspend(&name, &principal).unwrap()),
+        "teardown" => drop(provisioner.teardown(&name, &principal).unwrap()),
+        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &principal).unwrap()),
     }
 }
 
@@ -104,7 +107,7 @@ fn ready_for(operation: &str) -> Workspace {
             assert_eq!(agent.call("provision", &wanted)["code"], "approval_required");
             assert_eq!(agent.leave().code, 0);
         }
-        "forget" => undo(
+        "abandon" => undo(
             &here,
             "UPDATE projects SET status = 'provisioning', resource = NULL, key_version = 0;
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
@@ -133,8 +136,8 @@ fn written(here: &Workspace) -> String {
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(here.path()), ..Given::default() };
-    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
 fn name() -> ProjectName {

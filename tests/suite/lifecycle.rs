@@ -118,7 +118,7 @@ fn the_first_calls_may_come_all_at_once() {
         let mut lines = Lines::greet(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
         let asked: Vec<_> = names.map(|named| lines.send_call("teardown", &named)).collect();
-        // Answered before it leaves: who leaves early is answered within the server's patience, and on a busy machine that
+        // Answered before it leaves: who leaves early is answered within the server's timeout, and on a busy machine that
         // is another matter.
         for id in asked {
             let answer = until("an answer", || lines.answers().into_iter().find(|answer| answer["id"] == id));

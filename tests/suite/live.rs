@@ -245,11 +245,11 @@ async fn legacy(workspace: &Workspace) -> (RunningService<RoleClient, Ears>, Unb
 }
 
 async fn hear(heard: &mut UnboundedReceiver<String>) -> String {
-    tokio::time::timeout(PATIENCE, heard.recv()).await.expect("no news").unwrap()
+    tokio::time::timeout(TIMEOUT, heard.recv()).await.expect("no news").unwrap()
 }
 
 async fn next(heard: &mut Subscription) -> String {
-    let news = tokio::time::timeout(PATIENCE, heard.next()).await.expect("no news").unwrap().unwrap();
+    let news = tokio::time::timeout(TIMEOUT, heard.next()).await.expect("no news").unwrap().unwrap();
     match news {
         ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),
         ServerNotification::ResourceUpdatedNotification(update) => update.params.uri,
@@ -263,4 +263,4 @@ fn notifications(lines: &Lines) -> Vec<String> {
     unasked.map(|message| message["method"].as_str().unwrap().to_owned()).collect()
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

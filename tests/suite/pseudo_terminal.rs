@@ -58,7 +58,7 @@ impl Terminal {
     pub fn until(&self, words: &str) -> &Self {
         let (seen, changed) = &*self.seen;
         let late = |seen: &mut Seen| !seen.screen.screen().contents().contains(words);
-        let (seen, waited) = changed.wait_timeout_while(seen.lock().unwrap(), PATIENCE, late).unwrap();
+        let (seen, waited) = changed.wait_timeout_while(seen.lock().unwrap(), TIMEOUT, late).unwrap();
         assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", seen.screen.screen().contents());
         self
     }
@@ -109,4 +109,4 @@ fn watch(pty: &blocking::Pty, (seen, changed): &(Mutex<Seen>, Condvar)) {
 
 const ROWS: u16 = 60;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

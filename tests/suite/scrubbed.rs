@@ -29,7 +29,7 @@ async fn a_credential_that_passed_through_is_in_no_error_after_it() {
         backend.suspend(&service.resource).await.unwrap_err(),
         backend.resume(&service.resource).await.unwrap_err(),
         backend.observe(Scope::Everything).await.unwrap_err(),
-        backend.settle_limits().await.unwrap_err(),
+        backend.reconcile_limits().await.unwrap_err(),
     ];
     for error in errors {
         let said = format!("{error} {error:?}");
@@ -97,7 +97,7 @@ impl Backend for Talkative {
         Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await })
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
         Err(BackendError::NeedsInformation { fields: vec![self.chatter(&all[0].resource).await] })
     }

@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_world};
+use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_store};
 
 use crate::{
     simulator_client::{Answer, Simulator, VERSION},
@@ -189,7 +189,7 @@ fn what_the_simulated_backend_made_is_seen_and_handled_too() {
 fn a_world_of_before_the_simulator_is_brought_up_to_date() {
     let workspace = Workspace::new();
     std::fs::create_dir(workspace.state()).unwrap();
-    let old = rusqlite::Connection::open(simulated_world(&workspace.state())).unwrap();
+    let old = rusqlite::Connection::open(simulated_store(&workspace.state())).unwrap();
     old.execute_batch(include_str!("../../src/backend/simulated/schema_1.sql")).unwrap();
     old.execute_batch(
         "INSERT INTO resources VALUES (1, 'fres_sim_old', 'proj_old', 'x', 'exa/api', 'exa', 'active', 5, 0, 1);

@@ -208,9 +208,9 @@ fn a_slow_request_goes_on_when_its_client_has_left() {
     here.plan(&json!({ "on": CREATE, "fault": "slow", "ms": 2000 }));
     let hasty = here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
     assert!(here.ask(hasty.timeout(Duration::from_secs(1))).unwrap_err().is_timeout());
-    let patience = Instant::now() + Duration::from_secs(20);
+    let timeout = Instant::now() + Duration::from_secs(20);
     while here.resources() == 0 {
-        assert!(Instant::now() < patience, "the request was forgotten");
+        assert!(Instant::now() < timeout, "the request was forgotten");
         std::thread::yield_now();
     }
     assert_eq!(here.post_as("k", "resources", &search()).header("idempotent-replayed"), "true");

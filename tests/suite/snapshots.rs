@@ -35,7 +35,7 @@ fn help() {
         "approvals",
         "approve",
         "deny",
-        "forget",
+        "abandon",
         "doctor",
         "setup",
         "completions",

@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let took = begun.elapsed();
         assert!(!stderr.contains("internal error"), "{arguments:?}: {stderr}");
-        if took > PATIENCE {
+        if took > TIMEOUT {
             return self.gave_up(); // and then anything may be half done
         }
         let answer: Value =
@@ -167,14 +167,14 @@ impl<'a> Worker<'a> {
         }
         let begun = Instant::now();
         let answer = server.call(tool, &arguments);
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > TIMEOUT {
             return self.gave_up();
         }
         self.sound(&answer, verb, name);
         Some(code(&answer))
     }
 
-    /// The disk is so slow that somebody's patience with somebody else may have run out.
+    /// The disk is so slow that somebody's timeout with somebody else may have run out.
     fn gave_up(&mut self) -> Option<String> {
         *self.sum.answers.entry("took too long".to_owned()).or_default() += 1;
         None
@@ -316,7 +316,7 @@ impl Dice {
 const SECONDS: u64 = 30 * 60;
 
 /// How long one process waits for another to be done with a file, at least.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const PROCESSES: usize = 4;
 

@@ -19,7 +19,7 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, getuid, kill_process, waitpid},
 };
 use serde_json::{Value, json};
-use stripe_projects_mcp::provisioner::Step;
+use stripe_projects_mcp::provisioner::Phase;
 
 use crate::{
     crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_of},
@@ -32,7 +32,7 @@ use crate::{
 #[test]
 fn others_work_while_one_stands_still_at_any_step() {
     for operation in OPERATIONS {
-        for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
+        for step in Phase::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
             let workspace = prepared(Kind::Simulated, operation);
             let stopped = Stopped::at(&workspace, operation, step, None);
@@ -59,18 +59,18 @@ fn others_work_while_one_stands_still_at_any_step() {
 #[test]
 fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
     let workspace = prepared(Kind::Simulated, "rotate");
-    let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
+    let stopped = Stopped::at(&workspace, "rotate", Phase::Intended, None);
     let ran = workspace.ok(&["doctor"]);
     assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
     assert_eq!(stopped.goes_on(), "ok");
 }
 
-/// Takes as long as a call's patience, half a minute, and does nothing meanwhile.
+/// Takes as long as a call's timeout, half a minute, and does nothing meanwhile.
 #[test]
 #[ignore = "waits for half a minute: cargo test --test suite who_waits -- --ignored"]
 fn who_waits_for_too_long_is_told_so() {
     let workspace = prepared(Kind::Simulated, "rotate");
-    let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
+    let stopped = Stopped::at(&workspace, "rotate", Phase::Intended, None);
     let told = workspace.json(&["rotate", "victim"]);
     assert_eq!(told["code"], "project_busy", "{told}");
     assert_eq!(stopped.goes_on(), "ok");
@@ -164,19 +164,19 @@ fn no_database_is_closed_beside_its_connection() {
 #[test]
 fn permission_lost_half_way_is_said_and_made_good() {
     for (operation, step, folder, ends) in [
-        ("provision", Step::Acted, "", "key_not_delivered"),
-        ("rotate", Step::Acted, "", "key_not_delivered"),
-        ("suspend", Step::Acted, "", "variable_not_removed"),
-        ("resume", Step::Acted, "", "key_not_delivered"),
-        ("teardown", Step::Acted, "", "variable_not_removed"),
+        ("provision", Phase::Acted, "", "key_not_delivered"),
+        ("rotate", Phase::Acted, "", "key_not_delivered"),
+        ("suspend", Phase::Acted, "", "variable_not_removed"),
+        ("resume", Phase::Acted, "", "key_not_delivered"),
+        ("teardown", Phase::Acted, "", "variable_not_removed"),
         // Before anything is spent.
-        ("provision", Step::Locked, "", "env_file_not_writable"),
-        ("rotate", Step::Locked, "", "env_file_not_writable"),
-        ("provision", Step::Locked, ".stripe-projects", "ledger_unavailable"),
-        ("rotate", Step::Locked, ".stripe-projects", "ledger_unavailable"),
+        ("provision", Phase::Locked, "", "env_file_not_writable"),
+        ("rotate", Phase::Locked, "", "env_file_not_writable"),
+        ("provision", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
+        ("rotate", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
         // What is open stays open.
-        ("provision", Step::Acted, ".stripe-projects", "ok"),
-        ("rotate", Step::Acted, ".stripe-projects", "ok"),
+        ("provision", Phase::Acted, ".stripe-projects", "ok"),
+        ("rotate", Phase::Acted, ".stripe-projects", "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
         let workspace = prepared(Kind::Simulated, operation);
@@ -189,7 +189,7 @@ fn permission_lost_half_way_is_said_and_made_good() {
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         assert_eq!(stopped.goes_on(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
-        if step == Step::Locked {
+        if step == Phase::Locked {
             assert_eq!(workspace.billed(), spent, "{case}");
         }
         finish(&workspace, operation, &case);
@@ -238,7 +238,7 @@ fn a_client_that_does_not_read_holds_up_nothing() {
 #[test]
 fn a_full_pipe_behind_stderr_holds_up_nothing() {
     let workspace = prepared(Kind::Simulated, "rotate");
-    let mut killed = victim_of(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
+    let mut killed = victim_of(&workspace, "rotate", Phase::Acted).env(STOPS, "yes").spawn().unwrap();
     stopped(&killed);
     killed.kill().unwrap(); // so that the server that starts has something to say
     killed.wait().unwrap();
@@ -271,7 +271,7 @@ fn a_full_pipe_behind_stderr_holds_up_nothing() {
 struct Stopped(Child);
 
 impl Stopped {
-    fn at(workspace: &Workspace, operation: &str, step: Step, uid: Option<u32>) -> Self {
+    fn at(workspace: &Workspace, operation: &str, step: Phase, uid: Option<u32>) -> Self {
         let mut command = victim_of(workspace, operation, step);
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);

@@ -5,12 +5,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use stripe_projects_mcp::{
     backend::{
-        Backend, BackendError, Consent, Order, Refusal, Scope, Setup,
-        stripe_api::{Access, ApiBase, Pace, StripeApi},
-        traced,
+        Backend, BackendError, Consent, Order, Refusal, Scope, Setup, collect_request_ids,
+        stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
     },
     clock::Timestamp,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -43,7 +42,7 @@ impl Subject {
     }
 
     /// The same workspace after a restart.
-    pub fn with(&self, access: Access, pace: Pace) -> StripeApi {
+    pub fn with(&self, access: ApiConfig, pace: RetryPolicy) -> StripeApi {
         StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
     }
 
@@ -53,7 +52,7 @@ impl Subject {
 
     /// Has the ledger know of an order, as the provisioner does before it places one.
     fn commit(&self, order: &Order) -> Intent {
-        let draft = Draft {
+        let draft = NewProject {
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("supermemory").unwrap(),
@@ -61,7 +60,7 @@ impl Subject {
             backend: self.backend.name().to_owned(),
             env_file: self.folder.path().join(".env"),
         };
-        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() };
+        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() };
         self.ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap()
     }
 }
@@ -71,7 +70,7 @@ async fn a_provision_asks_exactly_this() {
     let subject = Subject::new();
     let order = order("my-app");
     let intent = subject.commit(&order);
-    let (service, ids) = traced(subject.backend.provision(&order)).await;
+    let (service, ids) = collect_request_ids(subject.backend.provision(&order)).await;
     let service = service.unwrap();
     assert_eq!(service.resource.as_str(), "fres_1");
     let fingerprint = Secret::new(CREDENTIAL.to_owned()).fingerprint();
@@ -115,7 +114,7 @@ async fn a_provision_asks_exactly_this() {
     );
     assert_eq!(body(7), json!({}));
 
-    // Placed again, it is looked at and revealed; nothing is created.
+    // Submission again, it is looked at and revealed; nothing is created.
     subject.backend.provision(&order).await.unwrap();
     assert_eq!(
         subject.stripe.lines()[8..],
@@ -124,10 +123,10 @@ async fn a_provision_asks_exactly_this() {
 
     // Its end leaves a limit that is too high, which is settled.
     subject.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
-    subject.backend.settle_limits().await.unwrap();
+    subject.backend.reconcile_limits().await.unwrap();
     let last = subject.stripe.seen().pop().unwrap();
     assert!(last.body.contains(r#""max_amount":"0""#) && last.body.contains("prvdr_1"), "{}", last.body);
-    subject.backend.settle_limits().await.unwrap();
+    subject.backend.reconcile_limits().await.unwrap();
     assert_eq!(subject.stripe.lines().len(), 11, "settled once");
 }
 
@@ -135,7 +134,7 @@ async fn a_provision_asks_exactly_this() {
 async fn a_live_key_acts_in_live_mode_and_for_the_context_that_is_given() {
     let subject = Subject::new();
     let key = Some(Secret::new("sk_live_51abc".to_owned()));
-    let live = Access { key, context: Some("acct_7".to_owned()), ..access(&subject.stripe) };
+    let live = ApiConfig { key, context: Some("acct_7".to_owned()), ..access(&subject.stripe) };
     subject.with(live, QUICK).provision(&order("live")).await.unwrap();
     let create = &subject.stripe.requests("POST /v2/provisioning/resources")[0];
     assert!(create.body.contains(r#""livemode":true"#), "{}", create.body);
@@ -261,7 +260,7 @@ async fn a_rotation_is_waited_for_and_each_one_is_its_own() {
     subject.stripe.on(look, [ok(&resource("complete"))]);
     subject.backend.resume(&fres_1()).await.unwrap();
     let error = subject.backend.rotate(&fres_1()).await.unwrap_err();
-    assert!(error.is_certain() && error.to_string().ends_with("(resource_not_complete)"), "{error}");
+    assert!(error.is_definite() && error.to_string().ends_with("(resource_not_complete)"), "{error}");
 }
 
 #[tokio::test]
@@ -280,7 +279,7 @@ async fn a_teardown_waits_for_the_end_and_may_be_repeated() {
     subject.stripe.on(remove, [ok(&resource("pending"))]);
     subject.stripe.on(look, [ok(&resource("pending"))]);
     let error = subject.backend.teardown(&fres_1()).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unknown { .. }), "patience ends: {error}");
+    assert!(matches!(error, BackendError::Unknown { .. }), "timeout ends: {error}");
     subject.backend.teardown(&ResourceId::new("../projects".to_owned())).await.unwrap();
     assert!(subject.stripe.lines().iter().all(|line| !line.contains("..")), "what is no id is asked about nowhere");
 }
@@ -357,9 +356,9 @@ async fn credentials_are_texts_or_an_error() {
     subject.backend.reveal(&fres_1()).await.unwrap();
 }
 
-pub fn access(stripe: &Double) -> Access {
+pub fn access(stripe: &Double) -> ApiConfig {
     let base = ApiBase::parse(&format!("http://{}", stripe.address)).unwrap();
-    Access { base, key: Some(Secret::new(KEY.to_owned())), context: None }
+    ApiConfig { base, key: Some(Secret::new(KEY.to_owned())), context: None }
 }
 
 pub fn order(name: &str) -> Order {
@@ -389,7 +388,7 @@ fn event(verdict: Verdict) -> Event {
     Event { at: Timestamp::UNIX_EPOCH, door: "test", actor: String::new(), action: "provision", verdict, detail }
 }
 
-pub const QUICK: Pace = Pace {
+pub const QUICK: RetryPolicy = RetryPolicy {
     connect_timeout: Duration::from_secs(2),
     request_timeout: Duration::from_secs(2),
     first_pause: Duration::from_millis(1),

@@ -10,7 +10,7 @@ use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, Refusal, Scope, Setup,
-        stripe_api::{Access, ApiBase, Pace},
+        stripe_api::{ApiBase, ApiConfig, RetryPolicy},
     },
     project::ResourceId,
     secret::Secret,
@@ -46,7 +46,7 @@ async fn stripe_is_given_the_time_that_it_asks_for() {
     let subject = Subject::new();
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
     subject.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
-    let patient = Pace { longest_pause: Duration::from_secs(2), ..QUICK };
+    let patient = RetryPolicy { longest_pause: Duration::from_secs(2), ..QUICK };
     let begun = Instant::now();
     subject.with(access(&subject.stripe), patient).provision(&order("a")).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
@@ -109,10 +109,10 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
     let order = order("old");
     subject.backend.provision(&order).await.unwrap_err();
     let note = format!("order/{}", order.id.as_str());
-    let text = subject.ledger.recall("stripe-api", &note).unwrap().unwrap();
+    let text = subject.ledger.get_note("stripe-api", &note).unwrap().unwrap();
     let mut sent: serde_json::Value = serde_json::from_str(&text).unwrap();
     sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    subject.ledger.remember("stripe-api", &note, &sent.to_string()).unwrap();
+    subject.ledger.put_note("stripe-api", &note, &sent.to_string()).unwrap();
     let before = subject.creates();
     for outcome in [
         subject.backend.provision(&order).await.map(|_| ()),
@@ -120,7 +120,7 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
     ] {
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("too long ago"), "{error}");
-        assert!(!error.is_certain());
+        assert!(!error.is_definite());
     }
     assert_eq!(subject.creates(), before);
 }
@@ -135,7 +135,7 @@ async fn what_can_never_be_used_is_removed_before_it_is_reported() {
         subject.stripe.on(remove, [ok(&resource("removed"))]);
         let order = order("a");
         let error = subject.backend.provision(&order).await.unwrap_err();
-        assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
+        assert!(error.is_definite() && error.to_string().ends_with(what), "{error}");
         assert_eq!(subject.stripe.requests(remove).len(), 1);
         assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
@@ -165,7 +165,7 @@ async fn once_it_is_ordered_no_error_says_that_nothing_happened() {
         subject.stripe.on(line, [reply]);
         let order = order("a");
         let error = subject.backend.provision(&order).await.unwrap_err();
-        assert!(!error.is_certain(), "{line}: {error}");
+        assert!(!error.is_definite(), "{line}: {error}");
         subject.stripe.on(LOOK, [ok(&resource("complete"))]);
         subject.stripe.on(REVEAL, [ok(&crate::stripe_double::revealed())]);
         subject.backend.provision(&order).await.unwrap();
@@ -192,7 +192,7 @@ async fn a_refused_order_is_named_by_what_to_do_and_leaves_nothing() {
         subject.stripe.on(CREATE, [reply]);
         let order = order("no");
         let error = subject.backend.provision(&order).await.unwrap_err();
-        assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
+        assert!(error.is_definite() && error.to_string().ends_with(what), "{error}");
         subject.stripe.on(CREATE, [ok(&resource("complete"))]);
         assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), [], "and it is not sent again");
     }
@@ -207,7 +207,7 @@ async fn what_cannot_be_reached_is_said_in_words() {
         (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
     ] {
         let subject = Subject::new();
-        let access = Access { base: ApiBase::parse(&base).unwrap(), ..access(&subject.stripe) };
+        let access = ApiConfig { base: ApiBase::parse(&base).unwrap(), ..access(&subject.stripe) };
         let error = subject.with(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
     }
@@ -216,9 +216,9 @@ async fn what_cannot_be_reached_is_said_in_words() {
     // A create that never left is known not to have happened.
     let subject = Subject::new();
     let order = order("a");
-    let away = Access { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&subject.stripe) };
+    let away = ApiConfig { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&subject.stripe) };
     for key in ["project", "workspace"] {
-        subject.ledger.remember("stripe-api", key, "\"x\"").unwrap();
+        subject.ledger.put_note("stripe-api", key, "\"x\"").unwrap();
     }
     let error = subject.with(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
@@ -237,11 +237,11 @@ async fn a_key_that_stripe_does_not_give_out_is_not_sent() {
         (Some("pk_test_abc"), Setup::KeyUnfit),
         (Some("sk_prod_abc"), Setup::KeyUnfit),
     ] {
-        let access = Access { key: key.map(|key| Secret::new(key.to_owned())), ..access(&subject.stripe) };
+        let access = ApiConfig { key: key.map(|key| Secret::new(key.to_owned())), ..access(&subject.stripe) };
         let error = subject.with(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(missing) if *missing == setup), "{key:?}: {error}");
     }
-    subject.with(Access { key: None, ..access(&subject.stripe) }, QUICK).settle_limits().await.unwrap();
+    subject.with(ApiConfig { key: None, ..access(&subject.stripe) }, QUICK).reconcile_limits().await.unwrap();
     assert_eq!(subject.stripe.lines(), [""; 0]);
 }
 
@@ -287,13 +287,13 @@ async fn no_error_contains_what_stripe_was_told_or_told_us() {
 async fn a_certain_failure_while_settling_is_no_limit_lost() {
     let subject = Subject::new();
     subject.backend.provision(&order("a")).await.unwrap();
-    subject.ledger.remember("stripe-api", "limit/supermemory", "900").unwrap();
+    subject.ledger.put_note("stripe-api", "limit/supermemory", "900").unwrap();
     subject.stripe.on(LIMIT, [refusal(400, "no")]);
-    let error = subject.backend.settle_limits().await.unwrap_err();
+    let error = subject.backend.reconcile_limits().await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
     subject.stripe.on(LIMIT, [ok(&json!({}))]);
-    subject.backend.settle_limits().await.unwrap();
-    assert_eq!(subject.ledger.recall("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
+    subject.backend.reconcile_limits().await.unwrap();
+    assert_eq!(subject.ledger.get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
 }
 
 const CREATE: &str = "POST /v2/provisioning/resources";

@@ -12,7 +12,7 @@ use serde_json::Map;
 use stripe_projects_mcp::{
     backend::{
         Backend as _, BackendError, Order, Refusal, Scope, Setup,
-        stripe_cli::{Pace, StripeCli},
+        stripe_cli::{StripeCli, Timeouts},
     },
     fs::Lock,
     ledger::Ledger,
@@ -33,7 +33,7 @@ struct Bench {
 impl Bench {
     fn new(script: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        Ledger::of(state.path()).remember("stripe-cli", "project-name", "agent-0").unwrap();
+        Ledger::of(state.path()).put_note("stripe-cli", "project-name", "agent-0").unwrap();
         let bin = state.path().join("stripe");
         write_script(&bin, script);
         Self { state, bin }
@@ -42,7 +42,7 @@ impl Bench {
     fn backend(&self, verb: Duration) -> StripeCli {
         let ledger = Arc::new(Ledger::of(self.state.path()));
         let pace =
-            Pace { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT, cut_off_memory: MOMENT };
+            Timeouts { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT, cut_off_memory: MOMENT };
         StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
     }
 
@@ -191,11 +191,11 @@ async fn what_is_missing_on_the_machine_is_named_after_one_look() {
 
 #[tokio::test]
 async fn a_service_that_failed_to_come_to_be_is_taken_away_again() {
-    for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
+    for (word, removes, is_definite) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
         let bench = Bench::new(&fails_with(word, removes));
         let error = bench.backend(LONG).provision(&order()).await.unwrap_err();
         let refused = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
-        assert_eq!((refused, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
+        assert_eq!((refused, error.is_definite()), (is_definite, is_definite), "{word} {removes}: {error}");
         let log = fs::read_to_string(bench.state.path().join("stripe-cli/log")).unwrap();
         assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
         assert_eq!(
@@ -229,12 +229,14 @@ fn fails_with(word: &str, removes: bool) -> String {
 async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
     let bench = Bench::new(&format!("echo '{ANSWER}'"));
     let ledger = Arc::new(Ledger::of(bench.state.path()));
-    let backend = StripeCli::new(Some(bench.bin.clone()), ledger, bench.state.path().to_owned(), Pace::default());
+    let backend = StripeCli::new(Some(bench.bin.clone()), ledger, bench.state.path().to_owned(), Timeouts::default());
     let lock = Lock::on_file(&bench.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
     let began = Instant::now();
     let asked = [ResourceId::new("fres_1".to_owned())];
     let error = backend.observe(Scope::Resources(&asked)).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Pace::default().lock_patience / 4);
+    assert!(
+        matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Timeouts::default().lock_patience / 4
+    );
     drop(lock);
     assert_eq!(backend.observe(Scope::Resources(&asked)).await.unwrap().len(), 1);
 }
@@ -244,11 +246,11 @@ async fn where_nothing_was_begun_nothing_is_run_or_made() {
     let state = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::of(state.path()));
     let nowhere = state.path().join("nowhere");
-    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Pace::default());
+    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Timeouts::default());
     let id = ResourceId::new("fres_1".to_owned());
     assert_eq!(backend.observe(Scope::Everything).await.unwrap(), []);
     backend.teardown(&id).await.unwrap();
-    backend.settle_limits().await.unwrap();
+    backend.reconcile_limits().await.unwrap();
     for outcome in [backend.reveal(&id).await.map(drop), backend.resume(&id).await, backend.suspend(&id).await] {
         assert!(matches!(outcome, Err(BackendError::NotFound)));
     }

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, CapScope, Consent, Credentials, Observed, Order, Refusal, Scope, Service, Setup,
-        stripe_cli::{Pace, StripeCli},
+        stripe_cli::{StripeCli, Timeouts},
     },
     clock::Clock,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -33,7 +33,7 @@ impl Shop {
         let (stand_in, state) = (StandIn::new(), tempfile::tempdir().unwrap());
         let bin = stand_in.script(state.path());
         let ledger = Arc::new(Ledger::of(state.path()));
-        let pace = Pace {
+        let pace = Timeouts {
             verb: Duration::from_millis(2500),
             poll_pause: Duration::from_millis(20),
             poll_patience: Duration::from_millis(500),
@@ -45,7 +45,7 @@ impl Shop {
     }
 
     fn book(&self, order: &Order) -> Result<Intent, LedgerError> {
-        let draft = Draft {
+        let draft = NewProject {
             id: order.id.clone(),
             name: ProjectName::parse(&order.id.as_str().replace('_', "-")).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
@@ -54,7 +54,7 @@ impl Shop {
             env_file: "/nowhere/.env".into(),
         };
         self.ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
-            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() })
+            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() })
         })
     }
 
@@ -121,8 +121,8 @@ impl Backend for Shop {
         self.backend.observe(scope).await
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
-        self.backend.settle_limits().await
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
+        self.backend.reconcile_limits().await
     }
 }
 
@@ -240,7 +240,7 @@ async fn no_limit_no_purchase() {
         shop.stand_in.weather(json!([{ "verb": "billing update", "fault": fault }]));
         let error = shop.provision(&exa()).await.unwrap_err();
         let named = matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. }));
-        assert!(error.is_certain() && named == (fault == "error"), "{fault}: {error}");
+        assert!(error.is_definite() && named == (fault == "error"), "{fault}: {error}");
         assert_eq!(shop.added("exa/api") + shop.live("exa/free"), 0, "{fault}");
     }
 }
@@ -336,7 +336,7 @@ async fn a_rotation_in_doubt_says_so_and_the_new_key_is_revealed() {
     let shop = Shop::new();
     let service = shop.provision(&exa()).await.unwrap();
     shop.stand_in.weather(json!([{ "verb": "env --pull", "fault": "logged_out" }]));
-    assert!(!shop.rotate(&service.resource).await.unwrap_err().is_certain());
+    assert!(!shop.rotate(&service.resource).await.unwrap_err().is_definite());
     shop.stand_in.set("exa/api", "unrotatable", json!(true));
     let error = shop.rotate(&service.resource).await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: Some(_) })), "{error}");
@@ -357,7 +357,7 @@ async fn a_teardown_is_proved() {
         let service = shop.provision(&exa()).await.unwrap();
         shop.stand_in.weather(json!([{ "verb": verb, "fault": fault, "skip": usize::from(verb == "status") }]));
         let error = shop.teardown(&service.resource).await.unwrap_err();
-        assert!(!error.is_certain(), "{fault}: {error}");
+        assert!(!error.is_definite(), "{fault}: {error}");
         shop.teardown(&service.resource).await.unwrap();
         assert_eq!(shop.live("exa/api"), 0, "{fault}");
     }
@@ -472,11 +472,11 @@ async fn limits_follow_what_is_live_and_usage_is_said_where_it_is_one_s_own() {
     assert_eq!(shop.stand_in.limit("exa"), 2100);
     shop.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     shop.stand_in.weather(json!([{ "verb": "billing update", "fault": "error" }]));
-    shop.settle_limits().await.unwrap_err();
-    shop.settle_limits().await.unwrap();
+    shop.reconcile_limits().await.unwrap_err();
+    shop.reconcile_limits().await.unwrap();
     assert_eq!(shop.stand_in.limit("exa"), 1050);
     let calls = shop.stand_in.calls().len();
-    shop.settle_limits().await.unwrap();
+    shop.reconcile_limits().await.unwrap();
     assert_eq!(shop.stand_in.calls().len(), calls, "what is settled is not told again");
 }
 

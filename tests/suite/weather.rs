@@ -20,9 +20,9 @@ use stripe_projects_mcp::{
     name::{ProjectName, ProviderKey},
     policy::Asker,
     project::ResourceId,
-    provisioner::{Caller, Listing, Parts, Provisioner, Wanted},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{CeilingFile, RegistryFile},
-    settings::simulated_world,
+    settings::simulated_store,
     view::ProjectView,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -250,11 +250,11 @@ struct House {
 impl House {
     fn with(fault: Fault) -> Self {
         let workspace = Workspace::new();
-        let world = simulated_world(&workspace.state());
+        let world = simulated_store(&workspace.state());
         let inner = Simulated::new(world, PaymentMethod::Succeeds, Clock::system());
         let backend = Arc::new(Unreliable { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let provisioner = Provisioner::new(Parts {
+        let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
@@ -269,16 +269,17 @@ impl House {
 
     fn provision(&self) -> Result<ProjectView, Error> {
         let provider = ProviderKey::parse("search").unwrap();
-        let wanted = Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&wanted, &caller())
+        let wanted =
+            ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+        self.provisioner.provision(&wanted, &principal())
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {
-        self.provisioner.rotate(&name(), &caller())
+        self.provisioner.rotate(&name(), &principal())
     }
 
     fn teardown(&self) -> Result<ProjectView, Error> {
-        self.provisioner.teardown(&name(), &caller())
+        self.provisioner.teardown(&name(), &principal())
     }
 
     fn key(&self) -> String {
@@ -300,6 +301,6 @@ fn name() -> ProjectName {
     ProjectName::parse("victim").unwrap()
 }
 
-fn caller() -> Caller {
-    Caller { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
+fn principal() -> Principal {
+    Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
 }

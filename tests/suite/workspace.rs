@@ -11,8 +11,8 @@ use std::{
 
 use serde_json::Value;
 use stripe_projects_mcp::{
-    backend::simulated::World, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
-    settings::simulated_world,
+    backend::simulated::SimulatedStripe, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
+    settings::simulated_store,
 };
 use tempfile::TempDir;
 
@@ -182,8 +182,8 @@ impl Workspace {
     }
 
     /// The simulated world, to be asked what is live.
-    pub fn world(&self) -> World {
-        World::new(simulated_world(&self.state()), Clock::system())
+    pub fn world(&self) -> SimulatedStripe {
+        SimulatedStripe::new(simulated_store(&self.state()), Clock::system())
     }
 
     /// The resource that a key opens right now.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::trouble::is_field;
+use super::cli_error::is_field;
 use crate::{
     backend::{BackendError, Consent, Order, Refusal},
     name::ServiceRef,

@@ -21,8 +21,8 @@ use crate::{
     error::{Error, Exit},
     provisioner::Outcome,
     view::{
-        AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ForgetView, LastWord, ProjectList,
-        ProjectView, ProofView, ProvidersView,
+        AbandonView, AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView,
+        ProofView, ProvidersView, Resolution,
     },
 };
 
@@ -66,14 +66,14 @@ pub fn project(project: &ProjectView, output: Output) {
 }
 
 /// What came of giving a purchase up.
-pub fn forgotten(view: &ForgetView, output: Output) {
+pub fn abandoned(view: &AbandonView, output: Output) {
     if output == Output::Json {
         return json(view);
     }
     out(match view.came_of_it {
-        LastWord::Found => "It was bought after all, and nothing was given up:",
-        LastWord::GivenUp => "Given up:",
-        LastWord::NeverWas => "It was never bought, and nothing had to be given up:",
+        Resolution::Found => "It was bought after all, and nothing was given up:",
+        Resolution::GivenUp => "Given up:",
+        Resolution::NeverWas => "It was never bought, and nothing had to be given up:",
     });
     project(&view.project, output);
 }
@@ -310,7 +310,7 @@ pub fn cannot_serve(error: &impl Display) -> ExitCode {
 }
 
 /// The exit code of a call whose words have all been said: whoever believes the code must have got them.
-pub fn heard(code: ExitCode) -> ExitCode {
+pub fn exit_code(code: ExitCode) -> ExitCode {
     let Some(why) = stream::lost() else { return code };
     err(format_args!("error: what came of it could not be written to stdout: {why}"));
     err("hint: what was done is done; `stripe-projects-mcp list` shows it");
