@@ -207,10 +207,10 @@ pub struct OneOrAll {
 
 #[derive(Args, Default)]
 pub struct Serve {
-    /// ToolFilter `list_projects` and the resources only
+    /// Offer `list_projects` and the resources only
     #[arg(long, conflicts_with = "tools")]
     pub read_only: bool,
-    /// ToolFilter these tools only
+    /// Offer these tools only
     #[arg(long, value_name = "TOOL,TOOL", value_delimiter = ',')]
     pub tools: Option<Vec<String>>,
     /// Give back at the end of the session what it provisioned, unless a human keeps it

@@ -371,5 +371,5 @@ fn answer() -> String {
 /// How soon a question notices that it will not be answered.
 const AT_THE_QUESTION: Duration = Duration::from_millis(50);
 
-/// EarlyExit when a command about every live project finds none.
+/// Printed when a command about every live project finds none.
 const NONE: &str = "No live projects.";

@@ -1,6 +1,6 @@
 //! Who hears of changes, and how: unasked in the legacy era, over the stream that a client opened in the modern one.
 //!
-//! Change is put into a set and told by one task, so that a client that does not read holds up nobody's work, and the
+//! Changes are put into a set and told by one task, so that a client that does not read holds up nobody's work, and the
 //! same change is not told twice before it was heard once.
 
 use std::{

@@ -114,7 +114,7 @@ async fn a_provision_asks_exactly_this() {
     );
     assert_eq!(body(7), json!({}));
 
-    // Submission again, it is looked at and revealed; nothing is created.
+    // Submitted again, it is looked at and revealed; nothing is created.
     subject.backend.provision(&order).await.unwrap();
     assert_eq!(
         subject.stripe.lines()[8..],
