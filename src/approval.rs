@@ -3,6 +3,8 @@
 //! An approval covers one subject: a name, a provider with its configuration at that time, a cap and a workspace. The id
 //! is short because a person types it; it is not a secret, and knowing it grants nothing.
 
+mod diagnostic;
+
 use std::fmt;
 
 use crate::{
@@ -184,9 +186,9 @@ impl Question {
 pub enum ApprovalError {
     #[error("the question was closed without an answer, so nothing was provisioned")]
     Cancelled { id: ApprovalId, command: String },
-    #[error("this request is decided already: it is {}", status.as_str())]
+    #[error("this request is already {}", status.as_str())]
     Decided { status: ApprovalStatus },
-    #[error("a human said no to this request ({id})")]
+    #[error("this request was denied ({id})")]
     Denied { id: ApprovalId, until: Timestamp },
     #[error("this request has expired")]
     Expired,
@@ -195,7 +197,7 @@ pub enum ApprovalError {
     Forged,
     #[error("the requestState belongs to a call with other arguments, or of another client")]
     Mismatch,
-    #[error("{0}")]
+    #[error(transparent)]
     NotAnId(#[from] NotAnId),
     #[error("there is no such request")]
     NotFound,
@@ -206,7 +208,7 @@ pub enum ApprovalError {
         .0.approval.subject.name, .0.approval.subject.provider, .0.approval.subject.cap, .0.approval.id
     )]
     Required(Box<Question>),
-    #[error("nobody answered the question in time, so nothing was provisioned")]
+    #[error("the question was not answered in time, so nothing was provisioned")]
     TimedOut { id: ApprovalId, command: String },
     #[error("{most} requests wait for a human already")]
     TooMany { most: u32 },

@@ -12,6 +12,7 @@
 // Ground floor.
 pub mod approval;
 pub mod clock;
+pub mod diagnostic;
 pub mod lifetime;
 pub mod money;
 pub mod name;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::diagnostic::{Channel, Diagnostic, Exit};
+
 /// A lifetime in seconds, from one minute to 365 days.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Lifetime(u32);
@@ -40,8 +42,22 @@ impl fmt::Display for Lifetime {
 
 /// The text is not a lifetime. The text is not quoted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a length of time is a whole number of minutes, hours or days from 1m to 365d, such as 30m, 8h or 7d")]
+#[error("a duration is a whole number of minutes, hours or days from 1m to 365d")]
 pub struct LifetimeError;
+
+impl Diagnostic for LifetimeError {
+    fn code(&self) -> &'static str {
+        "invalid_duration"
+    }
+
+    fn hint(&self, _: Channel) -> String {
+        "write 30m, 8h or 7d".to_owned()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
 
 /// Seconds, as the constants below.
 const MINUTE: u32 = 60;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::diagnostic::{Channel, Diagnostic, Exit};
+
 /// A cap, in US cents. At most [`Cents::MAX`].
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cents(u64);
@@ -134,6 +136,26 @@ pub enum MoneyError {
     TooLarge,
     #[error("the amount has more decimals than can be billed")]
     TooPrecise,
+}
+
+impl Diagnostic for MoneyError {
+    fn code(&self) -> &'static str {
+        "invalid_amount"
+    }
+
+    fn hint(&self, _: Channel) -> String {
+        match self {
+            Self::Negative => "give 0 for the provider's default, or a positive amount",
+            Self::NotANumber => "write dollars as 15 or 15.50, without a sign or a currency",
+            Self::TooLarge => "give a smaller amount",
+            Self::TooPrecise => "round a cap to whole cents, usage to millionths of a dollar",
+        }
+        .to_owned()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 /// Parses `text` as a whole number of `10^-decimals`; extra trailing zeros are accepted.

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use crate::secret::looks_sensitive;
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    secret::looks_sensitive,
+};
 
 /// A project name: 1 to 63 of `a-z`, `0-9` and `-`, starting with a letter or digit.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -143,6 +146,37 @@ pub enum NameError {
     Sensitive,
     #[error("a service is written provider/service, such as supermemory/memory")]
     Service,
+}
+
+impl Diagnostic for NameError {
+    fn code(&self) -> &'static str {
+        "invalid_name"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::DangerousEnvVar | Self::EnvVar => channel.select(
+                "choose a shorter project name, or ask the user to name a variable such as MEMORY_API_KEY in the registry"
+                    .to_owned(),
+                "choose a variable such as MEMORY_API_KEY in the registry, or a shorter project name".to_owned(),
+            ),
+            Self::Project => "choose a name such as agent-memory".to_owned(),
+            Self::Provider => channel.select(
+                "read the resource stripe-projects://providers to see the keys".to_owned(),
+                format!("run `{PROGRAM} providers` to see the keys"),
+            ),
+            Self::Sensitive => channel.select(
+                "choose a name such as agent-memory; if that was a real key, tell the user to rotate it now".to_owned(),
+                "choose a name such as agent-memory; if that was a real key, rotate it now: your shell keeps a history"
+                    .to_owned(),
+            ),
+            Self::Service => channel.person("copy the name of the service from `stripe projects catalog`"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 fn is_label(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Whether a request is granted: pure, from what the registry says and what is live already.
 
 use crate::{
+    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
     lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,
@@ -38,9 +39,9 @@ pub enum Decision {
 /// The rule that refuses, whoever asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rule {
-    #[error("a cap of {asked} USD is above the {maximum} USD that this provider may ever cost")]
+    #[error("a cap of {asked} USD exceeds the maximum of {maximum} USD for this provider")]
     AboveMaximum { asked: Cents, maximum: Cents },
-    #[error("{asked} is longer than the {maximum} that a project of this provider may live")]
+    #[error("{asked} exceeds the maximum lifetime of {maximum} for this provider")]
     LifetimeTooLong { asked: Lifetime, maximum: Lifetime },
     #[error("this provider is not allowed by the registry's policy")]
     NotAllowed,
@@ -50,6 +51,38 @@ pub enum Rule {
         "a cap of {asked} USD on top of the {committed} USD committed already is above the {total} USD that the registry's policy allows"
     )]
     TotalCap { asked: Cents, committed: Cents, total: Cents },
+}
+
+impl Diagnostic for Rule {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AboveMaximum { .. } => "cap_above_maximum",
+            Self::LifetimeTooLong { .. } => "expiry_above_maximum",
+            Self::NotAllowed => "provider_not_allowed",
+            Self::TooManyProjects { .. } => "project_limit_reached",
+            Self::TotalCap { .. } => "total_cap_reached",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
+            Self::LifetimeTooLong { maximum, .. } => format!("ask for {maximum} or less"),
+            Self::NotAllowed => channel.select(
+                "read the resource stripe-projects://providers to see the other providers".to_owned(),
+                format!("run `{PROGRAM} providers` to see the other providers"),
+            ),
+            Self::TooManyProjects { .. } | Self::TotalCap { .. } => channel.select(
+                "call teardown for projects that are not needed any more, or ask the user to change the policy"
+                    .to_owned(),
+                "tear down projects that you do not need any more, or change the policy".to_owned(),
+            ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
 }
 
 /// For how long: what is asked for, else the provider's default, else the longest that it may be; `None` is for ever.

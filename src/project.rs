@@ -6,6 +6,7 @@ use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
     clock::Timestamp,
+    diagnostic::{Channel, Diagnostic, Exit},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     secret::{Mask, hex},
@@ -150,6 +151,20 @@ impl fmt::Display for Status {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the operating system gave no randomness")]
 pub struct NoRandomness;
+
+impl Diagnostic for NoRandomness {
+    fn code(&self) -> &'static str {
+        "no_randomness"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("restart the machine: without randomness no key is safe")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
+}
 
 /// Fills `bytes` from the operating system's randomness.
 pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {

@@ -1,6 +1,6 @@
 //! What can go wrong at a backend, named by what the caller does next.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
 use crate::{ledger::LedgerError, money::Cents, project::NoRandomness};
 
@@ -46,11 +46,20 @@ pub enum BackendError {
     Unauthenticated,
     /// Nothing happened: the backend could not be reached or used. Later may be better.
     #[error("the backend cannot be used: {why}")]
-    Unavailable { why: String },
+    Unavailable {
+        #[source]
+        why: Cause,
+    },
     /// Anything may have happened. Observe before doing it again.
     #[error("the backend did not say what came of it: {why}")]
-    Unknown { why: String },
+    Unknown {
+        #[source]
+        why: Cause,
+    },
 }
+
+/// Why a backend did not answer: an error with its own causes, or a text of this program.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 impl BackendError {
     /// Whether it is certain that nothing happened.
@@ -63,22 +72,22 @@ impl BackendError {
     pub fn into_unknown(self) -> Self {
         match self {
             Self::Unavailable { why } => Self::Unknown { why },
-            certain if certain.is_definite() => Self::Unknown { why: certain.to_string() },
+            certain if certain.is_definite() => Self::Unknown { why: certain.into() },
             into_unknown => into_unknown,
         }
     }
 }
 
 impl From<NoRandomness> for BackendError {
-    fn from(_: NoRandomness) -> Self {
-        Self::Unavailable { why: NoRandomness.to_string() }
+    fn from(error: NoRandomness) -> Self {
+        Self::Unavailable { why: error.into() }
     }
 }
 
 /// What cannot be remembered is not done.
 impl From<LedgerError> for BackendError {
     fn from(error: LedgerError) -> Self {
-        Self::Unavailable { why: error.to_string() }
+        Self::Unavailable { why: error.into() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::task;
 
-use super::BackendError;
+use super::{BackendError, Cause};
 use crate::{
     fs::Lock,
     ledger::{Ledger, LedgerError},
@@ -45,8 +45,8 @@ impl Limits {
         let (ledger, backend, lock) = (Arc::clone(&self.ledger), self.backend, self.lock.clone());
         let provider = provider.to_owned();
         blocking(move || {
-            let lock = Lock::on_file(&lock, TIMEOUT).map_err(|error| unavailable(&error))?;
-            let lock = lock.ok_or_else(|| unavailable(&"another call is setting limits"))?;
+            let lock = Lock::on_file(&lock, TIMEOUT).map_err(unavailable)?;
+            let lock = lock.ok_or_else(|| unavailable("another call is setting limits"))?;
             let was = noted(&ledger, backend, &provider)?;
             let limit = ledger.committed_with(backend, &provider)?;
             if was.is_none_or(|was| limit > was) {
@@ -116,11 +116,11 @@ fn note(ledger: &Ledger, backend: &str, provider: &str, limit: Cents) -> Result<
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
 ) -> Result<T, BackendError> {
-    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(unavailable(&"the ledger stopped half way")))
+    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(unavailable("the ledger stopped half way")))
 }
 
-fn unavailable(why: &impl ToString) -> BackendError {
-    BackendError::Unavailable { why: why.to_string() }
+fn unavailable(why: impl Into<Cause>) -> BackendError {
+    BackendError::Unavailable { why: why.into() }
 }
 
 /// Keys of the notes: `limit/supermemory`, in cents.

@@ -1,5 +1,6 @@
 //! The world that provisions: one trait, the words it speaks, and its implementations.
 
+mod diagnostic;
 mod error;
 mod limits;
 mod request_ids;
@@ -11,7 +12,7 @@ pub mod stripe_cli;
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-pub use error::{BackendError, Consent, Refusal, Setup};
+pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{Change, Limits};
 pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;

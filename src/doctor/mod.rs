@@ -12,6 +12,7 @@ mod workspace;
 use serde::Serialize;
 
 use crate::{
+    diagnostic::Channel,
     error::Error,
     name::ProjectName,
     provisioner::{Principal, Provisioner},
@@ -118,7 +119,7 @@ impl Finding {
 
     /// A failure, in the words that it has everywhere.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
-        let ErrorView { message, hint, .. } = error.into().view();
+        let ErrorView { message, hint, .. } = error.into().view(Channel::Terminal);
         Self::problem(check, message, hint)
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Principal, Provisioner, make_state_folder};
 use crate::{
     backend::{BackendError, Observed, Scope},
+    diagnostic::Diagnostic as _,
     env_file::{EnvFile, Replace},
     error::Error,
     ledger::Verdict,

@@ -63,6 +63,7 @@ use tokio::runtime::Handle;
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, collect_request_ids},
     clock::{Clock, Timestamp},
+    diagnostic::Diagnostic as _,
     env_file::EnvFile,
     error::Error,
     fs::{self, Lock, Stamp},

@@ -16,6 +16,7 @@ pub struct RegistryError {
     pub line: usize,
     /// Counted from 1, in characters.
     pub column: usize,
+    #[source]
     pub problem: Problem,
 }
 

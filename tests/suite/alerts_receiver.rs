@@ -23,6 +23,7 @@ use stripe_projects_mcp::{
     alerts::Notice,
     backend::simulated::{PaymentMethod, Simulated},
     clock::{Clock, Timestamp},
+    diagnostic::Channel,
     env_file::Replace,
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
@@ -254,7 +255,7 @@ pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
 }
 
 pub fn list(provisioner: &Provisioner) {
-    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None, channel: Channel::Terminal };
     provisioner.list(&listing).unwrap();
 }
 

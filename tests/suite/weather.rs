@@ -13,6 +13,7 @@ use stripe_projects_mcp::{
         simulated::{PaymentMethod, Simulated},
     },
     clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -124,7 +125,7 @@ fn an_unreachable_backend_hides_nothing() {
     let house = House::with(Fault::None);
     house.provision().unwrap();
     house.backend.silence(Fault::Blind);
-    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None, channel: Channel::Terminal };
     let list = house.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
@@ -174,7 +175,7 @@ impl Unreliable {
 }
 
 fn lost() -> BackendError {
-    BackendError::Unknown { why: "the connection broke off".to_owned() }
+    BackendError::Unknown { why: "the connection broke off".into() }
 }
 
 #[async_trait]

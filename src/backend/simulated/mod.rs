@@ -41,7 +41,7 @@ impl Simulated {
         let store = Arc::clone(&self.store);
         match task::spawn_blocking(move || question(&store)).await {
             Ok(answer) => answer.map_err(BackendError::from),
-            Err(_) => Err(BackendError::Unknown { why: "the simulated world stopped half way".to_owned() }),
+            Err(_) => Err(BackendError::Unknown { why: "the simulated world stopped half way".into() }),
         }
     }
 }

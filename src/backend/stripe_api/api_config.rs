@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::secret::Secret;
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    secret::Secret,
+};
 
 /// What a client needs to be let in.
 #[derive(Clone, Debug)]
@@ -24,6 +27,20 @@ pub struct ApiBase(Url);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the address of the API is https://host, or http://127.0.0.1:port, without a user, a path or a query")]
 pub struct ApiBaseError;
+
+impl Diagnostic for ApiBaseError {
+    fn code(&self) -> &'static str {
+        "invalid_api_base"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("leave `--stripe-api-base` out for Stripe itself, or give the address that `simulator` prints")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
 
 impl ApiConfig {
     /// Whether it is a live secret key, which may do everything on the account. Its mask tells.

@@ -28,7 +28,7 @@ impl StripeApi {
         while !is_connected(&request)? {
             if Instant::now() >= end {
                 let why = "connecting the provider takes too long";
-                return Err(BackendError::Unavailable { why: why.to_owned() });
+                return Err(BackendError::Unavailable { why: why.into() });
             }
             if !is_id(&request.id) {
                 return Err(unexpected("id", ""));

@@ -66,7 +66,7 @@ fn read<T: DeserializeOwned>(status: u16, body: &[u8], said: &mut Vec<BackendErr
         [BackendError::from, before_the_order, |failure| BackendError::from(failure).into_unknown()];
     for changes in [true, false] {
         // What a log would show, the parts included that only some errors repeat.
-        said.extend(ask(changes).err().map(|failure| BackendError::Unavailable { why: format!("{failure:?}") }));
+        said.extend(ask(changes).err().map(|failure| BackendError::Unavailable { why: format!("{failure:?}").into() }));
         said.extend(of_each.iter().filter_map(|of| ask(changes).err().map(of)));
     }
     ask(false).ok()

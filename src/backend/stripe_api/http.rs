@@ -133,7 +133,7 @@ impl Http {
             };
             tries += 1;
             if tries > self.retry_policy.most_retries {
-                return Err(held(call, lost, BackendError::Unavailable { why: why.to_owned() }));
+                return Err(held(call, lost, BackendError::Unavailable { why: why.into() }));
             }
             time::sleep(self.retry_policy.pause(tries, pause)).await;
         }
@@ -184,7 +184,7 @@ impl Http {
             builder = builder.tls_certs_only([]); // nothing to encrypt, so no certificates to read
         }
         let why = "this machine's certificates cannot be read";
-        builder.build().map_err(|_| BackendError::Unavailable { why: why.to_owned() })
+        builder.build().map_err(|_| BackendError::Unavailable { why: why.into() })
     }
 
     fn headers(&self) -> Result<HeaderMap, BackendError> {
@@ -198,7 +198,7 @@ impl Http {
         if let Some(context) = &self.access.context {
             let why = "the Stripe context is not the id of an account";
             let context = HeaderValue::from_str(context).ok().filter(|value| is_token(value.as_bytes()));
-            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.to_owned() })?;
+            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.into() })?;
             headers.insert("stripe-context", context);
         }
         Ok(headers)
@@ -218,8 +218,8 @@ pub fn answered<T: DeserializeOwned>(changes: bool, status: StatusCode, body: &[
     match judged(&call, status, None, Zeroizing::new(body.to_vec())) {
         Attempt::Answer(body) => decoded(&call, &body),
         Attempt::Final(failure) => Err(failure),
-        Attempt::Lost { why, .. } => Err(held(&call, Some(why), BackendError::Unavailable { why: why.to_owned() })),
-        Attempt::Rejected { why, .. } => Err(held(&call, None, BackendError::Unavailable { why: why.to_owned() })),
+        Attempt::Lost { why, .. } => Err(held(&call, Some(why), BackendError::Unavailable { why: why.into() })),
+        Attempt::Rejected { why, .. } => Err(held(&call, None, BackendError::Unavailable { why: why.into() })),
     }
 }
 

@@ -104,7 +104,7 @@ impl Notes {
         let ledger = Arc::clone(&self.ledger);
         match task::spawn_blocking(move || work(&ledger)).await {
             Ok(done) => Ok(done?),
-            Err(_) => Err(BackendError::Unavailable { why: "the ledger stopped half way".to_owned() }),
+            Err(_) => Err(BackendError::Unavailable { why: "the ledger stopped half way".into() }),
         }
     }
 }
@@ -117,7 +117,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 /// What is noted and cannot be read could be an order; nothing is done on a guess.
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, BackendError> {
     let why = "the ledger holds a note that this version cannot read";
-    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.to_owned() })
+    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.into() })
 }
 
 /// What the ledger knows this backend by.

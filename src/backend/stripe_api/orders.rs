@@ -17,7 +17,7 @@ use super::{
     wire::{Project, Resource},
 };
 use crate::{
-    backend::{BackendError, Consent, Order, Refusal, Service, Setup},
+    backend::{BackendError, Cause, Consent, Order, Refusal, Service, Setup},
     clock::Clock,
     fs::Lock,
     name::ServiceRef,
@@ -255,10 +255,12 @@ impl StripeApi {
     /// Of two calls that want the same plan, the second finds the first one's.
     async fn lock_plans(&self) -> Result<Lock, BackendError> {
         let (file, timeout) = (self.state.join("stripe-api.plans.lock"), self.retry_policy.poll_patience);
-        let unavailable = |why: &dyn std::fmt::Display| BackendError::Unavailable { why: why.to_string() };
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
         let lock = task::spawn_blocking(move || Lock::on_file(&file, timeout)).await;
-        let lock = lock.map_err(|_| unavailable(&"the lock stopped half way"))?.map_err(|error| unavailable(&error))?;
-        lock.ok_or_else(|| unavailable(&"another call is ordering a plan"))
+        let lock = lock
+            .map_err(|_| unavailable("the lock stopped half way".into()))?
+            .map_err(|error| unavailable(error.into()))?;
+        lock.ok_or_else(|| unavailable("another call is ordering a plan".into()))
     }
 }
 

@@ -56,7 +56,7 @@ impl StripeApi {
         loop {
             match resource.status()? {
                 ResourceStatus::Pending if Instant::now() >= end => {
-                    return Err(BackendError::Unknown { why: "the provider is still at work on it".to_owned() });
+                    return Err(BackendError::Unknown { why: "the provider is still at work on it".into() });
                 }
                 ResourceStatus::Pending => {}
                 status => return Ok((resource, status)),
@@ -93,7 +93,7 @@ impl StripeApi {
         match self.settled(resource).await.map_err(BackendError::into_unknown)?.1 {
             ResourceStatus::Complete => Ok(()),
             ResourceStatus::Removed => Err(BackendError::NotFound),
-            _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".to_owned() }),
+            _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".into() }),
         }
     }
 
@@ -118,7 +118,7 @@ impl StripeApi {
                 ResourceStatus::Removed => return Ok(()),
                 ResourceStatus::Errored => return Err(Refusal::ProviderFailed { code: None }.into()),
                 _ if Instant::now() >= end => {
-                    return Err(BackendError::Unknown { why: "the provider is still removing it".to_owned() });
+                    return Err(BackendError::Unknown { why: "the provider is still removing it".into() });
                 }
                 _ => time::sleep(self.retry_policy.poll_pause).await,
             }

@@ -11,7 +11,7 @@ impl StripeCli {
     pub(super) fn note_cut_off(&self, order: &ProjectId) -> Result<(), BackendError> {
         let now = Clock::system().now().as_millisecond().to_string();
         let noted = self.ledger.put_note(NAME, &key(order), &now);
-        noted.map_err(|error| BackendError::Unknown { why: error.to_string() })
+        noted.map_err(|error| BackendError::Unknown { why: error.into() })
     }
 
     /// An absence proves nothing while Stripe may still be at work on the order.
@@ -28,7 +28,8 @@ impl StripeCli {
                 why: format!(
                     "`stripe projects add` was cut off, and Stripe may still be at work on it for {} minutes",
                     wait.saturating_sub(age).min(wait) / 60_000 + 1
-                ),
+                )
+                .into(),
             }),
             _ => Ok(()),
         }

@@ -27,7 +27,7 @@ use tokio::{task, time::sleep};
 use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, is_begun, plain_copy};
 
-use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service, Setup};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Limits, Observed, Order, Scope, Service, Setup};
 use crate::{
     fs::{self, FsError, Lock},
     ledger::Ledger,
@@ -98,9 +98,9 @@ impl StripeCli {
             // What a dead process left in the plain, if it did.
             lock.map(|lock| fs::remove(&plain_copy(&folder)).map(|()| lock)).transpose()
         });
-        let unavailable = |why: String| BackendError::Unavailable { why };
-        let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.to_string()));
-        let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".to_owned()))?;
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
+        let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.into()));
+        let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
         Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, timeouts: self.timeouts })
     }
 
@@ -186,12 +186,12 @@ impl Backend for StripeCli {
         let refused = told.err().map(|cli_error| cli_error.for_write(stripe.asked("remove", Some(row.provider()))));
         for pause in [0, 1, 1, 1] {
             sleep(self.timeouts.poll_pause * pause).await;
-            workspace.look().await.map_err(|error| BackendError::Unknown { why: error.to_string() })?;
+            workspace.look().await.map_err(|error| BackendError::Unknown { why: error.into() })?;
             if workspace.rows()?.service_with_id(resource)?.is_none() {
                 return Ok(());
             }
         }
-        let survives = BackendError::Unknown { why: format!("stripe still lists {}", row.name) };
+        let survives = BackendError::Unknown { why: format!("stripe still lists {}", row.name).into() };
         Err(refused.filter(BackendError::is_definite).unwrap_or(survives))
     }
 
@@ -251,7 +251,7 @@ impl Backend for StripeCli {
         match self.runner.version(VERSION_TIMEOUT).await {
             Err(RunError::Missing) => Err(Setup::CliMissing.into()),
             told => {
-                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".to_owned() };
+                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".into() };
                 let version = envelope::version(told).ok_or_else(silent)?;
                 if is_too_old(&version) {
                     return Err(Setup::CliTooOld.into());

@@ -13,7 +13,7 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
-    backend::{BackendError, Change, Consent, Order, Refusal, Service},
+    backend::{BackendError, Cause, Change, Consent, Order, Refusal, Service},
     money::Cents,
     name::ServiceRef,
 };
@@ -133,7 +133,7 @@ impl StripeCli {
             match self.is_listed(workspace, name).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(unclear) => return Err(after(&format!("{error}; and looking for it: {unclear}"))),
+                Err(unclear) => return Err(after(format!("{error}; and looking for it: {unclear}"))),
             }
         }
         Err(if is_cut_off { error } else { before(error) })
@@ -150,10 +150,10 @@ impl StripeCli {
                 Some(COMPLETE) => return row.cloned().ok_or_else(|| after("nothing")),
                 Some(FAILED | ERROR) => return Err(self.discard(workspace, name).await),
                 None | Some(PENDING) if Instant::now() >= deadline => {
-                    return Err(after(&format!("{name} is not ready yet")));
+                    return Err(after(format!("{name} is not ready yet")));
                 }
                 None | Some(PENDING) => sleep(self.timeouts.poll_pause).await,
-                Some(_) => return Err(after(&format!("{name} is neither ready nor on its way"))),
+                Some(_) => return Err(after(format!("{name} is neither ready nor on its way"))),
             }
         }
     }
@@ -163,7 +163,7 @@ impl StripeCli {
         let _ = workspace.stripe.remove(name).await; // the list says what came of it
         match workspace.stripe.services().await {
             Ok(rows) if rows.service_named(name).is_none() => Refusal::ProviderFailed { code: None }.into(),
-            _ => after(&format!("{name} failed and may still be there")),
+            _ => after(format!("{name} failed and may still be there")),
         }
     }
 }
@@ -196,16 +196,16 @@ fn not_limited(cli_error: CliError, stripe: &Stripe<'_>, provider: String, limit
 
 /// Of whatever is in doubt before the one `add`, and of what proved to be absent after it: the service is not there.
 fn before(error: BackendError) -> BackendError {
-    if error.is_definite() { error } else { BackendError::Unavailable { why: error.to_string() } }
+    if error.is_definite() { error } else { BackendError::Unavailable { why: error.into() } }
 }
 
 /// Once the service may be there, no error says that it is not.
 fn doubted(error: BackendError) -> BackendError {
-    if error.is_definite() { after(&error.to_string()) } else { error }
+    if error.is_definite() { after(error) } else { error }
 }
 
-fn after(why: &str) -> BackendError {
-    BackendError::Unknown { why: why.to_owned() }
+fn after(why: impl Into<Cause>) -> BackendError {
+    BackendError::Unknown { why: why.into() }
 }
 
 /// The words of `status` for how far a service is.

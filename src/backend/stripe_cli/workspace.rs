@@ -83,8 +83,8 @@ impl<'a> Workspace<'a> {
         // What it said is one thing; what there is now is what counts.
         let found = Self::find(stripe, ledger).await?;
         found.ok_or_else(|| match refused {
-            Some(error) => BackendError::Unavailable { why: error.to_string() },
-            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".to_owned() },
+            Some(error) => BackendError::Unavailable { why: error.into() },
+            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".into() },
         })
     }
 
@@ -189,7 +189,9 @@ impl<'a> Workspace<'a> {
         if self.environment().is_some() && self.is_environment_in_use() && is_ours {
             return Ok(());
         }
-        Err(BackendError::Unavailable { why: format!("the environment {ENVIRONMENT} is not as this program made it") })
+        Err(BackendError::Unavailable {
+            why: format!("the environment {ENVIRONMENT} is not as this program made it").into(),
+        })
     }
 
     fn environment(&self) -> Option<&Value> {
@@ -219,7 +221,7 @@ impl<'a> Workspace<'a> {
         let copy = PlainCopy(self.stripe);
         let told = self.stripe.pull_variables().await;
         told.map_err(|cli_error| cli_error.for_read(self.stripe.asked("env", None)))?;
-        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(|error| unavailable(&error))?;
+        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(unavailable)?;
         copy.remove()?;
         let bytes =
             bytes.ok_or_else(|| BackendError::Malformed { what: "variables", got: "no file with them".to_owned() })?;
@@ -237,7 +239,7 @@ struct PlainCopy<'a>(&'a Stripe<'a>);
 
 impl PlainCopy<'_> {
     fn remove(&self) -> Result<(), BackendError> {
-        fs::remove(&plain_copy(self.0.folder)).map_err(|error| unavailable(&error))
+        fs::remove(&plain_copy(self.0.folder)).map_err(unavailable)
     }
 }
 
@@ -281,7 +283,7 @@ fn project_of(status: &Value) -> Option<Project<'_>> {
 /// Whether the folder's state is there to its end.
 fn is_whole(folder: &Path) -> Result<bool, BackendError> {
     let state = fs::read(&folder.join(STATE_FOLDER).join("state.json"), LONGEST_STATE);
-    let bytes = state.map_err(|error| unavailable(&error))?;
+    let bytes = state.map_err(unavailable)?;
     Ok(bytes.is_some_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok()))
 }
 
@@ -301,8 +303,8 @@ fn is_fit_to_open(url: &str) -> bool {
     is_host && printable && url.len() <= 2048
 }
 
-fn unavailable(error: &FsError) -> BackendError {
-    BackendError::Unavailable { why: error.to_string() }
+fn unavailable(error: FsError) -> BackendError {
+    BackendError::Unavailable { why: error.into() }
 }
 
 const ENVIRONMENT: &str = "agent";
