@@ -28,13 +28,13 @@ pub fn price_of_a_write() -> MicroUsd {
 }
 
 struct Service {
-    store: SimulatedStripe,
+    account: SimulatedStripe,
     memories: Mutex<Vec<(ResourceId, String)>>,
 }
 
 /// Serves in the background until the runtime stops.
-pub async fn start(store: PathBuf) -> io::Result<SocketAddr> {
-    let service = Service { store: SimulatedStripe::new(store, Clock::system()), memories: Mutex::default() };
+pub async fn start(account: PathBuf) -> io::Result<SocketAddr> {
+    let service = Service { account: SimulatedStripe::new(account, Clock::system()), memories: Mutex::default() };
     let routes = Router::new()
         .route("/v3/documents", post(store))
         .route("/v3/search", post(search))
@@ -62,7 +62,7 @@ async fn store(
     Json(document): Json<Document>,
 ) -> Result<Json<Value>, StatusCode> {
     let owner = service.owner(&headers)?;
-    service.store.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
+    service.account.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
     let mut memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
     memories.push((owner, document.content));
     Ok(Json(json!({ "id": memories.len().to_string(), "status": "done" })))
@@ -86,7 +86,7 @@ impl Service {
     fn owner(&self, headers: &HeaderMap) -> Result<ResourceId, StatusCode> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
-        let owner = self.store.owner_of(&Secret::new(key.to_owned()));
+        let owner = self.account.owner_of(&Secret::new(key.to_owned()));
         owner.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::UNAUTHORIZED)
     }
 }
