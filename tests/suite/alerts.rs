@@ -14,7 +14,7 @@ use stripe_projects_mcp::{
 
 use crate::{
     alerts_receiver::{House, Message, Receiver, SECRET, caller, list, notices, spend},
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::Ran,
 };
 

@@ -19,7 +19,7 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 #[test]
 fn the_agent_asks_the_human_approves_and_one_call_goes_through() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS},
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::Workspace,
 };
 

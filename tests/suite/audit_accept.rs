@@ -5,7 +5,7 @@ use std::fs;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 #[test]
 fn a_restored_backup_is_said_and_stops_nothing() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Era},
-    lines::Lines,
+    raw_client::Lines,
     workspace::{Kind, Ran, Workspace},
 };
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::{Kind, Ran, Workspace},
 };
 

@@ -9,7 +9,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use crate::{silence::assert_unsaid, workspace::Workspace};
+use crate::{secret_leaks::assert_unsaid, workspace::Workspace};
 
 /// Which of its two generations the protocol is spoken in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,7 +15,7 @@ use stripe_projects_mcp::{
     secret::Secret,
 };
 
-use crate::subjects::{KEY, SUBJECTS, order, simulated};
+use crate::backends::{KEY, SUBJECTS, order, simulated};
 
 #[tokio::test]
 async fn an_order_creates_one_resource_however_often_it_is_placed() {

@@ -29,8 +29,8 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    lines::{Lines, until},
-    promises::{MINE, check, finish},
+    invariants::{MINE, check, finish},
+    raw_client::{Lines, until},
     workspace::{Kind, Workspace},
 };
 

@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     client::{ERAS, Era},
-    lines::{Lines, until},
-    person::{Can, Host, Reply, yes},
+    elicitation_host::{Can, Host, Reply, yes},
+    raw_client::{Lines, until},
     simulator_client::Running,
     workspace::Workspace,
 };

@@ -19,7 +19,7 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 /// Whoever closes the gate at that point finds everything as it was before the command.
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use stripe_projects_mcp::fs::{Lock, create_private_folder};
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::Workspace,
 };
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS, Era, code},
-    lines::Lines,
+    raw_client::Lines,
     workspace::Workspace,
 };
 

@@ -10,7 +10,7 @@ use std::{
 
 use pty_process::{Size, blocking};
 
-use crate::silence::assert_unsaid;
+use crate::secret_leaks::assert_unsaid;
 
 /// A command at work on a terminal of its own.
 pub struct Terminal {

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     simulator_client::Running,
     workspace::{Kind, Ran, Workspace},
 };

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::{Ran, Workspace},
 };
 

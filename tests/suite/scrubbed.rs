@@ -13,7 +13,7 @@ use stripe_projects_mcp::{
     secret::Secret,
 };
 
-use crate::subjects::{KEY, order};
+use crate::backends::{KEY, order};
 
 #[tokio::test]
 async fn a_credential_that_passed_through_is_in_no_error_after_it() {

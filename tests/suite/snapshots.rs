@@ -4,7 +4,7 @@ use insta::{Settings, assert_snapshot};
 use serde_json::{Value, json};
 
 use crate::{
-    lines::Lines,
+    raw_client::Lines,
     workspace::{BINARY, Workspace},
 };
 

@@ -15,8 +15,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    lines::{Lines, until},
-    promises::{MINE, check},
+    invariants::{MINE, check},
+    raw_client::{Lines, until},
     workspace::{Kind, Workspace},
 };
 

@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::stripe_double::{
+use crate::mock_stripe_api::{
     CREDENTIAL, Double, KEY, ok, providers, raw, refusal, resource, revealed, row, services, status,
 };
 

@@ -22,7 +22,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::lines::until;
+use crate::raw_client::until;
 
 /// A state folder in which something was begun, and a `stripe` that is a few lines of shell.
 struct Bench {

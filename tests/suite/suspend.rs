@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stripe_projects_mcp::name::ProjectName;
 
 use crate::{
-    lines::Lines,
+    raw_client::Lines,
     workspace::{Kind, Workspace},
 };
 

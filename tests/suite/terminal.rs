@@ -10,8 +10,8 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    lines::until,
     pseudo_terminal::{Left, Terminal},
+    raw_client::until,
     snapshots::shown,
     workspace::{Kind, Ran, Workspace},
 };

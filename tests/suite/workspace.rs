@@ -17,9 +17,9 @@ use stripe_projects_mcp::{
 use tempfile::TempDir;
 
 use crate::{
-    silence::{assert_unkept, assert_unsaid},
+    fake_stripe::StandIn,
+    secret_leaks::{assert_unkept, assert_unsaid},
     simulator_client::Running,
-    stand_in::StandIn,
 };
 
 /// A folder that is gone when the test is over.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     client::{Client, Era},
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::Workspace,
 };
 

@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::stand_in::{PREFIX, StandIn};
+use crate::fake_stripe::{PREFIX, StandIn};
 
 /// The backend, with a ledger that knows of each order as it would in the house.
 pub struct Shop {

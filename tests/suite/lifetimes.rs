@@ -15,7 +15,7 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{Lines, until},
     workspace::{Kind, Workspace},
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 #[test]
 fn every_tool_says_what_it_is_and_what_it_does() {

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    silence::assert_unsaid,
+    secret_leaks::assert_unsaid,
     workspace::{Ran, Workspace},
 };
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 #[test]
 fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {

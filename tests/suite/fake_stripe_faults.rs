@@ -9,8 +9,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    lines::until,
-    stand_in_behaves::{EXA, code, key, ready, variable},
+    fake_stripe_behavior::{EXA, code, key, ready, variable},
+    raw_client::until,
 };
 
 #[test]

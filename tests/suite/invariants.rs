@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use stripe_projects_mcp::{ledger::Visibility, secret::Secret};
 
-use crate::{lines::until, workspace::Workspace};
+use crate::{raw_client::until, workspace::Workspace};
 
 /// Panics, naming the case, where one of them is broken.
 pub fn check(workspace: &Workspace, case: &str) {

@@ -13,7 +13,7 @@ use stripe_projects_mcp::{
 
 use crate::{
     alerts_receiver::{House, Receiver, caller, list, spend},
-    promises::{MINE, check},
+    invariants::{MINE, check},
 };
 
 #[test]

@@ -23,9 +23,9 @@ use stripe_projects_mcp::provisioner::Step;
 
 use crate::{
     crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_of},
-    lines::{Lines, until},
-    power::can_trace,
-    promises::{MINE, check, finish},
+    invariants::{MINE, check, finish},
+    power_loss::can_trace,
+    raw_client::{Lines, until},
     workspace::{BINARY, Kind, Ran, Workspace},
 };
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     alerts_receiver::{Receiver, SECRET},
-    lines::Lines,
+    raw_client::Lines,
     workspace::{Ran, Workspace},
 };
 

@@ -5,7 +5,7 @@ use std::{fs, iter};
 
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::Lines, workspace::Workspace};
 
 #[test]
 fn no_word_of_an_agent_does_harm_in_any_argument() {
@@ -169,7 +169,9 @@ fn shown(word: &str) -> String {
 }
 
 fn corpus() -> Vec<String> {
-    let file = include_str!("../corpus/hostile.txt").lines().filter(|line| !line.is_empty() && !line.starts_with("# "));
+    let file = include_str!("../corpus/malicious_input.txt")
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("# "));
     // In the file the escapes are Rust's, so that an editor shows what there is.
     let words = file.map(|line| {
         let quoted = format!("\"{}\"", line.replace('"', "\\\""));

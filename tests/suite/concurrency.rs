@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::Stdio, thread};
 use serde_json::json;
 
 use crate::{
-    lines::Lines,
+    raw_client::Lines,
     workspace::{Ran, Workspace},
 };
 

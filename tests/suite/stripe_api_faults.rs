@@ -17,8 +17,8 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
+    mock_stripe_api::{CANARY, CREDENTIAL, Double, KEY, Reply, ok, raw, refusal, resource, status},
     stripe_api::{QUICK, Subject, access, fres_1, order},
-    stripe_double::{CANARY, CREDENTIAL, Double, KEY, Reply, ok, raw, refusal, resource, status},
 };
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn once_it_is_ordered_no_error_says_that_nothing_happened() {
         let error = subject.backend.provision(&order).await.unwrap_err();
         assert!(!error.is_certain(), "{line}: {error}");
         subject.stripe.on(LOOK, [ok(&resource("complete"))]);
-        subject.stripe.on(REVEAL, [ok(&crate::stripe_double::revealed())]);
+        subject.stripe.on(REVEAL, [ok(&crate::mock_stripe_api::revealed())]);
         subject.backend.provision(&order).await.unwrap();
         assert_eq!(subject.creates(), 1);
     }

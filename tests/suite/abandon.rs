@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::{
-    lines::until,
+    raw_client::until,
     workspace::{Kind, Ran, Workspace},
 };
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    stand_in::{PREFIX, StandIn},
+    fake_stripe::{PREFIX, StandIn},
     workspace::Ran,
 };
 

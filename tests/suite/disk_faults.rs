@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    lines::until,
-    power::{PROVISIONED, call, can_trace, found, put},
-    promises::{MINE, check, finish},
+    invariants::{MINE, check, finish},
+    power_loss::{PROVISIONED, call, can_trace, found, put},
+    raw_client::until,
     workspace::{BINARY, Ran, Workspace},
 };
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    promises::{MINE, check, finish},
+    invariants::{MINE, check, finish},
     workspace::{BINARY, Workspace},
 };
 

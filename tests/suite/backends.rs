@@ -19,7 +19,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::{simulator_client::Running, stand_in::StandIn, workspace::Workspace};
+use crate::{fake_stripe::StandIn, simulator_client::Running, workspace::Workspace};
 
 /// A backend, and ways to see for oneself what came of what it was told.
 pub struct Subject {
