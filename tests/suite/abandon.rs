@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     raw_client::until,
-    workspace::{Kind, Ran, Workspace},
+    workspace::{BackendKind, Ran, Workspace},
 };
 
 #[test]
@@ -40,7 +40,11 @@ fn a_human_gives_up_what_nobody_can_tell_of() {
         assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
-        assert_eq!(here.billed().len(), 1 + usize::from(is_bought), "what exists is left to the human, as he was told");
+        assert_eq!(
+            here.billed_resources().len(),
+            1 + usize::from(is_bought),
+            "what exists is left to the human, as he was told"
+        );
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
     }
 }
@@ -52,14 +56,14 @@ fn what_the_backend_can_still_tell_is_settled_and_not_given_up() {
         let here = fresh(is_bought);
         let settled = here.json(&["forget", "memory", "--yes"]);
         assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("found"), &json!("active")));
-        assert_eq!(here.billed().len(), 1);
+        assert_eq!(here.billed_resources().len(), 1);
         assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     }
     let here = fresh(false);
-    here.simulator().plan(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
+    here.simulator().inject(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
     let settled = here.json(&["forget", "memory", "--yes"]);
     assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("never_was"), &json!("failed")));
-    assert!(here.billed().is_empty());
+    assert!(here.billed_resources().is_empty());
 }
 
 /// That it does not answer now is no reason: tomorrow it may.
@@ -75,7 +79,7 @@ fn a_backend_that_does_not_say_now_is_not_one_that_never_will() {
 
 #[test]
 fn nothing_else_can_be_forgotten() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let here = Workspace::on(kind);
         assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found");
         here.ok(&PROVISION);
@@ -96,7 +100,7 @@ fn nothing_else_can_be_forgotten() {
 /// Where the backend shows everything, what was given up and turns up later is said.
 #[test]
 fn what_turns_up_later_is_drift() {
-    for kind in [Kind::Simulated, Kind::StripeCli] {
+    for kind in [BackendKind::Simulated, BackendKind::StripeCli] {
         let here = Workspace::on(kind);
         here.ok(&PROVISION);
         sql(&here, "UPDATE projects SET status = 'failed'; UPDATE deliveries SET held = 0");
@@ -132,17 +136,17 @@ fn lost(is_bought: bool) -> Workspace {
 
 /// A purchase whose process was killed while it waited for an answer that never came.
 fn fresh(is_bought: bool) -> Workspace {
-    let here = Workspace::on(Kind::StripeApi);
+    let here = Workspace::on(BackendKind::StripeApi);
     let fault = if is_bought { "drop_after" } else { "drop_before" };
-    here.simulator().plan(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
+    here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
         let sent = here.ledger().exists() && !here.ledger().recall_all("stripe-api", "order/").unwrap().is_empty();
-        (sent && (!is_bought || !here.billed().is_empty())).then_some(())
+        (sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    here.simulator().clear_up();
+    here.simulator().clear_faults();
     here
 }
 

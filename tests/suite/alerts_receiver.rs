@@ -1,4 +1,4 @@
-//! A receiver of alerts on the loopback, and a house whose clock a test holds.
+//! A receiver of alerts on the loopback, and a harness whose clock a test holds.
 
 use std::{
     collections::VecDeque,
@@ -44,14 +44,14 @@ use crate::workspace::Workspace;
 pub const SECRET: &str = "whsec_canary_0123456789abcdef";
 
 /// A server that answers as scripted, with 200 when the script is at its end, and remembers what came.
-pub struct Receiver {
+pub struct AlertReceiver {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     _stop: oneshot::Sender<()>,
 }
 
 struct Shared {
-    seen: Mutex<Vec<Message>>,
+    received: Mutex<Vec<Message>>,
     script: Mutex<VecDeque<u16>>,
     /// Answers wait for a permit.
     gate: Semaphore,
@@ -65,21 +65,21 @@ pub struct Message {
     pub body: Value,
 }
 
-impl Receiver {
+impl AlertReceiver {
     pub fn start() -> Self {
         Self::on("127.0.0.1:0".parse().unwrap())
     }
 
     pub fn on(address: SocketAddr) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let (seen, script, gate) = (Mutex::default(), Mutex::default(), Semaphore::new(1_000_000));
-        let shared = Arc::new(Shared { seen, script, gate });
+        let (received, script, gate) = (Mutex::default(), Mutex::default(), Semaphore::new(1_000_000));
+        let shared = Arc::new(Shared { received, script, gate });
         let (runtime, state) = (Builder::new_current_thread().enable_all().build().unwrap(), Arc::clone(&shared));
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             runtime.block_on(async move {
-                let routes = Router::new().fallback(answer).with_state(state);
+                let routes = Router::new().fallback(respond).with_state(state);
                 tokio::select! {
                     _ = axum::serve(listener, routes) => {}
                     _ = stopped => {}
@@ -94,32 +94,32 @@ impl Receiver {
         self.shared.script.lock().unwrap().extend(answers);
     }
 
-    /// Has answers wait until [`Self::open`].
-    pub fn close(&self) {
+    /// Has answers wait until [`Self::release_responses`].
+    pub fn hold_responses(&self) {
         self.shared.gate.forget_permits(1_000_000);
     }
 
-    pub fn open(&self) {
+    pub fn release_responses(&self) {
         self.shared.gate.add_permits(1_000_000);
     }
 
-    pub fn seen(&self) -> Vec<Message> {
-        self.shared.seen.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Message> {
+        self.shared.received.lock().unwrap().clone()
     }
 
     pub fn thresholds(&self) -> Vec<u64> {
-        self.seen().iter().map(|message| message.body["data"]["threshold_percent"].as_u64().unwrap()).collect()
+        self.received().iter().map(|message| message.body["data"]["threshold_percent"].as_u64().unwrap()).collect()
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
+async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
     let text = String::from_utf8(body.to_vec()).unwrap();
     let signature = headers.get("stripe-projects-signature").map(|value| value.to_str().unwrap().to_owned());
     let body = serde_json::from_str(&text).unwrap();
-    shared.seen.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
+    shared.received.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
     let _permit = shared.gate.acquire().await.unwrap();
     let status = shared.script.lock().unwrap().pop_front().unwrap_or(200);
-    // Where a redirect would lead: back to us, where it would be seen.
+    // Where a redirect would lead: back to us, where it would be received.
     let mut headers = HeaderMap::new();
     headers.insert(LOCATION, "/elsewhere".parse().unwrap());
     (StatusCode::from_u16(status).unwrap(), headers)
@@ -148,23 +148,23 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 
 /// A workspace on the simulated backend, whose time only a test moves. Any number of provisioners live in it, as
 /// processes do.
-pub struct House {
+pub struct Harness {
     pub workspace: Workspace,
     now: Arc<AtomicI64>,
     runtime: Handle,
     _stop: oneshot::Sender<()>,
 }
 
-impl House {
+impl Harness {
     /// Alerts go to that receiver.
-    pub fn telling(receiver: &Receiver) -> Self {
-        let house = Self::silent();
-        house.tell(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
-        house
+    pub fn with_alerts_to(receiver: &AlertReceiver) -> Self {
+        let harness = Self::without_alerts();
+        harness.set_alerts(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
+        harness
     }
 
     /// No alerts in the registry.
-    pub fn silent() -> Self {
+    pub fn without_alerts() -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
@@ -174,17 +174,17 @@ impl House {
     }
 
     /// Writes a registry with that table of alerts.
-    pub fn tell(&self, table: &str) {
+    pub fn set_alerts(&self, table: &str) {
         let registry = include_str!("../../providers.toml");
         self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
     }
 
     /// Another process, so to speak.
     pub fn provisioner(&self) -> Provisioner {
-        self.unsigned().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
+        self.provisioner_without_secret().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
     }
 
-    pub fn unsigned(&self) -> Provisioner {
+    pub fn provisioner_without_secret(&self) -> Provisioner {
         let state = self.workspace.state();
         let world = simulated_world(&state);
         Provisioner::new(Parts {
@@ -220,17 +220,17 @@ impl House {
         self.now.load(Ordering::SeqCst) / 1000
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub fn advance(&self, time: Duration) {
         self.now.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// Sets the clock by that many milliseconds, back too.
-    pub fn jump(&self, by: i64) {
+    pub fn shift_clock(&self, by: i64) {
         self.now.fetch_add(by, Ordering::SeqCst);
     }
 
-    /// [`Self::jump`], to be handed on.
-    pub fn hand(&self) -> impl Fn(i64) + Send + Sync + 'static {
+    /// [`Self::shift_clock`], to be handed on.
+    pub fn clock_shifter(&self) -> impl Fn(i64) + Send + Sync + 'static {
         let now = Arc::clone(&self.now);
         move |by| {
             now.fetch_add(by, Ordering::SeqCst);

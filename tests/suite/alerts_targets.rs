@@ -13,11 +13,11 @@ use stripe_projects_mcp::{
     registry::Alerts,
 };
 
-use crate::alerts_receiver::{House, Receiver, SECRET};
+use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
 
 #[test]
 fn private_places_are_refused_by_address() {
-    let house = House::silent();
+    let harness = Harness::without_alerts();
     for (url, what) in [
         ("https://127.0.0.1/", Special::Loopback),
         ("https://127.1/", Special::Loopback),
@@ -41,20 +41,20 @@ fn private_places_are_refused_by_address() {
         ("https://METADATA.google.internal./", Special::Metadata),
         ("https://localhost/", Special::Loopback),
     ] {
-        let refused = house.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
+        let refused = harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
         assert_eq!(refused, Undelivered::Special(what), "{url}");
-        let other = house.block_on(Courier::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
+        let other = harness.block_on(Courier::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
         assert_eq!(other, Undelivered::Special(what), "{url}: another host is allowed, not this one");
     }
     for url in ["http://93.184.216.34/", "ftp://127.0.0.1/"] {
-        assert_eq!(house.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err(), Undelivered::Plain, "{url}");
+        assert_eq!(harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err(), Undelivered::Plain, "{url}");
     }
 }
 
 /// The name is asked for once; an answer that changes in between would find nobody listening to it.
 #[test]
 fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
-    let (receiver, house) = (Receiver::start(), House::silent());
+    let (receiver, harness) = (AlertReceiver::start(), Harness::without_alerts());
     let (loopback, public) = (receiver.address, "93.184.216.34:443".parse::<SocketAddr>().unwrap());
     let answers = |addresses: &[SocketAddr]| -> (Lookup, Arc<AtomicUsize>) {
         let (asked, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
@@ -68,57 +68,57 @@ fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
     let url = format!("https://hooks.example.com:{}/", loopback.port());
     for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
         let (lookup, asked) = answers(addresses);
-        let refused = house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
+        let refused = harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
         assert_eq!((refused, asked.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
     }
     let (lookup, asked) = answers(&[public]);
-    house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();
+    harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let (lookup, _) = answers(&[]);
-    assert_eq!(house.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
+    assert_eq!(harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
 
     // The connection goes to the address that was judged: no resolver on earth knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
     let (lookup, asked) = answers(&[loopback]);
-    let courier = house.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
-    house.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
-    assert_eq!((receiver.seen().len(), asked.load(Ordering::SeqCst)), (1, 1));
+    let courier = harness.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
+    harness.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
+    assert_eq!((receiver.received().len(), asked.load(Ordering::SeqCst)), (1, 1));
 }
 
 /// A proxy would look the name up anew, and is somebody else who reads along.
 #[test]
 fn no_proxy_of_the_environment_is_used() {
-    let (receiver, proxy) = (Receiver::start(), Receiver::start());
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let mut command = house.workspace.command(&["usage", "record", "memory", "5"]);
+    let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
     let address = format!("http://{}", proxy.address);
     for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(variable, &address);
     }
     assert!(command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap().status.success());
-    assert_eq!((receiver.seen().len(), proxy.seen().len()), (1, 0));
+    assert_eq!((receiver.received().len(), proxy.received().len()), (1, 0));
 }
 
 /// Through the real binary: an agent that edits the registry has nobody knocked at.
 #[test]
 fn a_registry_cannot_have_us_knock_at_a_private_door() {
-    let receiver = Receiver::start();
-    let house = House::silent();
-    house.provision("memory");
+    let receiver = AlertReceiver::start();
+    let harness = Harness::without_alerts();
+    harness.provision("memory");
     for (usd, host) in [("5", "localhost"), ("3", "127.0.0.1")] {
-        house.tell(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
-        let mut command = house.workspace.command(&["usage", "record", "memory", usd]);
+        harness.set_alerts(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
+        let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         let said = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
         assert!(output.status.success() && stderr.contains(said), "{stderr}");
     }
-    house.tell(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
-    let ran = house.workspace.run(&["providers", "check"]);
+    harness.set_alerts(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
+    let ran = harness.workspace.run(&["providers", "check"]);
     assert_eq!(ran.code, 2, "{ran:?}");
-    assert!(receiver.seen().is_empty());
-    assert_eq!(house.alerts().len(), 2, "they are kept");
+    assert!(receiver.received().is_empty());
+    assert_eq!(harness.alerts().len(), 2, "they are kept");
 }
 
 fn to(url: &str, hosts: &[&str]) -> Alerts {

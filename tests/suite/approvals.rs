@@ -19,12 +19,12 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     let asked = agent.call("provision", &above());
     assert_eq!(asked["code"], "approval_required");
     let id = pending(&here);
@@ -63,7 +63,7 @@ fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
 #[test]
 fn a_yes_is_for_that_name_provider_and_cap() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
     here.ok(&["approve", &pending(&here), "--yes"]);
     for other in [
@@ -86,8 +86,8 @@ fn a_yes_is_for_that_name_provider_and_cap() {
     std::fs::remove_file(here.file("providers.toml")).unwrap();
     let mut elsewhere = here.command(&["serve", "--env-file", "other.env"]);
     elsewhere.env("COLUMNS", "80");
-    let mut other_file = Lines::start(elsewhere);
-    other_file.hello("lines");
+    let mut other_file = RawClient::start(elsewhere);
+    other_file.initialize_as("lines");
     assert_eq!(other_file.call("provision", &above())["code"], "approval_required", "another env file");
     assert_eq!(agent.call("provision", &above())["status"], "active");
 }
@@ -95,7 +95,7 @@ fn a_yes_is_for_that_name_provider_and_cap() {
 #[test]
 fn a_no_holds_until_it_expires() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
     let id = pending(&here);
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
@@ -114,7 +114,7 @@ fn a_no_holds_until_it_expires() {
 #[test]
 fn the_human_may_think_better_of_it() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
     let id = pending(&here);
     let until = here.json(&["deny", &id, "--yes"])["expires_at"].clone();
@@ -135,7 +135,7 @@ fn the_human_may_think_better_of_it() {
 #[test]
 fn what_has_expired_grants_nothing() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
     let id = pending(&here);
     age(&here);
@@ -152,7 +152,7 @@ fn what_has_expired_grants_nothing() {
 #[test]
 fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above());
     let id = pending(&here);
     for command in ["approve", "deny"] {
         let ran = here.run(&[command, &id]);
@@ -179,7 +179,7 @@ fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
 #[test]
 fn a_person_at_a_terminal_reads_and_types() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above());
     let id = pending(&here);
     for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
         let ran = typing(here.command(&["approve", &id]), typed);
@@ -215,7 +215,7 @@ fn a_look_at_nothing_leaves_nothing() {
 #[test]
 fn an_agent_cannot_bury_the_human_in_requests() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     for number in 0..10 {
         assert_eq!(agent.call("provision", &named(&format!("n{number}")))["code"], "approval_required");
     }
@@ -230,7 +230,7 @@ fn an_agent_cannot_bury_the_human_in_requests() {
 #[test]
 fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
     let id = pending(&here);
     let mut approve = here.command(&["approve", &id, "--yes"]);
@@ -265,7 +265,7 @@ fn a_human_at_the_terminal_needs_no_approval() {
 #[test]
 fn always_asks_for_the_least_and_never_for_the_most() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     here.write("providers.toml", with_policy("approval = 'always'"));
     let asked = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(asked["code"], "approval_required");
@@ -285,7 +285,7 @@ fn always_asks_for_the_least_and_never_for_the_most() {
 fn two_servers_race_on_one_approval_and_one_wins() {
     for _ in 0..5 {
         let here = Workspace::new();
-        let mut agents = [Lines::greet(&here), Lines::greet(&here)];
+        let mut agents = [RawClient::initialize(&here), RawClient::initialize(&here)];
         agents[0].call("provision", &above());
         here.ok(&["approve", &pending(&here), "--yes"]);
         let said: Vec<Value> = thread::scope(|scope| {
@@ -303,7 +303,7 @@ fn two_servers_race_on_one_approval_and_one_wins() {
 #[test]
 fn the_ledger_spends_a_yes_once() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above());
     let id = ApprovalId::parse(&pending(&here)).unwrap();
     here.ok(&["approve", id.as_str(), "--yes"]);
     let spent: usize = thread::scope(|scope| {
@@ -334,7 +334,7 @@ fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
         let dying = std::panic::AssertUnwindSafe(dying);
         catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
 
-        let said = Lines::greet(&here).call("provision", &above());
+        let said = RawClient::initialize(&here).call("provision", &above());
         let outcome = said.get("status").or(said.get("code")).unwrap();
         assert_eq!(outcome, again, "{step:?}: {said}");
         let live = usize::from(again == "active");

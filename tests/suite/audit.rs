@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS},
-    raw_client::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
@@ -138,7 +138,7 @@ fn a_head_record_that_is_behind_is_no_alarm() {
 fn a_call_leaves_a_row_whatever_came_of_it() {
     let workspace = Workspace::new();
     let (long, canary) = ("x".repeat(64), "sk_live_51Canary0123456789abcdef");
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     for (tool, arguments) in [
         ("provision", json!({ "name": canary, "provider": canary, "spend_cap_usd": canary })),
         ("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })),
@@ -150,15 +150,15 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
         (canary, json!({})),
         ("teardown", json!({ "name": "web" })),
     ] {
-        lines.call(tool, &arguments);
+        client.call(tool, &arguments);
     }
     for uri in ["stripe-projects://audit", "stripe-projects://projects/web", canary] {
-        lines.ask("resources/read", &json!({ "uri": uri }));
+        client.request("resources/read", &json!({ "uri": uri }));
     }
-    lines.ask("resources/read", &json!({}));
-    lines.ask("prompts/get", &json!({ "name": "budget" }));
-    lines.ask("prompts/get", &json!({ "name": canary, "arguments": { canary: canary } }));
-    assert_eq!(lines.leave().code, 0);
+    client.request("resources/read", &json!({}));
+    client.request("prompts/get", &json!({ "name": "budget" }));
+    client.request("prompts/get", &json!({ "name": canary, "arguments": { canary: canary } }));
+    assert_eq!(client.disconnect().code, 0);
     workspace.run(&["provison", canary]);
     workspace.run(&["teardown", "web3"]);
 
@@ -212,12 +212,12 @@ fn to_look_where_nothing_is_leaves_nothing() {
     for arguments in [&["list"][..], &["audit"], &["audit", "--verify"], &["providers"], &["lst"]] {
         workspace.run(arguments);
     }
-    let mut lines = Lines::greet(&workspace);
-    lines.call("list_projects", &json!({}));
-    lines.call("buy", &json!({}));
-    lines.ask("resources/read", &json!({ "uri": "stripe-projects://audit" }));
-    lines.ask("prompts/get", &json!({ "name": "end-session" }));
-    lines.leave();
+    let mut client = RawClient::initialize(&workspace);
+    client.call("list_projects", &json!({}));
+    client.call("buy", &json!({}));
+    client.request("resources/read", &json!({ "uri": "stripe-projects://audit" }));
+    client.request("prompts/get", &json!({ "name": "end-session" }));
+    client.disconnect();
     assert!(workspace.files().is_empty(), "{:?}", workspace.files());
 }
 
@@ -225,16 +225,16 @@ fn to_look_where_nothing_is_leaves_nothing() {
 #[test]
 fn a_call_that_was_answered_is_in_the_audit() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     for (tool, arguments) in
         [("provision", json!({ "name": "web", "provider": "search" })), ("rotate_key", json!({ "name": 7 }))]
     {
-        lines.call(tool, &arguments);
+        client.call(tool, &arguments);
         let rows = workspace.ledger().audit().unwrap();
         assert_eq!((rows.last().unwrap().action.as_str(), rows.last().unwrap().outcome.as_str()), (tool, "called"));
     }
     // A look follows within the second, without anything else happening.
-    lines.call("list_projects", &json!({}));
+    client.call("list_projects", &json!({}));
     until("the row of the list", || {
         let rows = workspace.ledger().audit().unwrap();
         (rows.last().unwrap().action == "list_projects").then_some(())
@@ -253,9 +253,9 @@ fn an_audit_that_cannot_be_written_hides_no_answer() {
     let ran = workspace.ok(&["list", "--all"]);
     assert!(ran.stdout.contains("one"), "{ran:?}");
     assert!(ran.stderr.starts_with("warning: this call is missing from the audit"), "{ran:?}");
-    let mut lines = Lines::greet(&workspace);
-    assert_eq!(lines.call("list_projects", &json!({}))["torn_down_count"], 1);
-    let ran = lines.leave();
+    let mut client = RawClient::initialize(&workspace);
+    assert_eq!(client.call("list_projects", &json!({}))["torn_down_count"], 1);
+    let ran = client.disconnect();
     assert!(ran.stderr.contains("calls are missing from the audit"), "{ran:?}");
 }
 
@@ -263,7 +263,7 @@ fn an_audit_that_cannot_be_written_hides_no_answer() {
 fn rows_are_found_by_project_actor_time_and_outcome() {
     let workspace = worked_in();
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
-    Lines::greet(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
+    RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
     let found = |arguments: &[&str]| -> Vec<Value> {
         let ran = workspace.ok(&[&["audit", "--json"], arguments].concat());
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

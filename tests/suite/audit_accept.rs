@@ -5,7 +5,7 @@ use std::fs;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn a_restored_backup_is_said_and_stops_nothing() {
@@ -13,11 +13,11 @@ fn a_restored_backup_is_said_and_stops_nothing() {
     let ran = here.ok(&["provision", "three", "llm"]);
     assert!(ran.stderr.starts_with("warning: row 6 of the audit is not the one"), "{ran:?}");
     assert!(ran.stderr.contains("run `stripe-projects-mcp audit --verify`"), "{ran:?}");
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     for name in ["four", "five"] {
         assert_eq!(agent.call("provision", &json!({ "name": name, "provider": "search" }))["status"], "active");
     }
-    let said = agent.leave().stderr;
+    let said = agent.disconnect().stderr;
     assert_eq!(said.matches("audit --verify").count(), 1, "a server says it once: {said}");
     assert!(
         here.json(&["audit", "--verify"])["hint"].as_str().unwrap().contains("`stripe-projects-mcp audit --accept`")

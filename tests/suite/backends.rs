@@ -19,10 +19,10 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::{fake_stripe::StandIn, simulator_client::Running, workspace::Workspace};
+use crate::{fake_stripe::FakeStripeCli, simulator_client::SimulatorProcess, workspace::Workspace};
 
 /// A backend, and ways to see for oneself what came of what it was told.
-pub struct Subject {
+pub struct BackendUnderTest {
     pub backend: Arc<dyn Backend>,
     ledger: Arc<Ledger>,
     works: Box<dyn Fn(&Secret) -> bool>,
@@ -31,22 +31,22 @@ pub struct Subject {
 }
 
 /// One of each.
-pub const SUBJECTS: &[fn() -> Subject] = &[simulated, scrubbed, stripe_api, stripe_cli];
+pub const BACKENDS: &[fn() -> BackendUnderTest] = &[simulated, scrubbed, stripe_api, stripe_cli];
 
-pub fn simulated() -> Subject {
+pub fn simulated() -> BackendUnderTest {
     over_a_simulated_world(|backend| backend)
 }
 
-fn scrubbed() -> Subject {
+fn scrubbed() -> BackendUnderTest {
     over_a_simulated_world(|backend| Arc::new(Scrubbed::new(backend)))
 }
 
-fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Subject {
+fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> BackendUnderTest {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, Clock::system());
     let (asked, counted) = (World::new(file.clone(), Clock::system()), World::new(file, Clock::system()));
-    Subject {
+    BackendUnderTest {
         backend: wrapped(Arc::new(backend)),
         ledger: ledger(&folder),
         works: Box::new(move |credential| asked.owner_of(credential).unwrap().is_some()),
@@ -56,9 +56,9 @@ fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> 
 }
 
 /// Against the simulator, whose world is looked at from behind.
-fn stripe_api() -> Subject {
+fn stripe_api() -> BackendUnderTest {
     let workspace = Rc::new(Workspace::new());
-    let simulator = Running::start(&workspace, &[]);
+    let simulator = SimulatorProcess::start(&workspace, &[]);
     let ledger = Arc::new(Ledger::of(&workspace.state()));
     let access = Access {
         base: ApiBase::parse(&simulator.base).unwrap(),
@@ -67,29 +67,29 @@ fn stripe_api() -> Subject {
     };
     let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::Pace::default());
     let (asked, counted) = (Rc::clone(&workspace), Rc::clone(&workspace));
-    Subject {
+    BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
         works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
-        resources: Box::new(move || counted.billed().len()),
+        resources: Box::new(move || counted.billed_resources().len()),
         _kept: Box::new((simulator, workspace)),
     }
 }
 
 /// Against the stand-in for `stripe`.
-fn stripe_cli() -> Subject {
-    let (stand_in, folder) = (Rc::new(StandIn::new()), tempfile::tempdir().unwrap());
+fn stripe_cli() -> BackendUnderTest {
+    let (fake_stripe, folder) = (Rc::new(FakeStripeCli::new()), tempfile::tempdir().unwrap());
     let ledger = ledger(&folder);
     let pace = stripe_cli::Pace { poll_pause: Duration::from_millis(10), ..stripe_cli::Pace::default() };
-    let bin = stand_in.script(folder.path());
+    let bin = fake_stripe.script(folder.path());
     let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
-    let (asked, counted) = (Rc::clone(&stand_in), Rc::clone(&stand_in));
-    Subject {
+    let (asked, counted) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
+    BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
         works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
         resources: Box::new(move || counted.resources().len()),
-        _kept: Box::new((stand_in, folder)),
+        _kept: Box::new((fake_stripe, folder)),
     }
 }
 
@@ -97,7 +97,7 @@ fn ledger(folder: &TempDir) -> Arc<Ledger> {
     Arc::new(Ledger::of(folder.path()))
 }
 
-impl Subject {
+impl BackendUnderTest {
     /// An order, with its project in the ledger, as backends find it when they are asked to act.
     pub fn order(&self, name: &str) -> Order {
         let order = order(name);

@@ -10,32 +10,32 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Era},
-    raw_client::Lines,
-    workspace::{Kind, Ran, Workspace},
+    raw_client::RawClient,
+    workspace::{BackendKind, Ran, Workspace},
 };
 
 #[test]
 fn an_agent_that_pastes_keys_everywhere_hears_and_leaves_none() {
     let workspace = Workspace::new();
     for canary in CANARIES {
-        let mut lines = Lines::open(&workspace);
-        lines.hello(canary);
+        let mut client = RawClient::open(&workspace);
+        client.initialize_as(canary);
         for arguments in everywhere(canary) {
             for tool in ["provision", "list_projects", "rotate_key", "teardown", canary] {
-                lines.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
+                client.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
             }
         }
         for uri in ["", "stripe-projects://", "stripe-projects://projects/", "file:///"] {
-            lines.ask("resources/read", &json!({ "uri": format!("{uri}{canary}") }));
+            client.request("resources/read", &json!({ "uri": format!("{uri}{canary}") }));
         }
         for method in ["tools/list", "resources/list", "resources/templates/list", canary] {
-            lines.ask(method, &json!({ "cursor": canary }));
+            client.request(method, &json!({ "cursor": canary }));
         }
-        lines.say(canary);
+        client.write_line(canary);
         // The name is fine here, so this one is written to the ledger, with the client's name.
-        lines.call("provision", &json!({ "name": "web", "provider": "search" }));
-        lines.call("teardown", &json!({ "name": "web" }));
-        told_nobody(&workspace, &lines.leave(), &[]);
+        client.call("provision", &json!({ "name": "web", "provider": "search" }));
+        client.call("teardown", &json!({ "name": "web" }));
+        told_nobody(&workspace, &client.disconnect(), &[]);
     }
     assert!(workspace.ledger().exists(), "or there was nothing to search");
 }
@@ -107,7 +107,7 @@ fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
 /// Through both doors, over every step that handles a key, and then into every file, byte by byte.
 #[test]
 fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         no_key_of_ours_is_anywhere_else(&Workspace::on(kind));
     }
 }
@@ -115,8 +115,8 @@ fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
 fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace");
-    let mut lines = Lines::start(command);
-    lines.hello("lines");
+    let mut client = RawClient::start(command);
+    client.initialize_as("lines");
     let mut keys = BTreeSet::new();
     let mut said = String::new();
 
@@ -129,13 +129,13 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         ("list_projects", json!({ "include_torn_down": true })),
         ("teardown", json!({ "name": "memory" })),
     ] {
-        let answer = lines.call(tool, &arguments);
+        let answer = client.call(tool, &arguments);
         assert!(answer["code"].is_null() || answer["code"] == "already_exists", "{answer}");
         keys.extend(values(workspace));
     }
-    lines.ask("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
+    client.request("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
     #[cfg(target_os = "linux")]
-    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", lines.pid())).unwrap()));
+    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", client.pid())).unwrap()));
 
     for arguments in [
         &["provision", "web", "search"][..],
@@ -148,20 +148,20 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         keys.extend(values(workspace));
         said.extend([ran.stdout, ran.stderr]);
     }
-    if workspace.kind() == Kind::Simulated {
+    if workspace.kind() == BackendKind::Simulated {
         let ran = workspace.ok(&["usage", "record", "db", "0.5"]);
         said.extend([ran.stdout, ran.stderr]);
     }
     let searched = search(workspace, &keys, &[".env"]);
-    let world = if workspace.kind() == Kind::StripeCli { "vault.json" } else { "simulated.db" };
+    let world = if workspace.kind() == BackendKind::StripeCli { "vault.json" } else { "simulated.db" };
     for file in ["ledger.db", world] {
         assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
     }
-    let ran = lines.leave();
+    let ran = client.disconnect();
     said.extend([ran.stdout, ran.stderr]);
 
     // Of the four variables one is a project's id, which the stand-in does not take for a secret.
-    let variables = if workspace.kind() == Kind::StripeCli { 3 } else { 4 };
+    let variables = if workspace.kind() == BackendKind::StripeCli { 3 } else { 4 };
     assert_eq!(keys.len(), 2 * variables, "a first and a second key for each");
     for key in &keys {
         // Nor a part of one that would be worth guessing the rest of: a mask shows four.
@@ -175,7 +175,7 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
 #[test]
 fn a_stripe_that_says_keys_is_not_repeated() {
     for verb in ["add", "rotate", "remove", "status", "services list", "env --pull", "billing update", "catalog"] {
-        let workspace = Workspace::on(Kind::StripeCli);
+        let workspace = Workspace::on(BackendKind::StripeCli);
         workspace.ok(&["provision", "memory", "supermemory"]);
         let mut keys: BTreeSet<_> = values(&workspace).into_iter().collect();
         for arguments in [
@@ -185,10 +185,10 @@ fn a_stripe_that_says_keys_is_not_repeated() {
             &["teardown", "memory", "--yes"],
             &["list", "--all", "--json"],
         ] {
-            workspace.stand_in().weather(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
+            workspace.fake_stripe().inject_faults(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
             let ran = workspace.run(arguments);
             keys.extend(values(&workspace));
-            let live = workspace.stand_in().resources();
+            let live = workspace.fake_stripe().resources();
             let living = live.iter().flat_map(|live| live.values.values()).filter_map(Value::as_str);
             keys.extend(living.filter(|key| key.starts_with(workspace.key_prefix())).map(str::to_owned));
             for key in &keys {
@@ -197,7 +197,7 @@ fn a_stripe_that_says_keys_is_not_repeated() {
         }
         assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
         search(&workspace, &keys, &[".env"]);
-        let said: String = workspace.stand_in().log().iter().map(Value::to_string).collect();
+        let said: String = workspace.fake_stripe().log().iter().map(Value::to_string).collect();
         assert!(keys.iter().all(|key| !said.contains(key)), "{verb}: a key was an argument");
     }
 }

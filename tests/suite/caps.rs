@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    raw_client::{Lines, until},
-    workspace::{Kind, Ran, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Ran, Workspace},
 };
 
 #[test]
@@ -15,10 +15,10 @@ fn who_looks_at_a_used_up_cap_suspends_the_project() {
         workspace.ok(look);
         assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some(), "{look:?}: a cent is left");
         let key = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
-        workspace.stand_in().bill("supermemory", 1);
+        workspace.fake_stripe().bill("supermemory", 1);
         let ran = workspace.ok(look);
         assert!((ran.stdout + &ran.stderr).contains("suspended"), "{look:?}");
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{look:?}");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{look:?}");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{look:?}");
         assert_eq!(workspace.json(&["resume", "memory"])["code"], "cap_reached", "{look:?}");
         let audit = workspace.ok(&["audit", "--json", "--project", "memory", "--outcome", "intended"]).stdout;
@@ -26,7 +26,7 @@ fn who_looks_at_a_used_up_cap_suspends_the_project() {
         assert_eq!(why["detail"]["because"], "cap_reached", "{look:?}");
 
         // In another month the human lets it go on, with another key.
-        workspace.stand_in().forget_bills();
+        workspace.fake_stripe().start_new_month();
         assert_eq!(workspace.json(&["resume", "memory"])["status"], "active", "{look:?}");
         assert_ne!(workspace.variable("SUPERMEMORY_API_KEY").unwrap(), key, "{look:?}: the old key came back");
         workspace.ok(look);
@@ -37,9 +37,9 @@ fn who_looks_at_a_used_up_cap_suspends_the_project() {
 #[test]
 fn a_server_looks_without_being_asked() {
     let workspace = spent(1_000);
-    let agent = Lines::greet(&workspace);
+    let agent = RawClient::initialize(&workspace);
     until("the suspension", || workspace.variable("SUPERMEMORY_API_KEY").is_none().then_some(()));
-    agent.leave();
+    agent.disconnect();
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended");
 }
 
@@ -48,7 +48,7 @@ fn a_server_looks_without_being_asked() {
 fn what_cannot_be_told_apart_is_left_to_stripe() {
     let workspace = spent(0);
     workspace.ok(&["provision", "notes", "supermemory", "--cap", "10"]);
-    workspace.stand_in().bill("supermemory", 1_500);
+    workspace.fake_stripe().bill("supermemory", 1_500);
     workspace.ok(&["reap"]);
     let statuses = workspace.json(&["list"]);
     let statuses: Vec<&Value> =
@@ -61,7 +61,7 @@ fn what_cannot_be_told_apart_is_left_to_stripe() {
 fn only_what_can_spend_is_looked_at() {
     let workspace = spent(1_000);
     workspace.ok(&["suspend", "memory"]);
-    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
     let ran = workspace.ok(&["reap"]);
     assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
 }
@@ -84,7 +84,7 @@ fn a_backend_that_enforces_caps_is_left_to_it() {
 /// It is not even asked what was used, so that it need not answer.
 #[test]
 fn of_a_backend_that_enforces_caps_nothing_is_asked() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
     let mut reap = workspace.command(&["reap"]);
     let ran = Ran::from(reap.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
@@ -94,7 +94,7 @@ fn of_a_backend_that_enforces_caps_nothing_is_asked() {
 #[test]
 fn a_reap_that_cannot_look_says_so_and_reaps() {
     let workspace = spent(1_000);
-    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
     let ran = workspace.run(&["reap"]);
     assert!(ran.code == 0 && ran.stderr.contains("what was used is not known"), "{ran:?}");
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some());
@@ -102,9 +102,9 @@ fn a_reap_that_cannot_look_says_so_and_reaps() {
 
 /// A project with a cap of ten dollars, of which so many cents are used.
 fn spent(cents: u64) -> Workspace {
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.write(".env", "MINE=1\n");
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.write(".env", "USER_LINES=1\n");
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
-    workspace.stand_in().bill("supermemory", cents);
+    workspace.fake_stripe().bill("supermemory", cents);
     workspace
 }

@@ -9,7 +9,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use crate::{secret_leaks::assert_unsaid, workspace::Workspace};
+use crate::{secret_leaks::assert_no_key_in_output, workspace::Workspace};
 
 /// Which of its two generations the protocol is spoken in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,7 +44,7 @@ impl Client {
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
         let arguments = arguments.as_object().unwrap().clone();
         let result = self.0.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await?;
-        assert_unsaid(&serde_json::to_vec(&result).unwrap());
+        assert_no_key_in_output(&serde_json::to_vec(&result).unwrap());
         let text: Value = serde_json::from_str(&result.content[0].as_text().unwrap().text).unwrap();
         assert_eq!(Some(&text), result.structured_content.as_ref());
         Ok(result)
@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// Calls what must be refused in a way that a model can act on.
-    pub async fn refused(&self, tool: &str, arguments: Value) -> Value {
+    pub async fn call_refused(&self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{result:?}");
         result.structured_content.unwrap()

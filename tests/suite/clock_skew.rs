@@ -12,19 +12,19 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    alerts_receiver::{House, Receiver, caller, list, spend},
-    invariants::{MINE, check},
+    alerts_receiver::{AlertReceiver, Harness, caller, list, spend},
+    invariants::{USER_LINES, check},
 };
 
 #[test]
 fn every_operation_between_any_two_times() {
     for jump in JUMPS {
-        let house = House::silent();
-        house.workspace.write(".env", MINE);
+        let harness = Harness::without_alerts();
+        harness.workspace.write(".env", USER_LINES);
         let run = |work: &dyn Fn(&Provisioner)| {
-            house.jump(jump);
-            work(&house.provisioner());
-            list(&house.provisioner());
+            harness.shift_clock(jump);
+            work(&harness.provisioner());
+            list(&harness.provisioner());
         };
         run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.rotate(&name("victim"), &caller()).unwrap()));
@@ -32,11 +32,11 @@ fn every_operation_between_any_two_times() {
         run(&|provisioner| drop(provisioner.resume(&name("victim"), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.keep(&name("victim"), &caller()).unwrap()));
-        check(&house.workspace, &format!("a clock set by {jump} ms each time"));
+        check(&harness.workspace, &format!("a clock set by {jump} ms each time"));
         run(&|provisioner| drop(provisioner.teardown(&name("victim"), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
-        check(&house.workspace, &format!("the same name again, {jump} ms away"));
-        let rows = house.workspace.ledger().audit().unwrap();
+        check(&harness.workspace, &format!("the same name again, {jump} ms away"));
+        let rows = harness.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
     }
 }
@@ -44,11 +44,11 @@ fn every_operation_between_any_two_times() {
 #[test]
 fn the_clock_jumps_at_every_step() {
     for jump in JUMPS {
-        let house = House::silent();
-        house.workspace.write(".env", MINE);
+        let harness = Harness::without_alerts();
+        harness.workspace.write(".env", USER_LINES);
         for at in Step::ALL {
-            let clock = house.hand();
-            let provisioner = house.provisioner().watched_by(Arc::new(move |step| {
+            let clock = harness.clock_shifter();
+            let provisioner = harness.provisioner().watched_by(Arc::new(move |step| {
                 if step == at {
                     clock(jump);
                 }
@@ -58,56 +58,56 @@ fn the_clock_jumps_at_every_step() {
             provisioner.rotate(&name(&word), &caller()).unwrap();
             provisioner.suspend(&name(&word), &caller()).unwrap();
             provisioner.resume(&name(&word), &caller()).unwrap();
-            check(&house.workspace, &format!("{jump} ms at {at:?}"));
+            check(&harness.workspace, &format!("{jump} ms at {at:?}"));
             provisioner.teardown(&name(&word), &caller()).unwrap();
-            check(&house.workspace, &format!("{jump} ms at {at:?}, torn down"));
+            check(&harness.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
 }
 
 #[test]
 fn a_lease_is_not_over_because_the_clock_was_put_back() {
-    let house = House::silent();
-    house.workspace.write(".env", MINE);
-    house.provisioner().provision(&wanted("leased", Some(hour())), &caller()).unwrap();
-    house.jump(-YEARS);
-    assert!(house.provisioner().reap(&caller()).unwrap().is_empty());
-    house.jump(YEARS + HOUR - 1);
-    assert!(house.provisioner().reap(&caller()).unwrap().is_empty(), "a millisecond is left");
-    house.jump(1);
-    assert_eq!(house.provisioner().reap(&caller()).unwrap().len(), 1);
-    check(&house.workspace, "a lease that is over");
+    let harness = Harness::without_alerts();
+    harness.workspace.write(".env", USER_LINES);
+    harness.provisioner().provision(&wanted("leased", Some(hour())), &caller()).unwrap();
+    harness.shift_clock(-YEARS);
+    assert!(harness.provisioner().reap(&caller()).unwrap().is_empty());
+    harness.shift_clock(YEARS + HOUR - 1);
+    assert!(harness.provisioner().reap(&caller()).unwrap().is_empty(), "a millisecond is left");
+    harness.shift_clock(1);
+    assert_eq!(harness.provisioner().reap(&caller()).unwrap().len(), 1);
+    check(&harness.workspace, "a lease that is over");
 }
 
 /// A machine that starts with its clock years ahead and corrects it later.
 #[test]
 fn an_alert_does_not_wait_for_the_time_of_a_wrong_clock() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("web");
-    house.jump(YEARS);
-    spend(&house.provisioner(), "web", "8");
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("web");
+    harness.shift_clock(YEARS);
+    spend(&harness.provisioner(), "web", "8");
     receiver.script(&[500]);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
-    house.jump(-YEARS);
-    let sent = house.provisioner().deliver_alerts().unwrap();
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
+    harness.shift_clock(-YEARS);
+    let sent = harness.provisioner().deliver_alerts().unwrap();
     assert!(sent > 0, "what was put off for ten seconds is sent now, not in years");
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0, "and once");
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "and once");
 }
 
 /// The clock goes back by less than alerts are ever put off for: the pause is kept, by the new time.
 #[test]
 fn an_alert_that_was_put_off_waits_for_its_time() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("web");
-    spend(&house.provisioner(), "web", "5.5");
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("web");
+    spend(&harness.provisioner(), "web", "5.5");
     receiver.script(&[500]);
-    house.provisioner().deliver_alerts().unwrap();
-    house.jump(-HOUR);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0, "an hour back is no reason to hurry");
-    house.jump(2 * HOUR);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 1);
+    harness.provisioner().deliver_alerts().unwrap();
+    harness.shift_clock(-HOUR);
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "an hour back is no reason to hurry");
+    harness.shift_clock(2 * HOUR);
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
 }
 
 fn wanted(word: &str, lease: Option<Lease>) -> Wanted {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, process::Stdio, thread};
 use serde_json::json;
 
 use crate::{
-    raw_client::Lines,
+    raw_client::RawClient,
     workspace::{Ran, Workspace},
 };
 
@@ -19,7 +19,7 @@ fn eight_processes_provision_and_rotate_side_by_side() {
         for process in 0..PROCESSES {
             let workspace = &workspace;
             scope.spawn(move || {
-                let mut server = Lines::greet(workspace);
+                let mut server = RawClient::initialize(workspace);
                 for call in 0..EACH {
                     let name = format!("p{process}-{call}");
                     let provisioned = server.call("provision", &json!({ "name": name, "provider": "search" }));

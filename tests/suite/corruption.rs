@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
@@ -15,7 +15,7 @@ fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
     }
     let ledger = workspace.state().join("ledger.db");
     settle(&ledger);
-    let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed());
+    let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed_resources());
     let pages = whole.len() / PAGE;
     let hurt = |from: usize, to: usize, byte: u8| {
         let mut bytes = whole.clone();
@@ -41,7 +41,11 @@ fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
         assert_eq!(ledger_check["state"], "problem", "{what}: {doctor}");
         assert!(ledger_check.to_string().contains("backup of ledger.db"), "{what}: {doctor}");
         assert_eq!(fs::read(&ledger).unwrap(), bytes, "{what}: it was written to");
-        assert_eq!((workspace.read(".env"), workspace.billed()), (env_file.clone(), billed.clone()), "{what}");
+        assert_eq!(
+            (workspace.read(".env"), workspace.billed_resources()),
+            (env_file.clone(), billed.clone()),
+            "{what}"
+        );
     }
     // The way out.
     fs::write(&ledger, &whole).unwrap();
@@ -67,11 +71,15 @@ fn a_ledger_that_is_gone_is_no_new_beginning() {
             assert_eq!(refused["code"], "ledger_gone", "{arguments:?}: {refused}");
             assert!(refused["hint"].as_str().unwrap().contains("audit --accept"), "{refused}");
         }
-        let mut agent = Lines::greet(&workspace);
+        let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("list_projects", &json!({}))["code"], "ledger_gone");
-        agent.leave();
+        agent.disconnect();
         assert_eq!(check(&workspace.json(&["doctor"]), "ledger")["state"], "problem");
-        assert_eq!((ledger.exists(), workspace.billed().len()), (emptied, 1), "nothing was made in its place");
+        assert_eq!(
+            (ledger.exists(), workspace.billed_resources().len()),
+            (emptied, 1),
+            "nothing was made in its place"
+        );
 
         workspace.ok(&["audit", "--accept", "--yes"]);
         let verified = workspace.ok(&["audit", "--verify"]).stdout;

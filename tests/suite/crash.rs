@@ -29,29 +29,29 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    invariants::{MINE, check, finish},
-    raw_client::{Lines, until},
-    workspace::{Kind, Workspace},
+    invariants::{USER_LINES, check, finish},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 pub const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
 
 #[test]
 fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
-    at_every_step(Kind::Simulated);
+    at_every_step(BackendKind::Simulated);
 }
 
 #[test]
 fn killed_at_any_step_over_stripes_api() {
-    at_every_step(Kind::StripeApi);
+    at_every_step(BackendKind::StripeApi);
 }
 
 #[test]
 fn killed_at_any_step_over_stripes_cli() {
-    at_every_step(Kind::StripeCli);
+    at_every_step(BackendKind::StripeCli);
 }
 
-fn at_every_step(kind: Kind) {
+fn at_every_step(kind: BackendKind) {
     for operation in OPERATIONS {
         for step in Step::ALL {
             if let Some(workspace) = killed_at(kind, operation, step) {
@@ -66,12 +66,12 @@ fn at_every_step(kind: Kind) {
 
 #[test]
 fn a_server_that_starts_recovers_what_a_dead_process_left() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         for operation in OPERATIONS {
             let workspace = killed_at(kind, operation, Step::Acted).unwrap();
-            let server = Lines::greet(&workspace);
+            let server = RawClient::initialize(&workspace);
             until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
-            assert_eq!(server.leave().code, 0);
+            assert_eq!(server.disconnect().code, 0);
             check(&workspace, &format!("{kind:?}: {operation}"));
         }
     }
@@ -80,23 +80,23 @@ fn a_server_that_starts_recovers_what_a_dead_process_left() {
 /// The steps above are points in our own code; this kills the real binary wherever it happens to be.
 #[test]
 fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
-    at_any_moment(Kind::Simulated, Duration::from_micros(700));
+    at_any_moment(BackendKind::Simulated, Duration::from_micros(700));
 }
 
 #[test]
 fn killed_at_any_moment_over_stripes_api() {
-    at_any_moment(Kind::StripeApi, Duration::from_millis(3));
+    at_any_moment(BackendKind::StripeApi, Duration::from_millis(3));
 }
 
 #[test]
 fn killed_at_any_moment_over_stripes_cli() {
-    at_any_moment(Kind::StripeCli, Duration::from_millis(9));
+    at_any_moment(BackendKind::StripeCli, Duration::from_millis(9));
 }
 
-fn at_any_moment(kind: Kind, later: Duration) {
+fn at_any_moment(kind: BackendKind, later: Duration) {
     for round in 0..24_u32 {
         let workspace = Workspace::on(kind);
-        workspace.write(".env", MINE);
+        workspace.write(".env", USER_LINES);
         workspace.ok(&["provision", "bystander", "tts"]);
         for arguments in
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
@@ -107,7 +107,7 @@ fn at_any_moment(kind: Kind, later: Duration) {
             child.wait().unwrap();
             // The next command finds whatever that left, and must cope: it may find the project, or not.
             workspace.run(&["list"]);
-            if kind == Kind::Simulated {
+            if kind == BackendKind::Simulated {
                 workspace.run(&["usage", "record", "victim", "0.01"]);
             }
         }
@@ -144,7 +144,7 @@ fn victim() {
 }
 
 /// That process, to be started.
-pub fn victim_of(workspace: &Workspace, operation: &str, step: Step) -> Command {
+pub fn victim_command(workspace: &Workspace, operation: &str, step: Step) -> Command {
     let mut command = Command::new("/proc/self/exe"); // whoever it runs as
     workspace.prepare(&mut command);
     command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
@@ -175,9 +175,9 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
 }
 
 /// A workspace in which a process died at that step; `None` if the operation has no such step.
-fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
+fn killed_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
     let workspace = prepared(kind, operation);
-    let mut child = victim_of(&workspace, operation, step).spawn().unwrap();
+    let mut child = victim_command(&workspace, operation, step).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
     child.kill().unwrap();
@@ -187,9 +187,9 @@ fn killed_at(kind: Kind, operation: &str, step: Step) -> Option<Workspace> {
 }
 
 /// A workspace in which that operation can begin, with a project that it is not about.
-pub fn prepared(kind: Kind, operation: &str) -> Workspace {
+pub fn prepared(kind: BackendKind, operation: &str) -> Workspace {
     let workspace = Workspace::on(kind);
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     workspace.ok(&["provision", "bystander", "tts"]);
     if operation != "provision" {
         workspace.ok(&["provision", "victim", "supermemory"]);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    invariants::{MINE, check, finish},
+    invariants::{USER_LINES, check, finish},
     power_loss::{PROVISIONED, call, can_trace, found, put},
     raw_client::until,
     workspace::{BINARY, Ran, Workspace},
@@ -54,7 +54,7 @@ fn a_teardown_whose_disk_fails_it_anywhere() {
 #[test]
 fn a_result_that_cannot_be_written_is_no_success() {
     let workspace = Workspace::new();
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     for arguments in [PROVISIONED, &["list"], &["list", "--json"], &["rotate", "victim"], &["--help"], &["providers"]] {
         let mut command = workspace.command(arguments);
         let ran = Ran::from(command.stdout(full()).stderr(Stdio::piped()).output().unwrap());
@@ -158,7 +158,7 @@ fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
 
 fn prepared(before: &[&[&str]]) -> Workspace {
     let workspace = Workspace::new();
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     for arguments in before {
         workspace.ok(arguments);
     }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::workspace::{Kind, Ran, Workspace};
+use crate::workspace::{BackendKind, Ran, Workspace};
 
 /// What `doctor` says: the worst state of each check that is not well, and the exit code.
 fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
@@ -48,7 +48,7 @@ fn repaired(workspace: &Workspace) -> Vec<String> {
     done
 }
 
-fn with_a_project(kind: Kind) -> Workspace {
+fn with_a_project(kind: BackendKind) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     workspace
@@ -62,7 +62,7 @@ const VARIABLE: &str = "SUPERMEMORY_API_KEY";
 
 #[test]
 fn a_new_workspace_is_well_and_nothing_is_made() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let before = workspace.files();
         assert_well(&workspace);
@@ -73,7 +73,7 @@ fn a_new_workspace_is_well_and_nothing_is_made() {
 
 #[test]
 fn a_workspace_at_work_is_well_over_every_backend() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         assert_well(&workspace);
         let before = workspace.read(".env");
@@ -86,7 +86,7 @@ fn a_workspace_at_work_is_well_over_every_backend() {
 
 #[test]
 fn others_may_not_read_what_is_ours() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o044)).unwrap();
@@ -100,7 +100,7 @@ fn others_may_not_read_what_is_ours() {
 
 #[test]
 fn the_state_folder_is_ignored_by_git() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     assert_only(&workspace, "folder", "problem", "git does not ignore");
     repaired(&workspace);
@@ -112,7 +112,7 @@ fn the_state_folder_is_ignored_by_git() {
 
 #[test]
 fn git_may_not_take_the_env_file() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         assert!(command.args(arguments).current_dir(workspace.path()).output().unwrap().status.success());
@@ -127,7 +127,7 @@ fn git_may_not_take_the_env_file() {
 
 #[test]
 fn an_env_file_has_each_variable_once_and_no_leftovers() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     let text = workspace.read(".env");
     workspace.write(".env", format!("{VARIABLE}=old\n{text}"));
     assert_only(&workspace, "env_file", "warning", "2 times");
@@ -143,7 +143,7 @@ fn an_env_file_has_each_variable_once_and_no_leftovers() {
 
 #[test]
 fn a_registry_that_is_not_sound_is_a_problem() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     workspace.write("providers.toml", "version = 1\n[providers.a]\nlabel = 'sk_live_canary'\n");
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
 }
@@ -151,7 +151,7 @@ fn a_registry_that_is_not_sound_is_a_problem() {
 /// Whoever can edit the policy is held back by nothing; who cannot read it is told what to do.
 #[test]
 fn a_policy_that_others_can_change_is_a_problem() {
-    let (workspace, home) = (with_a_project(Kind::Simulated), tempfile::tempdir().unwrap());
+    let (workspace, home) = (with_a_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
     let found = || {
@@ -230,12 +230,12 @@ fn a_policy_of_another_user_is_a_problem() {
 
 #[test]
 fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     assert!(workspace.ok(&["doctor"]).stdout.contains(", stripe 1.52.0"));
-    workspace.stand_in().weather(serde_json::json!([{ "fault": "cli_too_old" }]));
+    workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "cli_too_old" }]));
     assert_only(&workspace, "versions", "problem", "too old");
     let begun = std::time::Instant::now();
-    workspace.stand_in().weather(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
+    workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
     assert_only(&workspace, "versions", "problem", "does not say its version");
     assert!(begun.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
@@ -245,7 +245,7 @@ fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
 
 #[test]
 fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     sql(&workspace, "ledger.db", "UPDATE audit SET actor = 'nobody' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
@@ -255,7 +255,7 @@ fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
 
 #[test]
 fn what_was_begun_and_not_ended_is_settled() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
@@ -268,7 +268,7 @@ fn what_was_begun_and_not_ended_is_settled() {
 
 #[test]
 fn a_key_that_is_missing_or_dead_is_delivered_again() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         let old = workspace.variable(VARIABLE).unwrap();
         workspace.ok(&["rotate", "memory"]);
@@ -288,7 +288,7 @@ fn a_key_that_is_missing_or_dead_is_delivered_again() {
 
 #[test]
 fn somebody_elses_value_is_said_and_left() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     let mine = format!("{VARIABLE}=mine\n");
     workspace.write(".env", &mine);
     assert_only(&workspace, "keys", "problem", "not ours");
@@ -298,7 +298,7 @@ fn somebody_elses_value_is_said_and_left() {
 
 #[test]
 fn a_key_that_was_never_recorded_is_not_delivered() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
@@ -311,20 +311,20 @@ fn a_key_that_was_never_recorded_is_not_delivered() {
 
 #[test]
 fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
-    let workspace = with_a_project(Kind::Simulated);
+    let workspace = with_a_project(BackendKind::Simulated);
     workspace.ok(&["provision", "other", "search"]);
     let forget =
         "PRAGMA foreign_keys = OFF; DELETE FROM projects WHERE name = 'other'; DELETE FROM journal WHERE project = 2";
     sql(&workspace, "ledger.db", forget);
     assert_only(&workspace, "drift", "problem", "not listed");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
-    assert_eq!(workspace.billed().len(), 2, "nothing was removed");
+    assert_eq!(workspace.billed_resources().len(), 2, "nothing was removed");
     assert_eq!(workspace.json(&["list"])["live_count"], 1, "nothing was adopted");
 }
 
 #[test]
 fn what_is_listed_and_gone_is_said() {
-    for kind in [Kind::Simulated, Kind::StripeApi] {
+    for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
         let workspace = with_a_project(kind);
         let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
@@ -336,18 +336,18 @@ fn what_is_listed_and_gone_is_said() {
 
 #[test]
 fn a_backend_that_does_not_answer_is_a_problem_and_another_ones_projects_are_said() {
-    let workspace = with_a_project(Kind::StripeCli);
-    workspace.stand_in().log_out();
+    let workspace = with_a_project(BackendKind::StripeCli);
+    workspace.fake_stripe().log_out();
     assert_only(&workspace, "backend", "problem", "not logged in");
 
-    let workspace = with_a_project(Kind::StripeApi);
+    let workspace = with_a_project(BackendKind::StripeApi);
     assert!(workspace.simulator().base.starts_with("http://"));
     let mut command = workspace.command(&["doctor", "--json"]);
     let out = command.env("STRIPE_PROJECTS_STRIPE_API_BASE", "http://127.0.0.1:9").output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.code() == Some(1) && text.contains("cannot be used"), "{text}");
 
-    let workspace = with_a_project(Kind::StripeApi);
+    let workspace = with_a_project(BackendKind::StripeApi);
     let list = workspace.json(&["list", "--backend", "simulated"]);
     assert_eq!(list["projects"][0]["status"], "active", "as last known, since nobody there was asked: {list}");
     let others = unwell(&workspace, &["--backend", "simulated"]);

@@ -16,24 +16,24 @@ use tokio::runtime::Handle;
 
 use crate::{
     client::{ERAS, Era},
-    elicitation_host::{Can, Host, Reply, yes},
-    raw_client::{Lines, until},
-    simulator_client::Running,
+    elicitation_host::{ElicitationSupport, Host, Reply, approve},
+    raw_client::{RawClient, until},
+    simulator_client::SimulatorProcess,
     workspace::Workspace,
 };
 
 #[tokio::test]
 async fn a_person_at_the_host_says_yes() {
     for era in ERAS {
-        for can in [Can::Something, Can::Forms, Can::FormsAndLinks] {
+        for can in [ElicitationSupport::Unspecified, ElicitationSupport::Forms, ElicitationSupport::FormsAndUrls] {
             let here = Workspace::new();
             here.ok(&["provision", "web", "search", "--cap", "7"]);
-            let host = Host::connect(&here, era, can, yes()).await;
+            let host = Host::connect(&here, era, can, approve()).await;
             let made = host.provision(above()).await;
             assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(80.0)), "{era:?} {can:?}");
             assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
 
-            let [question] = &host.asked()[..] else { panic!("asked once: {:?}", host.asked()) };
+            let [question] = &host.elicitations()[..] else { panic!("asked once: {:?}", host.elicitations()) };
             let words = question["message"].as_str().unwrap();
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             assert_eq!(
@@ -58,12 +58,12 @@ async fn a_person_at_the_host_says_yes() {
 async fn what_needs_no_human_asks_none() {
     for era in ERAS {
         let here = Workspace::new();
-        let host = Host::connect(&here, era, Can::FormsAndLinks, Reply::Decline).await;
+        let host = Host::connect(&here, era, ElicitationSupport::FormsAndUrls, Reply::Decline).await;
         let made = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(made["status"], "active", "{era:?}");
         let refused = host.provision(json!({ "name": "m2", "provider": "supermemory", "spend_cap_usd": 101 })).await;
         assert_eq!(refused["code"], "cap_above_maximum", "no human can grant that either");
-        assert!(host.asked().is_empty());
+        assert!(host.elicitations().is_empty());
         assert!(approvals(&here).is_empty());
     }
 }
@@ -85,16 +85,16 @@ async fn every_other_answer_buys_nothing_and_has_a_name() {
             (accept(json!(true)), "approval_unclear", "pending"),
         ] {
             let here = Workspace::new();
-            let host = Host::connect(&here, era, Can::Forms, reply.clone()).await;
+            let host = Host::connect(&here, era, ElicitationSupport::Forms, reply.clone()).await;
             let said = host.provision(above()).await;
             assert_eq!(said["code"], code, "{era:?} {reply:?}: {said}");
             assert_eq!(status(&here), left, "{era:?} {reply:?}");
-            assert_eq!(host.asked().len(), 1);
+            assert_eq!(host.elicitations().len(), 1);
             nothing_bought(&here);
             let again = host.provision(above()).await;
             assert_eq!(again["code"], code, "{again}");
             let asked_again = usize::from(left == "pending");
-            assert_eq!(host.asked().len(), 1 + asked_again, "a no is not asked about again: {reply:?}");
+            assert_eq!(host.elicitations().len(), 1 + asked_again, "a no is not asked about again: {reply:?}");
             assert_eq!(approvals(&here).len(), 1, "and no second request is made of it");
         }
     }
@@ -104,12 +104,12 @@ async fn every_other_answer_buys_nothing_and_has_a_name() {
 #[tokio::test]
 async fn a_client_is_asked_only_in_a_way_that_it_declared() {
     for era in ERAS {
-        for can in [Can::Nothing, Can::Links] {
+        for can in [ElicitationSupport::None, ElicitationSupport::Urls] {
             let here = Workspace::new();
-            let host = Host::connect(&here, era, can, yes()).await;
+            let host = Host::connect(&here, era, can, approve()).await;
             let said = host.provision(above()).await;
             assert_eq!(said["code"], "approval_required", "{era:?} {can:?}");
-            assert!(host.asked().is_empty());
+            assert!(host.elicitations().is_empty());
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             here.ok(&["approve", &id, "--yes"]);
             assert_eq!(host.provision(above()).await["status"], "active", "{era:?} {can:?}");
@@ -120,7 +120,7 @@ async fn a_client_is_asked_only_in_a_way_that_it_declared() {
 #[tokio::test]
 async fn a_host_that_cannot_ask_after_all_leaves_it_to_the_terminal() {
     let here = Workspace::new();
-    let host = Host::connect(&here, Era::Legacy, Can::Forms, Reply::Fail).await;
+    let host = Host::connect(&here, Era::Legacy, ElicitationSupport::Forms, Reply::Fail).await;
     assert_eq!(host.provision(above()).await["code"], "approval_required");
     nothing_bought(&here);
 }
@@ -128,10 +128,10 @@ async fn a_host_that_cannot_ask_after_all_leaves_it_to_the_terminal() {
 #[tokio::test]
 async fn nobody_answers_and_the_request_stays_for_later() {
     let here = Workspace::new();
-    let host = in_process(&here, Can::Forms, Reply::Never, Duration::from_millis(50)).await;
+    let host = in_process(&here, ElicitationSupport::Forms, Reply::Never, Duration::from_millis(50)).await;
     let said = host.provision(above()).await;
     assert_eq!(said["code"], "approval_timed_out", "{said}");
-    assert_eq!(host.asked().len(), 1);
+    assert_eq!(host.elicitations().len(), 1);
     nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
     assert!(said["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")), "{said}");
@@ -139,26 +139,28 @@ async fn nobody_answers_and_the_request_stays_for_later() {
     assert_eq!(host.provision(above()).await["status"], "active");
 }
 
-/// Whoever leaves, or gives the call up, while a person is being asked has got nothing and lost nothing.
+/// Whoever leaves, or gives the call up, while a elicitation_host is being asked has got nothing and lost nothing.
 #[test]
 fn a_call_given_up_during_the_question_buys_nothing() {
     for leaves in [false, true] {
         let here = Workspace::new();
-        let mut host = Lines::open(&here);
+        let mut host = RawClient::open(&here);
         let client = json!({ "name": "a host", "version": "1" });
         let capabilities = json!({ "elicitation": {} });
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client });
-        host.ask("initialize", &params);
-        host.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        host.request("initialize", &params);
+        host.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
         let call = host.send_call("provision", &above());
-        until("the question", || host.answers().into_iter().find(|message| message["method"] == "elicitation/create"));
+        until("the question", || host.messages().into_iter().find(|message| message["method"] == "elicitation/create"));
         let begun = Instant::now();
         if leaves {
-            assert_eq!(host.leave().code, 0);
+            assert_eq!(host.disconnect().code, 0);
             assert!(begun.elapsed() < Duration::from_secs(4), "the process waits for nobody: {:?}", begun.elapsed());
         } else {
             let params = json!({ "requestId": call, "reason": "enough" });
-            host.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string());
+            host.write_line(
+                json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string(),
+            );
             until("the audit", || {
                 let rows = here.ledger().audit().unwrap();
                 rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
@@ -175,26 +177,30 @@ fn a_call_given_up_during_the_question_buys_nothing() {
 async fn a_forged_or_altered_state_is_refused() {
     let (here, elsewhere) = (Workspace::new(), Workspace::new());
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
-    let theirs = state_of(&modern(&elsewhere).await.once(above(), None).await);
+    let state = state_of(&host.call_once(above(), None).await);
+    let theirs = state_of(&modern(&elsewhere).await.call_once(above(), None).await);
     let mut altered = state.clone();
     let middle = altered.len() / 2;
     altered.replace_range(middle..=middle, if altered[middle..].starts_with('A') { "B" } else { "A" });
     let canary = "sk_live_51Canary0123456789abcdef";
     for forged in ["", "x", "rs1.AAAA.AAAA", canary, &altered, &theirs, &state[..state.len() - 2], &"A".repeat(9000)] {
-        let said = host.once(above(), Some((forged, accept()))).await;
+        let said = host.call_once(above(), Some((forged, accept()))).await;
         assert_eq!(said["code"], "approval_forged", "{forged}: {said}");
         assert!(!said.to_string().contains("anary"));
         nothing_bought(&here);
     }
-    assert_eq!(host.once(above(), Some((&state, accept()))).await["status"], "active", "and the true one still counts");
+    assert_eq!(
+        host.call_once(above(), Some((&state, accept()))).await["status"],
+        "active",
+        "and the true one still counts"
+    );
 }
 
 #[tokio::test]
 async fn a_state_is_for_one_call_of_one_client() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
+    let state = state_of(&host.call_once(above(), None).await);
     for other in [
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 90 }),
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 79.99 }),
@@ -202,11 +208,12 @@ async fn a_state_is_for_one_call_of_one_client() {
         json!({ "name": "memory", "provider": "vector-db", "spend_cap_usd": 80 }),
         json!({ "name": "memory", "provider": "supermemory" }),
     ] {
-        let said = host.once(other.clone(), Some((&state, accept()))).await;
+        let said = host.call_once(other.clone(), Some((&state, accept()))).await;
         assert_eq!(said["code"], "approval_mismatch", "{other}: {said}");
     }
-    let stranger = Host::named("another host", here.command(&["serve"]), Era::Modern, Can::Forms, yes()).await;
-    assert_eq!(stranger.once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
+    let stranger =
+        Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
+    assert_eq!(stranger.call_once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
     let rows = here.ledger().audit().unwrap();
     let tried: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
@@ -220,14 +227,14 @@ async fn a_state_counts_once() {
     for first in [accept(), json!({ "action": "decline" }), json!({ "action": "cancel" }), json!("gibberish")] {
         let here = Workspace::new();
         let host = modern(&here).await;
-        let state = state_of(&host.once(above(), None).await);
-        let said = host.once(above(), Some((&state, first.clone()))).await;
+        let state = state_of(&host.call_once(above(), None).await);
+        let said = host.call_once(above(), Some((&state, first.clone()))).await;
         let bought = said["status"] == "active";
         assert_eq!(bought, first == accept(), "{said}");
         if bought {
             here.ok(&["teardown", "memory", "--yes"]);
         }
-        let replayed = host.once(above(), Some((&state, accept()))).await;
+        let replayed = host.call_once(above(), Some((&state, accept()))).await;
         assert_eq!(replayed["code"], "approval_replayed", "after {first}: {replayed}");
         nothing_bought(&here);
     }
@@ -238,10 +245,10 @@ async fn a_state_counts_once() {
 async fn a_later_question_takes_the_place_of_an_earlier_one() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let first = state_of(&host.once(above(), None).await);
-    let second = state_of(&host.once(above(), None).await);
-    assert_eq!(host.once(above(), Some((&first, accept()))).await["code"], "approval_replayed");
-    assert_eq!(host.once(above(), Some((&second, accept()))).await["status"], "active");
+    let first = state_of(&host.call_once(above(), None).await);
+    let second = state_of(&host.call_once(above(), None).await);
+    assert_eq!(host.call_once(above(), Some((&first, accept()))).await["code"], "approval_replayed");
+    assert_eq!(host.call_once(above(), Some((&second, accept()))).await["status"], "active");
     assert_eq!(approvals(&here).len(), 1);
 }
 
@@ -249,26 +256,26 @@ async fn a_later_question_takes_the_place_of_an_earlier_one() {
 async fn a_state_expires_with_its_request() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
+    let state = state_of(&host.call_once(above(), None).await);
     age(&here);
-    assert_eq!(host.once(above(), Some((&state, accept()))).await["code"], "approval_expired");
+    assert_eq!(host.call_once(above(), Some((&state, accept()))).await["code"], "approval_expired");
     nothing_bought(&here);
-    let anew = state_of(&host.once(above(), None).await);
-    assert_eq!(host.once(above(), Some((&anew, accept()))).await["status"], "active");
+    let anew = state_of(&host.call_once(above(), None).await);
+    assert_eq!(host.call_once(above(), Some((&anew, accept()))).await["status"], "active");
 }
 
 /// The seal outlives the process; what it vouches for does, too.
 #[tokio::test]
 async fn a_question_survives_a_restart_of_the_server() {
     let here = Workspace::new();
-    let state = state_of(&modern(&here).await.once(above(), None).await);
+    let state = state_of(&modern(&here).await.call_once(above(), None).await);
     let restarted = modern(&here).await;
-    assert_eq!(restarted.once(above(), Some((&state, accept()))).await["status"], "active");
+    assert_eq!(restarted.call_once(above(), Some((&state, accept()))).await["status"], "active");
 
-    let state = state_of(&restarted.once(other(), None).await);
+    let state = state_of(&restarted.call_once(other(), None).await);
     std::fs::remove_dir_all(here.state()).unwrap();
     let without_ledger = modern(&here).await;
-    assert_eq!(without_ledger.once(other(), Some((&state, accept()))).await["code"], "approval_forged");
+    assert_eq!(without_ledger.call_once(other(), Some((&state, accept()))).await["code"], "approval_forged");
 }
 
 /// A state that comes back in the legacy era, where none is given out, gets nobody further.
@@ -276,21 +283,25 @@ async fn a_question_survives_a_restart_of_the_server() {
 async fn what_a_client_brings_without_being_asked_counts_for_nothing() {
     let here = Workspace::new();
     for era in ERAS {
-        let host = Host::connect(&here, era, Can::Nothing, yes()).await;
-        assert_eq!(host.once(above(), Some(("rs1.AAAA.AAAA", accept()))).await["code"], "approval_forged", "{era:?}");
+        let host = Host::connect(&here, era, ElicitationSupport::None, approve()).await;
+        assert_eq!(
+            host.call_once(above(), Some(("rs1.AAAA.AAAA", accept()))).await["code"],
+            "approval_forged",
+            "{era:?}"
+        );
     }
-    assert!(here.billed().is_empty() && here.read(".env").is_empty(), "nor does it buy anything");
+    assert!(here.billed_resources().is_empty() && here.read(".env").is_empty(), "nor does it buy anything");
 }
 
-/// What the person has granted is asked for again inside the transaction.
+/// What the elicitation_host has granted is asked for again inside the transaction.
 #[tokio::test]
 async fn a_yes_lifts_no_rule() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
+    let state = state_of(&host.call_once(above(), None).await);
     let stricter = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
     here.write("providers.toml", stricter);
-    let said = host.once(above(), Some((&state, accept()))).await;
+    let said = host.call_once(above(), Some((&state, accept()))).await;
     assert_eq!(said["code"], "cap_above_maximum", "{said}");
     nothing_bought(&here);
 }
@@ -301,7 +312,7 @@ async fn a_key_in_an_answer_is_neither_said_nor_kept() {
     for era in ERAS {
         let here = Workspace::new();
         let content = json!({ "approve": canary, canary: canary });
-        let host = Host::connect(&here, era, Can::Forms, Reply::Accept(content)).await;
+        let host = Host::connect(&here, era, ElicitationSupport::Forms, Reply::Accept(content)).await;
         let said = host.provision(above()).await;
         assert_eq!(said["code"], "approval_unclear");
         assert!(!said.to_string().contains(canary));
@@ -316,16 +327,16 @@ async fn a_key_in_an_answer_is_neither_said_nor_kept() {
 async fn a_link_goes_to_a_person_where_the_host_can_open_it() {
     for era in ERAS {
         for (can, reply, code, asked) in [
-            (Can::Links, Reply::Open, None, 1),
-            (Can::FormsAndLinks, Reply::Open, None, 1),
-            (Can::Links, Reply::AcceptWithoutContent, Some("needs_link"), 1), // said yes, and did not go there
-            (Can::Links, Reply::Decline, Some("needs_link"), 1),
-            (Can::Links, Reply::Cancel, Some("needs_link"), 1),
-            (Can::Forms, Reply::Open, Some("needs_link"), 0),
-            (Can::Nothing, Reply::Open, Some("needs_link"), 0),
+            (ElicitationSupport::Urls, Reply::Open, None, 1),
+            (ElicitationSupport::FormsAndUrls, Reply::Open, None, 1),
+            (ElicitationSupport::Urls, Reply::AcceptWithoutContent, Some("needs_link"), 1), // said yes, and did not go there
+            (ElicitationSupport::Urls, Reply::Decline, Some("needs_link"), 1),
+            (ElicitationSupport::Urls, Reply::Cancel, Some("needs_link"), 1),
+            (ElicitationSupport::Forms, Reply::Open, Some("needs_link"), 0),
+            (ElicitationSupport::None, Reply::Open, Some("needs_link"), 0),
         ] {
             let here = Workspace::new();
-            let simulator = Running::start(&here, &["--unlinked", "exa"]);
+            let simulator = SimulatorProcess::start(&here, &["--unlinked", "exa"]);
             let mut command = here.command(&["serve", "--accept-tos", "--backend", "stripe-api"]);
             command.env("STRIPE_API_KEY", "rk_test_0123456789");
             command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
@@ -336,7 +347,7 @@ async fn a_link_goes_to_a_person_where_the_host_can_open_it() {
             if code.is_some() {
                 assert!(said["hint"].as_str().unwrap().contains(&simulator.base), "the text has the link: {said}");
             }
-            let questions = host.asked();
+            let questions = host.elicitations();
             assert_eq!(questions.len(), asked, "{era:?} {can:?} {reply:?}: {questions:?}");
             assert!(questions.iter().all(|question| question["mode"] == "url"), "{questions:?}");
         }
@@ -344,11 +355,11 @@ async fn a_link_goes_to_a_person_where_the_host_can_open_it() {
 }
 
 async fn modern(workspace: &Workspace) -> Host {
-    Host::connect(workspace, Era::Modern, Can::Forms, yes()).await
+    Host::connect(workspace, Era::Modern, ElicitationSupport::Forms, approve()).await
 }
 
 /// A server in this process, so that its patience is ours to choose.
-async fn in_process(workspace: &Workspace, can: Can, reply: Reply, patience: Duration) -> Host {
+async fn in_process(workspace: &Workspace, can: ElicitationSupport, reply: Reply, patience: Duration) -> Host {
     let given = Given { dir: Some(workspace.path()), ..Given::default() };
     let provisioner = Arc::new(Settings::resolve(given).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

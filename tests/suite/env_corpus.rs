@@ -23,7 +23,7 @@ fn a_file_is_itself_again_when_the_project_is_gone() {
         let withdrawn = after(&["teardown", "memory", "--yes"]);
         let kept = without(&original, original_line(&original).as_deref());
         let rest = withdrawn.strip_prefix(kept.as_slice());
-        // Behind the last line of a file that lacked its end there is one now.
+        // Counterpart the last line of a file that lacked its end there is one now.
         assert!(matches!(rest, Some(b"" | b"\n" | b"\r\n")), "{}: {}", file.display(), withdrawn.escape_ascii());
         tried += 1;
     }

@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// A world of its own for each test: somebody is logged in, every provider is linked, and there is a card to pay with.
-pub struct StandIn {
+pub struct FakeStripeCli {
     root: TempDir,
     bin: PathBuf,
 }
 
 /// A resource that exists, and so costs.
 #[derive(Debug)]
-pub struct Live {
+pub struct Resource {
     pub id: String,
     pub name: String,
     /// `exa/api`; plans are resources too.
@@ -33,7 +33,7 @@ pub struct Live {
     pub values: Map<String, Value>,
 }
 
-impl StandIn {
+impl FakeStripeCli {
     pub fn new() -> Self {
         let name = format!("examples/stand_in_stripe{EXE_SUFFIX}");
         let bin = Path::new(BINARY).with_file_name(name);
@@ -43,11 +43,11 @@ impl StandIn {
              run `cargo build --example stand_in_stripe`",
             bin.display()
         );
-        let stand_in = Self { root: tempfile::tempdir().unwrap(), bin };
+        let fake_stripe = Self { root: tempfile::tempdir().unwrap(), bin };
         let linked = json!({ "status": "linked", "linked_at": "2026-10-01T00:00:00.000Z", "redirect_url": null });
         let providers: Map<_, _> = PROVIDERS.iter().map(|name| ((*name).to_owned(), linked.clone())).collect();
-        stand_in.change(|account| *account = json!({ "logged_in": true, "providers": providers }));
-        stand_in
+        fake_stripe.change(|account| *account = json!({ "logged_in": true, "providers": providers }));
+        fake_stripe
     }
 
     /// The executable, to be called as `stripe` would be, with [`Self::env`] in its environment.
@@ -92,35 +92,35 @@ impl StandIn {
         let mut all = vec!["projects"];
         all.extend(arguments);
         all.push("--json");
-        Ran::of_another(self.command(folder, &all).output().unwrap())
+        Ran::of_other_program(self.command(folder, &all).output().unwrap())
     }
 
     /// The envelope that such a call answers with.
-    pub fn ask(&self, folder: &Path, arguments: &[&str]) -> Value {
+    pub fn envelope(&self, folder: &Path, arguments: &[&str]) -> Value {
         let ran = self.run(folder, arguments);
         let start = ran.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {ran:?}"));
         serde_json::from_str(&ran.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
 
     /// Replaces the forecast: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.
-    #[expect(clippy::needless_pass_by_value, reason = "a forecast is written at the place of the call")]
-    pub fn weather(&self, forecast: Value) {
-        assert!(forecast.is_array());
+    #[expect(clippy::needless_pass_by_value, reason = "faults are written at the place of the call")]
+    pub fn inject_faults(&self, faults: Value) {
+        assert!(faults.is_array());
         let _lock = self.lock();
-        fs::write(self.file("weather.json"), forecast.to_string()).unwrap();
+        fs::write(self.file("weather.json"), faults.to_string()).unwrap();
     }
 
     /// Faults that have not struck yet: a test that still has some did not test them.
-    pub fn forecast(&self) -> Vec<Value> {
+    pub fn pending_faults(&self) -> Vec<Value> {
         let _lock = self.lock();
         let text = fs::read_to_string(self.file("weather.json")).unwrap_or_else(|_| "[]".to_owned());
         serde_json::from_str(&text).unwrap()
     }
 
     /// Everything that is live, in all projects of the account, oldest first.
-    pub fn resources(&self) -> Vec<Live> {
+    pub fn resources(&self) -> Vec<Resource> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let live = |resource: &Value| Live {
+        let live = |resource: &Value| Resource {
             id: text(&resource["id"]),
             name: text(&resource["name"]),
             service: text(&resource["service"]),
@@ -167,7 +167,7 @@ impl StandIn {
     }
 
     /// A new month.
-    pub fn forget_bills(&self) {
+    pub fn start_new_month(&self) {
         self.change(|account| account["spent"] = json!({}));
     }
 

@@ -28,101 +28,102 @@ fn weather_strikes_before_or_after_the_effect() {
         (json!({ "fault": "slow", "ms": 1 }), true, true),
         (json!({ "fault": "exit", "status": 7 }), true, true),
     ] {
-        let (stand_in, folder) = ready();
-        let before = stand_in.resources().len();
+        let (fake_stripe, folder) = ready();
+        let before = fake_stripe.resources().len();
         let mut fault = fault;
         fault["verb"] = json!("add");
-        stand_in.weather(json!([fault]));
-        let ran = stand_in.run(folder.path(), &EXA);
-        assert_eq!(stand_in.resources().len() - before, usize::from(made), "{fault}");
+        fake_stripe.inject_faults(json!([fault]));
+        let ran = fake_stripe.run(folder.path(), &EXA);
+        assert_eq!(fake_stripe.resources().len() - before, usize::from(made), "{fault}");
         let envelope = ran.stdout.find('{').map(|start| serde_json::from_str::<Value>(&ran.stdout[start..]));
         assert_eq!(matches!(envelope, Some(Ok(_))), has_envelope, "{fault}: {ran:?}");
-        assert_eq!(stand_in.forecast().len(), 0, "{fault} is used up");
+        assert_eq!(fake_stripe.pending_faults().len(), 0, "{fault} is used up");
     }
 }
 
 #[test]
 fn a_leak_a_flood_and_a_line_break_come_on_demand() {
-    let (stand_in, folder) = ready();
-    stand_in.weather(json!([
+    let (fake_stripe, folder) = ready();
+    fake_stripe.inject_faults(json!([
         { "verb": "add", "fault": "newline_credential" },
         { "verb": "add", "fault": "huge" },
         { "verb": "rotate", "fault": "leaky" },
     ]));
-    let flood = stand_in.run(folder.path(), &EXA);
+    let flood = fake_stripe.run(folder.path(), &EXA);
     assert!(flood.stdout.len() > 5_000_000);
-    let broken = key(&stand_in, "search");
+    let broken = key(&fake_stripe, "search");
     assert!(broken.contains('\n'));
-    stand_in.run(folder.path(), &["env", "--pull"]);
+    fake_stripe.run(folder.path(), &["env", "--pull"]);
     let file = fs::read_to_string(folder.path().join(".env")).unwrap();
     assert!(file.contains(&format!("SEARCH_API_KEY=\"{broken}\"\n")), "{file:?}");
-    let leak = stand_in.run(folder.path(), &["rotate", "search", "--yes"]);
-    let key = key(&stand_in, "search");
+    let leak = fake_stripe.run(folder.path(), &["rotate", "search", "--yes"]);
+    let key = key(&fake_stripe, "search");
     assert!(leak.stderr.contains(&key) && leak.stdout.contains(&key));
-    stand_in.run(folder.path(), &["env", "--pull"]);
+    fake_stripe.run(folder.path(), &["env", "--pull"]);
     assert_eq!(variable(folder.path(), ".env", "SEARCH_API_KEY"), Some(key), "the broken entry was replaced whole");
 }
 
 #[test]
 fn what_is_not_ready_has_no_value_yet() {
-    let (stand_in, folder) = ready();
-    stand_in.weather(json!([{ "verb": "add", "fault": "not_ready", "polls": 2 }]));
-    let added = stand_in.ask(folder.path(), &EXA);
+    let (fake_stripe, folder) = ready();
+    fake_stripe.inject_faults(json!([{ "verb": "add", "fault": "not_ready", "polls": 2 }]));
+    let added = fake_stripe.envelope(folder.path(), &EXA);
     assert_eq!(added["data"]["service"]["status"], "pending");
     assert!(added["data"]["service"]["key"].as_str().unwrap().starts_with("fres_"));
-    assert_eq!(code(&stand_in.ask(folder.path(), &["env", "--pull"])), "PROJECT_ENVIRONMENT_HAS_NO_RESOURCES");
-    let seen: Vec<Value> =
-        (0..3).map(|_| stand_in.ask(folder.path(), &["status"])["data"]["services"][0]["status"].clone()).collect();
+    assert_eq!(code(&fake_stripe.envelope(folder.path(), &["env", "--pull"])), "PROJECT_ENVIRONMENT_HAS_NO_RESOURCES");
+    let seen: Vec<Value> = (0..3)
+        .map(|_| fake_stripe.envelope(folder.path(), &["status"])["data"]["services"][0]["status"].clone())
+        .collect();
     assert_eq!(seen, ["pending", "pending", "complete"]);
-    assert_eq!(stand_in.ask(folder.path(), &["env", "--pull"])["ok"], true);
+    assert_eq!(fake_stripe.envelope(folder.path(), &["env", "--pull"])["ok"], true);
 }
 
 #[test]
 fn a_listing_can_prove_nothing() {
-    let (stand_in, folder) = ready();
-    stand_in.run(folder.path(), &EXA);
+    let (fake_stripe, folder) = ready();
+    fake_stripe.run(folder.path(), &EXA);
     let told = |fault: &str| {
-        stand_in.weather(json!([{ "fault": fault }]));
-        stand_in.ask(folder.path(), &["status"])["data"].clone()
+        fake_stripe.inject_faults(json!([{ "fault": fault }]));
+        fake_stripe.envelope(folder.path(), &["status"])["data"].clone()
     };
     assert_eq!(told("no_lists").get("services"), None);
     assert_eq!(told("repeated_row")["services"].as_array().unwrap().len(), 2);
     assert_eq!(told("unnamed_row")["services"][0].get("name"), None);
-    assert_ne!(told("other_project")["project"]["id"], stand_in.project_id());
+    assert_ne!(told("other_project")["project"]["id"], fake_stripe.project_id());
 }
 
 #[test]
 fn a_half_written_state_is_repaired_by_pull() {
-    let (stand_in, folder) = ready();
-    stand_in.weather(json!([{ "verb": "add", "fault": "half_written_state" }]));
-    stand_in.run(folder.path(), &EXA);
-    assert_eq!(code(&stand_in.ask(folder.path(), &["status"])), "UNKNOWN_ERROR");
-    assert_eq!(code(&stand_in.ask(folder.path(), &EXA)), "UNKNOWN_ERROR");
-    let id = stand_in.project_id();
-    assert_eq!(stand_in.ask(folder.path(), &["pull", &id, "--skip-skills", "--yes"])["ok"], true);
-    assert_eq!(stand_in.ask(folder.path(), &["status"])["data"]["services"][0]["name"], "search");
+    let (fake_stripe, folder) = ready();
+    fake_stripe.inject_faults(json!([{ "verb": "add", "fault": "half_written_state" }]));
+    fake_stripe.run(folder.path(), &EXA);
+    assert_eq!(code(&fake_stripe.envelope(folder.path(), &["status"])), "UNKNOWN_ERROR");
+    assert_eq!(code(&fake_stripe.envelope(folder.path(), &EXA)), "UNKNOWN_ERROR");
+    let id = fake_stripe.project_id();
+    assert_eq!(fake_stripe.envelope(folder.path(), &["pull", &id, "--skip-skills", "--yes"])["ok"], true);
+    assert_eq!(fake_stripe.envelope(folder.path(), &["status"])["data"]["services"][0]["name"], "search");
 
     let elsewhere = tempfile::tempdir().unwrap();
-    assert_eq!(code(&stand_in.ask(elsewhere.path(), &["pull", "project_none", "--yes"])), "INVALID_ARGUMENT");
-    assert_eq!(stand_in.ask(elsewhere.path(), &["pull", &id, "--yes"])["ok"], true);
+    assert_eq!(code(&fake_stripe.envelope(elsewhere.path(), &["pull", "project_none", "--yes"])), "INVALID_ARGUMENT");
+    assert_eq!(fake_stripe.envelope(elsewhere.path(), &["pull", &id, "--yes"])["ok"], true);
 }
 
 #[test]
 fn a_hang_holds_stdout_until_the_whole_group_is_killed() {
     for (fault, made) in [("hang", 0), ("hang_after", 1)] {
-        let (stand_in, folder) = ready();
-        let before = stand_in.resources().len();
-        stand_in.weather(json!([{ "verb": "add", "fault": fault }]));
+        let (fake_stripe, folder) = ready();
+        let before = fake_stripe.resources().len();
+        fake_stripe.inject_faults(json!([{ "verb": "add", "fault": fault }]));
         let arguments = [&["projects"], &EXA[..]].concat();
-        let mut command = stand_in.command(folder.path(), &arguments);
+        let mut command = fake_stripe.command(folder.path(), &arguments);
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        until("it hangs", || stand_in.has_hung().then_some(()));
-        assert_eq!(stand_in.resources().len() - before, made, "{fault}: the world is not locked meanwhile");
+        until("it hangs", || fake_stripe.has_hung().then_some(()));
+        assert_eq!(fake_stripe.resources().len() - before, made, "{fault}: the world is not locked meanwhile");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(stand_in.still_hangs(), "{fault}: the helper outlives its parent");
+        assert!(fake_stripe.still_hangs(), "{fault}: the helper outlives its parent");
         let group = format!("-{}", child.id());
         assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
-        until("nothing hangs", || (!stand_in.still_hangs()).then_some(()));
+        until("nothing hangs", || (!fake_stripe.still_hangs()).then_some(()));
     }
 }

@@ -31,101 +31,101 @@ use crate::workspace::Workspace;
 
 #[test]
 fn a_provision_whose_answer_was_lost_is_found_and_finished() {
-    let house = House::with(Fault::AfterEffect);
-    assert_eq!(house.provision().unwrap().status, "active");
-    assert_eq!(house.resources(), 1);
-    house.check_key();
+    let harness = Harness::with(Fault::AfterEffect);
+    assert_eq!(harness.provision().unwrap().status, "active");
+    assert_eq!(harness.resources(), 1);
+    harness.check_key();
 }
 
 #[test]
 fn a_provision_that_never_arrived_is_closed_and_the_name_is_free() {
-    let house = House::with(Fault::BeforeEffect);
-    assert_eq!(house.provision().unwrap_err().code(), "backend_unclear");
-    assert_eq!(house.resources(), 0);
-    assert_eq!(house.workspace.json(&["list"])["live_count"], 0);
-    assert_eq!(house.provision().unwrap().status, "active");
+    let harness = Harness::with(Fault::BeforeEffect);
+    assert_eq!(harness.provision().unwrap_err().code(), "backend_unclear");
+    assert_eq!(harness.resources(), 0);
+    assert_eq!(harness.workspace.json(&["list"])["live_count"], 0);
+    assert_eq!(harness.provision().unwrap().status, "active");
 }
 
 #[test]
 fn a_provision_of_which_nothing_can_be_said_stays_listed_and_is_never_repeated() {
-    let house = House::with(Fault::AfterEffectAndBlind);
-    assert_eq!(house.provision().unwrap_err().code(), "outcome_unknown");
-    assert_eq!(house.workspace.json(&["list"])["projects"][0]["status"], "provisioning");
-    house.backend.silence(Fault::Blind);
-    assert_eq!(house.provision().unwrap_err().code(), "outcome_unknown", "asking again buys nothing");
-    assert_eq!(house.teardown().unwrap_err().code(), "outcome_unknown", "nor is it forgotten");
-    assert_eq!(house.resources(), 1);
+    let harness = Harness::with(Fault::AfterEffectAndBlind);
+    assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown");
+    assert_eq!(harness.workspace.json(&["list"])["projects"][0]["status"], "provisioning");
+    harness.backend.inject(Fault::Blind);
+    assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown", "asking again buys nothing");
+    assert_eq!(harness.teardown().unwrap_err().code(), "outcome_unknown", "nor is it forgotten");
+    assert_eq!(harness.resources(), 1);
 
-    house.backend.clear();
-    assert_eq!(house.provision().unwrap_err().code(), "already_exists", "found, finished, and shown");
-    assert_eq!(house.resources(), 1);
-    house.check_key();
+    harness.backend.clear();
+    assert_eq!(harness.provision().unwrap_err().code(), "already_exists", "found, finished, and shown");
+    assert_eq!(harness.resources(), 1);
+    harness.check_key();
 }
 
 #[test]
 fn a_rotation_whose_answer_was_lost_is_finished() {
-    let house = House::with(Fault::None);
-    house.provision().unwrap();
-    let old = house.key();
-    house.backend.silence(Fault::AfterEffect);
-    assert_eq!(house.rotate().unwrap().key_version, 2);
-    assert!(house.workspace.owner_of(&old).is_none());
-    house.check_key();
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    let old = harness.key();
+    harness.backend.inject(Fault::AfterEffect);
+    assert_eq!(harness.rotate().unwrap().key_version, 2);
+    assert!(harness.workspace.owner_of(&old).is_none());
+    harness.check_key();
 }
 
 #[test]
 fn a_rotation_that_never_arrived_leaves_the_key_as_it_was() {
-    let house = House::with(Fault::None);
-    house.provision().unwrap();
-    house.backend.silence(Fault::BeforeEffect);
-    assert_eq!(house.rotate().unwrap_err().code(), "backend_unclear");
-    let project = house.workspace.json(&["list"])["projects"][0].clone();
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    harness.backend.inject(Fault::BeforeEffect);
+    assert_eq!(harness.rotate().unwrap_err().code(), "backend_unclear");
+    let project = harness.workspace.json(&["list"])["projects"][0].clone();
     assert_eq!((&project["status"], &project["key_version"]), (&"active".into(), &1.into()));
-    house.check_key();
+    harness.check_key();
 }
 
 #[test]
 fn a_rotation_of_which_nothing_can_be_said_is_finished_by_the_next_call() {
-    let house = House::with(Fault::None);
-    house.provision().unwrap();
-    house.backend.silence(Fault::AfterEffectAndBlind);
-    assert_eq!(house.rotate().unwrap_err().code(), "outcome_unknown");
-    house.backend.clear();
-    assert_eq!(house.rotate().unwrap().key_version, 3, "the lost one is delivered, then this one");
-    house.check_key();
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    harness.backend.inject(Fault::AfterEffectAndBlind);
+    assert_eq!(harness.rotate().unwrap_err().code(), "outcome_unknown");
+    harness.backend.clear();
+    assert_eq!(harness.rotate().unwrap().key_version, 3, "the lost one is delivered, then this one");
+    harness.check_key();
 }
 
 #[test]
 fn a_rotation_that_changes_nothing_is_said_to_be_one() {
-    let house = House::with(Fault::None);
-    house.provision().unwrap();
-    house.backend.silence(Fault::RotatesInWordsOnly);
-    assert_eq!(house.rotate().unwrap_err().code(), "rotation_not_effective");
-    let project = house.workspace.json(&["list"])["projects"][0].clone();
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    harness.backend.inject(Fault::RotatesInWordsOnly);
+    assert_eq!(harness.rotate().unwrap_err().code(), "rotation_not_effective");
+    let project = harness.workspace.json(&["list"])["projects"][0].clone();
     assert_eq!((&project["status"], &project["key_version"]), (&"active".into(), &1.into()));
 }
 
 #[test]
 fn a_teardown_whose_answer_was_lost_is_repeated_and_ends() {
     for fault in [Fault::BeforeEffect, Fault::AfterEffect] {
-        let house = House::with(Fault::None);
-        house.provision().unwrap();
-        house.backend.silence(fault);
-        assert_eq!(house.teardown().unwrap_err().code(), "teardown_incomplete");
-        assert_eq!(house.workspace.json(&["list"])["live_count"], 1, "until it is known to be gone it is listed");
-        assert_eq!(house.teardown().unwrap().status, "torn_down");
-        assert_eq!(house.resources(), 0);
-        assert_eq!(house.workspace.read(".env"), "");
+        let harness = Harness::with(Fault::None);
+        harness.provision().unwrap();
+        harness.backend.inject(fault);
+        assert_eq!(harness.teardown().unwrap_err().code(), "teardown_incomplete");
+        assert_eq!(harness.workspace.json(&["list"])["live_count"], 1, "until it is known to be gone it is listed");
+        assert_eq!(harness.teardown().unwrap().status, "torn_down");
+        assert_eq!(harness.resources(), 0);
+        assert_eq!(harness.workspace.read(".env"), "");
     }
 }
 
 #[test]
 fn an_unreachable_backend_hides_nothing() {
-    let house = House::with(Fault::None);
-    house.provision().unwrap();
-    house.backend.silence(Fault::Blind);
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    harness.backend.inject(Fault::Blind);
     let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
-    let list = house.provisioner.list(&listing).unwrap();
+    let list = harness.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }
@@ -146,22 +146,22 @@ enum Fault {
 }
 
 /// The simulated backend behind a bad connection. A fault strikes once, except that blindness lasts.
-struct Unreliable {
+struct FaultyBackend {
     inner: Simulated,
     fault: std::sync::Mutex<Fault>,
     orders: AtomicUsize,
 }
 
-impl Unreliable {
-    fn silence(&self, fault: Fault) {
+impl FaultyBackend {
+    fn inject(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 
     fn clear(&self) {
-        self.silence(Fault::None);
+        self.inject(Fault::None);
     }
 
-    fn strikes(&self) -> Fault {
+    fn take_fault(&self) -> Fault {
         let mut fault = self.fault.lock().unwrap();
         let now = *fault;
         *fault = if matches!(now, Fault::AfterEffectAndBlind | Fault::Blind) { Fault::Blind } else { Fault::None };
@@ -178,7 +178,7 @@ fn lost() -> BackendError {
 }
 
 #[async_trait]
-impl Backend for Unreliable {
+impl Backend for FaultyBackend {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -189,7 +189,7 @@ impl Backend for Unreliable {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         self.orders.fetch_add(1, Ordering::SeqCst);
-        match self.strikes() {
+        match self.take_fault() {
             Fault::BeforeEffect => Err(lost()),
             Fault::AfterEffect | Fault::AfterEffectAndBlind => {
                 self.inner.provision(order).await?;
@@ -204,7 +204,7 @@ impl Backend for Unreliable {
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        match self.strikes() {
+        match self.take_fault() {
             Fault::BeforeEffect => Err(lost()),
             Fault::AfterEffect | Fault::AfterEffectAndBlind => {
                 self.inner.rotate(resource).await?;
@@ -216,7 +216,7 @@ impl Backend for Unreliable {
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        match self.strikes() {
+        match self.take_fault() {
             Fault::BeforeEffect => Err(lost()),
             Fault::AfterEffect => {
                 self.inner.teardown(resource).await?;
@@ -240,19 +240,19 @@ impl Backend for Unreliable {
 }
 
 /// A workspace whose provisioner speaks to an unreliable backend.
-struct House {
+struct Harness {
     workspace: Workspace,
-    backend: Arc<Unreliable>,
+    backend: Arc<FaultyBackend>,
     provisioner: Provisioner,
     _runtime: Runtime,
 }
 
-impl House {
+impl Harness {
     fn with(fault: Fault) -> Self {
         let workspace = Workspace::new();
         let world = simulated_world(&workspace.state());
         let inner = Simulated::new(world, PaymentMethod::Succeeds, Clock::system());
-        let backend = Arc::new(Unreliable { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
+        let backend = Arc::new(FaultyBackend { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let provisioner = Provisioner::new(Parts {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,

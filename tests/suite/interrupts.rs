@@ -19,7 +19,7 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 /// Whoever closes the gate at that point finds everything as it was before the command.
 #[test]
@@ -100,9 +100,9 @@ fn ready_for(operation: &str) -> Workspace {
         "accept" => std::fs::write(here.state().join("audit.head"), format!("v1 99 {}\n", "0".repeat(64))).unwrap(),
         "approve" | "deny" => {
             let wanted = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
-            let mut agent = Lines::greet(&here);
+            let mut agent = RawClient::initialize(&here);
             assert_eq!(agent.call("provision", &wanted)["code"], "approval_required");
-            assert_eq!(agent.leave().code, 0);
+            assert_eq!(agent.disconnect().code, 0);
         }
         "forget" => undo(
             &here,
@@ -126,7 +126,7 @@ fn written(here: &Workspace) -> String {
     let ledger = here.ledger();
     let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
     let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
-    let billed = here.billed();
+    let billed = here.billed_resources();
     let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
     format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.all_live().unwrap())
 }

@@ -18,7 +18,11 @@ pub fn check(workspace: &Workspace, case: &str) {
     let live: Vec<&Value> = projects.iter().filter(|project| is_live(project)).collect();
     let page = workspace.ledger().page(Visibility::Live, 0, 100).unwrap();
     let known = page.projects.iter().map(|project| project.resource.as_ref().expect(case).as_str().to_owned());
-    assert_eq!(known.collect::<BTreeSet<_>>(), workspace.billed(), "{case}: billed and listed differ: {list:#}");
+    assert_eq!(
+        known.collect::<BTreeSet<_>>(),
+        workspace.billed_resources(),
+        "{case}: billed and listed differ: {list:#}"
+    );
     assert_eq!(live.len(), page.projects.len(), "{case}");
 
     let suspended = live.iter().filter(|project| project["status"] == "suspended").count();
@@ -36,7 +40,7 @@ pub fn check(workspace: &Workspace, case: &str) {
     }
     let keys = env_file.matches(workspace.key_prefix()).count();
     assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
-    assert!(env_file.starts_with(MINE), "{case}: what was there before is gone: {env_file:?}");
+    assert!(env_file.starts_with(USER_LINES), "{case}: what was there before is gone: {env_file:?}");
 
     // A server that lives on may have one in hand at this moment.
     until(&format!("{case}: {:?} to go", workspace.leftovers()), || workspace.leftovers().is_empty().then_some(()));
@@ -60,4 +64,4 @@ fn is_live(project: &Value) -> bool {
 }
 
 /// What the user had in the env file before.
-pub const MINE: &str = "# mine\nOTHER='kept as it is'  \n";
+pub const USER_LINES: &str = "# mine\nOTHER='kept as it is'  \n";

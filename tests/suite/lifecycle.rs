@@ -6,14 +6,14 @@ use serde_json::json;
 use stripe_projects_mcp::fs::{Lock, create_private_folder};
 
 use crate::{
-    raw_client::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
 #[test]
 fn a_client_that_leaves_without_a_word_is_no_failure() {
     let workspace = Workspace::new();
-    let ran = Lines::open(&workspace).leave();
+    let ran = RawClient::open(&workspace).disconnect();
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
     assert!(workspace.files().is_empty());
 }
@@ -22,22 +22,22 @@ fn a_client_that_leaves_without_a_word_is_no_failure() {
 #[test]
 fn without_a_command_a_pipe_is_served() {
     let workspace = Workspace::new();
-    let mut lines = Lines::start(workspace.command(&[]));
-    lines.hello("lines");
-    assert_eq!(lines.leave().code, 0);
+    let mut client = RawClient::start(workspace.command(&[]));
+    client.initialize_as("lines");
+    assert_eq!(client.disconnect().code, 0);
 }
 
 #[test]
 fn a_client_that_leaves_early_is_still_answered() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     let asked: Vec<_> = ["a", "b", "c", "d"]
-        .map(|name| lines.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
+        .map(|name| client.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
         .into();
-    let ran = lines.leave();
+    let ran = client.disconnect();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     for id in asked {
-        let answer = ran.answer(id);
+        let answer = ran.response(id);
         assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
     }
 }
@@ -47,11 +47,11 @@ fn a_client_that_leaves_early_is_still_answered() {
 fn work_that_is_stuck_does_not_keep_the_process() {
     let workspace = Workspace::new();
     let held = hold(&workspace, "memory");
-    let mut lines = Lines::greet(&workspace);
-    let id = lines.send_call("rotate_key", &json!({ "name": "memory" }));
-    let ran = lines.leave();
+    let mut client = RawClient::initialize(&workspace);
+    let id = client.send_call("rotate_key", &json!({ "name": "memory" }));
+    let ran = client.disconnect();
     assert_eq!(ran.code, 0);
-    assert_eq!(ran.answer(id)["result"]["structuredContent"]["code"], "stopping");
+    assert_eq!(ran.response(id)["result"]["structuredContent"]["code"], "stopping");
     drop(held);
 }
 
@@ -59,7 +59,7 @@ fn work_that_is_stuck_does_not_keep_the_process() {
 #[test]
 fn a_signal_ends_it_well() {
     for signal in ["-TERM", "-INT", "-HUP"] {
-        let greeted = Lines::greet(&Workspace::new());
+        let greeted = RawClient::initialize(&Workspace::new());
         let sent = Command::new("kill").args([signal, &greeted.pid().to_string()]).status().unwrap();
         assert!(sent.success());
         assert_eq!(greeted.wait().code, 0, "{signal}");
@@ -68,14 +68,14 @@ fn a_signal_ends_it_well() {
 
 #[test]
 fn garbage_is_survived() {
-    let mut lines = Lines::greet(&Workspace::new());
+    let mut client = RawClient::initialize(&Workspace::new());
     let deep = "[".repeat(100_000);
     for line in ["", "not json", "{}", "[]", "null", "{\"jsonrpc\":\"2.0\"}", "\"\u{0}\"", "{", &deep] {
-        lines.say(line);
+        client.write_line(line);
     }
-    lines.say(b"\xff\xfe\x00");
-    assert_eq!(lines.call("list_projects", &json!({}))["live_count"], 0);
-    assert_eq!(lines.leave().code, 0);
+    client.write_line(b"\xff\xfe\x00");
+    assert_eq!(client.call("list_projects", &json!({}))["live_count"], 0);
+    assert_eq!(client.disconnect().code, 0);
 }
 
 #[test]
@@ -83,11 +83,11 @@ fn no_log_level_makes_it_tell_what_was_said() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace,rmcp=trace,stripe_projects_mcp=trace");
-    let mut lines = Lines::start(command);
-    lines.hello("lines");
-    lines.call("provision", &json!({ "name": "whispered", "provider": "search" }));
-    lines.call("teardown", &json!({ "name": "whispered" }));
-    assert_eq!(lines.leave().stderr, "");
+    let mut client = RawClient::start(command);
+    client.initialize_as("lines");
+    client.call("provision", &json!({ "name": "whispered", "provider": "search" }));
+    client.call("teardown", &json!({ "name": "whispered" }));
+    assert_eq!(client.disconnect().stderr, "");
 }
 
 /// The project is locked from here, so every call that gets a place keeps it.
@@ -95,19 +95,19 @@ fn no_log_level_makes_it_tell_what_was_said() {
 fn a_flood_is_answered_to_the_last_call() {
     let workspace = Workspace::new();
     let held = hold(&workspace, "memory");
-    let mut lines = Lines::greet(&workspace);
-    let asked: Vec<_> = (0..200).map(|_| lines.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
-    let answered = |lines: &Lines, code: &str| {
-        let codes = lines.answers().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
+    let mut client = RawClient::initialize(&workspace);
+    let asked: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
+    let answered = |client: &RawClient, code: &str| {
+        let codes = client.messages().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
         codes.filter(|found| found == code).count()
     };
-    until("those that are too many", || (answered(&lines, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
+    until("those that are too many", || (answered(&client, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
     drop(held);
-    until("all the others", || (answered(&lines, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
-    let ran = lines.leave();
+    until("all the others", || (answered(&client, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
+    let ran = client.disconnect();
     assert_eq!(ran.code, 0);
     for id in asked {
-        assert!(ran.answer(id)["result"]["structuredContent"]["hint"].is_string());
+        assert!(ran.response(id)["result"]["structuredContent"]["hint"].is_string());
     }
 }
 
@@ -115,16 +115,16 @@ fn a_flood_is_answered_to_the_last_call() {
 #[test]
 fn the_first_calls_may_come_all_at_once() {
     for _ in 0..5 {
-        let mut lines = Lines::greet(&Workspace::new());
+        let mut client = RawClient::initialize(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
-        let asked: Vec<_> = names.map(|named| lines.send_call("teardown", &named)).collect();
+        let asked: Vec<_> = names.map(|named| client.send_call("teardown", &named)).collect();
         // Answered before it leaves: who leaves early is answered within the server's patience, and on a busy machine that
         // is another matter.
         for id in asked {
-            let answer = until("an answer", || lines.answers().into_iter().find(|answer| answer["id"] == id));
+            let answer = until("an answer", || client.messages().into_iter().find(|answer| answer["id"] == id));
             assert_eq!(answer["result"]["structuredContent"]["code"], "project_not_found");
         }
-        assert_eq!(lines.leave().code, 0);
+        assert_eq!(client.disconnect().code, 0);
     }
 }
 

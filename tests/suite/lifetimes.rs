@@ -15,8 +15,8 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    raw_client::{Lines, until},
-    workspace::{Kind, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
@@ -27,14 +27,14 @@ fn a_lease_is_shown_and_a_longer_one_than_allowed_is_refused() {
     assert_eq!(hours_left(&usual), 8);
     let short = workspace.json(&["provision", "short", "search", "--expires-in", "60m"]);
     assert_eq!(hours_left(&short), 1);
-    let mut agent = Lines::greet(&workspace);
-    let ask = |agent: &mut Lines, expires_in: &str| {
+    let mut agent = RawClient::initialize(&workspace);
+    let ask = |agent: &mut RawClient, expires_in: &str| {
         agent.call("provision", &json!({ "name": "long", "provider": "search", "expires_in": expires_in }))
     };
     assert_eq!(ask(&mut agent, "25h")["code"], "expiry_above_maximum");
     assert_eq!(ask(&mut agent, "for ever")["code"], "invalid_duration");
     assert_eq!(hours_left(&ask(&mut agent, "1d")), 24);
-    agent.leave();
+    agent.disconnect();
     assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "the human's word");
     assert_eq!(workspace.json(&["extend", "nobody", "1h"])["code"], "project_not_found");
     let forever = Workspace::new();
@@ -43,7 +43,7 @@ fn a_lease_is_shown_and_a_longer_one_than_allowed_is_refused() {
 
 #[test]
 fn what_has_expired_is_reaped_and_nothing_else() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "short", "supermemory", "--expires-in", "1h"]);
         workspace.ok(&["provision", "long", "tts", "--expires-in", "2h"]);
@@ -51,7 +51,7 @@ fn what_has_expired_is_reaped_and_nothing_else() {
         expire(&workspace, "short");
         assert_eq!(workspace.ok(&["reap"]).stdout, "short: torn_down\n", "{kind:?}");
         assert_eq!(
-            (workspace.billed().len(), workspace.json(&["list"])["live_count"].as_u64()),
+            (workspace.billed_resources().len(), workspace.json(&["list"])["live_count"].as_u64()),
             (1, Some(1)),
             "{kind:?}"
         );
@@ -66,11 +66,11 @@ fn a_server_reaps_at_its_start_and_while_it_runs() {
         workspace.ok(&["provision", name, "search", "--expires-in", "1h"]);
     }
     expire(&workspace, "first");
-    let server = Lines::greet(&workspace);
-    until("the first is reaped", || (workspace.billed().len() == 1).then_some(()));
+    let server = RawClient::initialize(&workspace);
+    until("the first is reaped", || (workspace.billed_resources().len() == 1).then_some(()));
     expire(&workspace, "second");
-    until("the second is reaped", || workspace.billed().is_empty().then_some(()));
-    let ran = server.leave();
+    until("the second is reaped", || workspace.billed_resources().is_empty().then_some(()));
+    let ran = server.disconnect();
     assert!(ran.stderr.contains("its time is up: torn_down"), "{ran:?}");
 }
 
@@ -78,13 +78,13 @@ fn a_server_reaps_at_its_start_and_while_it_runs() {
 fn a_session_gives_back_what_it_took_and_nobody_keeps() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
-    let mut agent = Lines::start(workspace.command(&["serve", "--session", "--grace", "1m"]));
-    agent.hello("lines");
+    let mut agent = RawClient::start(workspace.command(&["serve", "--session", "--grace", "1m"]));
+    agent.initialize_as("lines");
     for name in ["kept", "taken"] {
         assert_eq!(agent.call("provision", &json!({ "name": name, "provider": "search" }))["status"], "active");
     }
     workspace.ok(&["keep", "kept"]);
-    assert_eq!(agent.leave().code, 0);
+    assert_eq!(agent.disconnect().code, 0);
     let ends = |name: &str| {
         let list = workspace.json(&["list"]);
         let found = list["projects"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
@@ -122,8 +122,8 @@ fn a_session_that_was_killed_is_ended_by_whoever_looks_next() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve", "--session", "--grace", "1m"]);
     command.env("RUST_LOG", "off");
-    let mut agent = Lines::start(command);
-    agent.hello("lines");
+    let mut agent = RawClient::start(command);
+    agent.initialize_as("lines");
     agent.call("provision", &json!({ "name": "taken", "provider": "search" }));
     workspace.ok(&["reap"]);
     assert_eq!(workspace.json(&["list"])["projects"][0]["expires_at"], Value::Null, "the session lives");
@@ -139,15 +139,15 @@ fn what_is_not_offered_is_neither_listed_nor_callable() {
         (&["serve", "--read-only"][..], &["list_projects"][..]),
         (&["serve", "--tools", "list_projects,provision"], &["list_projects", "provision"]),
     ] {
-        let mut agent = Lines::start(workspace.command(flags));
-        agent.hello("lines");
-        let listed = agent.ask("tools/list", &json!({}))["result"]["tools"].take();
+        let mut agent = RawClient::start(workspace.command(flags));
+        agent.initialize_as("lines");
+        let listed = agent.request("tools/list", &json!({}))["result"]["tools"].take();
         let names: Vec<&str> = listed.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert_eq!(names, offered);
-        let answer = agent.ask("tools/call", &json!({ "name": "teardown", "arguments": { "name": "x" } }));
+        let answer = agent.request("tools/call", &json!({ "name": "teardown", "arguments": { "name": "x" } }));
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
         assert!(agent.call("list_projects", &json!({}))["projects"].is_array());
-        agent.leave();
+        agent.disconnect();
     }
     assert_eq!(workspace.run(&["serve", "--tools", "provision,destroy"]).code, 2);
     assert_eq!(workspace.run(&["serve", "--read-only", "--tools", "provision"]).code, 2);

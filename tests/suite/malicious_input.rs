@@ -5,28 +5,28 @@ use std::{fs, iter};
 
 use serde_json::{Value, json};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn no_word_of_an_agent_does_harm_in_any_argument() {
     let workspace = at_work();
     let env_file = workspace.read(".env");
-    let mut agent = Lines::greet(&workspace);
+    let mut agent = RawClient::initialize(&workspace);
     for word in corpus() {
         for (tool, arguments) in calls(&word) {
-            let answer = agent.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
+            let answer = agent.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
             clear(&answer["result"]["structuredContent"], &word, &format!("{tool} {arguments}"));
         }
     }
     alive_and_silent(agent, &workspace);
     assert_eq!(workspace.read(".env"), env_file);
-    assert_eq!(workspace.billed().len(), 1, "something was provisioned");
+    assert_eq!(workspace.billed_resources().len(), 1, "something was provisioned");
 }
 
 #[test]
 fn nor_as_a_tool_a_method_a_resource_or_a_prompt() {
     let workspace = at_work();
-    let mut agent = Lines::greet(&workspace);
+    let mut agent = RawClient::initialize(&workspace);
     for word in corpus() {
         for (method, params) in [
             ("tools/call", json!({ "name": word, "arguments": {} })),
@@ -39,12 +39,12 @@ fn nor_as_a_tool_a_method_a_resource_or_a_prompt() {
             ("prompts/get", json!({ "name": "rotate-on-leak", "arguments": { "name": word } })),
             (word.as_str(), json!({})),
         ] {
-            let answer = agent.ask(method, &params);
+            let answer = agent.request(method, &params);
             let error = &answer["error"];
             assert!(error["code"].is_i64(), "{method} with {}: {answer}", shown(&word));
             assert!(!error["message"].as_str().unwrap().is_empty(), "{answer}");
         }
-        agent.ask("ping", &json!({ "_meta": { "progressToken": word } }));
+        agent.request("ping", &json!({ "_meta": { "progressToken": word } }));
     }
     alive_and_silent(agent, &workspace);
 }
@@ -53,7 +53,7 @@ fn nor_as_a_tool_a_method_a_resource_or_a_prompt() {
 #[test]
 fn a_line_without_end_is_dropped() {
     let workspace = at_work();
-    let mut agent = Lines::greet(&workspace);
+    let mut agent = RawClient::initialize(&workspace);
     agent.send("ping", &json!({ "_meta": { "progressToken": "A".repeat(17 * 1024 * 1024) } }));
     alive_and_silent(agent, &workspace);
 }
@@ -79,14 +79,14 @@ fn nor_at_the_command_line() {
             assert!(ran.stderr.contains("hint:") || ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
         }
     }
-    assert_eq!(workspace.billed().len(), 1);
+    assert_eq!(workspace.billed_resources().len(), 1);
     kept_nowhere(&workspace);
 }
 
 /// A project that nothing may happen to.
 fn at_work() -> Workspace {
     let workspace = Workspace::new();
-    workspace.write(".env", "MINE=1\n");
+    workspace.write(".env", "USER_LINES=1\n");
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace
 }
@@ -127,9 +127,9 @@ fn clear(answer: &Value, word: &str, call: &str) {
 }
 
 /// Ends the server, having looked through all that it ever said and that anybody wrote down.
-fn alive_and_silent(mut agent: Lines, workspace: &Workspace) {
+fn alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
     assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
-    let ran = agent.leave();
+    let ran = agent.disconnect();
     assert_eq!(ran.code, 0, "{}", shown(&ran.stderr));
     for word in corpus() {
         assert!(!holds(&ran.stdout, &word) && !holds(&ran.stderr, &word), "{} is repeated", shown(&word));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS, Era, code},
-    raw_client::Lines,
+    raw_client::RawClient,
     workspace::Workspace,
 };
 
@@ -31,7 +31,7 @@ async fn the_tools_are_four_and_always_in_the_same_order() {
 async fn a_project_lives_and_dies() {
     for era in ERAS {
         let workspace = Workspace::new();
-        workspace.write(".env", "MINE=1\n");
+        workspace.write(".env", "USER_LINES=1\n");
         let client = Client::connect(&workspace, era).await;
 
         let asked = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
@@ -54,7 +54,7 @@ async fn a_project_lives_and_dies() {
         let gone = client.ok("teardown", json!({ "name": "memory" })).await;
         assert_eq!(gone["status"], "torn_down");
         assert!(workspace.owner_of(&second).is_none());
-        assert_eq!(workspace.read(".env"), "MINE=1\n");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n");
 
         let live = client.ok("list_projects", json!({})).await;
         assert_eq!((&live["projects"], &live["torn_down_count"]), (&json!([]), &json!(1)));
@@ -111,7 +111,7 @@ async fn what_is_not_offered_is_said_so() {
 /// No library would send these.
 #[test]
 fn malformed_requests_are_told_from_unknown_methods() {
-    let mut lines = Lines::greet(&Workspace::new());
+    let mut client = RawClient::initialize(&Workspace::new());
     for (method, params, code) in [
         ("tools/call", json!({}), -32602),
         ("tools/call", json!({ "arguments": {} }), -32602),
@@ -123,7 +123,7 @@ fn malformed_requests_are_told_from_unknown_methods() {
         ("prompts/get", json!({ "name": [] }), -32602),
         ("tools/sell", json!({}), -32601),
     ] {
-        let answer = lines.ask(method, &params);
+        let answer = client.request(method, &params);
         assert_eq!(answer["error"]["code"], code, "{method} {params}: {answer}");
     }
 }
@@ -132,7 +132,7 @@ fn malformed_requests_are_told_from_unknown_methods() {
 #[test]
 fn a_method_of_the_other_era_is_unknown() {
     let workspace = Workspace::new();
-    let (mut legacy, mut modern) = (Lines::greet(&workspace), Lines::open(&workspace));
+    let (mut legacy, mut modern) = (RawClient::initialize(&workspace), RawClient::open(&workspace));
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
@@ -147,18 +147,18 @@ fn a_method_of_the_other_era_is_unknown() {
     ] {
         for params in [Some(json!({ "_meta": meta })), Some(json!({ "_meta": meta, "uri": 7 })), fitting] {
             let Some(params) = params else { continue };
-            let answer = modern.ask(method, &params);
+            let answer = modern.request(method, &params);
             assert_eq!(answer["error"]["code"], -32601, "{method} {params}: {answer}");
         }
     }
     for params in [json!({}), json!({ "notifications": 7 }), json!({ "notifications": { "toolsListChanged": true } })] {
-        let answer = legacy.ask("subscriptions/listen", &params);
+        let answer = legacy.request("subscriptions/listen", &params);
         assert_eq!(answer["error"]["code"], -32601, "{params}: {answer}");
     }
     // In its own era, the same parameters are what is wrong.
-    assert_eq!(legacy.ask("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
+    assert_eq!(legacy.request("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
     let listen = json!({ "_meta": meta, "notifications": 7 });
-    assert_eq!(modern.ask("subscriptions/listen", &listen)["error"]["code"], -32602);
+    assert_eq!(modern.request("subscriptions/listen", &listen)["error"]["code"], -32602);
 }
 
 #[tokio::test]
@@ -185,10 +185,10 @@ async fn a_long_list_comes_in_pages() {
     }
     assert_eq!(json!(pages), json!([["a", "b"], ["c", "d"], ["e"]]));
     for limit in [0, 201] {
-        assert_eq!(client.refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
+        assert_eq!(client.call_refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
     }
     for cursor in ["3", "after-0"] {
-        assert_eq!(client.refused("list_projects", json!({ "cursor": cursor })).await["code"], "invalid_cursor");
+        assert_eq!(client.call_refused("list_projects", json!({ "cursor": cursor })).await["code"], "invalid_cursor");
     }
 }
 

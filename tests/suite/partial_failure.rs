@@ -45,7 +45,7 @@ fn what_was_half_way_is_torn_down_all_the_same() {
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
-        assert!(workspace.billed().is_empty());
+        assert!(workspace.billed_resources().is_empty());
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    alerts_receiver::{Receiver, SECRET},
-    raw_client::Lines,
+    alerts_receiver::{AlertReceiver, SECRET},
+    raw_client::RawClient,
     workspace::{Ran, Workspace},
 };
 
@@ -40,8 +40,9 @@ fn a_workspace_cannot_do_without_the_human() {
 
 #[test]
 fn a_workspace_cannot_send_alerts_elsewhere() {
-    let (ours, theirs) = (Receiver::start(), Receiver::start());
-    let alerts = |to: &Receiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
+    let (ours, theirs) = (AlertReceiver::start(), AlertReceiver::start());
+    let alerts =
+        |to: &AlertReceiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
     let (here, home) = (Workspace::new(), home(&alerts(&ours)));
     for registry in [alerts(&theirs), String::new()] {
         here.write("providers.toml", format!("{}\n{registry}", include_str!("../../providers.toml")));
@@ -51,7 +52,7 @@ fn a_workspace_cannot_send_alerts_elsewhere() {
         assert_eq!(ran(spend).code, 0);
         assert_eq!(ran(command(&here, &home, &["teardown", "web", "--yes"])).code, 0);
     }
-    assert_eq!((ours.seen().len(), theirs.seen().len()), (2, 0));
+    assert_eq!((ours.received().len(), theirs.received().len()), (2, 0));
 }
 
 #[test]
@@ -161,10 +162,10 @@ fn command(here: &Workspace, home: &TempDir, arguments: &[&str]) -> Command {
     command
 }
 
-fn agent(here: &Workspace, home: &TempDir) -> Lines {
-    let mut lines = Lines::start(command(here, home, &["serve"]));
-    lines.hello("lines");
-    lines
+fn agent(here: &Workspace, home: &TempDir) -> RawClient {
+    let mut client = RawClient::start(command(here, home, &["serve"]));
+    client.initialize_as("lines");
+    client
 }
 
 fn ran(mut command: Command) -> Ran {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    invariants::{MINE, check, finish},
+    invariants::{USER_LINES, check, finish},
     workspace::{BINARY, Workspace},
 };
 
@@ -58,7 +58,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
         return;
     }
     let workspace = Workspace::new();
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     for arguments in before {
         workspace.ok(arguments);
     }
@@ -77,9 +77,9 @@ fn survives(operation: &str, before: &[&[&str]]) {
         if !disk.apply(&line) {
             continue;
         }
-        let ways = [Lost::AllThatMayBe, Lost::Contents, Lost::SomeWrites];
+        let ways = [DataLoss::AllThatMayBe, DataLoss::Contents, DataLoss::SomeWrites];
         // Which writes get through is anybody's guess, so guesses behind some of the calls will do.
-        for lost in ways.into_iter().filter(|lost| *lost != Lost::SomeWrites || number % 4 == 0) {
+        for lost in ways.into_iter().filter(|lost| *lost != DataLoss::SomeWrites || number % 4 == 0) {
             let found = disk.after(lost, &mut dice);
             if seen.insert(found.clone()) {
                 let case = format!("{operation}, {lost:?}, cut number {}, behind {}", seen.len(), shortened(&line));
@@ -89,7 +89,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
                 let verified = workspace.run(&["audit", "--verify"]);
                 assert_eq!(verified.code, 0, "{case}: {verified:?}");
             }
-            if lost == Lost::AllThatMayBe {
+            if lost == DataLoss::AllThatMayBe {
                 last = Some(found);
             }
         }
@@ -113,7 +113,7 @@ pub fn call(operation: &str) -> Vec<&str> {
 
 /// How much a power cut takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Lost {
+enum DataLoss {
     /// Every write to a file that was not flushed, every change of a folder that was not flushed.
     AllThatMayBe,
     /// Names are as they were last, contents as they were flushed.
@@ -238,8 +238,8 @@ impl Disk {
     }
 
     /// The disk after a power cut. The world is somebody else's and whole; shared memory is nobody's and gone.
-    fn after(&self, lost: Lost, dice: &mut Dice) -> Found {
-        let names = if lost == Lost::AllThatMayBe { &self.flushed } else { &self.now };
+    fn after(&self, lost: DataLoss, dice: &mut Dice) -> Found {
+        let names = if lost == DataLoss::AllThatMayBe { &self.flushed } else { &self.now };
         let of_the_world = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("simulated.");
         let mut found = Found::new();
         for (path, entry) in names {
@@ -274,9 +274,9 @@ impl File {
         self.pending.push(write);
     }
 
-    fn after(&self, lost: Lost, dice: &mut Dice) -> Vec<u8> {
+    fn after(&self, lost: DataLoss, dice: &mut Dice) -> Vec<u8> {
         let mut bytes = self.flushed.clone();
-        if lost == Lost::SomeWrites {
+        if lost == DataLoss::SomeWrites {
             self.pending.iter().filter(|_| dice.yes()).for_each(|write| write.onto(&mut bytes));
         }
         bytes
@@ -298,7 +298,7 @@ impl Write {
 /// What the disk of a workspace holds now.
 pub fn found(workspace: &Workspace) -> Found {
     let disk = Disk::of(workspace);
-    disk.after(Lost::Contents, &mut Dice(1))
+    disk.after(DataLoss::Contents, &mut Dice(1))
 }
 
 /// Makes the workspace what was found on a disk.

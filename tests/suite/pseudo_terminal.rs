@@ -1,4 +1,4 @@
-//! A terminal with a person before it: what is typed, and what is seen.
+//! A terminal with a person before it: what is typed, and what is display.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,18 +10,18 @@ use std::{
 
 use pty_process::{Size, blocking};
 
-use crate::secret_leaks::assert_unsaid;
+use crate::secret_leaks::assert_no_key_in_output;
 
 /// A command at work on a terminal of its own.
 pub struct Terminal {
     child: Child,
     pty: Arc<blocking::Pty>,
-    seen: Arc<(Mutex<Seen>, Condvar)>,
+    display: Arc<(Mutex<Display>, Condvar)>,
     reader: JoinHandle<()>,
 }
 
 /// What a person has before them when it is over.
-pub struct Left {
+pub struct TerminalOutput {
     pub code: i32,
     /// The screen, as a person sees it.
     pub screen: String,
@@ -29,7 +29,7 @@ pub struct Left {
     pub written: String,
 }
 
-struct Seen {
+struct Display {
     screen: vt100::Parser,
     written: Vec<u8>,
 }
@@ -41,13 +41,13 @@ impl Terminal {
         pty.resize(Size::new(ROWS, columns)).unwrap();
         let child = on_terminal(command).spawn(pts).unwrap();
         let screen = vt100::Parser::new(ROWS.try_into().unwrap(), columns.try_into().unwrap(), 0);
-        let seen = Arc::new((Mutex::new(Seen { screen, written: Vec::new() }), Condvar::new()));
+        let display = Arc::new((Mutex::new(Display { screen, written: Vec::new() }), Condvar::new()));
         let pty = Arc::new(pty);
         let reader = thread::spawn({
-            let (pty, seen) = (Arc::clone(&pty), Arc::clone(&seen));
-            move || watch(&pty, &seen)
+            let (pty, display) = (Arc::clone(&pty), Arc::clone(&display));
+            move || watch(&pty, &display)
         });
-        Self { child, pty, seen, reader }
+        Self { child, pty, display, reader }
     }
 
     pub fn pid(&self) -> u32 {
@@ -56,10 +56,10 @@ impl Terminal {
 
     /// Waits until the screen shows the words.
     pub fn until(&self, words: &str) -> &Self {
-        let (seen, changed) = &*self.seen;
-        let late = |seen: &mut Seen| !seen.screen.screen().contents().contains(words);
-        let (seen, waited) = changed.wait_timeout_while(seen.lock().unwrap(), PATIENCE, late).unwrap();
-        assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", seen.screen.screen().contents());
+        let (display, changed) = &*self.display;
+        let late = |display: &mut Display| !display.screen.screen().contents().contains(words);
+        let (display, waited) = changed.wait_timeout_while(display.lock().unwrap(), TIMEOUT, late).unwrap();
+        assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", display.screen.screen().contents());
         self
     }
 
@@ -69,15 +69,15 @@ impl Terminal {
     }
 
     /// Waits for the end of the command.
-    pub fn left(mut self) -> Left {
+    pub fn left(mut self) -> TerminalOutput {
         let status = self.child.wait().unwrap();
         self.reader.join().unwrap();
-        let seen: MutexGuard<'_, Seen> = self.seen.0.lock().unwrap();
-        assert_unsaid(&seen.written);
-        Left {
+        let display: MutexGuard<'_, Display> = self.display.0.lock().unwrap();
+        assert_no_key_in_output(&display.written);
+        TerminalOutput {
             code: status.code().unwrap_or(-1),
-            screen: seen.screen.screen().contents(),
-            written: String::from_utf8(seen.written.clone()).unwrap(),
+            screen: display.screen.screen().contents(),
+            written: String::from_utf8(display.written.clone()).unwrap(),
         }
     }
 }
@@ -96,17 +96,17 @@ fn on_terminal(command: &Command) -> blocking::Command {
 }
 
 /// Reads until the last program on the terminal has ended, which Linux says with an error.
-fn watch(pty: &blocking::Pty, (seen, changed): &(Mutex<Seen>, Condvar)) {
+fn watch(pty: &blocking::Pty, (display, changed): &(Mutex<Display>, Condvar)) {
     let mut bytes = [0; 4096];
     let mut pty = pty;
     while let Ok(length @ 1..) = pty.read(&mut bytes) {
-        let mut seen = seen.lock().unwrap();
-        seen.screen.process(&bytes[..length]);
-        seen.written.extend(&bytes[..length]);
+        let mut display = display.lock().unwrap();
+        display.screen.process(&bytes[..length]);
+        display.written.extend(&bytes[..length]);
         changed.notify_all();
     }
 }
 
 const ROWS: u16 = 60;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

@@ -12,12 +12,12 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    secret_leaks::assert_unsaid,
+    secret_leaks::assert_no_key_in_output,
     workspace::{Ran, Workspace},
 };
 
 /// A server process, and all that it has said so far.
-pub struct Lines {
+pub struct RawClient {
     child: Child,
     input: Option<ChildStdin>,
     output: Stream,
@@ -25,7 +25,7 @@ pub struct Lines {
     sent: u64,
 }
 
-impl Lines {
+impl RawClient {
     pub fn open(workspace: &Workspace) -> Self {
         Self::start(workspace.command(&["serve"]))
     }
@@ -34,25 +34,31 @@ impl Lines {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Self { input: child.stdin.take(), output: Stream::of(output), errors: Stream::of(errors), child, sent: 0 }
+        Self {
+            input: child.stdin.take(),
+            output: Stream::read_from(output),
+            errors: Stream::read_from(errors),
+            child,
+            sent: 0,
+        }
     }
 
     /// Opens, and shakes hands as a client of the legacy era does.
-    pub fn greet(workspace: &Workspace) -> Self {
-        let mut lines = Self::open(workspace);
-        lines.hello("lines");
-        lines
+    pub fn initialize(workspace: &Workspace) -> Self {
+        let mut client = Self::open(workspace);
+        client.initialize_as("lines");
+        client
     }
 
-    pub fn hello(&mut self, name: &str) {
+    pub fn initialize_as(&mut self, name: &str) {
         let client = json!({ "name": name, "version": "1" });
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-        self.ask("initialize", &params);
-        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        self.request("initialize", &params);
+        self.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
     }
 
     /// Writes one line, whatever it is.
-    pub fn say(&mut self, line: impl AsRef<[u8]>) {
+    pub fn write_line(&mut self, line: impl AsRef<[u8]>) {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_ref()).and_then(|()| input.write_all(b"\n")).unwrap();
     }
@@ -61,7 +67,7 @@ impl Lines {
     pub fn send(&mut self, method: &str, params: &Value) -> u64 {
         self.sent += 1;
         let id = self.sent;
-        self.say(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
+        self.write_line(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
         id
     }
 
@@ -70,23 +76,24 @@ impl Lines {
     }
 
     /// Sends a request and waits for its answer.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub fn request(&mut self, method: &str, params: &Value) -> Value {
         let mut place = self.output.whole_lines(); // an answer cannot have come before its question
         let id = self.send(method, params);
         until("an answer", || {
-            let lines = self.output.lines_behind(&mut place);
-            messages(&lines).find(|answer| answer["id"] == id)
+            let lines = self.output.lines_after(&mut place);
+            parse_messages(&lines).find(|answer| answer["id"] == id)
         })
     }
 
     /// Calls a tool and waits for its structured content.
     pub fn call(&mut self, tool: &str, arguments: &Value) -> Value {
-        self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"]["structuredContent"].take()
+        self.request("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"]["structuredContent"]
+            .take()
     }
 
     /// Every message so far. A line that is not finished yet is none.
-    pub fn answers(&self) -> Vec<Value> {
-        messages(&self.output.lines_behind(&mut 0)).collect()
+    pub fn messages(&self) -> Vec<Value> {
+        parse_messages(&self.output.lines_after(&mut 0)).collect()
     }
 
     /// What was said on stderr so far.
@@ -99,7 +106,7 @@ impl Lines {
     }
 
     /// Leaves, as a client does that is done, and waits for the process to end.
-    pub fn leave(mut self) -> Ran {
+    pub fn disconnect(mut self) -> Ran {
         drop(self.input.take());
         self.wait()
     }
@@ -122,7 +129,7 @@ fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
 }
 
-fn messages(lines: &str) -> impl Iterator<Item = Value> {
+fn parse_messages(lines: &str) -> impl Iterator<Item = Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap())
 }
 
@@ -133,7 +140,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn of(mut pipe: impl std::io::Read + Send + 'static) -> Self {
+    fn read_from(mut pipe: impl std::io::Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
@@ -156,7 +163,7 @@ impl Stream {
     }
 
     /// The whole lines behind a place, which moves to their end.
-    fn lines_behind(&self, place: &mut usize) -> String {
+    fn lines_after(&self, place: &mut usize) -> String {
         let bytes = self.bytes.lock().unwrap();
         let begin = mem::replace(place, whole_lines(&bytes));
         String::from_utf8(bytes[begin..*place].to_vec()).unwrap()
@@ -171,7 +178,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if !thread::panicking() {
-            assert_unsaid(&self.bytes.lock().unwrap());
+            assert_no_key_in_output(&self.bytes.lock().unwrap());
         }
     }
 }

@@ -9,16 +9,16 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    raw_client::{Lines, until},
-    simulator_client::Running,
-    workspace::{Kind, Ran, Workspace},
+    raw_client::{RawClient, until},
+    simulator_client::SimulatorProcess,
+    workspace::{BackendKind, Ran, Workspace},
 };
 
-const REAL: [Kind; 2] = [Kind::StripeApi, Kind::StripeCli];
+const REAL: [BackendKind; 2] = [BackendKind::StripeApi, BackendKind::StripeCli];
 
 #[test]
 fn a_project_lives_and_dies_the_same_over_every_backend() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let made = workspace.json(&["provision", "memory", "supermemory", "--cap", "5"]);
         assert_eq!((&made["status"], &made["key_version"]), (&json!("active"), &json!(1)), "{kind:?}: {made}");
@@ -33,7 +33,7 @@ fn a_project_lives_and_dies_the_same_over_every_backend() {
 
         let gone = workspace.json(&["teardown", "memory", "--yes"]);
         assert_eq!(gone["status"], "torn_down", "{kind:?}: {gone}");
-        assert!(workspace.owner_of(&second).is_none() && workspace.billed().is_empty(), "{kind:?}");
+        assert!(workspace.owner_of(&second).is_none() && workspace.billed_resources().is_empty(), "{kind:?}");
         assert_eq!(workspace.read(".env"), "", "{kind:?}");
     }
 }
@@ -74,31 +74,31 @@ fn a_limit_that_was_left_too_high_is_lowered_by_the_next_start() {
         ledger.execute("UPDATE projects SET status = 'failed' WHERE name = 'two'", []).unwrap();
         drop(ledger);
         assert_eq!(limit(&workspace), 1200, "{kind:?}");
-        let server = Lines::greet(&workspace);
+        let server = RawClient::initialize(&workspace);
         until("the limit is lowered", || (limit(&workspace) == 500).then_some(()));
-        assert_eq!(server.leave().code, 0);
+        assert_eq!(server.disconnect().code, 0);
     }
 }
 
 #[test]
 fn a_limit_that_stripe_does_not_take_means_no_provision() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     plan(&workspace, &json!({ "on": "POST /v2/provisioning/payment_profile/update_limit", "fault": "declined" }));
     let refused = workspace.json(&["provision", "memory", "supermemory"]);
     assert_eq!(refused["code"], "limit_not_set", "{refused}");
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.stand_in().weather(json!([
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.fake_stripe().inject_faults(json!([
         { "verb": "billing update", "fault": "error", "code": "INVALID_ARGUMENT", "message": "no" },
     ]));
     let refused = workspace.json(&["provision", "memory", "supermemory"]);
     assert_eq!(refused["code"], "limit_not_set", "{refused}");
-    assert!(workspace.billed().is_empty());
+    assert!(workspace.billed_resources().is_empty());
 }
 
 #[test]
 fn a_person_is_told_where_to_go() {
     let workspace = Workspace::new();
-    let simulator = Running::start(&workspace, &["--unlinked", "supermemory"]);
+    let simulator = SimulatorProcess::start(&workspace, &["--unlinked", "supermemory"]);
     let provision = || {
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json", "--accept-tos"]);
         command.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
@@ -111,25 +111,25 @@ fn a_person_is_told_where_to_go() {
     simulator.open(&url);
     assert_eq!(provision()["status"], "active");
 
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.stand_in().unlink("supermemory");
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.fake_stripe().unlink("supermemory");
     let refused = workspace.json(&["provision", "memory", "supermemory"]);
     assert_eq!(refused["code"], "provider_not_linked", "{refused}");
     assert!(refused["hint"].as_str().unwrap().contains("stripe projects link supermemory"));
-    workspace.stand_in().link("supermemory");
+    workspace.fake_stripe().link("supermemory");
     assert_eq!(workspace.json(&["provision", "memory", "supermemory"])["status"], "active");
 }
 
 #[test]
 fn what_is_missing_is_said_at_once() {
     let api = |key: &str| {
-        let workspace = Workspace::on(Kind::StripeApi);
+        let workspace = Workspace::on(BackendKind::StripeApi);
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
         command.env("STRIPE_API_KEY", key);
         Ran::from(command.output().unwrap())
     };
     let cli = |prepare: &dyn Fn(&Workspace, &mut Command)| {
-        let workspace = Workspace::on(Kind::StripeCli);
+        let workspace = Workspace::on(BackendKind::StripeCli);
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
         prepare(&workspace, &mut command);
         let begun = Instant::now();
@@ -147,17 +147,21 @@ fn what_is_missing_is_said_at_once() {
             }),
             "stripe_cli_missing",
         ),
-        (cli(&|workspace, _| workspace.stand_in().log_out()), "not_logged_in"),
+        (cli(&|workspace, _| workspace.fake_stripe().log_out()), "not_logged_in"),
         (
-            cli(&|workspace, _| workspace.stand_in().weather(json!([{ "fault": "plugin_missing", "times": 9 }]))),
+            cli(&|workspace, _| {
+                workspace.fake_stripe().inject_faults(json!([{ "fault": "plugin_missing", "times": 9 }]))
+            }),
             "not_logged_in",
         ),
         (
-            cli(&|workspace, _| workspace.stand_in().weather(json!([{ "fault": "cli_too_old", "times": 9 }]))),
+            cli(&|workspace, _| workspace.fake_stripe().inject_faults(json!([{ "fault": "cli_too_old", "times": 9 }]))),
             "stripe_cli_too_old",
         ),
         (
-            cli(&|workspace, _| workspace.stand_in().weather(json!([{ "fault": "not_eligible", "times": 9 }]))),
+            cli(&|workspace, _| {
+                workspace.fake_stripe().inject_faults(json!([{ "fault": "not_eligible", "times": 9 }]))
+            }),
             "account_not_eligible",
         ),
     ] {
@@ -169,8 +173,8 @@ fn what_is_missing_is_said_at_once() {
 
 #[test]
 fn a_key_may_come_from_a_file_and_never_from_an_argument() {
-    let workspace = Workspace::on(Kind::StripeApi);
-    workspace.has_plants();
+    let workspace = Workspace::on(BackendKind::StripeApi);
+    workspace.allow_planted_keys();
     workspace.write("key", "rk_test_0123456789\n");
     let mut command = workspace.command(&["provision", "memory", "supermemory", "--stripe-api-key-file", "key"]);
     let ran = Ran::from(command.env_remove("STRIPE_API_KEY").output().unwrap());
@@ -182,7 +186,7 @@ fn a_key_may_come_from_a_file_and_never_from_an_argument() {
 
 #[test]
 fn a_key_with_every_right_earns_a_warning() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     let list = |key: &str| Ran::from(workspace.command(&["list"]).env("STRIPE_API_KEY", key).output().unwrap()).stderr;
     assert!(list("sk_live_0123456789abcdef0123").contains("warning: STRIPE_API_KEY is a live secret key"));
     for quiet in ["rk_live_0123456789abcdef0123", "sk_test_0123456789abcdef0123"] {
@@ -193,7 +197,7 @@ fn a_key_with_every_right_earns_a_warning() {
 /// What Stripe's support asks for is beside each outcome.
 #[test]
 fn the_audit_has_the_ids_of_the_requests() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
     forbid_creation(&workspace);
     workspace.run(&["provision", "other", "supermemory"]);
@@ -211,30 +215,30 @@ fn the_audit_has_the_ids_of_the_requests() {
 /// Nothing is asked before a tool is called, so the first answer takes as long as ever.
 #[test]
 fn a_start_asks_nobody() {
-    let workspace = Workspace::on(Kind::StripeCli);
-    let mut lines = Lines::greet(&workspace);
-    lines.ask("tools/list", &json!({}));
-    lines.call("list_projects", &json!({}));
-    assert_eq!(lines.leave().code, 0);
-    assert_eq!(workspace.stand_in().calls(), Vec::<String>::new());
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    let mut client = RawClient::initialize(&workspace);
+    client.request("tools/list", &json!({}));
+    client.call("list_projects", &json!({}));
+    assert_eq!(client.disconnect().code, 0);
+    assert_eq!(workspace.fake_stripe().calls(), Vec::<String>::new());
     assert!(workspace.files().is_empty());
 }
 
 #[test]
 fn a_client_that_asks_for_it_hears_how_long_it_waits() {
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "slow", "ms": 4500 }]));
-    let mut lines = Lines::greet(&workspace);
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "slow", "ms": 4500 }]));
+    let mut client = RawClient::initialize(&workspace);
     let arguments = json!({ "name": "memory", "provider": "supermemory" });
     let params = json!({ "name": "provision", "arguments": arguments, "_meta": { "progressToken": "t" } });
-    let answer = lines.ask("tools/call", &params);
+    let answer = client.request("tools/call", &params);
     assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
     let told: Vec<Value> =
-        lines.answers().into_iter().filter(|said| said["method"] == "notifications/progress").collect();
+        client.messages().into_iter().filter(|said| said["method"] == "notifications/progress").collect();
     assert!(told.len() >= 2, "{told:?}");
     assert!(told.iter().all(|said| said["params"]["progressToken"] == "t"), "{told:?}");
     assert!(told[0]["params"]["progress"].as_f64() < told[1]["params"]["progress"].as_f64());
-    lines.leave();
+    client.disconnect();
 }
 
 /// A client that gives up, or is killed, half way through a purchase: it is finished, or it is in the journal.
@@ -243,47 +247,49 @@ fn a_call_that_nobody_waits_for_is_finished_or_journaled() {
     for kind in REAL {
         let workspace = Workspace::on(kind);
         slow_creation(&workspace, 3000);
-        let mut lines = Lines::greet(&workspace);
-        let id = lines.send_call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
+        let mut client = RawClient::initialize(&workspace);
+        let id = client.send_call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         until("it has begun", || (workspace.state().join("ledger.db").exists()).then_some(()));
         until("it is intended", || workspace.ledger().unsettled().ok().filter(|open| !open.is_empty()));
         let cancelled = json!({ "requestId": id, "reason": "changed my mind" });
-        lines.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }).to_string());
-        assert_eq!(lines.leave().code, 0, "{kind:?}");
+        client.write_line(
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }).to_string(),
+        );
+        assert_eq!(client.disconnect().code, 0, "{kind:?}");
         let again = workspace.json(&["provision", "memory", "supermemory"]);
         let is_there = again["status"] == "active" || again["code"] == "already_exists";
         assert!(is_there, "{kind:?}: {again}");
-        assert_eq!(workspace.billed().len(), 1, "{kind:?}");
+        assert_eq!(workspace.billed_resources().len(), 1, "{kind:?}");
         assert!(workspace.owner_of(&workspace.variable("SUPERMEMORY_API_KEY").unwrap()).is_some(), "{kind:?}");
     }
 }
 
 #[test]
 fn words_without_deeds_are_seen_through() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let key = workspace.variable("SUPERMEMORY_API_KEY");
-    workspace.stand_in().weather(json!([{ "verb": "rotate", "fault": "no_change" }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "no_change" }]));
     assert_eq!(workspace.json(&["rotate", "memory"])["code"], "rotation_not_effective");
     assert_eq!(workspace.variable("SUPERMEMORY_API_KEY"), key);
 
-    workspace.stand_in().weather(json!([{ "verb": "remove", "fault": "survives" }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "remove", "fault": "survives" }]));
     let refused = workspace.json(&["teardown", "memory", "--yes"]);
     assert_eq!(refused["code"], "teardown_incomplete", "{refused}");
     assert!(refused["message"].as_str().unwrap().contains("stripe still lists memory-"), "{refused}");
     let listed = workspace.json(&["list"]);
     assert_eq!((&listed["live_count"], &listed["projects"][0]["status"]), (&json!(1), &json!("tearing_down")));
     assert_eq!(workspace.json(&["teardown", "memory", "--yes"])["status"], "torn_down");
-    assert!(workspace.billed().is_empty());
+    assert!(workspace.billed_resources().is_empty());
 }
 
 #[test]
 fn a_project_of_another_backend_is_left_alone() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let ran = workspace.run(&["rotate", "memory", "--backend", "simulated"]);
     assert!(ran.code == 3 && ran.stderr.contains("--backend stripe-cli"), "{ran:?}");
-    assert_eq!(workspace.billed().len(), 1);
+    assert_eq!(workspace.billed_resources().len(), 1);
     workspace.ok(&["provision", "web", "search", "--backend", "simulated"]);
     for backend in ["simulated", "stripe-cli"] {
         let list = workspace.json(&["list", "--backend", backend]);
@@ -305,8 +311,8 @@ fn a_key_goes_nowhere_in_the_clear() {
 /// What a real provider's connection string looks like reaches the env file, and a shell.
 #[test]
 fn a_connection_string_is_delivered() {
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.stand_in().set("neon/postgres", "connection_string", json!(true));
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.fake_stripe().set("neon/postgres", "connection_string", json!(true));
     let made = workspace.json(&["provision", "db", "postgres"]);
     assert_eq!((&made["status"], &made["api_key_masked"]), (&json!("active"), &json!("…")), "{made}");
     let shell = Command::new("sh").args(["-c", ". ./.env; echo $DATABASE_URL"]).current_dir(workspace.path()).output();
@@ -316,8 +322,8 @@ fn a_connection_string_is_delivered() {
 
 /// In cents, as the world behind has it.
 fn limit(workspace: &Workspace) -> u64 {
-    if workspace.kind() == Kind::StripeCli {
-        return workspace.stand_in().limit("supermemory");
+    if workspace.kind() == BackendKind::StripeCli {
+        return workspace.fake_stripe().limit("supermemory");
     }
     let world = rusqlite::Connection::open(workspace.state().join("simulated.db")).unwrap();
     let sql = "SELECT cents FROM limits WHERE provider = 'supermemory'";
@@ -335,9 +341,9 @@ fn slow_creation(workspace: &Workspace, ms: u32) {
 }
 
 /// What the next creation meets, in the words of the stand-in and of the simulator.
-fn foul_creation(workspace: &Workspace, stand_in: &Value, simulator: &Value) {
-    if workspace.kind() == Kind::StripeCli {
-        return workspace.stand_in().weather(json!([stand_in]));
+fn foul_creation(workspace: &Workspace, fake_stripe: &Value, simulator: &Value) {
+    if workspace.kind() == BackendKind::StripeCli {
+        return workspace.fake_stripe().inject_faults(json!([fake_stripe]));
     }
     let mut fault = simulator.clone();
     fault["on"] = json!("POST /v2/provisioning/resources");
@@ -346,13 +352,13 @@ fn foul_creation(workspace: &Workspace, stand_in: &Value, simulator: &Value) {
 }
 
 fn plan(workspace: &Workspace, fault: &Value) {
-    workspace.simulator().plan(fault);
+    workspace.simulator().inject(fault);
 }
 
 /// A half-read folder or a file in the way would show as a leftover here.
 #[test]
 fn nothing_in_the_plain_is_left_in_the_state_folder() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["rotate", "memory"]);
     let key = workspace.variable("SUPERMEMORY_API_KEY").unwrap();

@@ -18,7 +18,7 @@ async fn every_refusal_says_what_to_do_next() {
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         let before = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         for (tool, arguments, code, message, hint) in refusals() {
-            let error = client.refused(tool, arguments.clone()).await;
+            let error = client.call_refused(tool, arguments.clone()).await;
             assert_eq!(error["code"], code, "{arguments}: {error}");
             assert_eq!(without_id(error["message"].as_str().unwrap()), message, "{arguments}");
             let said = error["hint"].as_str().unwrap();
@@ -36,7 +36,7 @@ async fn a_name_that_is_taken_comes_with_its_project() {
         let client = Client::connect(&workspace, era).await;
         let asked = json!({ "name": "memory", "provider": "supermemory" });
         let _ = client.call("provision", asked.clone()).await.unwrap();
-        let error = client.refused("provision", asked).await;
+        let error = client.call_refused("provision", asked).await;
         assert_eq!(error["code"], "already_exists");
         assert_eq!(error["project"], client.ok("list_projects", json!({})).await["projects"][0]);
     }
@@ -48,7 +48,7 @@ async fn somebody_elses_variable_is_never_overwritten() {
     let workspace = Workspace::new();
     workspace.write(".env", "EXA_API_KEY=mine\n");
     let client = Client::connect(&workspace, Era::Modern).await;
-    let error = client.refused("provision", json!({ "name": "web", "provider": "search" })).await;
+    let error = client.call_refused("provision", json!({ "name": "web", "provider": "search" })).await;
     assert_eq!(error["code"], "env_var_taken");
     assert!(error["hint"].as_str().unwrap().contains("--replace"), "only a human may overwrite it: {error}");
     assert_eq!(workspace.read(".env"), "EXA_API_KEY=mine\n");
@@ -62,9 +62,9 @@ async fn a_declined_card_leaves_nothing_behind() {
         let mut command = workspace.command(&["serve"]);
         command.env("STRIPE_PROJECTS_PAYMENT_METHOD", "pm_card_chargeDeclined");
         let client = Client::start(command, era).await;
-        let error = client.refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
+        let error = client.call_refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(error["code"], "card_declined");
-        let gone = client.refused("teardown", json!({ "name": "memory" })).await;
+        let gone = client.call_refused("teardown", json!({ "name": "memory" })).await;
         assert_eq!(gone["code"], "project_not_found", "what never came to be is not torn down");
         assert_eq!(client.ok("list_projects", json!({})).await["live_count"], 0);
         client.ok("provision", json!({ "name": "free", "provider": "search" })).await;
@@ -82,7 +82,7 @@ async fn a_broken_registry_stops_provisioning_and_nothing_else() {
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
 
         workspace.write("providers.toml", "version = 1\n[providers.x]\nlabel = \n");
-        let error = client.refused("provision", json!({ "name": "web", "provider": "search" })).await;
+        let error = client.call_refused("provision", json!({ "name": "web", "provider": "search" })).await;
         assert_eq!(error["code"], "invalid_registry");
         assert!(error["message"].as_str().unwrap().contains("providers.toml:3:"), "{error}");
         assert!(providers_named(&client).await.ends_with("stripe-projects://providers"));

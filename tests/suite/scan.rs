@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    raw_client::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::{Ran, Workspace},
 };
 
@@ -26,7 +26,7 @@ fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
 #[test]
 fn nothing_to_look_for_is_said() {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     assert!(here.ok(&["scan", "."]).stdout.starts_with("Nothing to look for"));
     assert!(here.files().is_empty(), "a look creates nothing");
 }
@@ -127,7 +127,7 @@ fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
 #[test]
 fn a_connection_string_is_found_by_its_length() {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     let secret = "postgres://app:s3cret=pass@db.example.com:5432/app?sslmode=require&x=1";
     record(&here, secret);
     for text in [
@@ -270,8 +270,8 @@ fn what_cannot_be_read_is_said() {
 fn a_watch_tells_what_is_new_until_it_is_stopped() {
     let (here, key) = with_key();
     here.write("log", format!("{key}\n"));
-    let watching = Lines::start(here.command(&["scan", ".", "--watch", "--json"]));
-    let lines = |count: usize| until("findings", || Some(watching.answers()).filter(|found| found.len() == count));
+    let watching = RawClient::start(here.command(&["scan", ".", "--watch", "--json"]));
+    let lines = |count: usize| until("findings", || Some(watching.messages()).filter(|found| found.len() == count));
     assert_eq!(lines(1)[0]["line"], 1);
     here.write("log", format!("{key}\nharmless\n"));
     here.write("late", format!("\n\n{key}"));
@@ -282,7 +282,7 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
     here.write("newest", &new);
     let found = until("the new key", || {
-        watching.answers().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
+        watching.messages().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
     });
     assert_eq!((&found["state"], &found["key_version"]), (&"live".into(), &2.into()));
     let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
@@ -297,7 +297,7 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
 #[test]
 fn a_watch_that_saw_nothing_ends_well_and_soon() {
     let (here, _) = with_key();
-    let watching = Lines::start(here.command(&["scan", ".", "--watch"]));
+    let watching = RawClient::start(here.command(&["scan", ".", "--watch"]));
     until("the first line", || watching.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
     let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
     assert!(sent.success());
@@ -307,7 +307,7 @@ fn a_watch_that_saw_nothing_ends_well_and_soon() {
 /// A workspace with one project, and its key.
 pub fn with_key() -> (Workspace, String) {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     here.ok(&["provision", "memory", "supermemory"]);
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     (here, key)

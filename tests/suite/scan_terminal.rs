@@ -1,7 +1,7 @@
 //! A scan at a terminal: what it asks before it rotates, and what it does with the answer.
 
 use crate::{
-    pseudo_terminal::{Left, Terminal},
+    pseudo_terminal::{Terminal, TerminalOutput},
     scan::with_key,
     workspace::Workspace,
 };
@@ -71,13 +71,13 @@ fn a_watch_asks_too_and_ctrl_c_at_the_question_ends_it() {
     assert!(here.owner_of(&key).is_none());
 }
 
-fn answered(here: &Workspace, arguments: &[&str], keys: &str) -> Left {
+fn answered(here: &Workspace, arguments: &[&str], keys: &str) -> TerminalOutput {
     let terminal = Terminal::start(&here.command(arguments), 120);
     terminal.until("[y/N] ").press(keys);
     terminal.left()
 }
 
-fn tells_no_key(left: &Left, keys: &[&str]) {
+fn tells_no_key(left: &TerminalOutput, keys: &[&str]) {
     for key in keys {
         assert!(!left.written.contains(key) && !left.screen.contains(key), "it says the key");
     }

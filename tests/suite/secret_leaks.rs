@@ -11,14 +11,14 @@ use std::{
 use crate::workspace::{Ran, Workspace};
 
 /// Panics where a full key stands in what a process of ours said.
-pub fn assert_unsaid(said: &[u8]) {
+pub fn assert_no_key_in_output(said: &[u8]) {
     if let Some(mask) = key_in(said) {
         panic!("a process of ours said {mask} in full");
     }
 }
 
 /// Panics where a full key stands in a file of ours that is no env file. The simulated world is the provider's side.
-pub fn assert_unkept(files: &[PathBuf]) {
+pub fn assert_no_key_on_disk(files: &[PathBuf]) {
     let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|found| found.is_file()); // a pipe, or gone meanwhile
     for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
         if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {

@@ -162,7 +162,7 @@ fn the_mode_and_the_link_of_a_file_stay() {
 #[test]
 fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
     let home = Home::of(Host::Codex);
-    home.workspace.has_plants();
+    home.workspace.allow_planted_keys();
     home.workspace.write("key", "rk_test_0123456789abcdef");
     let mut command = home.workspace.command(&["setup", "codex", "--yes", "--backend", "stripe-api", "--accept-tos"]);
     command

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     simulator::create,
-    simulator_client::{Answer, Simulator},
+    simulator_client::{Response, Simulator},
 };
 
 #[test]
@@ -22,9 +22,9 @@ fn a_repeated_request_gets_the_same_answer_and_happens_once() {
 
     let other = json!({ "provider": "exa", "service_ref": "api", "configuration": {}, "name": "other" });
     for answer in [here.post_as("k1", "resources", &other), here.post_as("k1", "projects", &json!({ "name": "x" }))] {
-        assert_eq!((answer.status, answer.at("/error/type")), (400, "idempotency_error"));
+        assert_eq!((answer.status, answer.text_at("/error/type")), (400, "idempotency_error"));
     }
-    let id = first.at("/id").to_owned();
+    let id = first.text_at("/id").to_owned();
     let key = reveal(&here, &id);
     here.post_as("r1", &format!("resources/{id}/rotate_credentials"), &json!({}));
     let rotated = reveal(&here, &id);
@@ -60,7 +60,7 @@ fn what_failed_is_tried_again_with_the_same_key() {
     let here = Simulator::start();
     let wrong = json!({ "provider": "exa", "service_ref": "api" });
     assert_eq!(here.post_as("k", "resources", &wrong).status, 400);
-    here.plan(&json!({ "on": CREATE, "fault": "declined" }));
+    here.inject(&json!({ "on": CREATE, "fault": "declined" }));
     assert_eq!(here.post_as("k", "resources", &search()).error(), (402, "card_declined"));
     assert_eq!(here.post_as("k", "resources", &search()).status, 200);
     assert_eq!(here.resources(), 1);
@@ -69,16 +69,19 @@ fn what_failed_is_tried_again_with_the_same_key() {
 #[test]
 fn of_two_at_once_one_is_told_to_wait() {
     let here = Simulator::start();
-    here.plan(&json!({ "on": CREATE, "fault": "slow", "ms": 1500, "times": 8 }));
+    here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 1500, "times": 8 }));
     let request = || here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
-    let answers = here.ask_at_once((0..8).map(|_| request()).collect());
-    let (done, told): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|answer| answer.status == 200);
+    let answers = here.send_concurrently((0..8).map(|_| request()).collect());
+    let (done, told): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 200);
     assert_eq!((done.len(), told.len()), (1, 7));
     for answer in told {
-        assert_eq!((answer.error(), answer.at("/error/type")), ((409, "idempotency_key_in_use"), "idempotency_error"));
+        assert_eq!(
+            (answer.error(), answer.text_at("/error/type")),
+            ((409, "idempotency_key_in_use"), "idempotency_error")
+        );
     }
     assert_eq!(here.resources(), 1);
-    here.ask(here.bare(Method::DELETE, "/_simulator/faults")).unwrap();
+    here.send(here.bare_request(Method::DELETE, "/_simulator/faults")).unwrap();
     assert_eq!(here.post_as("k", "resources", &search()).text, done[0].text);
 }
 
@@ -87,7 +90,7 @@ fn different_keys_do_not_wait_for_each_other() {
     let here = Simulator::start();
     let request =
         |n: usize| here.request(Method::POST, "resources").header("idempotency-key", n.to_string()).json(&search());
-    let answers = here.ask_at_once((0..24).map(request).collect());
+    let answers = here.send_concurrently((0..24).map(request).collect());
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(here.resources(), 24);
 }
@@ -102,13 +105,13 @@ fn what_is_refused_has_not_happened() {
         ("declined", 402, "card_declined"),
         ("requirement", 403, "requirements_outstanding"),
     ] {
-        here.plan(&json!({ "on": CREATE, "fault": fault }));
+        here.inject(&json!({ "on": CREATE, "fault": fault }));
         let answer = here.post_as("k", "resources", &search());
         assert_eq!(answer.error(), (status, code));
         assert_eq!(answer.header("retry-after"), if fault == "rate_limited" { "0" } else { "" });
         assert_eq!(here.resources(), 0, "{fault}");
     }
-    here.plan(&json!({ "on": CREATE, "fault": "drop_before" }));
+    here.inject(&json!({ "on": CREATE, "fault": "drop_before" }));
     assert!(here.try_post_as("k", "resources", &search()).is_err(), "no answer at all");
     assert_eq!(here.resources(), 0);
     assert_eq!(here.post_as("k", "resources", &search()).status, 200);
@@ -118,7 +121,7 @@ fn what_is_refused_has_not_happened() {
 fn what_is_lost_after_the_effect_is_told_when_asked_again() {
     for fault in ["error_after", "drop_after", "garbage"] {
         let here = Simulator::start();
-        here.plan(&json!({ "on": CREATE, "fault": fault }));
+        here.inject(&json!({ "on": CREATE, "fault": fault }));
         match here.try_post_as("k", "resources", &search()) {
             Ok(answer) if fault == "error_after" => assert_eq!(answer.error(), (500, "api_error")),
             Ok(answer) => assert_eq!((fault, answer.status, answer.body), ("garbage", 200, Value::Null)),
@@ -127,7 +130,7 @@ fn what_is_lost_after_the_effect_is_told_when_asked_again() {
         assert_eq!(here.resources(), 1, "{fault}");
         let told = here.post_as("k", "resources", &search());
         assert_eq!((told.status, told.header("idempotent-replayed")), (200, "true"), "{fault}");
-        assert_eq!(here.get(&format!("resources/{}", told.at("/id"))).at("/status"), "complete");
+        assert_eq!(here.get(&format!("resources/{}", told.text_at("/id"))).text_at("/status"), "complete");
         assert_eq!(here.resources(), 1, "{fault}");
     }
 }
@@ -136,48 +139,52 @@ fn what_is_lost_after_the_effect_is_told_when_asked_again() {
 fn pending_ends_after_so_many_looks() {
     let here = Simulator::start();
     for (on, fault, word) in [(CREATE, "pending", "pending"), (CREATE, "unknown_status", "reticulating")] {
-        here.plan(&json!({ "on": on, "fault": fault, "polls": 2 }));
+        here.inject(&json!({ "on": on, "fault": fault, "polls": 2 }));
         let created = here.post("resources", &search());
-        let id = created.at("/id");
-        assert_eq!(created.at("/status"), word);
+        let id = created.text_at("/id");
+        assert_eq!(created.text_at("/status"), word);
         let reveal = format!("resources/{id}/reveal_access_configuration");
         assert_eq!(here.post(&reveal, &json!({})).error(), (400, "resource_not_complete"));
-        let looks: Vec<_> = (0..3).map(|_| here.get(&format!("resources/{id}")).at("/status").to_owned()).collect();
+        let looks: Vec<_> =
+            (0..3).map(|_| here.get(&format!("resources/{id}")).text_at("/status").to_owned()).collect();
         assert_eq!(looks, [word, word, "complete"]);
         assert_eq!(here.post(&reveal, &json!({})).status, 200);
     }
     let id = create(&here, "exa", "api", &json!({}));
     let key = reveal(&here, &id);
-    let look = || here.get(&format!("resources/{id}")).at("/status").to_owned();
-    here.plan(&json!({ "on": "POST /v2/provisioning/resources/{id}/rotate_credentials", "fault": "pending" }));
-    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).at("/status"), "pending");
+    let look = || here.get(&format!("resources/{id}")).text_at("/status").to_owned();
+    here.inject(&json!({ "on": "POST /v2/provisioning/resources/{id}/rotate_credentials", "fault": "pending" }));
+    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).text_at("/status"), "pending");
     assert_eq!((look(), look()), ("pending".to_owned(), "complete".to_owned()));
     assert_ne!(reveal(&here, &id), key);
-    here.plan(&json!({ "on": "POST /v2/provisioning/resources/{id}/remove", "fault": "pending", "polls": 0 }));
-    assert_eq!(here.post(&format!("resources/{id}/remove"), &json!({})).at("/status"), "pending");
+    here.inject(&json!({ "on": "POST /v2/provisioning/resources/{id}/remove", "fault": "pending", "polls": 0 }));
+    assert_eq!(here.post(&format!("resources/{id}/remove"), &json!({})).text_at("/status"), "pending");
     assert_eq!(look(), "removed");
-    here.plan(&json!({ "on": "GET /v2/provisioning/resources/{id}", "fault": "unknown_status" }));
+    here.inject(&json!({ "on": "GET /v2/provisioning/resources/{id}", "fault": "unknown_status" }));
     assert_eq!((look(), look()), ("reticulating".to_owned(), "removed".to_owned()));
 }
 
 #[test]
 fn an_errored_creation_costs_nothing_and_an_errored_rotation_leaves_the_key() {
     let here = Simulator::start();
-    here.plan(&json!({ "on": CREATE, "fault": "errored" }));
+    here.inject(&json!({ "on": CREATE, "fault": "errored" }));
     let errored = here.post("resources", &search());
-    assert_eq!(errored.at("/status"), "errored");
-    assert!(!errored.at("/error_message").is_empty());
+    assert_eq!(errored.text_at("/status"), "errored");
+    assert!(!errored.text_at("/error_message").is_empty());
     assert_eq!(here.resources(), 0);
-    assert_eq!(here.post(&format!("resources/{}/remove", errored.at("/id")), &json!({})).at("/status"), "removed");
+    assert_eq!(
+        here.post(&format!("resources/{}/remove", errored.text_at("/id")), &json!({})).text_at("/status"),
+        "removed"
+    );
 
     let id = create(&here, "exa", "api", &json!({}));
     let key = reveal(&here, &id);
     for verb in ["rotate_credentials", "remove"] {
-        here.plan(&json!({ "on": format!("POST /v2/provisioning/resources/{{id}}/{verb}"), "fault": "errored" }));
-        assert_eq!(here.post(&format!("resources/{id}/{verb}"), &json!({})).at("/status"), "errored");
+        here.inject(&json!({ "on": format!("POST /v2/provisioning/resources/{{id}}/{verb}"), "fault": "errored" }));
+        assert_eq!(here.post(&format!("resources/{id}/{verb}"), &json!({})).text_at("/status"), "errored");
         assert_eq!(here.owner_of(&key).as_deref(), Some(id.as_str()), "{verb}");
     }
-    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).at("/status"), "complete");
+    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).text_at("/status"), "complete");
     assert_eq!(here.owner_of(&key), None);
 }
 
@@ -185,29 +192,32 @@ fn an_errored_creation_costs_nothing_and_an_errored_rotation_leaves_the_key() {
 fn information_that_is_needed_can_be_submitted() {
     let here = Simulator::start();
     let schema = json!({ "type": "object", "required": ["region"], "properties": { "region": { "type": "string" } } });
-    here.plan(&json!({ "on": CREATE, "fault": "needs_information", "schema": schema }));
+    here.inject(&json!({ "on": CREATE, "fault": "needs_information", "schema": schema }));
     let created = here.post("resources", &search());
-    let path = format!("resources/{}/submit_information", created.at("/id"));
-    assert_eq!((created.at("/status"), &created.body["needs_information_schema"]), ("needs_information", &schema));
+    let path = format!("resources/{}/submit_information", created.text_at("/id"));
+    assert_eq!((created.text_at("/status"), &created.body["needs_information_schema"]), ("needs_information", &schema));
     let missing = here.post(&path, &json!({ "submitted_information": {} }));
-    assert_eq!(missing.at("/error/param"), "submitted_information.region");
-    assert_eq!(here.post(&path, &json!({ "submitted_information": { "region": "eu" } })).at("/status"), "complete");
+    assert_eq!(missing.text_at("/error/param"), "submitted_information.region");
+    assert_eq!(
+        here.post(&path, &json!({ "submitted_information": { "region": "eu" } })).text_at("/status"),
+        "complete"
+    );
     assert_eq!(here.post(&path, &json!({ "submitted_information": {} })).error(), (400, "nothing_to_submit"));
 
-    here.plan(&json!({ "on": "POST /v2/provisioning/provider_connection_requests", "fault": "needs_information" }));
+    here.inject(&json!({ "on": "POST /v2/provisioning/provider_connection_requests", "fault": "needs_information" }));
     let request = here.post("provider_connection_requests", &json!({ "provider": "exa", "configuration": {} }));
-    let path = format!("provider_connection_requests/{}/submit_information", request.at("/id"));
-    assert_eq!(request.at("/request_status"), "needs_information");
+    let path = format!("provider_connection_requests/{}/submit_information", request.text_at("/id"));
+    assert_eq!(request.text_at("/request_status"), "needs_information");
     let submitted = here.post(&path, &json!({ "information": { "company_name": "x" } }));
-    assert_eq!(submitted.at("/request_status"), "complete");
+    assert_eq!(submitted.text_at("/request_status"), "complete");
 }
 
 #[test]
 fn a_slow_request_goes_on_when_its_client_has_left() {
     let here = Simulator::start();
-    here.plan(&json!({ "on": CREATE, "fault": "slow", "ms": 2000 }));
+    here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 2000 }));
     let hasty = here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
-    assert!(here.ask(hasty.timeout(Duration::from_secs(1))).unwrap_err().is_timeout());
+    assert!(here.send(hasty.timeout(Duration::from_secs(1))).unwrap_err().is_timeout());
     let patience = Instant::now() + Duration::from_secs(20);
     while here.resources() == 0 {
         assert!(Instant::now() < patience, "the request was forgotten");
@@ -225,12 +235,12 @@ fn a_plan_that_means_nothing_is_refused() {
         json!({ "on": CREATE, "fault": "rain" }),
         json!({ "on": CREATE, "fault": "pending", "ms": 5 }),
     ] {
-        let answer = here.ask(here.bare(Method::POST, "/_simulator/faults").json(&wrong)).unwrap();
+        let answer = here.send(here.bare_request(Method::POST, "/_simulator/faults").json(&wrong)).unwrap();
         assert_eq!(answer.status, 400, "{wrong}");
     }
     assert_eq!(here.get("/_simulator/nothing").error(), (404, "url_unrecognized"));
-    here.plan(&json!({ "on": CREATE, "fault": "error_before", "times": 9 }));
-    here.ask(here.bare(Method::DELETE, "/_simulator/faults")).unwrap();
+    here.inject(&json!({ "on": CREATE, "fault": "error_before", "times": 9 }));
+    here.send(here.bare_request(Method::DELETE, "/_simulator/faults")).unwrap();
     assert_eq!(here.post("resources", &search()).status, 200);
 }
 

@@ -4,13 +4,13 @@ use insta::{Settings, assert_snapshot};
 use serde_json::{Value, json};
 
 use crate::{
-    raw_client::Lines,
+    raw_client::RawClient,
     workspace::{BINARY, Workspace},
 };
 
 #[test]
 fn tools() {
-    let mut listed = Lines::greet(&Workspace::new()).ask("tools/list", &json!({}));
+    let mut listed = RawClient::initialize(&Workspace::new()).request("tools/list", &json!({}));
     let tools: Vec<Value> = serde_json::from_value(listed["result"]["tools"].take()).unwrap();
     for tool in tools {
         shown(&format!("tool_{}", tool["name"].as_str().unwrap()), &serde_json::to_string_pretty(&tool).unwrap());
@@ -84,7 +84,7 @@ fn a_life() {
 fn an_approval() {
     let here = Workspace::new();
     saw(&here, "approvals_before_anything", &["approvals"]);
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     let asked = agent.call("provision", &json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 }));
     let asked = serde_json::to_string_pretty(&asked).unwrap();
     shown("approval_required", &asked.replace(here.path().to_str().unwrap(), "[DIR]"));

@@ -15,9 +15,9 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    invariants::{MINE, check},
-    raw_client::{Lines, until},
-    workspace::{Kind, Workspace},
+    invariants::{USER_LINES, check},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
@@ -33,7 +33,7 @@ fn soak() {
     let (mut dice, mut sum, mut rounds) = (Dice(seed), Sum::default(), 0);
     while rounds == 0 || Instant::now() < until {
         let workspace = Workspace::on(kind);
-        workspace.write(".env", MINE);
+        workspace.write(".env", USER_LINES);
         let mut workers: Vec<_> = (0..PROCESSES).map(|number| Worker::new(&workspace, number, dice.fork())).collect();
         for _ in 0..ROUNDS_OF_A_WORKSPACE {
             thread::scope(|scope| workers.iter_mut().for_each(|worker| drop(scope.spawn(|| worker.work()))));
@@ -58,7 +58,7 @@ struct Worker<'a> {
     workspace: &'a Workspace,
     number: usize,
     dice: Dice,
-    server: Option<Lines>,
+    server: Option<RawClient>,
     /// What must be true of the names that nobody else touches.
     own: BTreeMap<String, State>,
     sum: Sum,
@@ -89,7 +89,7 @@ impl<'a> Worker<'a> {
     fn work(&mut self) {
         for _ in 0..OPERATIONS_OF_A_ROUND {
             let verb = match *self.dice.pick(VERBS) {
-                "usage" if self.workspace.kind() != Kind::Simulated => "list", // is metered there
+                "usage" if self.workspace.kind() != BackendKind::Simulated => "list", // is metered there
                 verb => verb,
             };
             // Half of the names are everybody's.
@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let took = begun.elapsed();
         assert!(!stderr.contains("internal error"), "{arguments:?}: {stderr}");
-        if took > PATIENCE {
+        if took > TIMEOUT {
             return self.gave_up(); // and then anything may be half done
         }
         let answer: Value =
@@ -167,7 +167,7 @@ impl<'a> Worker<'a> {
         }
         let begun = Instant::now();
         let answer = server.call(tool, &arguments);
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > TIMEOUT {
             return self.gave_up();
         }
         self.sound(&answer, verb, name);
@@ -191,13 +191,13 @@ impl<'a> Worker<'a> {
 
     /// A plan outlives what it was bought for, and so would be billed and not listed; so none that wants one.
     fn providers(&self) -> &'static [&'static str] {
-        if self.workspace.kind() == Kind::Simulated { PROVIDERS } else { &["supermemory", "tts"] }
+        if self.workspace.kind() == BackendKind::Simulated { PROVIDERS } else { &["supermemory", "tts"] }
     }
 
     /// When this operation dies, if it does.
     fn death(&mut self) -> Option<Duration> {
         let dies = self.dice.below(4) == 0;
-        let longest = if self.workspace.kind() == Kind::Simulated { 40_000 } else { 300_000 };
+        let longest = if self.workspace.kind() == BackendKind::Simulated { 40_000 } else { 300_000 };
         let moment = Duration::from_micros(self.dice.below(longest));
         self.sum.kills += u64::from(dies);
         dies.then_some(moment)
@@ -237,7 +237,7 @@ impl<'a> Worker<'a> {
 
     fn end_server(&mut self) {
         if let Some(server) = self.server.take() {
-            assert_eq!(server.leave().code, 0);
+            assert_eq!(server.disconnect().code, 0);
         }
     }
 
@@ -255,20 +255,20 @@ impl Sum {
     }
 }
 
-fn greet(workspace: &Workspace) -> Lines {
+fn greet(workspace: &Workspace) -> RawClient {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_BACKTRACE", "1");
-    let mut lines = Lines::start(command);
-    lines.hello("soak");
-    lines
+    let mut client = RawClient::start(command);
+    client.initialize_as("soak");
+    client
 }
 
 /// A server that starts settles what the dead have left, and sweeps up after them.
 fn settle(workspace: &Workspace, case: &str) {
-    let server = Lines::greet(workspace);
+    let server = RawClient::initialize(workspace);
     let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
     until(case, || is_settled().then_some(()));
-    assert_eq!(server.leave().code, 0, "{case}");
+    assert_eq!(server.disconnect().code, 0, "{case}");
 }
 
 fn code(answer: &Value) -> String {
@@ -279,11 +279,11 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|value| value.parse().expect(variable))
 }
 
-fn backend() -> Kind {
+fn backend() -> BackendKind {
     match env::var("SOAK_BACKEND").as_deref() {
-        Err(_) | Ok("simulated") => Kind::Simulated,
-        Ok("stripe-api") => Kind::StripeApi,
-        Ok("stripe-cli") => Kind::StripeCli,
+        Err(_) | Ok("simulated") => BackendKind::Simulated,
+        Ok("stripe-api") => BackendKind::StripeApi,
+        Ok("stripe-cli") => BackendKind::StripeCli,
         Ok(other) => panic!("there is no backend {other}"),
     }
 }
@@ -316,7 +316,7 @@ impl Dice {
 const SECONDS: u64 = 30 * 60;
 
 /// How long one process waits for another to be done with a file, at least.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const PROCESSES: usize = 4;
 

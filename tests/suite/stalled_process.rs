@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 use stripe_projects_mcp::provisioner::Step;
 
 use crate::{
-    crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_of},
-    invariants::{MINE, check, finish},
+    crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_command},
+    invariants::{USER_LINES, check, finish},
     power_loss::can_trace,
-    raw_client::{Lines, until},
-    workspace::{BINARY, Kind, Ran, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{BINARY, BackendKind, Ran, Workspace},
 };
 
 #[test]
@@ -34,12 +34,12 @@ fn others_work_while_one_stands_still_at_any_step() {
     for operation in OPERATIONS {
         for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
-            let workspace = prepared(Kind::Simulated, operation);
-            let stopped = Stopped::at(&workspace, operation, step, None);
+            let workspace = prepared(BackendKind::Simulated, operation);
+            let stopped = StalledProcess::at(&workspace, operation, step, None);
             // Another project is nobody's business, and a server that starts leaves this one to its process.
-            let server = Lines::greet(&workspace);
+            let server = RawClient::initialize(&workspace);
             workspace.ok(&["rotate", "bystander"]);
-            assert_eq!(server.leave().code, 0, "{case}");
+            assert_eq!(server.disconnect().code, 0, "{case}");
 
             let same = match operation {
                 "suspend" | "teardown" => &["teardown", "victim", "--yes"][..],
@@ -58,8 +58,8 @@ fn others_work_while_one_stands_still_at_any_step() {
 
 #[test]
 fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
-    let workspace = prepared(Kind::Simulated, "rotate");
-    let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
+    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let ran = workspace.ok(&["doctor"]);
     assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
     assert_eq!(stopped.goes_on(), "ok");
@@ -69,8 +69,8 @@ fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
 #[test]
 #[ignore = "waits for half a minute: cargo test --test suite who_waits -- --ignored"]
 fn who_waits_for_too_long_is_told_so() {
-    let workspace = prepared(Kind::Simulated, "rotate");
-    let stopped = Stopped::at(&workspace, "rotate", Step::Intended, None);
+    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let told = workspace.json(&["rotate", "victim"]);
     assert_eq!(told["code"], "project_busy", "{told}");
     assert_eq!(stopped.goes_on(), "ok");
@@ -81,7 +81,7 @@ fn who_waits_for_too_long_is_told_so() {
 #[test]
 #[ignore = "waits for half a minute and more: cargo test --test suite who_waits -- --ignored"]
 fn who_waits_for_the_ledger_for_too_long_is_told_so() {
-    let workspace = prepared(Kind::Simulated, "rotate");
+    let workspace = prepared(BackendKind::Simulated, "rotate");
     let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
     stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut command = workspace.command(&["rotate", "victim"]);
@@ -101,7 +101,7 @@ fn who_waits_for_the_ledger_for_too_long_is_told_so() {
 #[test]
 fn a_look_is_no_obstacle_to_a_new_ledger() {
     let workspace = Workspace::new();
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     fs::create_dir(workspace.state()).unwrap();
     let looks = Connection::open(workspace.state().join("ledger.db")).unwrap();
     looks.execute_batch("BEGIN; SELECT * FROM sqlite_schema").unwrap();
@@ -122,8 +122,8 @@ fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
     if !can_trace() {
         return;
     }
-    let workspace = prepared(Kind::Simulated, "rotate");
-    let mut living = Lines::greet(&workspace);
+    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let mut living = RawClient::initialize(&workspace);
     living.call("list_projects", &json!({})); // has the world open from here on
     // The first flush of a new log is of its head, the second of the commit.
     let mut dying = Command::new("strace");
@@ -145,7 +145,7 @@ fn no_database_is_closed_beside_its_connection() {
     if !can_trace() {
         return;
     }
-    let workspace = prepared(Kind::Simulated, "rotate");
+    let workspace = prepared(BackendKind::Simulated, "rotate");
     for arguments in [&["rotate", "victim"][..], &["scan", "."], &["doctor"], &["audit", "--verify"]] {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut traced = Command::new("strace");
@@ -179,18 +179,18 @@ fn permission_lost_half_way_is_said_and_made_good() {
         ("rotate", Step::Acted, ".stripe-projects", "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
-        let workspace = prepared(Kind::Simulated, operation);
-        let (spent, folder) = (workspace.billed(), workspace.file(folder));
+        let workspace = prepared(BackendKind::Simulated, operation);
+        let (spent, folder) = (workspace.billed_resources(), workspace.file(folder));
         let nobody = getuid().is_root().then_some(NOBODY);
         if let Some(nobody) = nobody {
             give(&workspace, nobody);
         }
-        let stopped = Stopped::at(&workspace, operation, step, nobody);
+        let stopped = StalledProcess::at(&workspace, operation, step, nobody);
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         assert_eq!(stopped.goes_on(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
         if step == Step::Locked {
-            assert_eq!(workspace.billed(), spent, "{case}");
+            assert_eq!(workspace.billed_resources(), spent, "{case}");
         }
         finish(&workspace, operation, &case);
         check(&workspace, &case);
@@ -200,7 +200,7 @@ fn permission_lost_half_way_is_said_and_made_good() {
 /// 64 KiB of answers that nobody reads hold up no effect, and none of them is lost.
 #[test]
 fn a_client_that_does_not_read_holds_up_nothing() {
-    let workspace = prepared(Kind::Simulated, "rotate");
+    let workspace = prepared(BackendKind::Simulated, "rotate");
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = server.stdin.take().unwrap();
@@ -209,9 +209,9 @@ fn a_client_that_does_not_read_holds_up_nothing() {
     let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "deaf", "version": "1" } });
     say(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client }));
     say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-    (1..=LOOKS).for_each(|id| say(call(id, "list_projects", json!({}))));
-    say(call(LOOKS + 1, "provision", json!({ "name": "late", "provider": "search" })));
-    say(call(LOOKS + 2, "rotate_key", json!({ "name": "victim" })));
+    (1..=LIST_CALLS).for_each(|id| say(call(id, "list_projects", json!({}))));
+    say(call(LIST_CALLS + 1, "provision", json!({ "name": "late", "provider": "search" })));
+    say(call(LIST_CALLS + 2, "rotate_key", json!({ "name": "victim" })));
     until("the effect", || {
         let list = workspace.json(&["list"]);
         let done = |name: &str, version: u64| {
@@ -230,15 +230,15 @@ fn a_client_that_does_not_read_holds_up_nothing() {
     let mut ids: Vec<u64> =
         answers.lines().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_u64()).collect();
     ids.sort_unstable();
-    assert_eq!(ids, (0..=LOOKS as u64 + 2).collect::<Vec<_>>(), "every answer once");
+    assert_eq!(ids, (0..=LIST_CALLS as u64 + 2).collect::<Vec<_>>(), "every answer once");
     check(&workspace, "a client that did not read");
 }
 
 /// Hosts that never read what a server says on stderr are common.
 #[test]
 fn a_full_pipe_behind_stderr_holds_up_nothing() {
-    let workspace = prepared(Kind::Simulated, "rotate");
-    let mut killed = victim_of(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
+    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let mut killed = victim_command(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
     stopped(&killed);
     killed.kill().unwrap(); // so that the server that starts has something to say
     killed.wait().unwrap();
@@ -262,17 +262,17 @@ fn a_full_pipe_behind_stderr_holds_up_nothing() {
     until("its end", || server.try_wait().unwrap());
     let ran = Ran::from(server.wait_with_output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(ran.answer(1)["result"]["structuredContent"]["status"], "active", "{ran:?}");
+    assert_eq!(ran.response(1)["result"]["structuredContent"]["status"], "active", "{ran:?}");
     drop(reader);
     check(&workspace, "a full pipe behind stderr");
 }
 
 /// A process of ours that has stopped itself.
-struct Stopped(Child);
+struct StalledProcess(Child);
 
-impl Stopped {
+impl StalledProcess {
     fn at(workspace: &Workspace, operation: &str, step: Step, uid: Option<u32>) -> Self {
-        let mut command = victim_of(workspace, operation, step);
+        let mut command = victim_command(workspace, operation, step);
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);
         }
@@ -314,7 +314,7 @@ fn give(workspace: &Workspace, uid: u32) {
 const NOBODY: u32 = 65_534;
 
 /// More than fill a pipe, and fewer than a server lets in at a time.
-const LOOKS: usize = 60;
+const LIST_CALLS: usize = 60;
 
 /// What a pipe holds, in bytes.
 const PIPE: usize = 64 * 1024;

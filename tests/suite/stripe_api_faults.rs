@@ -17,22 +17,22 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    mock_stripe_api::{CANARY, CREDENTIAL, Double, KEY, Reply, ok, raw, refusal, resource, status},
-    stripe_api::{QUICK, Subject, access, fres_1, order},
+    mock_stripe_api::{CANARY, CREDENTIAL, KEY, MockStripeApi, Reply, ok, raw, refusal, resource, status},
+    stripe_api::{QUICK, StripeApiHarness, access, fres_1, order},
 };
 
 #[tokio::test]
 async fn every_try_of_a_create_is_the_same_request() {
-    let subject = Subject::new();
+    let harness = StripeApiHarness::new();
     for weather in [
         [Reply::Drop, raw(500, b"oops"), refusal(409, "lock_timeout")],
         [refusal(429, "rate_limit"), refusal(409, "idempotency_key_in_use"), raw(503, b"")],
     ] {
         let replies = weather.into_iter().chain([ok(&resource("complete"))]);
-        subject.stripe.on(CREATE, replies);
-        let before = subject.creates();
-        subject.backend.provision(&order("storm")).await.unwrap();
-        let tries = &subject.stripe.requests(CREATE)[before..];
+        harness.stripe.on(CREATE, replies);
+        let before = harness.creates();
+        harness.backend.provision(&order("storm")).await.unwrap();
+        let tries = &harness.stripe.requests_to(CREATE)[before..];
         assert_eq!(tries.len(), 4);
         for again in &tries[1..] {
             assert_eq!(again.headers["idempotency-key"], tries[0].headers["idempotency-key"]);
@@ -43,18 +43,18 @@ async fn every_try_of_a_create_is_the_same_request() {
 
 #[tokio::test]
 async fn stripe_is_given_the_time_that_it_asks_for() {
-    let subject = Subject::new();
+    let harness = StripeApiHarness::new();
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
-    subject.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
+    harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
     let patient = Pace { longest_pause: Duration::from_secs(2), ..QUICK };
     let begun = Instant::now();
-    subject.with(access(&subject.stripe), patient).provision(&order("a")).await.unwrap();
+    harness.with(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
     // But no longer than we have.
-    subject.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
-    let error = subject.backend.provision(&order("b")).await.unwrap_err();
+    harness.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
+    let error = harness.backend.provision(&order("b")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "it was turned away each time: {error}");
-    assert_eq!(subject.creates(), 2 + 4);
+    assert_eq!(harness.creates(), 2 + 4);
 }
 
 #[tokio::test]
@@ -62,21 +62,21 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_bought_twice(
     let lost: [&dyn Fn() -> Reply; 4] =
         [&|| Reply::Drop, &|| raw(500, b""), &|| raw(200, b"{\"id\":"), &|| raw(200, &vec![b' '; 5 << 20])];
     for reply in lost {
-        let subject = Subject::new();
-        subject.stripe.on(CREATE, [reply()]);
+        let harness = StripeApiHarness::new();
+        harness.stripe.on(CREATE, [reply()]);
         let order = order("lost");
-        let error = subject.backend.provision(&order).await.unwrap_err();
+        let error = harness.backend.provision(&order).await.unwrap_err();
         assert!(matches!(error, BackendError::Unknown { .. }), "{error}");
-        let error = subject.backend.observe(Scope::Order(&order.id)).await.unwrap_err();
+        let error = harness.backend.observe(Scope::Order(&order.id)).await.unwrap_err();
         assert!(matches!(error, BackendError::Unknown { .. }), "still: {error}");
 
         // Another process, another minute.
-        subject.stripe.on(CREATE, [ok(&resource("complete"))]);
-        let backend = subject.with(access(&subject.stripe), QUICK);
+        harness.stripe.on(CREATE, [ok(&resource("complete"))]);
+        let backend = harness.with(access(&harness.stripe), QUICK);
         let seen = backend.observe(Scope::Order(&order.id)).await.unwrap();
         assert_eq!(seen[0].resource, fres_1());
         assert_eq!(backend.provision(&order).await.unwrap().resource, fres_1());
-        let tries = subject.stripe.requests(CREATE);
+        let tries = harness.stripe.requests_to(CREATE);
         assert!(tries.iter().all(|again| again.body == tries[0].body), "word for word");
         let key = format!("{}-create", order.id.as_str());
         assert!(tries.iter().all(|again| again.headers["idempotency-key"] == key));
@@ -85,65 +85,65 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_bought_twice(
 
 #[tokio::test]
 async fn a_closed_door_does_not_say_what_became_of_an_order() {
-    let subject = Subject::new();
-    subject.stripe.on(CREATE, [Reply::Drop, refusal(401, "invalid_api_key")]);
+    let harness = StripeApiHarness::new();
+    harness.stripe.on(CREATE, [Reply::Drop, refusal(401, "invalid_api_key")]);
     let order_ = order("door");
-    let error = subject.backend.provision(&order_).await.unwrap_err();
+    let error = harness.backend.provision(&order_).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "the first try may have arrived: {error}");
-    let error = subject.backend.provision(&order_).await.unwrap_err();
+    let error = harness.backend.provision(&order_).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "and so it stays: {error}");
-    let error = subject.backend.provision(&order("other")).await.unwrap_err();
+    let error = harness.backend.provision(&order("other")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unauthenticated), "{error}");
     let mismatch = json!({ "error": { "code": "idempotency_key_reused", "type": "idempotency_error" } });
-    subject.stripe.on(CREATE, [status(409, &mismatch)]);
-    let before = subject.creates();
-    let error = subject.backend.provision(&order("mixed-up")).await.unwrap_err();
+    harness.stripe.on(CREATE, [status(409, &mismatch)]);
+    let before = harness.creates();
+    let error = harness.backend.provision(&order("mixed-up")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "{error}");
-    assert_eq!(subject.creates(), before + 1, "and asking again is no help");
+    assert_eq!(harness.creates(), before + 1, "and asking again is no help");
 }
 
 #[tokio::test]
 async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
-    let subject = Subject::new();
-    subject.stripe.on(CREATE, [Reply::Drop]);
+    let harness = StripeApiHarness::new();
+    harness.stripe.on(CREATE, [Reply::Drop]);
     let order = order("old");
-    subject.backend.provision(&order).await.unwrap_err();
+    harness.backend.provision(&order).await.unwrap_err();
     let note = format!("order/{}", order.id.as_str());
-    let text = subject.ledger.recall("stripe-api", &note).unwrap().unwrap();
+    let text = harness.ledger.recall("stripe-api", &note).unwrap().unwrap();
     let mut sent: serde_json::Value = serde_json::from_str(&text).unwrap();
     sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    subject.ledger.remember("stripe-api", &note, &sent.to_string()).unwrap();
-    let before = subject.creates();
+    harness.ledger.remember("stripe-api", &note, &sent.to_string()).unwrap();
+    let before = harness.creates();
     for outcome in [
-        subject.backend.provision(&order).await.map(|_| ()),
-        subject.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
+        harness.backend.provision(&order).await.map(|_| ()),
+        harness.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
     ] {
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("too long ago"), "{error}");
         assert!(!error.is_certain());
     }
-    assert_eq!(subject.creates(), before);
+    assert_eq!(harness.creates(), before);
 }
 
 #[tokio::test]
 async fn what_can_never_be_used_is_removed_before_it_is_reported() {
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
     for (status, what) in [("errored", "did not do it"), ("needs_information", "more information: company_name")] {
-        let subject = Subject::new();
-        subject.stripe.on(CREATE, [ok(&resource("pending"))]);
-        subject.stripe.on(LOOK, [ok(&resource("pending")), ok(&resource(status))]);
-        subject.stripe.on(remove, [ok(&resource("removed"))]);
+        let harness = StripeApiHarness::new();
+        harness.stripe.on(CREATE, [ok(&resource("pending"))]);
+        harness.stripe.on(LOOK, [ok(&resource("pending")), ok(&resource(status))]);
+        harness.stripe.on(remove, [ok(&resource("removed"))]);
         let order = order("a");
-        let error = subject.backend.provision(&order).await.unwrap_err();
+        let error = harness.backend.provision(&order).await.unwrap_err();
         assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
-        assert_eq!(subject.stripe.requests(remove).len(), 1);
-        assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
+        assert_eq!(harness.stripe.requests_to(remove).len(), 1);
+        assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
     // What waits for information may be billed until it is gone.
-    let subject = Subject::new();
-    subject.stripe.on(CREATE, [ok(&resource("needs_information"))]);
-    subject.stripe.on(remove, [refusal(400, "not_now")]);
-    let error = subject.backend.provision(&order("a")).await.unwrap_err();
+    let harness = StripeApiHarness::new();
+    harness.stripe.on(CREATE, [ok(&resource("needs_information"))]);
+    harness.stripe.on(remove, [refusal(400, "not_now")]);
+    let error = harness.backend.provision(&order("a")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "{error}");
 }
 
@@ -160,16 +160,16 @@ async fn once_it_is_ordered_no_error_says_that_nothing_happened() {
         (REVEAL, refusal(400, "no")),
         (REVEAL, raw(200, b"[]")),
     ] {
-        let subject = Subject::new();
-        subject.stripe.on(CREATE, [ok(&resource("pending"))]);
-        subject.stripe.on(line, [reply]);
+        let harness = StripeApiHarness::new();
+        harness.stripe.on(CREATE, [ok(&resource("pending"))]);
+        harness.stripe.on(line, [reply]);
         let order = order("a");
-        let error = subject.backend.provision(&order).await.unwrap_err();
+        let error = harness.backend.provision(&order).await.unwrap_err();
         assert!(!error.is_certain(), "{line}: {error}");
-        subject.stripe.on(LOOK, [ok(&resource("complete"))]);
-        subject.stripe.on(REVEAL, [ok(&crate::mock_stripe_api::revealed())]);
-        subject.backend.provision(&order).await.unwrap();
-        assert_eq!(subject.creates(), 1);
+        harness.stripe.on(LOOK, [ok(&resource("complete"))]);
+        harness.stripe.on(REVEAL, [ok(&crate::mock_stripe_api::revealed())]);
+        harness.backend.provision(&order).await.unwrap();
+        assert_eq!(harness.creates(), 1);
     }
 }
 
@@ -188,46 +188,46 @@ async fn a_refused_order_is_named_by_what_to_do_and_leaves_nothing() {
         (status(404, &json!({ "error": { "param": "project" } })), "is not the one that it was"),
         (status(400, &json!({ "error": { "param": "configuration.plan" } })), "as the registry has it: plan"),
     ] {
-        let subject = Subject::new();
-        subject.stripe.on(CREATE, [reply]);
+        let harness = StripeApiHarness::new();
+        harness.stripe.on(CREATE, [reply]);
         let order = order("no");
-        let error = subject.backend.provision(&order).await.unwrap_err();
+        let error = harness.backend.provision(&order).await.unwrap_err();
         assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
-        subject.stripe.on(CREATE, [ok(&resource("complete"))]);
-        assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), [], "and it is not sent again");
+        harness.stripe.on(CREATE, [ok(&resource("complete"))]);
+        assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), [], "and it is not sent again");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_said_in_words() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let plain = Double::stripe();
+    let plain = MockStripeApi::scripted();
     for (base, words) in [
         (format!("http://{nobody}"), "no connection to the API came about"),
         (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
     ] {
-        let subject = Subject::new();
-        let access = Access { base: ApiBase::parse(&base).unwrap(), ..access(&subject.stripe) };
-        let error = subject.with(access, QUICK).provision(&order("a")).await.unwrap_err();
+        let harness = StripeApiHarness::new();
+        let access = Access { base: ApiBase::parse(&base).unwrap(), ..access(&harness.stripe) };
+        let error = harness.with(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
     }
-    assert_eq!(plain.lines(), [""; 0], "nothing is said in the clear");
+    assert_eq!(plain.request_lines(), [""; 0], "nothing is said in the clear");
 
     // A create that never left is known not to have happened.
-    let subject = Subject::new();
+    let harness = StripeApiHarness::new();
     let order = order("a");
-    let away = Access { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&subject.stripe) };
+    let away = Access { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&harness.stripe) };
     for key in ["project", "workspace"] {
-        subject.ledger.remember("stripe-api", key, "\"x\"").unwrap();
+        harness.ledger.remember("stripe-api", key, "\"x\"").unwrap();
     }
-    let error = subject.with(away, QUICK).provision(&order).await.unwrap_err();
+    let error = harness.with(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
-    assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
+    assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_key_that_stripe_does_not_give_out_is_not_sent() {
-    let subject = Subject::new();
+    let harness = StripeApiHarness::new();
     for (key, setup) in [
         (None, Setup::KeyMissing),
         (Some(""), Setup::KeyMissing),
@@ -237,17 +237,17 @@ async fn a_key_that_stripe_does_not_give_out_is_not_sent() {
         (Some("pk_test_abc"), Setup::KeyUnfit),
         (Some("sk_prod_abc"), Setup::KeyUnfit),
     ] {
-        let access = Access { key: key.map(|key| Secret::new(key.to_owned())), ..access(&subject.stripe) };
-        let error = subject.with(access, QUICK).provision(&order("a")).await.unwrap_err();
+        let access = Access { key: key.map(|key| Secret::new(key.to_owned())), ..access(&harness.stripe) };
+        let error = harness.with(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(missing) if *missing == setup), "{key:?}: {error}");
     }
-    subject.with(Access { key: None, ..access(&subject.stripe) }, QUICK).settle_limits().await.unwrap();
-    assert_eq!(subject.stripe.lines(), [""; 0]);
+    harness.with(Access { key: None, ..access(&harness.stripe) }, QUICK).settle_limits().await.unwrap();
+    assert_eq!(harness.stripe.request_lines(), [""; 0]);
 }
 
 #[tokio::test]
 async fn no_error_contains_what_stripe_was_told_or_told_us() {
-    let subject = Subject::new();
+    let harness = StripeApiHarness::new();
     let quoting = json!({ "error": { "code": CANARY, "type": KEY, "param": KEY, "message": CANARY } });
     let mut odd = resource(CREDENTIAL);
     odd["needs_information_schema"] = json!({ "properties": { CREDENTIAL: {} } });
@@ -262,17 +262,17 @@ async fn no_error_contains_what_stripe_was_told_or_told_us() {
         ok(&wanting),
     ] {
         for line in [CREATE, LOOK, REVEAL, ROTATE, REMOVE] {
-            subject.stripe.on(line, [reply.clone()]);
+            harness.stripe.on(line, [reply.clone()]);
         }
         let order = order("a");
         let outcomes = [
-            subject.backend.provision(&order).await.map(|_| ()),
-            subject.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
-            subject.backend.observe(Scope::Resources(&[fres_1()])).await.map(|_| ()),
-            subject.backend.reveal(&fres_1()).await.map(|_| ()),
-            subject.backend.rotate(&fres_1()).await.map(|_| ()),
-            subject.backend.teardown(&fres_1()).await,
-            subject.backend.reveal(&ResourceId::new(KEY.to_owned())).await.map(|_| ()),
+            harness.backend.provision(&order).await.map(|_| ()),
+            harness.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
+            harness.backend.observe(Scope::Resources(&[fres_1()])).await.map(|_| ()),
+            harness.backend.reveal(&fres_1()).await.map(|_| ()),
+            harness.backend.rotate(&fres_1()).await.map(|_| ()),
+            harness.backend.teardown(&fres_1()).await,
+            harness.backend.reveal(&ResourceId::new(KEY.to_owned())).await.map(|_| ()),
         ];
         let errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
         assert!(errors.len() > 3, "{errors:?}");
@@ -285,15 +285,15 @@ async fn no_error_contains_what_stripe_was_told_or_told_us() {
 
 #[tokio::test]
 async fn a_certain_failure_while_settling_is_no_limit_lost() {
-    let subject = Subject::new();
-    subject.backend.provision(&order("a")).await.unwrap();
-    subject.ledger.remember("stripe-api", "limit/supermemory", "900").unwrap();
-    subject.stripe.on(LIMIT, [refusal(400, "no")]);
-    let error = subject.backend.settle_limits().await.unwrap_err();
+    let harness = StripeApiHarness::new();
+    harness.backend.provision(&order("a")).await.unwrap();
+    harness.ledger.remember("stripe-api", "limit/supermemory", "900").unwrap();
+    harness.stripe.on(LIMIT, [refusal(400, "no")]);
+    let error = harness.backend.settle_limits().await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
-    subject.stripe.on(LIMIT, [ok(&json!({}))]);
-    subject.backend.settle_limits().await.unwrap();
-    assert_eq!(subject.ledger.recall("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
+    harness.stripe.on(LIMIT, [ok(&json!({}))]);
+    harness.backend.settle_limits().await.unwrap();
+    assert_eq!(harness.ledger.recall("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
 }
 
 const CREATE: &str = "POST /v2/provisioning/resources";

@@ -25,12 +25,12 @@ use tempfile::TempDir;
 use crate::raw_client::until;
 
 /// A state folder in which something was begun, and a `stripe` that is a few lines of shell.
-struct Bench {
+struct ShellHarness {
     state: TempDir,
     bin: PathBuf,
 }
 
-impl Bench {
+impl ShellHarness {
     fn new(script: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         Ledger::of(state.path()).remember("stripe-cli", "project-name", "agent-0").unwrap();
@@ -65,49 +65,50 @@ pub fn write_script(file: &Path, script: &str) {
 
 #[tokio::test]
 async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
-    let bench = Bench::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
+    let harness = ShellHarness::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
     let began = Instant::now();
-    let error = bench.observe(Duration::from_millis(300)).await.unwrap_err();
+    let error = harness.observe(Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` took too long");
     assert!(began.elapsed() < Duration::from_secs(10));
-    until("the lock that each of them held", || bench.is_unlocked().then_some(()));
+    until("the lock that each of them held", || harness.is_unlocked().then_some(()));
 }
 
 /// With a network it would open a browser and wait for minutes; nobody asked for that.
 #[tokio::test]
 async fn a_prompt_to_log_in_is_not_waited_for() {
     for stream in ["1", "2"] {
-        let bench = Bench::new(&format!("exec 3<&0\necho 'You must be logged in to use it.' >&{stream}\nsleep 300"));
+        let harness =
+            ShellHarness::new(&format!("exec 3<&0\necho 'You must be logged in to use it.' >&{stream}\nsleep 300"));
         let began = Instant::now();
-        let error = bench.observe(LONG).await.unwrap_err();
+        let error = harness.observe(LONG).await.unwrap_err();
         assert!(matches!(error, BackendError::NotSetUp(Setup::LoggedOut)), "{error}");
         assert!(began.elapsed() < Duration::from_secs(10));
-        until("the lock", || bench.is_unlocked().then_some(()));
+        until("the lock", || harness.is_unlocked().then_some(()));
     }
 }
 
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_any_longer_is_left_to_finish() {
-    let bench = Bench::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");
-    let backend = bench.backend(LONG);
-    let began = bench.state.path().join("stripe-cli/began");
+    let harness = ShellHarness::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");
+    let backend = harness.backend(LONG);
+    let began = harness.state.path().join("stripe-cli/began");
     tokio::select! {
         _ = backend.observe(Scope::Everything) => panic!("it does not answer"),
         () = async { while !began.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
     }
-    assert!(!bench.is_unlocked(), "nobody looks or acts before it has ended");
+    assert!(!harness.is_unlocked(), "nobody looks or acts before it has ended");
     fs::write(began.with_file_name("go"), "").unwrap();
-    until("its end", || bench.is_unlocked().then_some(()));
+    until("its end", || harness.is_unlocked().then_some(()));
     assert!(began.with_file_name("finished").exists());
 }
 
 #[tokio::test]
 async fn what_an_answer_leaves_running_does_not_delay_it() {
-    let bench = Bench::new(&format!("exec 3<&0\nsleep 300 &\necho '{ANSWER}'"));
+    let harness = ShellHarness::new(&format!("exec 3<&0\nsleep 300 &\necho '{ANSWER}'"));
     let began = Instant::now();
-    assert_eq!(bench.observe(LONG).await.unwrap(), 1);
+    assert_eq!(harness.observe(LONG).await.unwrap(), 1);
     assert!(began.elapsed() < Duration::from_secs(10));
-    until("the lock that the helper held", || bench.is_unlocked().then_some(()));
+    until("the lock that the helper held", || harness.is_unlocked().then_some(()));
 }
 
 #[tokio::test]
@@ -120,7 +121,7 @@ async fn a_flood_is_cut_off() {
         (format!("head -c 2000000 /dev/zero; echo; echo '{ANSWER}'; exit 3"), None),
         ("yes".to_owned(), Some("printed too much")),
     ] {
-        let outcome = Bench::new(&flood).observe(LONG).await;
+        let outcome = ShellHarness::new(&flood).observe(LONG).await;
         let shown = outcome.as_ref().err().map(ToString::to_string);
         assert_eq!(
             shown,
@@ -136,12 +137,12 @@ async fn one_that_escapes_keeps_everybody_waiting_until_it_has_ended() {
         "exec 3<&0\n[ -e escaped ] || setsid sh -c 'echo > escaped; sleep 2' > /dev/null 2>&1 &\n\
         while [ ! -e escaped ]; do sleep 0.01; done\necho '{ANSWER}'"
     );
-    let bench = Bench::new(&escape);
-    assert_eq!(bench.observe(LONG).await.unwrap(), 1);
-    let error = bench.observe(LONG).await.unwrap_err();
+    let harness = ShellHarness::new(&escape);
+    assert_eq!(harness.observe(LONG).await.unwrap(), 1);
+    let error = harness.observe(LONG).await.unwrap_err();
     assert!(error.to_string().contains("another call to the Stripe CLI is still running"), "{error}");
-    until("its end", || bench.is_unlocked().then_some(()));
-    assert_eq!(bench.observe(LONG).await.unwrap(), 1);
+    until("its end", || harness.is_unlocked().then_some(()));
+    assert_eq!(harness.observe(LONG).await.unwrap(), 1);
 }
 
 #[test]
@@ -175,28 +176,28 @@ async fn what_is_missing_on_the_machine_is_named_after_one_look() {
             1,
         ),
     ] {
-        let bench = Bench::new(&script);
+        let harness = ShellHarness::new(&script);
         let began = Instant::now();
-        let error = bench.observe(LONG).await.unwrap_err();
+        let error = harness.observe(LONG).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(what) if *what == missing), "{script}: {error}");
         assert!(began.elapsed() < Duration::from_secs(5));
-        let ran = fs::read_to_string(bench.state.path().join("stripe-cli/runs")).unwrap();
+        let ran = fs::read_to_string(harness.state.path().join("stripe-cli/runs")).unwrap();
         assert_eq!(ran.lines().count(), runs, "{script}");
     }
-    let bench = Bench::new("exit");
-    fs::remove_file(&bench.bin).unwrap();
-    let error = bench.observe(LONG).await.unwrap_err();
+    let harness = ShellHarness::new("exit");
+    fs::remove_file(&harness.bin).unwrap();
+    let error = harness.observe(LONG).await.unwrap_err();
     assert!(matches!(error, BackendError::NotSetUp(Setup::CliMissing)), "{error}");
 }
 
 #[tokio::test]
 async fn a_service_that_failed_to_come_to_be_is_taken_away_again() {
     for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
-        let bench = Bench::new(&fails_with(word, removes));
-        let error = bench.backend(LONG).provision(&order()).await.unwrap_err();
+        let harness = ShellHarness::new(&fails_with(word, removes));
+        let error = harness.backend(LONG).provision(&order()).await.unwrap_err();
         let refused = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
         assert_eq!((refused, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
-        let log = fs::read_to_string(bench.state.path().join("stripe-cli/log")).unwrap();
+        let log = fs::read_to_string(harness.state.path().join("stripe-cli/log")).unwrap();
         assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
         assert_eq!(
             log.lines().any(|verb| verb == "remove"),
@@ -227,10 +228,10 @@ fn fails_with(word: &str, removes: bool) -> String {
 
 #[tokio::test]
 async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
-    let bench = Bench::new(&format!("echo '{ANSWER}'"));
-    let ledger = Arc::new(Ledger::of(bench.state.path()));
-    let backend = StripeCli::new(Some(bench.bin.clone()), ledger, bench.state.path().to_owned(), Pace::default());
-    let lock = Lock::on_file(&bench.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
+    let harness = ShellHarness::new(&format!("echo '{ANSWER}'"));
+    let ledger = Arc::new(Ledger::of(harness.state.path()));
+    let backend = StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Pace::default());
+    let lock = Lock::on_file(&harness.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
     let began = Instant::now();
     let asked = [ResourceId::new("fres_1".to_owned())];
     let error = backend.observe(Scope::Resources(&asked)).await.unwrap_err();

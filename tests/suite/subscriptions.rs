@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     client::{Client, Era},
-    raw_client::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
@@ -91,7 +91,7 @@ async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
         assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB), "{tool}");
     }
     // A refusal changes nothing, so the next news is of the next change.
-    client.refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
+    client.call_refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
     client.ok("provision", json!({ "name": "other", "provider": "search" })).await;
     assert_eq!(next(&mut stream).await, PROJECTS);
     client.ok("provision", json!({ "name": "web", "provider": "llm" })).await;
@@ -148,40 +148,40 @@ async fn what_does_not_change_cannot_be_subscribed_to() {
 #[test]
 fn a_modern_session_without_a_stream_hears_nothing() {
     let workspace = Workspace::new();
-    let mut lines = Lines::open(&workspace);
+    let mut client = RawClient::open(&workspace);
     let meta = modern();
-    lines.ask("server/discover", &json!({ "_meta": meta }));
+    client.request("server/discover", &json!({ "_meta": meta }));
     workspace.write("providers.toml", registry("almanac"));
     // The server of a second client shows when the news is out.
-    let mut other = Lines::greet(&workspace);
+    let mut other = RawClient::initialize(&workspace);
     workspace.write("providers.toml", registry("zebra"));
     until("the news", || {
         notifications(&other).iter().any(|method| method == "notifications/tools/list_changed").then_some(())
     });
-    let listed = lines.ask("tools/list", &json!({ "_meta": meta }));
+    let listed = client.request("tools/list", &json!({ "_meta": meta }));
     assert!(listed.to_string().contains("zebra"), "{listed}");
     std::thread::sleep(Duration::from_millis(1_100)); // a whole round of the watcher
-    lines.ask("tools/list", &json!({ "_meta": meta }));
-    assert_eq!(notifications(&lines), Vec::<String>::new());
-    other.ask("ping", &json!({}));
+    client.request("tools/list", &json!({ "_meta": meta }));
+    assert_eq!(notifications(&client), Vec::<String>::new());
+    other.request("ping", &json!({}));
 }
 
 /// An open stream does not hold up the end, and is closed as the protocol wants it.
 #[test]
 fn a_stream_ends_with_the_server() {
     let workspace = Workspace::new();
-    let mut lines = Lines::open(&workspace);
+    let mut client = RawClient::open(&workspace);
     let meta = modern();
     let id =
-        lines.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
+        client.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
     until("the acknowledgment", || {
-        notifications(&lines).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
+        notifications(&client).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
     });
     let begun = std::time::Instant::now();
-    let ran = lines.leave();
+    let ran = client.disconnect();
     assert!(begun.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
     assert_eq!(ran.code, 0);
-    assert!(ran.answer(id)["error"].is_null(), "{ran:?}");
+    assert!(ran.response(id)["error"].is_null(), "{ran:?}");
 }
 
 /// How a client of the modern era introduces itself with each request.
@@ -226,9 +226,9 @@ fn registry(key: &str) -> String {
 }
 
 /// Writes down what it is told unasked.
-struct Ears(UnboundedSender<String>);
+struct NotificationListener(UnboundedSender<String>);
 
-impl ClientHandler for Ears {
+impl ClientHandler for NotificationListener {
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
         self.0.send("tools".to_owned()).unwrap();
     }
@@ -238,18 +238,20 @@ impl ClientHandler for Ears {
     }
 }
 
-async fn legacy(workspace: &Workspace) -> (RunningService<RoleClient, Ears>, UnboundedReceiver<String>) {
+async fn legacy(
+    workspace: &Workspace,
+) -> (RunningService<RoleClient, NotificationListener>, UnboundedReceiver<String>) {
     let command = tokio::process::Command::from(workspace.command(&["serve"]));
     let (mouth, heard) = unbounded_channel();
-    (Ears(mouth).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), heard)
+    (NotificationListener(mouth).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), heard)
 }
 
 async fn hear(heard: &mut UnboundedReceiver<String>) -> String {
-    tokio::time::timeout(PATIENCE, heard.recv()).await.expect("no news").unwrap()
+    tokio::time::timeout(TIMEOUT, heard.recv()).await.expect("no news").unwrap()
 }
 
 async fn next(heard: &mut Subscription) -> String {
-    let news = tokio::time::timeout(PATIENCE, heard.next()).await.expect("no news").unwrap().unwrap();
+    let news = tokio::time::timeout(TIMEOUT, heard.next()).await.expect("no news").unwrap().unwrap();
     match news {
         ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),
         ServerNotification::ResourceUpdatedNotification(update) => update.params.uri,
@@ -258,9 +260,9 @@ async fn next(heard: &mut Subscription) -> String {
 }
 
 /// The methods of what came without being an answer.
-fn notifications(lines: &Lines) -> Vec<String> {
-    let unasked = lines.answers().into_iter().filter(|message: &Value| message.get("id").is_none());
+fn notifications(client: &RawClient) -> Vec<String> {
+    let unasked = client.messages().into_iter().filter(|message: &Value| message.get("id").is_none());
     unasked.map(|message| message["method"].as_str().unwrap().to_owned()).collect()
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn a_text_is_stored_as_the_api_wants_it() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     let [request] = &double.requests()[..] else { panic!("{:?}", double.requests()) };
     assert_eq!(request.path, "/v3/documents");
@@ -36,7 +36,7 @@ async fn a_text_is_stored_as_the_api_wants_it() {
 
 #[tokio::test]
 async fn a_search_finds_parts_and_wholes() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     let found = double.client().search(&key(), "tea").await.unwrap();
     assert_eq!(found, [TEA, "the whole document", "of another shape"]);
@@ -47,7 +47,7 @@ async fn a_search_finds_parts_and_wholes() {
 
 #[tokio::test]
 async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     double.client().search(&key(), "tea").await.unwrap();
     for request in double.requests() {
@@ -62,7 +62,7 @@ async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_base_with_a_path_keeps_it() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     for base in ["prefix", "prefix/"] {
         let base = Base::parse(&format!("http://{}/{base}", double.address)).unwrap();
         // The double knows no such place, and says where it was looked for.
@@ -75,7 +75,7 @@ async fn a_base_with_a_path_keeps_it() {
 
 #[tokio::test]
 async fn what_is_still_being_ingested_is_waited_for() {
-    let double = Double::start(Mood::Ingesting { searches: 3 }).await;
+    let double = MockSupermemory::start(Mood::Ingesting { searches: 3 }).await;
     double.client().store(&key(), TEA).await.unwrap();
     assert_eq!(double.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
     assert_eq!(double.searches(), 4);
@@ -83,7 +83,7 @@ async fn what_is_still_being_ingested_is_waited_for() {
 
 #[tokio::test]
 async fn patience_with_ingestion_ends() {
-    let double = Double::start(Mood::Ingesting { searches: usize::MAX }).await;
+    let double = MockSupermemory::start(Mood::Ingesting { searches: usize::MAX }).await;
     double.client().store(&key(), TEA).await.unwrap();
     assert_eq!(double.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
     assert_eq!(double.searches(), 1);
@@ -94,18 +94,18 @@ async fn patience_with_ingestion_ends() {
 
 #[tokio::test]
 async fn a_key_that_still_works_is_no_refusal() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     assert_eq!(double.client().refusal(&key(), AT_ONCE).await, Err(Failure::StillAccepted));
 }
 
 #[tokio::test]
 async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
-    let refusing = Double::start(Mood::Answers(StatusCode::UNAUTHORIZED)).await;
+    let refusing = MockSupermemory::start(Mood::Answers(StatusCode::UNAUTHORIZED)).await;
     let failure = refusing.client().find(&key(), "tea", TEA, PATIENT).await;
     assert_eq!(failure, Err(Failure::Refused(StatusCode::UNAUTHORIZED)));
     assert_eq!(refusing.searches(), 1);
     for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR] {
-        let busy = Double::start(Mood::Busy { searches: 2, status }).await;
+        let busy = MockSupermemory::start(Mood::Busy { searches: 2, status }).await;
         busy.client().store(&key(), TEA).await.unwrap();
         assert_eq!(busy.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()), "{status}");
         assert_eq!(busy.searches(), 3, "{status}");
@@ -115,7 +115,7 @@ async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
 #[tokio::test]
 async fn a_write_is_sent_once_whatever_comes_of_it() {
     for (mood, _) in failures() {
-        let double = Double::start(mood).await;
+        let double = MockSupermemory::start(mood).await;
         double.client().store(&key(), TEA).await.unwrap_err();
         assert_eq!(double.requests().len(), 1, "{mood:?}");
     }
@@ -124,7 +124,7 @@ async fn a_write_is_sent_once_whatever_comes_of_it() {
 #[tokio::test]
 async fn each_failure_has_a_name_and_shows_no_key() {
     for (mood, expected) in failures() {
-        let double = Double::start(mood).await;
+        let double = MockSupermemory::start(mood).await;
         for failure in [
             double.client().store(&key(), TEA).await.unwrap_err(),
             double.client().search(&key(), "tea").await.unwrap_err(),
@@ -146,7 +146,7 @@ async fn nobody_at_home_is_said_without_the_key() {
 
 #[tokio::test]
 async fn a_key_that_no_header_can_carry_is_not_sent() {
-    let double = Double::start(Mood::Well).await;
+    let double = MockSupermemory::start(Mood::Well).await;
     let failure = double.client().store(&Secret::new(format!("{KEY}\nX-Other: 1")), TEA).await.unwrap_err();
     assert_eq!(failure, Failure::BadKey);
     assert!(double.requests().is_empty());
@@ -154,9 +154,9 @@ async fn a_key_that_no_header_can_carry_is_not_sent() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_the_key_stays() {
-    let elsewhere = Double::start(Mood::Well).await;
+    let elsewhere = MockSupermemory::start(Mood::Well).await;
     for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT] {
-        let double = Double::start(Mood::Redirects { to: elsewhere.address, status }).await;
+        let double = MockSupermemory::start(Mood::Redirects { to: elsewhere.address, status }).await;
         assert_eq!(double.client().store(&key(), TEA).await, Err(Failure::Redirected(status)));
         assert_eq!(double.client().search(&key(), "tea").await, Err(Failure::Redirected(status)));
         assert_eq!(double.requests().len(), 2);
@@ -209,7 +209,7 @@ fn a_key_travels_in_the_open_on_this_machine_only() {
 }
 
 /// A Supermemory of our own: it has one key, keeps what it is told, and does what its mood is.
-struct Double {
+struct MockSupermemory {
     address: SocketAddr,
     state: Arc<Memory>,
 }
@@ -253,7 +253,7 @@ struct Request {
     body: Value,
 }
 
-impl Double {
+impl MockSupermemory {
     async fn start(mood: Mood) -> Self {
         let (searches, documents, requests) = (AtomicUsize::default(), Mutex::default(), Mutex::default());
         let state = Arc::new(Memory { mood, searches, documents, requests });

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 use stripe_projects_mcp::name::ProjectName;
 
 use crate::{
-    raw_client::Lines,
-    workspace::{Kind, Workspace},
+    raw_client::RawClient,
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
 fn a_suspended_key_is_dead_and_resume_delivers_another() {
-    for kind in Kind::ALL {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
-        workspace.write(".env", "MINE=1\n");
+        workspace.write(".env", "USER_LINES=1\n");
         workspace.ok(&["provision", "memory", "supermemory"]);
         let first = key(&workspace);
         let suspended = workspace.json(&["suspend", "memory"]);
@@ -22,18 +22,18 @@ fn a_suspended_key_is_dead_and_resume_delivers_another() {
             "{kind:?}"
         );
         assert!(workspace.owner_of(&first).is_none(), "{kind:?}: the key still works");
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{kind:?}");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{kind:?}");
         assert_eq!(workspace.json(&["suspend", "memory"])["status"], "suspended", "{kind:?}: safe to repeat");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{kind:?}");
 
         // Nor is there a way around it.
         assert_eq!(workspace.json(&["rotate", "memory"])["code"], "suspended", "{kind:?}");
-        let mut agent = Lines::greet(&workspace);
+        let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("rotate_key", &json!({ "name": "memory" }))["code"], "suspended", "{kind:?}");
         let again = agent.call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         assert_eq!(again["code"], "already_exists", "{kind:?}");
-        agent.leave();
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{kind:?}");
+        agent.disconnect();
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{kind:?}");
 
         let resumed = workspace.json(&["resume", "memory"]);
         assert_eq!((&resumed["status"], &resumed["key_version"]), (&json!("active"), &json!(2)), "{kind:?}: {resumed}");
@@ -42,7 +42,7 @@ fn a_suspended_key_is_dead_and_resume_delivers_another() {
         assert_eq!(workspace.json(&["resume", "memory"])["status"], "active", "{kind:?}: safe to repeat");
         workspace.ok(&["suspend", "memory"]);
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert!(workspace.billed().is_empty() && workspace.owner_of(&second).is_none(), "{kind:?}");
+        assert!(workspace.billed_resources().is_empty() && workspace.owner_of(&second).is_none(), "{kind:?}");
     }
 }
 
@@ -60,10 +60,10 @@ fn a_used_up_cap_is_not_resumed() {
 
 #[test]
 fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let first = key(&workspace);
-    workspace.stand_in().weather(json!([{ "verb": "rotate", "fault": "garbage" }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "garbage" }]));
     let unsure = workspace.json(&["suspend", "memory"]);
     assert_eq!(unsure["code"], "suspension_incomplete", "{unsure}");
     assert!(unsure["hint"].as_str().unwrap().contains("suspend memory"), "{unsure}");
@@ -100,15 +100,15 @@ fn a_resumption_that_is_refused_is_over() {
 /// What it did is not known, so the intent stays open, and the next call finds out.
 #[test]
 fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
     let reveal = "POST /v2/provisioning/resources/{id}/reveal_access_configuration";
-    workspace.simulator().plan(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
+    workspace.simulator().inject(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
     let unsure = workspace.json(&["resume", "memory"]);
     assert_eq!(unsure["code"], "outcome_unknown", "{unsure}");
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
-    workspace.simulator().clear_up();
+    workspace.simulator().clear_faults();
     assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
     assert_eq!(intents(&workspace, "resume"), 1, "what was open is what was finished");
     assert!(workspace.owner_of(&key(&workspace)).is_some());
@@ -131,7 +131,7 @@ fn all_at_once_and_each_is_told_of() {
     let statuses: Vec<&Value> =
         gone["projects"].as_array().unwrap().iter().map(|one| &one["project"]["status"]).collect();
     assert_eq!(statuses, ["torn_down"; 3]);
-    assert!(workspace.billed().is_empty());
+    assert!(workspace.billed_resources().is_empty());
     assert_eq!(workspace.ok(&["suspend", "--all"]).stdout, "No live projects.\n");
     for wrong in [&["suspend"][..], &["suspend", "a", "--all"], &["teardown", "a", "--all", "--yes"]] {
         assert_eq!(workspace.run(wrong).code, 2, "{wrong:?}");
@@ -140,10 +140,10 @@ fn all_at_once_and_each_is_told_of() {
 
 #[test]
 fn one_that_fails_does_not_save_the_others() {
-    let workspace = Workspace::on(Kind::StripeCli);
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "a", "supermemory"]);
     workspace.ok(&["provision", "b", "tts"]);
-    workspace.stand_in().set("supermemory/memory", "unrotatable", json!(true));
+    workspace.fake_stripe().set("supermemory/memory", "unrotatable", json!(true));
     let ran = workspace.run(&["suspend", "--all"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (5, "b: suspended\n"), "{ran:?}");
     assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");

@@ -10,10 +10,10 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    pseudo_terminal::{Left, Terminal},
+    pseudo_terminal::{Terminal, TerminalOutput},
     raw_client::until,
     snapshots::shown,
-    workspace::{Kind, Ran, Workspace},
+    workspace::{BackendKind, Ran, Workspace},
 };
 
 #[test]
@@ -150,7 +150,7 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
 
 #[test]
 fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
-    let here = leaked(Kind::Simulated);
+    let here = leaked(BackendKind::Simulated);
     let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
     terminal.until("[y/N] ").press("\x03");
     let left = terminal.left();
@@ -163,8 +163,8 @@ fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
 #[test]
 fn ctrl_c_in_a_rotation_lets_it_finish_and_says_which_it_was() {
     for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
-        let here = leaked(Kind::StripeCli);
-        here.stand_in().weather(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
+        let here = leaked(BackendKind::StripeCli);
+        here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
         let terminal = Terminal::start(&here.command(arguments), 100);
         bought_soon(&here);
         terminal.press("\x03").until("finishing what was begun");
@@ -235,25 +235,25 @@ fn spending() -> Workspace {
 }
 
 /// A workspace whose one key stands in a log.
-fn leaked(kind: Kind) -> Workspace {
+fn leaked(kind: BackendKind) -> Workspace {
     let here = Workspace::on(kind);
     here.ok(&PROVISION);
-    here.has_plants();
+    here.allow_planted_keys();
     here.write("log", here.read(".env"));
     here
 }
 
 /// A workspace whose next purchase takes so many milliseconds.
 fn slow(ms: u32) -> Workspace {
-    let here = Workspace::on(Kind::StripeCli);
-    here.stand_in().weather(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
+    let here = Workspace::on(BackendKind::StripeCli);
+    here.fake_stripe().inject_faults(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
     here
 }
 
 /// Waits until `stripe` is at it.
 fn bought_soon(here: &Workspace) {
     let begun = Instant::now();
-    while !here.stand_in().forecast().is_empty() {
+    while !here.fake_stripe().pending_faults().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(60), "nothing is being bought");
         thread::sleep(Duration::from_millis(10));
     }
@@ -262,11 +262,11 @@ fn bought_soon(here: &Workspace) {
 fn delivered_once(here: &Workspace) {
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     assert!(here.owner_of(&key).is_some(), "the key opens nothing");
-    assert_eq!(here.billed().len(), 1);
+    assert_eq!(here.billed_resources().len(), 1);
     assert_eq!(here.json(&["list"])["projects"][0]["status"], "active");
 }
 
-fn saw(here: &Workspace, name: &str, left: &Left) {
+fn saw(here: &Workspace, name: &str, left: &TerminalOutput) {
     let screen = left.screen.trim_end();
     shown(name, &format!("{screen}\n── exit {}", left.code).replace(here.path().to_str().unwrap(), "[DIR]"));
 }

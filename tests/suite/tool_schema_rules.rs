@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{raw_client::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn every_tool_says_what_it_is_and_what_it_does() {
@@ -60,7 +60,7 @@ fn the_list_is_small() {
 #[test]
 fn every_answer_fits_the_schema_that_was_promised() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     let (named, wanted) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
     let mut answered = Vec::new();
     for (tool, arguments) in [
@@ -76,7 +76,7 @@ fn every_answer_fits_the_schema_that_was_promised() {
         ("teardown", &json!({})),
         ("list_projects", &json!({ "include_torn_down": true })),
     ] {
-        answered.push((tool, lines.call(tool, arguments)));
+        answered.push((tool, client.call(tool, arguments)));
     }
     for tool in tools() {
         let answers: Vec<_> =
@@ -108,7 +108,7 @@ fn the_check_itself_can_say_no() {
 }
 
 fn tools() -> Vec<Value> {
-    let mut listed = Lines::greet(&Workspace::new()).ask("tools/list", &json!({}));
+    let mut listed = RawClient::initialize(&Workspace::new()).request("tools/list", &json!({}));
     serde_json::from_value(listed["result"]["tools"].take()).unwrap()
 }
 

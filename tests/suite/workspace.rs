@@ -17,35 +17,35 @@ use stripe_projects_mcp::{
 use tempfile::TempDir;
 
 use crate::{
-    fake_stripe::StandIn,
-    secret_leaks::{assert_unkept, assert_unsaid},
-    simulator_client::Running,
+    fake_stripe::FakeStripeCli,
+    secret_leaks::{assert_no_key_in_output, assert_no_key_on_disk},
+    simulator_client::SimulatorProcess,
 };
 
 /// A folder that is gone when the test is over.
 pub struct Workspace {
     folder: TempDir,
-    behind: Behind,
-    has_plants: AtomicBool,
+    behind: Counterpart,
+    allow_planted_keys: AtomicBool,
 }
 
 /// The backend that the commands of a workspace speak to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum BackendKind {
     Simulated,
     StripeApi,
     StripeCli,
 }
 
-impl Kind {
+impl BackendKind {
     pub const ALL: [Self; 3] = [Self::Simulated, Self::StripeApi, Self::StripeCli];
 }
 
 /// The world behind the backend, held for as long as the workspace.
-enum Behind {
+enum Counterpart {
     Simulated,
-    StripeApi(Running),
-    StripeCli(StandIn),
+    StripeApi(SimulatorProcess),
+    StripeCli(FakeStripeCli),
 }
 
 /// What a command left: exit code, stdout, stderr.
@@ -58,24 +58,28 @@ pub struct Ran {
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), behind: Behind::Simulated, has_plants: AtomicBool::new(false) }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            behind: Counterpart::Simulated,
+            allow_planted_keys: AtomicBool::new(false),
+        }
     }
 
     /// One whose commands speak to that backend, with a world of its own behind it.
-    pub fn on(kind: Kind) -> Self {
+    pub fn on(kind: BackendKind) -> Self {
         let mut workspace = Self::new();
         let behind = match kind {
-            Kind::Simulated => Behind::Simulated,
-            Kind::StripeApi => Behind::StripeApi(Running::start(&workspace, &[])),
-            Kind::StripeCli => Behind::StripeCli(StandIn::new()),
+            BackendKind::Simulated => Counterpart::Simulated,
+            BackendKind::StripeApi => Counterpart::StripeApi(SimulatorProcess::start(&workspace, &[])),
+            BackendKind::StripeCli => Counterpart::StripeCli(FakeStripeCli::new()),
         };
         workspace.behind = behind;
         workspace
     }
 
     /// Says that the test itself puts keys where none belongs.
-    pub fn has_plants(&self) {
-        self.has_plants.store(true, Ordering::Relaxed);
+    pub fn allow_planted_keys(&self) {
+        self.allow_planted_keys.store(true, Ordering::Relaxed);
     }
 
     /// Without symbolic links, as the program shows it.
@@ -101,7 +105,7 @@ impl Workspace {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         self.prepare(&mut command);
-        if !matches!(self.behind, Behind::Simulated) {
+        if !matches!(self.behind, Counterpart::Simulated) {
             command.arg("--accept-tos");
         }
         command
@@ -115,36 +119,40 @@ impl Workspace {
         // Where the developer's own policy cannot steer it either.
         command.env("XDG_CONFIG_HOME", self.file("no-configuration"));
         match &self.behind {
-            Behind::Simulated => {}
-            Behind::StripeApi(simulator) => {
+            Counterpart::Simulated => {}
+            Counterpart::StripeApi(simulator) => {
                 command.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
                 command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
             }
-            Behind::StripeCli(stand_in) => {
-                let (variable, world) = stand_in.env();
+            Counterpart::StripeCli(fake_stripe) => {
+                let (variable, world) = fake_stripe.env();
                 command.env("STRIPE_PROJECTS_BACKEND", "stripe-cli").env(variable, world);
-                command.env("STRIPE_PROJECTS_STRIPE_BIN", stand_in.bin());
+                command.env("STRIPE_PROJECTS_STRIPE_BIN", fake_stripe.bin());
             }
         }
     }
 
     /// The stand-in that commands of this workspace call.
-    pub fn stand_in(&self) -> &StandIn {
-        let Behind::StripeCli(stand_in) = &self.behind else { panic!("there is no stand-in behind this workspace") };
-        stand_in
+    pub fn fake_stripe(&self) -> &FakeStripeCli {
+        let Counterpart::StripeCli(fake_stripe) = &self.behind else {
+            panic!("there is no stand-in behind this workspace")
+        };
+        fake_stripe
     }
 
     /// The simulator that commands of this workspace speak to.
-    pub fn simulator(&self) -> &Running {
-        let Behind::StripeApi(simulator) = &self.behind else { panic!("there is no simulator behind this workspace") };
+    pub fn simulator(&self) -> &SimulatorProcess {
+        let Counterpart::StripeApi(simulator) = &self.behind else {
+            panic!("there is no simulator behind this workspace")
+        };
         simulator
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> BackendKind {
         match &self.behind {
-            Behind::Simulated => Kind::Simulated,
-            Behind::StripeApi(_) => Kind::StripeApi,
-            Behind::StripeCli(_) => Kind::StripeCli,
+            Counterpart::Simulated => BackendKind::Simulated,
+            Counterpart::StripeApi(_) => BackendKind::StripeApi,
+            Counterpart::StripeCli(_) => BackendKind::StripeCli,
         }
     }
 
@@ -189,25 +197,27 @@ impl Workspace {
     /// The resource that a key opens right now.
     pub fn owner_of(&self, key: &str) -> Option<ResourceId> {
         match &self.behind {
-            Behind::Simulated | Behind::StripeApi(_) => self.world().owner_of(&Secret::new(key.to_owned())).unwrap(),
-            Behind::StripeCli(stand_in) => stand_in.owner_of(key).map(ResourceId::new),
+            Counterpart::Simulated | Counterpart::StripeApi(_) => {
+                self.world().owner_of(&Secret::new(key.to_owned())).unwrap()
+            }
+            Counterpart::StripeCli(fake_stripe) => fake_stripe.owner_of(key).map(ResourceId::new),
         }
     }
 
     /// Everything that exists behind the backend, and may be billed.
-    pub fn billed(&self) -> BTreeSet<String> {
+    pub fn billed_resources(&self) -> BTreeSet<String> {
         match &self.behind {
-            Behind::Simulated | Behind::StripeApi(_) => {
+            Counterpart::Simulated | Counterpart::StripeApi(_) => {
                 let existing = self.world().observe_everything().unwrap();
                 existing.into_iter().map(|observed| observed.resource.as_str().to_owned()).collect()
             }
-            Behind::StripeCli(stand_in) => stand_in.resources().into_iter().map(|live| live.id).collect(),
+            Counterpart::StripeCli(fake_stripe) => fake_stripe.resources().into_iter().map(|live| live.id).collect(),
         }
     }
 
     /// How credentials of that world begin.
     pub fn key_prefix(&self) -> &'static str {
-        if matches!(self.behind, Behind::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
+        if matches!(self.behind, Counterpart::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
     }
 
     /// Temporary files that somebody left.
@@ -225,23 +235,23 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if !thread::panicking() && !self.has_plants.load(Ordering::Relaxed) {
-            assert_unkept(&self.files());
+        if !thread::panicking() && !self.allow_planted_keys.load(Ordering::Relaxed) {
+            assert_no_key_on_disk(&self.files());
         }
     }
 }
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
-        assert_unsaid(&output.stdout);
-        assert_unsaid(&output.stderr);
-        Self::of_another(output)
+        assert_no_key_in_output(&output.stdout);
+        assert_no_key_in_output(&output.stderr);
+        Self::of_other_program(output)
     }
 }
 
 impl Ran {
     /// What somebody else's command left, which may say its own keys.
-    pub fn of_another(output: Output) -> Self {
+    pub fn of_other_program(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -250,7 +260,7 @@ impl Ran {
     }
 
     /// The answer to a request, among the lines that a server wrote.
-    pub fn answer(&self, id: u64) -> Value {
+    pub fn response(&self, id: u64) -> Value {
         let mut answers = self.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         answers.find(|answer| answer["id"] == id).unwrap_or_else(|| panic!("no answer to {id}: {self:?}"))
     }
