@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn a_human_gives_up_what_nobody_can_tell_of() {
+fn abandon_ends_an_order_of_unknown_outcome() {
     for is_bought in [false, true] {
         let here = lost(is_bought);
         let again = here.json(&PROVISION);
@@ -51,7 +51,7 @@ fn a_human_gives_up_what_nobody_can_tell_of() {
 
 /// As long as the backend can tell, it is asked and believed, whatever the human would give up.
 #[test]
-fn what_the_backend_can_still_tell_is_settled_and_not_given_up() {
+fn abandon_prefers_what_the_backend_can_determine() {
     for is_bought in [false, true] {
         let here = fresh(is_bought);
         let settled = here.json(&["forget", "memory", "--yes"]);
@@ -68,7 +68,7 @@ fn what_the_backend_can_still_tell_is_settled_and_not_given_up() {
 
 /// That it does not answer now is no reason: tomorrow it may.
 #[test]
-fn a_backend_that_does_not_say_now_is_not_one_that_never_will() {
+fn temporarily_unknown_order_cannot_be_abandoned() {
     let here = lost(false);
     let mut command = here.command(&["forget", "memory", "--yes"]);
     let ran = Ran::from(command.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
@@ -78,7 +78,7 @@ fn a_backend_that_does_not_say_now_is_not_one_that_never_will() {
 }
 
 #[test]
-fn nothing_else_can_be_forgotten() {
+fn abandon_refuses_projects_in_any_other_state() {
     for kind in BackendKind::ALL {
         let here = Workspace::on(kind);
         assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found");
@@ -99,7 +99,7 @@ fn nothing_else_can_be_forgotten() {
 
 /// Where the backend shows everything, what was given up and turns up later is said.
 #[test]
-fn what_turns_up_later_is_drift() {
+fn abandoned_order_found_later_is_drift() {
     for kind in [BackendKind::Simulated, BackendKind::StripeCli] {
         let here = Workspace::on(kind);
         here.ok(&PROVISION);
@@ -112,7 +112,7 @@ fn what_turns_up_later_is_drift() {
 
 #[cfg(unix)]
 #[test]
-fn at_a_terminal_it_is_asked_and_told_what_it_means() {
+fn abandon_at_a_terminal_asks_and_explains() {
     use crate::pseudo_terminal::Terminal;
     let here = lost(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {

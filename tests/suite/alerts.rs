@@ -22,7 +22,7 @@ use crate::{
 const FOUR_HOURS: Duration = Duration::from_secs(4 * 60 * 60);
 
 #[test]
-fn a_message_says_what_was_reached_and_is_signed() {
+fn message_names_the_threshold_and_is_signed() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -51,7 +51,7 @@ fn a_message_says_what_was_reached_and_is_signed() {
 }
 
 #[test]
-fn each_threshold_is_told_once_however_often_usage_is_looked_at() {
+fn each_threshold_is_reported_once_however_often_usage_is_read() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -77,7 +77,7 @@ fn each_threshold_is_told_once_however_often_usage_is_looked_at() {
 }
 
 #[test]
-fn a_jump_over_several_thresholds_raises_each() {
+fn usage_over_several_thresholds_raises_each() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -93,7 +93,7 @@ fn a_jump_over_several_thresholds_raises_each() {
 
 /// Nobody recorded it through us: the world was found that way.
 #[test]
-fn usage_that_only_a_list_finds_is_told_too() {
+fn usage_observed_only_by_list_is_reported() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     for name in ["one", "two", "three"] {
@@ -110,7 +110,7 @@ fn usage_that_only_a_list_finds_is_told_too() {
 }
 
 #[test]
-fn a_name_that_is_used_again_has_thresholds_of_its_own() {
+fn reused_name_has_its_own_thresholds() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     for _ in 0..2 {
@@ -124,7 +124,7 @@ fn a_name_that_is_used_again_has_thresholds_of_its_own() {
 }
 
 #[test]
-fn what_the_receiver_turns_away_comes_again_under_the_same_id_and_a_new_time() {
+fn rejected_alert_is_retried_with_the_same_id_and_a_new_time() {
     let receiver = AlertReceiver::start();
     receiver.script(&[500, 404, 302, 200]);
     let harness = Harness::with_alerts_to(&receiver);
@@ -147,7 +147,7 @@ fn what_the_receiver_turns_away_comes_again_under_the_same_id_and_a_new_time() {
 }
 
 #[test]
-fn a_receiver_that_is_away_gets_it_when_it_is_back() {
+fn unreachable_receiver_gets_alerts_when_it_is_back() {
     let gone = AlertReceiver::start();
     let (address, harness) = (gone.address, Harness::with_alerts_to(&gone));
     drop(gone);
@@ -179,7 +179,7 @@ fn a_receiver_that_is_away_gets_it_when_it_is_back() {
 }
 
 #[test]
-fn after_three_days_it_is_given_up_and_said() {
+fn undelivered_alert_is_abandoned_after_three_days() {
     let receiver = AlertReceiver::start();
     receiver.script(&[500; 100]);
     let harness = Harness::with_alerts_to(&receiver);
@@ -207,7 +207,7 @@ fn after_three_days_it_is_given_up_and_said() {
 }
 
 #[test]
-fn two_processes_do_not_send_the_same_alert_at_the_same_time() {
+fn two_processes_do_not_send_one_alert_concurrently() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -240,7 +240,7 @@ fn two_processes_do_not_send_the_same_alert_at_the_same_time() {
 
 /// The receiver has it, and nobody wrote that down.
 #[test]
-fn a_process_that_dies_between_sending_and_saying_so_has_it_sent_again_under_the_same_id() {
+fn crash_after_sending_resends_the_same_id() {
     let receiver = AlertReceiver::start();
     receiver.hold_responses();
     let harness = Harness::with_alerts_to(&receiver);
@@ -272,7 +272,7 @@ fn a_process_that_dies_between_sending_and_saying_so_has_it_sent_again_under_the
 
 /// A late answer of a sender whose time was up does not undo what the next one did.
 #[test]
-fn a_claim_that_ran_out_changes_nothing() {
+fn expired_claim_changes_nothing() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -289,7 +289,7 @@ fn a_claim_that_ran_out_changes_nothing() {
 }
 
 #[test]
-fn nothing_is_sent_unsigned_and_nothing_is_lost() {
+fn missing_secret_sends_nothing_and_loses_nothing() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -309,7 +309,7 @@ fn nothing_is_sent_unsigned_and_nothing_is_lost() {
 
 /// Who names a receiver later does not want the news of last month.
 #[test]
-fn without_a_receiver_alerts_are_only_told() {
+fn alerts_without_a_receiver_are_only_reported() {
     let receiver = AlertReceiver::start();
     let harness = Harness::without_alerts();
     harness.provision("memory");
@@ -326,7 +326,7 @@ fn without_a_receiver_alerts_are_only_told() {
 }
 
 #[test]
-fn a_running_server_tells_and_sends_what_another_process_raised() {
+fn server_reports_and_sends_alerts_of_another_process() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -351,7 +351,7 @@ fn a_running_server_tells_and_sends_what_another_process_raised() {
 }
 
 #[test]
-fn usage_record_says_what_it_raised_and_what_did_not_arrive() {
+fn usage_record_reports_raised_and_undelivered_alerts() {
     let receiver = AlertReceiver::start();
     receiver.script(&[500]);
     let harness = Harness::with_alerts_to(&receiver);
@@ -378,7 +378,7 @@ fn usage_record_says_what_it_raised_and_what_did_not_arrive() {
 }
 
 #[test]
-fn the_secret_is_nowhere() {
+fn secret_appears_in_no_output_or_file() {
     let receiver = AlertReceiver::start();
     receiver.script(&[500, 302]);
     let harness = Harness::with_alerts_to(&receiver);
@@ -408,7 +408,7 @@ proptest! {
 
     /// Whatever is spent in whatever order, looked at by whomever, each threshold is raised and sent once.
     #[test]
-    fn each_threshold_once_in_whatever_order(steps in prop::collection::vec((0_u64..400, any::<bool>()), 1..8)) {
+    fn each_threshold_is_raised_once_in_any_order(steps in prop::collection::vec((0_u64..400, any::<bool>()), 1..8)) {
         let receiver = AlertReceiver::start();
         let harness = Harness::with_alerts_to(&receiver);
         harness.provision("memory");
@@ -432,7 +432,7 @@ proptest! {
 
     /// Meters correct themselves: usage may go down again, and nothing is raised twice for that.
     #[test]
-    fn usage_that_goes_up_and_down_raises_each_threshold_once(usages in prop::collection::vec(0_u64..15, 1..12)) {
+    fn usage_that_rises_and_falls_raises_each_threshold_once(usages in prop::collection::vec(0_u64..15, 1..12)) {
         let harness = Harness::without_alerts();
         harness.provision("memory");
         let ledger = harness.workspace.ledger();

@@ -16,7 +16,7 @@ use stripe_projects_mcp::{
 use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
 
 #[test]
-fn private_places_are_refused_by_address() {
+fn private_addresses_are_refused() {
     let harness = Harness::without_alerts();
     for (url, what) in [
         ("https://127.0.0.1/", Special::Loopback),
@@ -53,7 +53,7 @@ fn private_places_are_refused_by_address() {
 
 /// The name is asked for once; an answer that changes in between would find nobody listening to it.
 #[test]
-fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
+fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let (receiver, harness) = (AlertReceiver::start(), Harness::without_alerts());
     let (loopback, public) = (receiver.address, "93.184.216.34:443".parse::<SocketAddr>().unwrap());
     let answers = |addresses: &[SocketAddr]| -> (Lookup, Arc<AtomicUsize>) {
@@ -87,7 +87,7 @@ fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
 
 /// A proxy would look the name up anew, and is somebody else who reads along.
 #[test]
-fn no_proxy_of_the_environment_is_used() {
+fn proxy_of_the_environment_is_not_used() {
     let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
@@ -102,7 +102,7 @@ fn no_proxy_of_the_environment_is_used() {
 
 /// Through the real binary: an agent that edits the registry has nobody knocked at.
 #[test]
-fn a_registry_cannot_have_us_knock_at_a_private_door() {
+fn registry_cannot_send_alerts_to_a_private_address() {
     let receiver = AlertReceiver::start();
     let harness = Harness::without_alerts();
     harness.provision("memory");

@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
+fn approved_request_lets_one_call_through() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     let asked = agent.call("provision", &above());
@@ -61,7 +61,7 @@ fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
 }
 
 #[test]
-fn a_yes_is_for_that_name_provider_and_cap() {
+fn approval_covers_one_name_provider_and_cap() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
@@ -93,7 +93,7 @@ fn a_yes_is_for_that_name_provider_and_cap() {
 }
 
 #[test]
-fn a_no_holds_until_it_expires() {
+fn denial_holds_until_it_expires() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
@@ -112,7 +112,7 @@ fn a_no_holds_until_it_expires() {
 
 /// A host that has nobody in front of it says no by itself; and a yes that is not used yet can be taken back.
 #[test]
-fn the_human_may_think_better_of_it() {
+fn human_may_change_a_decision() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
@@ -133,7 +133,7 @@ fn the_human_may_think_better_of_it() {
 }
 
 #[test]
-fn what_has_expired_grants_nothing() {
+fn expired_approval_grants_nothing() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
@@ -150,7 +150,7 @@ fn what_has_expired_grants_nothing() {
 }
 
 #[test]
-fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
+fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     let here = Workspace::new();
     RawClient::initialize(&here).call("provision", &above());
     let id = pending(&here);
@@ -177,7 +177,7 @@ fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
 /// At a real terminal: the question repeats what it is about, and only a yes is one.
 #[cfg(unix)]
 #[test]
-fn a_person_at_a_terminal_reads_and_types() {
+fn person_at_a_terminal_confirms_by_typing() {
     let here = Workspace::new();
     RawClient::initialize(&here).call("provision", &above());
     let id = pending(&here);
@@ -205,7 +205,7 @@ fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::R
 }
 
 #[test]
-fn a_look_at_nothing_leaves_nothing() {
+fn approvals_in_a_new_workspace_creates_no_files() {
     let here = Workspace::new();
     assert_eq!(here.json(&["approvals"]), json!({ "approvals": [] }));
     assert_eq!(here.json(&["approve", "ap-7k3f", "--yes"])["code"], "approval_not_found");
@@ -213,7 +213,7 @@ fn a_look_at_nothing_leaves_nothing() {
 }
 
 #[test]
-fn an_agent_cannot_bury_the_human_in_requests() {
+fn agent_cannot_flood_the_human_with_requests() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     for number in 0..10 {
@@ -228,7 +228,7 @@ fn an_agent_cannot_bury_the_human_in_requests() {
 }
 
 #[test]
-fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
+fn audit_records_requester_decider_and_outcome() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above());
@@ -254,7 +254,7 @@ fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
 
 /// The human is his own approval, and the rules bind him too.
 #[test]
-fn a_human_at_the_terminal_needs_no_approval() {
+fn human_at_the_terminal_needs_no_approval() {
     let here = Workspace::new();
     here.write("providers.toml", with_policy("approval = 'always'\ntotal_cap_usd = 100"));
     assert_eq!(here.json(&["provision", "memory", "supermemory", "--cap", "80"])["status"], "active");
@@ -263,7 +263,7 @@ fn a_human_at_the_terminal_needs_no_approval() {
 }
 
 #[test]
-fn always_asks_for_the_least_and_never_for_the_most() {
+fn approval_always_asks_at_any_cap_and_never_at_none() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     here.write("providers.toml", with_policy("approval = 'always'"));
@@ -282,7 +282,7 @@ fn always_asks_for_the_least_and_never_for_the_most() {
 }
 
 #[test]
-fn two_servers_race_on_one_approval_and_one_wins() {
+fn two_servers_racing_on_one_approval_one_wins() {
     for _ in 0..5 {
         let here = Workspace::new();
         let mut agents = [RawClient::initialize(&here), RawClient::initialize(&here)];
@@ -301,7 +301,7 @@ fn two_servers_race_on_one_approval_and_one_wins() {
 
 /// Beneath every lock: the ledger itself spends a yes once, whoever comes.
 #[test]
-fn the_ledger_spends_a_yes_once() {
+fn ledger_spends_an_approval_once() {
     let here = Workspace::new();
     RawClient::initialize(&here).call("provision", &above());
     let id = ApprovalId::parse(&pending(&here)).unwrap();
@@ -321,7 +321,7 @@ fn the_ledger_spends_a_yes_once() {
 
 /// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
 #[test]
-fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
+fn crash_neither_loses_nor_reuses_an_approval() {
     for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);

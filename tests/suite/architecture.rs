@@ -240,7 +240,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 const LONGEST_FILE: usize = 400;
 
 #[test]
-fn modules_import_only_from_the_floors_below() {
+fn modules_import_only_from_lower_layers() {
     let mut wrong = Vec::new();
     for file in sources() {
         let Some((_, modules, crates)) = FLOORS.iter().find(|(name, ..)| *name == file.module) else {
@@ -266,7 +266,7 @@ fn modules_import_only_from_the_floors_below() {
 }
 
 #[test]
-fn floors_stand_on_each_other() {
+fn layers_list_dependencies_in_order() {
     for (place, (module, modules, _)) in FLOORS.iter().enumerate() {
         for import in *modules {
             assert!(
@@ -278,7 +278,7 @@ fn floors_stand_on_each_other() {
 }
 
 #[test]
-fn reserved_words_are_said_in_their_places_only() {
+fn reserved_words_stay_in_their_modules() {
     for file in every_source() {
         for (word, places, instead) in RESERVED {
             assert!(
@@ -291,14 +291,14 @@ fn reserved_words_are_said_in_their_places_only() {
 }
 
 #[test]
-fn no_file_is_two_ideas() {
+fn no_file_exceeds_the_line_limit() {
     for file in every_source() {
         assert!(file.lines <= LONGEST_FILE, "src/{} has {} lines: split it by idea", file.path, file.lines);
     }
 }
 
 #[test]
-fn the_walls_see_what_they_should() {
+fn import_checks_detect_violations() {
     let found = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
     assert_eq!(found.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
     assert_eq!(found.externals, BTreeSet::from(["rusqlite".to_owned()]));

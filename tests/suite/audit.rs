@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn every_effect_has_its_intent_and_its_outcome() {
+fn each_effect_has_its_intent_and_its_outcome() {
     let workspace = worked_in();
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
     let mut rows = workspace.ledger().audit().unwrap();
@@ -36,7 +36,7 @@ fn every_effect_has_its_intent_and_its_outcome() {
 }
 
 #[test]
-fn a_changed_chain_shows_where() {
+fn changed_chain_is_located() {
     for (change, broken) in [
         ("UPDATE audit SET outcome = 'refused' WHERE seq = 2", 2),
         ("UPDATE audit SET actor = actor || 'x' WHERE seq = 1", 1),
@@ -70,7 +70,7 @@ fn a_changed_chain_shows_where() {
 
 /// Whoever forges the chain inside the database as well still has the file beside it against him.
 #[test]
-fn an_older_ledger_in_its_place_is_found_out() {
+fn older_ledger_in_place_is_detected() {
     let workspace = worked_in();
     let ledger = workspace.state().join("ledger.db");
     checkpoint(&workspace);
@@ -92,7 +92,7 @@ fn an_older_ledger_in_its_place_is_found_out() {
 }
 
 #[test]
-fn the_head_record_beside_the_ledger_is_missed_and_trusted_only_whole() {
+fn missing_or_altered_head_record_is_reported() {
     let workspace = worked_in();
     let head = workspace.state().join("audit.head");
     let right = fs::read_to_string(&head).unwrap();
@@ -122,7 +122,7 @@ fn the_head_record_beside_the_ledger_is_missed_and_trusted_only_whole() {
 
 /// A crash between the rows and the file leaves the file behind, or not there yet.
 #[test]
-fn a_head_record_that_is_behind_is_no_alarm() {
+fn head_record_behind_the_ledger_is_no_alarm() {
     let workspace = worked_in();
     let head = workspace.state().join("audit.head");
     let behind = fs::read(&head).unwrap();
@@ -135,7 +135,7 @@ fn a_head_record_that_is_behind_is_no_alarm() {
 }
 
 #[test]
-fn a_call_leaves_a_row_whatever_came_of_it() {
+fn call_leaves_a_row_whatever_the_outcome() {
     let workspace = Workspace::new();
     let (long, canary) = ("x".repeat(64), "sk_live_51Canary0123456789abcdef");
     let mut client = RawClient::initialize(&workspace);
@@ -207,7 +207,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
 }
 
 #[test]
-fn to_look_where_nothing_is_leaves_nothing() {
+fn reading_a_new_workspace_creates_no_files() {
     let workspace = Workspace::new();
     for arguments in [&["list"][..], &["audit"], &["audit", "--verify"], &["providers"], &["lst"]] {
         workspace.run(arguments);
@@ -223,7 +223,7 @@ fn to_look_where_nothing_is_leaves_nothing() {
 
 /// What had an effect is written before its answer leaves, so that no client can kill the row.
 #[test]
-fn a_call_that_was_answered_is_in_the_audit() {
+fn answered_call_is_in_the_audit() {
     let workspace = Workspace::new();
     let mut client = RawClient::initialize(&workspace);
     for (tool, arguments) in
@@ -244,7 +244,7 @@ fn a_call_that_was_answered_is_in_the_audit() {
 }
 
 #[test]
-fn an_audit_that_cannot_be_written_hides_no_answer() {
+fn audit_write_failure_still_returns_the_answer() {
     let workspace = worked_in();
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger
@@ -260,7 +260,7 @@ fn an_audit_that_cannot_be_written_hides_no_answer() {
 }
 
 #[test]
-fn rows_are_found_by_project_actor_time_and_outcome() {
+fn rows_are_filtered_by_project_actor_time_and_outcome() {
     let workspace = worked_in();
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
     RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
@@ -285,7 +285,7 @@ fn rows_are_found_by_project_actor_time_and_outcome() {
 }
 
 #[tokio::test]
-async fn the_resource_shows_the_last_fifty_rows() {
+async fn resource_shows_the_last_fifty_rows() {
     let workspace = worked_in();
     for _ in 0..50 {
         workspace.ledger().note_calls(&[row()]).unwrap();
@@ -324,7 +324,7 @@ fn restore(workspace: &Workspace, older: &[u8]) {
 }
 
 #[test]
-fn what_cannot_be_logged_is_not_done() {
+fn effect_that_cannot_be_logged_is_not_done() {
     let workspace = worked_in();
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger
@@ -337,7 +337,7 @@ fn what_cannot_be_logged_is_not_done() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_version_is_left_alone() {
+fn ledger_of_a_newer_version_is_unchanged() {
     let workspace = worked_in();
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.pragma_update(None, "user_version", 99).unwrap();
@@ -348,7 +348,7 @@ fn a_ledger_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn something_else_in_its_place_is_an_error_and_stays() {
+fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
     let workspace = worked_in();
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
@@ -361,7 +361,7 @@ fn something_else_in_its_place_is_an_error_and_stays() {
 
 /// What we may not see might be billed.
 #[test]
-fn a_ledger_that_cannot_be_looked_for_is_not_taken_for_none() {
+fn unreadable_ledger_is_not_treated_as_missing() {
     let workspace = Workspace::new();
     workspace.write("file", "");
     let said = workspace.json(&["list", "--state-dir", "file/state"]);

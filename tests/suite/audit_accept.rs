@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn a_restored_backup_is_said_and_stops_nothing() {
+fn restored_backup_is_reported_and_blocks_nothing() {
     let here = restored();
     let ran = here.ok(&["provision", "three", "llm"]);
     assert!(ran.stderr.starts_with("warning: row 6 of the audit is not the one"), "{ran:?}");
@@ -29,7 +29,7 @@ fn a_restored_backup_is_said_and_stops_nothing() {
 }
 
 #[test]
-fn a_human_accepts_it_and_the_audit_says_so_for_ever() {
+fn acceptance_by_a_human_stays_in_the_audit() {
     let here = restored();
     let given_up = here.read(HEAD);
     let unasked = here.run(&["audit", "--accept"]);
@@ -92,7 +92,7 @@ fn only_a_missing_end_can_be_accepted() {
 
 /// Killed between the row and the file: the row has given the file up, so nothing is wrong, and nothing is lost.
 #[test]
-fn a_crash_after_the_row_is_made_good_by_the_next_seal() {
+fn crash_after_the_row_is_completed_by_the_next_seal() {
     let here = restored();
     let given_up = here.read(HEAD);
     here.ok(&["audit", "--accept", "--yes"]);
@@ -105,7 +105,7 @@ fn a_crash_after_the_row_is_made_good_by_the_next_seal() {
 
 /// A backup of the database alone, or a disk that lost a file.
 #[test]
-fn a_head_record_that_is_missing_or_unreadable_can_be_accepted_too() {
+fn missing_or_unreadable_head_record_can_be_accepted() {
     for broken in [None, Some("what")] {
         let here = restored();
         match broken {
@@ -122,7 +122,7 @@ fn a_head_record_that_is_missing_or_unreadable_can_be_accepted_too() {
 
 /// Forged rows cannot pretend to an acceptance without writing the chain anew.
 #[test]
-fn an_acceptance_that_is_put_in_by_hand_breaks_the_chain() {
+fn forged_acceptance_breaks_the_chain() {
     let here = restored();
     let head = here.read(HEAD);
     let words: Vec<&str> = head.split_whitespace().collect();
@@ -140,7 +140,7 @@ fn an_acceptance_that_is_put_in_by_hand_breaks_the_chain() {
 
 #[cfg(unix)]
 #[test]
-fn at_a_terminal_it_is_asked() {
+fn accept_at_a_terminal_asks_first() {
     use crate::pseudo_terminal::Terminal;
     let here = restored();
     for (keys, code, whole) in [("n\r", 3, false), ("\x03", 130, false), ("y\r", 0, true)] {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[test]
-fn an_agent_that_pastes_keys_everywhere_hears_and_leaves_none() {
+fn keys_pasted_by_an_agent_are_not_repeated_or_stored() {
     let workspace = Workspace::new();
     for canary in CANARIES {
         let mut client = RawClient::open(&workspace);
@@ -41,7 +41,7 @@ fn an_agent_that_pastes_keys_everywhere_hears_and_leaves_none() {
 }
 
 #[test]
-fn a_human_who_pastes_keys_everywhere_hears_and_leaves_none() {
+fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
     let workspace = Workspace::new();
     for canary in CANARIES {
         let flag = format!("--{canary}");
@@ -77,7 +77,7 @@ fn a_human_who_pastes_keys_everywhere_hears_and_leaves_none() {
 
 /// The file is the author's own; nothing of it may get any further.
 #[test]
-fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
+fn registry_with_a_key_is_refused_without_quoting_it() {
     let workspace = Workspace::new();
     for canary in CANARIES {
         for (right, wrong) in [
@@ -106,7 +106,7 @@ fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
 
 /// Through both doors, over every step that handles a key, and then into every file, byte by byte.
 #[test]
-fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
+fn keys_are_only_in_the_env_file() {
     for kind in BackendKind::ALL {
         no_key_of_ours_is_anywhere_else(&Workspace::on(kind));
     }
@@ -173,7 +173,7 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
 
 /// A `stripe` that puts keys into its errors and onto its stderr, whatever it is asked.
 #[test]
-fn a_stripe_that_says_keys_is_not_repeated() {
+fn keys_printed_by_stripe_are_not_repeated() {
     for verb in ["add", "rotate", "remove", "status", "services list", "env --pull", "billing update", "catalog"] {
         let workspace = Workspace::on(BackendKind::StripeCli);
         workspace.ok(&["provision", "memory", "supermemory"]);
@@ -204,7 +204,7 @@ fn a_stripe_that_says_keys_is_not_repeated() {
 
 /// A modern client introduces itself with each request.
 #[tokio::test]
-async fn a_modern_client_is_no_leak_either() {
+async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
     let made = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;

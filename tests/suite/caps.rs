@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn who_looks_at_a_used_up_cap_suspends_the_project() {
+fn used_up_cap_is_suspended_by_the_next_observer() {
     for look in [&["list"][..], &["reap"]] {
         let workspace = spent(999);
         workspace.ok(look);
@@ -35,7 +35,7 @@ fn who_looks_at_a_used_up_cap_suspends_the_project() {
 }
 
 #[test]
-fn a_server_looks_without_being_asked() {
+fn server_enforces_caps_unprompted() {
     let workspace = spent(1_000);
     let agent = RawClient::initialize(&workspace);
     until("the suspension", || workspace.variable("SUPERMEMORY_API_KEY").is_none().then_some(()));
@@ -45,7 +45,7 @@ fn a_server_looks_without_being_asked() {
 
 /// One of two services of a provider: what Stripe says is about both, so nobody knows what one has used.
 #[test]
-fn what_cannot_be_told_apart_is_left_to_stripe() {
+fn shared_usage_is_left_to_stripes_limit() {
     let workspace = spent(0);
     workspace.ok(&["provision", "notes", "supermemory", "--cap", "10"]);
     workspace.fake_stripe().bill("supermemory", 1_500);
@@ -58,7 +58,7 @@ fn what_cannot_be_told_apart_is_left_to_stripe() {
 
 /// What is suspended spends nothing: it is not asked about, so that nobody has to answer.
 #[test]
-fn only_what_can_spend_is_looked_at() {
+fn suspended_project_is_not_observed() {
     let workspace = spent(1_000);
     workspace.ok(&["suspend", "memory"]);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
@@ -68,7 +68,7 @@ fn only_what_can_spend_is_looked_at() {
 
 /// It stops the key by itself, and begins again by itself when the month does; nobody takes the variable away.
 #[test]
-fn a_backend_that_enforces_caps_is_left_to_it() {
+fn backend_that_enforces_caps_suspends_by_itself() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
     workspace.ok(&["usage", "record", "memory", "1"]);
@@ -83,7 +83,7 @@ fn a_backend_that_enforces_caps_is_left_to_it() {
 
 /// It is not even asked what was used, so that it need not answer.
 #[test]
-fn of_a_backend_that_enforces_caps_nothing_is_asked() {
+fn backend_that_enforces_caps_is_not_asked_for_usage() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
     let mut reap = workspace.command(&["reap"]);
@@ -92,7 +92,7 @@ fn of_a_backend_that_enforces_caps_nothing_is_asked() {
 }
 
 #[test]
-fn a_reap_that_cannot_look_says_so_and_reaps() {
+fn reap_without_usage_reports_it_and_reaps() {
     let workspace = spent(1_000);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
     let ran = workspace.run(&["reap"]);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn every_operation_between_any_two_times() {
+fn clock_shift_between_operations_loses_nothing() {
     for jump in JUMPS {
         let harness = Harness::without_alerts();
         harness.workspace.write(".env", USER_LINES);
@@ -42,7 +42,7 @@ fn every_operation_between_any_two_times() {
 }
 
 #[test]
-fn the_clock_jumps_at_every_step() {
+fn clock_shift_at_each_step_loses_nothing() {
     for jump in JUMPS {
         let harness = Harness::without_alerts();
         harness.workspace.write(".env", USER_LINES);
@@ -66,7 +66,7 @@ fn the_clock_jumps_at_every_step() {
 }
 
 #[test]
-fn a_lease_is_not_over_because_the_clock_was_put_back() {
+fn clock_set_back_does_not_end_a_lifetime() {
     let harness = Harness::without_alerts();
     harness.workspace.write(".env", USER_LINES);
     harness.provisioner().provision(&wanted("leased", Some(hour())), &caller()).unwrap();
@@ -81,7 +81,7 @@ fn a_lease_is_not_over_because_the_clock_was_put_back() {
 
 /// A machine that starts with its clock years ahead and corrects it later.
 #[test]
-fn an_alert_does_not_wait_for_the_time_of_a_wrong_clock() {
+fn clock_corrected_by_years_does_not_delay_an_alert() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("web");
@@ -97,7 +97,7 @@ fn an_alert_does_not_wait_for_the_time_of_a_wrong_clock() {
 
 /// The clock goes back by less than alerts are ever put off for: the pause is kept, by the new time.
 #[test]
-fn an_alert_that_was_put_off_waits_for_its_time() {
+fn postponed_alert_waits_for_its_time() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("web");

@@ -13,7 +13,7 @@ const PROCESSES: usize = 8;
 const EACH: usize = 50;
 
 #[test]
-fn eight_processes_provision_and_rotate_side_by_side() {
+fn eight_processes_provision_and_rotate_concurrently() {
     let workspace = Workspace::new();
     thread::scope(|scope| {
         for process in 0..PROCESSES {
@@ -47,7 +47,7 @@ fn eight_processes_provision_and_rotate_side_by_side() {
 }
 
 #[test]
-fn eight_processes_want_one_name_and_one_gets_it() {
+fn eight_processes_provision_one_name_and_one_succeeds() {
     let workspace = Workspace::new();
     let ran = at_once(&workspace, &["provision", "wanted", "search"]);
     assert_eq!(ran.iter().filter(|ran| ran.code == 0).count(), 1, "{ran:?}");
@@ -56,7 +56,7 @@ fn eight_processes_want_one_name_and_one_gets_it() {
 }
 
 #[test]
-fn eight_processes_cannot_spend_the_last_of_a_budget_together() {
+fn eight_processes_cannot_exceed_a_shared_budget() {
     let workspace = Workspace::new();
     let registry = include_str!("../../providers.toml");
     workspace.write("providers.toml", format!("{registry}\n[policy]\ntotal_cap_usd = 30\n"));
@@ -73,7 +73,7 @@ fn eight_processes_cannot_spend_the_last_of_a_budget_together() {
 }
 
 #[test]
-fn eight_processes_rotate_one_key_and_the_last_one_lives() {
+fn eight_processes_rotate_one_key_and_the_last_one_works() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "shared", "search"]);
     let ran = at_once(&workspace, &["rotate", "shared"]);

@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
 use crate::backends::{BACKENDS, KEY, order, simulated};
 
 #[tokio::test]
-async fn an_order_creates_one_resource_however_often_it_is_placed() {
+async fn order_placed_repeatedly_creates_one_resource() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let order = under_test.order("once");
@@ -33,7 +33,7 @@ async fn an_order_creates_one_resource_however_often_it_is_placed() {
 }
 
 #[tokio::test]
-async fn two_orders_are_two_resources_even_of_one_name() {
+async fn two_orders_with_one_name_are_two_resources() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let first = under_test.order("same");
@@ -45,7 +45,7 @@ async fn two_orders_are_two_resources_even_of_one_name() {
 }
 
 #[tokio::test]
-async fn reveal_hands_out_what_there_is_and_mints_nothing() {
+async fn reveal_returns_existing_credentials_and_creates_none() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("reveal")).await.unwrap();
@@ -56,7 +56,7 @@ async fn reveal_hands_out_what_there_is_and_mints_nothing() {
 }
 
 #[tokio::test]
-async fn a_rotation_kills_the_old_credential() {
+async fn rotation_revokes_the_old_credential() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("rotate")).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_rotation_kills_the_old_credential() {
 }
 
 #[tokio::test]
-async fn a_teardown_is_final_and_may_be_repeated() {
+async fn teardown_is_final_and_idempotent() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("gone")).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_teardown_is_final_and_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn what_never_was_is_gone_already() {
+async fn teardown_of_an_unknown_resource_succeeds() {
     for under_test in BACKENDS {
         let under_test = under_test();
         under_test.backend.teardown(&ResourceId::new("fres_none".to_owned())).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_never_was_is_gone_already() {
 }
 
 #[tokio::test]
-async fn a_suspension_kills_what_was_handed_out_and_resume_reveals_what_works() {
+async fn suspension_revokes_credentials_and_resume_reveals_valid_ones() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("pause")).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_suspension_kills_what_was_handed_out_and_resume_reveals_what_works() 
 }
 
 #[tokio::test]
-async fn in_the_simulation_a_rotation_is_no_way_around_a_suspension() {
+async fn simulated_rotation_does_not_lift_a_suspension() {
     let under_test = simulated();
     let service = under_test.backend.provision(&under_test.order("pause")).await.unwrap();
     under_test.backend.suspend(&service.resource).await.unwrap();
@@ -157,7 +157,7 @@ async fn usage_suspends_at_the_cap_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_provider_that_used_up_its_month_is_stopped_until_the_next() {
+async fn provider_at_its_monthly_limit_stops_until_the_next_month() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let november = Clock::new(|| "2026-11-30T23:59:59Z".parse().unwrap());
@@ -176,7 +176,7 @@ async fn a_provider_that_used_up_its_month_is_stopped_until_the_next() {
 }
 
 #[tokio::test]
-async fn a_declined_card_stops_what_is_paid_and_creates_nothing() {
+async fn declined_card_stops_paid_services_and_creates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Simulated::new(folder.path().join("simulated.db"), PaymentMethod::Declines, Clock::system());
     let declined = backend.provision(&Order { paid: true, ..order("paid") }).await.unwrap_err();
@@ -186,7 +186,7 @@ async fn a_declined_card_stops_what_is_paid_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_shown_contains_a_credential() {
+async fn debug_output_contains_no_credential() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("quiet")).await.unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
+fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
     let workspace = Workspace::new();
     for name in ["a", "b", "c", "d"] {
         workspace.ok(&["provision", name, "search"]);
@@ -55,7 +55,7 @@ fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
 
 /// To begin anew would be to forget what is billed, so that takes a human.
 #[test]
-fn a_ledger_that_is_gone_is_no_new_beginning() {
+fn missing_ledger_is_not_replaced_by_a_new_one() {
     for emptied in [true, false] {
         let workspace = Workspace::new();
         workspace.ok(&["provision", "web", "search"]);
@@ -92,7 +92,7 @@ fn a_ledger_that_is_gone_is_no_new_beginning() {
 
 /// Before its tables change, a ledger is copied by SQLite itself, with what is still in its log.
 #[test]
-fn a_migration_keeps_what_was_there() {
+fn migration_keeps_existing_data() {
     for version in 1..MIGRATIONS.len() {
         let workspace = Workspace::new();
         fs::create_dir(workspace.state()).unwrap();

@@ -37,17 +37,17 @@ use crate::{
 pub const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
 
 #[test]
-fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
+fn kill_at_any_step_loses_and_duplicates_nothing() {
     at_every_step(BackendKind::Simulated);
 }
 
 #[test]
-fn killed_at_any_step_over_stripes_api() {
+fn kill_at_any_step_over_stripe_api() {
     at_every_step(BackendKind::StripeApi);
 }
 
 #[test]
-fn killed_at_any_step_over_stripes_cli() {
+fn kill_at_any_step_over_stripe_cli() {
     at_every_step(BackendKind::StripeCli);
 }
 
@@ -65,7 +65,7 @@ fn at_every_step(kind: BackendKind) {
 }
 
 #[test]
-fn a_server_that_starts_recovers_what_a_dead_process_left() {
+fn server_start_recovers_the_work_of_a_dead_process() {
     for kind in BackendKind::ALL {
         for operation in OPERATIONS {
             let workspace = killed_at(kind, operation, Step::Acted).unwrap();
@@ -79,17 +79,17 @@ fn a_server_that_starts_recovers_what_a_dead_process_left() {
 
 /// The steps above are points in our own code; this kills the real binary wherever it happens to be.
 #[test]
-fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
+fn kill_at_any_moment_loses_and_duplicates_nothing() {
     at_any_moment(BackendKind::Simulated, Duration::from_micros(700));
 }
 
 #[test]
-fn killed_at_any_moment_over_stripes_api() {
+fn kill_at_any_moment_over_stripe_api() {
     at_any_moment(BackendKind::StripeApi, Duration::from_millis(3));
 }
 
 #[test]
-fn killed_at_any_moment_over_stripes_cli() {
+fn kill_at_any_moment_over_stripe_cli() {
     at_any_moment(BackendKind::StripeCli, Duration::from_millis(9));
 }
 
@@ -120,7 +120,7 @@ fn at_any_moment(kind: BackendKind, later: Duration) {
 /// and waits to be killed; or it stops itself there, for `stopped`, and says how it ended.
 #[test]
 #[ignore = "started by other tests, in a process of its own"]
-fn victim() {
+fn victim_process() {
     let (Ok(dir), Ok(operation), Ok(step)) = (env::var(DIR), env::var(OPERATION), env::var(STEP)) else {
         return;
     };
@@ -147,7 +147,7 @@ fn victim() {
 pub fn victim_command(workspace: &Workspace, operation: &str, step: Step) -> Command {
     let mut command = Command::new("/proc/self/exe"); // whoever it runs as
     workspace.prepare(&mut command);
-    command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
+    command.args(["--exact", "crash::victim_process", "--ignored", "--nocapture"]).env(DIR, workspace.path());
     command
         .env(OPERATION, operation)
         .env(STEP, format!("{step:?}"))

@@ -16,43 +16,43 @@ use crate::{
 };
 
 #[test]
-fn a_provision_on_a_disk_that_is_full_anywhere() {
+fn provision_with_full_disk_recovers() {
     full_at_every_size("provision", &[BYSTANDER]);
 }
 
 #[test]
-fn a_rotation_on_a_disk_that_is_full_anywhere() {
+fn rotate_with_full_disk_recovers() {
     full_at_every_size("rotate", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
-fn a_teardown_on_a_disk_that_is_full_anywhere() {
+fn teardown_with_full_disk_recovers() {
     full_at_every_size("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
-fn a_provision_whose_disk_fails_it_anywhere() {
+fn provision_with_failing_disk_recovers() {
     failed_at_every_call("provision", &[BYSTANDER]);
 }
 
 #[test]
-fn a_rotation_whose_disk_fails_it_anywhere() {
+fn rotate_with_failing_disk_recovers() {
     failed_at_every_call("rotate", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
-fn a_suspension_whose_disk_fails_it_anywhere() {
+fn suspend_with_failing_disk_recovers() {
     failed_at_every_call("suspend", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
-fn a_teardown_whose_disk_fails_it_anywhere() {
+fn teardown_with_failing_disk_recovers() {
     failed_at_every_call("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
 /// A script that reads an empty list and a zero would believe that nothing is live.
 #[test]
-fn a_result_that_cannot_be_written_is_no_success() {
+fn result_that_cannot_be_written_is_no_success() {
     let workspace = Workspace::new();
     workspace.write(".env", USER_LINES);
     for arguments in [PROVISIONED, &["list"], &["list", "--json"], &["rotate", "victim"], &["--help"], &["providers"]] {
@@ -72,7 +72,7 @@ fn a_result_that_cannot_be_written_is_no_success() {
 }
 
 #[test]
-fn a_server_that_cannot_answer_ends() {
+fn server_that_cannot_answer_exits() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();

@@ -61,7 +61,7 @@ fn sql(workspace: &Workspace, file: &str, change: &str) {
 const VARIABLE: &str = "SUPERMEMORY_API_KEY";
 
 #[test]
-fn a_new_workspace_is_well_and_nothing_is_made() {
+fn new_workspace_is_healthy_and_stays_empty() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let before = workspace.files();
@@ -72,7 +72,7 @@ fn a_new_workspace_is_well_and_nothing_is_made() {
 }
 
 #[test]
-fn a_workspace_at_work_is_well_over_every_backend() {
+fn active_workspace_is_healthy_over_every_backend() {
     for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         assert_well(&workspace);
@@ -85,7 +85,7 @@ fn a_workspace_at_work_is_well_over_every_backend() {
 }
 
 #[test]
-fn others_may_not_read_what_is_ours() {
+fn files_readable_by_others_are_a_problem() {
     let workspace = with_a_project(BackendKind::Simulated);
     for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -99,7 +99,7 @@ fn others_may_not_read_what_is_ours() {
 }
 
 #[test]
-fn the_state_folder_is_ignored_by_git() {
+fn state_folder_is_ignored_by_git() {
     let workspace = with_a_project(BackendKind::Simulated);
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     assert_only(&workspace, "folder", "problem", "git does not ignore");
@@ -111,7 +111,7 @@ fn the_state_folder_is_ignored_by_git() {
 }
 
 #[test]
-fn git_may_not_take_the_env_file() {
+fn env_file_that_git_would_add_is_a_problem() {
     let workspace = with_a_project(BackendKind::Simulated);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
@@ -126,7 +126,7 @@ fn git_may_not_take_the_env_file() {
 }
 
 #[test]
-fn an_env_file_has_each_variable_once_and_no_leftovers() {
+fn duplicate_variables_and_leftover_files_are_warnings() {
     let workspace = with_a_project(BackendKind::Simulated);
     let text = workspace.read(".env");
     workspace.write(".env", format!("{VARIABLE}=old\n{text}"));
@@ -142,7 +142,7 @@ fn an_env_file_has_each_variable_once_and_no_leftovers() {
 }
 
 #[test]
-fn a_registry_that_is_not_sound_is_a_problem() {
+fn invalid_registry_is_a_problem() {
     let workspace = with_a_project(BackendKind::Simulated);
     workspace.write("providers.toml", "version = 1\n[providers.a]\nlabel = 'sk_live_canary'\n");
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
@@ -150,7 +150,7 @@ fn a_registry_that_is_not_sound_is_a_problem() {
 
 /// Whoever can edit the policy is held back by nothing; who cannot read it is told what to do.
 #[test]
-fn a_policy_that_others_can_change_is_a_problem() {
+fn policy_writable_by_others_is_a_problem() {
     let (workspace, home) = (with_a_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
@@ -199,7 +199,7 @@ fn a_policy_that_others_can_change_is_a_problem() {
 
 /// The workspace is where the agent works, wherever its env file is.
 #[test]
-fn a_policy_in_the_workspace_is_a_problem_wherever_the_env_file_is() {
+fn policy_inside_the_workspace_is_a_problem() {
     let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     let policy = workspace.file("policy.toml");
     fs::write(&policy, "").unwrap();
@@ -213,7 +213,7 @@ fn a_policy_in_the_workspace_is_a_problem_wherever_the_env_file_is() {
 
 /// Only root can make a file somebody else's.
 #[test]
-fn a_policy_of_another_user_is_a_problem() {
+fn policy_of_another_user_is_a_problem() {
     let (workspace, home) = (Workspace::new(), tempfile::tempdir().unwrap());
     let file = home.path().join("policy.toml");
     fs::write(&file, "").unwrap();
@@ -229,7 +229,7 @@ fn a_policy_of_another_user_is_a_problem() {
 }
 
 #[test]
-fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
+fn stripe_cli_version_is_reported_before_its_use() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     assert!(workspace.ok(&["doctor"]).stdout.contains(", stripe 1.52.0"));
     workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "cli_too_old" }]));
@@ -244,7 +244,7 @@ fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
 }
 
 #[test]
-fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
+fn tampered_or_foreign_ledger_is_a_problem() {
     let workspace = with_a_project(BackendKind::Simulated);
     sql(&workspace, "ledger.db", "UPDATE audit SET actor = 'nobody' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
@@ -254,7 +254,7 @@ fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
 }
 
 #[test]
-fn what_was_begun_and_not_ended_is_settled() {
+fn open_journal_entry_is_reconciled() {
     for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         let open = "UPDATE projects SET status = 'rotating';
@@ -267,7 +267,7 @@ fn what_was_begun_and_not_ended_is_settled() {
 }
 
 #[test]
-fn a_key_that_is_missing_or_dead_is_delivered_again() {
+fn missing_or_revoked_key_is_delivered_again() {
     for kind in BackendKind::ALL {
         let workspace = with_a_project(kind);
         let old = workspace.variable(VARIABLE).unwrap();
@@ -287,7 +287,7 @@ fn a_key_that_is_missing_or_dead_is_delivered_again() {
 }
 
 #[test]
-fn somebody_elses_value_is_said_and_left() {
+fn foreign_value_is_reported_and_kept() {
     let workspace = with_a_project(BackendKind::Simulated);
     let mine = format!("{VARIABLE}=mine\n");
     workspace.write(".env", &mine);
@@ -297,7 +297,7 @@ fn somebody_elses_value_is_said_and_left() {
 }
 
 #[test]
-fn a_key_that_was_never_recorded_is_not_delivered() {
+fn unrecorded_key_is_not_delivered() {
     let workspace = with_a_project(BackendKind::Simulated);
     let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
@@ -310,7 +310,7 @@ fn a_key_that_was_never_recorded_is_not_delivered() {
 }
 
 #[test]
-fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
+fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
     let workspace = with_a_project(BackendKind::Simulated);
     workspace.ok(&["provision", "other", "search"]);
     let forget =
@@ -323,7 +323,7 @@ fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
 }
 
 #[test]
-fn what_is_listed_and_gone_is_said() {
+fn listed_but_missing_resource_is_reported() {
     for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
         let workspace = with_a_project(kind);
         let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
@@ -335,7 +335,7 @@ fn what_is_listed_and_gone_is_said() {
 }
 
 #[test]
-fn a_backend_that_does_not_answer_is_a_problem_and_another_ones_projects_are_said() {
+fn unreachable_backend_is_a_problem_and_others_are_listed() {
     let workspace = with_a_project(BackendKind::StripeCli);
     workspace.fake_stripe().log_out();
     assert_only(&workspace, "backend", "problem", "not logged in");

@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn set_changes_its_own_line_and_no_other_byte(file in file(), value in value()) {
+    fn set_changes_only_its_own_line(file in file(), value in value()) {
         let mut text = EnvText::new(file.bytes());
         match text.set(&var(), &Secret::new(value.clone()), ours) {
             Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn remove_takes_our_lines_and_no_other_byte(file in file()) {
+    fn remove_deletes_only_our_lines(file in file()) {
         let mut text = EnvText::new(file.bytes());
         let kept = file.without(|line| matches!(line.role, Role::Ours));
         match text.remove(&var(), ours) {
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn removing_what_was_appended_restores_the_file(file in file(), value in value()) {
+    fn remove_after_append_restores_the_file(file in file(), value in value()) {
         let file = file.without(|line| !matches!(line.role, Role::Other));
         let before = file.bytes();
         let mut text = EnvText::new(before.clone());
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_survive(file in prop_oneof![rubble(), vec(any::<u8>(), 0..200)], value in value()) {
+    fn arbitrary_bytes_survive(file in prop_oneof![rubble(), vec(any::<u8>(), 0..200)], value in value()) {
         let mut text = EnvText::new(file.clone());
         prop_assert_eq!(text.remove(&var(), |_| false), Ok(false));
         prop_assert_eq!(shown(text.bytes()), shown(&file));
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_is_written_faithfully_or_not_at_all(value in any::<String>()) {
+    fn value_is_written_faithfully_or_not_at_all(value in any::<String>()) {
         let mut text = EnvText::new(Vec::new());
         match text.set(&var(), &Secret::new(value.clone()), ours) {
             Ok(()) => prop_assert_eq!(shown(text.bytes()), shown(format!("{}\n", assignment(&value)).as_bytes())),
@@ -109,7 +109,7 @@ proptest! {
 
 /// Time that grows with the square of the file would make these take hours.
 #[test]
-fn a_large_file_takes_no_special_patience() {
+fn large_file_is_edited_in_linear_time() {
     let hundreds_of_kilobytes =
         ["B='x'\n", "B=\"x\n", "B='\\'\n", "B=\\\"'`\n", "\n", "#\"", "B=`\"'"].map(|line| (line, 300_000));
     let megabytes = ("SOME_VARIABLE=with a value of ordinary length, and # a comment\n", 10_000_000);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_person_at_the_host_says_yes() {
+async fn approval_at_the_host_provisions() {
     for era in ERAS {
         for can in [ElicitationSupport::Unspecified, ElicitationSupport::Forms, ElicitationSupport::FormsAndUrls] {
             let here = Workspace::new();
@@ -55,7 +55,7 @@ async fn a_person_at_the_host_says_yes() {
 }
 
 #[tokio::test]
-async fn what_needs_no_human_asks_none() {
+async fn call_that_needs_no_approval_elicits_nothing() {
     for era in ERAS {
         let here = Workspace::new();
         let host = Host::connect(&here, era, ElicitationSupport::FormsAndUrls, Reply::Decline).await;
@@ -69,7 +69,7 @@ async fn what_needs_no_human_asks_none() {
 }
 
 #[tokio::test]
-async fn every_other_answer_buys_nothing_and_has_a_name() {
+async fn answers_other_than_approval_buy_nothing() {
     let accept = |content: Value| Reply::Accept(content);
     for era in ERAS {
         for (reply, code, left) in [
@@ -102,7 +102,7 @@ async fn every_other_answer_buys_nothing_and_has_a_name() {
 
 /// A host that only knows links, or nothing, is never sent a form; the terminal is.
 #[tokio::test]
-async fn a_client_is_asked_only_in_a_way_that_it_declared() {
+async fn client_is_asked_only_through_declared_support() {
     for era in ERAS {
         for can in [ElicitationSupport::None, ElicitationSupport::Urls] {
             let here = Workspace::new();
@@ -118,7 +118,7 @@ async fn a_client_is_asked_only_in_a_way_that_it_declared() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_ask_after_all_leaves_it_to_the_terminal() {
+async fn host_that_fails_to_ask_leaves_it_to_the_terminal() {
     let here = Workspace::new();
     let host = Host::connect(&here, Era::Legacy, ElicitationSupport::Forms, Reply::Fail).await;
     assert_eq!(host.provision(above()).await["code"], "approval_required");
@@ -126,7 +126,7 @@ async fn a_host_that_cannot_ask_after_all_leaves_it_to_the_terminal() {
 }
 
 #[tokio::test]
-async fn nobody_answers_and_the_request_stays_for_later() {
+async fn unanswered_elicitation_leaves_the_request_pending() {
     let here = Workspace::new();
     let host = in_process(&here, ElicitationSupport::Forms, Reply::Never, Duration::from_millis(50)).await;
     let said = host.provision(above()).await;
@@ -141,7 +141,7 @@ async fn nobody_answers_and_the_request_stays_for_later() {
 
 /// Whoever leaves, or gives the call up, while a elicitation_host is being asked has got nothing and lost nothing.
 #[test]
-fn a_call_given_up_during_the_question_buys_nothing() {
+fn call_cancelled_during_elicitation_buys_nothing() {
     for leaves in [false, true] {
         let here = Workspace::new();
         let mut host = RawClient::open(&here);
@@ -174,7 +174,7 @@ fn a_call_given_up_during_the_question_buys_nothing() {
 
 /// The state is a stranger's word when it comes back.
 #[tokio::test]
-async fn a_forged_or_altered_state_is_refused() {
+async fn forged_or_altered_state_is_refused() {
     let (here, elsewhere) = (Workspace::new(), Workspace::new());
     let host = modern(&here).await;
     let state = state_of(&host.call_once(above(), None).await);
@@ -197,7 +197,7 @@ async fn a_forged_or_altered_state_is_refused() {
 }
 
 #[tokio::test]
-async fn a_state_is_for_one_call_of_one_client() {
+async fn state_is_for_one_call_of_one_client() {
     let here = Workspace::new();
     let host = modern(&here).await;
     let state = state_of(&host.call_once(above(), None).await);
@@ -223,7 +223,7 @@ async fn a_state_is_for_one_call_of_one_client() {
 }
 
 #[tokio::test]
-async fn a_state_counts_once() {
+async fn state_counts_once() {
     for first in [accept(), json!({ "action": "decline" }), json!({ "action": "cancel" }), json!("gibberish")] {
         let here = Workspace::new();
         let host = modern(&here).await;
@@ -242,7 +242,7 @@ async fn a_state_counts_once() {
 
 /// Of two questions about one request, the later is the one that can be answered.
 #[tokio::test]
-async fn a_later_question_takes_the_place_of_an_earlier_one() {
+async fn later_elicitation_replaces_an_earlier_one() {
     let here = Workspace::new();
     let host = modern(&here).await;
     let first = state_of(&host.call_once(above(), None).await);
@@ -253,7 +253,7 @@ async fn a_later_question_takes_the_place_of_an_earlier_one() {
 }
 
 #[tokio::test]
-async fn a_state_expires_with_its_request() {
+async fn state_expires_with_its_request() {
     let here = Workspace::new();
     let host = modern(&here).await;
     let state = state_of(&host.call_once(above(), None).await);
@@ -266,7 +266,7 @@ async fn a_state_expires_with_its_request() {
 
 /// The seal outlives the process; what it vouches for does, too.
 #[tokio::test]
-async fn a_question_survives_a_restart_of_the_server() {
+async fn elicitation_survives_a_restart_of_the_server() {
     let here = Workspace::new();
     let state = state_of(&modern(&here).await.call_once(above(), None).await);
     let restarted = modern(&here).await;
@@ -280,7 +280,7 @@ async fn a_question_survives_a_restart_of_the_server() {
 
 /// A state that comes back in the legacy era, where none is given out, gets nobody further.
 #[tokio::test]
-async fn what_a_client_brings_without_being_asked_counts_for_nothing() {
+async fn unsolicited_elicitation_results_count_for_nothing() {
     let here = Workspace::new();
     for era in ERAS {
         let host = Host::connect(&here, era, ElicitationSupport::None, approve()).await;
@@ -295,7 +295,7 @@ async fn what_a_client_brings_without_being_asked_counts_for_nothing() {
 
 /// What the elicitation_host has granted is asked for again inside the transaction.
 #[tokio::test]
-async fn a_yes_lifts_no_rule() {
+async fn approval_overrides_no_limit() {
     let here = Workspace::new();
     let host = modern(&here).await;
     let state = state_of(&host.call_once(above(), None).await);
@@ -307,7 +307,7 @@ async fn a_yes_lifts_no_rule() {
 }
 
 #[tokio::test]
-async fn a_key_in_an_answer_is_neither_said_nor_kept() {
+async fn key_in_an_elicitation_result_is_not_repeated_or_stored() {
     let canary = "sk_live_51Canary0123456789abcdef";
     for era in ERAS {
         let here = Workspace::new();
@@ -324,7 +324,7 @@ async fn a_key_in_an_answer_is_neither_said_nor_kept() {
 }
 
 #[tokio::test]
-async fn a_link_goes_to_a_person_where_the_host_can_open_it() {
+async fn link_is_opened_by_a_host_that_supports_urls() {
     for era in ERAS {
         for (can, reply, code, asked) in [
             (ElicitationSupport::Urls, Reply::Open, None, 1),

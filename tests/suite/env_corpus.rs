@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::workspace::Workspace;
 
 #[test]
-fn a_file_is_itself_again_when_the_project_is_gone() {
+fn teardown_restores_each_corpus_file() {
     let mut tried = 0;
     for file in fs::read_dir(CORPUS).unwrap().map(|file| file.unwrap().path()) {
         let original = fs::read(&file).unwrap();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn an_answer_is_an_envelope_and_nothing_works_before_init() {
+fn answer_is_an_envelope_and_nothing_works_before_init() {
     let (fake_stripe, folder) = (FakeStripeCli::new(), tempfile::tempdir().unwrap());
     let answer = fake_stripe.envelope(folder.path(), &["status"]);
     assert_eq!(answer["ok"], false);
@@ -108,7 +108,7 @@ fn add_refuses_what_the_real_one_refuses() {
 }
 
 #[test]
-fn values_are_in_the_pulled_file_only() {
+fn values_are_only_in_the_pulled_file() {
     let (fake_stripe, folder) = ready();
     assert_eq!(code(&fake_stripe.envelope(folder.path(), &["env", "--pull"])), "PROJECT_ENVIRONMENT_HAS_NO_RESOURCES");
     fake_stripe.run(folder.path(), &EXA);
@@ -129,7 +129,7 @@ fn values_are_in_the_pulled_file_only() {
 }
 
 #[test]
-fn a_variable_is_named_after_the_resource_or_after_the_provider() {
+fn variable_is_named_after_the_resource_or_the_provider() {
     let (fake_stripe, folder) = ready();
     for arguments in [&["agentmail/free"][..], &["agentmail/api", "--name", "the-mail"]] {
         let answer = fake_stripe.envelope(folder.path(), &[&["add", "--accept-tos", "--yes"], arguments].concat());
@@ -143,7 +143,7 @@ fn a_variable_is_named_after_the_resource_or_after_the_provider() {
 }
 
 #[test]
-fn environments_have_a_file_each() {
+fn each_environment_has_its_file() {
     let (fake_stripe, folder) = ready();
     fake_stripe.envelope(folder.path(), &["env", "create", "agent", "--output", ".env.agent"]);
     assert_eq!(fake_stripe.envelope(folder.path(), &["env", "use", "nobody"])["ok"], false);
@@ -158,7 +158,7 @@ fn environments_have_a_file_each() {
 }
 
 #[test]
-fn rotate_kills_the_old_value_at_once() {
+fn rotate_revokes_the_old_value_at_once() {
     let (fake_stripe, folder) = ready();
     fake_stripe.run(folder.path(), &EXA);
     let old = key(&fake_stripe, "search");
@@ -177,7 +177,7 @@ fn rotate_kills_the_old_value_at_once() {
 }
 
 #[test]
-fn remove_deprovisions_and_leaves_the_env_file_alone() {
+fn remove_deprovisions_and_keeps_the_env_file() {
     let (fake_stripe, folder) = ready();
     fake_stripe.run(folder.path(), &EXA);
     fake_stripe.run(folder.path(), &["env", "--pull"]);
@@ -192,7 +192,7 @@ fn remove_deprovisions_and_leaves_the_env_file_alone() {
 }
 
 #[test]
-fn a_limit_below_what_is_spent_suspends() {
+fn limit_below_the_spending_suspends() {
     let (fake_stripe, folder) = ready();
     fake_stripe.run(folder.path(), &EXA);
     let key = key(&fake_stripe, "search");
@@ -207,7 +207,7 @@ fn a_limit_below_what_is_spent_suspends() {
 }
 
 #[test]
-fn without_a_login_there_is_no_json() {
+fn logged_out_answer_is_not_json() {
     let (fake_stripe, folder) = ready();
     let ran = fake_stripe.run(folder.path(), &["status"]);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -231,7 +231,7 @@ fn without_a_login_there_is_no_json() {
 }
 
 #[test]
-fn the_whole_catalog_is_not_told_to_a_pipe() {
+fn whole_catalog_is_not_printed_to_a_pipe() {
     let (fake_stripe, folder) = (FakeStripeCli::new(), tempfile::tempdir().unwrap());
     assert_eq!(fake_stripe.run(folder.path(), &["catalog"]).stdout, "");
     let exa = fake_stripe.envelope(folder.path(), &["catalog", "exa"]);
@@ -242,7 +242,7 @@ fn the_whole_catalog_is_not_told_to_a_pipe() {
 }
 
 #[test]
-fn linking_may_want_a_person_in_a_browser() {
+fn link_may_need_a_browser() {
     let (fake_stripe, folder) = ready();
     fake_stripe.unlink("neon");
     fake_stripe.inject_faults(json!([{ "verb": "link", "fault": "browser" }]));
@@ -264,7 +264,7 @@ fn linking_may_want_a_person_in_a_browser() {
 }
 
 #[test]
-fn secrets_are_random_and_identifiers_open_nothing() {
+fn secrets_are_random_and_identifiers_are_no_keys() {
     let (fake_stripe, folder) = ready();
     fake_stripe.set("neon/postgres", "connection_string", json!(true));
     for arguments in [&["neon/free"][..], &["neon/postgres", "--name", "one"], &["neon/postgres", "--name", "two"]] {
@@ -285,7 +285,7 @@ fn secrets_are_random_and_identifiers_open_nothing() {
 }
 
 #[test]
-fn calls_at_once_do_not_tear_the_world() {
+fn concurrent_calls_keep_the_state_consistent() {
     let (fake_stripe, folder) = ready();
     let arguments = [&["projects"], &EXA[..], &["--json"]].concat();
     let start = || fake_stripe.command(folder.path(), &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -299,7 +299,7 @@ fn calls_at_once_do_not_tear_the_world() {
 }
 
 #[test]
-fn a_paid_service_wants_a_card() {
+fn paid_service_needs_a_card() {
     let (fake_stripe, folder) = ready();
     fake_stripe.without_payment_method();
     let paid = ["add", "openrouter/pay_as_you_go", "--accept-tos", "--confirm-paid-service", "--yes"];
@@ -309,7 +309,7 @@ fn a_paid_service_wants_a_card() {
 }
 
 #[test]
-fn it_is_found_on_the_path_as_stripe() {
+fn executable_is_found_on_path_as_stripe() {
     let (fake_stripe, folder) = (FakeStripeCli::new(), tempfile::tempdir().unwrap());
     fake_stripe.log_out();
     let mut command = Command::new("stripe");

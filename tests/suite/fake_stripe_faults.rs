@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[test]
-fn weather_strikes_before_or_after_the_effect() {
+fn fault_strikes_before_or_after_the_effect() {
     for (fault, made, has_envelope) in [
         (json!({ "fault": "die_before" }), false, false),
         (json!({ "fault": "die_after" }), true, false),
@@ -42,7 +42,7 @@ fn weather_strikes_before_or_after_the_effect() {
 }
 
 #[test]
-fn a_leak_a_flood_and_a_line_break_come_on_demand() {
+fn leak_flood_and_line_break_are_injected() {
     let (fake_stripe, folder) = ready();
     fake_stripe.inject_faults(json!([
         { "verb": "add", "fault": "newline_credential" },
@@ -64,7 +64,7 @@ fn a_leak_a_flood_and_a_line_break_come_on_demand() {
 }
 
 #[test]
-fn what_is_not_ready_has_no_value_yet() {
+fn unready_resource_has_no_value() {
     let (fake_stripe, folder) = ready();
     fake_stripe.inject_faults(json!([{ "verb": "add", "fault": "not_ready", "polls": 2 }]));
     let added = fake_stripe.envelope(folder.path(), &EXA);
@@ -79,7 +79,7 @@ fn what_is_not_ready_has_no_value_yet() {
 }
 
 #[test]
-fn a_listing_can_prove_nothing() {
+fn listing_can_prove_nothing() {
     let (fake_stripe, folder) = ready();
     fake_stripe.run(folder.path(), &EXA);
     let told = |fault: &str| {
@@ -93,7 +93,7 @@ fn a_listing_can_prove_nothing() {
 }
 
 #[test]
-fn a_half_written_state_is_repaired_by_pull() {
+fn half_written_state_is_repaired_by_pull() {
     let (fake_stripe, folder) = ready();
     fake_stripe.inject_faults(json!([{ "verb": "add", "fault": "half_written_state" }]));
     fake_stripe.run(folder.path(), &EXA);
@@ -109,7 +109,7 @@ fn a_half_written_state_is_repaired_by_pull() {
 }
 
 #[test]
-fn a_hang_holds_stdout_until_the_whole_group_is_killed() {
+fn hang_holds_stdout_until_the_group_is_killed() {
     for (fault, made) in [("hang", 0), ("hang_after", 1)] {
         let (fake_stripe, folder) = ready();
         let before = fake_stripe.resources().len();

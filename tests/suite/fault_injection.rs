@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::workspace::Workspace;
 
 #[test]
-fn a_provision_whose_answer_was_lost_is_found_and_finished() {
+fn provision_with_a_lost_response_is_adopted() {
     let harness = Harness::with(Fault::AfterEffect);
     assert_eq!(harness.provision().unwrap().status, "active");
     assert_eq!(harness.resources(), 1);
@@ -38,7 +38,7 @@ fn a_provision_whose_answer_was_lost_is_found_and_finished() {
 }
 
 #[test]
-fn a_provision_that_never_arrived_is_closed_and_the_name_is_free() {
+fn lost_provision_request_is_closed_and_frees_the_name() {
     let harness = Harness::with(Fault::BeforeEffect);
     assert_eq!(harness.provision().unwrap_err().code(), "backend_unclear");
     assert_eq!(harness.resources(), 0);
@@ -47,7 +47,7 @@ fn a_provision_that_never_arrived_is_closed_and_the_name_is_free() {
 }
 
 #[test]
-fn a_provision_of_which_nothing_can_be_said_stays_listed_and_is_never_repeated() {
+fn provision_of_unknown_outcome_stays_listed_and_unrepeated() {
     let harness = Harness::with(Fault::AfterEffectAndBlind);
     assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown");
     assert_eq!(harness.workspace.json(&["list"])["projects"][0]["status"], "provisioning");
@@ -63,7 +63,7 @@ fn a_provision_of_which_nothing_can_be_said_stays_listed_and_is_never_repeated()
 }
 
 #[test]
-fn a_rotation_whose_answer_was_lost_is_finished() {
+fn rotation_with_a_lost_response_is_finished() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     let old = harness.key();
@@ -74,7 +74,7 @@ fn a_rotation_whose_answer_was_lost_is_finished() {
 }
 
 #[test]
-fn a_rotation_that_never_arrived_leaves_the_key_as_it_was() {
+fn lost_rotation_request_keeps_the_key() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::BeforeEffect);
@@ -85,7 +85,7 @@ fn a_rotation_that_never_arrived_leaves_the_key_as_it_was() {
 }
 
 #[test]
-fn a_rotation_of_which_nothing_can_be_said_is_finished_by_the_next_call() {
+fn rotation_of_unknown_outcome_is_finished_by_the_next_call() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::AfterEffectAndBlind);
@@ -96,7 +96,7 @@ fn a_rotation_of_which_nothing_can_be_said_is_finished_by_the_next_call() {
 }
 
 #[test]
-fn a_rotation_that_changes_nothing_is_said_to_be_one() {
+fn rotation_without_effect_is_reported() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::RotatesInWordsOnly);
@@ -106,7 +106,7 @@ fn a_rotation_that_changes_nothing_is_said_to_be_one() {
 }
 
 #[test]
-fn a_teardown_whose_answer_was_lost_is_repeated_and_ends() {
+fn teardown_with_a_lost_response_is_repeated() {
     for fault in [Fault::BeforeEffect, Fault::AfterEffect] {
         let harness = Harness::with(Fault::None);
         harness.provision().unwrap();
@@ -120,7 +120,7 @@ fn a_teardown_whose_answer_was_lost_is_repeated_and_ends() {
 }
 
 #[test]
-fn an_unreachable_backend_hides_nothing() {
+fn unreachable_backend_hides_nothing() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::Blind);

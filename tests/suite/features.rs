@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// The front for `tests/clients/conformance` is a server on the network, which the program must never be.
 #[test]
-fn the_program_is_built_without_a_front_over_http() {
+fn default_build_has_no_http_transport() {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     let features = manifest["features"].as_table().unwrap();
     assert_eq!(features["conformance"].as_array().unwrap()[0].as_str(), Some("rmcp/transport-streamable-http-server"));

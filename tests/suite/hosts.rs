@@ -12,30 +12,30 @@ use serde_json::{Value, json};
 use crate::workspace::{BINARY, Workspace};
 
 #[test]
-fn cursor() {
+fn cursor_example_starts_the_server() {
     answers("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
 }
 
 #[test]
-fn claude_desktop() {
+fn claude_desktop_example_starts_the_server() {
     let file = "examples/claude_desktop_config.json.example";
     answers(file, &json(file), "mcpServers");
 }
 
 #[test]
-fn claude_code() {
+fn claude_code_example_starts_the_server() {
     let file = "examples/claude_code_mcp.json.example";
     answers(file, &json(file), "mcpServers");
 }
 
 #[test]
-fn vscode() {
+fn vscode_example_starts_the_server() {
     let file = "examples/vscode_mcp.json.example";
     answers(file, &json(file), "servers");
 }
 
 #[test]
-fn codex() {
+fn codex_example_starts_the_server() {
     let file = "examples/codex_config.toml.example";
     let config = toml::from_str(&read(file)).unwrap();
     answers(file, &config, "mcp_servers");

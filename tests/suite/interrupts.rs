@@ -23,7 +23,7 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 
 /// Whoever closes the gate at that point finds everything as it was before the command.
 #[test]
-fn whatever_writes_says_so_before_it_does() {
+fn commands_report_the_point_of_no_return_before_writing() {
     for operation in [
         "accept",
         "approve",
@@ -51,7 +51,7 @@ fn whatever_writes_says_so_before_it_does() {
 }
 
 #[test]
-fn what_only_looks_is_never_too_late_to_be_called_off() {
+fn read_only_commands_have_no_point_of_no_return() {
     let here = ready_for("extend");
     let (provisioner, _runtime) = provisioner(&here);
     let looking = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "nothing is written")));

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn a_client_that_leaves_without_a_word_is_no_failure() {
+fn disconnect_without_a_message_is_no_failure() {
     let workspace = Workspace::new();
     let ran = RawClient::open(&workspace).disconnect();
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
@@ -20,7 +20,7 @@ fn a_client_that_leaves_without_a_word_is_no_failure() {
 
 /// A pipe is enough; only a person at a terminal has to say `serve`.
 #[test]
-fn without_a_command_a_pipe_is_served() {
+fn serve_is_the_default_command_on_a_pipe() {
     let workspace = Workspace::new();
     let mut client = RawClient::start(workspace.command(&[]));
     client.initialize_as("lines");
@@ -28,7 +28,7 @@ fn without_a_command_a_pipe_is_served() {
 }
 
 #[test]
-fn a_client_that_leaves_early_is_still_answered() {
+fn client_that_disconnects_early_is_still_answered() {
     let workspace = Workspace::new();
     let mut client = RawClient::initialize(&workspace);
     let asked: Vec<_> = ["a", "b", "c", "d"]
@@ -44,7 +44,7 @@ fn a_client_that_leaves_early_is_still_answered() {
 
 /// What cannot be finished is answered as well, and nobody has to kill the process.
 #[test]
-fn work_that_is_stuck_does_not_keep_the_process() {
+fn stuck_work_does_not_keep_the_process() {
     let workspace = Workspace::new();
     let held = hold(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
@@ -57,7 +57,7 @@ fn work_that_is_stuck_does_not_keep_the_process() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_it_well() {
+fn signal_ends_the_server_cleanly() {
     for signal in ["-TERM", "-INT", "-HUP"] {
         let greeted = RawClient::initialize(&Workspace::new());
         let sent = Command::new("kill").args([signal, &greeted.pid().to_string()]).status().unwrap();
@@ -67,7 +67,7 @@ fn a_signal_ends_it_well() {
 }
 
 #[test]
-fn garbage_is_survived() {
+fn invalid_messages_are_survived() {
     let mut client = RawClient::initialize(&Workspace::new());
     let deep = "[".repeat(100_000);
     for line in ["", "not json", "{}", "[]", "null", "{\"jsonrpc\":\"2.0\"}", "\"\u{0}\"", "{", &deep] {
@@ -79,7 +79,7 @@ fn garbage_is_survived() {
 }
 
 #[test]
-fn no_log_level_makes_it_tell_what_was_said() {
+fn no_log_level_logs_messages() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace,rmcp=trace,stripe_projects_mcp=trace");
@@ -92,7 +92,7 @@ fn no_log_level_makes_it_tell_what_was_said() {
 
 /// The project is locked from here, so every call that gets a place keeps it.
 #[test]
-fn a_flood_is_answered_to_the_last_call() {
+fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
     let held = hold(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
@@ -113,7 +113,7 @@ fn a_flood_is_answered_to_the_last_call() {
 
 /// They meet in a workspace where nothing has been made ready yet.
 #[test]
-fn the_first_calls_may_come_all_at_once() {
+fn first_calls_may_arrive_concurrently() {
     for _ in 0..5 {
         let mut client = RawClient::initialize(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));

@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[test]
-fn a_lease_is_shown_and_a_longer_one_than_allowed_is_refused() {
+fn lifetime_is_shown_and_one_above_the_maximum_refused() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", REGISTRY);
     let usual = workspace.json(&["provision", "usual", "search"]);
@@ -42,7 +42,7 @@ fn a_lease_is_shown_and_a_longer_one_than_allowed_is_refused() {
 }
 
 #[test]
-fn what_has_expired_is_reaped_and_nothing_else() {
+fn only_expired_projects_are_reaped() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "short", "supermemory", "--expires-in", "1h"]);
@@ -60,7 +60,7 @@ fn what_has_expired_is_reaped_and_nothing_else() {
 }
 
 #[test]
-fn a_server_reaps_at_its_start_and_while_it_runs() {
+fn server_reaps_at_start_and_while_running() {
     let workspace = Workspace::new();
     for name in ["first", "second"] {
         workspace.ok(&["provision", name, "search", "--expires-in", "1h"]);
@@ -75,7 +75,7 @@ fn a_server_reaps_at_its_start_and_while_it_runs() {
 }
 
 #[test]
-fn a_session_gives_back_what_it_took_and_nobody_keeps() {
+fn session_end_tears_down_its_projects_except_kept_ones() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
     let mut agent = RawClient::start(workspace.command(&["serve", "--session", "--grace", "1m"]));
@@ -98,7 +98,7 @@ fn a_session_gives_back_what_it_took_and_nobody_keeps() {
 
 /// Whoever ends a session sends somebody back for what it leaves, and nobody where it leaves nothing.
 #[test]
-fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
+fn session_end_reports_whether_projects_remain() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
@@ -118,7 +118,7 @@ fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
 
 /// The process of a session that is killed says nothing; whoever looks next finds its lock free.
 #[test]
-fn a_session_that_was_killed_is_ended_by_whoever_looks_next() {
+fn killed_session_is_ended_by_the_next_process() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve", "--session", "--grace", "1m"]);
     command.env("RUST_LOG", "off");
@@ -133,7 +133,7 @@ fn a_session_that_was_killed_is_ended_by_whoever_looks_next() {
 }
 
 #[test]
-fn what_is_not_offered_is_neither_listed_nor_callable() {
+fn disabled_tools_are_neither_listed_nor_callable() {
     let workspace = Workspace::new();
     for (flags, offered) in [
         (&["serve", "--read-only"][..], &["list_projects"][..]),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn no_word_of_an_agent_does_harm_in_any_argument() {
+fn malicious_arguments_are_refused_and_not_repeated() {
     let workspace = at_work();
     let env_file = workspace.read(".env");
     let mut agent = RawClient::initialize(&workspace);
@@ -24,7 +24,7 @@ fn no_word_of_an_agent_does_harm_in_any_argument() {
 }
 
 #[test]
-fn nor_as_a_tool_a_method_a_resource_or_a_prompt() {
+fn malicious_names_and_uris_are_refused_and_not_repeated() {
     let workspace = at_work();
     let mut agent = RawClient::initialize(&workspace);
     for word in corpus() {
@@ -51,7 +51,7 @@ fn nor_as_a_tool_a_method_a_resource_or_a_prompt() {
 
 /// What reads the lines drops one that is longer than 16 MiB, and goes on with the next.
 #[test]
-fn a_line_without_end_is_dropped() {
+fn endless_line_is_dropped() {
     let workspace = at_work();
     let mut agent = RawClient::initialize(&workspace);
     agent.send("ping", &json!({ "_meta": { "progressToken": "A".repeat(17 * 1024 * 1024) } }));
@@ -59,7 +59,7 @@ fn a_line_without_end_is_dropped() {
 }
 
 #[test]
-fn nor_at_the_command_line() {
+fn malicious_command_line_is_refused_and_not_repeated() {
     let workspace = at_work();
     for word in corpus().iter().filter(|word| !word.contains('\0') && word.len() < 100_000) {
         for arguments in [

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_tools_are_four_and_always_in_the_same_order() {
+async fn tools_are_four_in_a_fixed_order() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -28,7 +28,7 @@ async fn the_tools_are_four_and_always_in_the_same_order() {
 
 /// The whole life of a project, and at each step the key is asked whether it works.
 #[tokio::test]
-async fn a_project_lives_and_dies() {
+async fn project_runs_through_its_lifecycle() {
     for era in ERAS {
         let workspace = Workspace::new();
         workspace.write(".env", "USER_LINES=1\n");
@@ -64,7 +64,7 @@ async fn a_project_lives_and_dies() {
 }
 
 #[tokio::test]
-async fn resources_show_what_the_tools_show() {
+async fn resources_agree_with_tools() {
     let workspace = Workspace::new();
     let made = workspace.json(&["provision", "memory", "supermemory"]);
     for era in ERAS {
@@ -90,7 +90,7 @@ async fn resources_show_what_the_tools_show() {
 }
 
 #[tokio::test]
-async fn what_is_not_offered_is_said_so() {
+async fn unknown_tools_prompts_and_cursors_are_refused() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -110,7 +110,7 @@ async fn what_is_not_offered_is_said_so() {
 
 /// No library would send these.
 #[test]
-fn malformed_requests_are_told_from_unknown_methods() {
+fn malformed_requests_differ_from_unknown_methods() {
     let mut client = RawClient::initialize(&Workspace::new());
     for (method, params, code) in [
         ("tools/call", json!({}), -32602),
@@ -130,7 +130,7 @@ fn malformed_requests_are_told_from_unknown_methods() {
 
 /// What only one era has is no method of the other, with whatever parameters.
 #[test]
-fn a_method_of_the_other_era_is_unknown() {
+fn method_of_the_other_era_is_unknown() {
     let workspace = Workspace::new();
     let (mut legacy, mut modern) = (RawClient::initialize(&workspace), RawClient::open(&workspace));
     let meta = json!({
@@ -162,7 +162,7 @@ fn a_method_of_the_other_era_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_pages() {
+async fn long_list_is_paged() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
     for name in ["a", "b", "c", "d", "e"] {
@@ -194,7 +194,7 @@ async fn a_long_list_comes_in_pages() {
 
 /// There was no handshake that would have said it; in the legacy era there was.
 #[tokio::test]
-async fn a_modern_result_says_who_gave_it() {
+async fn modern_result_names_its_server() {
     let workspace = Workspace::new();
     for (era, name) in [(Era::Legacy, None), (Era::Modern, Some("stripe-projects"))] {
         let client = Client::connect(&workspace, era).await;

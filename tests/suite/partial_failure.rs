@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::workspace::Workspace;
 
 #[test]
-fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
+fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
     let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
@@ -39,7 +39,7 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
 
 /// The provision ends well on the way, which ends nothing: it was asked for the end. Asked twice is as good as once.
 #[test]
-fn what_was_half_way_is_torn_down_all_the_same() {
+fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
     taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
@@ -50,7 +50,7 @@ fn what_was_half_way_is_torn_down_all_the_same() {
 }
 
 #[test]
-fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
+fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
@@ -66,7 +66,7 @@ fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
 }
 
 #[test]
-fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
+fn unrecorded_rotation_is_reported_as_key_not_delivered() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
@@ -88,7 +88,7 @@ fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
 }
 
 #[test]
-fn what_cannot_be_delivered_can_still_be_torn_down() {
+fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
     taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
@@ -98,7 +98,7 @@ fn what_cannot_be_delivered_can_still_be_torn_down() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
+fn unremoved_variable_is_reported_and_removed_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let file = workspace.file(".env");
@@ -127,7 +127,7 @@ fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
 }
 
 #[test]
-fn a_teardown_does_not_wait_for_a_folder_that_is_gone() {
+fn teardown_ignores_a_removed_env_folder() {
     let workspace = Workspace::new();
     fs::create_dir(workspace.file("sub")).unwrap();
     workspace.ok(&["provision", "victim", "search", "--env-file", "sub/.env"]);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn a_workspace_cannot_widen_its_own_budget() {
+fn workspace_cannot_raise_its_budget() {
     let (here, home) =
         (Workspace::new(), home("[policy]\ntotal_cap_usd = 30\n[providers.supermemory]\nmax_cap_usd = 20\n"));
     let wide = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 1000", 1);
@@ -31,7 +31,7 @@ fn a_workspace_cannot_widen_its_own_budget() {
 }
 
 #[test]
-fn a_workspace_cannot_do_without_the_human() {
+fn workspace_cannot_bypass_approval() {
     let (here, home) = (Workspace::new(), home("[policy]\napproval = 'always'\n"));
     here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", include_str!("../../providers.toml")));
     let asked = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
@@ -39,7 +39,7 @@ fn a_workspace_cannot_do_without_the_human() {
 }
 
 #[test]
-fn a_workspace_cannot_send_alerts_elsewhere() {
+fn workspace_cannot_redirect_alerts() {
     let (ours, theirs) = (AlertReceiver::start(), AlertReceiver::start());
     let alerts =
         |to: &AlertReceiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
@@ -56,7 +56,7 @@ fn a_workspace_cannot_send_alerts_elsewhere() {
 }
 
 #[test]
-fn the_limits_that_count_are_the_ones_shown() {
+fn shown_limits_are_the_effective_ones() {
     let (here, home) = (Workspace::new(), home("[providers.search]\ndefault_cap_usd = 2\nmax_cap_usd = 3\n"));
     let shown: Value = serde_json::from_str(&ran(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
     let shown = shown["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
@@ -64,7 +64,7 @@ fn the_limits_that_count_are_the_ones_shown() {
 }
 
 #[test]
-fn a_broken_policy_stops_provisioning_and_nothing_else() {
+fn broken_policy_stops_provisioning_only() {
     let here = Workspace::new();
     here.ok(&["provision", "memory", "supermemory"]);
     for (text, place) in [
@@ -100,7 +100,7 @@ fn a_broken_policy_stops_provisioning_and_nothing_else() {
 /// Whoever made the link meant there to be a policy.
 #[cfg(unix)]
 #[test]
-fn a_link_that_leads_nowhere_is_not_no_policy() {
+fn dangling_policy_link_is_an_error() {
     let here = Workspace::new();
     for dangling in ["stripe-projects/policy.toml", "stripe-projects"] {
         let home = TempDir::new().unwrap();
@@ -120,7 +120,7 @@ fn a_link_that_leads_nowhere_is_not_no_policy() {
 }
 
 #[test]
-fn a_policy_that_is_named_has_to_be_there() {
+fn named_policy_must_exist() {
     let (here, elsewhere) = (Workspace::new(), TempDir::new().unwrap());
     let path = elsewhere.path().join("mine.toml");
     let provision = || {
@@ -136,7 +136,7 @@ fn a_policy_that_is_named_has_to_be_there() {
 }
 
 #[test]
-fn without_xdg_it_is_in_the_home() {
+fn policy_without_xdg_is_read_from_home() {
     let (here, home) = (Workspace::new(), TempDir::new().unwrap());
     let folder = home.path().join(".config/stripe-projects");
     std::fs::create_dir_all(&folder).unwrap();

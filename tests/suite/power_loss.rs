@@ -19,27 +19,27 @@ use crate::{
 };
 
 #[test]
-fn a_first_provision_survives_the_power_failing_anywhere() {
+fn provision_survives_power_loss() {
     survives("provision", &[]);
 }
 
 #[test]
-fn a_rotation_survives_the_power_failing_anywhere() {
+fn rotate_survives_power_loss() {
     survives("rotate", &[PROVISIONED]);
 }
 
 #[test]
-fn a_suspension_survives_the_power_failing_anywhere() {
+fn suspend_survives_power_loss() {
     survives("suspend", &[PROVISIONED]);
 }
 
 #[test]
-fn a_resumption_survives_the_power_failing_anywhere() {
+fn resume_survives_power_loss() {
     survives("resume", &[PROVISIONED, &["suspend", "victim"]]);
 }
 
 #[test]
-fn a_teardown_survives_the_power_failing_anywhere() {
+fn teardown_survives_power_loss() {
     survives("teardown", &[PROVISIONED]);
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn there_are_three_and_they_say_what_they_take() {
+async fn three_prompts_declare_their_arguments() {
     for era in ERAS {
         let client = Client::connect(&Workspace::new(), era).await;
         let mut listed = json!(client.0.list_prompts(None).await.unwrap());
@@ -19,7 +19,7 @@ async fn there_are_three_and_they_say_what_they_take() {
 }
 
 #[tokio::test]
-async fn they_carry_what_is_known_now() {
+async fn prompts_contain_the_current_state() {
     for era in ERAS {
         let workspace = Workspace::new();
         let client = Client::connect(&workspace, era).await;
@@ -42,7 +42,7 @@ async fn they_carry_what_is_known_now() {
 }
 
 #[tokio::test]
-async fn what_a_prompt_does_not_take_is_refused_without_a_quote() {
+async fn invalid_prompt_arguments_are_refused_without_quoting() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "gone", "search"]);
     workspace.ok(&["teardown", "gone", "--yes"]);

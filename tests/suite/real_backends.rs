@@ -17,7 +17,7 @@ use crate::{
 const REAL: [BackendKind; 2] = [BackendKind::StripeApi, BackendKind::StripeCli];
 
 #[test]
-fn a_project_lives_and_dies_the_same_over_every_backend() {
+fn lifecycle_is_the_same_over_every_backend() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let made = workspace.json(&["provision", "memory", "supermemory", "--cap", "5"]);
@@ -39,7 +39,7 @@ fn a_project_lives_and_dies_the_same_over_every_backend() {
 }
 
 #[test]
-fn a_limit_is_the_sum_of_the_caps_and_says_so() {
+fn limit_is_the_sum_of_the_caps() {
     for kind in REAL {
         let workspace = Workspace::on(kind);
         let one = workspace.json(&["provision", "one", "supermemory", "--cap", "5"]);
@@ -65,7 +65,7 @@ fn a_limit_is_the_sum_of_the_caps_and_says_so() {
 
 /// A process that died between the end of a project and the limit: the next start makes up for it.
 #[test]
-fn a_limit_that_was_left_too_high_is_lowered_by_the_next_start() {
+fn limit_left_too_high_is_lowered_by_the_next_start() {
     for kind in REAL {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "one", "supermemory", "--cap", "5"]);
@@ -81,7 +81,7 @@ fn a_limit_that_was_left_too_high_is_lowered_by_the_next_start() {
 }
 
 #[test]
-fn a_limit_that_stripe_does_not_take_means_no_provision() {
+fn refused_limit_prevents_provisioning() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     plan(&workspace, &json!({ "on": "POST /v2/provisioning/payment_profile/update_limit", "fault": "declined" }));
     let refused = workspace.json(&["provision", "memory", "supermemory"]);
@@ -96,7 +96,7 @@ fn a_limit_that_stripe_does_not_take_means_no_provision() {
 }
 
 #[test]
-fn a_person_is_told_where_to_go() {
+fn pending_link_is_shown_to_the_user() {
     let workspace = Workspace::new();
     let simulator = SimulatorProcess::start(&workspace, &["--unlinked", "supermemory"]);
     let provision = || {
@@ -121,7 +121,7 @@ fn a_person_is_told_where_to_go() {
 }
 
 #[test]
-fn what_is_missing_is_said_at_once() {
+fn missing_prerequisites_are_reported_immediately() {
     let api = |key: &str| {
         let workspace = Workspace::on(BackendKind::StripeApi);
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
@@ -172,7 +172,7 @@ fn what_is_missing_is_said_at_once() {
 }
 
 #[test]
-fn a_key_may_come_from_a_file_and_never_from_an_argument() {
+fn api_key_is_read_from_a_file_and_never_an_argument() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.allow_planted_keys();
     workspace.write("key", "rk_test_0123456789\n");
@@ -185,7 +185,7 @@ fn a_key_may_come_from_a_file_and_never_from_an_argument() {
 }
 
 #[test]
-fn a_key_with_every_right_earns_a_warning() {
+fn unrestricted_key_causes_a_warning() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     let list = |key: &str| Ran::from(workspace.command(&["list"]).env("STRIPE_API_KEY", key).output().unwrap()).stderr;
     assert!(list("sk_live_0123456789abcdef0123").contains("warning: STRIPE_API_KEY is a live secret key"));
@@ -196,7 +196,7 @@ fn a_key_with_every_right_earns_a_warning() {
 
 /// What Stripe's support asks for is beside each outcome.
 #[test]
-fn the_audit_has_the_ids_of_the_requests() {
+fn audit_has_the_request_ids() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
     forbid_creation(&workspace);
@@ -214,7 +214,7 @@ fn the_audit_has_the_ids_of_the_requests() {
 
 /// Nothing is asked before a tool is called, so the first answer takes as long as ever.
 #[test]
-fn a_start_asks_nobody() {
+fn server_start_sends_no_request() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     let mut client = RawClient::initialize(&workspace);
     client.request("tools/list", &json!({}));
@@ -225,7 +225,7 @@ fn a_start_asks_nobody() {
 }
 
 #[test]
-fn a_client_that_asks_for_it_hears_how_long_it_waits() {
+fn client_with_a_progress_token_gets_progress() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "slow", "ms": 4500 }]));
     let mut client = RawClient::initialize(&workspace);
@@ -243,7 +243,7 @@ fn a_client_that_asks_for_it_hears_how_long_it_waits() {
 
 /// A client that gives up, or is killed, half way through a purchase: it is finished, or it is in the journal.
 #[test]
-fn a_call_that_nobody_waits_for_is_finished_or_journaled() {
+fn cancelled_call_is_completed_or_journaled() {
     for kind in REAL {
         let workspace = Workspace::on(kind);
         slow_creation(&workspace, 3000);
@@ -265,7 +265,7 @@ fn a_call_that_nobody_waits_for_is_finished_or_journaled() {
 }
 
 #[test]
-fn words_without_deeds_are_seen_through() {
+fn unperformed_rotation_and_teardown_are_detected() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let key = workspace.variable("SUPERMEMORY_API_KEY");
@@ -284,7 +284,7 @@ fn words_without_deeds_are_seen_through() {
 }
 
 #[test]
-fn a_project_of_another_backend_is_left_alone() {
+fn project_of_another_backend_is_unchanged() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let ran = workspace.run(&["rotate", "memory", "--backend", "simulated"]);
@@ -300,7 +300,7 @@ fn a_project_of_another_backend_is_left_alone() {
 
 /// Its key could be read by anybody on the way.
 #[test]
-fn a_key_goes_nowhere_in_the_clear() {
+fn api_key_is_never_sent_in_the_clear() {
     let workspace = Workspace::new();
     for base in ["http://api.stripe.com", "https://u:p@api.stripe.com", "ftp://x", "api.stripe.com", "https://x/?q=1"] {
         let ran = workspace.run(&["list", "--backend", "stripe-api", "--stripe-api-base", base]);
@@ -310,7 +310,7 @@ fn a_key_goes_nowhere_in_the_clear() {
 
 /// What a real provider's connection string looks like reaches the env file, and a shell.
 #[test]
-fn a_connection_string_is_delivered() {
+fn connection_string_is_delivered() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.fake_stripe().set("neon/postgres", "connection_string", json!(true));
     let made = workspace.json(&["provision", "db", "postgres"]);
@@ -357,7 +357,7 @@ fn plan(workspace: &Workspace, fault: &Value) {
 
 /// A half-read folder or a file in the way would show as a leftover here.
 #[test]
-fn nothing_in_the_plain_is_left_in_the_state_folder() {
+fn state_folder_keeps_no_plain_text_key() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["rotate", "memory"]);

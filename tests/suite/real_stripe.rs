@@ -13,7 +13,7 @@ use crate::workspace::{Ran, Workspace};
 
 #[test]
 #[ignore = "speaks to the real Stripe; see the first lines of this file"]
-fn a_project_lives_and_dies_at_stripe() {
+fn project_lifecycle_at_stripe() {
     let backend = env::var("STRIPE_PROJECTS_TEST_BACKEND").expect("STRIPE_PROJECTS_TEST_BACKEND says which backend");
     let provider = env::var("STRIPE_PROJECTS_TEST_PROVIDER").unwrap_or_else(|_| "tts".to_owned());
     let api_key = env::var("STRIPE_API_KEY").unwrap_or_default();

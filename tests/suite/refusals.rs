@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn every_refusal_says_what_to_do_next() {
+async fn each_refusal_has_a_code_message_and_hint() {
     for era in ERAS {
         let workspace = Workspace::new();
         workspace.write(".env", "EXA_API_KEY=mine\n");
@@ -30,7 +30,7 @@ async fn every_refusal_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_comes_with_its_project() {
+async fn taken_name_returns_its_project() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -44,7 +44,7 @@ async fn a_name_that_is_taken_comes_with_its_project() {
 }
 
 #[tokio::test]
-async fn somebody_elses_variable_is_never_overwritten() {
+async fn foreign_variable_is_never_overwritten() {
     let workspace = Workspace::new();
     workspace.write(".env", "EXA_API_KEY=mine\n");
     let client = Client::connect(&workspace, Era::Modern).await;
@@ -56,7 +56,7 @@ async fn somebody_elses_variable_is_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_declined_card_leaves_nothing_behind() {
+async fn declined_card_leaves_nothing_behind() {
     let workspace = Workspace::new();
     for era in ERAS {
         let mut command = workspace.command(&["serve"]);
@@ -75,7 +75,7 @@ async fn a_declined_card_leaves_nothing_behind() {
 
 /// An edit of the registry counts from the next call on, for better or worse; what exists stays in reach.
 #[tokio::test]
-async fn a_broken_registry_stops_provisioning_and_nothing_else() {
+async fn broken_registry_stops_provisioning_only() {
     for era in ERAS {
         let workspace = Workspace::new();
         let client = Client::connect(&workspace, era).await;

@@ -3,7 +3,7 @@
 use crate::workspace::Workspace;
 
 #[test]
-fn a_mistake_is_shown_where_it_stands() {
+fn mistake_is_reported_with_its_position() {
     let workspace = Workspace::new();
     let file = workspace.file("providers.toml");
     let correct = "correct the file and run `stripe-projects-mcp providers check`; until then nothing is provisioned, \
@@ -48,7 +48,7 @@ fn a_mistake_is_shown_where_it_stands() {
 
 /// One entry in one file is all that it takes.
 #[test]
-fn a_new_provider_is_an_entry_and_nothing_else() {
+fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", SOUND);
     let made = workspace.json(&["provision", "weather", "almanac"]);
@@ -60,7 +60,7 @@ fn a_new_provider_is_an_entry_and_nothing_else() {
 
 /// What a project needs in order to end is in the ledger.
 #[test]
-fn a_provider_that_is_taken_out_leaves_no_orphan() {
+fn removed_provider_orphans_no_project() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", SOUND);
     workspace.ok(&["provision", "weather", "almanac"]);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn everything_says_what_the_manifest_of_the_crate_says() {
+fn published_files_agree_with_the_manifest() {
     let Some(Published { crates_io, registry, bundle }) = Published::read() else { return };
     let (owner, name) = crates_io.owner_and_name();
     let known_as = format!("io.github.{owner}/{name}");
@@ -42,7 +42,7 @@ fn everything_says_what_the_manifest_of_the_crate_says() {
 }
 
 #[test]
-fn a_secret_is_a_variable_and_never_an_argument() {
+fn secret_options_become_variables_and_never_arguments() {
     let Some(Published { registry, bundle, .. }) = Published::read() else { return };
     let options = bundle["user_config"].as_object().unwrap();
     let secrets: Vec<_> =
@@ -68,7 +68,7 @@ fn a_secret_is_a_variable_and_never_an_argument() {
 }
 
 #[tokio::test]
-async fn the_bundle_lists_the_tools_that_there_are() {
+async fn bundle_lists_the_existing_tools() {
     let Some(Published { bundle, .. }) = Published::read() else { return };
     let promised: BTreeSet<_> =
         bundle["tools"].as_array().unwrap().iter().map(|tool| tool["name"].to_string()).collect();

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
+fn clean_tree_and_env_file_are_clean() {
     let (here, key) = with_key();
     here.write("notes.txt", format!("it begins with {} and ends in {}\n", &key[..16], &key[key.len() - 4..]));
     here.write("other.txt", key.replace(&key[20..24], "zzzz"));
@@ -24,7 +24,7 @@ fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
 }
 
 #[test]
-fn nothing_to_look_for_is_said() {
+fn workspace_without_keys_is_reported() {
     let here = Workspace::new();
     here.allow_planted_keys();
     assert!(here.ok(&["scan", "."]).stdout.starts_with("Nothing to look for"));
@@ -32,7 +32,7 @@ fn nothing_to_look_for_is_said() {
 }
 
 #[test]
-fn a_key_is_found_wherever_it_stands() {
+fn key_is_found_in_every_encoding() {
     let (here, key) = with_key();
     let deep = "a/b/c/.hidden/d";
     fs::create_dir_all(here.file(deep)).unwrap();
@@ -83,7 +83,7 @@ fn a_key_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn a_dead_key_is_found_and_called_dead() {
+fn revoked_key_is_found_and_called_dead() {
     let (here, old) = with_key();
     here.ok(&["rotate", "memory"]);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -103,7 +103,7 @@ fn a_dead_key_is_found_and_called_dead() {
 
 #[cfg(unix)]
 #[test]
-fn an_env_file_behind_a_link_is_still_where_its_keys_belong() {
+fn symlinked_env_file_may_hold_its_keys() {
     let here = Workspace::new();
     fs::create_dir(here.file("secrets")).unwrap();
     std::os::unix::fs::symlink("secrets/app.env", here.file(".env")).unwrap();
@@ -113,7 +113,7 @@ fn an_env_file_behind_a_link_is_still_where_its_keys_belong() {
 
 /// Whoever loads the env file of one project was not given the key of another.
 #[test]
-fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
+fn env_file_may_hold_only_its_own_keys() {
     let (here, key) = with_key();
     here.ok(&["provision", "web", "search", "--env-file", "other.env"]);
     here.ok(&["scan", "."]);
@@ -125,7 +125,7 @@ fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
 
 /// A connection string shows nothing in its mask: its length is all that is known.
 #[test]
-fn a_connection_string_is_found_by_its_length() {
+fn connection_string_is_found_by_its_length() {
     let here = Workspace::new();
     here.allow_planted_keys();
     let secret = "postgres://app:s3cret=pass@db.example.com:5432/app?sslmode=require&x=1";
@@ -150,7 +150,7 @@ fn a_connection_string_is_found_by_its_length() {
 }
 
 #[test]
-fn transcripts_of_agents_and_histories_of_shells_are_known_places() {
+fn agent_transcripts_and_shell_histories_are_known_places() {
     let (here, key) = with_key();
     let home = here.file("home");
     let places = [
@@ -183,7 +183,7 @@ fn transcripts_of_agents_and_histories_of_shells_are_known_places() {
 }
 
 #[test]
-fn rotate_kills_what_is_live_once_it_is_agreed() {
+fn rotate_revokes_live_keys_once_confirmed() {
     let (here, key) = with_key();
     here.write("log", &key);
     let asked = here.run(&["scan", "log", "--rotate"]);
@@ -203,7 +203,7 @@ fn rotate_kills_what_is_live_once_it_is_agreed() {
 }
 
 #[test]
-fn a_rotation_that_fails_says_so_by_its_code() {
+fn failed_rotation_is_reported_by_its_code() {
     let (here, key) = with_key();
     here.write("log", &key);
     here.write(".env", "SUPERMEMORY_API_KEY=somebody-else's\n");
@@ -215,7 +215,7 @@ fn a_rotation_that_fails_says_so_by_its_code() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error_that_repeats_nothing() {
+fn missing_path_is_an_error_that_quotes_nothing() {
     let (here, key) = with_key();
     let ran = here.run(&["scan", ".", &key]);
     silent(&ran, &key);
@@ -225,7 +225,7 @@ fn what_is_not_there_is_an_error_that_repeats_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn hostile_names_and_kinds_of_files_are_survived() {
+fn hostile_file_names_and_types_are_survived() {
     use std::os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener};
     let (here, key) = with_key();
     let tree = here.file("tree");
@@ -258,7 +258,7 @@ fn hostile_names_and_kinds_of_files_are_survived() {
 /// The first page of a process is never there to be read, whoever asks.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_read_is_said() {
+fn unreadable_files_are_reported() {
     let (here, _) = with_key();
     let ran = here.ok(&["scan", "/proc/self/mem"]);
     assert!(ran.stderr.starts_with("warning: 1 file or folder could not be read, such as /proc/"), "{ran:?}");
@@ -267,7 +267,7 @@ fn what_cannot_be_read_is_said() {
 
 #[cfg(unix)]
 #[test]
-fn a_watch_tells_what_is_new_until_it_is_stopped() {
+fn watch_reports_new_findings_until_stopped() {
     let (here, key) = with_key();
     here.write("log", format!("{key}\n"));
     let watching = RawClient::start(here.command(&["scan", ".", "--watch", "--json"]));
@@ -295,7 +295,7 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
 
 #[cfg(unix)]
 #[test]
-fn a_watch_that_saw_nothing_ends_well_and_soon() {
+fn watch_without_findings_exits_cleanly() {
     let (here, _) = with_key();
     let watching = RawClient::start(here.command(&["scan", ".", "--watch"]));
     until("the first line", || watching.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));

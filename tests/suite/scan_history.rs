@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn everything_that_git_keeps_is_searched() {
+fn every_git_object_is_searched() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "deleted.txt", &format!("one\n{key}\n"), "a file");
@@ -63,7 +63,7 @@ fn everything_that_git_keeps_is_searched() {
 }
 
 #[test]
-fn a_repository_below_and_a_folder_within_have_histories_too() {
+fn nested_repository_and_subfolder_are_searched() {
     let (here, key) = with_key();
     std::fs::create_dir_all(here.file("work/repo/src")).unwrap();
     let inside = here.file("work/repo");
@@ -84,7 +84,7 @@ fn a_repository_below_and_a_folder_within_have_histories_too() {
 
 /// The agent may write in a repository, so nothing that its configuration names may run.
 #[test]
-fn a_repository_is_read_without_running_anything_of_it() {
+fn repository_is_read_without_running_its_configuration() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     here.write(".gitattributes", "*.txt diff=evil filter=evil\n");
@@ -112,7 +112,7 @@ fn a_repository_is_read_without_running_anything_of_it() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_is_said_and_the_rest_is_searched() {
+fn unreadable_history_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
     std::fs::create_dir_all(here.file("repo/.git")).unwrap();
     here.write("repo/.git/config", format!("url = https://x:{key}@example.com\n"));
@@ -124,7 +124,7 @@ fn a_history_that_cannot_be_read_is_said_and_the_rest_is_searched() {
 
 /// An empty file in the place of an object is one that git has a name for and cannot read; it says so and goes on.
 #[test]
-fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
+fn broken_object_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "a.txt", &key, "a");
@@ -146,7 +146,7 @@ fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
 
 /// Names of branches and reflogs stand beside the objects, wherever in the work tree one looks.
 #[test]
-fn a_branch_is_found_by_its_name_from_a_folder_within() {
+fn branch_name_is_found_from_a_subfolder() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "src/a.txt", "clean", "a");
@@ -167,7 +167,7 @@ fn a_branch_is_found_by_its_name_from_a_folder_within() {
 }
 
 #[test]
-fn a_bare_repository_has_a_history_too() {
+fn bare_repository_is_searched() {
     let (here, key) = with_key();
     let work = here.file("work");
     std::fs::create_dir(&work).unwrap();

@@ -29,7 +29,7 @@ const BETWEEN: [&str; 26] = [
 
 proptest! {
     #[test]
-    fn it_finds_what_a_patient_one_finds(pieces in pieces(), some in some()) {
+    fn matches_agree_with_a_naive_search(pieces in pieces(), some in some()) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let hits = matcher.find(&Stretch::whole(&text)).into_iter().collect::<BTreeSet<_>>();
         prop_assert_eq!(hits, patiently(&text, &some));
@@ -37,7 +37,7 @@ proptest! {
 
     /// Whatever the stretches, each start is asked about once, and answered as if the whole had been seen.
     #[test]
-    fn it_finds_the_same_in_stretches(pieces in pieces(), some in some(), step in 1_usize..200) {
+    fn matches_are_the_same_across_chunks(pieces in pieces(), some in some(), step in 1_usize..200) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let mut hits = Vec::new();
         for from in (0..text.len()).step_by(step) {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[test]
-fn a_rotation_is_asked_for_by_project_and_does_what_it_is_told() {
+fn rotation_is_confirmed_per_project() {
     let (here, old) = with_key();
     here.ok(&["provision", "gone", "search"]);
     let dead = here.variable("EXA_API_KEY").unwrap();
@@ -38,7 +38,7 @@ fn a_rotation_is_asked_for_by_project_and_does_what_it_is_told() {
 }
 
 #[test]
-fn every_live_project_that_was_found_is_named_in_one_question() {
+fn leaked_live_projects_are_named_in_one_prompt() {
     let (here, memory) = with_key();
     here.ok(&["provision", "search", "search"]);
     let search = here.variable("EXA_API_KEY").unwrap();
@@ -50,7 +50,7 @@ fn every_live_project_that_was_found_is_named_in_one_question() {
 }
 
 #[test]
-fn a_watch_asks_too_and_ctrl_c_at_the_question_ends_it() {
+fn watch_asks_and_ctrl_c_at_the_prompt_ends_it() {
     let (here, key) = with_key();
     here.write("log", &key);
     let left = answered(&here, &["scan", "log", "--rotate", "--watch"], "\x03");

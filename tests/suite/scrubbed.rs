@@ -16,7 +16,7 @@ use stripe_projects_mcp::{
 use crate::backends::{KEY, order};
 
 #[tokio::test]
-async fn a_credential_that_passed_through_is_in_no_error_after_it() {
+async fn credential_seen_by_the_backend_is_in_no_later_error() {
     let folder = tempfile::tempdir().unwrap();
     let inner = Simulated::new(folder.path().join("simulated.db"), PaymentMethod::Succeeds, Clock::system());
     let api_key = Secret::new("rk_test_canary0123456789".to_owned());

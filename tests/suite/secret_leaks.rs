@@ -48,7 +48,7 @@ fn is_for_keys(file: &Path) -> bool {
 const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), ("sk_standin_", 16), ("rk_test_", 10), ("rk_live_", 10)];
 
 #[test]
-fn a_key_is_found_and_a_mask_is_none() {
+fn full_key_is_detected_and_a_mask_is_not() {
     for key in [
         "sk_proj_sim_0123456789abcdef0123456789abcdef",
         "\u{1b}[1msk_standin_00112233445566778899",
@@ -60,7 +60,7 @@ fn a_key_is_found_and_a_mask_is_none() {
 }
 
 #[test]
-fn a_key_that_stands_about_fails_its_test() {
+fn leaked_key_fails_its_test() {
     let key = "sk_proj_sim_0123456789abcdef0123456789abcdef";
     let fails = |name: &str| catch_unwind(|| Workspace::new().write(name, key)).is_err();
     assert!(fails("ledger.db") && fails("notes") && !fails(".env") && !fails("other.env"));

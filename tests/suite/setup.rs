@@ -88,7 +88,7 @@ impl Home {
 }
 
 #[test]
-fn a_file_is_made_where_there_is_none_and_goes_again() {
+fn new_file_is_created_and_removed_again() {
     for host in Host::ALL {
         let home = Home::of(host);
         home.ok(&["--yes"]);
@@ -114,7 +114,7 @@ fn a_file_is_made_where_there_is_none_and_goes_again() {
 }
 
 #[test]
-fn what_is_there_stays_to_the_byte_and_is_kept() {
+fn existing_content_is_kept_and_backed_up() {
     let jsonc = "\u{feff}// my servers\r\n{\r\n\t\"servers\": {\r\n\t\t\"other\": { \"env\": { \"T\": \"sk_live_canary\" }, }, // theirs\r\n\t},\r\n}";
     let toml = "model = \"o9\" # mine\r\n\r\n[mcp_servers.other]\r\ncommand = 'x'\r\nenv = { T = \"sk_live_canary\" }";
     for (host, text) in [(Host::VsCode, jsonc), (Host::Codex, toml)] {
@@ -138,7 +138,7 @@ fn what_is_there_stays_to_the_byte_and_is_kept() {
 }
 
 #[test]
-fn a_file_that_was_there_is_never_removed() {
+fn existing_file_is_never_removed() {
     let home = Home::with(Host::Cursor, "");
     home.ok(&["--yes"]);
     home.ok(&["--remove", "--yes"]);
@@ -146,7 +146,7 @@ fn a_file_that_was_there_is_never_removed() {
 }
 
 #[test]
-fn the_mode_and_the_link_of_a_file_stay() {
+fn file_mode_and_symlink_are_kept() {
     let home = Home::with(Host::Cursor, "{}");
     let real = home.workspace.file("dotfiles.json");
     fs::rename(home.file(), &real).unwrap();
@@ -160,7 +160,7 @@ fn the_mode_and_the_link_of_a_file_stay() {
 }
 
 #[test]
-fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
+fn entry_has_relevant_flags_and_no_keys() {
     let home = Home::of(Host::Codex);
     home.workspace.allow_planted_keys();
     home.workspace.write("key", "rk_test_0123456789abcdef");
@@ -182,7 +182,7 @@ fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
 }
 
 #[test]
-fn the_name_is_enough_where_the_path_finds_the_very_file() {
+fn program_name_is_used_where_path_resolves_to_it() {
     let home = Home::of(Host::Cursor);
     let bin = home.workspace.file("bin");
     fs::create_dir(&bin).unwrap();
@@ -211,7 +211,7 @@ fn print_only_prints() {
 }
 
 #[test]
-fn without_a_yes_nothing_is_changed() {
+fn unconfirmed_setup_changes_nothing() {
     let home = Home::with(Host::Cursor, "{}");
     for arguments in [&[][..], &["--remove"]] {
         if arguments.is_empty() {
@@ -223,7 +223,7 @@ fn without_a_yes_nothing_is_changed() {
 }
 
 #[test]
-fn a_file_that_is_not_what_it_should_be_is_left_alone() {
+fn malformed_file_is_unchanged() {
     for (host, text, code) in [
         (Host::Cursor, "{\"mcpServers\": []}", "config_wrong_shape"),
         (Host::Cursor, "[1]", "config_wrong_shape"),
@@ -247,7 +247,7 @@ fn a_file_that_is_not_what_it_should_be_is_left_alone() {
 }
 
 #[test]
-fn a_place_that_is_no_file_of_ours_to_write_is_left_alone() {
+fn unwritable_path_is_refused() {
     let no_text = Home::with(Host::Cursor, "");
     fs::write(no_text.file(), b"\xff\xfe{\0}\0").unwrap();
     assert_eq!(no_text.code(&["--yes"]), "config_not_text");
@@ -274,7 +274,7 @@ fn a_place_that_is_no_file_of_ours_to_write_is_left_alone() {
 }
 
 #[test]
-fn who_has_no_home_is_told_so() {
+fn missing_home_is_reported() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["setup", "codex", "--yes", "--json"]);
     let ran: Ran = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
@@ -284,7 +284,7 @@ fn who_has_no_home_is_told_so() {
 }
 
 #[test]
-fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
+fn edited_entry_is_shown_without_its_secrets() {
     let text = "{\"mcpServers\": {\"stripe-projects\": {\"command\": \"old\", \"env\": {\"STRIPE_API_KEY\": \"canary\"}, \"args\": [\"serve\", \"--backend\", \"stripe-cli\", \"--key\", \"canary\"]}}}";
     let home = Home::with(Host::Cursor, text);
     let asked = home.run(&[]);
@@ -300,7 +300,7 @@ fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
 }
 
 #[test]
-fn what_has_changed_since_it_was_shown_is_left_alone() {
+fn file_changed_since_the_preview_is_unchanged() {
     let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
     let add = Wish::Add(Entry { command: "x".to_owned(), args: Vec::new() });
     for (before, wish, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
@@ -320,7 +320,7 @@ fn what_has_changed_since_it_was_shown_is_left_alone() {
 }
 
 #[test]
-fn a_backup_that_git_would_take_is_said() {
+fn backup_that_git_would_add_is_reported() {
     let home = Home::with(Host::ClaudeCode, "{}");
     let mut git = Command::new("git");
     assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
@@ -328,7 +328,7 @@ fn a_backup_that_git_would_take_is_said() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+fn fifo_in_place_of_the_file_does_not_block() {
     let home = Home::of(Host::ClaudeCode);
     assert!(Command::new("mkfifo").arg(home.file()).status().unwrap().success());
     assert_eq!(home.code(&["--yes"]), "config_unreadable");

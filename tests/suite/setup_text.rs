@@ -27,7 +27,7 @@ const SHORT: &str = r#""stripe-projects": {"command": "/bin/x", "args": ["serve"
 const TABLE: &str = "[mcp_servers.stripe-projects]\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]";
 
 #[test]
-fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
+fn json_entry_is_inserted_in_the_style_of_its_neighbors() {
     let whole = format!("{{\n  \"mcpServers\": {{\n    {LONG}\n  }}\n}}");
     for (before, after) in [
         ("", format!("{whole}\n")),
@@ -59,7 +59,7 @@ fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
 }
 
 #[test]
-fn a_table_goes_to_the_end() {
+fn toml_table_is_appended() {
     for (before, after) in [
         ("", format!("{TABLE}\n")),
         ("a = 1\n", format!("a = 1\n\n{TABLE}\n")),
@@ -74,7 +74,7 @@ fn a_table_goes_to_the_end() {
 }
 
 #[test]
-fn an_entry_that_says_something_else_keeps_what_is_not_ours() {
+fn different_entry_keeps_foreign_fields() {
     let edited = "{\"mcpServers\": {\"stripe-projects\": {\"env\": {\"A\": \"b\"}, \"args\": [1, 2], /* c */ \"command\": \"old\"}}}";
     let wanted = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
     assert_eq!(json_with(edited), wanted);
@@ -92,7 +92,7 @@ fn an_entry_that_says_something_else_keeps_what_is_not_ours() {
 }
 
 #[test]
-fn an_entry_is_taken_out_wherever_it_stands() {
+fn json_entry_is_removed_from_any_position() {
     for (before, after) in [
         ("{\"mcpServers\": {\"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"b\": 1}}"),
         ("{\"mcpServers\": {\"a\": 1, \"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"a\": 1, \"b\": 1}}"),
@@ -130,7 +130,7 @@ fn an_entry_is_taken_out_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_not_as_it_should_be_is_refused() {
+fn malformed_file_is_refused() {
     let not = |key| ShapeError::NotATable { key };
     for (text, error) in [
         ("[]", not("the file")),
@@ -252,7 +252,7 @@ fn keeps(short: &str, long: &str) -> bool {
 
 proptest! {
     #[test]
-    fn json_keeps_every_byte_and_comes_back(text in json_file()) {
+    fn json_keeps_every_byte_and_is_reversible(text in json_file()) {
         let with = put(Host::Cursor, &text, &entry()).unwrap();
         prop_assert!(keeps(&text, &with), "{text:?}\n{with:?}");
         prop_assert_eq!(put(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
@@ -267,7 +267,7 @@ proptest! {
     }
 
     #[test]
-    fn toml_keeps_every_byte_and_comes_back(text in toml_file()) {
+    fn toml_keeps_every_byte_and_is_reversible(text in toml_file()) {
         if let Ok(with) = put(Host::Codex, &text, &entry()) {
             prop_assert!(with.starts_with(&text));
             prop_assert_eq!(put(Host::Codex, &with, &entry()).unwrap(), with.clone());
@@ -276,14 +276,14 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_it_stumble(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
         if let Ok(with) = put(host, &text, &entry()) {
             prop_assert!(take(host, &with).is_ok());
         }
     }
 
     #[test]
-    fn an_update_touches_our_fields_only(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
+    fn update_changes_only_our_fields(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
         let other = Entry { command: "old".into(), args: words };
         let old = put(Host::Cursor, &text, &other).unwrap();
         prop_assert_eq!(put(Host::Cursor, &old, &entry()).unwrap(), put(Host::Cursor, &text, &entry()).unwrap());
@@ -291,7 +291,7 @@ proptest! {
 }
 
 #[test]
-fn a_strict_reader_reads_what_was_strict() {
+fn strict_json_stays_strict() {
     let text = json!({ "a": [1, { "b": null }], "mcpServers": { "x": { "command": "y" } } });
     for text in [text.to_string(), serde_json::to_string_pretty(&text).unwrap()] {
         let read: Value = serde_json::from_str(&json_with(&text)).unwrap();

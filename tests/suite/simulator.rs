@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn who_asks_and_for_which_version_must_be_said() {
+fn authentication_and_version_are_required() {
     let here = Simulator::start();
     let ask = |key: Option<&str>, version: Option<&str>| {
         let request = here.bare_request(Method::GET, "eligibility");
@@ -35,7 +35,7 @@ fn who_asks_and_for_which_version_must_be_said() {
 }
 
 #[test]
-fn a_request_that_is_wrong_names_what() {
+fn invalid_request_names_the_parameter() {
     let here = Simulator::start();
     let memory = |configuration: Value| json!({ "provider": "Supermemory", "service_ref": "memory", "configuration": configuration });
     for (body, code, param) in [
@@ -68,7 +68,7 @@ fn a_request_that_is_wrong_names_what() {
 }
 
 #[test]
-fn what_was_sent_is_not_said_again() {
+fn request_content_is_not_repeated() {
     let here = Simulator::start();
     let secret = "sk_live_0123456789abcdef0123456789";
     for answer in [
@@ -91,7 +91,7 @@ fn what_was_sent_is_not_said_again() {
 }
 
 #[test]
-fn the_catalog_has_pages() {
+fn catalog_is_paged() {
     let here = Simulator::start();
     for (list, total) in [("services", 23), ("providers", 13)] {
         let (mut seen, mut pages) = (Vec::new(), 0);
@@ -121,7 +121,7 @@ fn the_catalog_has_pages() {
 }
 
 #[test]
-fn a_life() {
+fn resource_lifecycle() {
     let here = Simulator::start();
     let project = here.post("projects", &json!({ "name": "demo" }));
     let wanted = json!({
@@ -167,7 +167,7 @@ fn a_life() {
 }
 
 #[test]
-fn what_the_simulated_backend_made_is_seen_and_handled_too() {
+fn resource_of_the_simulated_backend_is_visible() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     let key = json!(workspace.variable("SUPERMEMORY_API_KEY").unwrap());
@@ -186,7 +186,7 @@ fn what_the_simulated_backend_made_is_seen_and_handled_too() {
 }
 
 #[test]
-fn a_world_of_before_the_simulator_is_brought_up_to_date() {
+fn simulated_data_of_the_first_schema_is_migrated() {
     let workspace = Workspace::new();
     std::fs::create_dir(workspace.state()).unwrap();
     let old = rusqlite::Connection::open(simulated_world(&workspace.state())).unwrap();
@@ -206,7 +206,7 @@ fn a_world_of_before_the_simulator_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_link_and_an_unlink_are_about_knowing_only() {
+fn link_and_unlink_change_only_the_connection() {
     let here = Simulator::start();
     let linked = here.post("resources/link", &json!({ "provider": "neon", "service_ref": "postgres" }));
     let id = linked.text_at("/id");
@@ -218,7 +218,7 @@ fn a_link_and_an_unlink_are_about_knowing_only() {
 }
 
 #[test]
-fn a_provider_that_is_not_connected_wants_a_person() {
+fn unconnected_provider_needs_a_person() {
     let here = Simulator::start_in(Workspace::new(), &["--unlinked", "exa"]);
     let wanted = json!({ "provider": "exa", "service_ref": "api", "configuration": {} });
     assert_eq!(here.post("resources", &wanted).error(), (400, "provider_not_connected"));
@@ -242,7 +242,7 @@ fn a_provider_that_is_not_connected_wants_a_person() {
 }
 
 #[test]
-fn the_limit_of_the_provider_stops_the_spending() {
+fn provider_limit_stops_the_spending() {
     let here = Simulator::start();
     let id = create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     let revealed = here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({}));
@@ -284,7 +284,7 @@ fn the_limit_of_the_provider_stops_the_spending() {
 }
 
 #[test]
-fn who_does_not_pay_gets_nothing() {
+fn declined_payment_creates_nothing() {
     let here = Simulator::start_in(Workspace::new(), &["--payment-method", "pm_card_chargeDeclined"]);
     let paid = json!({ "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" } });
     assert_eq!(here.post("resources", &paid).error(), (402, "card_declined"));
@@ -299,7 +299,7 @@ fn who_does_not_pay_gets_nothing() {
 }
 
 #[test]
-fn it_listens_on_the_loopback_only_and_says_what_is_wrong() {
+fn listens_on_loopback_only_and_reports_bad_addresses() {
     let workspace = Workspace::new();
     for (address, code) in [
         ("0.0.0.0:0", "listen_address_not_loopback"),

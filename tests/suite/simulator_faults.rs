@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn a_repeated_request_gets_the_same_answer_and_happens_once() {
+fn repeated_request_gets_the_same_response_and_acts_once() {
     let here = Simulator::start();
     let first = here.post_as("k1", "resources", &search());
     let again = here.post_as("k1", "resources", &search());
@@ -44,7 +44,7 @@ fn a_repeated_request_gets_the_same_answer_and_happens_once() {
 }
 
 #[test]
-fn no_credential_is_kept_with_an_answer() {
+fn stored_response_contains_no_credential() {
     let here = Simulator::start();
     let id = create(&here, "exa", "api", &json!({}));
     let path = format!("resources/{id}/reveal_access_configuration");
@@ -56,7 +56,7 @@ fn no_credential_is_kept_with_an_answer() {
 }
 
 #[test]
-fn what_failed_is_tried_again_with_the_same_key() {
+fn failed_request_is_retried_with_the_same_key() {
     let here = Simulator::start();
     let wrong = json!({ "provider": "exa", "service_ref": "api" });
     assert_eq!(here.post_as("k", "resources", &wrong).status, 400);
@@ -67,7 +67,7 @@ fn what_failed_is_tried_again_with_the_same_key() {
 }
 
 #[test]
-fn of_two_at_once_one_is_told_to_wait() {
+fn concurrent_duplicate_is_told_to_wait() {
     let here = Simulator::start();
     here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 1500, "times": 8 }));
     let request = || here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
@@ -86,7 +86,7 @@ fn of_two_at_once_one_is_told_to_wait() {
 }
 
 #[test]
-fn different_keys_do_not_wait_for_each_other() {
+fn different_idempotency_keys_do_not_block_each_other() {
     let here = Simulator::start();
     let request =
         |n: usize| here.request(Method::POST, "resources").header("idempotency-key", n.to_string()).json(&search());
@@ -96,7 +96,7 @@ fn different_keys_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn what_is_refused_has_not_happened() {
+fn refused_request_has_no_effect() {
     let here = Simulator::start();
     for (fault, status, code) in [
         ("rate_limited", 429, "rate_limit"),
@@ -118,7 +118,7 @@ fn what_is_refused_has_not_happened() {
 }
 
 #[test]
-fn what_is_lost_after_the_effect_is_told_when_asked_again() {
+fn response_lost_after_the_effect_is_returned_on_retry() {
     for fault in ["error_after", "drop_after", "garbage"] {
         let here = Simulator::start();
         here.inject(&json!({ "on": CREATE, "fault": fault }));
@@ -136,7 +136,7 @@ fn what_is_lost_after_the_effect_is_told_when_asked_again() {
 }
 
 #[test]
-fn pending_ends_after_so_many_looks() {
+fn pending_ends_after_the_given_polls() {
     let here = Simulator::start();
     for (on, fault, word) in [(CREATE, "pending", "pending"), (CREATE, "unknown_status", "reticulating")] {
         here.inject(&json!({ "on": on, "fault": fault, "polls": 2 }));
@@ -165,7 +165,7 @@ fn pending_ends_after_so_many_looks() {
 }
 
 #[test]
-fn an_errored_creation_costs_nothing_and_an_errored_rotation_leaves_the_key() {
+fn errored_creation_is_free_and_errored_rotation_keeps_the_key() {
     let here = Simulator::start();
     here.inject(&json!({ "on": CREATE, "fault": "errored" }));
     let errored = here.post("resources", &search());
@@ -189,7 +189,7 @@ fn an_errored_creation_costs_nothing_and_an_errored_rotation_leaves_the_key() {
 }
 
 #[test]
-fn information_that_is_needed_can_be_submitted() {
+fn needed_information_can_be_submitted() {
     let here = Simulator::start();
     let schema = json!({ "type": "object", "required": ["region"], "properties": { "region": { "type": "string" } } });
     here.inject(&json!({ "on": CREATE, "fault": "needs_information", "schema": schema }));
@@ -213,7 +213,7 @@ fn information_that_is_needed_can_be_submitted() {
 }
 
 #[test]
-fn a_slow_request_goes_on_when_its_client_has_left() {
+fn slow_request_completes_after_its_client_left() {
     let here = Simulator::start();
     here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 2000 }));
     let hasty = here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
@@ -227,7 +227,7 @@ fn a_slow_request_goes_on_when_its_client_has_left() {
 }
 
 #[test]
-fn a_plan_that_means_nothing_is_refused() {
+fn meaningless_fault_is_refused() {
     let here = Simulator::start();
     for wrong in [
         json!({}),

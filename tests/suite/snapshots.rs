@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn tools() {
+fn tool_definitions_match() {
     let mut listed = RawClient::initialize(&Workspace::new()).request("tools/list", &json!({}));
     let tools: Vec<Value> = serde_json::from_value(listed["result"]["tools"].take()).unwrap();
     for tool in tools {
@@ -18,7 +18,7 @@ fn tools() {
 }
 
 #[test]
-fn help() {
+fn help_output_matches() {
     let here = Workspace::new();
     saw(&here, "help", &["--help"]);
     for command in [
@@ -46,7 +46,7 @@ fn help() {
 }
 
 #[test]
-fn providers() {
+fn providers_output_matches() {
     let here = Workspace::new();
     saw(&here, "providers", &["providers"]);
     saw(&here, "providers_json", &["providers", "--json"]);
@@ -59,7 +59,7 @@ fn providers() {
 
 /// One life, told by every command in turn.
 #[test]
-fn a_life() {
+fn lifecycle_output_matches() {
     let here = Workspace::new();
     saw(&here, "list_before_anything", &["list"]);
     saw(&here, "provision", &["provision", "memory", "supermemory", "--cap", "5"]);
@@ -81,7 +81,7 @@ fn a_life() {
 
 /// A request, from the agent's door to the human's word.
 #[test]
-fn an_approval() {
+fn approval_output_matches() {
     let here = Workspace::new();
     saw(&here, "approvals_before_anything", &["approvals"]);
     let mut agent = RawClient::initialize(&here);
@@ -105,7 +105,7 @@ fn an_approval() {
 }
 
 #[test]
-fn setting_up() {
+fn setup_output_matches() {
     let here = Workspace::new();
     for (name, host) in [("cursor", "cursor"), ("codex", "codex"), ("claude_code", "claude-code"), ("vscode", "vscode")]
     {
@@ -129,7 +129,7 @@ fn setting_up() {
 }
 
 #[test]
-fn doctor() {
+fn doctor_output_matches() {
     let here = Workspace::new();
     saw(&here, "doctor_before_anything", &["doctor"]);
     here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
@@ -144,7 +144,7 @@ fn doctor() {
 }
 
 #[test]
-fn audits() {
+fn audit_output_matches() {
     let here = Workspace::new();
     saw(&here, "audit_before_anything", &["audit"]);
     here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
@@ -187,7 +187,7 @@ fn steady(text: &str) -> String {
 }
 
 #[test]
-fn mistakes() {
+fn usage_error_output_matches() {
     let here = Workspace::new();
     saw(&here, "unknown_name", &["rotate", "memory"]);
     saw(&here, "unknown_name_json", &["rotate", "memory", "--json"]);

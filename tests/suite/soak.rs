@@ -22,7 +22,7 @@ use crate::{
 
 #[test]
 #[ignore = "takes as long as it is told to; the continuous integration runs it for half a minute"]
-fn soak() {
+fn random_operations_and_kills_break_no_invariant() {
     let seconds = number("SOAK_SECONDS").unwrap_or(SECONDS);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = number("SOAK_SEED").unwrap_or_else(|| now.as_secs() ^ u64::from(now.subsec_nanos()) << 24);

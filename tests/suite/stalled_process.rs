@@ -30,7 +30,7 @@ use crate::{
 };
 
 #[test]
-fn others_work_while_one_stands_still_at_any_step() {
+fn other_work_continues_while_one_process_stalls() {
     for operation in OPERATIONS {
         for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
@@ -57,7 +57,7 @@ fn others_work_while_one_stands_still_at_any_step() {
 }
 
 #[test]
-fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
+fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let ran = workspace.ok(&["doctor"]);
@@ -67,8 +67,8 @@ fn what_somebody_is_at_work_on_is_no_problem_of_the_doctors() {
 
 /// Takes as long as a call's patience, half a minute, and does nothing meanwhile.
 #[test]
-#[ignore = "waits for half a minute: cargo test --test suite who_waits -- --ignored"]
-fn who_waits_for_too_long_is_told_so() {
+#[ignore = "waits for half a minute: cargo test --test suite lock_timeout -- --ignored"]
+fn project_lock_timeout_is_reported() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let told = workspace.json(&["rotate", "victim"]);
@@ -79,8 +79,8 @@ fn who_waits_for_too_long_is_told_so() {
 
 /// The same of one that stands still in the middle of a write.
 #[test]
-#[ignore = "waits for half a minute and more: cargo test --test suite who_waits -- --ignored"]
-fn who_waits_for_the_ledger_for_too_long_is_told_so() {
+#[ignore = "waits for half a minute and more: cargo test --test suite lock_timeout -- --ignored"]
+fn ledger_lock_timeout_is_reported() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
     stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -99,7 +99,7 @@ fn who_waits_for_the_ledger_for_too_long_is_told_so() {
 
 /// Whoever only looks at a ledger that is just being made is waited for as well.
 #[test]
-fn a_look_is_no_obstacle_to_a_new_ledger() {
+fn reader_does_not_block_a_new_ledger() {
     let workspace = Workspace::new();
     workspace.write(".env", USER_LINES);
     fs::create_dir(workspace.state()).unwrap();
@@ -118,7 +118,7 @@ fn a_look_is_no_obstacle_to_a_new_ledger() {
 
 /// A commit that its process did not live to see must not come true after others have been told that it had not.
 #[test]
-fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
+fn half_synced_commit_is_reconciled_by_a_lookup() {
     if !can_trace() {
         return;
     }
@@ -141,7 +141,7 @@ fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
 
 /// SQLite's locks are the process's, and closing any descriptor of the file lets go of them all.
 #[test]
-fn no_database_is_closed_beside_its_connection() {
+fn each_database_file_is_opened_at_most_once() {
     if !can_trace() {
         return;
     }
@@ -162,7 +162,7 @@ fn no_database_is_closed_beside_its_connection() {
 
 /// Whoever runs the tests as root is somebody else in the process, for root may write anywhere.
 #[test]
-fn permission_lost_half_way_is_said_and_made_good() {
+fn permission_loss_is_reported_and_recovered() {
     for (operation, step, folder, ends) in [
         ("provision", Step::Acted, "", "key_not_delivered"),
         ("rotate", Step::Acted, "", "key_not_delivered"),
@@ -199,7 +199,7 @@ fn permission_lost_half_way_is_said_and_made_good() {
 
 /// 64 KiB of answers that nobody reads hold up no effect, and none of them is lost.
 #[test]
-fn a_client_that_does_not_read_holds_up_nothing() {
+fn client_that_does_not_read_blocks_nothing() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -236,7 +236,7 @@ fn a_client_that_does_not_read_holds_up_nothing() {
 
 /// Hosts that never read what a server says on stderr are common.
 #[test]
-fn a_full_pipe_behind_stderr_holds_up_nothing() {
+fn full_stderr_pipe_blocks_nothing() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let mut killed = victim_command(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
     stopped(&killed);

@@ -67,7 +67,7 @@ impl StripeApiHarness {
 }
 
 #[tokio::test]
-async fn a_provision_asks_exactly_this() {
+async fn provision_sends_exactly_these_requests() {
     let harness = StripeApiHarness::new();
     let order = order("my-app");
     let intent = harness.commit(&order);
@@ -132,7 +132,7 @@ async fn a_provision_asks_exactly_this() {
 }
 
 #[tokio::test]
-async fn a_live_key_acts_in_live_mode_and_for_the_context_that_is_given() {
+async fn live_key_uses_live_mode_and_the_given_context() {
     let harness = StripeApiHarness::new();
     let key = Some(Secret::new("sk_live_51abc".to_owned()));
     let live = Access { key, context: Some("acct_7".to_owned()), ..access(&harness.stripe) };
@@ -146,7 +146,7 @@ async fn a_live_key_acts_in_live_mode_and_for_the_context_that_is_given() {
 }
 
 #[tokio::test]
-async fn a_plan_comes_first_and_once() {
+async fn plan_is_ordered_first_and_once() {
     let harness = StripeApiHarness::new();
     let planned = |name| Order { plan: Some(ServiceRef::parse("supermemory/startup").unwrap()), ..order(name) };
     let plan = json!({ "id": "fres_plan", "status": "complete" });
@@ -170,7 +170,7 @@ async fn a_plan_comes_first_and_once() {
 }
 
 #[tokio::test]
-async fn what_a_person_must_do_is_said_before_anything_is_bought() {
+async fn needed_consent_is_reported_before_any_purchase() {
     let harness = StripeApiHarness::new();
     let refused = |order: Order| {
         let backend = &harness.backend;
@@ -198,7 +198,7 @@ async fn what_a_person_must_do_is_said_before_anything_is_bought() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_not_connected_is_connected_or_linked_by_a_person() {
+async fn unconnected_provider_is_connected_or_linked_by_a_person() {
     let harness = StripeApiHarness::new();
     let connections = "GET /v2/provisioning/provider_connections";
     let requests = "POST /v2/provisioning/provider_connection_requests";
@@ -236,7 +236,7 @@ async fn a_provider_that_is_not_connected_is_connected_or_linked_by_a_person() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_waited_for_and_each_one_is_its_own() {
+async fn rotation_is_polled_and_has_its_own_key() {
     let harness = StripeApiHarness::new();
     let rotate = "POST /v2/provisioning/resources/fres_1/rotate_credentials";
     harness.stripe.on(rotate, [raw(500, b""), ok(&resource("pending"))]);
@@ -265,7 +265,7 @@ async fn a_rotation_is_waited_for_and_each_one_is_its_own() {
 }
 
 #[tokio::test]
-async fn a_teardown_waits_for_the_end_and_may_be_repeated() {
+async fn teardown_is_polled_and_idempotent() {
     let harness = StripeApiHarness::new();
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
     let look = "GET /v2/provisioning/resources/fres_1";
@@ -289,7 +289,7 @@ async fn a_teardown_waits_for_the_end_and_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn observations_say_what_is_there_or_that_nobody_knows() {
+async fn observations_are_complete_or_unknown() {
     let harness = StripeApiHarness::new();
     let everything = harness.backend.observe(Scope::Everything).await.unwrap_err();
     assert!(matches!(everything, BackendError::Unknown { .. }), "{everything}");
@@ -315,7 +315,7 @@ async fn observations_say_what_is_there_or_that_nobody_knows() {
 }
 
 #[tokio::test]
-async fn a_key_goes_to_the_list_that_was_asked_for_and_nowhere_else() {
+async fn api_key_goes_only_to_the_requested_list() {
     let (harness, stranger) = (StripeApiHarness::new(), MockStripeApi::unscripted());
     for next in [
         format!("http://{}/v2/provisioning/catalog/providers", stranger.address),
@@ -339,7 +339,7 @@ async fn a_key_goes_to_the_list_that_was_asked_for_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn credentials_are_texts_or_an_error() {
+async fn non_text_credentials_are_an_error() {
     let harness = StripeApiHarness::new();
     let reveal = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
     for (configuration, what) in [

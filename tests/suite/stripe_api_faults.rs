@@ -22,7 +22,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn every_try_of_a_create_is_the_same_request() {
+async fn each_create_retry_is_the_same_request() {
     let harness = StripeApiHarness::new();
     for weather in [
         [Reply::Drop, raw(500, b"oops"), refusal(409, "lock_timeout")],
@@ -42,7 +42,7 @@ async fn every_try_of_a_create_is_the_same_request() {
 }
 
 #[tokio::test]
-async fn stripe_is_given_the_time_that_it_asks_for() {
+async fn retry_after_is_respected() {
     let harness = StripeApiHarness::new();
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
     harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
@@ -58,7 +58,7 @@ async fn stripe_is_given_the_time_that_it_asks_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_bought_twice() {
+async fn lost_response_is_requested_again_and_buys_once() {
     let lost: [&dyn Fn() -> Reply; 4] =
         [&|| Reply::Drop, &|| raw(500, b""), &|| raw(200, b"{\"id\":"), &|| raw(200, &vec![b' '; 5 << 20])];
     for reply in lost {
@@ -84,7 +84,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_nothing_is_bought_twice(
 }
 
 #[tokio::test]
-async fn a_closed_door_does_not_say_what_became_of_an_order() {
+async fn rejected_retry_leaves_the_outcome_unknown() {
     let harness = StripeApiHarness::new();
     harness.stripe.on(CREATE, [Reply::Drop, refusal(401, "invalid_api_key")]);
     let order_ = order("door");
@@ -103,7 +103,7 @@ async fn a_closed_door_does_not_say_what_became_of_an_order() {
 }
 
 #[tokio::test]
-async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
+async fn order_older_than_its_idempotency_key_is_not_resent() {
     let harness = StripeApiHarness::new();
     harness.stripe.on(CREATE, [Reply::Drop]);
     let order = order("old");
@@ -126,7 +126,7 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_can_never_be_used_is_removed_before_it_is_reported() {
+async fn unusable_resource_is_removed_before_the_report() {
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
     for (status, what) in [("errored", "did not do it"), ("needs_information", "more information: company_name")] {
         let harness = StripeApiHarness::new();
@@ -148,7 +148,7 @@ async fn what_can_never_be_used_is_removed_before_it_is_reported() {
 }
 
 #[tokio::test]
-async fn once_it_is_ordered_no_error_says_that_nothing_happened() {
+async fn error_after_an_order_is_never_definite() {
     for (line, reply) in [
         (LOOK, raw(500, b"")),
         (LOOK, refusal(401, "invalid_api_key")),
@@ -174,7 +174,7 @@ async fn once_it_is_ordered_no_error_says_that_nothing_happened() {
 }
 
 #[tokio::test]
-async fn a_refused_order_is_named_by_what_to_do_and_leaves_nothing() {
+async fn refused_order_names_the_next_step_and_leaves_nothing() {
     for (reply, what) in [
         (refusal(402, "card_declined"), "the payment method was declined"),
         (refusal(403, "requirements_outstanding"), "not eligible for Stripe Projects"),
@@ -199,7 +199,7 @@ async fn a_refused_order_is_named_by_what_to_do_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_said_in_words() {
+async fn unreachable_api_is_described() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain = MockStripeApi::scripted();
     for (base, words) in [
@@ -226,7 +226,7 @@ async fn what_cannot_be_reached_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn a_key_that_stripe_does_not_give_out_is_not_sent() {
+async fn malformed_api_key_is_not_sent() {
     let harness = StripeApiHarness::new();
     for (key, setup) in [
         (None, Setup::KeyMissing),
@@ -246,7 +246,7 @@ async fn a_key_that_stripe_does_not_give_out_is_not_sent() {
 }
 
 #[tokio::test]
-async fn no_error_contains_what_stripe_was_told_or_told_us() {
+async fn errors_contain_no_sent_or_received_secret() {
     let harness = StripeApiHarness::new();
     let quoting = json!({ "error": { "code": CANARY, "type": KEY, "param": KEY, "message": CANARY } });
     let mut odd = resource(CREDENTIAL);
@@ -284,7 +284,7 @@ async fn no_error_contains_what_stripe_was_told_or_told_us() {
 }
 
 #[tokio::test]
-async fn a_certain_failure_while_settling_is_no_limit_lost() {
+async fn definite_failure_while_reconciling_keeps_the_limit() {
     let harness = StripeApiHarness::new();
     harness.backend.provision(&order("a")).await.unwrap();
     harness.ledger.remember("stripe-api", "limit/supermemory", "900").unwrap();

@@ -64,7 +64,7 @@ pub fn write_script(file: &Path, script: &str) {
 }
 
 #[tokio::test]
-async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
+async fn slow_verb_is_killed_with_its_process_group() {
     let harness = ShellHarness::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
     let began = Instant::now();
     let error = harness.observe(Duration::from_millis(300)).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
 
 /// With a network it would open a browser and wait for minutes; nobody asked for that.
 #[tokio::test]
-async fn a_prompt_to_log_in_is_not_waited_for() {
+async fn login_prompt_is_not_waited_for() {
     for stream in ["1", "2"] {
         let harness =
             ShellHarness::new(&format!("exec 3<&0\necho 'You must be logged in to use it.' >&{stream}\nsleep 300"));
@@ -88,7 +88,7 @@ async fn a_prompt_to_log_in_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_waits_for_any_longer_is_left_to_finish() {
+async fn cancelled_call_finishes_in_the_background() {
     let harness = ShellHarness::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");
     let backend = harness.backend(LONG);
     let began = harness.state.path().join("stripe-cli/began");
@@ -103,7 +103,7 @@ async fn a_call_that_nobody_waits_for_any_longer_is_left_to_finish() {
 }
 
 #[tokio::test]
-async fn what_an_answer_leaves_running_does_not_delay_it() {
+async fn background_child_does_not_delay_the_answer() {
     let harness = ShellHarness::new(&format!("exec 3<&0\nsleep 300 &\necho '{ANSWER}'"));
     let began = Instant::now();
     assert_eq!(harness.observe(LONG).await.unwrap(), 1);
@@ -112,7 +112,7 @@ async fn what_an_answer_leaves_running_does_not_delay_it() {
 }
 
 #[tokio::test]
-async fn a_flood_is_cut_off() {
+async fn excess_output_is_cut_off() {
     for (flood, why) in [
         (format!("head -c 5000000 /dev/zero; echo '{ANSWER}'"), Some("printed too much")),
         (format!("echo '{ANSWER}'; head -c 5000000 /dev/zero"), Some("printed too much")),
@@ -132,7 +132,7 @@ async fn a_flood_is_cut_off() {
 }
 
 #[tokio::test]
-async fn one_that_escapes_keeps_everybody_waiting_until_it_has_ended() {
+async fn escaped_child_holds_the_lock_until_it_ends() {
     let escape = format!(
         "exec 3<&0\n[ -e escaped ] || setsid sh -c 'echo > escaped; sleep 2' > /dev/null 2>&1 &\n\
         while [ ! -e escaped ]; do sleep 0.01; done\necho '{ANSWER}'"
@@ -146,7 +146,7 @@ async fn one_that_escapes_keeps_everybody_waiting_until_it_has_ended() {
 }
 
 #[test]
-fn a_shared_lock_outlives_its_first_holder() {
+fn shared_lock_outlives_its_first_holder() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lock");
     let lock = Lock::on_file(&file, Duration::ZERO).unwrap().unwrap();
@@ -163,7 +163,7 @@ fn a_shared_lock_outlives_its_first_holder() {
 }
 
 #[tokio::test]
-async fn what_is_missing_on_the_machine_is_named_after_one_look() {
+async fn missing_cli_or_login_is_named_after_one_run() {
     let plain = "echo run >> runs; read answer; echo";
     for (script, missing, runs) in [
         (format!("{plain} 'You must be logged in to access the \"projects\" plugin.'; exit 1"), Setup::LoggedOut, 1),
@@ -191,7 +191,7 @@ async fn what_is_missing_on_the_machine_is_named_after_one_look() {
 }
 
 #[tokio::test]
-async fn a_service_that_failed_to_come_to_be_is_taken_away_again() {
+async fn failed_service_is_removed_again() {
     for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
         let harness = ShellHarness::new(&fails_with(word, removes));
         let error = harness.backend(LONG).provision(&order()).await.unwrap_err();
@@ -227,7 +227,7 @@ fn fails_with(word: &str, removes: bool) -> String {
 }
 
 #[tokio::test]
-async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
+async fn list_gives_up_early_on_a_running_call() {
     let harness = ShellHarness::new(&format!("echo '{ANSWER}'"));
     let ledger = Arc::new(Ledger::of(harness.state.path()));
     let backend = StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Pace::default());
@@ -241,7 +241,7 @@ async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
 }
 
 #[tokio::test]
-async fn where_nothing_was_begun_nothing_is_run_or_made() {
+async fn uninitialized_state_runs_and_creates_nothing() {
     let state = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::of(state.path()));
     let nowhere = state.path().join("nowhere");

@@ -127,7 +127,7 @@ impl Backend for StripeCliHarness {
 }
 
 #[tokio::test]
-async fn an_order_is_limited_before_it_is_bought_and_leaves_nothing_in_the_plain() {
+async fn order_sets_the_limit_first_and_leaves_no_plain_text() {
     let harness = StripeCliHarness::new();
     let first = harness.provision(&exa()).await.unwrap();
     let key = first.credentials.pick(Some("API_KEY")).unwrap();
@@ -152,7 +152,7 @@ async fn an_order_is_limited_before_it_is_bought_and_leaves_nothing_in_the_plain
 }
 
 #[tokio::test]
-async fn two_orders_at_once_come_one_after_the_other() {
+async fn concurrent_orders_are_serialized() {
     let harness = StripeCliHarness::new();
     let (first, second) = (exa(), exa());
     let (first, second) = tokio::join!(harness.provision(&first), harness.provision(&second));
@@ -165,7 +165,7 @@ async fn two_orders_at_once_come_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn an_add_of_unknown_outcome_is_looked_up_and_never_repeated() {
+async fn add_of_unknown_outcome_is_looked_up_and_never_repeated() {
     for fault in ["hang_after", "die_after", "truncated", "garbage", "two_envelopes", "huge", "error_after"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([{ "verb": "add", "only": "exa/api", "fault": fault }]));
@@ -178,7 +178,7 @@ async fn an_add_of_unknown_outcome_is_looked_up_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn an_add_that_said_no_is_certain_to_have_done_nothing() {
+async fn refused_add_is_a_definite_failure() {
     let harness = StripeCliHarness::new();
     harness.fake_stripe.inject_faults(json!([{ "verb": "add", "only": "exa/api", "fault": "error" }]));
     let order = exa();
@@ -190,7 +190,7 @@ async fn an_add_that_said_no_is_certain_to_have_done_nothing() {
 
 /// What Stripe may still be at work on is not said to be absent until it can be known.
 #[tokio::test]
-async fn an_add_that_was_cut_off_proves_nothing_for_a_while() {
+async fn interrupted_add_proves_nothing_for_a_while() {
     for fault in ["hang", "die_before"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([{ "verb": "add", "only": "exa/api", "fault": fault }]));
@@ -208,7 +208,7 @@ async fn an_add_that_was_cut_off_proves_nothing_for_a_while() {
 }
 
 #[tokio::test]
-async fn an_add_that_cannot_be_looked_up_stays_unknown_until_it_can() {
+async fn add_that_cannot_be_looked_up_stays_unknown() {
     for blind in ["no_lists", "garbage", "unnamed_row", "repeated_row"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([
@@ -227,7 +227,7 @@ async fn an_add_that_cannot_be_looked_up_stays_unknown_until_it_can() {
 }
 
 #[tokio::test]
-async fn nothing_is_bought_on_a_list_that_proves_nothing() {
+async fn inconclusive_list_prevents_a_purchase() {
     for blind in ["no_lists", "garbage", "truncated", "two_envelopes", "repeated_row", "unnamed_row", "die_before"] {
         let harness = StripeCliHarness::new();
         harness.provision(&order("elevenlabs/tts")).await.unwrap();
@@ -240,7 +240,7 @@ async fn nothing_is_bought_on_a_list_that_proves_nothing() {
 }
 
 #[tokio::test]
-async fn no_limit_no_purchase() {
+async fn order_without_a_limit_is_not_placed() {
     for fault in ["error", "hang", "garbage", "die_after"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([{ "verb": "billing update", "fault": fault }]));
@@ -252,7 +252,7 @@ async fn no_limit_no_purchase() {
 }
 
 #[tokio::test]
-async fn every_refusal_says_what_to_do_next_and_buys_nothing() {
+async fn each_refusal_names_the_next_step_and_buys_nothing() {
     type Check = fn(&BackendError) -> bool;
     let weather =
         |verb: &str, code: &str| json!([{ "verb": verb, "fault": "error", "code": code, "message": "sk_live_0" }]);
@@ -300,7 +300,7 @@ async fn every_refusal_says_what_to_do_next_and_buys_nothing() {
 }
 
 #[tokio::test]
-async fn an_unlinked_provider_is_linked_by_a_person() {
+async fn unlinked_provider_is_linked_by_a_person() {
     let harness = StripeCliHarness::new();
     harness.fake_stripe.unlink("exa");
     let error = harness.provision(&exa()).await.unwrap_err();
@@ -316,7 +316,7 @@ async fn an_unlinked_provider_is_linked_by_a_person() {
 }
 
 #[tokio::test]
-async fn a_service_that_takes_its_time_is_waited_for_and_not_for_ever() {
+async fn pending_service_is_polled_with_a_limit() {
     let harness = StripeCliHarness::new();
     harness.fake_stripe.inject_faults(json!([{ "verb": "add", "only": "exa/api", "fault": "not_ready", "polls": 3 }]));
     harness.provision(&exa()).await.unwrap().credentials.pick(None).unwrap();
@@ -330,7 +330,7 @@ async fn a_service_that_takes_its_time_is_waited_for_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_rotation_in_doubt_says_so_and_the_new_key_is_revealed() {
+async fn unknown_rotation_is_reported_and_the_new_key_revealed() {
     for fault in ["hang_after", "die_after", "garbage", "error_after"] {
         let harness = StripeCliHarness::new();
         let service = harness.provision(&exa()).await.unwrap();
@@ -351,7 +351,7 @@ async fn a_rotation_in_doubt_says_so_and_the_new_key_is_revealed() {
 }
 
 #[tokio::test]
-async fn a_teardown_is_proved() {
+async fn teardown_is_verified() {
     for fault in ["hang_after", "die_after", "garbage", "error_after"] {
         let harness = StripeCliHarness::new();
         let service = harness.provision(&exa()).await.unwrap();
@@ -374,7 +374,7 @@ async fn a_teardown_is_proved() {
 }
 
 #[tokio::test]
-async fn a_lost_or_half_written_folder_is_pulled_again_and_a_foreign_one_refused() {
+async fn lost_folder_is_pulled_again_and_a_foreign_one_refused() {
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
     fs::remove_dir_all(harness.file(".projects")).unwrap();
@@ -388,7 +388,7 @@ async fn a_lost_or_half_written_folder_is_pulled_again_and_a_foreign_one_refused
 }
 
 #[tokio::test]
-async fn an_init_that_nobody_saw_the_end_of_is_ours() {
+async fn interrupted_init_is_adopted() {
     for fault in ["die_before", "die_after", "hang_after", "garbage", "half_written_state"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([{ "verb": "init", "fault": fault }]));
@@ -400,7 +400,7 @@ async fn an_init_that_nobody_saw_the_end_of_is_ours() {
 }
 
 #[tokio::test]
-async fn a_leftover_in_the_plain_is_gone_after_every_call() {
+async fn plain_text_leftover_is_removed_after_every_call() {
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
     for fault in ["die_after", "hang_after", "garbage", "error_after"] {
@@ -414,7 +414,7 @@ async fn a_leftover_in_the_plain_is_gone_after_every_call() {
 }
 
 #[tokio::test]
-async fn credentials_go_by_the_service_s_own_names() {
+async fn credentials_have_the_names_of_the_service() {
     let harness = StripeCliHarness::new();
     harness.fake_stripe.set("env", "quote", json!(true));
     harness.fake_stripe.set("agentmail/api", "naming", json!("provider"));
@@ -444,7 +444,7 @@ async fn credentials_go_by_the_service_s_own_names() {
 }
 
 #[tokio::test]
-async fn a_careless_stripe_makes_no_leak_of_ours() {
+async fn keys_printed_by_stripe_are_in_no_error() {
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
     for (verb, fault) in
@@ -465,7 +465,7 @@ async fn a_careless_stripe_makes_no_leak_of_ours() {
 }
 
 #[tokio::test]
-async fn limits_follow_what_is_live_and_usage_is_said_where_it_is_one_s_own() {
+async fn limits_follow_live_caps_and_usage_is_per_service() {
     let harness = StripeCliHarness::new();
     let order = exa();
     let intent = harness.record_order(&order).unwrap();

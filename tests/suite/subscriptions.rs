@@ -28,7 +28,7 @@ const WEB: &str = "stripe-projects://projects/web";
 
 /// However it is edited: made, written over, put in its place by a rename, broken, taken away.
 #[tokio::test]
-async fn a_modern_client_hears_of_every_edit_of_the_registry() {
+async fn modern_client_is_notified_of_every_registry_edit() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
     let wishes = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
@@ -45,7 +45,7 @@ async fn a_modern_client_hears_of_every_edit_of_the_registry() {
 }
 
 #[tokio::test]
-async fn a_legacy_client_hears_of_them_unasked() {
+async fn legacy_client_is_notified_of_registry_edits() {
     let workspace = Workspace::new();
     let (client, mut heard) = legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_legacy_client_hears_of_them_unasked() {
 }
 
 #[tokio::test]
-async fn a_project_that_changes_is_news_for_a_legacy_client_that_asked() {
+async fn legacy_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
     let (client, mut heard) = legacy(&workspace).await;
     for uri in [PROJECTS, WEB] {
@@ -79,7 +79,7 @@ async fn a_project_that_changes_is_news_for_a_legacy_client_that_asked() {
 }
 
 #[tokio::test]
-async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
+async fn modern_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
     let wishes = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
@@ -100,7 +100,7 @@ async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
 
 /// The policy outside the workspace is a word of the registry's as well.
 #[tokio::test]
-async fn an_edit_of_the_policy_is_an_edit_of_the_registry() {
+async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
     let (client, mut heard) = legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
@@ -116,7 +116,7 @@ async fn an_edit_of_the_policy_is_an_edit_of_the_registry() {
 
 /// Whoever has brought it about: the usage is recorded by another process.
 #[tokio::test]
-async fn an_alert_is_news_of_its_project() {
+async fn alert_notifies_subscribers_of_its_project() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "web", "search", "--cap", "10"]);
     let (client, mut heard) = legacy(&workspace).await;
@@ -131,7 +131,7 @@ async fn an_alert_is_news_of_its_project() {
 }
 
 #[tokio::test]
-async fn what_does_not_change_cannot_be_subscribed_to() {
+async fn immutable_resource_cannot_be_subscribed_to() {
     let workspace = Workspace::new();
     let (client, _heard) = legacy(&workspace).await;
     for uri in ["stripe-projects://audit", "stripe-projects://projects/Wrong Name", "file:///etc/passwd", ""] {
@@ -146,7 +146,7 @@ async fn what_does_not_change_cannot_be_subscribed_to() {
 
 /// A modern session that asked for nothing is told nothing: that would break the protocol.
 #[test]
-fn a_modern_session_without_a_stream_hears_nothing() {
+fn modern_session_without_a_stream_is_not_notified() {
     let workspace = Workspace::new();
     let mut client = RawClient::open(&workspace);
     let meta = modern();
@@ -168,7 +168,7 @@ fn a_modern_session_without_a_stream_hears_nothing() {
 
 /// An open stream does not hold up the end, and is closed as the protocol wants it.
 #[test]
-fn a_stream_ends_with_the_server() {
+fn stream_ends_with_the_server() {
     let workspace = Workspace::new();
     let mut client = RawClient::open(&workspace);
     let meta = modern();

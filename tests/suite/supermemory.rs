@@ -25,7 +25,7 @@ use stripe_projects_mcp::secret::Secret;
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn a_text_is_stored_as_the_api_wants_it() {
+async fn store_sends_the_documented_request() {
     let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     let [request] = &double.requests()[..] else { panic!("{:?}", double.requests()) };
@@ -35,7 +35,7 @@ async fn a_text_is_stored_as_the_api_wants_it() {
 }
 
 #[tokio::test]
-async fn a_search_finds_parts_and_wholes() {
+async fn search_returns_chunks_and_documents() {
     let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     let found = double.client().search(&key(), "tea").await.unwrap();
@@ -46,7 +46,7 @@ async fn a_search_finds_parts_and_wholes() {
 }
 
 #[tokio::test]
-async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
+async fn key_is_sent_only_in_the_authorization_header() {
     let double = MockSupermemory::start(Mood::Well).await;
     double.client().store(&key(), TEA).await.unwrap();
     double.client().search(&key(), "tea").await.unwrap();
@@ -61,7 +61,7 @@ async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_base_with_a_path_keeps_it() {
+async fn base_path_is_kept() {
     let double = MockSupermemory::start(Mood::Well).await;
     for base in ["prefix", "prefix/"] {
         let base = Base::parse(&format!("http://{}/{base}", double.address)).unwrap();
@@ -74,7 +74,7 @@ async fn a_base_with_a_path_keeps_it() {
 }
 
 #[tokio::test]
-async fn what_is_still_being_ingested_is_waited_for() {
+async fn ingestion_is_waited_for() {
     let double = MockSupermemory::start(Mood::Ingesting { searches: 3 }).await;
     double.client().store(&key(), TEA).await.unwrap();
     assert_eq!(double.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
@@ -82,7 +82,7 @@ async fn what_is_still_being_ingested_is_waited_for() {
 }
 
 #[tokio::test]
-async fn patience_with_ingestion_ends() {
+async fn ingestion_wait_times_out() {
     let double = MockSupermemory::start(Mood::Ingesting { searches: usize::MAX }).await;
     double.client().store(&key(), TEA).await.unwrap();
     assert_eq!(double.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
@@ -93,13 +93,13 @@ async fn patience_with_ingestion_ends() {
 }
 
 #[tokio::test]
-async fn a_key_that_still_works_is_no_refusal() {
+async fn accepted_key_is_no_refusal() {
     let double = MockSupermemory::start(Mood::Well).await;
     assert_eq!(double.client().refusal(&key(), AT_ONCE).await, Err(Failure::StillAccepted));
 }
 
 #[tokio::test]
-async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
+async fn refused_search_is_not_retried_and_a_busy_one_is() {
     let refusing = MockSupermemory::start(Mood::Answers(StatusCode::UNAUTHORIZED)).await;
     let failure = refusing.client().find(&key(), "tea", TEA, PATIENT).await;
     assert_eq!(failure, Err(Failure::Refused(StatusCode::UNAUTHORIZED)));
@@ -113,7 +113,7 @@ async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
 }
 
 #[tokio::test]
-async fn a_write_is_sent_once_whatever_comes_of_it() {
+async fn write_is_sent_once_whatever_the_outcome() {
     for (mood, _) in failures() {
         let double = MockSupermemory::start(mood).await;
         double.client().store(&key(), TEA).await.unwrap_err();
@@ -136,7 +136,7 @@ async fn each_failure_has_a_name_and_shows_no_key() {
 }
 
 #[tokio::test]
-async fn nobody_at_home_is_said_without_the_key() {
+async fn unreachable_service_is_reported_without_the_key() {
     let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = Base::parse(&format!("http://{}", free.local_addr().unwrap())).unwrap();
     drop(free);
@@ -145,7 +145,7 @@ async fn nobody_at_home_is_said_without_the_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_no_header_can_carry_is_not_sent() {
+async fn key_unfit_for_a_header_is_not_sent() {
     let double = MockSupermemory::start(Mood::Well).await;
     let failure = double.client().store(&Secret::new(format!("{KEY}\nX-Other: 1")), TEA).await.unwrap_err();
     assert_eq!(failure, Failure::BadKey);
@@ -153,7 +153,7 @@ async fn a_key_that_no_header_can_carry_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_key_stays() {
+async fn redirect_is_not_followed() {
     let elsewhere = MockSupermemory::start(Mood::Well).await;
     for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT] {
         let double = MockSupermemory::start(Mood::Redirects { to: elsewhere.address, status }).await;
@@ -179,7 +179,7 @@ fn each_key_has_its_base() {
 }
 
 #[test]
-fn a_key_travels_in_the_open_on_this_machine_only() {
+fn key_is_sent_unencrypted_to_loopback_only() {
     for good in [
         "https://memory.example",
         "https://memory.example:8443/v",

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn a_suspended_key_is_dead_and_resume_delivers_another() {
+fn suspend_revokes_the_key_and_resume_delivers_another() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         workspace.write(".env", "USER_LINES=1\n");
@@ -47,7 +47,7 @@ fn a_suspended_key_is_dead_and_resume_delivers_another() {
 }
 
 #[test]
-fn a_used_up_cap_is_not_resumed() {
+fn used_up_cap_is_not_resumed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
     workspace.ok(&["suspend", "memory"]);
@@ -59,7 +59,7 @@ fn a_used_up_cap_is_not_resumed() {
 }
 
 #[test]
-fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
+fn unknown_suspend_is_reported_and_finished_by_the_next_call() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let first = key(&workspace);
@@ -72,7 +72,7 @@ fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call(
 }
 
 #[test]
-fn to_suspend_what_is_suspended_begins_nothing() {
+fn suspend_of_a_suspended_project_opens_nothing() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     for _ in 0..2 {
@@ -83,7 +83,7 @@ fn to_suspend_what_is_suspended_begins_nothing() {
 
 /// The backend says for certain that it will not: nothing stays open, and the next call asks anew.
 #[test]
-fn a_resumption_that_is_refused_is_over() {
+fn refused_resume_is_closed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
@@ -99,7 +99,7 @@ fn a_resumption_that_is_refused_is_over() {
 
 /// What it did is not known, so the intent stays open, and the next call finds out.
 #[test]
-fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
+fn unknown_resume_is_reported_and_finished_by_the_next_call() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
@@ -115,7 +115,7 @@ fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call(
 }
 
 #[test]
-fn all_at_once_and_each_is_told_of() {
+fn suspend_all_reports_each_project() {
     let workspace = Workspace::new();
     for name in ["a", "b", "c"] {
         workspace.ok(&["provision", name, "search"]);
@@ -139,7 +139,7 @@ fn all_at_once_and_each_is_told_of() {
 }
 
 #[test]
-fn one_that_fails_does_not_save_the_others() {
+fn suspend_all_continues_after_a_failure() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "a", "supermemory"]);
     workspace.ok(&["provision", "b", "tts"]);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[test]
-fn a_list_shows_budgets_and_fits() {
+fn list_shows_budgets_and_fits_the_width() {
     let here = spending();
     for columns in [160, 120, 80, 60, 40] {
         let left = Terminal::start(&here.command(&["list", "--all"]), columns).left();
@@ -33,7 +33,7 @@ fn a_list_shows_budgets_and_fits() {
 }
 
 #[test]
-fn colour_goes_where_it_is_wanted() {
+fn color_follows_the_terminal_and_environment() {
     let here = spending();
     let terminal = |wishes: &[(&str, &str)]| {
         let mut command = here.command(&["list"]);
@@ -63,7 +63,7 @@ fn colour_goes_where_it_is_wanted() {
 }
 
 #[test]
-fn errors_stand_out() {
+fn errors_are_highlighted() {
     let here = Workspace::new();
     let left = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
     assert!(left.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", left.written);
@@ -72,7 +72,7 @@ fn errors_stand_out() {
 }
 
 #[test]
-fn a_teardown_asks_and_does_what_it_is_told() {
+fn teardown_asks_and_obeys_the_answer() {
     let here = Workspace::new();
     here.ok(&["provision", "memory", "supermemory"]);
     for (name, keys, code) in [("no", "n\r", 3), ("nothing", "\r", 3), ("end", "\x04", 3), ("ctrl_c", "\x03", 130)] {
@@ -91,7 +91,7 @@ fn a_teardown_asks_and_does_what_it_is_told() {
 }
 
 #[test]
-fn a_wait_is_shown_and_leaves_nothing_behind() {
+fn wait_is_shown_and_erased() {
     let here = slow(2500);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     terminal.until("waiting for stripe-cli …").until("waiting for stripe-cli … 1 s");
@@ -103,7 +103,7 @@ fn a_wait_is_shown_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_first_ctrl_c_lets_a_purchase_finish() {
+fn first_ctrl_c_lets_a_purchase_finish() {
     let here = slow(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     bought_soon(&here);
@@ -115,7 +115,7 @@ fn the_first_ctrl_c_lets_a_purchase_finish() {
 }
 
 #[test]
-fn the_second_ctrl_c_leaves_the_purchase_to_the_next_call() {
+fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     let here = slow(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     bought_soon(&here);
@@ -134,7 +134,7 @@ fn the_second_ctrl_c_leaves_the_purchase_to_the_next_call() {
 
 /// Of any command: what has been written down as begun is not called off. Here the world is held up at that point.
 #[test]
-fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
+fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     let here = Workspace::new();
     here.ok(&PROVISION);
     let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
@@ -149,7 +149,7 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
 }
 
 #[test]
-fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
+fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
     let here = leaked(BackendKind::Simulated);
     let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
     terminal.until("[y/N] ").press("\x03");
@@ -161,7 +161,7 @@ fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
 
 /// Whether it goes on or not: what is being rotated is rotated, and which that was is said.
 #[test]
-fn ctrl_c_in_a_rotation_lets_it_finish_and_says_which_it_was() {
+fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
     for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
         let here = leaked(BackendKind::StripeCli);
         here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
@@ -177,7 +177,7 @@ fn ctrl_c_in_a_rotation_lets_it_finish_and_says_which_it_was() {
 }
 
 #[test]
-fn a_reader_who_has_left_is_no_error() {
+fn closed_stdout_is_no_error() {
     let here = spending();
     for arguments in [
         &["list"][..],
@@ -198,7 +198,7 @@ fn a_reader_who_has_left_is_no_error() {
 }
 
 #[test]
-fn every_shell_gets_its_completions_and_man_its_pages() {
+fn each_shell_gets_completions_and_man_pages() {
     let here = Workspace::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = here.ok(&["completions", shell]).stdout;

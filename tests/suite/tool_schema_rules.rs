@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn every_tool_says_what_it_is_and_what_it_does() {
+fn each_tool_has_a_description_and_annotations() {
     for tool in tools() {
         for words in ["title", "description"] {
             assert!(tool[words].as_str().is_some_and(|text| !text.is_empty()), "{words}: {tool}");
@@ -18,7 +18,7 @@ fn every_tool_says_what_it_is_and_what_it_does() {
 
 /// Hosts exist that reject a whole list for one root that is not a plain object.
 #[test]
-fn the_root_of_every_schema_is_a_plain_object() {
+fn each_schema_root_is_a_plain_object() {
     for tool in tools() {
         for schema in [&tool["inputSchema"], &tool["outputSchema"]] {
             assert_eq!(schema["type"], "object", "{tool}");
@@ -30,7 +30,7 @@ fn the_root_of_every_schema_is_a_plain_object() {
 }
 
 #[test]
-fn what_a_tool_takes_is_simple_and_described() {
+fn tool_arguments_are_simple_and_described() {
     for tool in tools() {
         let schema = &tool["inputSchema"];
         assert_eq!(schema["additionalProperties"], false, "{tool}");
@@ -46,7 +46,7 @@ fn what_a_tool_takes_is_simple_and_described() {
 
 /// A model pays for this list in every conversation.
 #[test]
-fn the_list_is_small() {
+fn tool_list_is_small() {
     let tools = tools();
     let whole = json!({ "tools": tools }).to_string().len();
     assert!(whole < 12 * 1024, "{whole} bytes");
@@ -58,7 +58,7 @@ fn the_list_is_small() {
 }
 
 #[test]
-fn every_answer_fits_the_schema_that_was_promised() {
+fn each_result_fits_its_output_schema() {
     let workspace = Workspace::new();
     let mut client = RawClient::initialize(&workspace);
     let (named, wanted) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
@@ -93,7 +93,7 @@ fn every_answer_fits_the_schema_that_was_promised() {
 }
 
 #[test]
-fn the_check_itself_can_say_no() {
+fn schema_check_rejects_violations() {
     let schema = json!({ "type": "object", "required": ["a"], "properties": {
         "a": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
         "b": { "type": "array", "items": { "type": "integer" } },
