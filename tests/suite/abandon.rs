@@ -1,4 +1,4 @@
-//! A purchase of which nobody can tell any more: a human gives it up, and nobody else, and only that.
+//! Abandoning a purchase whose outcome can no longer be determined: only a human does it, and only then.
 
 use std::process::Stdio;
 
@@ -49,7 +49,7 @@ fn abandon_ends_an_order_of_unknown_outcome() {
     }
 }
 
-/// As long as the backend can tell, it is asked and believed, whatever the human would give up.
+/// As long as the backend knows the outcome, that outcome counts and nothing is abandoned.
 #[test]
 fn abandon_prefers_what_the_backend_can_determine() {
     for is_bought in [false, true] {
@@ -66,7 +66,7 @@ fn abandon_prefers_what_the_backend_can_determine() {
     assert!(here.billed_resources().is_empty());
 }
 
-/// That it does not answer now is no reason: tomorrow it may.
+/// A backend that does not answer now may answer tomorrow, so nothing is abandoned.
 #[test]
 fn temporarily_unknown_order_cannot_be_abandoned() {
     let here = lost(false);
@@ -97,7 +97,7 @@ fn abandon_refuses_projects_in_any_other_state() {
     assert_eq!(wrong["code"], "wrong_backend");
 }
 
-/// Where the backend shows everything, what was given up and turns up later is said.
+/// A backend that lists everything reports an abandoned order that turns up later.
 #[test]
 fn abandoned_order_found_later_is_drift() {
     for kind in [BackendKind::Simulated, BackendKind::StripeCli] {
@@ -123,7 +123,7 @@ fn abandon_at_a_terminal_asks_and_explains() {
     }
 }
 
-/// A purchase whose answer was lost so long ago that Stripe may have forgotten it.
+/// Creates a purchase whose response was lost so long ago that Stripe may have forgotten it.
 fn lost(is_bought: bool) -> Workspace {
     let here = fresh(is_bought);
     let ledger = here.ledger();
@@ -134,7 +134,7 @@ fn lost(is_bought: bool) -> Workspace {
     here
 }
 
-/// A purchase whose process was killed while it waited for an answer that never came.
+/// Creates a purchase whose process was killed while it waited for a response that never came.
 fn fresh(is_bought: bool) -> Workspace {
     let here = Workspace::on(BackendKind::StripeApi);
     let fault = if is_bought { "drop_after" } else { "drop_before" };

@@ -1,4 +1,4 @@
-//! Alerts about budgets: each threshold once, signed, kept until somebody has it, and sent nowhere it must not go.
+//! Budget alerts: each threshold once, signed, kept until delivered, and sent only to the configured receiver.
 
 use std::{process::Stdio, thread, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     workspace::Ran,
 };
 
-/// Longer than any pause between two tries.
+/// Longer than any pause between two attempts.
 const FOUR_HOURS: Duration = Duration::from_secs(4 * 60 * 60);
 
 #[test]
@@ -91,7 +91,7 @@ fn usage_over_several_thresholds_raises_each() {
     assert_eq!(lines, [50, 80, 100].map(|percent| format!("memory has used {percent} % of its cap: 12 of 10 USD")));
 }
 
-/// Nobody recorded it through us: the world was found that way.
+/// The usage did not go through this program; a list observes it at the backend.
 #[test]
 fn usage_observed_only_by_list_is_reported() {
     let receiver = AlertReceiver::start();
@@ -156,7 +156,7 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
     let heard = notices(&provisioner);
     spend(&provisioner, "memory", "8");
     until("the port is free", || std::net::TcpStream::connect(address).is_err().then_some(()));
-    // One try says enough for the moment: the second alert is not tried in the same breath.
+    // One failed attempt is enough for now: the second alert is not attempted in the same run.
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     let undelivered =
         heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
@@ -167,7 +167,7 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
     assert_eq!(last, said);
     drop(provisioner);
 
-    // The process has ended; the outbox has not.
+    // The process has ended; the outbox remains.
     harness.advance(FOUR_HOURS);
     let back = AlertReceiver::on(address);
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 2);
@@ -225,7 +225,7 @@ fn two_processes_do_not_send_one_alert_concurrently() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
     assert_eq!(receiver.received().len(), 1);
 
-    // And when they all begin together.
+    // The same when all of them start together.
     spend(&harness.provisioner(), "memory", "5");
     let arrived: u32 = thread::scope(|scope| {
         let start = |_| scope.spawn(|| harness.provisioner().deliver_alerts().unwrap());
@@ -238,14 +238,14 @@ fn two_processes_do_not_send_one_alert_concurrently() {
     assert_eq!(thresholds, [50, 80, 100]);
 }
 
-/// The receiver has it, and nobody wrote that down.
+/// The receiver has the alert, but the delivery was never recorded.
 #[test]
 fn crash_after_sending_resends_the_same_id() {
     let receiver = AlertReceiver::start();
     receiver.hold_responses();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
-    // The real binary, killed while it waits for the answer; its clock is the real one, so ours follows it.
+    // The real binary, killed while it waits for the response. It uses the real clock, so the test's clock follows it.
     let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
     let mut child = command
         .env("STRIPE_PROJECTS_ALERT_SECRET", SECRET)
@@ -270,7 +270,7 @@ fn crash_after_sending_resends_the_same_id() {
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
 }
 
-/// A late answer of a sender whose time was up does not undo what the next one did.
+/// A late response to a sender with an expired claim does not undo the work of the next sender.
 #[test]
 fn expired_claim_changes_nothing() {
     let receiver = AlertReceiver::start();
@@ -307,7 +307,7 @@ fn missing_secret_sends_nothing_and_loses_nothing() {
     only(receiver.received()).signed_at(SECRET);
 }
 
-/// Who names a receiver later does not want the news of last month.
+/// A receiver that is configured later does not get older alerts.
 #[test]
 fn alerts_without_a_receiver_are_only_reported() {
     let receiver = AlertReceiver::start();
@@ -338,7 +338,7 @@ fn server_reports_and_sends_alerts_of_another_process() {
     until("it is sent", || (receiver.received().len() == 2).then_some(()));
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
     until("it is told", || server.errors().contains(line).then_some(()));
-    // What the server learns itself is told as well, and once.
+    // Usage that the server observes itself is reported as well, once.
     let resource = harness.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
     let rest = MicroUsd::parse_usd("2").unwrap();
     harness.workspace.world().accrue(&resource, rest).unwrap();
@@ -398,7 +398,7 @@ fn secret_appears_in_no_output_or_file() {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", file.display());
     }
-    // Nor the key or its mask in what is sent.
+    // The sent alerts contain neither the key nor its mask.
     let mask = harness.workspace.ledger().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
     assert!(receiver.received().iter().all(|message| !message.text.contains(mask.as_str().trim_start_matches('…'))));
 }
@@ -406,7 +406,7 @@ fn secret_appears_in_no_output_or_file() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is spent in whatever order, looked at by whomever, each threshold is raised and sent once.
+    /// For any order of spending and observing, each threshold is raised and sent once.
     #[test]
     fn each_threshold_is_raised_once_in_any_order(steps in prop::collection::vec((0_u64..400, any::<bool>()), 1..8)) {
         let receiver = AlertReceiver::start();
@@ -416,7 +416,7 @@ proptest! {
         let mut used = 0;
         for (cents, anew) in steps {
             if used >= 1000 {
-                break; // it is suspended, and takes no more
+                break; // suspended, so it can spend no more
             }
             spend(&provisioner, "memory", &format!("{}.{:02}", cents / 100, cents % 100));
             used += cents;
@@ -430,7 +430,7 @@ proptest! {
         prop_assert_eq!(receiver.thresholds(), expected);
     }
 
-    /// Meters correct themselves: usage may go down again, and nothing is raised twice for that.
+    /// Usage may go down when a meter is corrected; that raises nothing twice.
     #[test]
     fn usage_that_rises_and_falls_raises_each_threshold_once(usages in prop::collection::vec(0_u64..15, 1..12)) {
         let harness = Harness::without_alerts();

@@ -1,4 +1,4 @@
-//! A receiver of alerts on the loopback, and a harness whose clock a test holds.
+//! A webhook receiver on the loopback, and a harness whose clock the test controls.
 
 use std::{
     collections::VecDeque,
@@ -43,7 +43,7 @@ use crate::workspace::Workspace;
 
 pub const SECRET: &str = "whsec_canary_0123456789abcdef";
 
-/// A server that answers as scripted, with 200 when the script is at its end, and remembers what came.
+/// A server that answers as scripted, then with 200, and records every request.
 pub struct AlertReceiver {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -53,11 +53,11 @@ pub struct AlertReceiver {
 struct Shared {
     received: Mutex<Vec<Message>>,
     script: Mutex<VecDeque<u16>>,
-    /// Answers wait for a permit.
+    /// Responses wait for a permit.
     gate: Semaphore,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub signature: String,
@@ -89,12 +89,12 @@ impl AlertReceiver {
         Self { address, shared, _stop: stop }
     }
 
-    /// The next answers, by their status.
+    /// Scripts the statuses of the next responses.
     pub fn script(&self, answers: &[u16]) {
         self.shared.script.lock().unwrap().extend(answers);
     }
 
-    /// Has answers wait until [`Self::release_responses`].
+    /// Delays responses until [`Self::release_responses`].
     pub fn hold_responses(&self) {
         self.shared.gate.forget_permits(1_000_000);
     }
@@ -119,7 +119,7 @@ async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     shared.received.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
     let _permit = shared.gate.acquire().await.unwrap();
     let status = shared.script.lock().unwrap().pop_front().unwrap_or(200);
-    // Where a redirect would lead: back to us, where it would be received.
+    // A redirect would lead back to this receiver, which would record the request.
     let mut headers = HeaderMap::new();
     headers.insert(LOCATION, "/elsewhere".parse().unwrap());
     (StatusCode::from_u16(status).unwrap(), headers)
@@ -130,7 +130,7 @@ impl Message {
         self.body["id"].as_str().unwrap()
     }
 
-    /// The seconds that were signed. Verified with an HMAC of our own, as RFC 2104 writes it down.
+    /// Returns the signed seconds, after verifying the signature with an independent HMAC as in RFC 2104.
     pub fn signed_at(&self, secret: &str) -> i64 {
         let (t, v1) = self.signature.split_once(",v1=").unwrap();
         let at = t.strip_prefix("t=").unwrap();
@@ -146,8 +146,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
     hex(&Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
 }
 
-/// A workspace on the simulated backend, whose time only a test moves. Any number of provisioners live in it, as
-/// processes do.
+/// A workspace on the simulated backend whose clock only the test moves. Each provisioner stands for one process.
 pub struct Harness {
     pub workspace: Workspace,
     now: Arc<AtomicI64>,
@@ -156,14 +155,14 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// Alerts go to that receiver.
+    /// Sends alerts to that receiver.
     pub fn with_alerts_to(receiver: &AlertReceiver) -> Self {
         let harness = Self::without_alerts();
         harness.set_alerts(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
         harness
     }
 
-    /// No alerts in the registry.
+    /// Uses a registry without alerts.
     pub fn without_alerts() -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -173,13 +172,13 @@ impl Harness {
         Self { workspace: Workspace::new(), now, runtime: handle, _stop: stop }
     }
 
-    /// Writes a registry with that table of alerts.
+    /// Writes a registry with that `[alerts]` table.
     pub fn set_alerts(&self, table: &str) {
         let registry = include_str!("../../providers.toml");
         self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
     }
 
-    /// Another process, so to speak.
+    /// Creates a provisioner, as another process would.
     pub fn provisioner(&self) -> Provisioner {
         self.provisioner_without_secret().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
     }
@@ -199,7 +198,7 @@ impl Harness {
         })
     }
 
-    /// A project with a cap of 10 USD.
+    /// Provisions a project with a cap of 10 USD.
     pub fn provision(&self, name: &str) {
         let wanted = Wanted {
             name: ProjectName::parse(name).unwrap(),
@@ -224,12 +223,12 @@ impl Harness {
         self.now.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Sets the clock by that many milliseconds, back too.
+    /// Moves the clock by that many milliseconds, forward or back.
     pub fn shift_clock(&self, by: i64) {
         self.now.fetch_add(by, Ordering::SeqCst);
     }
 
-    /// [`Self::shift_clock`], to be handed on.
+    /// Returns [`Self::shift_clock`] as a closure.
     pub fn clock_shifter(&self) -> impl Fn(i64) + Send + Sync + 'static {
         let now = Arc::clone(&self.now);
         move |by| {
@@ -241,13 +240,13 @@ impl Harness {
         self.runtime.block_on(work)
     }
 
-    /// Every alert in the outbox.
+    /// Returns every alert in the outbox.
     pub fn alerts(&self) -> Vec<Alert> {
         self.workspace.ledger().alerts_after(0).unwrap()
     }
 }
 
-/// Uses so much in that project.
+/// Records that much usage of the project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
     provisioner.record_usage(&name, amount, &caller()).unwrap();
@@ -258,7 +257,7 @@ pub fn list(provisioner: &Provisioner) {
     provisioner.list(&listing).unwrap();
 }
 
-/// What that provisioner says of alerts from now on.
+/// Collects the notices of that provisioner from now on.
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&heard);

@@ -1,4 +1,4 @@
-//! Where alerts may go: nobody who can edit the registry has us knock at a private door.
+//! Allowed alert receivers: editing the registry cannot make this program connect to a private address.
 
 use std::{
     net::SocketAddr,
@@ -51,7 +51,7 @@ fn private_addresses_are_refused() {
     }
 }
 
-/// The name is asked for once; an answer that changes in between would find nobody listening to it.
+/// The name is resolved once, so a changed second answer has no effect.
 #[test]
 fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let (receiver, harness) = (AlertReceiver::start(), Harness::without_alerts());
@@ -60,7 +60,7 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
         let (asked, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
         let count = Arc::clone(&asked);
         let lookup = move |_: &str, _| {
-            // Whoever asks a second time is led to ourselves.
+            // A second lookup would lead to this receiver.
             Ok(if count.fetch_add(1, Ordering::SeqCst) == 0 { addresses.clone() } else { vec![loopback] })
         };
         (Arc::new(lookup), asked)
@@ -77,7 +77,7 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let (lookup, _) = answers(&[]);
     assert_eq!(harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
 
-    // The connection goes to the address that was judged: no resolver on earth knows this name.
+    // The connection goes to the checked address: no resolver knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
     let (lookup, asked) = answers(&[loopback]);
     let courier = harness.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
@@ -85,7 +85,7 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     assert_eq!((receiver.received().len(), asked.load(Ordering::SeqCst)), (1, 1));
 }
 
-/// A proxy would look the name up anew, and is somebody else who reads along.
+/// A proxy would resolve the name again, and would be a third party that reads the alert.
 #[test]
 fn proxy_of_the_environment_is_not_used() {
     let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());
@@ -100,7 +100,7 @@ fn proxy_of_the_environment_is_not_used() {
     assert_eq!((receiver.received().len(), proxy.received().len()), (1, 0));
 }
 
-/// Through the real binary: an agent that edits the registry has nobody knocked at.
+/// Through the real binary: an agent that edits the registry causes no connection.
 #[test]
 fn registry_cannot_send_alerts_to_a_private_address() {
     let receiver = AlertReceiver::start();

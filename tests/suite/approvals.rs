@@ -1,4 +1,4 @@
-//! A human's yes, given at the terminal: kept, spent once, and for nothing but what it was given to.
+//! Approvals given at the terminal: stored, used once, and valid only for what was approved.
 
 use std::{panic::catch_unwind, sync::Arc, thread};
 
@@ -74,7 +74,7 @@ fn approval_covers_one_name_provider_and_cap() {
     ] {
         assert_eq!(agent.call("provision", &other)["code"], "approval_required", "{other}");
     }
-    // The recipe is part of what was approved: an edit of the registry makes it another request.
+    // The registry entry is part of the approval: editing it makes another request.
     let dearer =
         include_str!("../../providers.toml").replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
     here.write("providers.toml", &dearer);
@@ -110,7 +110,7 @@ fn denial_holds_until_it_expires() {
     assert_ne!(pending(&here), id);
 }
 
-/// A host that has nobody in front of it says no by itself; and a yes that is not used yet can be taken back.
+/// A headless host declines automatically, so a denial can be reversed, and so can an unused approval.
 #[test]
 fn human_may_change_a_decision() {
     let here = Workspace::new();
@@ -174,7 +174,7 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     here.ok(&["approve", &id.to_uppercase(), "--yes"]);
 }
 
-/// At a real terminal: the question repeats what it is about, and only a yes is one.
+/// At a real terminal the prompt repeats the request, and only a yes approves it.
 #[cfg(unix)]
 #[test]
 fn person_at_a_terminal_confirms_by_typing() {
@@ -191,7 +191,7 @@ fn person_at_a_terminal_confirms_by_typing() {
     }
 }
 
-/// Runs a command whose stdin is a terminal at which somebody types that.
+/// Runs a command whose stdin is a terminal with that input.
 #[cfg(unix)]
 fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::Ran {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -252,7 +252,7 @@ fn audit_records_requester_decider_and_outcome() {
     assert_eq!(told, expected);
 }
 
-/// The human is his own approval, and the rules bind him too.
+/// A human at the terminal approves by acting, and is bound by the limits too.
 #[test]
 fn human_at_the_terminal_needs_no_approval() {
     let here = Workspace::new();
@@ -299,7 +299,7 @@ fn two_servers_racing_on_one_approval_one_wins() {
     }
 }
 
-/// Beneath every lock: the ledger itself spends a yes once, whoever comes.
+/// The ledger uses an approval once, without relying on any lock.
 #[test]
 fn ledger_spends_an_approval_once() {
     let here = Workspace::new();
@@ -319,7 +319,7 @@ fn ledger_spends_an_approval_once() {
     assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
 }
 
-/// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
+/// A crash before the intent keeps the approval; a crash after it has used the approval and is recovered.
 #[test]
 fn crash_neither_loses_nor_reuses_an_approval() {
     for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
@@ -407,14 +407,14 @@ fn approvals(workspace: &Workspace) -> Vec<Value> {
     workspace.json(&["approvals"])["approvals"].as_array().unwrap().clone()
 }
 
-/// The id of the newest request, which is pending.
+/// Returns the id of the newest request, which is pending.
 fn pending(workspace: &Workspace) -> String {
     let newest = approvals(workspace).pop().unwrap();
     assert_eq!(newest["status"], "pending");
     newest["id"].as_str().unwrap().to_owned()
 }
 
-/// As if the time of every request had run out.
+/// Expires every request.
 fn age(workspace: &Workspace) {
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();

@@ -1,7 +1,7 @@
-//! The house rules, as tests.
+//! The structural rules, as tests.
 //!
-//! A crate is one compilation unit, so the compiler lets any module reach any other. These tests are the walls: they
-//! read `src/` as text and fail with the line to change.
+//! A crate is one compilation unit, so the compiler lets any module reach any other. These tests read `src/` as text
+//! and fail with the line to change.
 
 use std::{
     collections::BTreeSet,
@@ -9,27 +9,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `(module, modules it may import, crates it may import)`, ground floor first.
+/// `(module, modules it may import, crates it may import)`, lowest layer first.
 ///
-/// Adding a word here is an architectural decision: say why in `ARCHITECTURE.md`. A module may only name modules that
-/// stand before it, which a test checks too.
+/// Adding an entry here is an architectural decision: give the reason in `ARCHITECTURE.md`. A module may only name
+/// modules above it in this list, which a test checks too.
 const FLOORS: &[(&str, &[&str], &[&str])] = &[
-    // Ground floor: words.
+    // Domain.
     ("clock", &[], &["jiff"]),
     ("lease", &[], &["thiserror"]),
     ("money", &[], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["secret"], &["thiserror"]),
     ("project", &["clock", "money", "name", "secret"], &["rand", "thiserror"]),
-    // Says what a human's yes is about; random ids, and the time that it lasts.
+    // Describes what an approval covers; random ids, and its time limit.
     ("approval", &["clock", "money", "name", "project"], &["thiserror"]),
-    // First floor: ports.
+    // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
     ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
-    // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
+    // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
+    // parsers.
     ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
@@ -38,11 +39,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "ledger",
-        // `fs` for the head record of the audit, which has to stand outside the database.
+        // `fs` for the head record of the audit, which is outside the database.
         &["approval", "clock", "fs", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
-    // The one way out to an address that the registry names; signs what it sends.
+    // The only connection to an address that the registry names; signs what it sends.
     (
         "alerts",
         &["clock", "ledger", "money", "registry", "secret"],
@@ -64,15 +65,15 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "zeroize",
         ],
     ),
-    // Shows the world of `backend` as Stripe's API: a server, and the only one.
+    // Serves the simulated account as Stripe's API; the only server.
     (
         "simulator",
         &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
-    // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
+    // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git", "secret"], &["ignore"]),
-    // Second floor: use cases.
+    // Application.
     ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
     (
         "view",
@@ -110,13 +111,13 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["serde_json", "tokio"],
     ),
-    // Looks at every port, and repairs through the provisioner.
+    // Inspects every port, and repairs through the provisioner.
     (
         "doctor",
         &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner", "view"],
         &["serde"],
     ),
-    // The composition root puts the house together; both doors are opened by `lib.rs`.
+    // The composition root; `lib.rs` starts both transports.
     (
         "settings",
         &[
@@ -133,13 +134,13 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "setup",
             "simulator",
         ],
-        // rustix for the name of the person's terminal
+        // rustix for the name of the user's terminal
         &["rustix", "tokio"],
     ),
-    // Third floor: doors, strangers to each other.
+    // Transports, independent of each other.
     (
         "mcp",
-        // `backend` for one error: a link for a person is put to that person.
+        // `backend` for one error: a link that the user has to open.
         &[
             "alerts",
             "approval",
@@ -190,7 +191,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
     ),
-    // Above both doors, and in no released program: the places where others' text comes in.
+    // Above both transports, and in no release: the parsers of untrusted text.
     (
         "fuzzing",
         &["backend", "dotenv", "lease", "mcp", "money", "name", "registry", "secret", "setup"],
@@ -198,11 +199,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What only some files may say, and what to do instead.
+/// Expressions that only some files may contain, and what to do instead.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        // `mcp/seal.rs` seals with a key of our own, which opens nothing.
+        // `mcp/seal.rs` signs with its own key, which is no credential.
         &[
             "alerts/signature.rs",
             "dotenv/mod.rs",
@@ -224,8 +225,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
     ),
     (
-        // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
-        // that are over; the ledger only adds to what it was given.
+        // `Provisioner::event` is the point up to which Ctrl-C cancels an operation. `provisioner/audit.rs` records
+        // calls that are over; the ledger only adds to the rows it gets.
         "Event {",
         &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
         "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
@@ -236,7 +237,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("unsafe ", &[], "this house has none"),
 ];
 
-/// A module past this many lines wants to be two.
+/// A module with more lines than this is to be split.
 const LONGEST_FILE: usize = 400;
 
 #[test]
@@ -317,7 +318,7 @@ struct Source {
     externals: BTreeSet<String>,
 }
 
-/// All but the two files that only put modules together.
+/// Returns all files but the two that only declare modules.
 fn sources() -> impl Iterator<Item = Source> {
     every_source().into_iter().filter(|file| !matches!(file.module.as_str(), "lib" | "main"))
 }
@@ -356,7 +357,7 @@ fn read(path: &str, text: &str) -> Source {
     }
 }
 
-/// What `Cargo.toml` says the house is built with, as code spells it.
+/// Returns the dependencies in `Cargo.toml`, as code spells them.
 fn dependencies() -> Vec<String> {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     let everywhere = manifest["dependencies"].as_table().unwrap();
@@ -364,7 +365,7 @@ fn dependencies() -> Vec<String> {
     everywhere.keys().chain(on_unix.keys()).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Whether a crate is named by a path, as in `toml::Table`.
+/// Returns whether a path names the crate, as in `toml::Table`.
 fn mentions(code: &str, name: &str) -> bool {
     let path = format!("{name}::");
     code.match_indices(&path)
@@ -375,7 +376,7 @@ fn is_module(name: &str) -> bool {
     FLOORS.iter().any(|(module, ..)| *module == name)
 }
 
-/// The first segment of an import, or of each branch of a `{..}` group.
+/// Returns the first segment of an import, or of each branch of a `{..}` group.
 fn heads(import: &str) -> Vec<String> {
     let import = import.trim_start();
     let Some(group) = import.strip_prefix('{') else {

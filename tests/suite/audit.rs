@@ -1,5 +1,4 @@
-//! The ledger: what was done is written down in a chain that shows where it was changed, and a file of a newer
-//! version is left alone.
+//! The ledger's audit: a hash chain that shows where it was changed. A file of a newer version stays unchanged.
 
 use std::fs;
 
@@ -46,7 +45,7 @@ fn changed_chain_is_located() {
         ("DELETE FROM audit_head", 1),
         ("UPDATE audit_head SET seq = seq - 1", 11),
         ("UPDATE audit_head SET hash = 'x'", 12),
-        // Whoever cuts the end off and corrects the head record in the database has the file against him.
+        // Cutting off the end and correcting the head record in the database still contradicts the file.
         (
             "DELETE FROM audit WHERE seq > 9; UPDATE audit_head SET seq = 9, hash = (SELECT hash FROM audit WHERE seq = 9)",
             10,
@@ -68,7 +67,7 @@ fn changed_chain_is_located() {
     }
 }
 
-/// Whoever forges the chain inside the database as well still has the file beside it against him.
+/// Forging the chain inside the database still contradicts the file beside it.
 #[test]
 fn older_ledger_in_place_is_detected() {
     let workspace = worked_in();
@@ -82,7 +81,7 @@ fn older_ledger_in_place_is_detected() {
     restore(&workspace, &older);
     let said = workspace.json(&["audit", "--verify"]);
     assert_eq!(said["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing", "{said}");
-    // To go on as if nothing had happened does not wipe it away: other rows take the places of the lost ones.
+    // Later rows take the places of the lost ones, and the loss stays visible.
     workspace.ok(&["provision", "three", "llm"]);
     workspace.ok(&["teardown", "three", "--yes"]);
     let said = workspace.json(&["audit", "--verify"]);
@@ -120,7 +119,7 @@ fn missing_or_altered_head_record_is_reported() {
     assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "behind is no crime");
 }
 
-/// A crash between the rows and the file leaves the file behind, or not there yet.
+/// A crash between the rows and the file leaves the file behind, or missing.
 #[test]
 fn head_record_behind_the_ledger_is_no_alarm() {
     let workspace = worked_in();
@@ -221,7 +220,7 @@ fn reading_a_new_workspace_creates_no_files() {
     assert!(workspace.files().is_empty(), "{:?}", workspace.files());
 }
 
-/// What had an effect is written before its answer leaves, so that no client can kill the row.
+/// A call with an effect is recorded before its answer is sent, so a client cannot lose the row.
 #[test]
 fn answered_call_is_in_the_audit() {
     let workspace = Workspace::new();
@@ -233,7 +232,7 @@ fn answered_call_is_in_the_audit() {
         let rows = workspace.ledger().audit().unwrap();
         assert_eq!((rows.last().unwrap().action.as_str(), rows.last().unwrap().outcome.as_str()), (tool, "called"));
     }
-    // A look follows within the second, without anything else happening.
+    // A read-only call is recorded within the second, without another call.
     client.call("list_projects", &json!({}));
     until("the row of the list", || {
         let rows = workspace.ledger().audit().unwrap();
@@ -310,7 +309,7 @@ fn row() -> stripe_projects_mcp::ledger::Answered {
     Answered { event, name: None, project: None }
 }
 
-/// Takes everything into the one file, as the last process that closes it does.
+/// Moves the write-ahead log into the database file, as the last closing process does.
 fn checkpoint(workspace: &Workspace) {
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -359,7 +358,7 @@ fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);
 }
 
-/// What we may not see might be billed.
+/// A ledger that cannot be read may list what is billed.
 #[test]
 fn unreadable_ledger_is_not_treated_as_missing() {
     let workspace = Workspace::new();

@@ -1,4 +1,4 @@
-//! A backup that was restored: calls go on and say so, and a human can accept it, which stays in the audit.
+//! A restored backup: calls continue and report it, and a human can accept it, which stays in the audit.
 
 use std::fs;
 
@@ -63,7 +63,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let accepts = |row: &&stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
     assert_eq!(here.ledger().audit().unwrap()[before..].iter().filter(accepts).count(), 0);
 
-    // What is cut off after it is found out as before.
+    // Rows that are cut off later are detected as before.
     sql(&here, "DELETE FROM audit WHERE action = 'accept audit break'");
     assert_eq!(here.json(&["audit", "--verify"])["code"], "audit_broken");
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["code"], "audit_broken", "and cannot be accepted");
@@ -90,7 +90,7 @@ fn only_a_missing_end_can_be_accepted() {
     }
 }
 
-/// Killed between the row and the file: the row has given the file up, so nothing is wrong, and nothing is lost.
+/// After a kill between row and file, the row already accepts the old file, so nothing is wrong or lost.
 #[test]
 fn crash_after_the_row_is_completed_by_the_next_seal() {
     let here = restored();
@@ -103,7 +103,7 @@ fn crash_after_the_row_is_completed_by_the_next_seal() {
     assert_eq!(here.json(&["audit", "--verify"])["whole"], true);
 }
 
-/// A backup of the database alone, or a disk that lost a file.
+/// A restored database without its head record, or a disk that lost a file.
 #[test]
 fn missing_or_unreadable_head_record_can_be_accepted() {
     for broken in [None, Some("what")] {
@@ -120,7 +120,7 @@ fn missing_or_unreadable_head_record_can_be_accepted() {
     }
 }
 
-/// Forged rows cannot pretend to an acceptance without writing the chain anew.
+/// Forged rows cannot imitate an acceptance without rewriting the chain.
 #[test]
 fn forged_acceptance_breaks_the_chain() {
     let here = restored();
@@ -152,7 +152,7 @@ fn accept_at_a_terminal_asks_first() {
     }
 }
 
-/// A workspace whose ledger was put back to a backup of row 3; what was provisioned since is not in it.
+/// Creates a workspace whose ledger was restored to a backup of row 3, without later projects.
 fn restored() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "one", "search"]);
@@ -167,7 +167,7 @@ fn restored() -> Workspace {
     here
 }
 
-/// Takes everything into the one file, as the last process that closes it does.
+/// Moves the write-ahead log into the database file, as the last closing process does.
 fn checkpoint(here: &Workspace) {
     let ledger = Connection::open(here.file(LEDGER)).unwrap();
     ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();

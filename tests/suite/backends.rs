@@ -1,4 +1,4 @@
-//! Every backend there is, each with a small world behind it that can be asked what is so.
+//! Every backend under test, each with a counterpart that can be inspected.
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::{fake_stripe::FakeStripeCli, simulator_client::SimulatorProcess, workspace::Workspace};
 
-/// A backend, and ways to see for oneself what came of what it was told.
+/// A backend, and ways to inspect its effects independently.
 pub struct BackendUnderTest {
     pub backend: Arc<dyn Backend>,
     ledger: Arc<Ledger>,
@@ -30,7 +30,7 @@ pub struct BackendUnderTest {
     _kept: Box<dyn Any>,
 }
 
-/// One of each.
+/// One constructor for each backend.
 pub const BACKENDS: &[fn() -> BackendUnderTest] = &[simulated, scrubbed, stripe_api, stripe_cli];
 
 pub fn simulated() -> BackendUnderTest {
@@ -55,7 +55,7 @@ fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> 
     }
 }
 
-/// Against the simulator, whose world is looked at from behind.
+/// Runs `stripe-api` against the simulator, whose data is inspected directly.
 fn stripe_api() -> BackendUnderTest {
     let workspace = Rc::new(Workspace::new());
     let simulator = SimulatorProcess::start(&workspace, &[]);
@@ -76,7 +76,7 @@ fn stripe_api() -> BackendUnderTest {
     }
 }
 
-/// Against the stand-in for `stripe`.
+/// Runs `stripe-cli` against the fake Stripe CLI.
 fn stripe_cli() -> BackendUnderTest {
     let (fake_stripe, folder) = (Rc::new(FakeStripeCli::new()), tempfile::tempdir().unwrap());
     let ledger = ledger(&folder);
@@ -98,7 +98,7 @@ fn ledger(folder: &TempDir) -> Arc<Ledger> {
 }
 
 impl BackendUnderTest {
-    /// An order, with its project in the ledger, as backends find it when they are asked to act.
+    /// Creates an order with its project in the ledger, as backends expect it.
     pub fn order(&self, name: &str) -> Order {
         let order = order(name);
         let draft = Draft {
@@ -125,18 +125,18 @@ impl BackendUnderTest {
         order
     }
 
-    /// Whether the service would let this credential in.
+    /// Returns whether the service accepts this credential.
     pub fn works(&self, credential: &Secret) -> bool {
         (self.works)(credential)
     }
 
-    /// How many resources there are.
+    /// Counts the resources.
     pub fn resources(&self) -> usize {
         (self.resources)()
     }
 }
 
-/// An order for one credential of a paid service.
+/// Creates an order for one credential of a paid service.
 pub fn order(name: &str) -> Order {
     Order {
         id: ProjectId::random().unwrap(),
@@ -151,5 +151,5 @@ pub fn order(name: &str) -> Order {
     }
 }
 
-/// What the service calls its credential.
+/// The service's name for its credential.
 pub const KEY: &str = "API_KEY";

@@ -1,4 +1,4 @@
-//! Secrets that were pasted where they do not belong, and our own: neither is ever said or written down.
+//! Pasted secrets and the program's own keys: neither is printed or stored.
 
 use std::{
     collections::BTreeSet,
@@ -32,7 +32,7 @@ fn keys_pasted_by_an_agent_are_not_repeated_or_stored() {
             client.request(method, &json!({ "cursor": canary }));
         }
         client.write_line(canary);
-        // The name is fine here, so this one is written to the ledger, with the client's name.
+        // This name is valid, so the call is written to the ledger together with the client's name.
         client.call("provision", &json!({ "name": "web", "provider": "search" }));
         client.call("teardown", &json!({ "name": "web" }));
         told_nobody(&workspace, &client.disconnect(), &[]);
@@ -75,7 +75,7 @@ fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
     }
 }
 
-/// The file is the author's own; nothing of it may get any further.
+/// The registry is the author's file; none of its content may be repeated.
 #[test]
 fn registry_with_a_key_is_refused_without_quoting_it() {
     let workspace = Workspace::new();
@@ -104,7 +104,7 @@ fn registry_with_a_key_is_refused_without_quoting_it() {
     }
 }
 
-/// Through both doors, over every step that handles a key, and then into every file, byte by byte.
+/// Searches every output and every byte of every file after each operation that handles a key.
 #[test]
 fn keys_are_only_in_the_env_file() {
     for kind in BackendKind::ALL {
@@ -160,18 +160,18 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
     let ran = client.disconnect();
     said.extend([ran.stdout, ran.stderr]);
 
-    // Of the four variables one is a project's id, which the stand-in does not take for a secret.
+    // One of the four variables is a project's id, which the fake Stripe CLI does not treat as a secret.
     let variables = if workspace.kind() == BackendKind::StripeCli { 3 } else { 4 };
     assert_eq!(keys.len(), 2 * variables, "a first and a second key for each");
     for key in &keys {
-        // Nor a part of one that would be worth guessing the rest of: a mask shows four.
+        // Nor a part long enough to help guess the rest: a mask shows four characters.
         let digits: Vec<_> = key.strip_prefix(workspace.key_prefix()).unwrap().chars().collect();
         assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
     }
     search(workspace, &keys, &[".env"]);
 }
 
-/// A `stripe` that puts keys into its errors and onto its stderr, whatever it is asked.
+/// Uses a `stripe` that prints keys in its errors and on stderr, whatever the verb.
 #[test]
 fn keys_printed_by_stripe_are_not_repeated() {
     for verb in ["add", "rotate", "remove", "status", "services list", "env --pull", "billing update", "catalog"] {
@@ -202,7 +202,7 @@ fn keys_printed_by_stripe_are_not_repeated() {
     }
 }
 
-/// A modern client introduces itself with each request.
+/// A modern client identifies itself in each request.
 #[tokio::test]
 async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     let workspace = Workspace::new();
@@ -221,7 +221,7 @@ async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     search(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
 }
 
-/// A key in every place that the arguments of a call have.
+/// Returns calls with the key in each place of their arguments.
 fn everywhere(canary: &str) -> Vec<Value> {
     vec![
         json!({ "name": canary, "provider": "search" }),
@@ -240,7 +240,7 @@ fn everywhere(canary: &str) -> Vec<Value> {
     ]
 }
 
-/// No canary in what was said, and none in any file but those that a person wrote.
+/// Asserts that the output and all files but the named ones contain no canary.
 fn told_nobody(workspace: &Workspace, ran: &Ran, own: &[&str]) {
     for canary in CANARIES {
         assert!(!ran.stdout.contains(canary) && !ran.stderr.contains(canary), "{ran:?}");
@@ -248,7 +248,7 @@ fn told_nobody(workspace: &Workspace, ran: &Ran, own: &[&str]) {
     search(workspace, &CANARIES.map(str::to_owned).into(), own);
 }
 
-/// Looks for the words in every file of the workspace and in its name, except in those named.
+/// Asserts that no file but the excepted ones contains one of the words, in its content or path.
 fn search(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
     let files: Vec<_> =
         workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
@@ -269,14 +269,14 @@ fn path_bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The keys in the env file.
+/// Returns the keys in the env file.
 fn values(workspace: &Workspace) -> Vec<String> {
     let text = workspace.read(".env");
     let values = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
     values.filter(|value| value.starts_with(workspace.key_prefix())).map(str::to_owned).collect()
 }
 
-/// As a person might have them in the clipboard; the last is the number on Stripe's test card.
+/// Keys that a user may have in the clipboard; the last is the number on Stripe's test card.
 const CANARIES: [&str; 4] = [
     "sk_live_51Canary0123456789abcdef",
     "sk-canary-0123456789abcdef0123",

@@ -1,5 +1,5 @@
-//! A cap that is used up ends the spending also where Stripe stops at another limit: whichever process of ours sees it
-//! suspends the project.
+//! Enforcement of per-project caps where Stripe limits something else: any process that observes a used-up cap suspends
+//! the project.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn used_up_cap_is_suspended_by_the_next_observer() {
         let why: Value = serde_json::from_str(audit.lines().find(|row| row.contains("\"suspend\"")).unwrap()).unwrap();
         assert_eq!(why["detail"]["because"], "cap_reached", "{look:?}");
 
-        // In another month the human lets it go on, with another key.
+        // In another month the user resumes it, with another key.
         workspace.fake_stripe().start_new_month();
         assert_eq!(workspace.json(&["resume", "memory"])["status"], "active", "{look:?}");
         assert_ne!(workspace.variable("SUPERMEMORY_API_KEY").unwrap(), key, "{look:?}: the old key came back");
@@ -43,7 +43,7 @@ fn server_enforces_caps_unprompted() {
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended");
 }
 
-/// One of two services of a provider: what Stripe says is about both, so nobody knows what one has used.
+/// With two services of one provider, Stripe's usage covers both, so neither project's usage is known.
 #[test]
 fn shared_usage_is_left_to_stripes_limit() {
     let workspace = spent(0);
@@ -56,7 +56,7 @@ fn shared_usage_is_left_to_stripes_limit() {
     assert_eq!(statuses, ["active", "active"]);
 }
 
-/// What is suspended spends nothing: it is not asked about, so that nobody has to answer.
+/// A suspended project cannot spend, so the backend is not asked and need not answer.
 #[test]
 fn suspended_project_is_not_observed() {
     let workspace = spent(1_000);
@@ -66,7 +66,7 @@ fn suspended_project_is_not_observed() {
     assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
 }
 
-/// It stops the key by itself, and begins again by itself when the month does; nobody takes the variable away.
+/// The backend stops the key and restores it when the month begins; the variable stays.
 #[test]
 fn backend_that_enforces_caps_suspends_by_itself() {
     let workspace = Workspace::new();
@@ -81,7 +81,7 @@ fn backend_that_enforces_caps_suspends_by_itself() {
     assert!(!audit.contains("\"suspend\""), "{audit}");
 }
 
-/// It is not even asked what was used, so that it need not answer.
+/// The backend is not asked for usage, so it need not answer.
 #[test]
 fn backend_that_enforces_caps_is_not_asked_for_usage() {
     let workspace = Workspace::on(BackendKind::StripeApi);
@@ -100,7 +100,7 @@ fn reap_without_usage_reports_it_and_reaps() {
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some());
 }
 
-/// A project with a cap of ten dollars, of which so many cents are used.
+/// Creates a project with a cap of 10 USD, of which that many cents are used.
 fn spent(cents: u64) -> Workspace {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.write(".env", "USER_LINES=1\n");

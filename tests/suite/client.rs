@@ -1,4 +1,4 @@
-//! The client that most hosts resemble, rmcp's own, in either protocol era, with the real binary as its child.
+//! rmcp's own client, in either protocol era, with the real binary as its child.
 
 use rmcp::{
     ClientLifecycleMode, RoleClient, ServiceError, ServiceExt as _,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{secret_leaks::assert_no_key_in_output, workspace::Workspace};
 
-/// Which of its two generations the protocol is spoken in.
+/// The generation of the protocol that the client speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Era {
     Legacy,
@@ -20,7 +20,7 @@ pub enum Era {
 
 pub const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
-/// A connection to a server of its own.
+/// A connection to its own server.
 pub struct Client(pub RunningService<RoleClient, ()>);
 
 impl Client {
@@ -40,7 +40,7 @@ impl Client {
         })
     }
 
-    /// Calls a tool. Whatever it answers, its text says the same as its structured content.
+    /// Calls a tool and asserts that the text equals the structured content.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
         let arguments = arguments.as_object().unwrap().clone();
         let result = self.0.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await?;
@@ -50,14 +50,14 @@ impl Client {
         Ok(result)
     }
 
-    /// Calls what must succeed.
+    /// Calls a tool that must succeed.
     pub async fn ok(&self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(false), "{result:?}");
         result.structured_content.unwrap()
     }
 
-    /// Calls what must be refused in a way that a model can act on.
+    /// Calls a tool that must return an error that a model can act on.
     pub async fn call_refused(&self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{result:?}");
@@ -65,7 +65,7 @@ impl Client {
     }
 }
 
-/// The protocol's own code of a request that was not understood.
+/// Returns the JSON-RPC code of the error.
 pub fn code<T: std::fmt::Debug>(answer: Result<T, ServiceError>) -> i32 {
     match answer.unwrap_err() {
         ServiceError::McpError(error) => error.code.0,

@@ -1,5 +1,5 @@
-//! A clock that is put back, or forward by years, between operations and in the middle of them: nothing is lost, nothing
-//! is torn down too early, nothing waits for a time that will not come.
+//! A clock that is set back or forward by years, between and during operations: nothing is lost, torn down too early,
+//! or delayed for ever.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ fn clock_corrected_by_years_does_not_delay_an_alert() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "and once");
 }
 
-/// The clock goes back by less than alerts are ever put off for: the pause is kept, by the new time.
+/// The clock goes back by less than the longest pause, so the pause is kept, by the new time.
 #[test]
 fn postponed_alert_waits_for_its_time() {
     let receiver = AlertReceiver::start();
@@ -123,7 +123,7 @@ fn hour() -> Lease {
     Lease::parse("1h").unwrap()
 }
 
-/// In milliseconds, as all that follows.
+/// In milliseconds, like all constants below.
 const HOUR: i64 = 60 * 60 * 1000;
 const YEARS: i64 = 10 * 365 * 24 * HOUR;
 

@@ -1,4 +1,4 @@
-//! Many processes on one workspace: nothing is lost, nothing is doubled, nobody is told that a database is locked.
+//! Many processes on one workspace: nothing is lost or duplicated, and no process reports a locked database.
 
 use std::{collections::BTreeSet, process::Stdio, thread};
 

@@ -1,4 +1,4 @@
-//! The contract of `Backend`, for every implementation: what its doc comment promises, and nothing else.
+//! The contract of `Backend`, for every implementation: exactly what its doc comment promises.
 //!
 //! A new backend adds itself to [`BACKENDS`]; everything else here is the same for all.
 

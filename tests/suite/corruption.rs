@@ -1,4 +1,4 @@
-//! A ledger that is damaged, old, or newer than we are: refused with a way out, or brought up to date with a copy kept.
+//! A ledger that is damaged, old, or of a newer version: refused with a fix, or migrated with a copy kept.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -47,13 +47,13 @@ fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
             "{what}"
         );
     }
-    // The way out.
+    // The fix that the hint names.
     fs::write(&ledger, &whole).unwrap();
     assert_eq!(workspace.json(&["list"])["live_count"], 4);
     workspace.ok(&["audit", "--verify"]);
 }
 
-/// To begin anew would be to forget what is billed, so that takes a human.
+/// Starting with a new ledger would lose what is billed, so that takes a human.
 #[test]
 fn missing_ledger_is_not_replaced_by_a_new_one() {
     for emptied in [true, false] {
@@ -90,7 +90,7 @@ fn missing_ledger_is_not_replaced_by_a_new_one() {
     }
 }
 
-/// Before its tables change, a ledger is copied by SQLite itself, with what is still in its log.
+/// Before a migration, SQLite copies the ledger, including its write-ahead log.
 #[test]
 fn migration_keeps_existing_data() {
     for version in 1..MIGRATIONS.len() {
@@ -105,7 +105,7 @@ fn migration_keeps_existing_data() {
         old.pragma_update(None, "user_version", version.to_string()).unwrap();
         old.execute("CREATE TABLE keepsake (word TEXT)", []).unwrap();
         old.execute("INSERT INTO keepsake VALUES ('kept')", []).unwrap();
-        // The copy of a migration that was cut off is no obstacle.
+        // The copy of an interrupted migration does not block the next one.
         let copy = workspace.state().join(format!("ledger.v{version}.db"));
         fs::write(&copy, "half a copy").unwrap();
 
@@ -129,7 +129,7 @@ fn check(doctor: &Value, name: &str) -> Value {
     checks.iter().find(|check| check["check"] == name).cloned().unwrap_or(json!(null))
 }
 
-/// Everything in the file itself, and nothing in its log.
+/// Moves the write-ahead log into the database file.
 fn settle(ledger: &Path) {
     let connection = Connection::open(ledger).unwrap();
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();

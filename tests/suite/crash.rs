@@ -1,8 +1,8 @@
-//! Death at every step: real processes, real files, SIGKILL.
+//! SIGKILL at every step, with real processes and real files.
 //!
-//! A process of ours is killed at each point between two effects of each operation. Then the real binary recovers, and
-//! the promises must hold: every live resource is listed, the env file has the current key of every active project
-//! and no key of a dead one, nothing was bought twice, and the audit chain verifies.
+//! The test kills a process between any two effects of each operation. Then the real binary recovers, and the
+//! invariants must hold: every live resource is listed, the env file has the current key of every active project and no
+//! key of a torn-down one, nothing was bought twice, and the audit chain verifies.
 
 use std::{
     env,
@@ -56,7 +56,7 @@ fn at_every_step(kind: BackendKind) {
         for step in Step::ALL {
             if let Some(workspace) = killed_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
-                workspace.run(&["rotate", "bystander"]); // any call of ours may come next
+                workspace.run(&["rotate", "bystander"]); // any command may come next
                 finish(&workspace, operation, &case);
                 check(&workspace, &case);
             }
@@ -77,7 +77,7 @@ fn server_start_recovers_the_work_of_a_dead_process() {
     }
 }
 
-/// The steps above are points in our own code; this kills the real binary wherever it happens to be.
+/// The steps above are points in the code; this kills the real binary at arbitrary moments.
 #[test]
 fn kill_at_any_moment_loses_and_duplicates_nothing() {
     at_any_moment(BackendKind::Simulated, Duration::from_micros(700));
@@ -102,10 +102,10 @@ fn at_any_moment(kind: BackendKind, later: Duration) {
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
         {
             let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            thread::sleep(later * round); // not for luck: each round dies at another moment
+            thread::sleep(later * round); // deliberate: each round dies at another moment
             child.kill().unwrap();
             child.wait().unwrap();
-            // The next command finds whatever that left, and must cope: it may find the project, or not.
+            // The next command must handle the result, whether or not the project exists.
             workspace.run(&["list"]);
             if kind == BackendKind::Simulated {
                 workspace.run(&["usage", "record", "victim", "0.01"]);
@@ -116,8 +116,8 @@ fn at_any_moment(kind: BackendKind, later: Duration) {
     }
 }
 
-/// Not a test of its own: the process that the tests above kill. It says when it has reached the step that it was told,
-/// and waits to be killed; or it stops itself there, for `stopped`, and says how it ended.
+/// The process that the tests above kill; not a test itself. It prints when it has reached the given step and waits for
+/// the kill. For `stalled_process`, it stops itself there and prints how it ended.
 #[test]
 #[ignore = "started by other tests, in a process of its own"]
 fn victim_process() {
@@ -134,18 +134,18 @@ fn victim_process() {
             thread::park();
         } else if format!("{reached:?}") == step && !stopped.swap(true, Ordering::SeqCst) {
             kill_process(getpid(), Signal::STOP).unwrap();
-            // That stops every thread soon, and this one here.
+            // The signal stops every thread soon, and this read stops this one here.
             std::io::stdin().read_line(&mut String::new()).unwrap();
         }
     }));
-    // As in the program: the work blocks a thread of its own while the runtime drives what it waits for.
+    // As in the program: the work blocks its own thread while the runtime drives the I/O.
     let outcome = runtime.block_on(runtime.spawn_blocking(move || operate(&provisioner, &operation))).unwrap();
     println!("{ENDED}{}", outcome.map_or_else(|error| error.code(), |()| "ok"));
 }
 
-/// That process, to be started.
+/// Returns the command that starts that process.
 pub fn victim_command(workspace: &Workspace, operation: &str, step: Step) -> Command {
-    let mut command = Command::new("/proc/self/exe"); // whoever it runs as
+    let mut command = Command::new("/proc/self/exe"); // independent of the user that it runs as
     workspace.prepare(&mut command);
     command.args(["--exact", "crash::victim_process", "--ignored", "--nocapture"]).env(DIR, workspace.path());
     command
@@ -174,7 +174,7 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     .map(drop)
 }
 
-/// A workspace in which a process died at that step; `None` if the operation has no such step.
+/// Returns a workspace whose process died at that step; `None` if the operation has no such step.
 fn killed_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
     let workspace = prepared(kind, operation);
     let mut child = victim_command(&workspace, operation, step).spawn().unwrap();
@@ -186,7 +186,7 @@ fn killed_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace
     reached.then_some(workspace)
 }
 
-/// A workspace in which that operation can begin, with a project that it is not about.
+/// Creates a workspace in which that operation can begin, and a bystander project.
 pub fn prepared(kind: BackendKind, operation: &str) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.write(".env", USER_LINES);
@@ -212,5 +212,5 @@ const REACHED: &str = "reached";
 /// Set for a victim that stops itself.
 pub const STOPS: &str = "CRASH_STOPS";
 
-/// Before the code with which it ended, or `ok`.
+/// Precedes the error code of the outcome, or `ok`.
 pub const ENDED: &str = "ended: ";

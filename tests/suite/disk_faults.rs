@@ -1,5 +1,5 @@
-//! A disk that is full, or will not do what it is told: at every point at which an operation writes, the real binary
-//! says something useful, nothing is lost, and the next call finishes.
+//! A full or failing disk: at every write of an operation, the real binary prints a useful error, nothing is lost, and
+//! the next call finishes.
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +50,7 @@ fn teardown_with_failing_disk_recovers() {
     failed_at_every_call("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
-/// A script that reads an empty list and a zero would believe that nothing is live.
+/// A script that reads an empty list and status 0 would conclude that nothing is live.
 #[test]
 fn result_that_cannot_be_written_is_no_success() {
     let workspace = Workspace::new();
@@ -84,7 +84,7 @@ fn server_that_cannot_answer_exits() {
     assert!(!said.contains("internal error"), "{said}");
 }
 
-/// Under a limit on the size of files, every write behind that size fails. One page more each time, until nothing does.
+/// Limits the size of files, one page more each time, until no write fails.
 fn full_at_every_size(operation: &str, before: &[&[&str]]) {
     let workspace = prepared(before);
     let whole = found(&workspace);
@@ -108,7 +108,7 @@ fn full_at_every_size(operation: &str, before: &[&[&str]]) {
     panic!("{operation}: there is no end to it");
 }
 
-/// Each system call on our files that can fail does so, from the first on, from the second on, and so on.
+/// Makes each failing system call on the workspace's files fail from the first call on, from the second, and so on.
 fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
     if !can_trace() {
         return;
@@ -121,7 +121,7 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
             put(&workspace, &whole);
             let mut traced = Command::new("strace");
             workspace.prepare(&mut traced);
-            // The simulated world is somebody else's, and his disk is well.
+            // The simulated Stripe is another machine, whose disk works.
             for file in FILES {
                 traced.arg("-P").arg(workspace.file(file));
             }
@@ -143,7 +143,7 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
     println!("{operation}: failed at {points} calls: {said:#?}");
 }
 
-/// What was said is useful, and once the disk is well the next call finishes.
+/// Asserts that the error is useful and that the next call finishes once the disk works.
 fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
     for said_nothing in ["internal error", "uncategorized"] {
         assert!(!ran.stderr.contains(said_nothing), "{case}: {ran:?}");
@@ -165,7 +165,7 @@ fn prepared(before: &[&[&str]]) -> Workspace {
     workspace
 }
 
-/// Where nothing more can be written.
+/// Opens a file that accepts no byte.
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
@@ -175,7 +175,7 @@ const BYSTANDER: &[&str] = &["provision", "bystander", "tts"];
 /// `ulimit -f` counts blocks of 512 bytes.
 const BLOCKS_OF_A_PAGE: usize = 8;
 
-/// What can fail, and how.
+/// System calls that fail, with their error.
 const FAULTS: [(&str, &str); 8] = [
     ("fsync", "EIO"),
     ("ftruncate", "EIO"),

@@ -1,4 +1,4 @@
-//! The doctor, through the real binary: every check healthy and broken, what is repaired, and what is not.
+//! The doctor, through the real binary: every check healthy and broken, with and without repair.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::workspace::{BackendKind, Ran, Workspace};
 
-/// What `doctor` says: the worst state of each check that is not well, and the exit code.
+/// Returns check, worst state and finding of each check that is not healthy, and compares the exit code.
 fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
     let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
@@ -26,7 +26,7 @@ fn assert_well(workspace: &Workspace) {
     assert_eq!(unwell(workspace, &[]), []);
 }
 
-/// The one thing that is wrong: its check, state, and a word of what was found.
+/// Asserts the only finding: its check, its state, and words of it.
 fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
     let unwell = unwell(workspace, &[]);
     let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
@@ -34,7 +34,7 @@ fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
     assert!(found.contains(words), "{found}");
 }
 
-/// What a repair did; afterwards all is well, and there is nothing left to do.
+/// Repairs, asserts that all is healthy afterwards, and returns what was done.
 fn repaired(workspace: &Workspace) -> Vec<String> {
     let report = workspace.json(&["doctor", "--repair"]);
     assert_eq!(report["healthy"], true, "{report:#}");
@@ -148,7 +148,7 @@ fn invalid_registry_is_a_problem() {
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
 }
 
-/// Whoever can edit the policy is held back by nothing; who cannot read it is told what to do.
+/// A policy that others can write limits nothing; one that is unreadable gets a hint.
 #[test]
 fn policy_writable_by_others_is_a_problem() {
     let (workspace, home) = (with_a_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
@@ -197,7 +197,7 @@ fn policy_writable_by_others_is_a_problem() {
     );
 }
 
-/// The workspace is where the agent works, wherever its env file is.
+/// A policy inside the workspace is editable by the agent, wherever the env file is.
 #[test]
 fn policy_inside_the_workspace_is_a_problem() {
     let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
@@ -211,7 +211,7 @@ fn policy_inside_the_workspace_is_a_problem() {
     }
 }
 
-/// Only root can make a file somebody else's.
+/// Only root can change the owner of a file.
 #[test]
 fn policy_of_another_user_is_a_problem() {
     let (workspace, home) = (Workspace::new(), tempfile::tempdir().unwrap());

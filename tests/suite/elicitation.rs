@@ -1,4 +1,4 @@
-//! A human's yes, asked for at the host: in both eras, with every way to answer, and with every way to cheat.
+//! Approvals asked for at the host: in both eras, with every kind of answer, and with forged ones.
 
 use std::{
     sync::Arc,
@@ -100,7 +100,7 @@ async fn answers_other_than_approval_buy_nothing() {
     }
 }
 
-/// A host that only knows links, or nothing, is never sent a form; the terminal is.
+/// A host that supports only URLs, or nothing, never gets a form; the user approves at the terminal.
 #[tokio::test]
 async fn client_is_asked_only_through_declared_support() {
     for era in ERAS {
@@ -139,7 +139,7 @@ async fn unanswered_elicitation_leaves_the_request_pending() {
     assert_eq!(host.provision(above()).await["status"], "active");
 }
 
-/// Whoever leaves, or gives the call up, while a elicitation_host is being asked has got nothing and lost nothing.
+/// A client that disconnects or cancels during the elicitation gains and loses nothing.
 #[test]
 fn call_cancelled_during_elicitation_buys_nothing() {
     for leaves in [false, true] {
@@ -172,7 +172,7 @@ fn call_cancelled_during_elicitation_buys_nothing() {
     }
 }
 
-/// The state is a stranger's word when it comes back.
+/// The request state is untrusted input when it comes back.
 #[tokio::test]
 async fn forged_or_altered_state_is_refused() {
     let (here, elsewhere) = (Workspace::new(), Workspace::new());
@@ -240,7 +240,7 @@ async fn state_counts_once() {
     }
 }
 
-/// Of two questions about one request, the later is the one that can be answered.
+/// Of two elicitations for one request, only the later can be answered.
 #[tokio::test]
 async fn later_elicitation_replaces_an_earlier_one() {
     let here = Workspace::new();
@@ -264,7 +264,7 @@ async fn state_expires_with_its_request() {
     assert_eq!(host.call_once(above(), Some((&anew, accept()))).await["status"], "active");
 }
 
-/// The seal outlives the process; what it vouches for does, too.
+/// The signing key outlives the process, and so do the states that it signed.
 #[tokio::test]
 async fn elicitation_survives_a_restart_of_the_server() {
     let here = Workspace::new();
@@ -278,7 +278,7 @@ async fn elicitation_survives_a_restart_of_the_server() {
     assert_eq!(without_ledger.call_once(other(), Some((&state, accept()))).await["code"], "approval_forged");
 }
 
-/// A state that comes back in the legacy era, where none is given out, gets nobody further.
+/// The legacy era has no request state, so one that comes back there has no effect.
 #[tokio::test]
 async fn unsolicited_elicitation_results_count_for_nothing() {
     let here = Workspace::new();
@@ -293,7 +293,7 @@ async fn unsolicited_elicitation_results_count_for_nothing() {
     assert!(here.billed_resources().is_empty() && here.read(".env").is_empty(), "nor does it buy anything");
 }
 
-/// What the elicitation_host has granted is asked for again inside the transaction.
+/// The limits are checked again inside the transaction, after the approval.
 #[tokio::test]
 async fn approval_overrides_no_limit() {
     let here = Workspace::new();
@@ -329,7 +329,7 @@ async fn link_is_opened_by_a_host_that_supports_urls() {
         for (can, reply, code, asked) in [
             (ElicitationSupport::Urls, Reply::Open, None, 1),
             (ElicitationSupport::FormsAndUrls, Reply::Open, None, 1),
-            (ElicitationSupport::Urls, Reply::AcceptWithoutContent, Some("needs_link"), 1), // said yes, and did not go there
+            (ElicitationSupport::Urls, Reply::AcceptWithoutContent, Some("needs_link"), 1), // accepted without opening the link
             (ElicitationSupport::Urls, Reply::Decline, Some("needs_link"), 1),
             (ElicitationSupport::Urls, Reply::Cancel, Some("needs_link"), 1),
             (ElicitationSupport::Forms, Reply::Open, Some("needs_link"), 0),
@@ -358,7 +358,7 @@ async fn modern(workspace: &Workspace) -> Host {
     Host::connect(workspace, Era::Modern, ElicitationSupport::Forms, approve()).await
 }
 
-/// A server in this process, so that its patience is ours to choose.
+/// Starts a server in this process, with a timeout that the test chooses.
 async fn in_process(workspace: &Workspace, can: ElicitationSupport, reply: Reply, patience: Duration) -> Host {
     let given = Given { dir: Some(workspace.path()), ..Given::default() };
     let provisioner = Arc::new(Settings::resolve(given).unwrap().provisioner(Handle::current()));
@@ -392,7 +392,7 @@ fn approvals(workspace: &Workspace) -> Vec<Value> {
     workspace.json(&["approvals"])["approvals"].as_array().unwrap().clone()
 }
 
-/// Of the only request.
+/// Returns the status of the only request.
 fn status(workspace: &Workspace) -> String {
     let [approval] = &approvals(workspace)[..] else { panic!("one request: {:?}", approvals(workspace)) };
     approval["status"].as_str().unwrap().to_owned()
@@ -403,7 +403,7 @@ fn nothing_bought(workspace: &Workspace) {
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_none());
 }
 
-/// As if the time of every request had run out.
+/// Expires every request.
 fn age(workspace: &Workspace) {
     let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();

@@ -1,4 +1,4 @@
-//! A host with a client at it: rmcp's own client in either era, which puts questions to somebody who answers as told.
+//! A host that supports elicitation: rmcp's own client in either era, which answers elicitations as scripted.
 
 use std::{
     process::Command,
@@ -20,29 +20,29 @@ use serde_json::{Value, json};
 
 use crate::{client::Era, workspace::Workspace};
 
-/// What the host can put to its client.
+/// The kinds of elicitation that the host declares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ElicitationSupport {
     None,
-    /// Says "elicitation" and no more, as older hosts do.
+    /// Declares "elicitation" without a mode, as older hosts do.
     Unspecified,
     Forms,
     Urls,
     FormsAndUrls,
 }
 
-/// How the client, or the host instead of him, answers.
+/// How the user, or the host in the user's place, answers.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Accept(Value),
     AcceptWithoutContent,
     Cancel,
     Decline,
-    /// The host says that it cannot after all.
+    /// The host returns an error although it declared support.
     Fail,
-    /// Nobody is there.
+    /// No answer comes.
     Never,
-    /// Opens the page that the link leads to, and says so.
+    /// Opens the link and accepts.
     Open,
 }
 
@@ -104,12 +104,12 @@ impl Host {
         Self { service, elicitations }
     }
 
-    /// Provisions, with every question answered on the way; the structured content.
+    /// Provisions, answers each elicitation, and returns the structured content.
     pub async fn provision(&self, arguments: Value) -> Value {
         self.service.call_tool(call(&arguments)).await.unwrap().structured_content.unwrap()
     }
 
-    /// One call without what may follow: its question as JSON, or its structured content.
+    /// Makes one call and returns its elicitation as JSON, or its structured content.
     pub async fn call_once(&self, arguments: Value, more: Option<(&str, Value)>) -> Value {
         let mut call = call(&arguments);
         if let Some((state, answer)) = more {
@@ -122,7 +122,7 @@ impl Host {
         }
     }
 
-    /// Every question that was put so far.
+    /// Returns every elicitation so far.
     pub fn elicitations(&self) -> Vec<Value> {
         self.elicitations.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! Env files as people have them, in `tests/corpus/env`, through a project's whole life: what is not our line stays.
+//! Common env files, in `tests/corpus/env`, through a project's lifecycle: every line but ours stays.
 
 use std::{fs, path::Path};
 
@@ -23,14 +23,14 @@ fn teardown_restores_each_corpus_file() {
         let withdrawn = after(&["teardown", "memory", "--yes"]);
         let kept = without(&original, original_line(&original).as_deref());
         let rest = withdrawn.strip_prefix(kept.as_slice());
-        // Counterpart the last line of a file that lacked its end there is one now.
+        // If the last line of the file lacked its ending, it has one now.
         assert!(matches!(rest, Some(b"" | b"\n" | b"\r\n")), "{}: {}", file.display(), withdrawn.escape_ascii());
         tried += 1;
     }
     assert!(tried >= 25, "the corpus has shrunk to {tried}");
 }
 
-/// The key in the file, in a line that stands where the template had an empty one, or at the end.
+/// Asserts that one line holds the key, in place of the template's empty one or at the end, and returns the key.
 fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> {
     let said = || format!("{}: {}", file.display(), now.escape_ascii());
     let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", said()));
@@ -47,7 +47,7 @@ fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> 
     line.to_vec()
 }
 
-/// The line that a template keeps free for us.
+/// Returns the line that a template keeps free for the key.
 fn original_line(original: &[u8]) -> Option<Vec<u8>> {
     let lines = original.split(|byte| *byte == b'\n');
     lines.into_iter().find(|line| FREE.contains(line)).map(<[u8]>::to_vec)

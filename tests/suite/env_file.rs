@@ -1,4 +1,4 @@
-//! The user's env file on a real disk: modes, links, git, and values that are not ours.
+//! The user's env file on a real disk: modes, links, git, and foreign values.
 
 use std::{
     fs,
@@ -96,7 +96,7 @@ fn revoked_key_of_a_torn_down_project_is_replaced() {
     workspace.ok(&["provision", "first", "search"]);
     let dead = workspace.read(".env");
     workspace.ok(&["teardown", "first", "--yes"]);
-    workspace.write(".env", &dead); // somebody restored a backup
+    workspace.write(".env", &dead); // as after restoring a backup
     workspace.ok(&["provision", "second", "search"]);
     assert_ne!(workspace.read(".env"), dead);
     assert_eq!(workspace.read(".env").lines().count(), 1);
@@ -206,7 +206,7 @@ fn unresolvable_env_file_is_not_treated_as_missing() {
     assert_eq!(workspace.variable("EXA_API_KEY"), None);
 }
 
-/// An error code, and how to bring it about.
+/// An error code, and a function that causes it.
 type Case = (&'static str, fn(&Workspace));
 
 fn mode(path: &Path) -> u32 {

@@ -1,4 +1,4 @@
-//! The stand-in for the `stripe` executable, and the world behind it, as a test holds them.
+//! The fake Stripe CLI, an executable in place of `stripe`, and access to its account.
 
 use std::{
     env::consts::EXE_SUFFIX,
@@ -16,7 +16,7 @@ use crate::{
     workspace::{BINARY, Ran},
 };
 
-/// A world of its own for each test: somebody is logged in, every provider is linked, and there is a card to pay with.
+/// An account of its own for each test: logged in, every provider linked, and with a payment card.
 pub struct FakeStripeCli {
     root: TempDir,
     bin: PathBuf,
@@ -50,12 +50,12 @@ impl FakeStripeCli {
         fake_stripe
     }
 
-    /// The executable, to be called as `stripe` would be, with [`Self::env`] in its environment.
+    /// Returns the executable, to be called as `stripe`, with [`Self::env`] in its environment.
     pub fn bin(&self) -> &Path {
         &self.bin
     }
 
-    /// A folder for `PATH` in which the executable is called `stripe`.
+    /// Returns a folder for `PATH` in which the executable is called `stripe`.
     pub fn path(&self) -> PathBuf {
         let folder = self.file("bin");
         fs::create_dir_all(&folder).unwrap();
@@ -66,7 +66,7 @@ impl FakeStripeCli {
         folder
     }
 
-    /// The executable with its environment, as a script in that folder, for whoever cannot set the environment.
+    /// Writes a script into the folder that sets the environment and calls the executable.
     pub fn script(&self, folder: &Path) -> PathBuf {
         let (script, (variable, world)) = (folder.join("stripe"), self.env());
         let line = format!("export {variable}='{}'\nexec '{}' \"$@\"", world.display(), self.bin().display());
@@ -74,12 +74,12 @@ impl FakeStripeCli {
         script
     }
 
-    /// What the executable needs in its environment to find this world.
+    /// Returns the variable that leads the executable to this account.
     pub fn env(&self) -> (&'static str, &Path) {
         ("STRIPE_STAND_IN", self.root.path())
     }
 
-    /// `stripe ARGUMENTS` in that folder, which is the project folder.
+    /// Returns `stripe ARGUMENTS` in the project folder.
     pub fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
         let (variable, root) = self.env();
         let mut command = Command::new(self.bin());
@@ -87,7 +87,7 @@ impl FakeStripeCli {
         command
     }
 
-    /// `stripe projects ARGUMENTS --json`, to its end.
+    /// Runs `stripe projects ARGUMENTS --json` to its end.
     pub fn run(&self, folder: &Path, arguments: &[&str]) -> Ran {
         let mut all = vec!["projects"];
         all.extend(arguments);
@@ -95,14 +95,14 @@ impl FakeStripeCli {
         Ran::of_other_program(self.command(folder, &all).output().unwrap())
     }
 
-    /// The envelope that such a call answers with.
+    /// Runs such a call and returns the envelope of its answer.
     pub fn envelope(&self, folder: &Path, arguments: &[&str]) -> Value {
         let ran = self.run(folder, arguments);
         let start = ran.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {ran:?}"));
         serde_json::from_str(&ran.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
 
-    /// Replaces the forecast: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.
+    /// Replaces the planned faults: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.
     #[expect(clippy::needless_pass_by_value, reason = "faults are written at the place of the call")]
     pub fn inject_faults(&self, faults: Value) {
         assert!(faults.is_array());
@@ -110,14 +110,14 @@ impl FakeStripeCli {
         fs::write(self.file("weather.json"), faults.to_string()).unwrap();
     }
 
-    /// Faults that have not struck yet: a test that still has some did not test them.
+    /// Returns the faults that have not occurred yet; a test with remaining faults did not test them.
     pub fn pending_faults(&self) -> Vec<Value> {
         let _lock = self.lock();
         let text = fs::read_to_string(self.file("weather.json")).unwrap_or_else(|_| "[]".to_owned());
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Everything that is live, in all projects of the account, oldest first.
+    /// Returns every live resource in all projects of the account, oldest first.
     pub fn resources(&self) -> Vec<Resource> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let live = |resource: &Value| Resource {
@@ -131,7 +131,7 @@ impl FakeStripeCli {
         projects.flat_map(|project| project["resources"].as_array().unwrap()).map(live).collect()
     }
 
-    /// The id of the resource that a key opens right now; none if its provider has used up its limit.
+    /// Returns the id of the resource that accepts the key; `None` if its provider has used up its limit.
     pub fn owner_of(&self, key: &str) -> Option<String> {
         let is_secret = key.contains(PREFIX);
         let owner =
@@ -140,23 +140,23 @@ impl FakeStripeCli {
         (self.spent(provider) < self.limit(provider)).then_some(owner.id)
     }
 
-    /// The verbs that were called, in order: `init`, `add --preflight`, `add`, `env --pull`, …
+    /// Returns the called verbs in order: `init`, `add --preflight`, `add`, `env --pull`, …
     pub fn calls(&self) -> Vec<String> {
         self.log().iter().map(|call| call["verb"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The calls in full: `{verb, argv, folder}`.
+    /// Returns the calls in full: `{verb, argv, folder}`.
     pub fn log(&self) -> Vec<Value> {
         self.account()["calls"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Cents that a provider may bill in a month.
+    /// Returns the cents that a provider may bill in a month.
     pub fn limit(&self, provider: &str) -> u64 {
         let limits = &self.account()["limits"];
         limits["providers"][provider].as_u64().or(limits["global"].as_u64()).unwrap_or(10_000)
     }
 
-    /// Cents that a provider has billed.
+    /// Returns the cents that a provider has billed.
     pub fn spent(&self, provider: &str) -> u64 {
         self.account()["spent"][provider].as_u64().unwrap_or(0)
     }
@@ -166,12 +166,12 @@ impl FakeStripeCli {
         self.change(|account| account["spent"][provider] = json!(spent + cents));
     }
 
-    /// A new month.
+    /// Resets the bills, as a new month does.
     pub fn start_new_month(&self) {
         self.change(|account| account["spent"] = json!({}));
     }
 
-    /// What a person does in the browser.
+    /// Links a provider, as a user does in the browser.
     pub fn link(&self, provider: &str) {
         self.change(|account| account["providers"][provider] = json!({ "status": "linked", "redirect_url": null }));
     }
@@ -188,32 +188,32 @@ impl FakeStripeCli {
         self.change(|account| account["payment_method"] = json!(false));
     }
 
-    /// How a service, a provider or the env file behaves from now on.
+    /// Sets how a service, a provider or the env file behaves from now on.
     ///
-    /// | of | key | value | what then |
+    /// | of | key | value | effect |
     /// |---|---|---|---|
-    /// | `exa/api` | `naming` | `"provider"` | its variables begin with the provider, if nothing else of it is there |
+    /// | `exa/api` | `naming` | `"provider"` | its variables begin with the provider, if it has no other service there |
     /// | `exa/api` | `unrotatable` | `true` | `rotate` answers `provider_failure` |
     /// | `exa/api` | `confirm_by_tier` | `true` | a free tier of a paid service needs no confirmation of the price |
-    /// | `neon/postgres` | `connection_string` | `true` | the secret stands inside a connection string |
-    /// | `exa` | `browser` | `true` | `link` wants a person in a browser |
+    /// | `neon/postgres` | `connection_string` | `true` | the secret is inside a connection string |
+    /// | `exa` | `browser` | `true` | `link` needs a person in a browser |
     /// | `env` | `quote` | `true` | every value in the env file is in double quotes |
     #[expect(clippy::needless_pass_by_value, reason = "a setting is written at the place of the call")]
     pub fn set(&self, of: &str, key: &str, value: Value) {
         self.change(|account| account["settings"][of][key] = value.clone());
     }
 
-    /// The newest project of the account.
+    /// Returns the newest project of the account.
     pub fn project_id(&self) -> String {
         self.account()["projects"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Whether a `hang` has begun in this world.
+    /// Returns whether a `hang` has begun.
     pub fn has_hung(&self) -> bool {
         self.file("hung").exists()
     }
 
-    /// Whether a process that hangs, or the helper that it started, is alive still.
+    /// Returns whether a hanging process, or the helper that it started, is still alive.
     pub fn still_hangs(&self) -> bool {
         File::open(self.file("hanging")).is_ok_and(|file| file.try_lock().is_err())
     }
@@ -231,7 +231,7 @@ impl FakeStripeCli {
         fs::write(file, account.to_string()).unwrap();
     }
 
-    /// The world stands still while this is held.
+    /// Locks the account, so that no call changes it.
     fn lock(&self) -> File {
         let lock = File::options().create(true).append(true).open(self.file("lock")).unwrap();
         lock.lock().unwrap();
@@ -243,10 +243,10 @@ impl FakeStripeCli {
     }
 }
 
-/// How every secret of the stand-in begins, wherever in a value it stands.
+/// The prefix of every secret of the fake Stripe CLI, anywhere in a value.
 pub const PREFIX: &str = "sk_standin_";
 
-/// Those of the recorded catalog.
+/// The providers of the recorded catalog.
 const PROVIDERS: [&str; 13] = [
     "agentmail",
     "browserbase",

@@ -1,4 +1,4 @@
-//! The stand-in behaves as the real `stripe projects` was recorded to; otherwise what is proven with it is worth nothing.
+//! The fake Stripe CLI behaves as the real `stripe projects` was recorded; otherwise tests against it prove nothing.
 
 use std::{
     collections::HashSet,
@@ -319,7 +319,7 @@ fn executable_is_found_on_path_as_stripe() {
     init(&fake_stripe, folder.path());
 }
 
-/// A world, and a folder whose project has Exa's free plan.
+/// Creates an account, and a folder whose project has Exa's free plan.
 pub fn ready() -> (FakeStripeCli, TempDir) {
     let (fake_stripe, folder) = (FakeStripeCli::new(), tempfile::tempdir().unwrap());
     init(&fake_stripe, folder.path());
@@ -338,7 +338,7 @@ pub fn code(answer: &Value) -> &str {
     answer["error"]["code"].as_str().unwrap()
 }
 
-/// The current API key of the resource of that name.
+/// Returns the current API key of the resource with that name.
 pub fn key(fake_stripe: &FakeStripeCli, name: &str) -> String {
     let live = fake_stripe.resources().into_iter().find(|live| live.name == name).unwrap();
     live.values["API_KEY"].as_str().unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! The stand-in's weather does what its name says, and at the moment that its name says.
+//! Each fault of the fake Stripe CLI has the effect and the timing that its name says.
 
 use std::{
     fs,

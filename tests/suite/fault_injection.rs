@@ -1,5 +1,5 @@
-//! Bad weather: a backend that does not say what it did, or says what is not so. Nothing is bought twice, nothing is
-//! lost, and every ending has its name.
+//! A backend whose responses are lost or wrong: nothing is bought twice, nothing is lost, and every outcome has its
+//! error code.
 
 use std::sync::{
     Arc,
@@ -130,22 +130,22 @@ fn unreachable_backend_hides_nothing() {
     assert!(list.warning.unwrap().contains("as last known"));
 }
 
-/// What the next effect of the backend does instead of what it should.
+/// What the next effect of the backend does instead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
     None,
-    /// It acts, and its answer is lost.
+    /// The effect happens, and the response is lost.
     AfterEffect,
-    /// The same, and afterwards it cannot be asked.
+    /// The same, and afterwards the backend does not answer queries.
     AfterEffectAndBlind,
     /// The request is lost.
     BeforeEffect,
-    /// It cannot be asked.
+    /// The backend does not answer queries.
     Blind,
     RotatesInWordsOnly,
 }
 
-/// The simulated backend behind a bad connection. A fault strikes once, except that blindness lasts.
+/// The simulated backend behind a bad connection. A fault occurs once, except that `Blind` lasts.
 struct FaultyBackend {
     inner: Simulated,
     fault: std::sync::Mutex<Fault>,
@@ -239,7 +239,7 @@ impl Backend for FaultyBackend {
     }
 }
 
-/// A workspace whose provisioner speaks to an unreliable backend.
+/// A workspace whose provisioner uses a faulty backend.
 struct Harness {
     workspace: Workspace,
     backend: Arc<FaultyBackend>,
@@ -285,7 +285,7 @@ impl Harness {
         self.workspace.variable("EXA_API_KEY").unwrap()
     }
 
-    /// The env file has a key that works, and the backend was asked to create once.
+    /// Asserts that the env file has a valid key, and that the backend got one order.
     fn check_key(&self) {
         assert!(self.workspace.owner_of(&self.key()).is_some());
         assert_eq!(self.backend.orders.load(Ordering::SeqCst), 1, "one order, whatever the weather");

@@ -1,8 +1,8 @@
-//! What is built on request only: tests need it, and nothing that is released has it.
+//! Optional features, which tests need and no release has.
 
 use std::process::Command;
 
-/// The front for `tests/clients/conformance` is a server on the network, which the program must never be.
+/// The HTTP transport for `tests/clients/conformance` is a network server, which the program must never be.
 #[test]
 fn default_build_has_no_http_transport() {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();

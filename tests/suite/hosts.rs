@@ -1,4 +1,4 @@
-//! The promise of the example files: a host that is configured with one starts our server, and it answers.
+//! The example files: a host that is configured with one starts the server, and it answers.
 
 use std::{
     fs,
@@ -41,7 +41,7 @@ fn codex_example_starts_the_server() {
     answers(file, &config, "mcp_servers");
 }
 
-/// Starts what the file says, with a folder of our own in the place of the placeholder.
+/// Starts the configured command, with a test folder in place of the placeholder.
 fn answers(file: &str, config: &Value, section: &str) {
     let sections = config.as_object().unwrap();
     assert_eq!(sections.keys().collect::<Vec<_>>(), [section], "{file}");
@@ -61,7 +61,7 @@ fn answers(file: &str, config: &Value, section: &str) {
     assert_eq!(answer["result"]["serverInfo"]["name"], "stripe-projects", "{file}: {answer}");
 }
 
-/// The answer of the real binary to a client's first message; it exits when the client hangs up.
+/// Returns the response of the real binary to `initialize`; the binary exits when the client disconnects.
 fn greet(workspace: &Workspace, arguments: &[&str]) -> Value {
     let mut command = workspace.command(arguments);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

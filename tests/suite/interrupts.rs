@@ -1,5 +1,4 @@
-//! The point up to which a command can be called off: every use case tells of it before it writes anything, also the
-//! one that nobody thought of.
+//! The point up to which a command can be cancelled: every use case reports it before it writes anything.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{raw_client::RawClient, workspace::Workspace};
 
-/// Whoever closes the gate at that point finds everything as it was before the command.
+/// Cancelling at that point leaves everything as it was before the command.
 #[test]
 fn commands_report_the_point_of_no_return_before_writing() {
     for operation in [
@@ -88,11 +87,11 @@ fn operate(provisioner: &Provisioner, operation: &str) {
     }
 }
 
-/// A workspace in which there is something for that operation to do.
+/// Creates a workspace in which that operation has something to do.
 fn ready_for(operation: &str) -> Workspace {
     let here = Workspace::new();
     if operation == "provision" {
-        here.run(&["provision", "nothing", "nobody"]); // so that there is a ledger to compare
+        here.run(&["provision", "nothing", "nobody"]); // creates a ledger to compare
         return here;
     }
     here.ok(&["provision", "victim", "search", "--expires-in", "1h"]);
@@ -121,7 +120,7 @@ fn undo(here: &Workspace, change: &str) {
     rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
 }
 
-/// Everything that a call could have written: the audit, what is live and how, the requests, and the files.
+/// Returns everything that a call could have written: audit, projects, requests and files.
 fn written(here: &Workspace) -> String {
     let ledger = here.ledger();
     let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();

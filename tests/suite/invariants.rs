@@ -1,6 +1,6 @@
-//! The promises of the core, from the outside, whatever happened before: every live resource is listed, the env file has
-//! the current key of every active project and no key of a dead one, nothing was bought twice, nothing lies about, the
-//! audit chain verifies, and nothing is open.
+//! The invariants, checked from the outside after any history: every live resource is listed, the env file has the
+//! current key of every active project and no key of a torn-down one, nothing was bought twice, no temporary file
+//! remains, the audit chain verifies, and no journal entry is open.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use stripe_projects_mcp::{ledger::Visibility, secret::Secret};
 
 use crate::{raw_client::until, workspace::Workspace};
 
-/// Panics, naming the case, where one of them is broken.
+/// Panics, naming the case, if an invariant is broken.
 pub fn check(workspace: &Workspace, case: &str) {
     let list = workspace.json(&["list", "--all"]);
     let projects = list["projects"].as_array().unwrap();
@@ -42,13 +42,13 @@ pub fn check(workspace: &Workspace, case: &str) {
     assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
     assert!(env_file.starts_with(USER_LINES), "{case}: what was there before is gone: {env_file:?}");
 
-    // A server that lives on may have one in hand at this moment.
+    // A running server may have a temporary file at this moment.
     until(&format!("{case}: {:?} to go", workspace.leftovers()), || workspace.leftovers().is_empty().then_some(()));
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
     assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");
 }
 
-/// Touches the victim, which settles it: by repeating what was interrupted.
+/// Repeats the interrupted operation on the victim, which reconciles it.
 pub fn finish(workspace: &Workspace, operation: &str, case: &str) {
     let ran = match operation {
         "provision" => workspace.run(&["provision", "victim", "supermemory"]),
@@ -63,5 +63,5 @@ fn is_live(project: &Value) -> bool {
     !matches!(project["status"].as_str().unwrap(), "torn_down" | "failed")
 }
 
-/// What the user had in the env file before.
+/// The content of the user's env file before.
 pub const USER_LINES: &str = "# mine\nOTHER='kept as it is'  \n";

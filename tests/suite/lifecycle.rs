@@ -1,4 +1,4 @@
-//! How the server begins, endures and ends, seen from the other end of its pipes.
+//! How the server starts, handles load and ends, seen from the other end of its pipes.
 
 use std::{process::Command, time::Duration};
 
@@ -18,7 +18,7 @@ fn disconnect_without_a_message_is_no_failure() {
     assert!(workspace.files().is_empty());
 }
 
-/// A pipe is enough; only a person at a terminal has to say `serve`.
+/// On a pipe, `serve` is the default; only a terminal needs the word.
 #[test]
 fn serve_is_the_default_command_on_a_pipe() {
     let workspace = Workspace::new();
@@ -42,7 +42,7 @@ fn client_that_disconnects_early_is_still_answered() {
     }
 }
 
-/// What cannot be finished is answered as well, and nobody has to kill the process.
+/// A call that cannot finish is answered as well, and the process ends by itself.
 #[test]
 fn stuck_work_does_not_keep_the_process() {
     let workspace = Workspace::new();
@@ -90,7 +90,7 @@ fn no_log_level_logs_messages() {
     assert_eq!(client.disconnect().stderr, "");
 }
 
-/// The project is locked from here, so every call that gets a place keeps it.
+/// The test locks the project, so every accepted call keeps its slot.
 #[test]
 fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
@@ -111,15 +111,15 @@ fn flood_of_calls_is_answered_completely() {
     }
 }
 
-/// They meet in a workspace where nothing has been made ready yet.
+/// The calls meet in a workspace that is not initialized yet.
 #[test]
 fn first_calls_may_arrive_concurrently() {
     for _ in 0..5 {
         let mut client = RawClient::initialize(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
         let asked: Vec<_> = names.map(|named| client.send_call("teardown", &named)).collect();
-        // Answered before it leaves: who leaves early is answered within the server's patience, and on a busy machine that
-        // is another matter.
+        // Waits before it disconnects: answers after a disconnect are limited by a timeout, which a busy machine may
+        // exceed.
         for id in asked {
             let answer = until("an answer", || client.messages().into_iter().find(|answer| answer["id"] == id));
             assert_eq!(answer["result"]["structuredContent"]["code"], "project_not_found");

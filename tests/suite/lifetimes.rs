@@ -1,4 +1,4 @@
-//! What is granted for a time, or to a session, is given back; what is not offered cannot be called.
+//! Projects with a lifetime or of a session are torn down, and disabled tools cannot be called.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -96,7 +96,7 @@ fn session_end_tears_down_its_projects_except_kept_ones() {
     assert_eq!(workspace.ok(&["reap"]).stdout, "taken: torn_down\n");
 }
 
-/// Whoever ends a session sends somebody back for what it leaves, and nobody where it leaves nothing.
+/// The end of a session reports whether projects remain to be torn down later.
 #[test]
 fn session_end_reports_whether_projects_remain() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -116,7 +116,7 @@ fn session_end_reports_whether_projects_remain() {
     }
 }
 
-/// The process of a session that is killed says nothing; whoever looks next finds its lock free.
+/// A killed session reports nothing; the next process finds its lock free.
 #[test]
 fn killed_session_is_ended_by_the_next_process() {
     let workspace = Workspace::new();
@@ -154,7 +154,7 @@ fn disabled_tools_are_neither_listed_nor_callable() {
     assert_eq!(workspace.run(&["serve", "--session", "--grace", "soon"]).code, 2);
 }
 
-/// Makes a project's time be up.
+/// Expires a project.
 fn expire(workspace: &Workspace, name: &str) {
     let ledger = rusqlite::Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.busy_timeout(Duration::from_secs(10)).unwrap();

@@ -1,4 +1,4 @@
-//! The suite: one binary, so that it is linked once. Each module is about one promise.
+//! The suite: one binary, so that it is linked once. Each module tests one topic.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! A corpus of words meant to do harm, in every place that takes a word: each is answered clearly, and none is repeated,
-//! kept, or understood by anything further in.
+//! Malicious input in every place that takes text: each is refused clearly, and none is repeated, stored, or
+//! interpreted.
 
 use std::{fs, iter};
 
@@ -49,7 +49,7 @@ fn malicious_names_and_uris_are_refused_and_not_repeated() {
     alive_and_silent(agent, &workspace);
 }
 
-/// What reads the lines drops one that is longer than 16 MiB, and goes on with the next.
+/// The reader drops a line longer than 16 MiB and continues with the next.
 #[test]
 fn endless_line_is_dropped() {
     let workspace = at_work();
@@ -83,7 +83,7 @@ fn malicious_command_line_is_refused_and_not_repeated() {
     kept_nowhere(&workspace);
 }
 
-/// A project that nothing may happen to.
+/// Creates a workspace with a project that must stay unchanged.
 fn at_work() -> Workspace {
     let workspace = Workspace::new();
     workspace.write(".env", "USER_LINES=1\n");
@@ -91,7 +91,7 @@ fn at_work() -> Workspace {
     workspace
 }
 
-/// Every argument of every tool, and a stranger.
+/// Returns calls with the input in each argument of each tool, and in an undeclared one.
 fn calls(word: &str) -> Vec<(&'static str, Value)> {
     let mut calls = vec![
         ("provision", json!({ "name": word, "provider": "search" })),
@@ -105,7 +105,7 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
         ("teardown", json!({ "name": word })),
         ("teardown", json!({ "name": ["memory", word] })),
     ];
-    // A number that is none of money's.
+    // A number that is no amount.
     if let Ok(number) = word.parse::<f64>()
         && number.is_finite()
     {
@@ -114,7 +114,7 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
     calls
 }
 
-/// An error with a code, what happened, and what to do, in our own words.
+/// Asserts an error with a code, a message and a hint that do not repeat the input.
 fn clear(answer: &Value, word: &str, call: &str) {
     for part in ["code", "message", "hint"] {
         let said = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shown(call)));
@@ -126,7 +126,7 @@ fn clear(answer: &Value, word: &str, call: &str) {
     assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{answer}");
 }
 
-/// Ends the server, having looked through all that it ever said and that anybody wrote down.
+/// Ends the server, and asserts that neither its output nor any file repeats the corpus.
 fn alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
     assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
     let ran = agent.disconnect();
@@ -151,19 +151,19 @@ fn kept_nowhere(workspace: &Workspace) {
     assert!(audit.stdout.contains("whole"), "{audit:?}");
 }
 
-/// Whether a text holds a word so long that it is nobody else's.
+/// Returns whether a text contains the input, if it is long enough to be unambiguous.
 fn holds(text: &str, word: &str) -> bool {
     let part: String = word.chars().take(LONGEST_PART).collect();
     part.len() >= SHORTEST_PART && (text.contains(&part) || text.contains(&json!(part).to_string()))
 }
 
-/// Nothing that moves a cursor, turns the direction of writing, or hides.
+/// Returns whether a character neither moves the cursor, nor changes the writing direction, nor is invisible.
 fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Short enough to be read, and with nothing in it that a terminal obeys.
+/// Shortens and escapes the input for a failure message.
 fn shown(word: &str) -> String {
     word.chars().take(80).flat_map(char::escape_debug).collect()
 }
@@ -172,7 +172,7 @@ fn corpus() -> Vec<String> {
     let file = include_str!("../corpus/malicious_input.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with("# "));
-    // In the file the escapes are Rust's, so that an editor shows what there is.
+    // The file uses Rust's escapes, so that an editor shows every character.
     let words = file.map(|line| {
         let quoted = format!("\"{}\"", line.replace('"', "\\\""));
         serde_json::from_str(&quoted).unwrap_or_else(|error| panic!("{line}: {error}"))
@@ -181,8 +181,8 @@ fn corpus() -> Vec<String> {
     words.chain(iter::once(huge)).collect()
 }
 
-/// In characters: of the huge one a part is enough.
+/// In characters: a part of the huge input is enough.
 const LONGEST_PART: usize = 64;
 
-/// In bytes: what is shorter may stand anywhere by chance.
+/// In bytes: shorter text may occur by chance.
 const SHORTEST_PART: usize = 7;

@@ -1,4 +1,4 @@
-//! The agent's door, as an ordinary client finds it, in both protocol eras.
+//! The MCP server, as an ordinary client uses it, in both protocol eras.
 
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams, PaginatedRequestParams,
@@ -26,7 +26,7 @@ async fn tools_are_four_in_a_fixed_order() {
     assert!(workspace.files().is_empty(), "looking leaves nothing behind");
 }
 
-/// The whole life of a project, and at each step the key is asked whether it works.
+/// Runs a project through its lifecycle and checks at each step whether the key is valid.
 #[tokio::test]
 async fn project_runs_through_its_lifecycle() {
     for era in ERAS {
@@ -128,7 +128,7 @@ fn malformed_requests_differ_from_unknown_methods() {
     }
 }
 
-/// What only one era has is no method of the other, with whatever parameters.
+/// A method of one era is unknown in the other, with any parameters.
 #[test]
 fn method_of_the_other_era_is_unknown() {
     let workspace = Workspace::new();
@@ -155,7 +155,7 @@ fn method_of_the_other_era_is_unknown() {
         let answer = legacy.request("subscriptions/listen", &params);
         assert_eq!(answer["error"]["code"], -32601, "{params}: {answer}");
     }
-    // In its own era, the same parameters are what is wrong.
+    // In its own era, the same parameters are invalid.
     assert_eq!(legacy.request("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
     let listen = json!({ "_meta": meta, "notifications": 7 });
     assert_eq!(modern.request("subscriptions/listen", &listen)["error"]["code"], -32602);
@@ -192,7 +192,7 @@ async fn long_list_is_paged() {
     }
 }
 
-/// There was no handshake that would have said it; in the legacy era there was.
+/// The modern era has no handshake that names the server, so each result does.
 #[tokio::test]
 async fn modern_result_names_its_server() {
     let workspace = Workspace::new();

@@ -1,4 +1,4 @@
-//! A api of Stripe on the loopback: it answers as scripted, and remembers every request word for word.
+//! A mock of Stripe's API on the loopback: it answers as scripted, and records every request.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,11 +18,11 @@ pub struct MockStripeApi {
 #[derive(Default)]
 struct Shared {
     received: Mutex<Vec<ReceivedRequest>>,
-    /// By method and path; the last answer to each stays.
+    /// By method and path; the last response to each stays.
     script: Mutex<BTreeMap<String, VecDeque<Reply>>>,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct ReceivedRequest {
     /// `GET /path?query`.
@@ -33,7 +33,7 @@ pub struct ReceivedRequest {
 
 #[derive(Clone)]
 pub enum Reply {
-    /// Cut the connection instead of answering.
+    /// Closes the connection without a response.
     Drop,
     Http {
         status: u16,
@@ -42,7 +42,7 @@ pub enum Reply {
     },
 }
 
-/// Status 200.
+/// Responds with status 200.
 pub fn ok(body: &Value) -> Reply {
     status(200, body)
 }
@@ -55,7 +55,7 @@ pub fn raw(status: u16, body: &[u8]) -> Reply {
     Reply::Http { status, headers: Vec::new(), body: body.to_vec() }
 }
 
-/// A refusal that quotes what it should not.
+/// Responds with an error that quotes secrets.
 pub fn refusal(code: u16, word: &str) -> Reply {
     status(code, &json!({ "error": { "code": word, "message": CANARY, "type": "invalid_request_error" } }))
 }
@@ -73,7 +73,7 @@ impl Reply {
 }
 
 impl MockStripeApi {
-    /// One that knows nothing.
+    /// Starts a server without a script.
     pub fn unscripted() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, shared) = (listener.local_addr().unwrap(), Arc::new(Shared::default()));
@@ -87,7 +87,7 @@ impl MockStripeApi {
         Self { address, shared }
     }
 
-    /// One with which a whole provision succeeds.
+    /// Starts a server with which a whole provision succeeds.
     pub fn scripted() -> Self {
         let api = Self::unscripted();
         api.on("GET /v2/provisioning/catalog/providers", [ok(&providers())]);
@@ -99,7 +99,7 @@ impl MockStripeApi {
                     Some(SECOND_PAGE),
                 )),
                 ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
-                // For a second search, of which there is one where there is a plan.
+                // For a second search, which happens if there is a plan.
                 ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
             ],
         );
@@ -113,7 +113,7 @@ impl MockStripeApi {
         api
     }
 
-    /// What is answered from now on, in order; the last one for ever.
+    /// Scripts the responses from now on, in order; the last one stays.
     pub fn on(&self, line: &str, replies: impl IntoIterator<Item = Reply>) {
         self.shared.script.lock().unwrap().insert(line.to_owned(), replies.into_iter().collect());
     }
@@ -126,7 +126,7 @@ impl MockStripeApi {
         self.received().into_iter().map(|received| received.line).collect()
     }
 
-    /// The requests of one line.
+    /// Returns the requests with that line.
     pub fn requests_to(&self, line: &str) -> Vec<ReceivedRequest> {
         self.received().into_iter().filter(|received| received.line == line).collect()
     }
@@ -155,13 +155,13 @@ impl Shared {
                 format!("HTTP/1.1 {status} X\r\nrequest-id: req_{status}\r\ncontent-length: {length}\r\n{headers}\r\n");
             let mut stream = stream;
             if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
-                return; // who stops reading has received enough
+                return; // a client that stops reading has received enough
             }
         }
     }
 }
 
-/// The next request, if the connection still has one and it is HTTP.
+/// Reads the next HTTP request, if the connection has one.
 fn read(reader: &mut BufReader<&TcpStream>) -> Option<ReceivedRequest> {
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line).ok()?;
@@ -216,5 +216,5 @@ pub const CREDENTIAL: &str = "sm_0123456789abcdefghijklmnop";
 
 pub const KEY: &str = "rk_test_51canarycanarycanary";
 
-/// What nobody may ever see: our key and a credential in Stripe's free text.
+/// Text that no output may contain: our key and a credential in Stripe's free text.
 pub const CANARY: &str = "your key rk_test_51canarycanarycanary made sm_0123456789abcdefghijklmnop";

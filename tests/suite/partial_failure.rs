@@ -1,5 +1,5 @@
-//! Half-way ends: the backend has done its part and the env file cannot take it, or give it up. The report says which,
-//! what is billed stays listed, and the next call finishes.
+//! Partial failures: the backend succeeded, and the env file cannot take or lose the variable. The report says which,
+//! billed projects stay listed, and the next call finishes.
 
 use std::{fs, sync::Arc};
 
@@ -37,7 +37,7 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 1, "nothing was bought twice");
 }
 
-/// The provision ends well on the way, which ends nothing: it was asked for the end. Asked twice is as good as once.
+/// Reconciling completes the provision, and the teardown goes on. A repeated teardown succeeds as well.
 #[test]
 fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
@@ -136,7 +136,7 @@ fn teardown_ignores_a_removed_env_folder() {
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }
 
-/// Runs an operation during which, after the backend has acted, somebody puts a value of his own into the variable.
+/// Runs an operation during which, after the backend call, the user puts another value into the variable.
 fn taken_meanwhile(
     workspace: &Workspace,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,

@@ -1,4 +1,4 @@
-//! The policy outside the workspace: it tightens, it is found, and where it cannot be read nothing is provisioned.
+//! The policy outside the workspace: it tightens limits, and an unreadable policy stops provisioning.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ fn workspace_cannot_raise_its_budget() {
     assert_eq!(agent.call("provision", &ask("a", 21))["code"], "cap_above_maximum");
     assert_eq!(agent.call("provision", &ask("a", 20))["status"], "active");
     assert_eq!(agent.call("provision", &ask("b", 11))["code"], "total_cap_reached");
-    // Nor by another name for the same service.
+    // Another name for the same service does not help either.
     here.write("providers.toml", wide.replace("[providers.supermemory]", "[providers.notes]"));
     let renamed = json!({ "name": "b", "provider": "notes", "spend_cap_usd": 21 });
     assert_eq!(agent.call("provision", &renamed)["code"], "cap_above_maximum");
@@ -97,7 +97,7 @@ fn broken_policy_stops_provisioning_only() {
     assert_eq!(refused["code"], "invalid_policy", "and nobody is waited for at a pipe: {refused}");
 }
 
-/// Whoever made the link meant there to be a policy.
+/// The link shows that a policy was intended.
 #[cfg(unix)]
 #[test]
 fn dangling_policy_link_is_an_error() {
@@ -147,7 +147,7 @@ fn policy_without_xdg_is_read_from_home() {
     assert_eq!(refused.code, 3, "{refused:?}");
 }
 
-/// A folder of configuration with that policy in it.
+/// Creates a configuration folder with that policy.
 fn home(policy: &str) -> TempDir {
     let home = TempDir::new().unwrap();
     let folder = home.path().join("stripe-projects");

@@ -1,10 +1,9 @@
-//! The power fails: what was written and not flushed is gone, and so is every name in a folder that was not flushed.
+//! Power loss: unflushed writes are lost, and so are names in unflushed folders.
 //!
-//! The real binary does each operation under `strace`, and its log says in which order files were written, flushed,
-//! renamed and removed. From that log, the disk is rebuilt as it would be found after a power cut behind each call, in
-//! three ways: as the standard allows at worst, with names kept and contents lost, and with some of the writes kept. The
-//! provider's world stays whole, for it is somebody else's machine. On each disk the real binary goes on, and the
-//! promises must hold.
+//! The real binary runs each operation under `strace`, whose log lists the writes, flushes, renames and removals in
+//! order. From that log, the test rebuilds the disk after a power cut behind each call, in three ways: as the standard
+//! allows at worst, with names kept and contents lost, and with some of the writes kept. The simulated Stripe is
+//! another machine, so its data stays. On each disk the real binary continues, and the invariants must hold.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,7 +42,7 @@ fn teardown_survives_power_loss() {
     survives("teardown", &[PROVISIONED]);
 }
 
-/// Whether processes can be traced here. Said aloud where they cannot, because nothing is proved then.
+/// Returns whether processes can be traced here, and prints a warning if not, because nothing is proved then.
 pub fn can_trace() -> bool {
     let traced = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     let can = traced.is_ok_and(|output| output.status.success());
@@ -78,7 +77,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
             continue;
         }
         let ways = [DataLoss::AllThatMayBe, DataLoss::Contents, DataLoss::SomeWrites];
-        // Which writes get through is anybody's guess, so guesses behind some of the calls will do.
+        // The set of surviving writes is random, so samples behind some of the calls are enough.
         for lost in ways.into_iter().filter(|lost| *lost != DataLoss::SomeWrites || number % 4 == 0) {
             let found = disk.after(lost, &mut dice);
             if seen.insert(found.clone()) {
@@ -97,7 +96,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
     assert!(seen.len() > 10, "{operation}: only {} disks", seen.len());
     println!("{operation}: {} disks", seen.len());
 
-    // What was answered is on the disk: nothing is open, whatever is lost now.
+    // An answered operation is on the disk: nothing is open, whatever is lost now.
     put(&workspace, &last.unwrap());
     assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{operation} was answered and not on the disk");
     check(&workspace, operation);
@@ -114,15 +113,15 @@ pub fn call(operation: &str) -> Vec<&str> {
 /// How much a power cut takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum DataLoss {
-    /// Every write to a file that was not flushed, every change of a folder that was not flushed.
+    /// Loses every unflushed write to a file and every unflushed change of a folder.
     AllThatMayBe,
-    /// Names are as they were last, contents as they were flushed.
+    /// Keeps the latest names, with contents as flushed.
     Contents,
-    /// Names are as they were last, and of the writes that were not flushed some got through.
+    /// Keeps the latest names and some of the unflushed writes.
     SomeWrites,
 }
 
-/// What a disk holds, by path; `None` is a folder.
+/// The content of a disk by path; `None` is a folder.
 pub type Found = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// The files of a workspace as processes see them, and as they are on the disk.
@@ -153,7 +152,7 @@ enum Write {
 }
 
 impl Disk {
-    /// Everything is on the disk.
+    /// Reads the workspace, with everything flushed.
     fn of(workspace: &Workspace) -> Self {
         let root = workspace.path();
         let mut disk = Self { root: root.clone(), files: Vec::new(), now: BTreeMap::new(), flushed: BTreeMap::new() };
@@ -176,7 +175,7 @@ impl Disk {
         }
     }
 
-    /// Does what a line of the log says; whether it was about this disk and may have changed it.
+    /// Applies a line of the log and returns whether it may have changed this disk.
     fn apply(&mut self, line: &str) -> bool {
         let Some((name, arguments, result)) = parsed(line) else { return false };
         if result.starts_with('-') {
@@ -207,7 +206,7 @@ impl Disk {
             }
             "ftruncate" => file.write(Write::Length(arguments[1].parse().unwrap())),
             "pwrite64" => file.write(Write::At(arguments[3].parse().unwrap(), bytes(&arguments[1]))),
-            // Only the files that are then renamed are written so, from their beginning to their end.
+            // Only files that are renamed afterwards are written this way, from beginning to end.
             "write" => file.write(Write::At(file.now.len(), bytes(&arguments[1]))),
             other => panic!("{other} is not known here: {line}"),
         }
@@ -237,13 +236,13 @@ impl Disk {
         self.flushed.extend(here.map(|(path, entry)| (path.clone(), *entry)));
     }
 
-    /// The disk after a power cut. The world is somebody else's and whole; shared memory is nobody's and gone.
+    /// Returns the disk after a power cut. The simulated Stripe keeps its data; shared memory is lost.
     fn after(&self, lost: DataLoss, dice: &mut Dice) -> Found {
         let names = if lost == DataLoss::AllThatMayBe { &self.flushed } else { &self.now };
         let of_the_world = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("simulated.");
         let mut found = Found::new();
         for (path, entry) in names {
-            // What is in a folder whose own name is lost is lost with it.
+            // Content of a folder whose own name is lost is lost with it.
             let reachable = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
             if of_the_world(path)
                 || path.to_string_lossy().ends_with("-shm")
@@ -295,13 +294,13 @@ impl Write {
     }
 }
 
-/// What the disk of a workspace holds now.
+/// Returns the current disk of a workspace.
 pub fn found(workspace: &Workspace) -> Found {
     let disk = Disk::of(workspace);
     disk.after(DataLoss::Contents, &mut Dice(1))
 }
 
-/// Makes the workspace what was found on a disk.
+/// Replaces the content of the workspace with the image.
 pub fn put(workspace: &Workspace, found: &Found) {
     for entry in fs::read_dir(workspace.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -318,7 +317,7 @@ pub fn put(workspace: &Workspace, found: &Found) {
     }
 }
 
-/// The lines of a log of several threads: what one begins and another interrupts is put together again, where it ended.
+/// Returns the lines of a log of several threads, with interrupted calls joined where they ended.
 fn whole_lines(log: &str) -> Vec<String> {
     let (mut begun, mut lines) = (BTreeMap::new(), Vec::new());
     for line in log.lines() {
@@ -335,14 +334,14 @@ fn whole_lines(log: &str) -> Vec<String> {
     lines
 }
 
-/// Name, arguments and result of a call. All text in it is in hexadecimal, so that a comma is one of strace's own.
+/// Returns name, arguments and result of a call. All text is hexadecimal, so a comma is always strace's own.
 fn parsed(line: &str) -> Option<(&str, Vec<String>, &str)> {
     let (call, result) = line.rsplit_once(" = ")?;
     let (name, arguments) = call.trim_end().strip_suffix(')')?.split_once('(')?;
     Some((name, arguments.split(", ").map(str::to_owned).collect(), result))
 }
 
-/// A path from an argument: text in quotation marks, or what stands behind a descriptor.
+/// Returns the path in an argument: text in quotation marks, or the text behind a descriptor.
 fn path(argument: &str) -> PathBuf {
     let text = argument.split_once('<').map_or(argument, |(_, text)| text.trim_end_matches('>'));
     PathBuf::from(String::from_utf8(bytes(text)).unwrap())
@@ -353,14 +352,13 @@ fn bytes(text: &str) -> Vec<u8> {
     text.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
-/// For people: the call, with its paths as text, and no contents.
+/// Describes a call for a failure message, with paths as text and without contents.
 fn shortened(line: &str) -> String {
     let Some((name, arguments, _)) = parsed(line) else { return line.to_owned() };
     let place = usize::from(name == "openat");
     format!("{name} {}", path(&arguments[place]).file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Answers that are the same each time.
 struct Dice(u64);
 
 impl Dice {
@@ -372,7 +370,7 @@ impl Dice {
 
 pub const PROVISIONED: &[&str] = &["provision", "victim", "supermemory"];
 
-/// Every way in which a file is changed or flushed; one that [`Disk::apply`] does not know fails the test.
+/// Every system call that changes or flushes a file; one that [`Disk::apply`] does not know fails the test.
 const CALLS: &str = "trace=openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,\
     symlinkat,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,fsync,\
     fdatasync,sync_file_range";

@@ -1,4 +1,4 @@
-//! A terminal with a person before it: what is typed, and what is display.
+//! A terminal with a user: keys that are typed, and the resulting screen.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,7 +12,7 @@ use pty_process::{Size, blocking};
 
 use crate::secret_leaks::assert_no_key_in_output;
 
-/// A command at work on a terminal of its own.
+/// A command that runs on its own terminal.
 pub struct Terminal {
     child: Child,
     pty: Arc<blocking::Pty>,
@@ -20,12 +20,12 @@ pub struct Terminal {
     reader: JoinHandle<()>,
 }
 
-/// What a person has before them when it is over.
+/// The result of a command at a terminal.
 pub struct TerminalOutput {
     pub code: i32,
-    /// The screen, as a person sees it.
+    /// The screen as text.
     pub screen: String,
-    /// Everything that was written, with all that moves and paints.
+    /// All bytes that were written, including control sequences.
     pub written: String,
 }
 
@@ -54,7 +54,7 @@ impl Terminal {
         self.child.id()
     }
 
-    /// Waits until the screen shows the words.
+    /// Waits until the screen shows the text.
     pub fn until(&self, words: &str) -> &Self {
         let (display, changed) = &*self.display;
         let late = |display: &mut Display| !display.screen.screen().contents().contains(words);
@@ -82,7 +82,7 @@ impl Terminal {
     }
 }
 
-/// The same command, for a terminal that can do what terminals do.
+/// Copies the command for a terminal with the usual capabilities.
 fn on_terminal(command: &Command) -> blocking::Command {
     let mut on = blocking::Command::new(command.get_program()).args(command.get_args()).env("TERM", "xterm-256color");
     on = on.current_dir(command.get_current_dir().unwrap());
@@ -95,7 +95,7 @@ fn on_terminal(command: &Command) -> blocking::Command {
     on
 }
 
-/// Reads until the last program on the terminal has ended, which Linux says with an error.
+/// Reads until the last program on the terminal has ended, which Linux reports as an error.
 fn watch(pty: &blocking::Pty, (display, changed): &(Mutex<Display>, Condvar)) {
     let mut bytes = [0; 4096];
     let mut pty = pty;

@@ -1,4 +1,4 @@
-//! A client made of bare lines: it can say what no library would, and it sees every byte that comes back.
+//! A client that writes raw lines: it can send what no library would, and sees every byte that comes back.
 
 use std::{
     io::Write as _,
@@ -16,7 +16,7 @@ use crate::{
     workspace::{Ran, Workspace},
 };
 
-/// A server process, and all that it has said so far.
+/// A server process, and all its output so far.
 pub struct RawClient {
     child: Child,
     input: Option<ChildStdin>,
@@ -43,7 +43,7 @@ impl RawClient {
         }
     }
 
-    /// Opens, and shakes hands as a client of the legacy era does.
+    /// Starts a server and initializes it as a client of the legacy era.
     pub fn initialize(workspace: &Workspace) -> Self {
         let mut client = Self::open(workspace);
         client.initialize_as("lines");
@@ -57,13 +57,13 @@ impl RawClient {
         self.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
     }
 
-    /// Writes one line, whatever it is.
+    /// Writes any bytes as one line.
     pub fn write_line(&mut self, line: impl AsRef<[u8]>) {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_ref()).and_then(|()| input.write_all(b"\n")).unwrap();
     }
 
-    /// Sends a request without waiting for its answer.
+    /// Sends a request without waiting for its response.
     pub fn send(&mut self, method: &str, params: &Value) -> u64 {
         self.sent += 1;
         let id = self.sent;
@@ -75,9 +75,9 @@ impl RawClient {
         self.send("tools/call", &json!({ "name": tool, "arguments": arguments }))
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its response.
     pub fn request(&mut self, method: &str, params: &Value) -> Value {
-        let mut place = self.output.whole_lines(); // an answer cannot have come before its question
+        let mut place = self.output.whole_lines(); // a response cannot precede its request
         let id = self.send(method, params);
         until("an answer", || {
             let lines = self.output.lines_after(&mut place);
@@ -91,12 +91,12 @@ impl RawClient {
             .take()
     }
 
-    /// Every message so far. A line that is not finished yet is none.
+    /// Returns every message so far, without an incomplete line.
     pub fn messages(&self) -> Vec<Value> {
         parse_messages(&self.output.lines_after(&mut 0)).collect()
     }
 
-    /// What was said on stderr so far.
+    /// Returns the output on stderr so far.
     pub fn errors(&self) -> String {
         self.errors.text()
     }
@@ -105,13 +105,13 @@ impl RawClient {
         self.child.id()
     }
 
-    /// Leaves, as a client does that is done, and waits for the process to end.
+    /// Closes stdin, as a client does that is done, and waits for the process to end.
     pub fn disconnect(mut self) -> Ran {
         drop(self.input.take());
         self.wait()
     }
 
-    /// Ends the process as the machine would.
+    /// Kills the process.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -133,7 +133,7 @@ fn parse_messages(lines: &str) -> impl Iterator<Item = Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap())
 }
 
-/// What a pipe has brought so far, read on a thread of its own so that the process never waits for its reader.
+/// The output of a pipe so far, read on its own thread so that the process never waits for its reader.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -152,17 +152,17 @@ impl Stream {
         Self { bytes, reader: Some(reader) }
     }
 
-    /// A character that has come only in part shows as a replacement until the rest is there.
+    /// An incomplete character shows as a replacement until the rest is there.
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// How many bytes are whole lines.
+    /// Counts the bytes in whole lines.
     fn whole_lines(&self) -> usize {
         whole_lines(&self.bytes.lock().unwrap())
     }
 
-    /// The whole lines behind a place, which moves to their end.
+    /// Returns the whole lines behind a position, and moves it to their end.
     fn lines_after(&self, place: &mut usize) -> String {
         let bytes = self.bytes.lock().unwrap();
         let begin = mem::replace(place, whole_lines(&bytes));
@@ -183,7 +183,7 @@ impl Drop for Stream {
     }
 }
 
-/// Asks again and again until there is an answer; only something that hangs gets as far as the deadline.
+/// Polls until there is a value, with a deadline that only a hang reaches.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {

@@ -1,4 +1,4 @@
-//! The whole house over the real backends, through the real binary: what a person with a Stripe account would see.
+//! The whole program over the real backends, through the real binary: what a user with a Stripe account sees.
 
 use std::{
     fs,
@@ -51,7 +51,7 @@ fn limit_is_the_sum_of_the_caps() {
             let said = project["cap_enforced_by"].as_str().unwrap();
             assert!(said.contains("share one limit"), "{kind:?}: {said}");
         }
-        // One that comes to nothing leaves the limit as it was.
+        // A failed provision leaves the limit unchanged.
         forbid_creation(&workspace);
         let refused = workspace.json(&["provision", "three", "supermemory", "--cap", "3"]);
         assert_eq!(refused["code"], "provider_failed", "{kind:?}: {refused}");
@@ -63,7 +63,7 @@ fn limit_is_the_sum_of_the_caps() {
     }
 }
 
-/// A process that died between the end of a project and the limit: the next start makes up for it.
+/// If a process died between the end of a project and the limit change, the next start lowers the limit.
 #[test]
 fn limit_left_too_high_is_lowered_by_the_next_start() {
     for kind in REAL {
@@ -194,7 +194,7 @@ fn unrestricted_key_causes_a_warning() {
     }
 }
 
-/// What Stripe's support asks for is beside each outcome.
+/// Each outcome has the request id that Stripe's support asks for.
 #[test]
 fn audit_has_the_request_ids() {
     let workspace = Workspace::on(BackendKind::StripeApi);
@@ -212,7 +212,7 @@ fn audit_has_the_request_ids() {
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
 }
 
-/// Nothing is asked before a tool is called, so the first answer takes as long as ever.
+/// The server sends no request before a tool is called, so the first answer is fast.
 #[test]
 fn server_start_sends_no_request() {
     let workspace = Workspace::on(BackendKind::StripeCli);
@@ -241,7 +241,7 @@ fn client_with_a_progress_token_gets_progress() {
     client.disconnect();
 }
 
-/// A client that gives up, or is killed, half way through a purchase: it is finished, or it is in the journal.
+/// A purchase whose client cancels or is killed is completed or stays in the journal.
 #[test]
 fn cancelled_call_is_completed_or_journaled() {
     for kind in REAL {
@@ -298,7 +298,7 @@ fn project_of_another_backend_is_unchanged() {
     }
 }
 
-/// Its key could be read by anybody on the way.
+/// A key sent in the clear could be read on the way.
 #[test]
 fn api_key_is_never_sent_in_the_clear() {
     let workspace = Workspace::new();
@@ -308,7 +308,7 @@ fn api_key_is_never_sent_in_the_clear() {
     }
 }
 
-/// What a real provider's connection string looks like reaches the env file, and a shell.
+/// A real provider's connection string reaches the env file, and a shell.
 #[test]
 fn connection_string_is_delivered() {
     let workspace = Workspace::on(BackendKind::StripeCli);
@@ -320,7 +320,7 @@ fn connection_string_is_delivered() {
     assert!(read.starts_with("postgresql://") && workspace.owner_of(read.trim()).is_some(), "{read}");
 }
 
-/// In cents, as the world behind has it.
+/// Returns the limit in cents, as the counterpart has it.
 fn limit(workspace: &Workspace) -> u64 {
     if workspace.kind() == BackendKind::StripeCli {
         return workspace.fake_stripe().limit("supermemory");
@@ -340,7 +340,7 @@ fn slow_creation(workspace: &Workspace, ms: u32) {
     foul_creation(workspace, &slow, &json!({ "fault": "slow", "ms": ms }));
 }
 
-/// What the next creation meets, in the words of the stand-in and of the simulator.
+/// Injects a fault for the next creation into the fake Stripe CLI or the simulator.
 fn foul_creation(workspace: &Workspace, fake_stripe: &Value, simulator: &Value) {
     if workspace.kind() == BackendKind::StripeCli {
         return workspace.fake_stripe().inject_faults(json!([fake_stripe]));
@@ -355,7 +355,7 @@ fn plan(workspace: &Workspace, fault: &Value) {
     workspace.simulator().inject(fault);
 }
 
-/// A half-read folder or a file in the way would show as a leftover here.
+/// Neither a partly read folder nor a temporary file may remain.
 #[test]
 fn state_folder_keeps_no_plain_text_key() {
     let workspace = Workspace::on(BackendKind::StripeCli);

@@ -1,8 +1,8 @@
-//! The contract against Stripe itself, for whoever has an account and says so; nobody else's test run comes here.
+//! The contract against Stripe itself, for those who have an account and ask for it.
 //!
-//! `STRIPE_PROJECTS_TEST_BACKEND=stripe-cli cargo test real_stripe -- --ignored --nocapture`, or `stripe-api` with a key of
-//! test mode in `STRIPE_API_KEY`. `STRIPE_PROJECTS_TEST_PROVIDER` names another entry of the built-in registry than the
-//! free `tts`. It creates one project and takes it away again.
+//! `STRIPE_PROJECTS_TEST_BACKEND=stripe-cli cargo test real_stripe -- --ignored --nocapture`, or `stripe-api` with a
+//! key of test mode in `STRIPE_API_KEY`. `STRIPE_PROJECTS_TEST_PROVIDER` names another entry of the built-in registry
+//! than the free `tts`. It creates one project and tears it down.
 
 use std::{env, process::Command};
 
@@ -48,7 +48,7 @@ fn project_lifecycle_at_stripe() {
         let gone = run(&["teardown", "contract-test", "--yes"]);
         assert_eq!(gone["status"], "torn_down", "something may be left at Stripe: look there");
         assert_eq!(made["status"], "active");
-        // Some services have nothing to rotate.
+        // Some services cannot rotate.
         assert!(rotated["key_version"] == 2 || rotated["code"] == "provider_failed");
         let fingerprint = |key: Option<String>| Secret::new(key.unwrap()).fingerprint();
         assert_eq!(fingerprint(first) != fingerprint(second), rotated["key_version"] == 2);

@@ -1,4 +1,4 @@
-//! What an agent is told when the answer is no: a code to decide on, what happened, and what to do next.
+//! Errors that an agent gets: a code to decide on, a message, and a hint.
 
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ async fn declined_card_leaves_nothing_behind() {
     assert_eq!(workspace.read(".env"), "");
 }
 
-/// An edit of the registry counts from the next call on, for better or worse; what exists stays in reach.
+/// An edit of the registry counts from the next call on; existing projects stay usable.
 #[tokio::test]
 async fn broken_registry_stops_provisioning_only() {
     for era in ERAS {
@@ -97,14 +97,14 @@ async fn broken_registry_stops_provisioning_only() {
     }
 }
 
-/// Where `tools/list` names the keys of the registry.
+/// Returns the provider list of `tools/list`.
 async fn providers_named(client: &Client) -> String {
     let tools = client.0.list_all_tools().await.unwrap();
     let provision = tools.iter().find(|tool| tool.name == "provision").unwrap();
     provision.input_schema["properties"]["provider"]["description"].as_str().unwrap().to_owned()
 }
 
-/// The id of a request is another one each time.
+/// Replaces the random id of the request.
 fn without_id(message: &str) -> String {
     match message.split_once("(request ap-") {
         Some((before, id)) => {

@@ -1,4 +1,4 @@
-//! The registry as its author meets it: what is wrong, where, and what to write instead.
+//! The registry for its author: which mistake, where, and what to write instead.
 
 use crate::workspace::Workspace;
 
@@ -46,7 +46,7 @@ fn mistake_is_reported_with_its_position() {
     workspace.ok(&["providers", "check"]);
 }
 
-/// One entry in one file is all that it takes.
+/// One entry in one file is enough.
 #[test]
 fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
@@ -58,7 +58,7 @@ fn new_provider_needs_only_a_registry_entry() {
     }
 }
 
-/// What a project needs in order to end is in the ledger.
+/// The ledger has all that ending a project needs.
 #[test]
 fn removed_provider_orphans_no_project() {
     let workspace = Workspace::new();

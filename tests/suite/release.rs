@@ -1,4 +1,4 @@
-//! The promise of what is published: one name, one version, one description, and no secret where a process list shows it.
+//! The published files agree on name, version and description, and no secret becomes an argument.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -32,12 +32,12 @@ fn published_files_agree_with_the_manifest() {
         assert_eq!(said, meant, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
     }
 
-    // crates.io shows no comments, so the line that proves whose the server is has to be in sight.
+    // crates.io hides comments, so the line that proves the owner of the server has to be visible.
     let line = format!("`mcp-name: {known_as}`");
     assert_eq!(README.matches(&line).count(), 1, "{line} is not in README.md: run bundle/stamp");
     let heading = format!("## [{}] - ", crates_io.word("version"));
     assert!(CHANGELOG.contains(&heading), "CHANGELOG.md has no section {heading}");
-    let longest = 100; // more is turned away by the registry
+    let longest = 100; // the registry rejects more
     assert!(crates_io.word("description").chars().count() <= longest, "the description is too long for the registry");
 }
 
@@ -54,7 +54,7 @@ fn secret_options_become_variables_and_never_arguments() {
         assert!(!arguments.contains(secret.as_str()), "{secret} would stand in the list of processes");
         assert_eq!(server["env"]["STRIPE_API_KEY"], format!("${{user_config.{secret}}}"));
     }
-    // A host leaves what it has no value for as it stands, so an option that may be left out begins as an empty word.
+    // A host leaves a placeholder without a value unchanged, so an optional setting defaults to an empty string.
     for (key, option) in options {
         assert!(option["required"] == true || option["default"].is_string(), "{key} would reach us as a placeholder");
     }
@@ -80,7 +80,7 @@ async fn bundle_lists_the_existing_tools() {
     }
 }
 
-/// What a registry, a host and crates.io are told.
+/// The metadata for a registry, a host and crates.io.
 struct Published {
     crates_io: CratesIo,
     registry: Value,
@@ -88,7 +88,7 @@ struct Published {
 }
 
 impl Published {
-    /// `None` in the crate, which is one of the three and does not hold the other two.
+    /// Returns `None` in the published crate, which lacks the other two files.
     fn read() -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         if !root.join("bundle").exists() {
@@ -113,7 +113,7 @@ impl CratesIo {
         self.0[key].as_str().unwrap()
     }
 
-    /// As `https://github.com/OWNER/NAME` has them.
+    /// Returns OWNER and NAME of `https://github.com/OWNER/NAME`.
     fn owner_and_name(&self) -> (String, String) {
         let path = self.word("repository").strip_prefix("https://github.com/").unwrap();
         let (owner, name) = path.split_once('/').unwrap();

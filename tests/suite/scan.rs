@@ -1,4 +1,4 @@
-//! The search for leaked keys, through the binary: what it finds, what it does not say, and how it ends.
+//! The search for leaked keys, through the binary: its findings, its exit codes, and what it must not print.
 
 use std::{fs, path::Path};
 
@@ -72,7 +72,7 @@ fn key_is_found_in_every_encoding() {
         assert_eq!((&finding["state"], &finding["project"]), (&"live".into(), &"memory".into()));
         assert_eq!((&finding["key_version"], &finding["commit"]), (&1.into(), &Value::Null));
     }
-    // Naming things twice, or one inside the other, finds nothing twice; a single file will do.
+    // Overlapping paths report a finding once; a single file works as well.
     let named = ["a", "a/b", "glued", "glued"].map(|name| here.file(name).to_str().unwrap().to_owned());
     let again = here.json(&["scan", &named[0], &named[1], &named[2], &named[3]]);
     assert_eq!(again["findings"].as_array().unwrap().len(), 2);
@@ -96,7 +96,7 @@ fn revoked_key_is_found_and_called_dead() {
     here.ok(&["teardown", "memory", "--yes"]);
     let view = here.json(&["scan", "log"]);
     assert_eq!((&view["live_count"], &view["dead_count"]), (&0.into(), &2.into()));
-    // A dead key that somebody keeps in the env file is no longer where it belongs.
+    // A revoked key in the env file is a finding too.
     here.write(".env", format!("OLD={old}\n"));
     assert_eq!(findings(&here.json(&["scan", ".env"])).len(), 1);
 }
@@ -111,7 +111,7 @@ fn symlinked_env_file_may_hold_its_keys() {
     here.ok(&["scan", "."]);
 }
 
-/// Whoever loads the env file of one project was not given the key of another.
+/// A program that loads the env file of one project must not get the key of another.
 #[test]
 fn env_file_may_hold_only_its_own_keys() {
     let (here, key) = with_key();
@@ -123,7 +123,7 @@ fn env_file_may_hold_only_its_own_keys() {
     assert_eq!(at(&view, &here.file("other.env"))["project"], "memory");
 }
 
-/// A connection string shows nothing in its mask: its length is all that is known.
+/// The mask of a connection string shows nothing, so only its length is known.
 #[test]
 fn connection_string_is_found_by_its_length() {
     let here = Workspace::new();
@@ -198,7 +198,7 @@ fn rotate_revokes_live_keys_once_confirmed() {
     assert!(here.owner_of(&key).is_none());
     assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     assert_eq!(here.json(&["scan", "."])["dead_count"], 1);
-    // A dead key is nothing to rotate.
+    // A revoked key needs no rotation.
     assert_eq!(here.run(&["scan", "log", "--rotate", "--yes"]).stderr, "");
 }
 
@@ -250,12 +250,12 @@ fn hostile_file_names_and_types_are_survived() {
     assert_eq!(ran.stdout.matches("the name ").count(), 2);
     let json = here.run(&["scan", "tree", "--json"]);
     silent(&json, &key);
-    // A link that is named is followed: it was meant.
+    // A link that is named explicitly is followed.
     symlink(&tree, here.file("named")).unwrap();
     assert_eq!(findings(&here.json(&["scan", "named"])).len(), 4);
 }
 
-/// The first page of a process is never there to be read, whoever asks.
+/// The first page of a process can never be read, by any user.
 #[cfg(target_os = "linux")]
 #[test]
 fn unreadable_files_are_reported() {
@@ -304,7 +304,7 @@ fn watch_without_findings_exits_cleanly() {
     assert_eq!(watching.wait().code, 0);
 }
 
-/// A workspace with one project, and its key.
+/// Creates a workspace with one project, and returns its key.
 pub fn with_key() -> (Workspace, String) {
     let here = Workspace::new();
     here.allow_planted_keys();
@@ -326,7 +326,7 @@ fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
     found.unwrap_or_else(|| panic!("nothing in {}: {view:#}", file.display()))
 }
 
-/// Writes down a credential as delivered, which the simulation would not hand out.
+/// Records a credential as delivered that the simulation would not create.
 fn record(here: &Workspace, secret: &str) {
     use stripe_projects_mcp::{
         clock::Clock,

@@ -1,4 +1,4 @@
-//! Keys in what git keeps: deleted, on another branch, stashed, staged, in a message.
+//! Keys in git objects: deleted, on another branch, stashed, staged, in a message.
 
 use std::process::Command;
 
@@ -82,7 +82,7 @@ fn nested_repository_and_subfolder_are_searched() {
     assert_eq!(here.json(&["scan", "work/repo/src", "work/repo"])["histories_read"], 1);
 }
 
-/// The agent may write in a repository, so nothing that its configuration names may run.
+/// The agent can write to a repository, so nothing that its configuration names may run.
 #[test]
 fn repository_is_read_without_running_its_configuration() {
     let (here, key) = with_key();
@@ -122,7 +122,7 @@ fn unreadable_history_is_reported_and_the_rest_searched() {
     assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
 }
 
-/// An empty file in the place of an object is one that git has a name for and cannot read; it says so and goes on.
+/// An empty file in place of an object is one that git lists and cannot read; git reports it and continues.
 #[test]
 fn broken_object_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
@@ -144,7 +144,7 @@ fn broken_object_is_reported_and_the_rest_searched() {
     assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
 }
 
-/// Names of branches and reflogs stand beside the objects, wherever in the work tree one looks.
+/// Branch names and reflogs are outside the objects, and are searched from any subfolder.
 #[test]
 fn branch_name_is_found_from_a_subfolder() {
     let (here, key) = with_key();

@@ -1,4 +1,4 @@
-//! A scan at a terminal: what it asks before it rotates, and what it does with the answer.
+//! A scan at a terminal: its prompt before a rotation, and the effect of each answer.
 
 use crate::{
     pseudo_terminal::{Terminal, TerminalOutput},
@@ -32,7 +32,7 @@ fn rotation_is_confirmed_per_project() {
     assert!(here.owner_of(&old).is_none() && here.owner_of(&new).is_some());
     assert!(here.owner_of(&unseen).is_some(), "what was not found goes on working");
 
-    // What is dead already is nothing to ask about.
+    // A revoked key causes no prompt.
     let left = Terminal::start(&here.command(&["scan", "log", "--rotate"]), 120).left();
     assert!(left.code == 7 && !left.screen.contains("[y/N]"), "{}", left.screen);
 }

@@ -44,7 +44,7 @@ fn error_name(error: &BackendError) -> String {
     format!("{error:?}").split([' ', '{']).next().unwrap().to_owned()
 }
 
-/// Says the current credential of a resource, and its own key, wherever there is room.
+/// A backend that puts the current credential and its own key into each error field.
 struct Talkative {
     inner: Simulated,
     api_key: Secret,

@@ -1,5 +1,5 @@
-//! No full key is said, or written anywhere but to an env file: looked for in every byte that any process of ours says to
-//! any test of this suite, and in every file that a workspace is left with.
+//! Searches for full keys: in every byte that a process prints in this suite, and in every file but env files that a
+//! workspace is left with.
 
 use std::{
     fs,
@@ -10,16 +10,16 @@ use std::{
 
 use crate::workspace::{Ran, Workspace};
 
-/// Panics where a full key stands in what a process of ours said.
+/// Panics if the output contains a full key.
 pub fn assert_no_key_in_output(said: &[u8]) {
     if let Some(mask) = key_in(said) {
         panic!("a process of ours said {mask} in full");
     }
 }
 
-/// Panics where a full key stands in a file of ours that is no env file. The simulated world is the provider's side.
+/// Panics if a file that is no env file contains a full key. The simulated account is the provider's side.
 pub fn assert_no_key_on_disk(files: &[PathBuf]) {
-    let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|found| found.is_file()); // a pipe, or gone meanwhile
+    let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|found| found.is_file()); // a pipe, or removed meanwhile
     for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
         if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {
             panic!("{mask} stands in full in {}", file.display());
@@ -27,7 +27,7 @@ pub fn assert_no_key_on_disk(files: &[PathBuf]) {
     }
 }
 
-/// The first full key in it, masked: a beginning that only keys have, and all the digits behind it.
+/// Returns the first full key, masked: a known prefix with enough digits behind it.
 fn key_in(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let digits_behind = |prefix: &str| {
@@ -43,8 +43,8 @@ fn is_for_keys(file: &Path) -> bool {
     name.starts_with(".env") || name.ends_with(".env") || name.starts_with("simulated.db")
 }
 
-/// How keys begin in the simulated world, at the stand-in, and at Stripe as the tests know it; and fewer hexadecimal digits
-/// than follow in any.
+/// Prefixes of the keys of the simulation, the fake Stripe CLI and Stripe, with fewer hexadecimal digits than any key
+/// has.
 const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), ("sk_standin_", 16), ("rk_test_", 10), ("rk_live_", 10)];
 
 #[test]

@@ -1,4 +1,4 @@
-//! `setup`, through the real binary: our entry in a host's file, and every other byte of the file as it was.
+//! `setup`, through the real binary: our entry in a host's file, and every other byte as it was.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use stripe_projects_mcp::setup::{Entry, Host, Places, Proposal, SetupError, Wish
 
 use crate::workspace::{BINARY, Ran, Workspace};
 
-/// A workspace with a home folder in it, and a host's file there.
+/// A workspace with a home folder, and a host's file there.
 struct Home {
     workspace: Workspace,
     host: Host,
@@ -25,7 +25,7 @@ impl Home {
         Self { workspace, host }
     }
 
-    /// One whose file says this.
+    /// Creates a host's file with that text.
     fn with(host: Host, text: &str) -> Self {
         let home = Self::of(host);
         fs::create_dir_all(home.file().parent().unwrap()).unwrap();
@@ -76,7 +76,7 @@ impl Home {
         answer["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
-    /// Our entry, as the host reads it.
+    /// Returns our entry, as the host reads it.
     fn entry(&self) -> Value {
         if self.host == Host::Codex {
             let all: Value = toml::from_str(&self.text()).unwrap();

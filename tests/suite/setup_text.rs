@@ -1,4 +1,4 @@
-//! The editing of hosts' configurations, as text: whatever the file looks like, no byte of it changes but our entry's.
+//! The edits of host configurations, as text: no byte changes but those of our entry.
 
 use proptest::{prelude::*, string::string_regex};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn entry() -> Entry {
     Entry { command: "/bin/x".into(), args: vec!["serve".into(), "--dir".into(), "/p".into()] }
 }
 
-/// What becomes of a Cursor file.
+/// Returns the text of a Cursor file with our entry.
 fn json_with(text: &str) -> String {
     put(Host::Cursor, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -166,7 +166,7 @@ fn malformed_file_is_refused() {
     assert!(matches!(put(Host::Codex, &deep, &entry()), Err(ShapeError::Syntax { .. })));
 }
 
-/// Blanks and comments, as they may stand between any two tokens.
+/// Blanks and comments, as allowed between any two tokens.
 fn gap() -> impl Strategy<Value = String> {
     let comment = prop_oneof!["//[ a-z\"{},:é]{0,6}\n", "//[ a-z\"{},:é]{0,6}\r\n", r"/\*[ a-z/\n\x22{},:]{0,6}\*/"];
     let blank = string_regex("[ \t\r\n]{0,4}").unwrap();
@@ -209,7 +209,7 @@ fn object(pairs: Pairs) -> impl Strategy<Value = String> {
     })
 }
 
-/// A file: others' servers, or none, or no section at all.
+/// A file with other servers, with none, or without the section.
 fn json_file() -> impl Strategy<Value = String> {
     let pairs = || prop::collection::vec((gap(), "[a-z]{1,3}", gap(), node(), gap()), 0..4).boxed();
     let servers = prop::option::of(object(pairs()));
@@ -244,7 +244,7 @@ fn toml_file() -> impl Strategy<Value = String> {
     text.prop_filter("must be TOML", |text| toml::from_str::<toml::Table>(text).is_ok())
 }
 
-/// Whether `long` is `short` with something put in.
+/// Returns whether `long` is `short` with insertions.
 fn keeps(short: &str, long: &str) -> bool {
     let mut rest = long.chars();
     short.chars().all(|c| rest.any(|other| other == c))
@@ -258,7 +258,7 @@ proptest! {
         prop_assert_eq!(put(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
         let without = take(Host::Cursor, &with).unwrap();
         prop_assert!(keeps(&without, &with));
-        // Blanks alone may differ: those inside braces that had nothing else in them.
+        // Only blanks may differ: those inside otherwise empty braces.
         let bare = |text: &str| text.split_whitespace().collect::<String>();
         let section = "\"mcpServers\":{}";
         let found = bare(&without);

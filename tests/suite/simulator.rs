@@ -1,5 +1,4 @@
-//! The simulator keeps to what Stripe's Provisioning API promises; Stripe's own library is held against it in
-//! `tests/clients/stripe_sdk`.
+//! The simulator keeps to Stripe's Provisioning API; `tests/clients/stripe_sdk` runs Stripe's own library against it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -149,7 +148,7 @@ fn resource_lifecycle() {
     assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]), None, "the old key is dead");
     assert_eq!(here.owner_of(&second["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
     let time = |revealed: &Value| revealed["created"].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert!(time(&second) >= time(&first)); // as times: of texts the one with fewer decimals would be the later
+    assert!(time(&second) >= time(&first)); // compared as times: as text, fewer decimals would sort later
 
     let updated = here.post(&format!("resources/{id}"), &json!({ "configuration": { "plan": "max" } }));
     assert_eq!(updated.text_at("/service_ref"), "memory");
@@ -177,7 +176,7 @@ fn resource_of_the_simulated_backend_is_visible() {
     assert_eq!((seen.text_at("/status"), seen.text_at("/service_ref")), ("complete", "memory"));
     here.post(&format!("resources/{id}/rotate_credentials"), &json!({}));
     assert_eq!(here.owner_of(&key), None);
-    // And the other way: a resource without a cap of its own leaves the cap of this one what it is.
+    // Conversely, a resource without its own cap does not change the cap of this one.
     create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     here.workspace.ok(&["usage", "record", "memory", "25"]);
     assert_eq!(here.workspace.json(&["list"])["projects"][0]["status"], "suspended");
@@ -316,7 +315,7 @@ fn listens_on_loopback_only_and_reports_bad_addresses() {
     assert_eq!(here.process.terminate(), Some(0));
 }
 
-/// The id of a new resource.
+/// Creates a resource and returns its id.
 pub fn create(here: &Simulator, provider: &str, service: &str, configuration: &Value) -> String {
     let wanted = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
     let created: Response = here.post("resources", &wanted);

@@ -1,4 +1,4 @@
-//! A client of the simulator, and the real binary behind it.
+//! The simulator as a process, and an HTTP client for it.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::workspace::Workspace;
 
-/// A process simulator, and a client of it.
+/// A running simulator, and a client for it.
 pub struct Simulator {
     pub workspace: Workspace,
     pub process: SimulatorProcess,
@@ -20,13 +20,13 @@ pub struct Simulator {
     runtime: Runtime,
 }
 
-/// The process. It ends with this value.
+/// The process. It ends when this value is dropped.
 pub struct SimulatorProcess {
     pub base: String,
     child: Child,
 }
 
-/// What came back.
+/// A response of the simulator.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -47,7 +47,7 @@ impl Simulator {
         Self { process: SimulatorProcess::start(&workspace, more), workspace, client, runtime }
     }
 
-    /// Ends it as a service manager would, and starts another on the same world.
+    /// Terminates the process as a service manager would, and starts another on the same data.
     pub fn restart(mut self) -> Self {
         assert_eq!(self.process.terminate(), Some(0));
         Self::start_in(std::mem::replace(&mut self.workspace, Workspace::new()), &[])
@@ -65,17 +65,17 @@ impl Simulator {
         self.try_post_as(key, path, body).unwrap()
     }
 
-    /// An error means that no answer came.
+    /// Returns an error if no response came.
     pub fn try_post_as(&self, key: &str, path: &str, body: &Value) -> Result<Response, reqwest::Error> {
         self.send(self.request(Method::POST, path).header("idempotency-key", key).json(body))
     }
 
-    /// A request with the headers that Stripe wants.
+    /// Creates a request with the headers that Stripe requires.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.bare_request(method, path).bearer_auth("rk_test_x").header("stripe-version", VERSION)
     }
 
-    /// A request below the API, without a header.
+    /// Creates a request to the API without any header.
     pub fn bare_request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { path.to_owned() } else { format!("/v2/provisioning/{path}") };
         self.client.request(method, format!("{}{url}", self.process.base))
@@ -85,7 +85,7 @@ impl Simulator {
         self.runtime.block_on(fetch(request))
     }
 
-    /// Asks all of them at the same time.
+    /// Sends all requests concurrently.
     pub fn send_concurrently(&self, requests: Vec<RequestBuilder>) -> Vec<Response> {
         self.runtime.block_on(async {
             let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
@@ -97,30 +97,30 @@ impl Simulator {
         })
     }
 
-    /// Plans bad weather.
+    /// Injects a fault.
     pub fn inject(&self, fault: &Value) {
         self.process.inject(fault);
     }
 
-    /// The resource that a revealed key opens.
+    /// Returns the resource that a revealed key belongs to.
     pub fn owner_of(&self, key: &Value) -> Option<String> {
         self.workspace.owner_of(key.as_str().unwrap()).map(|id: ResourceId| id.as_str().to_owned())
     }
 
-    /// What exists in the world and may be billed.
+    /// Counts the existing resources, which may be billed.
     pub fn resources(&self) -> usize {
         self.workspace.world().observe_everything().unwrap().len()
     }
 }
 
 impl Response {
-    /// The text at a place such as `/error/code`.
+    /// Returns the text at a JSON pointer such as `/error/code`.
     pub fn text_at(&self, place: &str) -> &str {
         let found = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
         found.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
     }
 
-    /// Status and code of an error.
+    /// Returns status and code of an error.
     pub fn error(&self) -> (u16, &str) {
         (self.status, self.text_at("/error/code"))
     }
@@ -131,7 +131,7 @@ impl Response {
 }
 
 impl SimulatorProcess {
-    /// Serves the world of that workspace.
+    /// Serves the simulated account of that workspace.
     pub fn start(workspace: &Workspace, more: &[&str]) -> Self {
         let mut arguments = vec!["simulator", "--listen", "127.0.0.1:0"];
         arguments.extend(more);
@@ -142,24 +142,24 @@ impl SimulatorProcess {
         Self { base, child }
     }
 
-    /// Plans bad weather.
+    /// Injects a fault.
     pub fn inject(&self, fault: &Value) {
         let planned = ask(|client| client.post(format!("{}/_simulator/faults", self.base)).json(fault));
         assert_eq!(planned, 200);
     }
 
-    /// Takes back what is planned.
+    /// Removes the injected faults.
     pub fn clear_faults(&self) {
         assert_eq!(ask(|client| client.delete(format!("{}/_simulator/faults", self.base))), 200);
     }
 
-    /// What a person does with an address in a browser.
+    /// Opens a URL, as a user does in a browser.
     #[expect(clippy::unused_self, reason = "the address is this process's")]
     pub fn open(&self, url: &str) {
         assert_eq!(ask(|client| client.get(url)), 200);
     }
 
-    /// The exit code after SIGTERM.
+    /// Sends SIGTERM and returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -174,14 +174,14 @@ impl Drop for SimulatorProcess {
     }
 }
 
-/// The status of an answer to somebody who is no client of the API.
+/// Returns the status of a response outside the API.
 fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> u16 {
     let request = request(&client());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(fetch(request)).unwrap().status
 }
 
-/// It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
+/// Installs a crypto provider, which reqwest needs to build a client even for plain HTTP.
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()

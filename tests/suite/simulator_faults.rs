@@ -1,4 +1,4 @@
-//! Idempotency, and the bad weather that a client can ask the simulator for.
+//! Idempotency, and the faults that a client can inject into the simulator.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn repeated_request_gets_the_same_response_and_acts_once() {
     here.post_as("r1", &format!("resources/{id}/rotate_credentials"), &json!({}));
     assert_eq!(reveal(&here, &id), rotated, "a repeated rotation is one");
     assert_ne!(key, rotated);
-    // A reveal has nothing to repeat: with the same key it says what is true now.
+    // A reveal is not idempotent: with the same key it returns the current state.
     let path = format!("resources/{id}/reveal_access_configuration");
     assert_eq!(here.post_as("v1", &path, &json!({})).body["configuration"]["API_KEY"], rotated);
     here.post_as("r2", &format!("resources/{id}/rotate_credentials"), &json!({}));

@@ -1,4 +1,4 @@
-//! What users see, to the byte: a change of it is a change of a file beside this one.
+//! The user-visible output, byte for byte: a change shows as a change of a snapshot file.
 
 use insta::{Settings, assert_snapshot};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ fn providers_output_matches() {
     saw(&here, "provision_without_registry", &["provision", "memory", "supermemory"]);
 }
 
-/// One life, told by every command in turn.
+/// Runs one project through each command in turn.
 #[test]
 fn lifecycle_output_matches() {
     let here = Workspace::new();
@@ -79,7 +79,7 @@ fn lifecycle_output_matches() {
     saw(&here, "list_all", &["list", "--all"]);
 }
 
-/// A request, from the agent's door to the human's word.
+/// Runs a request from the agent to the human's decision.
 #[test]
 fn approval_output_matches() {
     let here = Workspace::new();
@@ -163,7 +163,7 @@ fn audit_output_matches() {
     saw(&here, "audit_wrong_time", &["audit", "--since", "yesterday"]);
 }
 
-/// Without what differs from run to run: times, durations, hashes and who it was.
+/// Replaces what differs between runs: times, durations, hashes and the user.
 fn steady(text: &str) -> String {
     let hex = |c: char| c.is_ascii_hexdigit();
     let time = |c: char| c.is_ascii_digit() || matches!(c, ':' | '-' | ' ');
@@ -213,7 +213,7 @@ fn usage_error_output_matches() {
     saw(&here, "variable_replaced", &["provision", "web", "search", "--replace"]);
 }
 
-/// Runs a command and compares all that it left.
+/// Runs a command and compares its exit code and output.
 fn saw(workspace: &Workspace, name: &str, arguments: &[&str]) {
     let ran = workspace.run(arguments);
     let words = arguments.join(" ");
@@ -238,7 +238,7 @@ pub fn shown(name: &str, text: &str) {
     settings.bind(|| assert_snapshot!(name, text));
 }
 
-/// Puts a word in the place of what differs from run to run: the characters of a kind that follow `start`.
+/// Replaces the characters of a kind that follow `start`, which differ between runs.
 fn with(text: &str, start: &str, kind: fn(char) -> bool, word: &str) -> String {
     let mut parts = text.split(start);
     let mut result = parts.next().unwrap_or_default().to_owned();

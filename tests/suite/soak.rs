@@ -1,8 +1,10 @@
-//! A soak: four processes on one workspace, operations of both doors and deaths at random, the promises after each round.
+//! A soak test: four processes on one workspace, random operations of both transports and random kills, with the
+//! invariants checked after each round.
 //!
 //! `cargo test --release --test suite soak -- --ignored --nocapture`, for [`SECONDS`] seconds, or as many as
-//! `SOAK_SECONDS` says, over the backend that `SOAK_BACKEND` names. What is done follows from a printed seed, which
-//! `SOAK_SEED` repeats; how four processes meet does not, so a seed finds the neighbourhood of a fault and not its moment.
+//! `SOAK_SECONDS` says, over the backend that `SOAK_BACKEND` names. The operations follow from a printed seed, which
+//! `SOAK_SEED` repeats; the interleaving of the processes does not, so a seed finds the neighborhood of a fault and not
+//! its moment.
 
 use std::{
     collections::BTreeMap,
@@ -53,24 +55,24 @@ fn random_operations_and_kills_break_no_invariant() {
     println!("soak: answers: {}", json!(sum.answers));
 }
 
-/// What one of the processes does: words on a command line, or calls of a server that lives on.
+/// One of the workers: it runs commands, and calls to a server that keeps running.
 struct Worker<'a> {
     workspace: &'a Workspace,
     number: usize,
     dice: Dice,
     server: Option<RawClient>,
-    /// What must be true of the names that nobody else touches.
+    /// The expected state of the names that only this worker uses.
     own: BTreeMap<String, State>,
     sum: Sum,
 }
 
-/// What a worker knows of a project of its own.
+/// The state of a project that only one worker uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Absent,
     Active,
     Suspended,
-    /// It was killed over it.
+    /// A process was killed during an operation on it.
     Unknown,
 }
 
@@ -89,10 +91,10 @@ impl<'a> Worker<'a> {
     fn work(&mut self) {
         for _ in 0..OPERATIONS_OF_A_ROUND {
             let verb = match *self.dice.pick(VERBS) {
-                "usage" if self.workspace.kind() != BackendKind::Simulated => "list", // is metered there
+                "usage" if self.workspace.kind() != BackendKind::Simulated => "list", // metered by the service there
                 verb => verb,
             };
-            // Half of the names are everybody's.
+            // Half of the names are shared.
             let own = self.dice.below(2) == 0;
             let name = if own { format!("w{}-{}", self.number, self.dice.below(2)) } else { self.shared() };
             let answer = if self.dice.below(2) == 0 { self.command(verb, &name) } else { self.call(verb, &name) };
@@ -103,7 +105,7 @@ impl<'a> Worker<'a> {
                 self.compare(verb, &name, answer.as_deref());
             }
         }
-        // A server that nobody speaks to must be no hindrance, so some stay.
+        // An idle server must not disturb others, so some stay.
         if self.dice.below(2) == 0 {
             self.end_server();
         }
@@ -113,7 +115,7 @@ impl<'a> Worker<'a> {
         format!("shared-{}", self.dice.below(3))
     }
 
-    /// The code of its answer, `ok` for none; `None`: it was killed.
+    /// Returns the error code, or `ok`; `None` after a kill.
     fn command(&mut self, verb: &str, name: &str) -> Option<String> {
         let provider = *self.dice.pick(self.providers());
         let arguments = match verb {
@@ -139,7 +141,7 @@ impl<'a> Worker<'a> {
         let took = begun.elapsed();
         assert!(!stderr.contains("internal error"), "{arguments:?}: {stderr}");
         if took > TIMEOUT {
-            return self.gave_up(); // and then anything may be half done
+            return self.gave_up(); // and then the operation may be half done
         }
         let answer: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"));
@@ -147,7 +149,7 @@ impl<'a> Worker<'a> {
         Some(code(&answer))
     }
 
-    /// The same through the agent's door; what that has no tool for goes to the human's.
+    /// Makes the same call over MCP; an operation without a tool runs as a command.
     fn call(&mut self, verb: &str, name: &str) -> Option<String> {
         let provider = *self.dice.pick(self.providers());
         let (tool, arguments) = match verb {
@@ -174,13 +176,13 @@ impl<'a> Worker<'a> {
         Some(code(&answer))
     }
 
-    /// The disk is so slow that somebody's patience with somebody else may have run out.
+    /// Counts a call on a disk so slow that a lock may have timed out.
     fn gave_up(&mut self) -> Option<String> {
         *self.sum.answers.entry("took too long".to_owned()).or_default() += 1;
         None
     }
 
-    /// Whatever others do meanwhile, an answer is one of few.
+    /// Asserts that the code is one of the possible ones.
     fn sound(&self, answer: &Value, verb: &str, name: &str) {
         assert!(
             MAY_BE.contains(&code(answer).as_str()),
@@ -189,12 +191,12 @@ impl<'a> Worker<'a> {
         );
     }
 
-    /// A plan outlives what it was bought for, and so would be billed and not listed; so none that wants one.
+    /// A plan outlives its service and would be billed but not listed, so these need no plan.
     fn providers(&self) -> &'static [&'static str] {
         if self.workspace.kind() == BackendKind::Simulated { PROVIDERS } else { &["supermemory", "tts"] }
     }
 
-    /// When this operation dies, if it does.
+    /// Returns the moment at which to kill this operation, if any.
     fn death(&mut self) -> Option<Duration> {
         let dies = self.dice.below(4) == 0;
         let longest = if self.workspace.kind() == BackendKind::Simulated { 40_000 } else { 300_000 };
@@ -203,7 +205,7 @@ impl<'a> Worker<'a> {
         dies.then_some(moment)
     }
 
-    /// Nobody else touches this name, so what comes of an operation follows from what came of the ones before.
+    /// Asserts the outcome of an operation on a name that only this worker uses, and updates its state.
     fn compare(&mut self, verb: &str, name: &str, answer: Option<&str>) {
         let state = self.own.entry(name.to_owned()).or_insert(State::Absent);
         let changes = matches!(verb, "provision" | "resume" | "rotate" | "suspend" | "teardown");
@@ -217,7 +219,7 @@ impl<'a> Worker<'a> {
             ("list" | "reap", _) | ("provision", State::Absent) => &["ok"],
             (_, State::Unknown) => MAY_BE,
             ("provision", _) => &["already_exists"],
-            ("teardown", State::Absent) => &["ok", "project_not_found"], // of one that was, or never was
+            ("teardown", State::Absent) => &["ok", "project_not_found"], // the name was used before, or not
             (_, State::Absent) => &["project_not_found"],
             ("rotate" | "usage", State::Suspended) => &["suspended"],
             _ => &["ok"],
@@ -263,7 +265,7 @@ fn greet(workspace: &Workspace) -> RawClient {
     client
 }
 
-/// A server that starts settles what the dead have left, and sweeps up after them.
+/// Starts a server, which reconciles the work of killed processes and removes their temporary files.
 fn settle(workspace: &Workspace, case: &str) {
     let server = RawClient::initialize(workspace);
     let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
@@ -288,7 +290,6 @@ fn backend() -> BackendKind {
     }
 }
 
-/// Numbers that follow from a seed (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -315,17 +316,17 @@ impl Dice {
 
 const SECONDS: u64 = 30 * 60;
 
-/// How long one process waits for another to be done with a file, at least.
+/// The shortest lock timeout.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const PROCESSES: usize = 4;
 
 const OPERATIONS_OF_A_ROUND: usize = 8;
 
-/// A new workspace then, so that a round costs what it cost.
+/// Then a new workspace begins, so that all rounds cost the same.
 const ROUNDS_OF_A_WORKSPACE: usize = 25;
 
-/// The likelier ones more than once.
+/// Likelier ones more than once.
 const VERBS: &[&str] = &[
     "provision",
     "provision",
@@ -345,7 +346,7 @@ const VERBS: &[&str] = &[
 
 const PROVIDERS: &[&str] = &["search", "supermemory", "llm", "tts"];
 
-/// What may come of an operation on a name that others are at work on.
+/// Possible outcomes of an operation on a shared name.
 ///
-/// `resource_not_found`: usage of one whose teardown was killed half way.
+/// `resource_not_found`: usage of a project whose teardown was killed half way.
 const MAY_BE: &[&str] = &["ok", "already_exists", "project_not_found", "resource_not_found", "suspended"];

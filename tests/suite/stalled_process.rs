@@ -1,5 +1,5 @@
-//! A process that stands still in the middle of something, and what changes meanwhile: others go on, who wants the same
-//! waits, and when it goes on it either ends well or says which half is missing.
+//! A process that stalls during an operation: other work continues, calls on the same project wait, and after it
+//! resumes it either succeeds or reports which half is missing.
 
 use std::{
     fs::{self, Permissions},
@@ -36,7 +36,7 @@ fn other_work_continues_while_one_process_stalls() {
             let case = format!("{operation} stopped at {step:?}");
             let workspace = prepared(BackendKind::Simulated, operation);
             let stopped = StalledProcess::at(&workspace, operation, step, None);
-            // Another project is nobody's business, and a server that starts leaves this one to its process.
+            // Another project is not affected, and a starting server leaves this one to its process.
             let server = RawClient::initialize(&workspace);
             workspace.ok(&["rotate", "bystander"]);
             assert_eq!(server.disconnect().code, 0, "{case}");
@@ -65,7 +65,7 @@ fn project_in_progress_is_no_doctor_problem() {
     assert_eq!(stopped.goes_on(), "ok");
 }
 
-/// Takes as long as a call's patience, half a minute, and does nothing meanwhile.
+/// Takes as long as the lock timeout of a call, half a minute.
 #[test]
 #[ignore = "waits for half a minute: cargo test --test suite lock_timeout -- --ignored"]
 fn project_lock_timeout_is_reported() {
@@ -77,7 +77,7 @@ fn project_lock_timeout_is_reported() {
     check(&workspace, "somebody gave up waiting");
 }
 
-/// The same of one that stands still in the middle of a write.
+/// The same for a process that stalls during a write.
 #[test]
 #[ignore = "waits for half a minute and more: cargo test --test suite lock_timeout -- --ignored"]
 fn ledger_lock_timeout_is_reported() {
@@ -97,7 +97,7 @@ fn ledger_lock_timeout_is_reported() {
     check(&workspace, "somebody gave up waiting for the ledger");
 }
 
-/// Whoever only looks at a ledger that is just being made is waited for as well.
+/// A reader of a ledger that is being created is waited for as well.
 #[test]
 fn reader_does_not_block_a_new_ledger() {
     let workspace = Workspace::new();
@@ -108,7 +108,7 @@ fn reader_does_not_block_a_new_ledger() {
     let mut command = workspace.command(&["provision", "victim", "supermemory"]);
     let mut waits = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("it to begin", || workspace.state().join("ledger.lock").exists().then_some(()));
-    thread::sleep(Duration::from_millis(100)); // not for luck: without the wait it has failed by then
+    thread::sleep(Duration::from_millis(100)); // deliberate: without the wait it has failed by then
     assert!(waits.try_wait().unwrap().is_none());
     looks.execute_batch("COMMIT").unwrap();
     let ran = Ran::from(waits.wait_with_output().unwrap());
@@ -116,7 +116,7 @@ fn reader_does_not_block_a_new_ledger() {
     check(&workspace, "a ledger that was looked at");
 }
 
-/// A commit that its process did not live to see must not come true after others have been told that it had not.
+/// An unsynced commit of a dead process must not appear after others were told that it did not happen.
 #[test]
 fn half_synced_commit_is_reconciled_by_a_lookup() {
     if !can_trace() {
@@ -124,8 +124,8 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     }
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let mut living = RawClient::initialize(&workspace);
-    living.call("list_projects", &json!({})); // has the world open from here on
-    // The first flush of a new log is of its head, the second of the commit.
+    living.call("list_projects", &json!({})); // keeps the simulated account open from here on
+    // The first flush of a new log is of its header, the second of the commit.
     let mut dying = Command::new("strace");
     workspace.prepare(&mut dying);
     dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
@@ -139,7 +139,7 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     check(&workspace, "a commit from the dead");
 }
 
-/// SQLite's locks are the process's, and closing any descriptor of the file lets go of them all.
+/// SQLite's locks belong to the process, and closing any descriptor of the file releases them all.
 #[test]
 fn each_database_file_is_opened_at_most_once() {
     if !can_trace() {
@@ -160,7 +160,7 @@ fn each_database_file_is_opened_at_most_once() {
     }
 }
 
-/// Whoever runs the tests as root is somebody else in the process, for root may write anywhere.
+/// Root may write anywhere, so tests that run as root start the process as another user.
 #[test]
 fn permission_loss_is_reported_and_recovered() {
     for (operation, step, folder, ends) in [
@@ -174,7 +174,7 @@ fn permission_loss_is_reported_and_recovered() {
         ("rotate", Step::Locked, "", "env_file_not_writable"),
         ("provision", Step::Locked, ".stripe-projects", "ledger_unavailable"),
         ("rotate", Step::Locked, ".stripe-projects", "ledger_unavailable"),
-        // What is open stays open.
+        // An open journal entry stays open.
         ("provision", Step::Acted, ".stripe-projects", "ok"),
         ("rotate", Step::Acted, ".stripe-projects", "ok"),
     ] {
@@ -197,7 +197,7 @@ fn permission_loss_is_reported_and_recovered() {
     }
 }
 
-/// 64 KiB of answers that nobody reads hold up no effect, and none of them is lost.
+/// 64 KiB of unread responses block no effect, and none of them is lost.
 #[test]
 fn client_that_does_not_read_blocks_nothing() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
@@ -234,13 +234,13 @@ fn client_that_does_not_read_blocks_nothing() {
     check(&workspace, "a client that did not read");
 }
 
-/// Hosts that never read what a server says on stderr are common.
+/// Many hosts never read a server's stderr.
 #[test]
 fn full_stderr_pipe_blocks_nothing() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let mut killed = victim_command(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
     stopped(&killed);
-    killed.kill().unwrap(); // so that the server that starts has something to say
+    killed.kill().unwrap(); // so that the starting server prints something
     killed.wait().unwrap();
 
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -267,7 +267,7 @@ fn full_stderr_pipe_blocks_nothing() {
     check(&workspace, "a full pipe behind stderr");
 }
 
-/// A process of ours that has stopped itself.
+/// A process that has stopped itself.
 struct StalledProcess(Child);
 
 impl StalledProcess {
@@ -281,7 +281,7 @@ impl StalledProcess {
         Self(child)
     }
 
-    /// The code with which it ended, or `ok`.
+    /// Resumes the process and returns the error code of its outcome, or `ok`.
     fn goes_on(mut self) -> String {
         kill_process(pid(&self.0), Signal::CONT).unwrap();
         self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
@@ -291,7 +291,7 @@ impl StalledProcess {
     }
 }
 
-/// Waits until it has stopped itself.
+/// Waits until the process has stopped itself.
 fn stopped(child: &Child) {
     let status = waitpid(Some(pid(child)), WaitOptions::UNTRACED).unwrap().unwrap().1;
     assert!(status.stopped(), "{status:?}");
@@ -301,7 +301,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Makes somebody else the owner of the workspace.
+/// Changes the owner of the workspace.
 fn give(workspace: &Workspace, uid: u32) {
     for path in workspace.files().iter().flat_map(|file| file.ancestors()) {
         if path.starts_with(workspace.path()) {
@@ -310,11 +310,11 @@ fn give(workspace: &Workspace, uid: u32) {
     }
 }
 
-/// Nobody, on any system.
+/// The user `nobody`, on any system.
 const NOBODY: u32 = 65_534;
 
-/// More than fill a pipe, and fewer than a server lets in at a time.
+/// More than fill a pipe, and fewer than a server accepts concurrently.
 const LIST_CALLS: usize = 60;
 
-/// What a pipe holds, in bytes.
+/// The capacity of a pipe, in bytes.
 const PIPE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! The backend on Stripe's API against a api: exactly what is asked, in which order, and how often.
+//! The backend on Stripe's API against a mock: the exact requests, their order, and their number.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::mock_stripe_api::{
     CREDENTIAL, KEY, MockStripeApi, ok, providers, raw, refusal, resource, revealed, row, services, status,
 };
 
-/// A backend whose Stripe is a api.
+/// A backend that uses a mock of Stripe's API.
 pub struct StripeApiHarness {
     pub stripe: MockStripeApi,
     pub backend: StripeApi,
@@ -42,7 +42,7 @@ impl StripeApiHarness {
         Self { stripe, backend, ledger, folder }
     }
 
-    /// The same workspace after a restart.
+    /// Creates the same backend again, as after a restart.
     pub fn with(&self, access: Access, pace: Pace) -> StripeApi {
         StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
     }
@@ -51,7 +51,7 @@ impl StripeApiHarness {
         self.stripe.requests_to("POST /v2/provisioning/resources").len()
     }
 
-    /// Has the ledger know of an order, as the provisioner does before it places one.
+    /// Records an order in the ledger, as the provisioner does before placing it.
     fn commit(&self, order: &Order) -> Intent {
         let draft = Draft {
             id: order.id.clone(),
@@ -115,14 +115,14 @@ async fn provision_sends_exactly_these_requests() {
     );
     assert_eq!(body(7), json!({}));
 
-    // Placed again, it is looked at and revealed; nothing is created.
+    // A repeated order is retrieved and revealed; nothing is created.
     harness.backend.provision(&order).await.unwrap();
     assert_eq!(
         harness.stripe.request_lines()[8..],
         ["GET /v2/provisioning/resources/fres_1", "POST /v2/provisioning/resources/fres_1/reveal_access_configuration",]
     );
 
-    // Its end leaves a limit that is too high, which is settled.
+    // Its end leaves a limit that is too high, which is reconciled.
     harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     harness.backend.settle_limits().await.unwrap();
     let last = harness.stripe.received().pop().unwrap();
@@ -140,7 +140,7 @@ async fn live_key_uses_live_mode_and_the_given_context() {
     let create = &harness.stripe.requests_to("POST /v2/provisioning/resources")[0];
     assert!(create.body.contains(r#""livemode":true"#), "{}", create.body);
     assert_eq!(create.headers["stripe-context"], "acct_7");
-    // The ledger now remembers resources that another account does not have: to it they would all look removed.
+    // The ledger now has resources that another account lacks: there, they would all look removed.
     let theirs = harness.backend.teardown(&fres_1()).await.unwrap_err();
     assert!(matches!(theirs, BackendError::NotSetUp(Setup::WrongAccount)), "{theirs}");
 }
@@ -161,7 +161,7 @@ async fn plan_is_ordered_first_and_once() {
     let key = &harness.stripe.requests_to(create)[0].headers["idempotency-key"];
     assert_eq!(*key, format!("{}-plan", first.id.as_str()));
 
-    // A plan that was removed is ordered anew.
+    // A removed plan is ordered again.
     harness.stripe.on("GET /v2/provisioning/resources/fres_plan", [refusal(404, "resource_missing")]);
     harness.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
     harness.backend.provision(&planned("third")).await.unwrap();
@@ -251,7 +251,7 @@ async fn rotation_is_polled_and_has_its_own_key() {
     let reveals = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
     assert_eq!(harness.stripe.requests_to(reveals).len(), 1, "a suspension is told to nobody");
 
-    // Refused in whatever words: what is gone is gone.
+    // A removed resource counts as removed, whatever the error says.
     harness.stripe.on(rotate, [refusal(400, "resource_not_complete")]);
     harness.stripe.on(look, [ok(&resource("removed"))]);
     let gone = harness.backend.rotate(&fres_1()).await.unwrap_err();
@@ -353,7 +353,7 @@ async fn non_text_credentials_are_an_error() {
         let error = harness.backend.reveal(&fres_1()).await.unwrap_err();
         assert!(error.to_string().ends_with(what), "{error}");
     }
-    // One that is still being made has credentials in a moment.
+    // A resource that is still being created has credentials soon.
     harness.stripe.on(reveal, [refusal(400, "not_complete"), ok(&revealed())]);
     let look = "GET /v2/provisioning/resources/fres_1";
     harness.stripe.on(look, [ok(&resource("pending")), ok(&resource("complete"))]);

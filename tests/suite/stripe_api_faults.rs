@@ -1,5 +1,5 @@
-//! The backend on Stripe's API in bad weather: what is lost is asked for again by the same name, what is certain is
-//! said, and no error repeats a secret.
+//! Faults of Stripe's API: a lost response is requested again with the same key, a definite failure is reported, and no
+//! error repeats a secret.
 
 use std::{
     net::TcpListener,
@@ -50,7 +50,7 @@ async fn retry_after_is_respected() {
     let begun = Instant::now();
     harness.with(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    // But no longer than we have.
+    // But no longer than the deadline allows.
     harness.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
     let error = harness.backend.provision(&order("b")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "it was turned away each time: {error}");
@@ -139,7 +139,7 @@ async fn unusable_resource_is_removed_before_the_report() {
         assert_eq!(harness.stripe.requests_to(remove).len(), 1);
         assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
-    // What waits for information may be billed until it is gone.
+    // A resource that needs information may be billed until it is removed.
     let harness = StripeApiHarness::new();
     harness.stripe.on(CREATE, [ok(&resource("needs_information"))]);
     harness.stripe.on(remove, [refusal(400, "not_now")]);
@@ -213,7 +213,7 @@ async fn unreachable_api_is_described() {
     }
     assert_eq!(plain.request_lines(), [""; 0], "nothing is said in the clear");
 
-    // A create that never left is known not to have happened.
+    // A create that was never sent has definitely not happened.
     let harness = StripeApiHarness::new();
     let order = order("a");
     let away = Access { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&harness.stripe) };

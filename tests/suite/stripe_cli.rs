@@ -1,4 +1,4 @@
-//! The real backend as a process that starts processes: what is ended, what is bounded, and who holds the lock.
+//! The `stripe-cli` backend as a parent of processes: timeouts, output limits, and locks.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::raw_client::until;
 
-/// A state folder in which something was begun, and a `stripe` that is a few lines of shell.
+/// An initialized state folder, and a `stripe` that is a shell script.
 struct ShellHarness {
     state: TempDir,
     bin: PathBuf,
@@ -50,13 +50,13 @@ impl ShellHarness {
         self.backend(verb).observe(Scope::Everything).await.map(|observed| observed.len())
     }
 
-    /// Whether nobody at all has the lock file open and locked.
+    /// Returns whether no process holds the lock.
     fn is_unlocked(&self) -> bool {
         Lock::on_file(&self.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().is_some()
     }
 }
 
-/// Written by another process: a file that this one has open for writing, even in a fork, could not be run.
+/// Writes the script in another process: an executable that is open for writing, even in a fork, cannot run.
 pub fn write_script(file: &Path, script: &str) {
     let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 700 "$2""#;
     let status = Command::new("sh").args(["-c", write, "sh", script]).arg(file).status().unwrap();
@@ -73,7 +73,7 @@ async fn slow_verb_is_killed_with_its_process_group() {
     until("the lock that each of them held", || harness.is_unlocked().then_some(()));
 }
 
-/// With a network it would open a browser and wait for minutes; nobody asked for that.
+/// With a network it would open a browser and wait for minutes, unprompted.
 #[tokio::test]
 async fn login_prompt_is_not_waited_for() {
     for stream in ["1", "2"] {
@@ -207,7 +207,7 @@ async fn failed_service_is_removed_again() {
     }
 }
 
-/// One service, which is listed from its `add` to its `remove` with that status.
+/// Returns a script with one service, listed from its `add` to its `remove` with that status.
 fn fails_with(word: &str, removes: bool) -> String {
     let fixed =
         r#""project":{"id":"project_1","name":"agent-0"},"active_environment":"agent","environments":{"agent":{}}"#;

@@ -1,4 +1,4 @@
-//! The real backend against the stand-in for `stripe`, in fair weather and foul: what is bought once is bought once.
+//! The `stripe-cli` backend against the fake Stripe CLI, with and without faults: nothing is bought twice.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::fake_stripe::{FakeStripeCli, PREFIX};
 
-/// The backend, with a ledger that knows of each order as it would in the house.
+/// The backend, with a ledger that records each order as the program does.
 pub struct StripeCliHarness {
     pub fake_stripe: FakeStripeCli,
     state: TempDir,
@@ -58,7 +58,7 @@ impl StripeCliHarness {
         })
     }
 
-    /// How often `add` was said of the service itself, plans not counted.
+    /// Counts the calls of `add` for the service itself, without plans.
     fn add_calls(&self, service: &str) -> usize {
         let is_it = |call: &&Value| {
             let argv = call["argv"].as_array().unwrap();
@@ -80,7 +80,7 @@ impl StripeCliHarness {
     }
 }
 
-/// What the provisioner does before it orders.
+/// Records each order first, as the provisioner does.
 #[async_trait]
 impl Backend for StripeCliHarness {
     fn name(&self) -> &'static str {
@@ -92,7 +92,7 @@ impl Backend for StripeCliHarness {
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
-        let _ = self.record_order(order); // one that is placed again is booked already
+        let _ = self.record_order(order); // a repeated order is recorded already
         assert!(self.ledger.committed_with(NAME, order.service.provider()).unwrap() >= order.cap);
         self.backend.provision(order).await
     }
@@ -140,7 +140,7 @@ async fn order_sets_the_limit_first_and_leaves_no_plain_text() {
     assert!(!harness.file("credentials.env").exists());
     assert!(!harness.recorded_calls().contains(PREFIX));
 
-    // A second one shares the plan, and its key is told from the first's.
+    // A second one shares the plan, and its key differs from the first's.
     let second = harness.provision(&exa()).await.unwrap();
     let other = second.credentials.pick(None).unwrap();
     assert_eq!(harness.fake_stripe.owner_of(other.expose()), Some(second.resource.as_str().to_owned()));
@@ -188,7 +188,7 @@ async fn refused_add_is_a_definite_failure() {
     assert_eq!(harness.observe(Scope::Order(&order.id)).await.unwrap(), []);
 }
 
-/// What Stripe may still be at work on is not said to be absent until it can be known.
+/// An order that Stripe may still be processing is not reported as absent.
 #[tokio::test]
 async fn interrupted_add_proves_nothing_for_a_while() {
     for fault in ["hang", "die_before"] {
@@ -306,7 +306,7 @@ async fn unlinked_provider_is_linked_by_a_person() {
     let error = harness.provision(&exa()).await.unwrap_err();
     let here = harness.state.path().join("stripe-cli");
     assert!(matches!(&error, BackendError::NotLinked { provider, folder } if provider == "exa" && *folder == here));
-    // Once somebody has begun to link it, Stripe says where to go on.
+    // Once the user has begun to link it, Stripe returns the URL to continue.
     harness.fake_stripe.set("exa", "browser", json!(true));
     harness.fake_stripe.run(&here, &["link", "exa", "--accept-tos", "--yes"]);
     let error = harness.provision(&exa()).await.unwrap_err();
@@ -340,7 +340,7 @@ async fn unknown_rotation_is_reported_and_the_new_key_revealed() {
         let revealed = harness.reveal(&service.resource).await.unwrap();
         assert_ne!(fingerprint(&revealed), fingerprint(&service.credentials), "{fault}");
     }
-    // A rotation that worked, and whose key cannot be had, is in doubt as well.
+    // A successful rotation whose key cannot be read has an unknown outcome as well.
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
     harness.fake_stripe.inject_faults(json!([{ "verb": "env --pull", "fault": "logged_out" }]));

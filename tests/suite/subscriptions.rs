@@ -26,7 +26,7 @@ const PROVIDERS: &str = "stripe-projects://providers";
 const PROJECTS: &str = "stripe-projects://projects";
 const WEB: &str = "stripe-projects://projects/web";
 
-/// However it is edited: made, written over, put in its place by a rename, broken, taken away.
+/// For each kind of edit: created, overwritten, replaced by a rename, broken, removed.
 #[tokio::test]
 async fn modern_client_is_notified_of_every_registry_edit() {
     let workspace = Workspace::new();
@@ -59,7 +59,7 @@ async fn legacy_client_is_notified_of_registry_edits() {
     client.unsubscribe(UnsubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     workspace.write("providers.toml", registry("zebra"));
     assert_eq!(hear(&mut heard).await, "tools");
-    // The next news is of something else: nothing came of what is not subscribed to any more.
+    // The next notification is about something else: the unsubscribed resource caused none.
     workspace.write("providers.toml", registry("zeppelin"));
     assert_eq!(hear(&mut heard).await, "tools");
 }
@@ -90,7 +90,7 @@ async fn modern_subscriber_is_notified_of_project_changes() {
         client.ok(tool, arguments).await;
         assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB), "{tool}");
     }
-    // A refusal changes nothing, so the next news is of the next change.
+    // A refusal changes nothing, so the next notification is about the next change.
     client.call_refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
     client.ok("provision", json!({ "name": "other", "provider": "search" })).await;
     assert_eq!(next(&mut stream).await, PROJECTS);
@@ -98,7 +98,7 @@ async fn modern_subscriber_is_notified_of_project_changes() {
     assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB));
 }
 
-/// The policy outside the workspace is a word of the registry's as well.
+/// The policy outside the workspace is part of the effective registry.
 #[tokio::test]
 async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
@@ -114,7 +114,7 @@ async fn policy_edit_counts_as_a_registry_edit() {
     assert_eq!(search.unwrap()["max_cap_usd"], 3.0);
 }
 
-/// Whoever has brought it about: the usage is recorded by another process.
+/// Another process records the usage.
 #[tokio::test]
 async fn alert_notifies_subscribers_of_its_project() {
     let workspace = Workspace::new();
@@ -144,7 +144,7 @@ async fn immutable_resource_cannot_be_subscribed_to() {
     assert_eq!(crate::client::code(client.subscribe(SubscribeRequestParams::new(PROJECTS)).await), -32602);
 }
 
-/// A modern session that asked for nothing is told nothing: that would break the protocol.
+/// The protocol forbids notifications to a modern session without a stream.
 #[test]
 fn modern_session_without_a_stream_is_not_notified() {
     let workspace = Workspace::new();
@@ -152,7 +152,7 @@ fn modern_session_without_a_stream_is_not_notified() {
     let meta = modern();
     client.request("server/discover", &json!({ "_meta": meta }));
     workspace.write("providers.toml", registry("almanac"));
-    // The server of a second client shows when the news is out.
+    // The server of a second client shows when the notification is out.
     let mut other = RawClient::initialize(&workspace);
     workspace.write("providers.toml", registry("zebra"));
     until("the news", || {
@@ -160,13 +160,13 @@ fn modern_session_without_a_stream_is_not_notified() {
     });
     let listed = client.request("tools/list", &json!({ "_meta": meta }));
     assert!(listed.to_string().contains("zebra"), "{listed}");
-    std::thread::sleep(Duration::from_millis(1_100)); // a whole round of the watcher
+    std::thread::sleep(Duration::from_millis(1_100)); // a whole polling interval of the watcher
     client.request("tools/list", &json!({ "_meta": meta }));
     assert_eq!(notifications(&client), Vec::<String>::new());
     other.request("ping", &json!({}));
 }
 
-/// An open stream does not hold up the end, and is closed as the protocol wants it.
+/// An open stream does not delay the end, and is closed as the protocol requires.
 #[test]
 fn stream_ends_with_the_server() {
     let workspace = Workspace::new();
@@ -184,7 +184,7 @@ fn stream_ends_with_the_server() {
     assert!(ran.response(id)["error"].is_null(), "{ran:?}");
 }
 
-/// How a client of the modern era introduces itself with each request.
+/// Returns the metadata with which a modern client identifies itself in each request.
 fn modern() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -225,7 +225,7 @@ fn registry(key: &str) -> String {
     )
 }
 
-/// Writes down what it is told unasked.
+/// Forwards each notification.
 struct NotificationListener(UnboundedSender<String>);
 
 impl ClientHandler for NotificationListener {
@@ -259,7 +259,7 @@ async fn next(heard: &mut Subscription) -> String {
     }
 }
 
-/// The methods of what came without being an answer.
+/// Returns the methods of all messages that are no responses.
 fn notifications(client: &RawClient) -> Vec<String> {
     let unasked = client.messages().into_iter().filter(|message: &Value| message.get("id").is_none());
     unasked.map(|message| message["method"].as_str().unwrap().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! The promise of the demo's client of Supermemory: it speaks the API, and a key goes to one host and into no error.
+//! The demo's client of Supermemory: it speaks the API, and sends a key to one host and into no error.
 
 #[path = "../../examples/agent_demo/supermemory.rs"]
 mod client;
@@ -65,7 +65,7 @@ async fn base_path_is_kept() {
     let double = MockSupermemory::start(Mood::Well).await;
     for base in ["prefix", "prefix/"] {
         let base = Base::parse(&format!("http://{}/{base}", double.address)).unwrap();
-        // The double knows no such place, and says where it was looked for.
+        // The mock has no such path, and records the request.
         let failure = Supermemory::at(base, LATER).unwrap().store(&key(), TEA).await;
         assert_eq!(failure, Err(Failure::Status(StatusCode::NOT_FOUND)));
     }
@@ -208,7 +208,7 @@ fn key_is_sent_unencrypted_to_loopback_only() {
     }
 }
 
-/// A Supermemory of our own: it has one key, keeps what it is told, and does what its mood is.
+/// A mock of Supermemory: it has one key, stores documents, and behaves as configured.
 struct MockSupermemory {
     address: SocketAddr,
     state: Arc<Memory>,
@@ -224,15 +224,15 @@ struct Memory {
 #[derive(Clone, Copy, Debug)]
 enum Mood {
     Answers(StatusCode),
-    /// That many searches are turned away.
+    /// Rejects that many searches.
     Busy {
         searches: usize,
         status: StatusCode,
     },
-    /// What the API promises, and far too much of it.
+    /// A valid response that is far too long.
     Flood,
     Garbage(&'static str),
-    /// That many searches find nothing.
+    /// Returns nothing for that many searches.
     Ingesting {
         searches: usize,
     },
@@ -240,7 +240,7 @@ enum Mood {
         to: SocketAddr,
         status: StatusCode,
     },
-    /// It never answers.
+    /// Never answers.
     Slow,
     Well,
 }
@@ -290,7 +290,7 @@ async fn answer(State(memory): State<Arc<Memory>>, uri: Uri, headers: HeaderMap,
         body: serde_json::from_slice(&body).unwrap(),
     };
     memory.requests.lock().unwrap().push(request.clone());
-    // A careless service repeats what it was shown.
+    // A careless service repeats the request.
     let careless = json!({ "error": "no", "seen": request.authorization }).to_string();
     match memory.mood {
         Mood::Answers(status) => (status, careless).into_response(),
@@ -325,7 +325,7 @@ impl Memory {
     }
 }
 
-/// An answer of the API's shape, with more in it than the client asks for.
+/// Returns a response of the API's shape, with more fields than the client needs.
 fn found(documents: &[String]) -> Response {
     let chunks: Vec<_> = documents.iter().map(|text| json!({ "content": text, "score": 0.9 })).collect();
     let mut results = vec![json!({ "documentId": "1", "score": 0.9, "chunks": chunks, "content": null })];
@@ -337,7 +337,7 @@ fn found(documents: &[String]) -> Response {
     json!({ "results": results, "total": results.len(), "timing": 12.5 }).to_string().into_response()
 }
 
-/// Moods in which nothing succeeds, and what each is called.
+/// Behaviors in which every call fails, with the expected failures.
 fn failures() -> Vec<(Mood, Failure)> {
     let statuses = [
         StatusCode::BAD_REQUEST,
@@ -362,7 +362,7 @@ const KEY: &str = "sm_canary_0123456789abcdefghij";
 
 const TEA: &str = "the user takes tea without sugar";
 
-/// How long a double that never answers is given, and one that does.
+/// The timeouts for a mock that never answers, and for one that does.
 const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! The kill switch, over every backend: what is suspended is dead, and stays dead until a human says otherwise.
+//! The kill switch, over every backend: a suspended key is revoked and stays so until a human resumes the project.
 
 use serde_json::{Value, json};
 use stripe_projects_mcp::name::ProjectName;
@@ -26,7 +26,7 @@ fn suspend_revokes_the_key_and_resume_delivers_another() {
         assert_eq!(workspace.json(&["suspend", "memory"])["status"], "suspended", "{kind:?}: safe to repeat");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{kind:?}");
 
-        // Nor is there a way around it.
+        // Nothing else works around it.
         assert_eq!(workspace.json(&["rotate", "memory"])["code"], "suspended", "{kind:?}");
         let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("rotate_key", &json!({ "name": "memory" }))["code"], "suspended", "{kind:?}");
@@ -81,7 +81,7 @@ fn suspend_of_a_suspended_project_opens_nothing() {
     assert_eq!(intents(&workspace, "suspend"), 1);
 }
 
-/// The backend says for certain that it will not: nothing stays open, and the next call asks anew.
+/// A definite failure leaves nothing open, and the next call asks again.
 #[test]
 fn refused_resume_is_closed() {
     let workspace = Workspace::new();
@@ -97,7 +97,7 @@ fn refused_resume_is_closed() {
     }
 }
 
-/// What it did is not known, so the intent stays open, and the next call finds out.
+/// An unknown outcome leaves the intent open, and the next call reconciles it.
 #[test]
 fn unknown_resume_is_reported_and_finished_by_the_next_call() {
     let workspace = Workspace::on(BackendKind::StripeApi);
@@ -149,7 +149,7 @@ fn suspend_all_continues_after_a_failure() {
     assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");
 }
 
-/// How often such an operation was begun.
+/// Counts the intents of such an operation.
 fn intents(workspace: &Workspace, action: &str) -> usize {
     let rows = workspace.ledger().audit().unwrap();
     rows.iter().filter(|row| row.action == action && row.outcome == "intended").count()

@@ -1,4 +1,4 @@
-//! At a terminal: what a person sees, is asked, and may interrupt; and what a pipe gets instead.
+//! The command line at a terminal: output, prompts and interrupts; and the output on a pipe.
 
 use std::{
     io,
@@ -120,7 +120,7 @@ fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     bought_soon(&here);
     terminal.press("\x03").until("finishing what was begun");
-    // Told to end by somebody else counts as well.
+    // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
     let left = terminal.left();
     assert_eq!(left.code, 6, "{}", left.screen);
@@ -132,7 +132,8 @@ fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     delivered_once(&here);
 }
 
-/// Of any command: what has been written down as begun is not called off. Here the world is held up at that point.
+/// An operation with a recorded intent is not cancelled, for any command. The test stalls the simulated account at that
+/// point.
 #[test]
 fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     let here = Workspace::new();
@@ -159,7 +160,7 @@ fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
 }
 
-/// Whether it goes on or not: what is being rotated is rotated, and which that was is said.
+/// A rotation in progress completes and is reported, whether or not the scan goes on.
 #[test]
 fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
     for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
@@ -216,7 +217,7 @@ fn each_shell_gets_completions_and_man_pages() {
     shown("man_provision", &here.ok(&["man", "provision"]).stdout);
 }
 
-/// Budgets of every kind: nearly spent, spent, untouched, gone; one name is long, and times differ.
+/// Budgets of every kind: nearly used, used up, unused, torn down; one name is long, and times differ.
 fn spending() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "old-idea", "search"]);
@@ -234,7 +235,7 @@ fn spending() -> Workspace {
     here
 }
 
-/// A workspace whose one key stands in a log.
+/// Creates a workspace whose only key is in a log.
 fn leaked(kind: BackendKind) -> Workspace {
     let here = Workspace::on(kind);
     here.ok(&PROVISION);
@@ -243,14 +244,14 @@ fn leaked(kind: BackendKind) -> Workspace {
     here
 }
 
-/// A workspace whose next purchase takes so many milliseconds.
+/// Creates a workspace whose next purchase takes that many milliseconds.
 fn slow(ms: u32) -> Workspace {
     let here = Workspace::on(BackendKind::StripeCli);
     here.fake_stripe().inject_faults(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
     here
 }
 
-/// Waits until `stripe` is at it.
+/// Waits until `stripe` runs.
 fn bought_soon(here: &Workspace) {
     let begun = Instant::now();
     while !here.fake_stripe().pending_faults().is_empty() {

@@ -1,4 +1,4 @@
-//! Rules over all tools at once: what every host needs of a tool list, and what every result keeps to.
+//! Rules for all tools: what every host needs of a tool list, and the shape of every result.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn each_tool_has_a_description_and_annotations() {
     }
 }
 
-/// Hosts exist that reject a whole list for one root that is not a plain object.
+/// Some hosts reject a whole list for one root that is not a plain object.
 #[test]
 fn each_schema_root_is_a_plain_object() {
     for tool in tools() {
@@ -112,7 +112,7 @@ fn tools() -> Vec<Value> {
     serde_json::from_value(listed["result"]["tools"].take()).unwrap()
 }
 
-/// As much of JSON Schema as our schemas use. A word that is not understood here is a failure and not a shrug.
+/// Validates with the part of JSON Schema that the tools use. An unknown keyword is a failure.
 fn fits(value: &Value, schema: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
         "description" => true,
@@ -136,7 +136,7 @@ fn fits(value: &Value, schema: &Value) -> bool {
     })
 }
 
-/// Whether a key of that name stands anywhere in a schema.
+/// Returns whether a schema contains a key of that name anywhere.
 fn mentions(schema: &Value, word: &str) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(|item| mentions(item, word)),

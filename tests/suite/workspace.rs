@@ -1,4 +1,4 @@
-//! A workspace of its own for each test, and the real binary in it.
+//! A temporary workspace for each test, and the real binary in it.
 
 use std::{
     collections::BTreeSet,
@@ -22,14 +22,14 @@ use crate::{
     simulator_client::SimulatorProcess,
 };
 
-/// A folder that is gone when the test is over.
+/// A folder that is removed at the end of the test.
 pub struct Workspace {
     folder: TempDir,
     behind: Counterpart,
     allow_planted_keys: AtomicBool,
 }
 
-/// The backend that the commands of a workspace speak to.
+/// The backend of the commands in a workspace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BackendKind {
     Simulated,
@@ -41,14 +41,14 @@ impl BackendKind {
     pub const ALL: [Self; 3] = [Self::Simulated, Self::StripeApi, Self::StripeCli];
 }
 
-/// The world behind the backend, held for as long as the workspace.
+/// The counterpart of the backend, alive as long as the workspace.
 enum Counterpart {
     Simulated,
     StripeApi(SimulatorProcess),
     StripeCli(FakeStripeCli),
 }
 
-/// What a command left: exit code, stdout, stderr.
+/// The result of a command: exit code, stdout, stderr.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -65,7 +65,7 @@ impl Workspace {
         }
     }
 
-    /// One whose commands speak to that backend, with a world of its own behind it.
+    /// Creates a workspace on that backend, with its own counterpart.
     pub fn on(kind: BackendKind) -> Self {
         let mut workspace = Self::new();
         let behind = match kind {
@@ -77,7 +77,7 @@ impl Workspace {
         workspace
     }
 
-    /// Says that the test itself puts keys where none belongs.
+    /// Allows keys in any file, because the test plants them.
     pub fn allow_planted_keys(&self) {
         self.allow_planted_keys.store(true, Ordering::Relaxed);
     }
@@ -95,12 +95,12 @@ impl Workspace {
         fs::write(self.file(name), text).unwrap();
     }
 
-    /// The text of a file, empty if there is none.
+    /// Returns the text of a file, empty if there is none.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// The real binary in this folder, with nothing of the surrounding environment that could steer it.
+    /// Returns the real binary in this folder, without variables of the environment that could change its behavior.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
@@ -111,12 +111,12 @@ impl Workspace {
         command
     }
 
-    /// Sets the environment of a command as the backend wants it.
+    /// Sets the environment of a command for the backend.
     pub fn prepare(&self, command: &mut Command) {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
-        // Where the developer's own policy cannot steer it either.
+        // The developer's own policy must not apply either.
         command.env("XDG_CONFIG_HOME", self.file("no-configuration"));
         match &self.behind {
             Counterpart::Simulated => {}
@@ -132,7 +132,7 @@ impl Workspace {
         }
     }
 
-    /// The stand-in that commands of this workspace call.
+    /// Returns the fake Stripe CLI behind this workspace.
     pub fn fake_stripe(&self) -> &FakeStripeCli {
         let Counterpart::StripeCli(fake_stripe) = &self.behind else {
             panic!("there is no stand-in behind this workspace")
@@ -140,7 +140,7 @@ impl Workspace {
         fake_stripe
     }
 
-    /// The simulator that commands of this workspace speak to.
+    /// Returns the simulator behind this workspace.
     pub fn simulator(&self) -> &SimulatorProcess {
         let Counterpart::StripeApi(simulator) = &self.behind else {
             panic!("there is no simulator behind this workspace")
@@ -160,14 +160,14 @@ impl Workspace {
         Ran::from(self.command(arguments).output().unwrap())
     }
 
-    /// Runs what must succeed.
+    /// Runs a command that must succeed.
     pub fn ok(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
         ran
     }
 
-    /// Runs with `--json`; what stdout holds, whatever the exit code.
+    /// Runs a command with `--json` and returns its stdout, whatever the exit code.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let mut arguments = arguments.to_vec();
         arguments.push("--json");
@@ -175,7 +175,7 @@ impl Workspace {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
     }
 
-    /// The value that a variable of the env file has.
+    /// Returns the value of a variable in the env file.
     pub fn variable(&self, name: &str) -> Option<String> {
         let text = self.read(".env");
         text.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
@@ -189,12 +189,12 @@ impl Workspace {
         Ledger::of(&self.state())
     }
 
-    /// The simulated world, to be asked what is live.
+    /// Opens the simulated account, to inspect what is live.
     pub fn world(&self) -> World {
         World::new(simulated_world(&self.state()), Clock::system())
     }
 
-    /// The resource that a key opens right now.
+    /// Returns the resource that a key belongs to now.
     pub fn owner_of(&self, key: &str) -> Option<ResourceId> {
         match &self.behind {
             Counterpart::Simulated | Counterpart::StripeApi(_) => {
@@ -204,7 +204,7 @@ impl Workspace {
         }
     }
 
-    /// Everything that exists behind the backend, and may be billed.
+    /// Returns everything that exists at the backend, and may be billed.
     pub fn billed_resources(&self) -> BTreeSet<String> {
         match &self.behind {
             Counterpart::Simulated | Counterpart::StripeApi(_) => {
@@ -215,17 +215,17 @@ impl Workspace {
         }
     }
 
-    /// How credentials of that world begin.
+    /// Returns the prefix of the counterpart's credentials.
     pub fn key_prefix(&self) -> &'static str {
         if matches!(self.behind, Counterpart::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
     }
 
-    /// Temporary files that somebody left.
+    /// Returns the remaining temporary files.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         self.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect()
     }
 
-    /// Every file below the folder; a link is one, wherever it leads.
+    /// Returns every file below the folder; a link counts as one.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         walk(&self.path(), &mut files);
@@ -250,7 +250,7 @@ impl From<Output> for Ran {
 }
 
 impl Ran {
-    /// What somebody else's command left, which may say its own keys.
+    /// Reads the output of another program, which may contain its own keys.
     pub fn of_other_program(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -259,7 +259,7 @@ impl Ran {
         }
     }
 
-    /// The answer to a request, among the lines that a server wrote.
+    /// Returns the response to a request, among the lines that a server wrote.
     pub fn response(&self, id: u64) -> Value {
         let mut answers = self.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         answers.find(|answer| answer["id"] == id).unwrap_or_else(|| panic!("no answer to {id}: {self:?}"))
@@ -279,7 +279,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
 
-/// What of the surrounding environment could steer a command; `COLUMNS` says how wide help is.
+/// Variables of the environment that could change a command; `COLUMNS` sets the width of help.
 const VARIABLES: [&str; 17] = [
     "CLICOLOR",
     "CLICOLOR_FORCE",
