@@ -118,8 +118,13 @@ fn abandon_at_a_terminal_asks_and_explains() {
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
         let terminal = Terminal::start(&here.command(&["forget", "memory"]), 100);
         terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
-        let left = terminal.left();
-        assert_eq!((left.code, &here.json(&["list"])["live_count"]), (code, &json!(live)), "{keys:?}: {}", left.screen);
+        let output = terminal.left();
+        assert_eq!(
+            (output.code, &here.json(&["list"])["live_count"]),
+            (code, &json!(live)),
+            "{keys:?}: {}",
+            output.screen
+        );
     }
 }
 
@@ -128,9 +133,9 @@ fn lost(is_bought: bool) -> Workspace {
     let here = fresh(is_bought);
     let ledger = here.ledger();
     let (id, text) = ledger.recall_all("stripe-api", "order/").unwrap().remove(0);
-    let mut sent: Value = serde_json::from_str(&text).unwrap();
-    sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    ledger.remember("stripe-api", &format!("order/{id}"), &sent.to_string()).unwrap();
+    let mut note: Value = serde_json::from_str(&text).unwrap();
+    note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
+    ledger.remember("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
     here
 }
 
@@ -141,8 +146,8 @@ fn fresh(is_bought: bool) -> Workspace {
     here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
-        let sent = here.ledger().exists() && !here.ledger().recall_all("stripe-api", "order/").unwrap().is_empty();
-        (sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
+        let is_sent = here.ledger().exists() && !here.ledger().recall_all("stripe-api", "order/").unwrap().is_empty();
+        (is_sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
     });
     child.kill().unwrap();
     child.wait().unwrap();

@@ -82,12 +82,12 @@ fn usage_over_several_thresholds_raises_each() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let provisioner = harness.provisioner();
-    let heard = notices(&provisioner);
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "12");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 3);
     assert_eq!(receiver.thresholds(), [50, 80, 100]);
     assert!(receiver.received().iter().all(|message| message.body["data"]["usage_usd"] == 12.0));
-    let lines: Vec<_> = heard.lock().unwrap().iter().map(ToString::to_string).collect();
+    let lines: Vec<_> = notices.lock().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(lines, [50, 80, 100].map(|percent| format!("memory has used {percent} % of its cap: 12 of 10 USD")));
 }
 
@@ -130,7 +130,7 @@ fn rejected_alert_is_retried_with_the_same_id_and_a_new_time() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let provisioner = harness.provisioner();
-    let heard = notices(&provisioner);
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
     let mut times = Vec::new();
     for arrived in [0, 0, 0, 1] {
@@ -139,11 +139,11 @@ fn rejected_alert_is_retried_with_the_same_id_and_a_new_time() {
         harness.advance(FOUR_HOURS);
     }
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "it has arrived");
-    let seen = receiver.received();
-    assert_eq!(seen.len(), 4, "a redirect was followed, or a try was not made: {seen:?}");
-    assert!(seen.iter().all(|message| message.id() == seen[0].id() && message.text == seen[0].text));
-    assert_eq!(seen.iter().map(|message| message.signed_at(SECRET)).collect::<Vec<_>>(), times);
-    assert!(heard.lock().unwrap().iter().all(|notice| matches!(notice, Notice::Raised(_))), "the other one tried");
+    let messages = receiver.received();
+    assert_eq!(messages.len(), 4, "a redirect was followed, or a try was not made: {messages:?}");
+    assert!(messages.iter().all(|message| message.id() == messages[0].id() && message.text == messages[0].text));
+    assert_eq!(messages.iter().map(|message| message.signed_at(SECRET)).collect::<Vec<_>>(), times);
+    assert!(notices.lock().unwrap().iter().all(|notice| matches!(notice, Notice::Raised(_))), "the other one tried");
 }
 
 #[test]
@@ -153,29 +153,29 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
     drop(gone);
     harness.provision("memory");
     let provisioner = harness.provisioner();
-    let heard = notices(&provisioner);
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "8");
     until("the port is free", || std::net::TcpStream::connect(address).is_err().then_some(()));
     // One failed attempt is enough for now: the second alert is not attempted in the same run.
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     let undelivered =
-        heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
+        notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
-    let last = heard.lock().unwrap().last().unwrap().to_string();
-    let said = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
+    let last = notices.lock().unwrap().last().unwrap().to_string();
+    let expected = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
         reached; it is kept and sent again later";
-    assert_eq!(last, said);
+    assert_eq!(last, expected);
     drop(provisioner);
 
     // The process has ended; the outbox remains.
     harness.advance(FOUR_HOURS);
     let back = AlertReceiver::on(address);
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 2);
-    let (mut told, mut kept) =
+    let (mut received, mut stored) =
         (ids(&back.received()), harness.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
-    told.sort();
-    kept.sort();
-    assert_eq!(told, kept);
+    received.sort();
+    stored.sort();
+    assert_eq!(received, stored);
 }
 
 #[test]
@@ -185,21 +185,21 @@ fn undelivered_alert_is_abandoned_after_three_days() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let provisioner = harness.provisioner();
-    let heard = notices(&provisioner);
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
-    let (began, mut tries) = (harness.seconds(), 0);
-    let given_up = loop {
+    let (start, mut tries) = (harness.seconds(), 0);
+    let reason = loop {
         provisioner.deliver_alerts().unwrap();
         tries += 1;
-        match heard.lock().unwrap().last().unwrap() {
+        match notices.lock().unwrap().last().unwrap() {
             Notice::GivenUp { why, .. } => break why.clone(),
             Notice::Undelivered { attempts, .. } => assert_eq!(*attempts, tries),
             other => panic!("{other:?}"),
         }
         harness.advance(FOUR_HOURS);
     };
-    assert_eq!(given_up, Undelivered::Status(500));
-    let days = Duration::from_secs(u64::try_from(harness.seconds() - began).unwrap());
+    assert_eq!(reason, Undelivered::Status(500));
+    let days = Duration::from_secs(u64::try_from(harness.seconds() - start).unwrap());
     assert!(days <= PATIENCE && days + 2 * FOUR_HOURS >= PATIENCE, "{days:?}");
     harness.advance(PATIENCE);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
@@ -264,8 +264,8 @@ fn crash_after_sending_resends_the_same_id() {
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until its time is up, the dead one may be alive");
     harness.advance(LEASE + Duration::from_secs(1));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
-    let seen = receiver.received();
-    assert_eq!((seen.len(), seen[0].id()), (2, seen[1].id()));
+    let messages = receiver.received();
+    assert_eq!((messages.len(), messages[0].id()), (2, messages[1].id()));
     harness.advance(FOUR_HOURS);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
 }
@@ -294,14 +294,15 @@ fn missing_secret_sends_nothing_and_loses_nothing() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let unsigned = harness.provisioner_without_secret();
-    let heard = notices(&unsigned);
+    let notices = notices(&unsigned);
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
         assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
         harness.advance(PATIENCE);
     }
     assert!(receiver.received().is_empty());
-    let unsendable = heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
+    let unsendable =
+        notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
     assert_eq!(unsendable, 1, "said once");
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
     only(receiver.received()).signed_at(SECRET);
@@ -314,10 +315,10 @@ fn alerts_without_a_receiver_are_only_reported() {
     let harness = Harness::without_alerts();
     harness.provision("memory");
     let provisioner = harness.provisioner();
-    let heard = notices(&provisioner);
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
-    assert!(matches!(only(heard.lock().unwrap().clone()), Notice::Raised(_)));
+    assert!(matches!(only(notices.lock().unwrap().clone()), Notice::Raised(_)));
     harness.set_alerts(&format!("url = 'http://{}'\nallow_hosts = ['127.0.0.1']", receiver.address));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     spend(&provisioner, "memory", "3");
@@ -345,9 +346,9 @@ fn server_reports_and_sends_alerts_of_another_process() {
     server.call("list_projects", &json!({}));
     assert!(server.errors().contains("alert: memory has used 100 % of its cap: 10 of 10 USD"), "{}", server.errors());
     until("it is sent", || (receiver.received().len() == 3).then_some(()));
-    let left = server.disconnect();
-    assert_eq!(left.stderr.matches("alert:").count(), 3, "{left:?}");
-    assert!(!format!("{left:?}").contains("canary"));
+    let output = server.disconnect();
+    assert_eq!(output.stderr.matches("alert:").count(), 3, "{output:?}");
+    assert!(!format!("{output:?}").contains("canary"));
 }
 
 #[test]
@@ -364,16 +365,16 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
         serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap();
         ran.stderr
     };
-    let told = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
-    let kept = "; it is kept and sent again later\n";
+    let report = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
+    let retry_note = "; it is kept and sent again later\n";
     assert_eq!(run("1", Some(SECRET)), "");
     let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver \
         answered 500";
-    assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{kept}", told(50, "5")));
-    assert_eq!(run("3", Some(SECRET)), told(80, "8"));
+    assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{retry_note}", report(50, "5")));
+    assert_eq!(run("3", Some(SECRET)), report(80, "8"));
     let unsigned = "warning: alerts are kept and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
         them with\n";
-    assert_eq!(run("2", None), format!("{}{unsigned}", told(100, "10")));
+    assert_eq!(run("2", None), format!("{}{unsigned}", report(100, "10")));
     assert_eq!(receiver.thresholds(), [50, 80]);
 }
 
@@ -383,15 +384,15 @@ fn secret_appears_in_no_output_or_file() {
     receiver.script(&[500, 302]);
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
-    let mut said = String::new();
+    let mut outputs = String::new();
     for usd in ["5", "3", "2"] {
         let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
-        said.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
+        outputs.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
     }
-    said.extend([format!("{:?}", harness.provisioner()), format!("{:?}", receiver.received())]);
+    outputs.extend([format!("{:?}", harness.provisioner()), format!("{:?}", receiver.received())]);
     assert_eq!(receiver.received().len(), 3);
-    assert!(said.contains("memory has used") && !said.contains(SECRET), "{said}");
+    assert!(outputs.contains("memory has used") && !outputs.contains(SECRET), "{outputs}");
     let files = harness.workspace.files();
     assert!(files.iter().any(|file| file.ends_with("ledger.db")), "{files:?}");
     for file in files {

@@ -200,14 +200,14 @@ impl Harness {
 
     /// Provisions a project with a cap of 10 USD.
     pub fn provision(&self, name: &str) {
-        let wanted = Wanted {
+        let request = Wanted {
             name: ProjectName::parse(name).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
             cap: Cents::parse_usd("10").unwrap(),
             lease: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&wanted, &caller()).unwrap();
+        self.provisioner().provision(&request, &caller()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -259,10 +259,10 @@ pub fn list(provisioner: &Provisioner) {
 
 /// Collects the notices of that provisioner from now on.
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let into = Arc::clone(&heard);
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&notices);
     provisioner.listen(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
-    heard
+    notices
 }
 
 pub fn caller() -> Caller {

@@ -57,32 +57,32 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let (receiver, harness) = (AlertReceiver::start(), Harness::without_alerts());
     let (loopback, public) = (receiver.address, "93.184.216.34:443".parse::<SocketAddr>().unwrap());
     let answers = |addresses: &[SocketAddr]| -> (Lookup, Arc<AtomicUsize>) {
-        let (asked, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
-        let count = Arc::clone(&asked);
+        let (lookups, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
+        let count = Arc::clone(&lookups);
         let lookup = move |_: &str, _| {
             // A second lookup would lead to this receiver.
             Ok(if count.fetch_add(1, Ordering::SeqCst) == 0 { addresses.clone() } else { vec![loopback] })
         };
-        (Arc::new(lookup), asked)
+        (Arc::new(lookup), lookups)
     };
     let url = format!("https://hooks.example.com:{}/", loopback.port());
     for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
-        let (lookup, asked) = answers(addresses);
+        let (lookup, lookups) = answers(addresses);
         let refused = harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
-        assert_eq!((refused, asked.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
+        assert_eq!((refused, lookups.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
     }
-    let (lookup, asked) = answers(&[public]);
+    let (lookup, lookups) = answers(&[public]);
     harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let (lookup, _) = answers(&[]);
     assert_eq!(harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
 
     // The connection goes to the checked address: no resolver knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
-    let (lookup, asked) = answers(&[loopback]);
+    let (lookup, lookups) = answers(&[loopback]);
     let courier = harness.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
     harness.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
-    assert_eq!((receiver.received().len(), asked.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!((receiver.received().len(), lookups.load(Ordering::SeqCst)), (1, 1));
 }
 
 /// A proxy would resolve the name again, and would be a third party that reads the alert.
@@ -111,8 +111,8 @@ fn registry_cannot_send_alerts_to_a_private_address() {
         let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let said = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
-        assert!(output.status.success() && stderr.contains(said), "{stderr}");
+        let expected = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
+        assert!(output.status.success() && stderr.contains(expected), "{stderr}");
     }
     harness.set_alerts(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
     let ran = harness.workspace.run(&["providers", "check"]);

@@ -25,24 +25,24 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 fn approved_request_lets_one_call_through() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    let asked = agent.call("provision", &above());
-    assert_eq!(asked["code"], "approval_required");
+    let response = agent.call("provision", &above());
+    assert_eq!(response["code"], "approval_required");
     let id = pending(&here);
     assert_eq!(
-        asked["message"],
+        response["message"],
         format!("a human has to approve this first: `memory` on supermemory with a cap of 80 USD (request {id})")
     );
-    let hint = asked["hint"].as_str().unwrap();
+    let hint = response["hint"].as_str().unwrap();
     let command = format!("`stripe-projects-mcp approve {id} --dir '{}'`", here.path().display());
     assert!(hint.contains(&command), "{hint}");
     assert!(hint.contains("ask for 25 USD or less"), "{hint}");
     assert_eq!(hint.matches('`').count(), 2, "one command, which says the folder: {hint}");
-    assert_eq!(agent.call("provision", &above())["message"], asked["message"], "asking again is the same request");
+    assert_eq!(agent.call("provision", &above())["message"], response["message"], "asking again is the same request");
     assert_eq!(approvals(&here).len(), 1);
-    let shown = &approvals(&here)[0];
+    let approval = &approvals(&here)[0];
     let keys = ["asked_by", "cap_usd", "created_at", "expires_at", "id", "name", "provider", "status"];
-    assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
-    assert_eq!((&shown["asked_by"], &shown["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
+    assert_eq!(approval.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    assert_eq!((&approval["asked_by"], &approval["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
 
     // As the hint says it, through a shell, from another folder.
     let typed = command.trim_matches('`').replace("stripe-projects-mcp", crate::workspace::BINARY);
@@ -237,7 +237,7 @@ fn audit_records_requester_decider_and_outcome() {
     assert!(approve.env("USER", "maria").output().unwrap().status.success());
     agent.call("provision", &above());
     let rows = here.ledger().audit().unwrap();
-    let told: Vec<_> = rows
+    let actions: Vec<_> = rows
         .iter()
         .filter(|row| row.detail.contains(&id))
         .map(|row| (row.door.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
@@ -249,7 +249,7 @@ fn audit_records_requester_decider_and_outcome() {
         ("cli", "maria, no terminal", "approve", None), // the call itself, after its effect
         ("mcp", "lines 1", "provision", name),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(actions, expected);
 }
 
 /// A human at the terminal approves by acting, and is bound by the limits too.
@@ -267,9 +267,9 @@ fn approval_always_asks_at_any_cap_and_never_at_none() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     here.write("providers.toml", with_policy("approval = 'always'"));
-    let asked = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(asked["code"], "approval_required");
-    assert!(!asked["hint"].as_str().unwrap().contains("or less"), "there is no less: {asked}");
+    let response = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(response["code"], "approval_required");
+    assert!(!response["hint"].as_str().unwrap().contains("or less"), "there is no less: {response}");
     here.ok(&["approve", &pending(&here), "--yes"]);
     assert_eq!(
         agent.call("provision", &json!({ "name": "web", "provider": "search", "spend_cap_usd": 0 }))["status"],
@@ -288,13 +288,13 @@ fn two_servers_racing_on_one_approval_one_wins() {
         let mut agents = [RawClient::initialize(&here), RawClient::initialize(&here)];
         agents[0].call("provision", &above());
         here.ok(&["approve", &pending(&here), "--yes"]);
-        let said: Vec<Value> = thread::scope(|scope| {
+        let responses: Vec<Value> = thread::scope(|scope| {
             let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above())));
             calls.into_iter().map(|call| call.join().unwrap()).collect()
         });
-        let won = said.iter().filter(|said| said["status"] == "active").count();
-        let lost = said.iter().filter(|said| said["code"] == "already_exists").count();
-        assert_eq!((won, lost), (1, 1), "{said:?}");
+        let won = responses.iter().filter(|response| response["status"] == "active").count();
+        let lost = responses.iter().filter(|response| response["code"] == "already_exists").count();
+        assert_eq!((won, lost), (1, 1), "{responses:?}");
         assert_eq!(here.world().observe_everything().unwrap().len(), 1);
     }
 }
@@ -306,7 +306,7 @@ fn ledger_spends_an_approval_once() {
     RawClient::initialize(&here).call("provision", &above());
     let id = ApprovalId::parse(&pending(&here)).unwrap();
     here.ok(&["approve", id.as_str(), "--yes"]);
-    let spent: usize = thread::scope(|scope| {
+    let successes: usize = thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
             .map(|number| {
                 let (here, id) = (&here, &id);
@@ -315,7 +315,7 @@ fn ledger_spends_an_approval_once() {
             .collect();
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
-    assert_eq!(spent, 1);
+    assert_eq!(successes, 1);
     assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
 }
 
@@ -334,9 +334,9 @@ fn crash_neither_loses_nor_reuses_an_approval() {
         let dying = std::panic::AssertUnwindSafe(dying);
         catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
 
-        let said = RawClient::initialize(&here).call("provision", &above());
-        let outcome = said.get("status").or(said.get("code")).unwrap();
-        assert_eq!(outcome, again, "{step:?}: {said}");
+        let response = RawClient::initialize(&here).call("provision", &above());
+        let outcome = response.get("status").or(response.get("code")).unwrap();
+        assert_eq!(outcome, again, "{step:?}: {response}");
         let live = usize::from(again == "active");
         assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
@@ -369,8 +369,8 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(here.path()), ..Given::default() };
-    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = Given { dir: Some(here.path()), ..Given::default() };
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
 fn wanted() -> Wanted {

@@ -17,8 +17,8 @@ fn each_effect_has_its_intent_and_its_outcome() {
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
     let mut rows = workspace.ledger().audit().unwrap();
     rows.retain(|row| row.outcome != "called");
-    let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
-    let done = [
+    let outcomes: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
+    let expected = [
         ("provision", "intended"),
         ("provision", "done"),
         ("rotate", "intended"),
@@ -28,7 +28,7 @@ fn each_effect_has_its_intent_and_its_outcome() {
         ("teardown", "done"),
         ("provision", "refused"),
     ];
-    assert_eq!(told, done);
+    assert_eq!(outcomes, expected);
     let detail: Value = serde_json::from_str(&rows.last().unwrap().detail).unwrap();
     assert_eq!(detail["code"], "cap_above_maximum");
     assert!(rows.iter().all(|row| row.door == "cli" && row.name.as_deref() == Some("one")));
@@ -61,9 +61,9 @@ fn changed_chain_is_located() {
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
         Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), Some(broken), "{change}");
-        let said = workspace.json(&["audit", "--verify"]);
-        assert_eq!(said["code"], "audit_broken", "{change}: {said}");
-        assert!(said["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{said}");
+        let response = workspace.json(&["audit", "--verify"]);
+        assert_eq!(response["code"], "audit_broken", "{change}: {response}");
+        assert!(response["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{response}");
     }
 }
 
@@ -79,13 +79,20 @@ fn older_ledger_in_place_is_detected() {
     assert_eq!(workspace.json(&["audit", "--verify"])["rows"], 14, "three rows more");
 
     restore(&workspace, &older);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!(said["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing", "{said}");
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(
+        response["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing",
+        "{response}"
+    );
     // Later rows take the places of the lost ones, and the loss stays visible.
     workspace.ok(&["provision", "three", "llm"]);
     workspace.ok(&["teardown", "three", "--yes"]);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!((&said["code"], workspace.run(&["audit", "--verify"]).code), (&json!("audit_broken"), 1), "{said}");
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(
+        (&response["code"], workspace.run(&["audit", "--verify"]).code),
+        (&json!("audit_broken"), 1),
+        "{response}"
+    );
     fs::remove_file(&ledger).unwrap();
     assert_eq!(workspace.json(&["audit", "--verify"])["code"], "audit_broken", "or no ledger at all");
 }
@@ -106,15 +113,15 @@ fn missing_or_altered_head_record_is_reported() {
         (right.replacen("v1 11", "v1 99", 1), "`audit.head` knows, or is missing"),
     ] {
         fs::write(&head, &wrong).unwrap();
-        let said = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
-        assert!(said.contains(word), "{wrong:?}: {said}");
+        let response = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
+        assert!(response.contains(word), "{wrong:?}: {response}");
         workspace.run(&["provision", "two", "nothing"]);
         assert_eq!(fs::read_to_string(&head).unwrap(), wrong, "the evidence stays");
     }
     fs::remove_file(&head).unwrap();
     workspace.run(&["provision", "two", "nothing"]);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!(said["message"], "`audit.head`, which knows how far the audit had come, is missing");
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(response["message"], "`audit.head`, which knows how far the audit had come, is missing");
     fs::write(&head, right).unwrap();
     assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "behind is no crime");
 }
@@ -263,23 +270,23 @@ fn rows_are_filtered_by_project_actor_time_and_outcome() {
     let workspace = worked_in();
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
     RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
-    let found = |arguments: &[&str]| -> Vec<Value> {
+    let search = |arguments: &[&str]| -> Vec<Value> {
         let ran = workspace.ok(&[&["audit", "--json"], arguments].concat());
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let all = found(&["--limit", "0"]);
+    let all = search(&["--limit", "0"]);
     assert_eq!(all.len(), 16);
-    assert_eq!(found(&["--project", "two"]).len(), 2);
-    assert!(found(&["--actor", "LINES", "--outcome", "called"]).iter().all(|row| row["door"] == "mcp"));
-    assert_eq!(found(&["--actor", "lines", "--project", "three"]).len(), 3);
-    assert_eq!(found(&["--outcome", "refused"]).len(), 1);
-    assert_eq!(found(&["--outcome", "cap_above_maximum"]).len(), 2);
-    assert_eq!(found(&["--outcome", "done", "--limit", "1"])[0]["project"], "three");
-    assert_eq!(found(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 11);
-    assert!(found(&["--until", "1h"]).is_empty() && found(&["--since", "2099-01-01"]).is_empty());
+    assert_eq!(search(&["--project", "two"]).len(), 2);
+    assert!(search(&["--actor", "LINES", "--outcome", "called"]).iter().all(|row| row["door"] == "mcp"));
+    assert_eq!(search(&["--actor", "lines", "--project", "three"]).len(), 3);
+    assert_eq!(search(&["--outcome", "refused"]).len(), 1);
+    assert_eq!(search(&["--outcome", "cap_above_maximum"]).len(), 2);
+    assert_eq!(search(&["--outcome", "done", "--limit", "1"])[0]["project"], "three");
+    assert_eq!(search(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 11);
+    assert!(search(&["--until", "1h"]).is_empty() && search(&["--since", "2099-01-01"]).is_empty());
     for wrong in [&["--since", "tomorrow"][..], &["--until", "sk_live_0123456789abcdef"]] {
-        let said = workspace.json(&[&["audit"], wrong].concat());
-        assert_eq!(said["code"], "invalid_time", "{said}");
+        let response = workspace.json(&[&["audit"], wrong].concat());
+        assert_eq!(response["code"], "invalid_time", "{response}");
     }
 }
 
@@ -291,8 +298,8 @@ async fn resource_shows_the_last_fifty_rows() {
     }
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let asked = rmcp::model::ReadResourceRequestParams::new("stripe-projects://audit");
-        let read = client.0.read_resource(asked).await.unwrap();
+        let request = rmcp::model::ReadResourceRequestParams::new("stripe-projects://audit");
+        let read = client.0.read_resource(request).await.unwrap();
         let text = json!(read.contents[0])["text"].as_str().unwrap().to_owned();
         let entries: Value = serde_json::from_str(&text).unwrap();
         let entries = entries["entries"].as_array().unwrap();
@@ -363,8 +370,8 @@ fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
 fn unreadable_ledger_is_not_treated_as_missing() {
     let workspace = Workspace::new();
     workspace.write("file", "");
-    let said = workspace.json(&["list", "--state-dir", "file/state"]);
-    assert_eq!(said["code"], "ledger_unavailable", "{said:#}");
+    let response = workspace.json(&["list", "--state-dir", "file/state"]);
+    assert_eq!(response["code"], "ledger_unavailable", "{response:#}");
 }
 
 fn worked_in() -> Workspace {

@@ -17,13 +17,13 @@ fn restored_backup_is_reported_and_blocks_nothing() {
     for name in ["four", "five"] {
         assert_eq!(agent.call("provision", &json!({ "name": name, "provider": "search" }))["status"], "active");
     }
-    let said = agent.disconnect().stderr;
-    assert_eq!(said.matches("audit --verify").count(), 1, "a server says it once: {said}");
+    let stderr = agent.disconnect().stderr;
+    assert_eq!(stderr.matches("audit --verify").count(), 1, "a server says it once: {stderr}");
     assert!(
         here.json(&["audit", "--verify"])["hint"].as_str().unwrap().contains("`stripe-projects-mcp audit --accept`")
     );
     let report = here.json(&["doctor"]);
-    let find = |check: &str| report["checks"].as_array().unwrap().iter().find(|found| found["check"] == check).unwrap();
+    let find = |check: &str| report["checks"].as_array().unwrap().iter().find(|entry| entry["check"] == check).unwrap();
     assert!(find("audit")["advice"].as_str().unwrap().contains("audit --accept"), "{report:#}");
     assert_eq!(find("drift")["state"], "problem", "what the backup does not know is billed all the same: {report:#}");
 }
@@ -52,8 +52,8 @@ fn acceptance_by_a_human_stays_in_the_audit() {
         let proof = here.json(&["audit", "--verify"]);
         assert_eq!((&proof["whole"], proof["accepted"].as_array().unwrap().len()), (&json!(true), 1), "{proof}");
     }
-    let told = here.ok(&["audit", "--verify"]).stdout;
-    assert!(told.contains(&format!("Accepted breaks: 1\n  row {}, on 20", accepted.seq)), "{told}");
+    let verification = here.ok(&["audit", "--verify"]).stdout;
+    assert!(verification.contains(&format!("Accepted breaks: 1\n  row {}, on 20", accepted.seq)), "{verification}");
     let checks = here.json(&["doctor"])["checks"].take();
     let audit = checks.as_array().unwrap().iter().find(|check| check["check"] == "audit").unwrap().clone();
     assert_eq!(audit["state"], "ok", "{audit}");
@@ -134,8 +134,8 @@ fn forged_acceptance_breaks_the_chain() {
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"
         ),
     );
-    let said = here.json(&["audit", "--verify"]);
-    assert_eq!(said["message"], "row 4 of the audit is not what was written", "{said}");
+    let response = here.json(&["audit", "--verify"]);
+    assert_eq!(response["message"], "row 4 of the audit is not what was written", "{response}");
 }
 
 #[cfg(unix)]
@@ -146,8 +146,8 @@ fn accept_at_a_terminal_asks_first() {
     for (keys, code, whole) in [("n\r", 3, false), ("\x03", 130, false), ("y\r", 0, true)] {
         let terminal = Terminal::start(&here.command(&["audit", "--accept"]), 120);
         terminal.until("If you put a backup of ledger.db in its place").until("[y/N] ").press(keys);
-        let left = terminal.left();
-        assert_eq!(left.code, code, "{keys:?}: {}", left.screen);
+        let output = terminal.left();
+        assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
         assert_eq!(here.run(&["audit", "--verify"]).code == 0, whole, "{keys:?}");
     }
 }

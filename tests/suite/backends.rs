@@ -45,12 +45,12 @@ fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, Clock::system());
-    let (asked, counted) = (World::new(file.clone(), Clock::system()), World::new(file, Clock::system()));
+    let (for_keys, for_count) = (World::new(file.clone(), Clock::system()), World::new(file, Clock::system()));
     BackendUnderTest {
         backend: wrapped(Arc::new(backend)),
         ledger: ledger(&folder),
-        works: Box::new(move |credential| asked.owner_of(credential).unwrap().is_some()),
-        resources: Box::new(move || counted.observe_everything().unwrap().len()),
+        works: Box::new(move |credential| for_keys.owner_of(credential).unwrap().is_some()),
+        resources: Box::new(move || for_count.observe_everything().unwrap().len()),
         _kept: Box::new(folder),
     }
 }
@@ -66,12 +66,12 @@ fn stripe_api() -> BackendUnderTest {
         context: None,
     };
     let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::Pace::default());
-    let (asked, counted) = (Rc::clone(&workspace), Rc::clone(&workspace));
+    let (for_keys, for_count) = (Rc::clone(&workspace), Rc::clone(&workspace));
     BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
-        resources: Box::new(move || counted.billed_resources().len()),
+        works: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || for_count.billed_resources().len()),
         _kept: Box::new((simulator, workspace)),
     }
 }
@@ -83,12 +83,12 @@ fn stripe_cli() -> BackendUnderTest {
     let pace = stripe_cli::Pace { poll_pause: Duration::from_millis(10), ..stripe_cli::Pace::default() };
     let bin = fake_stripe.script(folder.path());
     let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
-    let (asked, counted) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
+    let (for_keys, for_count) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
     BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
-        resources: Box::new(move || counted.resources().len()),
+        works: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || for_count.resources().len()),
         _kept: Box::new((fake_stripe, folder)),
     }
 }

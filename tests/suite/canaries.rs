@@ -197,8 +197,8 @@ fn keys_printed_by_stripe_are_not_repeated() {
         }
         assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
         search(&workspace, &keys, &[".env"]);
-        let said: String = workspace.fake_stripe().log().iter().map(Value::to_string).collect();
-        assert!(keys.iter().all(|key| !said.contains(key)), "{verb}: a key was an argument");
+        let arguments_log: String = workspace.fake_stripe().log().iter().map(Value::to_string).collect();
+        assert!(keys.iter().all(|key| !arguments_log.contains(key)), "{verb}: a key was an argument");
     }
 }
 
@@ -207,14 +207,14 @@ fn keys_printed_by_stripe_are_not_repeated() {
 async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let made = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
+    let response = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
     let keys: BTreeSet<_> = values(&workspace).into_iter().collect();
     assert_eq!(keys.len(), 1);
-    assert!(keys.iter().all(|key| !made.to_string().contains(key)));
+    assert!(keys.iter().all(|key| !response.to_string().contains(key)));
     for canary in CANARIES {
         for arguments in everywhere(canary) {
-            let said = format!("{:?}", client.call("provision", arguments).await);
-            assert!(!said.contains(canary), "{said}");
+            let result = format!("{:?}", client.call("provision", arguments).await);
+            assert!(!result.contains(canary), "{result}");
         }
     }
     search(&workspace, &keys, &[".env"]);

@@ -90,8 +90,8 @@ fn clock_corrected_by_years_does_not_delay_an_alert() {
     receiver.script(&[500]);
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
     harness.shift_clock(-YEARS);
-    let sent = harness.provisioner().deliver_alerts().unwrap();
-    assert!(sent > 0, "what was put off for ten seconds is sent now, not in years");
+    let deliveries = harness.provisioner().deliver_alerts().unwrap();
+    assert!(deliveries > 0, "what was put off for ten seconds is sent now, not in years");
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "and once");
 }
 

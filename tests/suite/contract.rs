@@ -130,11 +130,11 @@ async fn observations_are_complete_within_their_scope() {
             Ok(everything) => assert_eq!(everything.len(), 2),
             Err(error) => assert!(matches!(error, BackendError::Unknown { .. }), "{error}"),
         }
-        let asked = [second.clone(), ResourceId::new("fres_none".to_owned())];
-        let seen = of(Scope::Resources(&asked)).await.unwrap();
-        assert_eq!(seen.iter().map(|observed| &observed.resource).collect::<Vec<_>>(), [&second]);
-        let seen = of(Scope::Order(&one.id)).await.unwrap();
-        assert_eq!(seen.iter().map(|observed| &observed.resource).collect::<Vec<_>>(), [&first]);
+        let ids = [second.clone(), ResourceId::new("fres_none".to_owned())];
+        let observed = of(Scope::Resources(&ids)).await.unwrap();
+        assert_eq!(observed.iter().map(|observed| &observed.resource).collect::<Vec<_>>(), [&second]);
+        let observed = of(Scope::Order(&one.id)).await.unwrap();
+        assert_eq!(observed.iter().map(|observed| &observed.resource).collect::<Vec<_>>(), [&first]);
         assert_eq!(of(Scope::Order(&ProjectId::random().unwrap())).await.unwrap(), []);
     }
 }
@@ -145,11 +145,11 @@ async fn usage_suspends_at_the_cap_and_not_before() {
     let service = under_test.backend.provision(&under_test.order("meter")).await.unwrap();
     let credential = key(&service.credentials);
     let bill = |micro_usd| under_test.backend.record_usage(&service.resource, MicroUsd::new(micro_usd));
-    let seen = bill(9_999_999).await.unwrap();
-    assert!(!seen.suspended && under_test.works(credential));
-    let seen = bill(1).await.unwrap();
-    assert!(seen.suspended && !under_test.works(credential));
-    assert_eq!(seen.usage, Some(MicroUsd::new(10_000_000)));
+    let observed = bill(9_999_999).await.unwrap();
+    assert!(!observed.suspended && under_test.works(credential));
+    let observed = bill(1).await.unwrap();
+    assert!(observed.suspended && !under_test.works(credential));
+    assert_eq!(observed.usage, Some(MicroUsd::new(10_000_000)));
     let refused = bill(1).await.unwrap_err();
     assert!(matches!(refused, BackendError::Refused(Refusal::CapReached)), "{refused}");
     let refused = under_test.backend.resume(&service.resource).await.unwrap_err();
@@ -168,8 +168,8 @@ async fn provider_at_its_monthly_limit_stops_until_the_next_month() {
     let world = World::new(file.clone(), november);
     world.set_monthly_limit("supermemory", Cents::new(500).unwrap()).unwrap();
     assert!(world.accrue(&first, MicroUsd::new(5_000_000)).unwrap().suspended);
-    let seen = backend.observe(Scope::Resources(slice::from_ref(&second))).await.unwrap();
-    assert!(seen[0].suspended, "the limit is the provider's, not the project's");
+    let observed = backend.observe(Scope::Resources(slice::from_ref(&second))).await.unwrap();
+    assert!(observed[0].suspended, "the limit is the provider's, not the project's");
     let refused = backend.resume(&second).await.unwrap_err();
     assert!(matches!(refused, BackendError::Refused(Refusal::MonthlyLimitReached { .. })), "{refused}");
     World::new(file, december).resume(&second).unwrap();
@@ -190,10 +190,10 @@ async fn debug_output_contains_no_credential() {
     for under_test in BACKENDS {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("quiet")).await.unwrap();
-        let seen = under_test.backend.observe(Scope::Resources(slice::from_ref(&service.resource))).await.unwrap();
-        let shown = format!("{service:?} {seen:?}");
+        let observed = under_test.backend.observe(Scope::Resources(slice::from_ref(&service.resource))).await.unwrap();
+        let debug = format!("{service:?} {observed:?}");
         let key = key(&service.credentials);
-        assert!(!shown.contains(&key.mask().as_str()[key.mask().as_str().len() - 4..]), "{shown}");
+        assert!(!debug.contains(&key.mask().as_str()[key.mask().as_str().len() - 4..]), "{debug}");
     }
 }
 

@@ -110,15 +110,15 @@ fn migration_keeps_existing_data() {
         fs::write(&copy, "half a copy").unwrap();
 
         assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
-        let kept = Connection::open(&copy).unwrap();
-        assert_eq!(user_version(&kept), version);
-        let word: String = kept.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        let copied = Connection::open(&copy).unwrap();
+        assert_eq!(user_version(&copied), version);
+        let word: String = copied.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
         assert_eq!(word, "kept", "what is in the log is in the copy");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());
         workspace.ok(&["provision", "web", "search"]);
-        drop(kept);
+        drop(copied);
         let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
         assert_eq!(copies, 1, "one is enough");
     }

@@ -125,8 +125,8 @@ fn victim_process() {
         return;
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
-    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    let options = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
     let stopped = AtomicBool::new(false);
     let provisioner = provisioner.watched_by(Arc::new(move |reached| {
         if format!("{reached:?}") == step && env::var(STOPS).is_err() {
@@ -163,8 +163,8 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &caller)
+            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+            provisioner.provision(&request, &caller)
         }
         "resume" => provisioner.resume(&name, &caller),
         "rotate" => provisioner.rotate(&name, &caller),

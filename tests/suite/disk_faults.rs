@@ -80,15 +80,15 @@ fn server_that_cannot_answer_exits() {
     let _ = writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#);
     drop(input);
     until("its end", || server.try_wait().unwrap());
-    let said = Ran::from(server.wait_with_output().unwrap()).stderr;
-    assert!(!said.contains("internal error"), "{said}");
+    let stderr = Ran::from(server.wait_with_output().unwrap()).stderr;
+    assert!(!stderr.contains("internal error"), "{stderr}");
 }
 
 /// Limits the size of files, one page more each time, until no write fails.
 fn full_at_every_size(operation: &str, before: &[&[&str]]) {
     let workspace = prepared(before);
     let whole = found(&workspace);
-    let mut said = BTreeSet::new();
+    let mut errors = BTreeSet::new();
     for pages in 0..500 {
         put(&workspace, &whole);
         let mut limited = Command::new("sh");
@@ -100,10 +100,10 @@ fn full_at_every_size(operation: &str, before: &[&[&str]]) {
         hold(&workspace, operation, &ran, &case);
         if ran.code == 0 && ran.stderr.is_empty() {
             assert!(pages > 1, "{case}: the limit limits nothing");
-            println!("{operation}: full at {pages} sizes: {said:#?}");
+            println!("{operation}: full at {pages} sizes: {errors:#?}");
             return;
         }
-        said.insert(ran.stderr);
+        errors.insert(ran.stderr);
     }
     panic!("{operation}: there is no end to it");
 }
@@ -115,7 +115,7 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
     }
     let workspace = prepared(before);
     let (whole, log) = (found(&workspace), tempfile::NamedTempFile::new().unwrap());
-    let (mut points, mut said) = (0, BTreeSet::new());
+    let (mut points, mut errors) = (0, BTreeSet::new());
     for (name, error) in FAULTS {
         for first in 1.. {
             put(&workspace, &whole);
@@ -136,17 +136,17 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
                 break;
             }
             points += 1;
-            said.insert(ran.stderr);
+            errors.insert(ran.stderr);
         }
     }
     assert!(points > 20, "{operation}: only {points} points");
-    println!("{operation}: failed at {points} calls: {said:#?}");
+    println!("{operation}: failed at {points} calls: {errors:#?}");
 }
 
 /// Asserts that the error is useful and that the next call finishes once the disk works.
 fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
-    for said_nothing in ["internal error", "uncategorized"] {
-        assert!(!ran.stderr.contains(said_nothing), "{case}: {ran:?}");
+    for useless in ["internal error", "uncategorized"] {
+        assert!(!ran.stderr.contains(useless), "{case}: {ran:?}");
     }
     let helps = ran.stderr.contains("error: ") && ran.stderr.contains("hint: ");
     assert!(ran.code == 0 || (ran.code > 0 && helps), "{case}: {ran:?}");

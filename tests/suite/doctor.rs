@@ -38,14 +38,14 @@ fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
 fn repaired(workspace: &Workspace) -> Vec<String> {
     let report = workspace.json(&["doctor", "--repair"]);
     assert_eq!(report["healthy"], true, "{report:#}");
-    let done = report["repaired"].as_array().unwrap().iter().map(|done| {
-        assert_eq!(done["error"], Value::Null, "{report:#}");
-        done["what"].as_str().unwrap().to_owned()
+    let repairs = report["repaired"].as_array().unwrap().iter().map(|repair| {
+        assert_eq!(repair["error"], Value::Null, "{report:#}");
+        repair["what"].as_str().unwrap().to_owned()
     });
-    let done = done.collect();
+    let repairs = repairs.collect();
     assert_well(workspace);
     assert_eq!(workspace.json(&["doctor", "--repair"])["repaired"], Value::Array(Vec::new()), "once is enough");
-    done
+    repairs
 }
 
 fn with_a_project(kind: BackendKind) -> Workspace {
@@ -154,7 +154,7 @@ fn policy_writable_by_others_is_a_problem() {
     let (workspace, home) = (with_a_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
-    let found = || {
+    let finding = || {
         let ran = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
         let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
         let of_policy = |check: &&Value| check["check"] == "policy";
@@ -166,34 +166,34 @@ fn policy_writable_by_others_is_a_problem() {
             .first()
             .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
     };
-    assert_eq!(found(), None, "none is no problem");
+    assert_eq!(finding(), None, "none is no problem");
     fs::create_dir(&folder).unwrap();
     fs::write(&file, "[policy]\ntotal_cap_usd = 30\n").unwrap();
     let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     mode(&folder, 0o755);
     for (path, wrong, right) in [(&file, 0o646, 0o644), (&file, 0o664, 0o600), (&folder, 0o777, 0o755)] {
         mode(path, wrong);
-        let said = found().unwrap();
+        let text = finding().unwrap();
         assert_eq!(
-            said,
+            text,
             format!("others may write {0}, and with it the limits → run `chmod go-w {0}`", path.display())
         );
         mode(path, right);
-        assert_eq!(found(), None);
+        assert_eq!(finding(), None);
     }
     fs::write(&file, "[polcy]\n").unwrap();
-    assert!(found().unwrap().contains("unknown key"));
+    assert!(finding().unwrap().contains("unknown key"));
     fs::remove_file(&file).unwrap();
 
     workspace.write("policy.toml", "");
     mode(&workspace.file("policy.toml"), 0o600);
     std::os::unix::fs::symlink(workspace.file("policy.toml"), &file).unwrap();
-    assert!(found().unwrap().contains("is inside the workspace, where an agent can edit it"));
+    assert!(finding().unwrap().contains("is inside the workspace, where an agent can edit it"));
     fs::remove_file(workspace.file("policy.toml")).unwrap();
-    let said = found().unwrap();
+    let text = finding().unwrap();
     assert!(
-        said.contains("a link that leads nowhere") && said.contains("lets that link lead to the policy again"),
-        "{said}"
+        text.contains("a link that leads nowhere") && text.contains("lets that link lead to the policy again"),
+        "{text}"
     );
 }
 
@@ -221,10 +221,10 @@ fn policy_of_another_user_is_a_problem() {
         return;
     }
     let ran = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
-    let said = String::from_utf8(ran.stdout).unwrap();
+    let stdout = String::from_utf8(ran.stdout).unwrap();
     assert!(
-        ran.status.code() == Some(1) && said.contains("belongs to another user, who can lift the limits"),
-        "{said}"
+        ran.status.code() == Some(1) && stdout.contains("belongs to another user, who can lift the limits"),
+        "{stdout}"
     );
 }
 
@@ -234,10 +234,10 @@ fn stripe_cli_version_is_reported_before_its_use() {
     assert!(workspace.ok(&["doctor"]).stdout.contains(", stripe 1.52.0"));
     workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "cli_too_old" }]));
     assert_only(&workspace, "versions", "problem", "too old");
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
     assert_only(&workspace, "versions", "problem", "does not say its version");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
     assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");
     assert!(workspace.files().is_empty(), "to look leaves nothing: {:?}", workspace.files());

@@ -34,14 +34,14 @@ proptest! {
     #[test]
     fn remove_deletes_only_our_lines(file in file()) {
         let mut text = EnvText::new(file.bytes());
-        let kept = file.without(|line| matches!(line.role, Role::Ours));
+        let remaining = file.without(|line| matches!(line.role, Role::Ours));
         match text.remove(&var(), ours) {
             Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
                 prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
             }
             outcome => {
-                prop_assert_eq!(outcome, Ok(kept.lines.len() < file.lines.len()));
-                prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+                prop_assert_eq!(outcome, Ok(remaining.lines.len() < file.lines.len()));
+                prop_assert_eq!(shown(text.bytes()), shown(&remaining.bytes()));
             }
         }
     }

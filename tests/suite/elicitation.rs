@@ -25,12 +25,16 @@ use crate::{
 #[tokio::test]
 async fn approval_at_the_host_provisions() {
     for era in ERAS {
-        for can in [ElicitationSupport::Unspecified, ElicitationSupport::Forms, ElicitationSupport::FormsAndUrls] {
+        for support in [ElicitationSupport::Unspecified, ElicitationSupport::Forms, ElicitationSupport::FormsAndUrls] {
             let here = Workspace::new();
             here.ok(&["provision", "web", "search", "--cap", "7"]);
-            let host = Host::connect(&here, era, can, approve()).await;
-            let made = host.provision(above()).await;
-            assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(80.0)), "{era:?} {can:?}");
+            let host = Host::connect(&here, era, support, approve()).await;
+            let response = host.provision(above()).await;
+            assert_eq!(
+                (&response["status"], &response["spend_cap_usd"]),
+                (&json!("active"), &json!(80.0)),
+                "{era:?} {support:?}"
+            );
             assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
 
             let [question] = &host.elicitations()[..] else { panic!("asked once: {:?}", host.elicitations()) };
@@ -59,8 +63,8 @@ async fn call_that_needs_no_approval_elicits_nothing() {
     for era in ERAS {
         let here = Workspace::new();
         let host = Host::connect(&here, era, ElicitationSupport::FormsAndUrls, Reply::Decline).await;
-        let made = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
-        assert_eq!(made["status"], "active", "{era:?}");
+        let response = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
+        assert_eq!(response["status"], "active", "{era:?}");
         let refused = host.provision(json!({ "name": "m2", "provider": "supermemory", "spend_cap_usd": 101 })).await;
         assert_eq!(refused["code"], "cap_above_maximum", "no human can grant that either");
         assert!(host.elicitations().is_empty());
@@ -86,8 +90,8 @@ async fn answers_other_than_approval_buy_nothing() {
         ] {
             let here = Workspace::new();
             let host = Host::connect(&here, era, ElicitationSupport::Forms, reply.clone()).await;
-            let said = host.provision(above()).await;
-            assert_eq!(said["code"], code, "{era:?} {reply:?}: {said}");
+            let response = host.provision(above()).await;
+            assert_eq!(response["code"], code, "{era:?} {reply:?}: {response}");
             assert_eq!(status(&here), left, "{era:?} {reply:?}");
             assert_eq!(host.elicitations().len(), 1);
             nothing_bought(&here);
@@ -104,15 +108,15 @@ async fn answers_other_than_approval_buy_nothing() {
 #[tokio::test]
 async fn client_is_asked_only_through_declared_support() {
     for era in ERAS {
-        for can in [ElicitationSupport::None, ElicitationSupport::Urls] {
+        for support in [ElicitationSupport::None, ElicitationSupport::Urls] {
             let here = Workspace::new();
-            let host = Host::connect(&here, era, can, approve()).await;
-            let said = host.provision(above()).await;
-            assert_eq!(said["code"], "approval_required", "{era:?} {can:?}");
+            let host = Host::connect(&here, era, support, approve()).await;
+            let response = host.provision(above()).await;
+            assert_eq!(response["code"], "approval_required", "{era:?} {support:?}");
             assert!(host.elicitations().is_empty());
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             here.ok(&["approve", &id, "--yes"]);
-            assert_eq!(host.provision(above()).await["status"], "active", "{era:?} {can:?}");
+            assert_eq!(host.provision(above()).await["status"], "active", "{era:?} {support:?}");
         }
     }
 }
@@ -129,12 +133,15 @@ async fn host_that_fails_to_ask_leaves_it_to_the_terminal() {
 async fn unanswered_elicitation_leaves_the_request_pending() {
     let here = Workspace::new();
     let host = in_process(&here, ElicitationSupport::Forms, Reply::Never, Duration::from_millis(50)).await;
-    let said = host.provision(above()).await;
-    assert_eq!(said["code"], "approval_timed_out", "{said}");
+    let response = host.provision(above()).await;
+    assert_eq!(response["code"], "approval_timed_out", "{response}");
     assert_eq!(host.elicitations().len(), 1);
     nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
-    assert!(said["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")), "{said}");
+    assert!(
+        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
+        "{response}"
+    );
     here.ok(&["approve", &id, "--yes"]);
     assert_eq!(host.provision(above()).await["status"], "active");
 }
@@ -152,10 +159,14 @@ fn call_cancelled_during_elicitation_buys_nothing() {
         host.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
         let call = host.send_call("provision", &above());
         until("the question", || host.messages().into_iter().find(|message| message["method"] == "elicitation/create"));
-        let begun = Instant::now();
+        let started = Instant::now();
         if leaves {
             assert_eq!(host.disconnect().code, 0);
-            assert!(begun.elapsed() < Duration::from_secs(4), "the process waits for nobody: {:?}", begun.elapsed());
+            assert!(
+                started.elapsed() < Duration::from_secs(4),
+                "the process waits for nobody: {:?}",
+                started.elapsed()
+            );
         } else {
             let params = json!({ "requestId": call, "reason": "enough" });
             host.write_line(
@@ -184,9 +195,9 @@ async fn forged_or_altered_state_is_refused() {
     altered.replace_range(middle..=middle, if altered[middle..].starts_with('A') { "B" } else { "A" });
     let canary = "sk_live_51Canary0123456789abcdef";
     for forged in ["", "x", "rs1.AAAA.AAAA", canary, &altered, &theirs, &state[..state.len() - 2], &"A".repeat(9000)] {
-        let said = host.call_once(above(), Some((forged, accept()))).await;
-        assert_eq!(said["code"], "approval_forged", "{forged}: {said}");
-        assert!(!said.to_string().contains("anary"));
+        let response = host.call_once(above(), Some((forged, accept()))).await;
+        assert_eq!(response["code"], "approval_forged", "{forged}: {response}");
+        assert!(!response.to_string().contains("anary"));
         nothing_bought(&here);
     }
     assert_eq!(
@@ -208,16 +219,16 @@ async fn state_is_for_one_call_of_one_client() {
         json!({ "name": "memory", "provider": "vector-db", "spend_cap_usd": 80 }),
         json!({ "name": "memory", "provider": "supermemory" }),
     ] {
-        let said = host.call_once(other.clone(), Some((&state, accept()))).await;
-        assert_eq!(said["code"], "approval_mismatch", "{other}: {said}");
+        let response = host.call_once(other.clone(), Some((&state, accept()))).await;
+        assert_eq!(response["code"], "approval_mismatch", "{other}: {response}");
     }
     let stranger =
         Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
     assert_eq!(stranger.call_once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
     let rows = here.ledger().audit().unwrap();
-    let tried: Vec<_> =
+    let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
-    assert_eq!((tried.len(), tried[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
+    assert_eq!((attempts.len(), attempts[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
     nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }
@@ -228,9 +239,9 @@ async fn state_counts_once() {
         let here = Workspace::new();
         let host = modern(&here).await;
         let state = state_of(&host.call_once(above(), None).await);
-        let said = host.call_once(above(), Some((&state, first.clone()))).await;
-        let bought = said["status"] == "active";
-        assert_eq!(bought, first == accept(), "{said}");
+        let response = host.call_once(above(), Some((&state, first.clone()))).await;
+        let bought = response["status"] == "active";
+        assert_eq!(bought, first == accept(), "{response}");
         if bought {
             here.ok(&["teardown", "memory", "--yes"]);
         }
@@ -301,8 +312,8 @@ async fn approval_overrides_no_limit() {
     let state = state_of(&host.call_once(above(), None).await);
     let stricter = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
     here.write("providers.toml", stricter);
-    let said = host.call_once(above(), Some((&state, accept()))).await;
-    assert_eq!(said["code"], "cap_above_maximum", "{said}");
+    let response = host.call_once(above(), Some((&state, accept()))).await;
+    assert_eq!(response["code"], "cap_above_maximum", "{response}");
     nothing_bought(&here);
 }
 
@@ -313,9 +324,9 @@ async fn key_in_an_elicitation_result_is_not_repeated_or_stored() {
         let here = Workspace::new();
         let content = json!({ "approve": canary, canary: canary });
         let host = Host::connect(&here, era, ElicitationSupport::Forms, Reply::Accept(content)).await;
-        let said = host.provision(above()).await;
-        assert_eq!(said["code"], "approval_unclear");
-        assert!(!said.to_string().contains(canary));
+        let response = host.provision(above()).await;
+        assert_eq!(response["code"], "approval_unclear");
+        assert!(!response.to_string().contains(canary));
         for file in here.files() {
             let bytes = std::fs::read(&file).unwrap();
             assert!(!bytes.windows(canary.len()).any(|part| part == canary.as_bytes()), "{}", file.display());
@@ -326,7 +337,7 @@ async fn key_in_an_elicitation_result_is_not_repeated_or_stored() {
 #[tokio::test]
 async fn link_is_opened_by_a_host_that_supports_urls() {
     for era in ERAS {
-        for (can, reply, code, asked) in [
+        for (support, reply, code, count) in [
             (ElicitationSupport::Urls, Reply::Open, None, 1),
             (ElicitationSupport::FormsAndUrls, Reply::Open, None, 1),
             (ElicitationSupport::Urls, Reply::AcceptWithoutContent, Some("needs_link"), 1), // accepted without opening the link
@@ -340,15 +351,18 @@ async fn link_is_opened_by_a_host_that_supports_urls() {
             let mut command = here.command(&["serve", "--accept-tos", "--backend", "stripe-api"]);
             command.env("STRIPE_API_KEY", "rk_test_0123456789");
             command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
-            let host = Host::named("a host", command, era, can, reply.clone()).await;
-            let said = host.provision(json!({ "name": "web", "provider": "search" })).await;
-            assert_eq!(said["code"].as_str(), code, "{era:?} {can:?} {reply:?}: {said}");
-            assert_eq!(said["status"] == "active", code.is_none());
+            let host = Host::named("a host", command, era, support, reply.clone()).await;
+            let response = host.provision(json!({ "name": "web", "provider": "search" })).await;
+            assert_eq!(response["code"].as_str(), code, "{era:?} {support:?} {reply:?}: {response}");
+            assert_eq!(response["status"] == "active", code.is_none());
             if code.is_some() {
-                assert!(said["hint"].as_str().unwrap().contains(&simulator.base), "the text has the link: {said}");
+                assert!(
+                    response["hint"].as_str().unwrap().contains(&simulator.base),
+                    "the text has the link: {response}"
+                );
             }
             let questions = host.elicitations();
-            assert_eq!(questions.len(), asked, "{era:?} {can:?} {reply:?}: {questions:?}");
+            assert_eq!(questions.len(), count, "{era:?} {support:?} {reply:?}: {questions:?}");
             assert!(questions.iter().all(|question| question["mode"] == "url"), "{questions:?}");
         }
     }
@@ -359,14 +373,14 @@ async fn modern(workspace: &Workspace) -> Host {
 }
 
 /// Starts a server in this process, with a timeout that the test chooses.
-async fn in_process(workspace: &Workspace, can: ElicitationSupport, reply: Reply, patience: Duration) -> Host {
-    let given = Given { dir: Some(workspace.path()), ..Given::default() };
-    let provisioner = Arc::new(Settings::resolve(given).unwrap().provisioner(Handle::current()));
+async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: Reply, timeout: Duration) -> Host {
+    let options = Given { dir: Some(workspace.path()), ..Given::default() };
+    let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
-    tokio::spawn(mcp::serve_over(provisioner, mcp::Offer::everything(), input, output, patience));
+    tokio::spawn(mcp::serve_over(provisioner, mcp::Offer::everything(), input, output, timeout));
     let (input, output) = tokio::io::split(theirs);
-    Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, can, reply).await
+    Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, support, reply).await
 }
 
 fn above() -> Value {

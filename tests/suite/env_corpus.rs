@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 
 #[test]
 fn teardown_restores_each_corpus_file() {
-    let mut tried = 0;
+    let mut count = 0;
     for file in fs::read_dir(CORPUS).unwrap().map(|file| file.unwrap().path()) {
         let original = fs::read(&file).unwrap();
         let workspace = Workspace::new();
@@ -21,28 +21,28 @@ fn teardown_restores_each_corpus_file() {
         let second = assert_one_line_is_ours(&original, &rotated, &file);
         assert_ne!(first, second, "{}", file.display());
         let withdrawn = after(&["teardown", "memory", "--yes"]);
-        let kept = without(&original, original_line(&original).as_deref());
-        let rest = withdrawn.strip_prefix(kept.as_slice());
+        let remaining = without(&original, original_line(&original).as_deref());
+        let rest = withdrawn.strip_prefix(remaining.as_slice());
         // If the last line of the file lacked its ending, it has one now.
         assert!(matches!(rest, Some(b"" | b"\n" | b"\r\n")), "{}: {}", file.display(), withdrawn.escape_ascii());
-        tried += 1;
+        count += 1;
     }
-    assert!(tried >= 25, "the corpus has shrunk to {tried}");
+    assert!(count >= 25, "the corpus has shrunk to {count}");
 }
 
 /// Asserts that one line holds the key, in place of the template's empty one or at the end, and returns the key.
 fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> {
-    let said = || format!("{}: {}", file.display(), now.escape_ascii());
-    let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", said()));
+    let context = || format!("{}: {}", file.display(), now.escape_ascii());
+    let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", context()));
     let line = &now[at..];
     let line = &line[..line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len())];
     if let Some(old) = original_line(original) {
         let place = find(original, &old).unwrap();
         let expected = [&original[..place], line, &original[place + old.len()..]].concat();
-        assert!(now == expected, "{}", said());
+        assert!(now == expected, "{}", context());
     } else {
-        let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", said()));
-        assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", said());
+        let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", context()));
+        assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", context());
     }
     line.to_vec()
 }

@@ -151,12 +151,12 @@ fn env_file_in_a_work_tree_is_excluded_from_git() {
     let workspace = Workspace::new();
     git(&workspace, &["init", "--quiet"]);
     fs::create_dir(workspace.file("app")).unwrap();
-    let shown = workspace.json(&["--dir", "app", "provision", "one", "search"]);
-    assert!(shown["next"].as_str().unwrap().contains(".git/info/exclude"), "{shown:#}");
+    let response = workspace.json(&["--dir", "app", "provision", "one", "search"]);
+    assert!(response["next"].as_str().unwrap().contains(".git/info/exclude"), "{response:#}");
     assert!(workspace.read(".git/info/exclude").ends_with("\n/app/.env*\n"));
     let exclude = workspace.read(".git/info/exclude");
-    let shown = workspace.json(&["--dir", "app", "rotate", "one"]);
-    assert!(!shown["next"].as_str().unwrap().contains("exclude"), "once is enough");
+    let response = workspace.json(&["--dir", "app", "rotate", "one"]);
+    assert!(!response["next"].as_str().unwrap().contains("exclude"), "once is enough");
     assert_eq!(workspace.read(".git/info/exclude"), exclude);
     assert_eq!(git(&workspace, &["status", "--porcelain"]), "", "nothing of ours would be committed");
 }

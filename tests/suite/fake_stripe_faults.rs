@@ -71,10 +71,10 @@ fn unready_resource_has_no_value() {
     assert_eq!(added["data"]["service"]["status"], "pending");
     assert!(added["data"]["service"]["key"].as_str().unwrap().starts_with("fres_"));
     assert_eq!(code(&fake_stripe.envelope(folder.path(), &["env", "--pull"])), "PROJECT_ENVIRONMENT_HAS_NO_RESOURCES");
-    let seen: Vec<Value> = (0..3)
+    let values: Vec<Value> = (0..3)
         .map(|_| fake_stripe.envelope(folder.path(), &["status"])["data"]["services"][0]["status"].clone())
         .collect();
-    assert_eq!(seen, ["pending", "pending", "complete"]);
+    assert_eq!(values, ["pending", "pending", "complete"]);
     assert_eq!(fake_stripe.envelope(folder.path(), &["env", "--pull"])["ok"], true);
 }
 
@@ -82,14 +82,14 @@ fn unready_resource_has_no_value() {
 fn listing_can_prove_nothing() {
     let (fake_stripe, folder) = ready();
     fake_stripe.run(folder.path(), &EXA);
-    let told = |fault: &str| {
+    let output_with = |fault: &str| {
         fake_stripe.inject_faults(json!([{ "fault": fault }]));
         fake_stripe.envelope(folder.path(), &["status"])["data"].clone()
     };
-    assert_eq!(told("no_lists").get("services"), None);
-    assert_eq!(told("repeated_row")["services"].as_array().unwrap().len(), 2);
-    assert_eq!(told("unnamed_row")["services"][0].get("name"), None);
-    assert_ne!(told("other_project")["project"]["id"], fake_stripe.project_id());
+    assert_eq!(output_with("no_lists").get("services"), None);
+    assert_eq!(output_with("repeated_row")["services"].as_array().unwrap().len(), 2);
+    assert_eq!(output_with("unnamed_row")["services"][0].get("name"), None);
+    assert_ne!(output_with("other_project")["project"]["id"], fake_stripe.project_id());
 }
 
 #[test]

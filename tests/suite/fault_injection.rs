@@ -269,8 +269,8 @@ impl Harness {
 
     fn provision(&self) -> Result<ProjectView, Error> {
         let provider = ProviderKey::parse("search").unwrap();
-        let wanted = Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&wanted, &caller())
+        let request = Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+        self.provisioner.provision(&request, &caller())
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {

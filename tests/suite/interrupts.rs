@@ -75,8 +75,8 @@ fn operate(provisioner: &Provisioner, operation: &str) {
         "keep" => drop(provisioner.keep(&name, &caller).unwrap()),
         "provision" => {
             let provider = ProviderKey::parse("search").unwrap();
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            drop(provisioner.provision(&wanted, &caller).unwrap());
+            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+            drop(provisioner.provision(&request, &caller).unwrap());
         }
         "reap" => drop(provisioner.reap(&caller).unwrap()),
         "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
@@ -98,9 +98,9 @@ fn ready_for(operation: &str) -> Workspace {
     match operation {
         "accept" => std::fs::write(here.state().join("audit.head"), format!("v1 99 {}\n", "0".repeat(64))).unwrap(),
         "approve" | "deny" => {
-            let wanted = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
+            let arguments = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
             let mut agent = RawClient::initialize(&here);
-            assert_eq!(agent.call("provision", &wanted)["code"], "approval_required");
+            assert_eq!(agent.call("provision", &arguments)["code"], "approval_required");
             assert_eq!(agent.disconnect().code, 0);
         }
         "forget" => undo(
@@ -132,8 +132,8 @@ fn written(here: &Workspace) -> String {
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(here.path()), ..Given::default() };
-    (Settings::resolve(given).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = Given { dir: Some(here.path()), ..Given::default() };
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
 fn name() -> ProjectName {

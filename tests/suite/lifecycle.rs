@@ -31,12 +31,12 @@ fn serve_is_the_default_command_on_a_pipe() {
 fn client_that_disconnects_early_is_still_answered() {
     let workspace = Workspace::new();
     let mut client = RawClient::initialize(&workspace);
-    let asked: Vec<_> = ["a", "b", "c", "d"]
+    let ids: Vec<_> = ["a", "b", "c", "d"]
         .map(|name| client.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
         .into();
     let ran = client.disconnect();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    for id in asked {
+    for id in ids {
         let answer = ran.response(id);
         assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
     }
@@ -59,10 +59,10 @@ fn stuck_work_does_not_keep_the_process() {
 #[test]
 fn signal_ends_the_server_cleanly() {
     for signal in ["-TERM", "-INT", "-HUP"] {
-        let greeted = RawClient::initialize(&Workspace::new());
-        let sent = Command::new("kill").args([signal, &greeted.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
-        assert_eq!(greeted.wait().code, 0, "{signal}");
+        let server = RawClient::initialize(&Workspace::new());
+        let status = Command::new("kill").args([signal, &server.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert_eq!(server.wait().code, 0, "{signal}");
     }
 }
 
@@ -96,17 +96,17 @@ fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
     let held = hold(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
-    let asked: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
+    let ids: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
     let answered = |client: &RawClient, code: &str| {
         let codes = client.messages().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
-        codes.filter(|found| found == code).count()
+        codes.filter(|value| value == code).count()
     };
     until("those that are too many", || (answered(&client, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
     drop(held);
     until("all the others", || (answered(&client, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
     let ran = client.disconnect();
     assert_eq!(ran.code, 0);
-    for id in asked {
+    for id in ids {
         assert!(ran.response(id)["result"]["structuredContent"]["hint"].is_string());
     }
 }
@@ -117,10 +117,10 @@ fn first_calls_may_arrive_concurrently() {
     for _ in 0..5 {
         let mut client = RawClient::initialize(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
-        let asked: Vec<_> = names.map(|named| client.send_call("teardown", &named)).collect();
+        let ids: Vec<_> = names.map(|named| client.send_call("teardown", &named)).collect();
         // Waits before it disconnects: answers after a disconnect are limited by a timeout, which a busy machine may
         // exceed.
-        for id in asked {
+        for id in ids {
             let answer = until("an answer", || client.messages().into_iter().find(|answer| answer["id"] == id));
             assert_eq!(answer["result"]["structuredContent"]["code"], "project_not_found");
         }

@@ -87,8 +87,8 @@ fn session_end_tears_down_its_projects_except_kept_ones() {
     assert_eq!(agent.disconnect().code, 0);
     let ends = |name: &str| {
         let list = workspace.json(&["list"]);
-        let found = list["projects"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
-        found.unwrap()["expires_at"].clone()
+        let project = list["projects"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+        project.unwrap()["expires_at"].clone()
     };
     assert!(ends("taken").is_string(), "its grace has begun");
     assert_eq!((ends("kept"), ends("mine")), (Value::Null, Value::Null));
@@ -109,8 +109,8 @@ fn session_end_reports_whether_projects_remain() {
         let caller = Caller { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
-            let wanted = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &caller).unwrap();
+            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
+            provisioner.provision(&request, &caller).unwrap();
         }
         assert_eq!(provisioner.end_session(&caller).unwrap(), takes);
     }
@@ -166,8 +166,8 @@ fn hours_left(project: &Value) -> u64 {
     let at = project["expires_at"].as_str().unwrap_or_else(|| panic!("{project}"));
     let at: stripe_projects_mcp::clock::Timestamp = at.parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let left = u128::try_from(at.as_millisecond()).unwrap() - now;
-    u64::try_from((left + 1_800_000) / 3_600_000).unwrap()
+    let remaining = u128::try_from(at.as_millisecond()).unwrap() - now;
+    u64::try_from((remaining + 1_800_000) / 3_600_000).unwrap()
 }
 
 const REGISTRY: &str = "version = 1

@@ -117,10 +117,10 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
 /// Asserts an error with a code, a message and a hint that do not repeat the input.
 fn clear(answer: &Value, word: &str, call: &str) {
     for part in ["code", "message", "hint"] {
-        let said = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shown(call)));
-        assert!(!said.is_empty() && said.len() < 1_000, "{answer}");
-        assert!(!holds(said, word), "{} is repeated: {answer}", shown(call));
-        assert!(said.chars().all(is_plain), "{answer}");
+        let text = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shown(call)));
+        assert!(!text.is_empty() && text.len() < 1_000, "{answer}");
+        assert!(!holds(text, word), "{} is repeated: {answer}", shown(call));
+        assert!(text.chars().all(is_plain), "{answer}");
     }
     let code = answer["code"].as_str().unwrap();
     assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{answer}");

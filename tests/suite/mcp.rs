@@ -34,16 +34,16 @@ async fn project_runs_through_its_lifecycle() {
         workspace.write(".env", "USER_LINES=1\n");
         let client = Client::connect(&workspace, era).await;
 
-        let asked = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
-        let made = client.ok("provision", asked).await;
+        let arguments = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
+        let response = client.ok("provision", arguments).await;
         let first = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
         assert!(workspace.owner_of(&first).is_some());
-        assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(12.5)));
-        assert_eq!(made["api_key_masked"], masked(&first));
-        assert_eq!(made["env_written_to"], json!(workspace.file(".env")));
+        assert_eq!((&response["status"], &response["spend_cap_usd"]), (&json!("active"), &json!(12.5)));
+        assert_eq!(response["api_key_masked"], masked(&first));
+        assert_eq!(response["env_written_to"], json!(workspace.file(".env")));
 
         let listed = client.ok("list_projects", json!({})).await;
-        assert_eq!(listed["projects"], json!([made]));
+        assert_eq!(listed["projects"], json!([response]));
 
         let rotated = client.ok("rotate_key", json!({ "name": "memory" })).await;
         let second = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -66,10 +66,11 @@ async fn project_runs_through_its_lifecycle() {
 #[tokio::test]
 async fn resources_agree_with_tools() {
     let workspace = Workspace::new();
-    let made = workspace.json(&["provision", "memory", "supermemory"]);
+    let response = workspace.json(&["provision", "memory", "supermemory"]);
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let uris: Vec<_> = client.0.list_all_resources().await.unwrap().into_iter().map(|found| found.uri).collect();
+        let uris: Vec<_> =
+            client.0.list_all_resources().await.unwrap().into_iter().map(|resource| resource.uri).collect();
         assert_eq!(uris, ["stripe-projects://providers", "stripe-projects://projects", "stripe-projects://audit"]);
         let templates = client.0.list_all_resource_templates().await.unwrap();
         assert_eq!(templates[0].uri_template, "stripe-projects://projects/{name}");
@@ -77,7 +78,7 @@ async fn resources_agree_with_tools() {
         assert_eq!(read(&client, "stripe-projects://providers").await, workspace.json(&["providers"]));
         let projects = read(&client, "stripe-projects://projects").await;
         assert_eq!(projects, client.ok("list_projects", json!({})).await);
-        assert_eq!(read(&client, "stripe-projects://projects/memory").await, made);
+        assert_eq!(read(&client, "stripe-projects://projects/memory").await, response);
 
         let missing = match era {
             Era::Legacy => -32002,

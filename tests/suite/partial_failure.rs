@@ -27,8 +27,8 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
-    let kept = workspace.json(&["forget", "victim", "--yes"]);
-    assert_eq!(kept["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
+    let response = workspace.json(&["forget", "victim", "--yes"]);
+    assert_eq!(response["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);
@@ -102,7 +102,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let file = workspace.file(".env");
-    let kept = workspace.read(".env");
+    let content = workspace.read(".env");
     let error = interrupted(
         &workspace,
         Step::Acted,
@@ -120,7 +120,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "tearing_down");
 
     fs::remove_dir(&file).unwrap();
-    workspace.write(".env", kept);
+    workspace.write(".env", content);
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert_eq!(workspace.read(".env"), "");
     assert_eq!(workspace.json(&["list"])["live_count"], 0);
@@ -152,8 +152,8 @@ fn interrupted(
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let given = Given { dir: Some(workspace.path()), ..Given::default() };
-    let provisioner = Settings::resolve(given).unwrap().provisioner(runtime.handle().clone());
+    let options = Given { dir: Some(workspace.path()), ..Given::default() };
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
     operation(&provisioner.watched_by(Arc::new(move |step| {
         if step == at {
             meanwhile();

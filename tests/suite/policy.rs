@@ -34,8 +34,8 @@ fn workspace_cannot_raise_its_budget() {
 fn workspace_cannot_bypass_approval() {
     let (here, home) = (Workspace::new(), home("[policy]\napproval = 'always'\n"));
     here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", include_str!("../../providers.toml")));
-    let asked = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(asked["code"], "approval_required");
+    let response = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(response["code"], "approval_required");
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn workspace_cannot_redirect_alerts() {
 #[test]
 fn shown_limits_are_the_effective_ones() {
     let (here, home) = (Workspace::new(), home("[providers.search]\ndefault_cap_usd = 2\nmax_cap_usd = 3\n"));
-    let shown: Value = serde_json::from_str(&ran(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
-    let shown = shown["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
-    assert_eq!((&shown["default_cap_usd"], &shown["max_cap_usd"]), (&json!(2.0), &json!(3.0)));
+    let search: Value = serde_json::from_str(&ran(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
+    let search = search["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
+    assert_eq!((&search["default_cap_usd"], &search["max_cap_usd"]), (&json!(2.0), &json!(3.0)));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn survives(operation: &str, before: &[&[&str]]) {
     let output = traced.output().unwrap();
     assert!(output.status.success(), "{operation}: {output:?}");
 
-    let (mut seen, mut dice, mut last) = (BTreeSet::new(), Dice(1), None);
+    let (mut images, mut dice, mut last) = (BTreeSet::new(), Dice(1), None);
     for (number, line) in whole_lines(&fs::read_to_string(log.path()).unwrap()).into_iter().enumerate() {
         if !disk.apply(&line) {
             continue;
@@ -79,22 +79,22 @@ fn survives(operation: &str, before: &[&[&str]]) {
         let ways = [DataLoss::AllThatMayBe, DataLoss::Contents, DataLoss::SomeWrites];
         // The set of surviving writes is random, so samples behind some of the calls are enough.
         for lost in ways.into_iter().filter(|lost| *lost != DataLoss::SomeWrites || number % 4 == 0) {
-            let found = disk.after(lost, &mut dice);
-            if seen.insert(found.clone()) {
-                let case = format!("{operation}, {lost:?}, cut number {}, behind {}", seen.len(), shortened(&line));
-                put(&workspace, &found);
+            let image = disk.after(lost, &mut dice);
+            if images.insert(image.clone()) {
+                let case = format!("{operation}, {lost:?}, cut number {}, behind {}", images.len(), shortened(&line));
+                put(&workspace, &image);
                 finish(&workspace, operation, &case);
                 check(&workspace, &case);
                 let verified = workspace.run(&["audit", "--verify"]);
                 assert_eq!(verified.code, 0, "{case}: {verified:?}");
             }
             if lost == DataLoss::AllThatMayBe {
-                last = Some(found);
+                last = Some(image);
             }
         }
     }
-    assert!(seen.len() > 10, "{operation}: only {} disks", seen.len());
-    println!("{operation}: {} disks", seen.len());
+    assert!(images.len() > 10, "{operation}: only {} disks", images.len());
+    println!("{operation}: {} disks", images.len());
 
     // An answered operation is on the disk: nothing is open, whatever is lost now.
     put(&workspace, &last.unwrap());
@@ -240,7 +240,7 @@ impl Disk {
     fn after(&self, lost: DataLoss, dice: &mut Dice) -> Found {
         let names = if lost == DataLoss::AllThatMayBe { &self.flushed } else { &self.now };
         let of_the_world = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("simulated.");
-        let mut found = Found::new();
+        let mut image = Found::new();
         for (path, entry) in names {
             // Content of a folder whose own name is lost is lost with it.
             let reachable = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
@@ -254,16 +254,16 @@ impl Disk {
                 Entry::Folder => None,
                 Entry::File(number) => Some(self.files[*number].after(lost, dice)),
             };
-            found.insert(path.clone(), content);
+            image.insert(path.clone(), content);
         }
         for (path, entry) in &self.now {
             if let (true, Entry::File(number)) =
                 (of_the_world(path) && !path.to_string_lossy().ends_with("-shm"), entry)
             {
-                found.insert(path.clone(), Some(self.files[*number].now.clone()));
+                image.insert(path.clone(), Some(self.files[*number].now.clone()));
             }
         }
-        found
+        image
     }
 }
 
@@ -301,12 +301,12 @@ pub fn found(workspace: &Workspace) -> Found {
 }
 
 /// Replaces the content of the workspace with the image.
-pub fn put(workspace: &Workspace, found: &Found) {
+pub fn put(workspace: &Workspace, image: &Found) {
     for entry in fs::read_dir(workspace.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
     }
-    for (path, content) in found {
+    for (path, content) in image {
         match content {
             None => fs::create_dir_all(path).unwrap(),
             Some(bytes) => {
@@ -319,14 +319,14 @@ pub fn put(workspace: &Workspace, found: &Found) {
 
 /// Returns the lines of a log of several threads, with interrupted calls joined where they ended.
 fn whole_lines(log: &str) -> Vec<String> {
-    let (mut begun, mut lines) = (BTreeMap::new(), Vec::new());
+    let (mut unfinished, mut lines) = (BTreeMap::new(), Vec::new());
     for line in log.lines() {
         let (thread, rest) = line.split_once(' ').unwrap();
         let rest = rest.trim_start();
         if let Some(beginning) = rest.strip_suffix(" <unfinished ...>") {
-            begun.insert(thread, beginning);
+            unfinished.insert(thread, beginning);
         } else if let Some(end) = rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
-            lines.push(format!("{}{}", begun.remove(thread).unwrap_or_default(), end.1));
+            lines.push(format!("{}{}", unfinished.remove(thread).unwrap_or_default(), end.1));
         } else {
             lines.push(rest.to_owned());
         }

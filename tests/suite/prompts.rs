@@ -33,11 +33,11 @@ async fn prompts_contain_the_current_state() {
         for name in ["budget", "end-session"] {
             snapshot(&format!("prompt_{name}"), &text(&client, name, None).await);
         }
-        let said = text(&client, "rotate-on-leak", Some(json!({ "name": "web" }))).await;
+        let prompt = text(&client, "rotate-on-leak", Some(json!({ "name": "web" }))).await;
         let key = workspace.variable("EXA_API_KEY").unwrap();
-        assert!(!said.contains(&key), "a mask is enough");
-        let said = said.replace(workspace.path().to_str().unwrap(), "[DIR]");
-        snapshot("prompt_rotate-on-leak", &said.replace(key.split_at(key.len() - 4).1, "[LAST]"));
+        assert!(!prompt.contains(&key), "a mask is enough");
+        let prompt = prompt.replace(workspace.path().to_str().unwrap(), "[DIR]");
+        snapshot("prompt_rotate-on-leak", &prompt.replace(key.split_at(key.len() - 4).1, "[LAST]"));
     }
 }
 

@@ -142,11 +142,11 @@ struct Stream {
 impl Stream {
     fn read_from(mut pipe: impl std::io::Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&bytes);
+        let shared = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+                shared.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
         });
         Self { bytes, reader: Some(reader) }

@@ -20,8 +20,12 @@ const REAL: [BackendKind; 2] = [BackendKind::StripeApi, BackendKind::StripeCli];
 fn lifecycle_is_the_same_over_every_backend() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
-        let made = workspace.json(&["provision", "memory", "supermemory", "--cap", "5"]);
-        assert_eq!((&made["status"], &made["key_version"]), (&json!("active"), &json!(1)), "{kind:?}: {made}");
+        let response = workspace.json(&["provision", "memory", "supermemory", "--cap", "5"]);
+        assert_eq!(
+            (&response["status"], &response["key_version"]),
+            (&json!("active"), &json!(1)),
+            "{kind:?}: {response}"
+        );
         let first = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
         assert!(workspace.owner_of(&first).is_some(), "{kind:?}");
 
@@ -48,8 +52,8 @@ fn limit_is_the_sum_of_the_caps() {
         workspace.ok(&["provision", "two", "supermemory", "--cap", "7.50"]);
         assert_eq!(limit(&workspace), 1250, "{kind:?}");
         for project in workspace.json(&["list"])["projects"].as_array().unwrap() {
-            let said = project["cap_enforced_by"].as_str().unwrap();
-            assert!(said.contains("share one limit"), "{kind:?}: {said}");
+            let enforcement = project["cap_enforced_by"].as_str().unwrap();
+            assert!(enforcement.contains("share one limit"), "{kind:?}: {enforcement}");
         }
         // A failed provision leaves the limit unchanged.
         forbid_creation(&workspace);
@@ -132,9 +136,9 @@ fn missing_prerequisites_are_reported_immediately() {
         let workspace = Workspace::on(BackendKind::StripeCli);
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
         prepare(&workspace, &mut command);
-        let begun = Instant::now();
+        let started = Instant::now();
         let ran = Ran::from(command.output().unwrap());
-        assert!(begun.elapsed() < Duration::from_secs(5), "{ran:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{ran:?}");
         ran
     };
     for (ran, code) in [
@@ -165,9 +169,9 @@ fn missing_prerequisites_are_reported_immediately() {
             "account_not_eligible",
         ),
     ] {
-        let said: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((&said["code"], ran.code), (&json!(code), 5), "{said}");
-        assert!(!said["hint"].as_str().unwrap().is_empty());
+        let response: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((&response["code"], ran.code), (&json!(code), 5), "{response}");
+        assert!(!response["hint"].as_str().unwrap().is_empty());
     }
 }
 
@@ -233,11 +237,11 @@ fn client_with_a_progress_token_gets_progress() {
     let params = json!({ "name": "provision", "arguments": arguments, "_meta": { "progressToken": "t" } });
     let answer = client.request("tools/call", &params);
     assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
-    let told: Vec<Value> =
-        client.messages().into_iter().filter(|said| said["method"] == "notifications/progress").collect();
-    assert!(told.len() >= 2, "{told:?}");
-    assert!(told.iter().all(|said| said["params"]["progressToken"] == "t"), "{told:?}");
-    assert!(told[0]["params"]["progress"].as_f64() < told[1]["params"]["progress"].as_f64());
+    let progress: Vec<Value> =
+        client.messages().into_iter().filter(|message| message["method"] == "notifications/progress").collect();
+    assert!(progress.len() >= 2, "{progress:?}");
+    assert!(progress.iter().all(|message| message["params"]["progressToken"] == "t"), "{progress:?}");
+    assert!(progress[0]["params"]["progress"].as_f64() < progress[1]["params"]["progress"].as_f64());
     client.disconnect();
 }
 
@@ -313,8 +317,8 @@ fn api_key_is_never_sent_in_the_clear() {
 fn connection_string_is_delivered() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.fake_stripe().set("neon/postgres", "connection_string", json!(true));
-    let made = workspace.json(&["provision", "db", "postgres"]);
-    assert_eq!((&made["status"], &made["api_key_masked"]), (&json!("active"), &json!("…")), "{made}");
+    let response = workspace.json(&["provision", "db", "postgres"]);
+    assert_eq!((&response["status"], &response["api_key_masked"]), (&json!("active"), &json!("…")), "{response}");
     let shell = Command::new("sh").args(["-c", ". ./.env; echo $DATABASE_URL"]).current_dir(workspace.path()).output();
     let read = String::from_utf8(shell.unwrap().stdout).unwrap();
     assert!(read.starts_with("postgresql://") && workspace.owner_of(read.trim()).is_some(), "{read}");

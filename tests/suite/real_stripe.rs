@@ -39,15 +39,15 @@ fn project_lifecycle_at_stripe() {
         println!("{arguments:?}\n{}", ran.stdout);
         serde_json::from_str(&ran.stdout).unwrap()
     };
-    let made = run(&["provision", "contract-test", &provider, "--cap", "1"]);
-    if made["code"].is_null() || made["code"] == "outcome_unknown" || made["code"] == "key_not_delivered" {
-        let variable = made["env_var"].as_str().unwrap_or_default().to_owned();
+    let response = run(&["provision", "contract-test", &provider, "--cap", "1"]);
+    if response["code"].is_null() || response["code"] == "outcome_unknown" || response["code"] == "key_not_delivered" {
+        let variable = response["env_var"].as_str().unwrap_or_default().to_owned();
         let first = workspace.variable(&variable);
         let rotated = run(&["rotate", "contract-test"]);
         let second = workspace.variable(&variable);
         let gone = run(&["teardown", "contract-test", "--yes"]);
         assert_eq!(gone["status"], "torn_down", "something may be left at Stripe: look there");
-        assert_eq!(made["status"], "active");
+        assert_eq!(response["status"], "active");
         // Some services cannot rotate.
         assert!(rotated["key_version"] == 2 || rotated["code"] == "provider_failed");
         let fingerprint = |key: Option<String>| Secret::new(key.unwrap()).fingerprint();

@@ -21,8 +21,8 @@ async fn each_refusal_has_a_code_message_and_hint() {
             let error = client.call_refused(tool, arguments.clone()).await;
             assert_eq!(error["code"], code, "{arguments}: {error}");
             assert_eq!(without_id(error["message"].as_str().unwrap()), message, "{arguments}");
-            let said = error["hint"].as_str().unwrap();
-            assert!(said.contains(hint), "{arguments}: {said}");
+            let actual_hint = error["hint"].as_str().unwrap();
+            assert!(actual_hint.contains(hint), "{arguments}: {actual_hint}");
         }
         let after = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         assert_eq!(before, after, "a refusal changes nothing");
@@ -34,9 +34,9 @@ async fn taken_name_returns_its_project() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let asked = json!({ "name": "memory", "provider": "supermemory" });
-        let _ = client.call("provision", asked.clone()).await.unwrap();
-        let error = client.call_refused("provision", asked).await;
+        let arguments = json!({ "name": "memory", "provider": "supermemory" });
+        let _ = client.call("provision", arguments.clone()).await.unwrap();
+        let error = client.call_refused("provision", arguments).await;
         assert_eq!(error["code"], "already_exists");
         assert_eq!(error["project"], client.ok("list_projects", json!({})).await["projects"][0]);
     }
@@ -116,26 +116,26 @@ fn without_id(message: &str) -> String {
 
 /// Tool, arguments, code, message, and a part of the hint.
 fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static str)> {
-    let wanted = |provider: &str, cap: Value| json!({ "name": "web", "provider": provider, "spend_cap_usd": cap });
+    let provision = |provider: &str, cap: Value| json!({ "name": "web", "provider": provider, "spend_cap_usd": cap });
     let rule = "a project name is 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit";
     vec![
         (
             "provision",
-            wanted("supermemory", json!(25.01)),
+            provision("supermemory", json!(25.01)),
             "approval_required",
             "a human has to approve this first: `web` on supermemory with a cap of 25.01 USD (request [ID])",
             "let the human run `stripe-projects-mcp approve ap-",
         ),
         (
             "provision",
-            wanted("supermemory", json!(100.01)),
+            provision("supermemory", json!(100.01)),
             "cap_above_maximum",
             "a cap of 100.01 USD is above the 100 USD that this provider may ever cost",
             "ask for 100 USD or less",
         ),
         (
             "provision",
-            wanted("supermemry", json!(1)),
+            provision("supermemry", json!(1)),
             "unknown_provider",
             "the registry has no such provider; did you mean `supermemory`?",
             "search, supermemory",
@@ -144,14 +144,14 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
         ("rotate_key", json!({ "name": "../web" }), "invalid_name", rule, "such as agent-memory"),
         (
             "provision",
-            wanted("search", json!(-1)),
+            provision("search", json!(-1)),
             "invalid_amount",
             "the amount is negative",
             "give 0 for the provider's default",
         ),
         (
             "provision",
-            wanted("search", json!(1.001)),
+            provision("search", json!(1.001)),
             "invalid_amount",
             "the amount has more decimals than can be billed",
             "round a cap to whole cents",
@@ -159,7 +159,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
         ("provision", json!({ "name": "web" }), "invalid_arguments", "an argument is missing: provider", "tools/list"),
         (
             "provision",
-            wanted("search", json!("5")),
+            provision("search", json!("5")),
             "invalid_arguments",
             "`spend_cap_usd` has the wrong type: expected a JSON number",
             "tools/list",

@@ -39,8 +39,9 @@ fn mistake_is_reported_with_its_position() {
         assert!(SOUND.contains(right), "{right}");
         workspace.write("providers.toml", SOUND.replacen(right, wrong, 1));
         let ran = workspace.run(&["providers", "check"]);
-        let said = format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
-        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", said), "{wrong}");
+        let expected =
+            format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", expected), "{wrong}");
     }
     workspace.write("providers.toml", SOUND);
     workspace.ok(&["providers", "check"]);
@@ -51,8 +52,8 @@ fn mistake_is_reported_with_its_position() {
 fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", SOUND);
-    let made = workspace.json(&["provision", "weather", "almanac"]);
-    assert_eq!((made["env_var"].as_str(), made["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
+    let response = workspace.json(&["provision", "weather", "almanac"]);
+    assert_eq!((response["env_var"].as_str(), response["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
     for variable in ["ALMANAC_KEY", "ALMANAC_ID"] {
         assert!(workspace.owner_of(&workspace.variable(variable).unwrap()).is_some(), "{variable}");
     }

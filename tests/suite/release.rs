@@ -16,7 +16,7 @@ fn published_files_agree_with_the_manifest() {
     let known_as = format!("io.github.{owner}/{name}");
     assert_eq!(name, crates_io.word("name"), "the repository is called as the crate is");
 
-    for (file, what, said, meant) in [
+    for (file, what, actual, expected) in [
         ("server.json", "name", &registry["name"], known_as.as_str()),
         ("server.json", "version", &registry["version"], crates_io.word("version")),
         ("server.json", "description", &registry["description"], crates_io.word("description")),
@@ -29,7 +29,7 @@ fn published_files_agree_with_the_manifest() {
         ("bundle/manifest.json", "author", &bundle["author"]["name"], owner.as_str()),
         ("bundle/manifest.json", "license", &bundle["license"], crates_io.word("license")),
     ] {
-        assert_eq!(said, meant, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
+        assert_eq!(actual, expected, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
     }
 
     // crates.io hides comments, so the line that proves the owner of the server has to be visible.

@@ -186,9 +186,9 @@ fn agent_transcripts_and_shell_histories_are_known_places() {
 fn rotate_revokes_live_keys_once_confirmed() {
     let (here, key) = with_key();
     here.write("log", &key);
-    let asked = here.run(&["scan", "log", "--rotate"]);
-    assert_eq!(asked.code, 7);
-    assert!(asked.stderr.contains("not rotated: memory: this needs a confirmation"), "{asked:?}");
+    let unconfirmed = here.run(&["scan", "log", "--rotate"]);
+    assert_eq!(unconfirmed.code, 7);
+    assert!(unconfirmed.stderr.contains("not rotated: memory: this needs a confirmation"), "{unconfirmed:?}");
     assert!(here.owner_of(&key).is_some());
 
     let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
@@ -270,8 +270,8 @@ fn unreadable_files_are_reported() {
 fn watch_reports_new_findings_until_stopped() {
     let (here, key) = with_key();
     here.write("log", format!("{key}\n"));
-    let watching = RawClient::start(here.command(&["scan", ".", "--watch", "--json"]));
-    let lines = |count: usize| until("findings", || Some(watching.messages()).filter(|found| found.len() == count));
+    let watch = RawClient::start(here.command(&["scan", ".", "--watch", "--json"]));
+    let lines = |count: usize| until("findings", || Some(watch.messages()).filter(|finding| finding.len() == count));
     assert_eq!(lines(1)[0]["line"], 1);
     here.write("log", format!("{key}\nharmless\n"));
     here.write("late", format!("\n\n{key}"));
@@ -281,13 +281,13 @@ fn watch_reports_new_findings_until_stopped() {
     here.ok(&["rotate", "memory"]);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
     here.write("newest", &new);
-    let found = until("the new key", || {
-        watching.messages().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
+    let finding = until("the new key", || {
+        watch.messages().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
     });
-    assert_eq!((&found["state"], &found["key_version"]), (&"live".into(), &2.into()));
-    let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let ran = watching.wait();
+    assert_eq!((&finding["state"], &finding["key_version"]), (&"live".into(), &2.into()));
+    let status = std::process::Command::new("kill").args(["-INT", &watch.pid().to_string()]).status().unwrap();
+    assert!(status.success());
+    let ran = watch.wait();
     assert_eq!((ran.code, ran.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
     silent(&ran, &key);
     silent(&ran, &new);
@@ -297,11 +297,11 @@ fn watch_reports_new_findings_until_stopped() {
 #[test]
 fn watch_without_findings_exits_cleanly() {
     let (here, _) = with_key();
-    let watching = RawClient::start(here.command(&["scan", ".", "--watch"]));
-    until("the first line", || watching.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
-    let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
-    assert!(sent.success());
-    assert_eq!(watching.wait().code, 0);
+    let watch = RawClient::start(here.command(&["scan", ".", "--watch"]));
+    until("the first line", || watch.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
+    let status = std::process::Command::new("kill").args(["-INT", &watch.pid().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(watch.wait().code, 0);
 }
 
 /// Creates a workspace with one project, and returns its key.
@@ -322,8 +322,8 @@ pub fn silent(ran: &Ran, key: &str) {
 }
 
 fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
-    let found = findings(view).iter().find(|one| one["file"] == *file.to_str().unwrap());
-    found.unwrap_or_else(|| panic!("nothing in {}: {view:#}", file.display()))
+    let finding = findings(view).iter().find(|one| one["file"] == *file.to_str().unwrap());
+    finding.unwrap_or_else(|| panic!("nothing in {}: {view:#}", file.display()))
 }
 
 /// Records a credential as delivered that the simulation would not create.

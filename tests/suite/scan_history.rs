@@ -39,12 +39,12 @@ fn every_git_object_is_searched() {
     let view: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(view["histories_read"], 1);
     let by = |file: Option<&str>, commit: Option<&str>| {
-        let found = findings(&view).iter().find(|one| {
+        let finding = findings(&view).iter().find(|one| {
             one["found_in"] == "history"
                 && one["file"].as_str() == file
                 && (commit.is_none() || one["commit"].as_str() == commit)
         });
-        found.unwrap_or_else(|| panic!("nothing in {file:?} of {commit:?}: {view:#}"))
+        finding.unwrap_or_else(|| panic!("nothing in {file:?} of {commit:?}: {view:#}"))
     };
     assert_eq!(by(Some("deleted.txt"), Some(&deleted))["line"], 2);
     by(Some("sub dir/\u{fc} \"x\"\t.txt"), Some(&branch));
@@ -158,11 +158,11 @@ fn branch_name_is_found_from_a_subfolder() {
         let ran = here.run(&["scan", "src", "--json"]);
         silent(&ran, &key);
         let view: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let found =
+        let places =
             findings(&view).iter().map(|one| (one["found_in"].as_str().unwrap(), one["file"].as_str().unwrap()));
-        let found: Vec<_> = found.collect();
+        let places: Vec<_> = places.collect();
         let expected = if pack { ("file", "packed-refs") } else { ("name", "refs/heads/") };
-        assert!(found.iter().any(|(kind, file)| *kind == expected.0 && file.contains(expected.1)), "{found:?}");
+        assert!(places.iter().any(|(kind, file)| *kind == expected.0 && file.contains(expected.1)), "{places:?}");
     }
 }
 
@@ -180,9 +180,9 @@ fn bare_repository_is_searched() {
     for path in [".", "bare.git"] {
         let view = here.json(&["scan", path]);
         assert_eq!(view["histories_read"], 1, "{path}: {view:#}");
-        let found = findings(&view).iter().find(|one| one["found_in"] == "history").expect(path);
+        let finding = findings(&view).iter().find(|one| one["found_in"] == "history").expect(path);
         assert_eq!(
-            (&found["file"], &found["repository"]),
+            (&finding["file"], &finding["repository"]),
             (&"a".into(), &here.file("bare.git").to_str().unwrap().into())
         );
     }

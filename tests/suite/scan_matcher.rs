@@ -79,10 +79,10 @@ fn secrets(keys: &[&str]) -> Vec<Secret> {
 
 /// Creates a matcher for the keys in `only`, each under its index there.
 fn matcher(only: &[&str]) -> Matcher {
-    let kept: Vec<_> = secrets(only).iter().map(|secret| (secret.fingerprint(), secret.mask(), secret.len())).collect();
+    let keys: Vec<_> = secrets(only).iter().map(|secret| (secret.fingerprint(), secret.mask(), secret.len())).collect();
     let known = |(fingerprint, mask, length)| Known { fingerprint, mask, length };
     Matcher::new(
-        &kept.iter().map(|(fingerprint, mask, length)| known((fingerprint, mask, *length))).collect::<Vec<_>>(),
+        &keys.iter().map(|(fingerprint, mask, length)| known((fingerprint, mask, *length))).collect::<Vec<_>>(),
     )
 }
 

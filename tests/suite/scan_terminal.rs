@@ -17,24 +17,24 @@ fn rotation_is_confirmed_per_project() {
     here.write("log", format!("{old}\n{dead}\n"));
 
     for (keys, code) in [("n\r", 7), ("\r", 7), ("\x04", 7), ("\x03", 130)] {
-        let left = answered(&here, &["scan", "log", "--rotate"], keys);
-        assert_eq!(left.code, code, "{keys:?}: {}", left.screen);
-        tells_no_key(&left, &[&old, &dead, &unseen]);
-        assert!(left.screen.contains("Rotate memory? What was found stops working. [y/N]"), "{}", left.screen);
-        assert_eq!(left.screen.contains("not rotated: memory: "), code == 7, "{}", left.screen);
+        let output = answered(&here, &["scan", "log", "--rotate"], keys);
+        assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
+        tells_no_key(&output, &[&old, &dead, &unseen]);
+        assert!(output.screen.contains("Rotate memory? What was found stops working. [y/N]"), "{}", output.screen);
+        assert_eq!(output.screen.contains("not rotated: memory: "), code == 7, "{}", output.screen);
         assert_eq!(here.variable("SUPERMEMORY_API_KEY").as_ref(), Some(&old), "{keys:?}");
     }
-    let left = answered(&here, &["scan", "log", "--rotate"], "y\r");
-    assert_eq!(left.code, 7, "{}", left.screen);
+    let output = answered(&here, &["scan", "log", "--rotate"], "y\r");
+    assert_eq!(output.code, 7, "{}", output.screen);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
-    tells_no_key(&left, &[&old, &dead, &unseen, &new]);
-    assert!(left.screen.contains("rotated memory: version 2 is in the env file"), "{}", left.screen);
+    tells_no_key(&output, &[&old, &dead, &unseen, &new]);
+    assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
     assert!(here.owner_of(&old).is_none() && here.owner_of(&new).is_some());
     assert!(here.owner_of(&unseen).is_some(), "what was not found goes on working");
 
     // A revoked key causes no prompt.
-    let left = Terminal::start(&here.command(&["scan", "log", "--rotate"]), 120).left();
-    assert!(left.code == 7 && !left.screen.contains("[y/N]"), "{}", left.screen);
+    let output = Terminal::start(&here.command(&["scan", "log", "--rotate"]), 120).left();
+    assert!(output.code == 7 && !output.screen.contains("[y/N]"), "{}", output.screen);
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn leaked_live_projects_are_named_in_one_prompt() {
     here.ok(&["provision", "search", "search"]);
     let search = here.variable("EXA_API_KEY").unwrap();
     here.write("log", format!("{search} {memory} {memory}"));
-    let left = answered(&here, &["scan", "log", "--rotate"], "yes\r");
-    assert!(left.screen.contains("Rotate memory, search? What was found stops working. [y/N]"), "{}", left.screen);
-    tells_no_key(&left, &[&memory, &search]);
+    let output = answered(&here, &["scan", "log", "--rotate"], "yes\r");
+    assert!(output.screen.contains("Rotate memory, search? What was found stops working. [y/N]"), "{}", output.screen);
+    tells_no_key(&output, &[&memory, &search]);
     assert!(here.owner_of(&memory).is_none() && here.owner_of(&search).is_none());
 }
 
@@ -53,21 +53,16 @@ fn leaked_live_projects_are_named_in_one_prompt() {
 fn watch_asks_and_ctrl_c_at_the_prompt_ends_it() {
     let (here, key) = with_key();
     here.write("log", &key);
-    let left = answered(&here, &["scan", "log", "--rotate", "--watch"], "\x03");
-    assert_eq!(left.code, 7, "{}", left.screen);
-    tells_no_key(&left, &[&key]);
+    let output = answered(&here, &["scan", "log", "--rotate", "--watch"], "\x03");
+    assert_eq!(output.code, 7, "{}", output.screen);
+    tells_no_key(&output, &[&key]);
     assert!(here.owner_of(&key).is_some());
 
-    let watching = Terminal::start(&here.command(&["scan", "log", "--rotate", "--watch"]), 120);
-    watching
-        .until("watching 1 place; Ctrl-C ends it")
-        .until("[y/N] ")
-        .press("y\r")
-        .until("rotated memory")
-        .press("\x03");
-    let left = watching.left();
-    assert_eq!(left.code, 7, "{}", left.screen);
-    tells_no_key(&left, &[&key]);
+    let watch = Terminal::start(&here.command(&["scan", "log", "--rotate", "--watch"]), 120);
+    watch.until("watching 1 place; Ctrl-C ends it").until("[y/N] ").press("y\r").until("rotated memory").press("\x03");
+    let output = watch.left();
+    assert_eq!(output.code, 7, "{}", output.screen);
+    tells_no_key(&output, &[&key]);
     assert!(here.owner_of(&key).is_none());
 }
 
@@ -77,8 +72,8 @@ fn answered(here: &Workspace, arguments: &[&str], keys: &str) -> TerminalOutput 
     terminal.left()
 }
 
-fn tells_no_key(left: &TerminalOutput, keys: &[&str]) {
+fn tells_no_key(output: &TerminalOutput, keys: &[&str]) {
     for key in keys {
-        assert!(!left.written.contains(key) && !left.screen.contains(key), "it says the key");
+        assert!(!output.written.contains(key) && !output.screen.contains(key), "it says the key");
     }
 }

@@ -32,11 +32,11 @@ async fn credential_seen_by_the_backend_is_in_no_later_error() {
         backend.settle_limits().await.unwrap_err(),
     ];
     for error in errors {
-        let said = format!("{error} {error:?}");
+        let text = format!("{error} {error:?}");
         for key in keys {
-            assert!(!said.contains(key.expose()), "a credential is in {}", error_name(&error));
+            assert!(!text.contains(key.expose()), "a credential is in {}", error_name(&error));
         }
-        assert!(said.contains("é…é") || matches!(error, BackendError::NeedsBrowser), "the rest is kept: {said}");
+        assert!(text.contains("é…é") || matches!(error, BackendError::NeedsBrowser), "the rest is kept: {text}");
     }
 }
 

@@ -11,15 +11,15 @@ use std::{
 use crate::workspace::{Ran, Workspace};
 
 /// Panics if the output contains a full key.
-pub fn assert_no_key_in_output(said: &[u8]) {
-    if let Some(mask) = key_in(said) {
+pub fn assert_no_key_in_output(output: &[u8]) {
+    if let Some(mask) = key_in(output) {
         panic!("a process of ours said {mask} in full");
     }
 }
 
 /// Panics if a file that is no env file contains a full key. The simulated account is the provider's side.
 pub fn assert_no_key_on_disk(files: &[PathBuf]) {
-    let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|found| found.is_file()); // a pipe, or removed meanwhile
+    let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()); // a pipe, or removed meanwhile
     for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
         if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {
             panic!("{mask} stands in full in {}", file.display());
@@ -34,7 +34,7 @@ fn key_in(bytes: &[u8]) -> Option<String> {
         let behind = text.split(prefix).skip(1);
         behind.map(|rest| rest.bytes().take_while(u8::is_ascii_hexdigit).count()).max()
     };
-    let full = KEYS.into_iter().find(|(prefix, digits)| digits_behind(prefix).is_some_and(|found| found >= *digits));
+    let full = KEYS.into_iter().find(|(prefix, digits)| digits_behind(prefix).is_some_and(|count| count >= *digits));
     full.map(|(prefix, _)| format!("{prefix}…"))
 }
 
@@ -64,6 +64,6 @@ fn leaked_key_fails_its_test() {
     let key = "sk_proj_sim_0123456789abcdef0123456789abcdef";
     let fails = |name: &str| catch_unwind(|| Workspace::new().write(name, key)).is_err();
     assert!(fails("ledger.db") && fails("notes") && !fails(".env") && !fails("other.env"));
-    let said = |word: &str| catch_unwind(|| Ran::from(Command::new("echo").arg(word).output().unwrap())).is_err();
-    assert!(said(key) && !said("sk_proj_sim_…cdef"));
+    let panics = |word: &str| catch_unwind(|| Ran::from(Command::new("echo").arg(word).output().unwrap())).is_err();
+    assert!(panics(key) && !panics("sk_proj_sim_…cdef"));
 }

@@ -101,9 +101,9 @@ fn new_file_is_created_and_removed_again() {
         assert_eq!(home.entry()["args"], json!(["serve", "--dir", folder]));
         let kind = home.entry().get("type").cloned();
         assert_eq!(kind, matches!(host, Host::ClaudeCode | Host::VsCode).then(|| json!("stdio")));
-        let made = home.text();
+        let content = home.text();
         assert!(home.ok(&["--yes"]).stdout.starts_with("Already there, nothing changed"));
-        assert_eq!(home.text(), made);
+        assert_eq!(home.text(), content);
         assert_eq!(fs::metadata(home.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
         home.ok(&["--remove", "--yes"]);
@@ -119,8 +119,8 @@ fn existing_content_is_kept_and_backed_up() {
     let toml = "model = \"o9\" # mine\r\n\r\n[mcp_servers.other]\r\ncommand = 'x'\r\nenv = { T = \"sk_live_canary\" }";
     for (host, text) in [(Host::VsCode, jsonc), (Host::Codex, toml)] {
         let home = Home::with(host, text);
-        let said = home.ok(&["--yes"]);
-        assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        let output = home.ok(&["--yes"]);
+        assert!(!format!("{output:?}").contains("canary"), "{output:?}");
         assert_eq!(home.backups(), [text]);
         let with = home.text();
         assert!(with.contains("stripe-projects") && with.len() > text.len());
@@ -128,9 +128,9 @@ fn existing_content_is_kept_and_backed_up() {
         assert_eq!(home.text(), with);
         home.ok(&["--remove", "--yes"]);
         assert_eq!(home.text(), text);
-        let mut kept = vec![text.to_owned(), with];
-        kept.sort();
-        assert_eq!(home.backups(), kept, "an older backup that differs is not overwritten");
+        let mut backups = vec![text.to_owned(), with];
+        backups.sort();
+        assert_eq!(home.backups(), backups, "an older backup that differs is not overwritten");
         for file in home.workspace.files().iter().filter(|file| file.to_string_lossy().contains(".bak")) {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }
@@ -287,11 +287,11 @@ fn missing_home_is_reported() {
 fn edited_entry_is_shown_without_its_secrets() {
     let text = "{\"mcpServers\": {\"stripe-projects\": {\"command\": \"old\", \"env\": {\"STRIPE_API_KEY\": \"canary\"}, \"args\": [\"serve\", \"--backend\", \"stripe-cli\", \"--key\", \"canary\"]}}}";
     let home = Home::with(Host::Cursor, text);
-    let asked = home.run(&[]);
-    assert_eq!((asked.code, home.text()), (3, text.to_owned()));
-    assert!(asked.stderr.contains("- command: \"old\"") && asked.stderr.contains("+ command: "), "{asked:?}");
-    assert!(asked.stderr.contains(r#"- args: ["serve", "--backend", "stripe-cli", "…", "…"]"#), "{asked:?}");
-    assert!(!format!("{asked:?}").contains("canary"), "{asked:?}");
+    let output = home.run(&[]);
+    assert_eq!((output.code, home.text()), (3, text.to_owned()));
+    assert!(output.stderr.contains("- command: \"old\"") && output.stderr.contains("+ command: "), "{output:?}");
+    assert!(output.stderr.contains(r#"- args: ["serve", "--backend", "stripe-cli", "…", "…"]"#), "{output:?}");
+    assert!(!format!("{output:?}").contains("canary"), "{output:?}");
     let changed = home.ok(&["--yes"]);
     assert!(!format!("{changed:?}").contains("canary"), "{changed:?}");
     assert_eq!(home.entry()["env"]["STRIPE_API_KEY"], "canary", "what is not ours stays");
@@ -303,9 +303,9 @@ fn edited_entry_is_shown_without_its_secrets() {
 fn file_changed_since_the_preview_is_unchanged() {
     let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
     let add = Wish::Add(Entry { command: "x".to_owned(), args: Vec::new() });
-    for (before, wish, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
+    for (before, desired, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
         let home = before.map_or_else(|| Home::of(Host::ClaudeCode), |text| Home::with(Host::ClaudeCode, text));
-        let proposal = Proposal::of(home.host, &places(&home), wish).unwrap();
+        let proposal = Proposal::of(home.host, &places(&home), desired).unwrap();
         fs::write(home.file(), after).unwrap();
         assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
         assert_eq!((home.text().as_str(), home.backups()), (after, Vec::new()));

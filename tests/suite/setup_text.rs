@@ -76,19 +76,19 @@ fn toml_table_is_appended() {
 #[test]
 fn different_entry_keeps_foreign_fields() {
     let edited = "{\"mcpServers\": {\"stripe-projects\": {\"env\": {\"A\": \"b\"}, \"args\": [1, 2], /* c */ \"command\": \"old\"}}}";
-    let wanted = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
-    assert_eq!(json_with(edited), wanted);
+    let expected = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
+    assert_eq!(json_with(edited), expected);
     let empty = "{\"mcpServers\": {\"stripe-projects\": {}}}";
     assert_eq!(json_with(empty), format!("{{\"mcpServers\": {{{SHORT}}}}}"));
 
     let edited = "[mcp_servers.stripe-projects] # ours\nargs = [ 'x', # y\n]\nstartup_timeout_sec = 9\n[b]\nc = 1\n";
-    let wanted = "[mcp_servers.stripe-projects] # ours\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]\n\
+    let expected = "[mcp_servers.stripe-projects] # ours\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]\n\
         startup_timeout_sec = 9\n[b]\nc = 1\n";
-    assert_eq!(toml_with(edited), wanted);
+    assert_eq!(toml_with(edited), expected);
     let inline = "mcp_servers.stripe-projects = { command = 'old', args = [] } # ours\n";
-    let wanted =
+    let expected =
         "mcp_servers.stripe-projects = { command = \"/bin/x\", args = [\"serve\", \"--dir\", \"/p\"] } # ours\n";
-    assert_eq!(toml_with(inline), wanted);
+    assert_eq!(toml_with(inline), expected);
 }
 
 #[test]
@@ -261,8 +261,8 @@ proptest! {
         // Only blanks may differ: those inside otherwise empty braces.
         let bare = |text: &str| text.split_whitespace().collect::<String>();
         let section = "\"mcpServers\":{}";
-        let found = bare(&without);
-        let back = found == bare(&text) || found.replacen(section, "", 1).replace(',', "") == bare(&text).replace(',', "");
+        let result = bare(&without);
+        let back = result == bare(&text) || result.replacen(section, "", 1).replace(',', "") == bare(&text).replace(',', "");
         prop_assert!(back, "{text:?}\n{with:?}\n{without:?}");
     }
 

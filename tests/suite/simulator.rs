@@ -56,12 +56,12 @@ fn invalid_request_names_the_parameter() {
     assert_eq!(here.get("resources/fres_none").error(), (404, "resource_missing"));
     assert_eq!(here.resources(), 0);
 
-    let sent = |kind: &str, body: Vec<u8>| {
+    let send = |kind: &str, body: Vec<u8>| {
         here.send(here.request(Method::POST, "projects").header("content-type", kind).body(body)).unwrap()
     };
-    assert_eq!(sent("application/x-www-form-urlencoded", b"name=x".to_vec()).error(), (400, "content_type_invalid"));
-    assert_eq!(sent("application/json", b"[]".to_vec()).error(), (400, "invalid_json"));
-    assert_eq!(sent("application/json", vec![b' '; 1024 * 1024 + 1]).error(), (413, "body_too_large"));
+    assert_eq!(send("application/x-www-form-urlencoded", b"name=x".to_vec()).error(), (400, "content_type_invalid"));
+    assert_eq!(send("application/json", b"[]".to_vec()).error(), (400, "invalid_json"));
+    assert_eq!(send("application/json", vec![b' '; 1024 * 1024 + 1]).error(), (413, "body_too_large"));
     let elsewhere = here.request(Method::GET, "eligibility").header("host", "evil.example");
     assert_eq!(here.send(elsewhere).unwrap().error(), (403, "host_not_loopback"));
 }
@@ -93,21 +93,21 @@ fn request_content_is_not_repeated() {
 fn catalog_is_paged() {
     let here = Simulator::start();
     for (list, total) in [("services", 23), ("providers", 13)] {
-        let (mut seen, mut pages) = (Vec::new(), 0);
+        let (mut ids, mut pages) = (Vec::new(), 0);
         let mut next = Some(format!("/v2/provisioning/catalog/{list}?catalog=prod"));
         while let Some(url) = next {
             let page = here.get(&url);
             assert!(page.body["data"].as_array().unwrap().len() <= 10);
             assert_eq!(page.body["previous_page_url"].is_null(), pages == 0);
-            seen.extend(page.body["data"].as_array().unwrap().iter().map(|row| row["id"].clone().to_string()));
+            ids.extend(page.body["data"].as_array().unwrap().iter().map(|row| row["id"].clone().to_string()));
             next = page.body["next_page_url"].as_str().map(str::to_owned);
             assert!(next.as_ref().is_none_or(|url| url.contains("catalog=prod") && url.contains("limit=10")));
             pages += 1;
         }
-        let listed = seen.len();
-        seen.sort();
-        seen.dedup();
-        assert_eq!((seen.len(), listed), (total, total));
+        let listed = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((ids.len(), listed), (total, total));
         assert!(pages > 1);
     }
     let some = here.get("catalog/services?provider_name=OpenRouter&limit=2");
@@ -123,12 +123,12 @@ fn catalog_is_paged() {
 fn resource_lifecycle() {
     let here = Simulator::start();
     let project = here.post("projects", &json!({ "name": "demo" }));
-    let wanted = json!({
+    let request = json!({
         "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" },
         "project": project.text_at("/id"), "name": "memory", "environment": "prod",
     });
     let order = "proj_0123456789abcdef01234567";
-    let created = here.post_as(&format!("provision-{order}"), "resources", &wanted);
+    let created = here.post_as(&format!("provision-{order}"), "resources", &request);
     let id = created.text_at("/id").to_owned();
     assert_eq!(
         (created.text_at("/status"), created.text_at("/environment"), created.text_at("/name")),
@@ -172,8 +172,8 @@ fn resource_of_the_simulated_backend_is_visible() {
     let key = json!(workspace.variable("SUPERMEMORY_API_KEY").unwrap());
     let here = Simulator::start_in(workspace, &[]);
     let id = here.owner_of(&key).unwrap();
-    let seen = here.get(&format!("resources/{id}"));
-    assert_eq!((seen.text_at("/status"), seen.text_at("/service_ref")), ("complete", "memory"));
+    let response = here.get(&format!("resources/{id}"));
+    assert_eq!((response.text_at("/status"), response.text_at("/service_ref")), ("complete", "memory"));
     here.post(&format!("resources/{id}/rotate_credentials"), &json!({}));
     assert_eq!(here.owner_of(&key), None);
     // Conversely, a resource without its own cap does not change the cap of this one.
@@ -198,8 +198,8 @@ fn simulated_data_of_the_first_schema_is_migrated() {
     .unwrap();
     drop(old);
     let here = Simulator::start_in(workspace, &[]);
-    let seen = here.get("resources/fres_sim_old");
-    assert_eq!((seen.text_at("/status"), seen.text_at("/created")), ("complete", "1970-01-01T00:00:00Z"));
+    let response = here.get("resources/fres_sim_old");
+    assert_eq!((response.text_at("/status"), response.text_at("/created")), ("complete", "1970-01-01T00:00:00Z"));
     let revealed = here.post("resources/fres_sim_old/reveal_access_configuration", &json!({}));
     assert_eq!(revealed.text_at("/configuration/API_KEY"), "sk_proj_sim_000102030405060708090a0b0c0d0e0f");
 }
@@ -219,8 +219,8 @@ fn link_and_unlink_change_only_the_connection() {
 #[test]
 fn unconnected_provider_needs_a_person() {
     let here = Simulator::start_in(Workspace::new(), &["--unlinked", "exa"]);
-    let wanted = json!({ "provider": "exa", "service_ref": "api", "configuration": {} });
-    assert_eq!(here.post("resources", &wanted).error(), (400, "provider_not_connected"));
+    let resource = json!({ "provider": "exa", "service_ref": "api", "configuration": {} });
+    assert_eq!(here.post("resources", &resource).error(), (400, "provider_not_connected"));
     assert_eq!(connections(&here), 12);
 
     let request = here.post("provider_connection_requests", &json!({ "provider": "exa", "configuration": {} }));
@@ -232,11 +232,11 @@ fn unconnected_provider_needs_a_person() {
     assert_eq!(request.text_at("/request_status"), "complete");
     assert_eq!(request.text_at("/provider_connection/status"), "active");
     assert_eq!(connections(&here), 13);
-    assert_eq!(here.post("resources", &wanted).status, 200);
+    assert_eq!(here.post("resources", &resource).status, 200);
 
     let connection = request.text_at("/provider_connection/id");
     assert_eq!(here.post(&format!("provider_connections/{connection}/unlink"), &json!({})).status, 200);
-    assert_eq!(here.post("resources", &wanted).error(), (400, "provider_not_connected"));
+    assert_eq!(here.post("resources", &resource).error(), (400, "provider_not_connected"));
     assert_eq!(here.get("/connect/pcr_none").error(), (404, "resource_missing"));
 }
 
@@ -292,9 +292,12 @@ fn declined_payment_creates_nothing() {
     let request = |token: &str| here.post("payment_method_requests", &json!({ "source_payment_method": token }));
     assert_eq!(request("pm_card_visa").text_at("/status"), "complete");
     assert_eq!(request("pm_card_chargeDeclined").error(), (402, "card_declined"));
-    let asked = here.post("payment_method_requests", &json!({}));
-    assert_eq!(asked.text_at("/status"), "checkout_initiated");
-    assert_eq!(here.get(asked.text_at("/checkout_session_url").strip_prefix(&here.process.base).unwrap()).status, 200);
+    let response = here.post("payment_method_requests", &json!({}));
+    assert_eq!(response.text_at("/status"), "checkout_initiated");
+    assert_eq!(
+        here.get(response.text_at("/checkout_session_url").strip_prefix(&here.process.base).unwrap()).status,
+        200
+    );
 }
 
 #[test]
@@ -310,15 +313,15 @@ fn listens_on_loopback_only_and_reports_bad_addresses() {
     let unknown = workspace.json(&["simulator", "--listen", "127.0.0.1:0", "--unlinked", "nobody"]);
     assert_eq!(unknown["code"], "unlinked_provider_unknown");
     let mut here = Simulator::start();
-    let taken = here.process.base.strip_prefix("http://").unwrap();
-    assert_eq!(workspace.json(&["simulator", "--listen", taken])["code"], "cannot_listen");
+    let address = here.process.base.strip_prefix("http://").unwrap();
+    assert_eq!(workspace.json(&["simulator", "--listen", address])["code"], "cannot_listen");
     assert_eq!(here.process.terminate(), Some(0));
 }
 
 /// Creates a resource and returns its id.
 pub fn create(here: &Simulator, provider: &str, service: &str, configuration: &Value) -> String {
-    let wanted = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
-    let created: Response = here.post("resources", &wanted);
+    let request = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
+    let created: Response = here.post("resources", &request);
     assert_eq!(created.status, 200, "{created:?}");
     created.text_at("/id").to_owned()
 }

@@ -88,9 +88,9 @@ impl Simulator {
     /// Sends all requests concurrently.
     pub fn send_concurrently(&self, requests: Vec<RequestBuilder>) -> Vec<Response> {
         self.runtime.block_on(async {
-            let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
+            let tasks: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
             let mut answers = Vec::new();
-            for answer in asked {
+            for answer in tasks {
                 answers.push(answer.await.unwrap().unwrap());
             }
             answers
@@ -116,8 +116,8 @@ impl Simulator {
 impl Response {
     /// Returns the text at a JSON pointer such as `/error/code`.
     pub fn text_at(&self, place: &str) -> &str {
-        let found = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
-        found.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
+        let value = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
+        value.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
     }
 
     /// Returns status and code of an error.

@@ -72,9 +72,9 @@ fn concurrent_duplicate_is_told_to_wait() {
     here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 1500, "times": 8 }));
     let request = || here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
     let answers = here.send_concurrently((0..8).map(|_| request()).collect());
-    let (done, told): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 200);
-    assert_eq!((done.len(), told.len()), (1, 7));
-    for answer in told {
+    let (done, rejected): (Vec<Response>, Vec<Response>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((done.len(), rejected.len()), (1, 7));
+    for answer in rejected {
         assert_eq!(
             (answer.error(), answer.text_at("/error/type")),
             ((409, "idempotency_key_in_use"), "idempotency_error")
@@ -128,9 +128,9 @@ fn response_lost_after_the_effect_is_returned_on_retry() {
             Err(_) => assert_eq!(fault, "drop_after"),
         }
         assert_eq!(here.resources(), 1, "{fault}");
-        let told = here.post_as("k", "resources", &search());
-        assert_eq!((told.status, told.header("idempotent-replayed")), (200, "true"), "{fault}");
-        assert_eq!(here.get(&format!("resources/{}", told.text_at("/id"))).text_at("/status"), "complete");
+        let response = here.post_as("k", "resources", &search());
+        assert_eq!((response.status, response.header("idempotent-replayed")), (200, "true"), "{fault}");
+        assert_eq!(here.get(&format!("resources/{}", response.text_at("/id"))).text_at("/status"), "complete");
         assert_eq!(here.resources(), 1, "{fault}");
     }
 }
@@ -218,9 +218,9 @@ fn slow_request_completes_after_its_client_left() {
     here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 2000 }));
     let hasty = here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());
     assert!(here.send(hasty.timeout(Duration::from_secs(1))).unwrap_err().is_timeout());
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while here.resources() == 0 {
-        assert!(Instant::now() < patience, "the request was forgotten");
+        assert!(Instant::now() < deadline, "the request was forgotten");
         std::thread::yield_now();
     }
     assert_eq!(here.post_as("k", "resources", &search()).header("idempotent-replayed"), "true");

@@ -85,9 +85,10 @@ fn approval_output_matches() {
     let here = Workspace::new();
     saw(&here, "approvals_before_anything", &["approvals"]);
     let mut agent = RawClient::initialize(&here);
-    let asked = agent.call("provision", &json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 }));
-    let asked = serde_json::to_string_pretty(&asked).unwrap();
-    shown("approval_required", &asked.replace(here.path().to_str().unwrap(), "[DIR]"));
+    let response =
+        agent.call("provision", &json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 }));
+    let response = serde_json::to_string_pretty(&response).unwrap();
+    shown("approval_required", &response.replace(here.path().to_str().unwrap(), "[DIR]"));
     saw(&here, "approvals", &["approvals"]);
     saw(&here, "approvals_json", &["approvals", "--json"]);
     let id = || {

@@ -62,7 +62,7 @@ struct Worker<'a> {
     dice: Dice,
     server: Option<RawClient>,
     /// The expected state of the names that only this worker uses.
-    own: BTreeMap<String, State>,
+    private: BTreeMap<String, State>,
     sum: Sum,
 }
 
@@ -85,7 +85,7 @@ struct Sum {
 
 impl<'a> Worker<'a> {
     fn new(workspace: &'a Workspace, number: usize, dice: Dice) -> Self {
-        Self { workspace, number, dice, server: None, own: BTreeMap::new(), sum: Sum::default() }
+        Self { workspace, number, dice, server: None, private: BTreeMap::new(), sum: Sum::default() }
     }
 
     fn work(&mut self) {
@@ -95,13 +95,13 @@ impl<'a> Worker<'a> {
                 verb => verb,
             };
             // Half of the names are shared.
-            let own = self.dice.below(2) == 0;
-            let name = if own { format!("w{}-{}", self.number, self.dice.below(2)) } else { self.shared() };
+            let private = self.dice.below(2) == 0;
+            let name = if private { format!("w{}-{}", self.number, self.dice.below(2)) } else { self.shared() };
             let answer = if self.dice.below(2) == 0 { self.command(verb, &name) } else { self.call(verb, &name) };
             self.sum.operations += 1;
             let word = answer.clone().unwrap_or_else(|| "killed".to_owned());
             *self.sum.answers.entry(word).or_default() += 1;
-            if own {
+            if private {
                 self.compare(verb, &name, answer.as_deref());
             }
         }
@@ -128,7 +128,7 @@ impl<'a> Worker<'a> {
             _ => vec![verb, name],
         };
         let mut command = self.workspace.command(&arguments);
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut child = command.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         if let Some(moment) = self.death() {
             thread::sleep(moment);
@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         }
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!(!stderr.contains("internal error"), "{arguments:?}: {stderr}");
         if took > TIMEOUT {
             return self.gave_up(); // and then the operation may be half done
@@ -167,9 +167,9 @@ impl<'a> Worker<'a> {
             self.server.take().unwrap().kill();
             return None;
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         let answer = server.call(tool, &arguments);
-        if begun.elapsed() > TIMEOUT {
+        if started.elapsed() > TIMEOUT {
             return self.gave_up();
         }
         self.sound(&answer, verb, name);
@@ -207,7 +207,7 @@ impl<'a> Worker<'a> {
 
     /// Asserts the outcome of an operation on a name that only this worker uses, and updates its state.
     fn compare(&mut self, verb: &str, name: &str, answer: Option<&str>) {
-        let state = self.own.entry(name.to_owned()).or_insert(State::Absent);
+        let state = self.private.entry(name.to_owned()).or_insert(State::Absent);
         let changes = matches!(verb, "provision" | "resume" | "rotate" | "suspend" | "teardown");
         let Some(answer) = answer else {
             if changes {

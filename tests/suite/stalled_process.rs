@@ -71,8 +71,8 @@ fn project_in_progress_is_no_doctor_problem() {
 fn project_lock_timeout_is_reported() {
     let workspace = prepared(BackendKind::Simulated, "rotate");
     let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
-    let told = workspace.json(&["rotate", "victim"]);
-    assert_eq!(told["code"], "project_busy", "{told}");
+    let response = workspace.json(&["rotate", "victim"]);
+    assert_eq!(response["code"], "project_busy", "{response}");
     assert_eq!(stopped.goes_on(), "ok");
     check(&workspace, "somebody gave up waiting");
 }
@@ -86,10 +86,10 @@ fn ledger_lock_timeout_is_reported() {
     stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut command = workspace.command(&["rotate", "victim"]);
     let mut waits = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let error = said.next().unwrap();
+    let mut lines = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let error = lines.next().unwrap();
     assert!(error.contains("another process holds the database for too long"), "{error}");
-    let hint = said.next().unwrap();
+    let hint = lines.next().unwrap();
     assert!(hint.contains("end the process that is stuck"), "{hint}");
     stuck.execute_batch("ROLLBACK").unwrap();
     assert_eq!(waits.wait().unwrap().code(), Some(1));
@@ -133,8 +133,8 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died with its order on the way");
 
-    let told = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
-    assert_eq!(told["code"], "already_exists", "settled, and shown: {told}");
+    let response = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
+    assert_eq!(response["code"], "already_exists", "settled, and shown: {response}");
     living.kill();
     check(&workspace, "a commit from the dead");
 }
@@ -180,17 +180,17 @@ fn permission_loss_is_reported_and_recovered() {
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
         let workspace = prepared(BackendKind::Simulated, operation);
-        let (spent, folder) = (workspace.billed_resources(), workspace.file(folder));
-        let nobody = getuid().is_root().then_some(NOBODY);
-        if let Some(nobody) = nobody {
-            give(&workspace, nobody);
+        let (billed, folder) = (workspace.billed_resources(), workspace.file(folder));
+        let uid = getuid().is_root().then_some(NOBODY);
+        if let Some(uid) = uid {
+            give(&workspace, uid);
         }
-        let stopped = StalledProcess::at(&workspace, operation, step, nobody);
+        let stopped = StalledProcess::at(&workspace, operation, step, uid);
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         assert_eq!(stopped.goes_on(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
         if step == Step::Locked {
-            assert_eq!(workspace.billed_resources(), spent, "{case}");
+            assert_eq!(workspace.billed_resources(), billed, "{case}");
         }
         finish(&workspace, operation, &case);
         check(&workspace, &case);
@@ -204,22 +204,22 @@ fn client_that_does_not_read_blocks_nothing() {
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = server.stdin.take().unwrap();
-    let mut say = |line: Value| writeln!(input, "{line}").unwrap();
+    let mut write = |line: Value| writeln!(input, "{line}").unwrap();
     let call = |id: usize, tool: &str, arguments: Value| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": arguments } });
     let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "deaf", "version": "1" } });
-    say(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client }));
-    say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-    (1..=LIST_CALLS).for_each(|id| say(call(id, "list_projects", json!({}))));
-    say(call(LIST_CALLS + 1, "provision", json!({ "name": "late", "provider": "search" })));
-    say(call(LIST_CALLS + 2, "rotate_key", json!({ "name": "victim" })));
+    write(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client }));
+    write(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    (1..=LIST_CALLS).for_each(|id| write(call(id, "list_projects", json!({}))));
+    write(call(LIST_CALLS + 1, "provision", json!({ "name": "late", "provider": "search" })));
+    write(call(LIST_CALLS + 2, "rotate_key", json!({ "name": "victim" })));
     until("the effect", || {
         let list = workspace.json(&["list"]);
-        let done = |name: &str, version: u64| {
+        let is_done = |name: &str, version: u64| {
             list["projects"].as_array().unwrap().iter().any(|project| {
                 project["name"] == name && project["status"] == "active" && project["key_version"] == version
             })
         };
-        (done("late", 1) && done("victim", 2)).then_some(())
+        (is_done("late", 1) && is_done("victim", 2)).then_some(())
     });
 
     drop(input);

@@ -77,7 +77,7 @@ async fn provision_sends_exactly_these_requests() {
     let fingerprint = Secret::new(CREDENTIAL.to_owned()).fingerprint();
     assert_eq!(service.credentials.pick(Some("API_KEY")).unwrap().fingerprint(), fingerprint);
 
-    let seen = harness.stripe.received();
+    let requests = harness.stripe.received();
     assert_eq!(
         harness.stripe.request_lines(),
         [
@@ -91,8 +91,8 @@ async fn provision_sends_exactly_these_requests() {
             "POST /v2/provisioning/resources/fres_1/reveal_access_configuration",
         ]
     );
-    assert_eq!(ids, vec!["req_200"; seen.len()]);
-    for request in &seen {
+    assert_eq!(ids, vec!["req_200"; requests.len()]);
+    for request in &requests {
         assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
         assert_eq!(request.headers["stripe-version"], "2026-10-14.preview");
         assert!(!request.headers.contains_key("stripe-context"));
@@ -101,12 +101,12 @@ async fn provision_sends_exactly_these_requests() {
         let is_change = is_post && !path.ends_with("reveal_access_configuration");
         assert_eq!(is_change, request.headers.contains_key("idempotency-key"), "{path}");
     }
-    let body = |place: usize| serde_json::from_str::<Value>(&seen[place].body).unwrap();
+    let body = |place: usize| serde_json::from_str::<Value>(&requests[place].body).unwrap();
     let workspace = body(3)["name"].as_str().unwrap().to_owned();
-    assert_eq!(seen[3].headers["idempotency-key"], format!("{workspace}-create"));
+    assert_eq!(requests[3].headers["idempotency-key"], format!("{workspace}-create"));
     let limits = json!({ "currency": "usd", "max_amount": "1000", "recurring_interval": "month" });
     assert_eq!(body(5), json!({ "livemode": false, "provider": "prvdr_1", "usage_limits": limits }));
-    assert_eq!(seen[6].headers["idempotency-key"], format!("{}-create", order.id.as_str()));
+    assert_eq!(requests[6].headers["idempotency-key"], format!("{}-create", order.id.as_str()));
     let name = format!("my-app-{}", &order.id.as_str()[5..17]);
     assert_eq!(
         body(6),
@@ -156,7 +156,7 @@ async fn plan_is_ordered_first_and_once() {
     let first = planned("first");
     harness.backend.provision(&first).await.unwrap();
     harness.backend.provision(&planned("second")).await.unwrap();
-    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|seen| service_ref(&seen.body)).collect();
+    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|request| service_ref(&request.body)).collect();
     assert_eq!(refs, ["startup", "memory", "memory"]);
     let key = &harness.stripe.requests_to(create)[0].headers["idempotency-key"];
     assert_eq!(*key, format!("{}-plan", first.id.as_str()));
@@ -165,7 +165,7 @@ async fn plan_is_ordered_first_and_once() {
     harness.stripe.on("GET /v2/provisioning/resources/fres_plan", [refusal(404, "resource_missing")]);
     harness.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
     harness.backend.provision(&planned("third")).await.unwrap();
-    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|seen| service_ref(&seen.body)).collect();
+    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|request| service_ref(&request.body)).collect();
     assert_eq!(refs[3..], ["startup", "memory"]);
 }
 
@@ -245,7 +245,7 @@ async fn rotation_is_polled_and_has_its_own_key() {
     harness.backend.rotate(&fres_1()).await.unwrap();
     harness.backend.suspend(&fres_1()).await.unwrap();
     let keys: Vec<_> =
-        harness.stripe.requests_to(rotate).iter().map(|seen| seen.headers["idempotency-key"].clone()).collect();
+        harness.stripe.requests_to(rotate).iter().map(|request| request.headers["idempotency-key"].clone()).collect();
     assert_eq!(keys[0], keys[1], "a try of the same rotation");
     assert_ne!(keys[1], keys[2], "another rotation");
     let reveals = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
@@ -299,9 +299,12 @@ async fn observations_are_complete_or_unknown() {
         harness.stripe.on(&format!("GET /v2/provisioning/resources/fres_{n}"), [ok(&there)]);
     }
     harness.stripe.on("GET /v2/provisioning/resources/fres_3", [refusal(404, "resource_missing")]);
-    let seen = harness.backend.observe(Scope::Resources(&ids)).await.unwrap();
-    let seen: Vec<_> = seen.iter().map(|observed| observed.resource.as_str()).collect();
-    assert_eq!(seen, ["fres_1", "fres_5", "fres_7", "fres_9", "fres_11", "fres_13", "fres_15", "fres_17", "fres_19"]);
+    let observed = harness.backend.observe(Scope::Resources(&ids)).await.unwrap();
+    let observed: Vec<_> = observed.iter().map(|observed| observed.resource.as_str()).collect();
+    assert_eq!(
+        observed,
+        ["fres_1", "fres_5", "fres_7", "fres_9", "fres_11", "fres_13", "fres_15", "fres_17", "fres_19"]
+    );
     harness.stripe.on("GET /v2/provisioning/resources/fres_19", [status(500, &json!({}))]);
     let error = harness.backend.observe(Scope::Resources(&ids)).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "less is no answer: {error}");
@@ -310,8 +313,8 @@ async fn observations_are_complete_or_unknown() {
     assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
     harness.stripe.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
     harness.backend.provision(&order).await.unwrap();
-    let seen = harness.backend.observe(Scope::Order(&order.id)).await.unwrap();
-    assert_eq!((seen[0].resource.as_str(), seen[0].order.as_ref()), ("fres_1", Some(&order.id)));
+    let observed = harness.backend.observe(Scope::Order(&order.id)).await.unwrap();
+    assert_eq!((observed[0].resource.as_str(), observed[0].order.as_ref()), ("fres_1", Some(&order.id)));
 }
 
 #[tokio::test]

@@ -24,11 +24,11 @@ use crate::{
 #[tokio::test]
 async fn each_create_retry_is_the_same_request() {
     let harness = StripeApiHarness::new();
-    for weather in [
+    for faults in [
         [Reply::Drop, raw(500, b"oops"), refusal(409, "lock_timeout")],
         [refusal(429, "rate_limit"), refusal(409, "idempotency_key_in_use"), raw(503, b"")],
     ] {
-        let replies = weather.into_iter().chain([ok(&resource("complete"))]);
+        let replies = faults.into_iter().chain([ok(&resource("complete"))]);
         harness.stripe.on(CREATE, replies);
         let before = harness.creates();
         harness.backend.provision(&order("storm")).await.unwrap();
@@ -47,9 +47,9 @@ async fn retry_after_is_respected() {
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
     harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
     let patient = Pace { longest_pause: Duration::from_secs(2), ..QUICK };
-    let begun = Instant::now();
+    let started = Instant::now();
     harness.with(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert!(started.elapsed() >= Duration::from_secs(1));
     // But no longer than the deadline allows.
     harness.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
     let error = harness.backend.provision(&order("b")).await.unwrap_err();
@@ -73,8 +73,8 @@ async fn lost_response_is_requested_again_and_buys_once() {
         // Another process, another minute.
         harness.stripe.on(CREATE, [ok(&resource("complete"))]);
         let backend = harness.with(access(&harness.stripe), QUICK);
-        let seen = backend.observe(Scope::Order(&order.id)).await.unwrap();
-        assert_eq!(seen[0].resource, fres_1());
+        let observed = backend.observe(Scope::Order(&order.id)).await.unwrap();
+        assert_eq!(observed[0].resource, fres_1());
         assert_eq!(backend.provision(&order).await.unwrap().resource, fres_1());
         let tries = harness.stripe.requests_to(CREATE);
         assert!(tries.iter().all(|again| again.body == tries[0].body), "word for word");
@@ -108,11 +108,11 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
     harness.stripe.on(CREATE, [Reply::Drop]);
     let order = order("old");
     harness.backend.provision(&order).await.unwrap_err();
-    let note = format!("order/{}", order.id.as_str());
-    let text = harness.ledger.recall("stripe-api", &note).unwrap().unwrap();
-    let mut sent: serde_json::Value = serde_json::from_str(&text).unwrap();
-    sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    harness.ledger.remember("stripe-api", &note, &sent.to_string()).unwrap();
+    let key = format!("order/{}", order.id.as_str());
+    let text = harness.ledger.recall("stripe-api", &key).unwrap().unwrap();
+    let mut note: serde_json::Value = serde_json::from_str(&text).unwrap();
+    note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
+    harness.ledger.remember("stripe-api", &key, &note.to_string()).unwrap();
     let before = harness.creates();
     for outcome in [
         harness.backend.provision(&order).await.map(|_| ()),
@@ -200,10 +200,10 @@ async fn refused_order_names_the_next_step_and_leaves_nothing() {
 
 #[tokio::test]
 async fn unreachable_api_is_described() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain = MockStripeApi::scripted();
     for (base, words) in [
-        (format!("http://{nobody}"), "no connection to the API came about"),
+        (format!("http://{closed_port}"), "no connection to the API came about"),
         (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
     ] {
         let harness = StripeApiHarness::new();
@@ -216,7 +216,7 @@ async fn unreachable_api_is_described() {
     // A create that was never sent has definitely not happened.
     let harness = StripeApiHarness::new();
     let order = order("a");
-    let away = Access { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&harness.stripe) };
+    let away = Access { base: ApiBase::parse(&format!("http://{closed_port}")).unwrap(), ..access(&harness.stripe) };
     for key in ["project", "workspace"] {
         harness.ledger.remember("stripe-api", key, "\"x\"").unwrap();
     }
@@ -276,9 +276,9 @@ async fn errors_contain_no_sent_or_received_secret() {
         ];
         let errors: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
         assert!(errors.len() > 3, "{errors:?}");
-        let shown = format!("{errors:?} {}", errors.iter().map(ToString::to_string).collect::<String>());
+        let text = format!("{errors:?} {}", errors.iter().map(ToString::to_string).collect::<String>());
         for secret in [KEY, CREDENTIAL, "canary"] {
-            assert!(!shown.contains(secret), "{shown}");
+            assert!(!text.contains(secret), "{text}");
         }
     }
 }

@@ -66,10 +66,10 @@ pub fn write_script(file: &Path, script: &str) {
 #[tokio::test]
 async fn slow_verb_is_killed_with_its_process_group() {
     let harness = ShellHarness::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
-    let began = Instant::now();
+    let started = Instant::now();
     let error = harness.observe(Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` took too long");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(10));
     until("the lock that each of them held", || harness.is_unlocked().then_some(()));
 }
 
@@ -79,10 +79,10 @@ async fn login_prompt_is_not_waited_for() {
     for stream in ["1", "2"] {
         let harness =
             ShellHarness::new(&format!("exec 3<&0\necho 'You must be logged in to use it.' >&{stream}\nsleep 300"));
-        let began = Instant::now();
+        let started = Instant::now();
         let error = harness.observe(LONG).await.unwrap_err();
         assert!(matches!(error, BackendError::NotSetUp(Setup::LoggedOut)), "{error}");
-        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < Duration::from_secs(10));
         until("the lock", || harness.is_unlocked().then_some(()));
     }
 }
@@ -91,23 +91,23 @@ async fn login_prompt_is_not_waited_for() {
 async fn cancelled_call_finishes_in_the_background() {
     let harness = ShellHarness::new("exec 3<&0\necho > began\nwhile [ ! -e go ]; do sleep 0.01; done\necho > finished");
     let backend = harness.backend(LONG);
-    let began = harness.state.path().join("stripe-cli/began");
+    let began_file = harness.state.path().join("stripe-cli/began");
     tokio::select! {
         _ = backend.observe(Scope::Everything) => panic!("it does not answer"),
-        () = async { while !began.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
+        () = async { while !began_file.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
     }
     assert!(!harness.is_unlocked(), "nobody looks or acts before it has ended");
-    fs::write(began.with_file_name("go"), "").unwrap();
+    fs::write(began_file.with_file_name("go"), "").unwrap();
     until("its end", || harness.is_unlocked().then_some(()));
-    assert!(began.with_file_name("finished").exists());
+    assert!(began_file.with_file_name("finished").exists());
 }
 
 #[tokio::test]
 async fn background_child_does_not_delay_the_answer() {
     let harness = ShellHarness::new(&format!("exec 3<&0\nsleep 300 &\necho '{ANSWER}'"));
-    let began = Instant::now();
+    let started = Instant::now();
     assert_eq!(harness.observe(LONG).await.unwrap(), 1);
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(10));
     until("the lock that the helper held", || harness.is_unlocked().then_some(()));
 }
 
@@ -122,9 +122,9 @@ async fn excess_output_is_cut_off() {
         ("yes".to_owned(), Some("printed too much")),
     ] {
         let outcome = ShellHarness::new(&flood).observe(LONG).await;
-        let shown = outcome.as_ref().err().map(ToString::to_string);
+        let error = outcome.as_ref().err().map(ToString::to_string);
         assert_eq!(
-            shown,
+            error,
             why.map(|why| format!("the backend cannot be used: `stripe projects status` {why}")),
             "{flood}"
         );
@@ -177,10 +177,10 @@ async fn missing_cli_or_login_is_named_after_one_run() {
         ),
     ] {
         let harness = ShellHarness::new(&script);
-        let began = Instant::now();
+        let started = Instant::now();
         let error = harness.observe(LONG).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(what) if *what == missing), "{script}: {error}");
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(5));
         let ran = fs::read_to_string(harness.state.path().join("stripe-cli/runs")).unwrap();
         assert_eq!(ran.lines().count(), runs, "{script}");
     }
@@ -232,12 +232,12 @@ async fn list_gives_up_early_on_a_running_call() {
     let ledger = Arc::new(Ledger::of(harness.state.path()));
     let backend = StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Pace::default());
     let lock = Lock::on_file(&harness.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
-    let began = Instant::now();
-    let asked = [ResourceId::new("fres_1".to_owned())];
-    let error = backend.observe(Scope::Resources(&asked)).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Pace::default().lock_patience / 4);
+    let started = Instant::now();
+    let ids = [ResourceId::new("fres_1".to_owned())];
+    let error = backend.observe(Scope::Resources(&ids)).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unavailable { .. }) && started.elapsed() < Pace::default().lock_patience / 4);
     drop(lock);
-    assert_eq!(backend.observe(Scope::Resources(&asked)).await.unwrap().len(), 1);
+    assert_eq!(backend.observe(Scope::Resources(&ids)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -218,10 +218,10 @@ async fn add_that_cannot_be_looked_up_stays_unknown() {
         let order = exa();
         let error = harness.provision(&order).await.unwrap_err();
         assert!(matches!(error, BackendError::Unknown { .. }), "{blind}: {error}");
-        let seen = harness.observe(Scope::Order(&order.id)).await.unwrap();
-        assert_eq!(seen.len(), 1);
+        let observed = harness.observe(Scope::Order(&order.id)).await.unwrap();
+        assert_eq!(observed.len(), 1);
         let adopted = harness.provision(&order).await.unwrap();
-        assert_eq!(adopted.resource, seen[0].resource);
+        assert_eq!(adopted.resource, observed[0].resource);
         assert_eq!((harness.add_calls("exa/api"), harness.live_resources("exa/api")), (1, 1), "{blind}");
     }
 }
@@ -254,7 +254,7 @@ async fn order_without_a_limit_is_not_placed() {
 #[tokio::test]
 async fn each_refusal_names_the_next_step_and_buys_nothing() {
     type Check = fn(&BackendError) -> bool;
-    let weather =
+    let faults =
         |verb: &str, code: &str| json!([{ "verb": verb, "fault": "error", "code": code, "message": "sk_live_0" }]);
     let cases: Vec<(Value, Order, Check)> = vec![
         (json!([]), Order { terms_accepted: false, ..exa() }, |e| {
@@ -282,20 +282,20 @@ async fn each_refusal_names_the_next_step_and_buys_nothing() {
         (json!([{ "verb": "status", "fault": "merchant_mismatch" }]), exa(), |e| {
             matches!(e, BackendError::NotSetUp(Setup::WrongAccount))
         }),
-        (weather("add", "BROWSER_AUTH_REQUIRED"), exa(), |e| matches!(e, BackendError::NeedsBrowser)),
-        (weather("add", "INVALID_API_KEY"), exa(), |e| matches!(e, BackendError::Unauthenticated)),
-        (weather("init", "PROJECTS_CONTEXT_MISMATCH"), exa(), |e| {
+        (faults("add", "BROWSER_AUTH_REQUIRED"), exa(), |e| matches!(e, BackendError::NeedsBrowser)),
+        (faults("add", "INVALID_API_KEY"), exa(), |e| matches!(e, BackendError::Unauthenticated)),
+        (faults("init", "PROJECTS_CONTEXT_MISMATCH"), exa(), |e| {
             matches!(e, BackendError::NotSetUp(Setup::OtherProject { .. }))
         }),
     ];
-    for (weather, order, is_it) in cases {
+    for (faults, order, is_it) in cases {
         let harness = StripeCliHarness::new();
-        harness.fake_stripe.inject_faults(weather.clone());
+        harness.fake_stripe.inject_faults(faults.clone());
         let error = harness.provision(&order).await.unwrap_err();
-        assert!(is_it(&error), "{weather} {}: {error:?}", order.service);
+        assert!(is_it(&error), "{faults} {}: {error:?}", order.service);
         assert!(!format!("{error:?} {error}").contains("sk_live_0"), "{error:?}");
         assert_eq!(harness.live_resources(order.service.as_str()), 0);
-        assert!(harness.fake_stripe.pending_faults().is_empty(), "{weather}");
+        assert!(harness.fake_stripe.pending_faults().is_empty(), "{faults}");
     }
 }
 
@@ -427,11 +427,11 @@ async fn credentials_have_the_names_of_the_service() {
     ] {
         let credentials = wanted.iter().map(ToString::to_string).collect();
         let plan = plan.map(|plan| ServiceRef::parse(plan).unwrap());
-        let placed = harness.provision(&Order { plan, credentials, ..order(service) }).await.unwrap();
-        let revealed = harness.reveal(&placed.resource).await.unwrap();
+        let result = harness.provision(&Order { plan, credentials, ..order(service) }).await.unwrap();
+        let revealed = harness.reveal(&result.resource).await.unwrap();
         let live =
-            harness.fake_stripe.resources().into_iter().find(|live| live.id == placed.resource.as_str()).unwrap();
-        for credentials in [&placed.credentials, &revealed] {
+            harness.fake_stripe.resources().into_iter().find(|live| live.id == result.resource.as_str()).unwrap();
+        for credentials in [&result.credentials, &revealed] {
             assert_eq!(credentials.secrets().count(), live.values.len());
             for (name, value) in &live.values {
                 assert_eq!(credentials.pick(Some(name)).unwrap().expose(), value.as_str().unwrap(), "{service} {name}");
@@ -459,8 +459,8 @@ async fn keys_printed_by_stripe_are_in_no_error() {
             "remove" => harness.teardown(&service.resource).await,
             _ => harness.reveal(&service.resource).await.map(drop),
         };
-        let shown = format!("{0:?} {0}", error.unwrap_err());
-        assert!(!shown.contains(PREFIX), "{verb}: {shown}");
+        let text = format!("{0:?} {0}", error.unwrap_err());
+        assert!(!text.contains(PREFIX), "{verb}: {text}");
     }
 }
 
@@ -471,8 +471,8 @@ async fn limits_follow_live_caps_and_usage_is_per_service() {
     let intent = harness.record_order(&order).unwrap();
     let service = harness.provision(&order).await.unwrap();
     harness.fake_stripe.bill("exa", 125);
-    let asked = [service.resource.clone()];
-    let usage = async || harness.observe(Scope::Resources(&asked)).await.unwrap()[0].usage;
+    let ids = [service.resource.clone()];
+    let usage = async || harness.observe(Scope::Resources(&ids)).await.unwrap()[0].usage;
     assert_eq!(usage().await, Some(MicroUsd::new(1_250_000)));
     let second = harness.provision(&exa()).await.unwrap();
     assert_eq!(usage().await, None, "two share what the provider bills");

@@ -31,13 +31,13 @@ const WEB: &str = "stripe-projects://projects/web";
 async fn modern_client_is_notified_of_every_registry_edit() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
-    let mut heard = client.0.listen(wishes.clone()).await.unwrap();
-    assert_eq!(*heard.acknowledged(), wishes);
+    let filter = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
+    let mut notifications = client.0.listen(filter.clone()).await.unwrap();
+    assert_eq!(*notifications.acknowledged(), filter);
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(next(&mut heard).await, "tools", "{what}");
-        assert_eq!(next(&mut heard).await, PROVIDERS, "{what}");
+        assert_eq!(next(&mut notifications).await, "tools", "{what}");
+        assert_eq!(next(&mut notifications).await, PROVIDERS, "{what}");
         let tools = client.0.list_tools(None).await.unwrap().tools;
         let provision = json!(tools.iter().find(|tool| tool.name == "provision").unwrap().input_schema);
         assert!(provision["properties"]["provider"]["description"].as_str().unwrap().contains(named), "{provision}");
@@ -47,34 +47,38 @@ async fn modern_client_is_notified_of_every_registry_edit() {
 #[tokio::test]
 async fn legacy_client_is_notified_of_registry_edits() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(hear(&mut heard).await, "tools", "{what}");
-        assert_eq!(hear(&mut heard).await, PROVIDERS, "{what}");
+        assert_eq!(hear(&mut notifications).await, "tools", "{what}");
+        assert_eq!(hear(&mut notifications).await, PROVIDERS, "{what}");
         let tools = json!(client.list_tools(None).await.unwrap());
         assert!(tools.to_string().contains(named), "{what}");
     }
     client.unsubscribe(UnsubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     workspace.write("providers.toml", registry("zebra"));
-    assert_eq!(hear(&mut heard).await, "tools");
+    assert_eq!(hear(&mut notifications).await, "tools");
     // The next notification is about something else: the unsubscribed resource caused none.
     workspace.write("providers.toml", registry("zeppelin"));
-    assert_eq!(hear(&mut heard).await, "tools");
+    assert_eq!(hear(&mut notifications).await, "tools");
 }
 
 #[tokio::test]
 async fn legacy_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = legacy(&workspace).await;
     for uri in [PROJECTS, WEB] {
         client.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
     }
     for (tool, arguments) in a_life() {
         let arguments = arguments.as_object().unwrap().clone();
         client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();
-        assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), (PROJECTS, WEB), "{tool}");
+        assert_eq!(
+            (hear(&mut notifications).await.as_str(), hear(&mut notifications).await.as_str()),
+            (PROJECTS, WEB),
+            "{tool}"
+        );
     }
 }
 
@@ -82,8 +86,8 @@ async fn legacy_subscriber_is_notified_of_project_changes() {
 async fn modern_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
-    let mut stream = client.0.listen(wishes).await.unwrap();
+    let filter = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
+    let mut stream = client.0.listen(filter).await.unwrap();
     let accepted = stream.acknowledged().resource_subscriptions.clone().unwrap();
     assert_eq!(accepted, [PROJECTS, WEB], "what we do not tell of is not promised");
     for (tool, arguments) in a_life() {
@@ -102,11 +106,14 @@ async fn modern_subscriber_is_notified_of_project_changes() {
 #[tokio::test]
 async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     fs::create_dir_all(workspace.file("no-configuration/stripe-projects")).unwrap();
     workspace.write("no-configuration/stripe-projects/policy.toml", "[providers.search]\nmax_cap_usd = 3\n");
-    assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), ("tools", PROVIDERS));
+    assert_eq!(
+        (hear(&mut notifications).await.as_str(), hear(&mut notifications).await.as_str()),
+        ("tools", PROVIDERS)
+    );
     let providers = client.read_resource(ReadResourceRequestParams::new(PROVIDERS)).await.unwrap();
     let ResourceContents::TextResourceContents { text, .. } = &providers.contents[0] else { panic!("{providers:?}") };
     let providers: Value = serde_json::from_str(text).unwrap();
@@ -119,15 +126,15 @@ async fn policy_edit_counts_as_a_registry_edit() {
 async fn alert_notifies_subscribers_of_its_project() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "web", "search", "--cap", "10"]);
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(WEB)).await.unwrap();
     workspace.ok(&["usage", "record", "web", "5"]);
-    assert_eq!(hear(&mut heard).await, WEB);
+    assert_eq!(hear(&mut notifications).await, WEB);
     let modern = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
-    let mut stream = modern.0.listen(wishes).await.unwrap();
+    let filter = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
+    let mut stream = modern.0.listen(filter).await.unwrap();
     workspace.ok(&["usage", "record", "web", "3"]);
-    assert_eq!((next(&mut stream).await.as_str(), hear(&mut heard).await.as_str()), (WEB, WEB));
+    assert_eq!((next(&mut stream).await.as_str(), hear(&mut notifications).await.as_str()), (WEB, WEB));
 }
 
 #[tokio::test]
@@ -177,9 +184,9 @@ fn stream_ends_with_the_server() {
     until("the acknowledgment", || {
         notifications(&client).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
     });
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let ran = client.disconnect();
-    assert!(begun.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
+    assert!(started.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
     assert_eq!(ran.code, 0);
     assert!(ran.response(id)["error"].is_null(), "{ran:?}");
 }
@@ -195,8 +202,8 @@ fn modern() -> Value {
 
 fn a_life() -> [(&'static str, Value); 3] {
     let named = json!({ "name": "web" });
-    let made = json!({ "name": "web", "provider": "search" });
-    [("provision", made), ("rotate_key", named.clone()), ("teardown", named)]
+    let arguments = json!({ "name": "web", "provider": "search" });
+    [("provision", arguments), ("rotate_key", named.clone()), ("teardown", named)]
 }
 
 type Edit = fn(&Workspace);
@@ -242,16 +249,16 @@ async fn legacy(
     workspace: &Workspace,
 ) -> (RunningService<RoleClient, NotificationListener>, UnboundedReceiver<String>) {
     let command = tokio::process::Command::from(workspace.command(&["serve"]));
-    let (mouth, heard) = unbounded_channel();
-    (NotificationListener(mouth).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), heard)
+    let (sender, notifications) = unbounded_channel();
+    (NotificationListener(sender).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), notifications)
 }
 
-async fn hear(heard: &mut UnboundedReceiver<String>) -> String {
-    tokio::time::timeout(TIMEOUT, heard.recv()).await.expect("no news").unwrap()
+async fn hear(notifications: &mut UnboundedReceiver<String>) -> String {
+    tokio::time::timeout(TIMEOUT, notifications.recv()).await.expect("no news").unwrap()
 }
 
-async fn next(heard: &mut Subscription) -> String {
-    let news = tokio::time::timeout(TIMEOUT, heard.next()).await.expect("no news").unwrap().unwrap();
+async fn next(notifications: &mut Subscription) -> String {
+    let news = tokio::time::timeout(TIMEOUT, notifications.next()).await.expect("no news").unwrap().unwrap();
     match news {
         ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),
         ServerNotification::ResourceUpdatedNotification(update) => update.params.uri,

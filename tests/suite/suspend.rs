@@ -89,10 +89,10 @@ fn refused_resume_is_closed() {
     workspace.ok(&["suspend", "memory"]);
     let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
     workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
-    for asked in 1..=2 {
+    for attempt in 1..=2 {
         let refused = workspace.run(&["resume", "memory"]);
         assert!(refused.code != 0 && refused.code != 6, "{refused:?}");
-        assert_eq!(intents(&workspace, "resume"), asked);
+        assert_eq!(intents(&workspace, "resume"), attempt);
         assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
     }
 }
@@ -122,8 +122,8 @@ fn suspend_all_reports_each_project() {
     }
     let keys: Vec<String> =
         workspace.read(".env").lines().map(|line| line.split_once('=').unwrap().1.to_owned()).collect();
-    let told = workspace.ok(&["suspend", "--all"]).stdout;
-    assert_eq!(told, "a: suspended\nb: suspended\nc: suspended\n");
+    let output = workspace.ok(&["suspend", "--all"]).stdout;
+    assert_eq!(output, "a: suspended\nb: suspended\nc: suspended\n");
     assert!(keys.len() == 3 && keys.iter().all(|key| workspace.owner_of(key).is_none()));
     let refused = workspace.run(&["teardown", "--all"]);
     assert!(refused.code == 3 && refused.stderr.contains("--yes"), "{refused:?}");

@@ -20,12 +20,12 @@ use crate::{
 fn list_shows_budgets_and_fits_the_width() {
     let here = spending();
     for columns in [160, 120, 80, 60, 40] {
-        let left = Terminal::start(&here.command(&["list", "--all"]), columns).left();
-        assert_eq!(left.code, 0, "{}", left.screen);
-        for line in left.screen.lines() {
+        let output = Terminal::start(&here.command(&["list", "--all"]), columns).left();
+        assert_eq!(output.code, 0, "{}", output.screen);
+        for line in output.screen.lines() {
             assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
         }
-        saw(&here, &format!("terminal_list_{columns}"), &left);
+        saw(&here, &format!("terminal_list_{columns}"), &output);
     }
     let piped = here.ok(&["list", "--all"]).stdout;
     assert!(!piped.contains("ago") && !piped.contains('█') && !piped.contains('\x1b'), "{piped}");
@@ -54,8 +54,8 @@ fn color_follows_the_terminal_and_environment() {
         let written = terminal(wishes);
         assert!(!is_painted(&written) && written.contains('█'), "{wishes:?}: {written}");
     }
-    let piped = |wish: &str| {
-        let output = here.command(&["list"]).env("CLICOLOR_FORCE", wish).output().unwrap();
+    let piped = |value: &str| {
+        let output = here.command(&["list"]).env("CLICOLOR_FORCE", value).output().unwrap();
         Ran::from(output).stdout
     };
     assert!(is_painted(&piped("1")));
@@ -65,10 +65,10 @@ fn color_follows_the_terminal_and_environment() {
 #[test]
 fn errors_are_highlighted() {
     let here = Workspace::new();
-    let left = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
-    assert!(left.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", left.written);
-    assert_eq!(left.code, 4);
-    saw(&here, "terminal_error", &left);
+    let output = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
+    assert!(output.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", output.written);
+    assert_eq!(output.code, 4);
+    saw(&here, "terminal_error", &output);
 }
 
 #[test]
@@ -78,16 +78,16 @@ fn teardown_asks_and_obeys_the_answer() {
     for (name, keys, code) in [("no", "n\r", 3), ("nothing", "\r", 3), ("end", "\x04", 3), ("ctrl_c", "\x03", 130)] {
         let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
         terminal.until("[y/N] ").press(keys);
-        let left = terminal.left();
-        assert_eq!(left.code, code, "{name}: {}", left.screen);
+        let output = terminal.left();
+        assert_eq!(output.code, code, "{name}: {}", output.screen);
         assert_eq!(here.json(&["list"])["live_count"], 1, "{name}");
-        saw(&here, &format!("terminal_teardown_{name}"), &left);
+        saw(&here, &format!("terminal_teardown_{name}"), &output);
     }
     let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
     terminal.until("[y/N] ").press("y\r");
-    let left = terminal.left();
-    assert_eq!((left.code, &here.json(&["list"])["live_count"]), (0, &json!(0)), "{}", left.screen);
-    saw(&here, "terminal_teardown_yes", &left);
+    let output = terminal.left();
+    assert_eq!((output.code, &here.json(&["list"])["live_count"]), (0, &json!(0)), "{}", output.screen);
+    saw(&here, "terminal_teardown_yes", &output);
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn wait_is_shown_and_erased() {
     let here = slow(2500);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     terminal.until("waiting for stripe-cli …").until("waiting for stripe-cli … 1 s");
-    let left = terminal.left();
-    assert!(left.code == 0 && !left.screen.contains("waiting"), "{}", left.screen);
-    saw(&here, "terminal_provision", &left);
+    let output = terminal.left();
+    assert!(output.code == 0 && !output.screen.contains("waiting"), "{}", output.screen);
+    saw(&here, "terminal_provision", &output);
     let piped = here.ok(&["list"]);
     assert_eq!(piped.stderr, "");
 }
@@ -108,10 +108,10 @@ fn first_ctrl_c_lets_a_purchase_finish() {
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     bought_soon(&here);
     terminal.press("\x03").until("finishing what was begun");
-    let left = terminal.left();
-    assert_eq!(left.code, 0, "{}", left.screen);
+    let output = terminal.left();
+    assert_eq!(output.code, 0, "{}", output.screen);
     delivered_once(&here);
-    saw(&here, "terminal_ctrl_c_once", &left);
+    saw(&here, "terminal_ctrl_c_once", &output);
 }
 
 #[test]
@@ -122,10 +122,10 @@ fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     terminal.press("\x03").until("finishing what was begun");
     // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
-    let left = terminal.left();
-    assert_eq!(left.code, 6, "{}", left.screen);
+    let output = terminal.left();
+    assert_eq!(output.code, 6, "{}", output.screen);
     assert_eq!(here.variable("SUPERMEMORY_API_KEY"), None);
-    saw(&here, "terminal_ctrl_c_twice", &left);
+    saw(&here, "terminal_ctrl_c_twice", &output);
 
     let next = here.run(&PROVISION);
     assert_eq!(next.code, 3, "it is finished, and so it exists: {next:?}");
@@ -144,8 +144,8 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
     terminal.press("\x03").until("finishing what was begun");
     world.execute_batch("ROLLBACK").unwrap();
-    let left = terminal.left();
-    assert_eq!(left.code, 0, "{}", left.screen);
+    let output = terminal.left();
+    assert_eq!(output.code, 0, "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["usage_usd"], 1.25);
 }
 
@@ -154,9 +154,9 @@ fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
     let here = leaked(BackendKind::Simulated);
     let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
     terminal.until("[y/N] ").press("\x03");
-    let left = terminal.left();
-    assert_eq!(left.code, 7, "{}", left.screen);
-    assert!(left.screen.contains("not rotated: memory: it was not confirmed"), "{}", left.screen);
+    let output = terminal.left();
+    assert_eq!(output.code, 7, "{}", output.screen);
+    assert!(output.screen.contains("not rotated: memory: it was not confirmed"), "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
 }
 
@@ -169,9 +169,9 @@ fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
         let terminal = Terminal::start(&here.command(arguments), 100);
         bought_soon(&here);
         terminal.press("\x03").until("finishing what was begun");
-        let left = terminal.left();
-        assert_eq!(left.code, 7, "{}", left.screen);
-        assert!(left.screen.contains("rotated memory: version 2 is in the env file"), "{}", left.screen);
+        let output = terminal.left();
+        assert_eq!(output.code, 7, "{}", output.screen);
+        assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
         let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
         assert_eq!(twice.code, 0, "nothing was left open: {}", twice.screen);
     }
@@ -253,9 +253,9 @@ fn slow(ms: u32) -> Workspace {
 
 /// Waits until `stripe` runs.
 fn bought_soon(here: &Workspace) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !here.fake_stripe().pending_faults().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is being bought");
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is being bought");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -267,9 +267,9 @@ fn delivered_once(here: &Workspace) {
     assert_eq!(here.json(&["list"])["projects"][0]["status"], "active");
 }
 
-fn saw(here: &Workspace, name: &str, left: &TerminalOutput) {
-    let screen = left.screen.trim_end();
-    shown(name, &format!("{screen}\n── exit {}", left.code).replace(here.path().to_str().unwrap(), "[DIR]"));
+fn saw(here: &Workspace, name: &str, output: &TerminalOutput) {
+    let screen = output.screen.trim_end();
+    shown(name, &format!("{screen}\n── exit {}", output.code).replace(here.path().to_str().unwrap(), "[DIR]"));
 }
 
 fn is_painted(text: &str) -> bool {

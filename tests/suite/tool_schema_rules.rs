@@ -61,13 +61,13 @@ fn tool_list_is_small() {
 fn each_result_fits_its_output_schema() {
     let workspace = Workspace::new();
     let mut client = RawClient::initialize(&workspace);
-    let (named, wanted) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
+    let (named, provision) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
     let mut answered = Vec::new();
     for (tool, arguments) in [
         ("list_projects", &json!({})),
         ("rotate_key", &named),
-        ("provision", &wanted),
-        ("provision", &wanted),
+        ("provision", &provision),
+        ("provision", &provision),
         ("provision", &named),
         ("rotate_key", &named),
         ("list_projects", &json!({ "limit": 1 })),
