@@ -12,7 +12,7 @@ use crate::{
 #[test]
 fn abandon_ends_an_order_of_unknown_outcome() {
     for is_bought in [false, true] {
-        let here = lost(is_bought);
+        let here = order_of_unknown_outcome(is_bought);
         let again = here.json(&PROVISION);
         assert_eq!(again["code"], "outcome_unknown", "{again}");
         let (message, hint) = (again["message"].as_str().unwrap(), again["hint"].as_str().unwrap());
@@ -53,13 +53,13 @@ fn abandon_ends_an_order_of_unknown_outcome() {
 #[test]
 fn abandon_prefers_what_the_backend_can_determine() {
     for is_bought in [false, true] {
-        let here = fresh(is_bought);
+        let here = order_of_killed_process(is_bought);
         let settled = here.json(&["forget", "memory", "--yes"]);
         assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("found"), &json!("active")));
         assert_eq!(here.billed_resources().len(), 1);
         assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     }
-    let here = fresh(false);
+    let here = order_of_killed_process(false);
     here.simulator().inject(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
     let settled = here.json(&["forget", "memory", "--yes"]);
     assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("never_was"), &json!("failed")));
@@ -69,7 +69,7 @@ fn abandon_prefers_what_the_backend_can_determine() {
 /// A backend that does not answer now may answer tomorrow, so nothing is abandoned.
 #[test]
 fn temporarily_unknown_order_cannot_be_abandoned() {
-    let here = lost(false);
+    let here = order_of_unknown_outcome(false);
     let mut command = here.command(&["forget", "memory", "--yes"]);
     let ran = Ran::from(command.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
     assert_eq!(ran.code, 6, "{ran:?}");
@@ -87,12 +87,12 @@ fn abandon_refuses_projects_in_any_other_state() {
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
-        sql(&here, open);
+        here.sql(open);
         let refused = here.run(&["forget", "memory", "--yes"]);
         assert_eq!(refused.code, 3, "{refused:?}");
         assert_eq!(here.json(&["rotate", "memory"])["status"], "active", "what was open is as it was");
     }
-    let here = lost(false);
+    let here = order_of_unknown_outcome(false);
     let wrong = here.json(&["forget", "memory", "--yes", "--backend", "simulated"]);
     assert_eq!(wrong["code"], "wrong_backend");
 }
@@ -103,7 +103,7 @@ fn abandoned_order_found_later_is_drift() {
     for kind in [BackendKind::Simulated, BackendKind::StripeCli] {
         let here = Workspace::on(kind);
         here.ok(&PROVISION);
-        sql(&here, "UPDATE projects SET status = 'failed'; UPDATE deliveries SET held = 0");
+        here.sql("UPDATE projects SET status = 'failed'; UPDATE deliveries SET held = 0");
         let report = here.json(&["doctor"]);
         let drift = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "drift").unwrap();
         assert_eq!(drift["state"], "problem", "{report:#}");
@@ -114,11 +114,11 @@ fn abandoned_order_found_later_is_drift() {
 #[test]
 fn abandon_at_a_terminal_asks_and_explains() {
     use crate::pseudo_terminal::Terminal;
-    let here = lost(true);
+    let here = order_of_unknown_outcome(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
         let terminal = Terminal::start(&here.command(&["forget", "memory"]), 100);
         terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
-        let output = terminal.left();
+        let output = terminal.finish();
         assert_eq!(
             (output.code, &here.json(&["list"])["live_count"]),
             (code, &json!(live)),
@@ -129,8 +129,8 @@ fn abandon_at_a_terminal_asks_and_explains() {
 }
 
 /// Creates a purchase whose response was lost so long ago that Stripe may have forgotten it.
-fn lost(is_bought: bool) -> Workspace {
-    let here = fresh(is_bought);
+fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
+    let here = order_of_killed_process(is_bought);
     let ledger = here.ledger();
     let (id, text) = ledger.recall_all("stripe-api", "order/").unwrap().remove(0);
     let mut note: Value = serde_json::from_str(&text).unwrap();
@@ -140,7 +140,7 @@ fn lost(is_bought: bool) -> Workspace {
 }
 
 /// Creates a purchase whose process was killed while it waited for a response that never came.
-fn fresh(is_bought: bool) -> Workspace {
+fn order_of_killed_process(is_bought: bool) -> Workspace {
     let here = Workspace::on(BackendKind::StripeApi);
     let fault = if is_bought { "drop_after" } else { "drop_before" };
     here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
@@ -158,10 +158,6 @@ fn fresh(is_bought: bool) -> Workspace {
 fn journal(here: &Workspace) -> Value {
     let report = here.json(&["doctor"]);
     report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "journal").unwrap().clone()
-}
-
-fn sql(here: &Workspace, change: &str) {
-    rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
 }
 
 const PROVISION: [&str; 3] = ["provision", "memory", "supermemory"];

@@ -2,7 +2,6 @@
 
 use std::{panic::catch_unwind, sync::Arc, thread};
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     approval::{Answer, ApprovalError, ApprovalId},
@@ -25,7 +24,7 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 fn approved_request_lets_one_call_through() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    let response = agent.call("provision", &above());
+    let response = agent.call("provision", &above_default());
     assert_eq!(response["code"], "approval_required");
     let id = pending(&here);
     assert_eq!(
@@ -37,7 +36,11 @@ fn approved_request_lets_one_call_through() {
     assert!(hint.contains(&command), "{hint}");
     assert!(hint.contains("ask for 25 USD or less"), "{hint}");
     assert_eq!(hint.matches('`').count(), 2, "one command, which says the folder: {hint}");
-    assert_eq!(agent.call("provision", &above())["message"], response["message"], "asking again is the same request");
+    assert_eq!(
+        agent.call("provision", &above_default())["message"],
+        response["message"],
+        "asking again is the same request"
+    );
     assert_eq!(approvals(&here).len(), 1);
     let approval = &approvals(&here)[0];
     let keys = ["asked_by", "cap_usd", "created_at", "expires_at", "id", "name", "provider", "status"];
@@ -52,10 +55,10 @@ fn approved_request_lets_one_call_through() {
     let approved: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!((&approved["id"], &approved["status"]), (&json!(id), &json!("approved")));
 
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     assert_eq!(approvals(&here)[0]["status"], "used");
     agent.call("teardown", &json!({ "name": "memory" }));
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "it counted once");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "it counted once");
     assert_ne!(pending(&here), id);
     assert_eq!(here.ledger().first_broken_row().unwrap(), None);
 }
@@ -64,7 +67,7 @@ fn approved_request_lets_one_call_through() {
 fn approval_covers_one_name_provider_and_cap() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     here.ok(&["approve", &pending(&here), "--yes"]);
     for other in [
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80.01 }),
@@ -78,9 +81,9 @@ fn approval_covers_one_name_provider_and_cap() {
     let dearer =
         include_str!("../../providers.toml").replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
     here.write("providers.toml", &dearer);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another plan");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "another plan");
     here.write("providers.toml", dearer.replace("supermemory/memory", "browserbase/project"));
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another service");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "another service");
     assert!(here.world().observe_everything().unwrap().is_empty());
 
     std::fs::remove_file(here.file("providers.toml")).unwrap();
@@ -88,25 +91,25 @@ fn approval_covers_one_name_provider_and_cap() {
     elsewhere.env("COLUMNS", "80");
     let mut other_file = RawClient::start(elsewhere);
     other_file.initialize_as("lines");
-    assert_eq!(other_file.call("provision", &above())["code"], "approval_required", "another env file");
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(other_file.call("provision", &above_default())["code"], "approval_required", "another env file");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
 }
 
 #[test]
 fn denial_holds_until_it_expires() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     let id = pending(&here);
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
     for _ in 0..2 {
-        let refused = agent.call("provision", &above());
+        let refused = agent.call("provision", &above_default());
         assert_eq!(refused["code"], "approval_declined");
         assert_eq!(refused["message"], format!("a human said no to this request ({id})"));
     }
     assert_eq!(here.json(&["deny", &id, "--yes"])["code"], "approval_decided");
-    age(&here);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required");
+    here.expire_approvals();
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required");
     assert_ne!(pending(&here), id);
 }
 
@@ -115,15 +118,15 @@ fn denial_holds_until_it_expires() {
 fn human_may_change_a_decision() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     let id = pending(&here);
     let until = here.json(&["deny", &id, "--yes"])["expires_at"].clone();
     assert_eq!(here.json(&["approve", &id, "--yes"])["status"], "approved");
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
-    assert_eq!(agent.call("provision", &above())["code"], "approval_declined");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_declined");
     let approved = here.json(&["approve", &id, "--yes"]);
     assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "it wins no time");
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     for decision in ["approve", "deny"] {
         assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "what is spent is spent: nobody is asked");
     }
@@ -136,23 +139,23 @@ fn human_may_change_a_decision() {
 fn expired_approval_grants_nothing() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     let id = pending(&here);
-    age(&here);
+    here.expire_approvals();
     assert_eq!(here.json(&["approve", &id, "--yes"])["code"], "approval_expired");
     assert_eq!(approvals(&here)[0]["status"], "expired");
 
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     here.ok(&["approve", &pending(&here), "--yes"]);
-    age(&here);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "granted, and not used in time");
+    here.expire_approvals();
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "granted, and not used in time");
     assert!(here.world().observe_everything().unwrap().is_empty());
 }
 
 #[test]
 fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     let here = Workspace::new();
-    RawClient::initialize(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for command in ["approve", "deny"] {
         let ran = here.run(&[command, &id]);
@@ -179,7 +182,7 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
 #[test]
 fn person_at_a_terminal_confirms_by_typing() {
     let here = Workspace::new();
-    RawClient::initialize(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
         let ran = typing(here.command(&["approve", &id]), typed);
@@ -231,11 +234,11 @@ fn agent_cannot_flood_the_human_with_requests() {
 fn audit_records_requester_decider_and_outcome() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     let id = pending(&here);
     let mut approve = here.command(&["approve", &id, "--yes"]);
     assert!(approve.env("USER", "maria").output().unwrap().status.success());
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     let rows = here.ledger().audit().unwrap();
     let actions: Vec<_> = rows
         .iter()
@@ -276,7 +279,7 @@ fn approval_always_asks_at_any_cap_and_never_at_none() {
         "active"
     );
     here.write("providers.toml", with_policy("approval = 'never'"));
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     let beyond = json!({ "name": "beyond", "provider": "supermemory", "spend_cap_usd": 100.01 });
     assert_eq!(agent.call("provision", &beyond)["code"], "cap_above_maximum");
 }
@@ -286,10 +289,10 @@ fn two_servers_racing_on_one_approval_one_wins() {
     for _ in 0..5 {
         let here = Workspace::new();
         let mut agents = [RawClient::initialize(&here), RawClient::initialize(&here)];
-        agents[0].call("provision", &above());
+        agents[0].call("provision", &above_default());
         here.ok(&["approve", &pending(&here), "--yes"]);
         let responses: Vec<Value> = thread::scope(|scope| {
-            let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above())));
+            let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above_default())));
             calls.into_iter().map(|call| call.join().unwrap()).collect()
         });
         let won = responses.iter().filter(|response| response["status"] == "active").count();
@@ -303,7 +306,7 @@ fn two_servers_racing_on_one_approval_one_wins() {
 #[test]
 fn ledger_spends_an_approval_once() {
     let here = Workspace::new();
-    RawClient::initialize(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = ApprovalId::parse(&pending(&here)).unwrap();
     here.ok(&["approve", id.as_str(), "--yes"]);
     let successes: usize = thread::scope(|scope| {
@@ -325,16 +328,16 @@ fn crash_neither_loses_nor_reuses_an_approval() {
     for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
-        let id = match provisioner.provision(&wanted(), &agent()).unwrap_err() {
+        let id = match provisioner.provision(&request(), &agent()).unwrap_err() {
             Error::Approval(ApprovalError::Required(question)) => question.approval.id,
             other => panic!("{other}"),
         };
         provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
         let dying = provisioner.watched_by(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
-        catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
+        catch_unwind(|| dying.provision(&request(), &agent())).unwrap_err();
 
-        let response = RawClient::initialize(&here).call("provision", &above());
+        let response = RawClient::initialize(&here).call("provision", &above_default());
         let outcome = response.get("status").or(response.get("code")).unwrap();
         assert_eq!(outcome, again, "{step:?}: {response}");
         let live = usize::from(again == "active");
@@ -373,7 +376,7 @@ fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
-fn wanted() -> Wanted {
+fn request() -> Wanted {
     Wanted {
         name: ProjectName::parse("memory").unwrap(),
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -391,7 +394,7 @@ fn human() -> Caller {
     Caller { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
 }
 
-fn above() -> Value {
+fn above_default() -> Value {
     named("memory")
 }
 
@@ -412,10 +415,4 @@ fn pending(workspace: &Workspace) -> String {
     let newest = approvals(workspace).pop().unwrap();
     assert_eq!(newest["status"], "pending");
     newest["id"].as_str().unwrap().to_owned()
-}
-
-/// Expires every request.
-fn age(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();
 }

@@ -13,7 +13,7 @@ use std::{
 ///
 /// Adding an entry here is an architectural decision: give the reason in `ARCHITECTURE.md`. A module may only name
 /// modules above it in this list, which a test checks too.
-const FLOORS: &[(&str, &[&str], &[&str])] = &[
+const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Domain.
     ("clock", &[], &["jiff"]),
     ("lease", &[], &["thiserror"]),
@@ -244,7 +244,7 @@ const LONGEST_FILE: usize = 400;
 fn modules_import_only_from_lower_layers() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let Some((_, modules, crates)) = FLOORS.iter().find(|(name, ..)| *name == file.module) else {
+        let Some((_, modules, crates)) = LAYERS.iter().find(|(name, ..)| *name == file.module) else {
             wrong.push(format!("src/{}: `{}` stands on no floor; give it a line in FLOORS", file.path, file.module));
             continue;
         };
@@ -268,10 +268,10 @@ fn modules_import_only_from_lower_layers() {
 
 #[test]
 fn layers_list_dependencies_in_order() {
-    for (place, (module, modules, _)) in FLOORS.iter().enumerate() {
+    for (place, (module, modules, _)) in LAYERS.iter().enumerate() {
         for import in *modules {
             assert!(
-                FLOORS[..place].iter().any(|(below, ..)| below == import),
+                LAYERS[..place].iter().any(|(below, ..)| below == import),
                 "`{module}` may not import `{import}`, which stands above or beside it"
             );
         }
@@ -373,7 +373,7 @@ fn mentions(code: &str, name: &str) -> bool {
 }
 
 fn is_module(name: &str) -> bool {
-    FLOORS.iter().any(|(module, ..)| *module == name)
+    LAYERS.iter().any(|(module, ..)| *module == name)
 }
 
 /// Returns the first segment of an import, or of each branch of a `{..}` group.

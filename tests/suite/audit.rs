@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
 
 #[test]
 fn each_effect_has_its_intent_and_its_outcome() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
     let mut rows = workspace.ledger().audit().unwrap();
     rows.retain(|row| row.outcome != "called");
@@ -57,9 +56,9 @@ fn changed_chain_is_located() {
             12,
         ),
     ] {
-        let workspace = worked_in();
+        let workspace = workspace_with_history();
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
-        Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
+        workspace.sql(change);
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), Some(broken), "{change}");
         let response = workspace.json(&["audit", "--verify"]);
         assert_eq!(response["code"], "audit_broken", "{change}: {response}");
@@ -70,12 +69,12 @@ fn changed_chain_is_located() {
 /// Forging the chain inside the database still contradicts the file beside it.
 #[test]
 fn older_ledger_in_place_is_detected() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     let ledger = workspace.state().join("ledger.db");
-    checkpoint(&workspace);
+    workspace.checkpoint();
     let older = fs::read(&ledger).unwrap();
     workspace.ok(&["provision", "two", "search"]);
-    checkpoint(&workspace);
+    workspace.checkpoint();
     assert_eq!(workspace.json(&["audit", "--verify"])["rows"], 14, "three rows more");
 
     restore(&workspace, &older);
@@ -99,7 +98,7 @@ fn older_ledger_in_place_is_detected() {
 
 #[test]
 fn missing_or_altered_head_record_is_reported() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     let head = workspace.state().join("audit.head");
     let right = fs::read_to_string(&head).unwrap();
     #[cfg(unix)]
@@ -129,7 +128,7 @@ fn missing_or_altered_head_record_is_reported() {
 /// A crash between the rows and the file leaves the file behind, or missing.
 #[test]
 fn head_record_behind_the_ledger_is_no_alarm() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     let head = workspace.state().join("audit.head");
     let behind = fs::read(&head).unwrap();
     workspace.ok(&["provision", "two", "search"]);
@@ -251,11 +250,8 @@ fn answered_call_is_in_the_audit() {
 
 #[test]
 fn audit_write_failure_still_returns_the_answer() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger
-        .execute_batch("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-        .unwrap();
+    let workspace = workspace_with_history();
+    workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
     let ran = workspace.ok(&["list", "--all"]);
     assert!(ran.stdout.contains("one"), "{ran:?}");
     assert!(ran.stderr.starts_with("warning: this call is missing from the audit"), "{ran:?}");
@@ -267,7 +263,7 @@ fn audit_write_failure_still_returns_the_answer() {
 
 #[test]
 fn rows_are_filtered_by_project_actor_time_and_outcome() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
     RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
     let search = |arguments: &[&str]| -> Vec<Value> {
@@ -292,7 +288,7 @@ fn rows_are_filtered_by_project_actor_time_and_outcome() {
 
 #[tokio::test]
 async fn resource_shows_the_last_fifty_rows() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     for _ in 0..50 {
         workspace.ledger().note_calls(&[row()]).unwrap();
     }
@@ -316,12 +312,6 @@ fn row() -> stripe_projects_mcp::ledger::Answered {
     Answered { event, name: None, project: None }
 }
 
-/// Moves the write-ahead log into the database file, as the last closing process does.
-fn checkpoint(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-}
-
 fn restore(workspace: &Workspace, older: &[u8]) {
     for ending in ["-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
@@ -331,11 +321,8 @@ fn restore(workspace: &Workspace, older: &[u8]) {
 
 #[test]
 fn effect_that_cannot_be_logged_is_not_done() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger
-        .execute_batch("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-        .unwrap();
+    let workspace = workspace_with_history();
+    workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
     let error = workspace.json(&["provision", "two", "search"]);
     assert_eq!(error["code"], "ledger_unavailable", "{error:#}");
     assert!(workspace.world().observe_everything().unwrap().is_empty(), "nothing was bought");
@@ -344,10 +331,8 @@ fn effect_that_cannot_be_logged_is_not_done() {
 
 #[test]
 fn ledger_of_a_newer_version_is_unchanged() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.pragma_update(None, "user_version", 99).unwrap();
-    drop(ledger);
+    let workspace = workspace_with_history();
+    workspace.sql("PRAGMA user_version = 99");
     for arguments in [&["list"][..], &["provision", "two", "search"], &["rotate", "one"]] {
         assert_eq!(workspace.json(arguments)["code"], "ledger_newer", "{arguments:?}");
     }
@@ -355,7 +340,7 @@ fn ledger_of_a_newer_version_is_unchanged() {
 
 #[test]
 fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
-    let workspace = worked_in();
+    let workspace = workspace_with_history();
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
     }
@@ -374,7 +359,7 @@ fn unreadable_ledger_is_not_treated_as_missing() {
     assert_eq!(response["code"], "ledger_unavailable", "{response:#}");
 }
 
-fn worked_in() -> Workspace {
+fn workspace_with_history() -> Workspace {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "one", "search"]);
     workspace.ok(&["rotate", "one"]);

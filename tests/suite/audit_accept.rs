@@ -2,14 +2,13 @@
 
 use std::fs;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn restored_backup_is_reported_and_blocks_nothing() {
-    let here = restored();
+    let here = workspace_with_restored_backup();
     let ran = here.ok(&["provision", "three", "llm"]);
     assert!(ran.stderr.starts_with("warning: row 6 of the audit is not the one"), "{ran:?}");
     assert!(ran.stderr.contains("run `stripe-projects-mcp audit --verify`"), "{ran:?}");
@@ -30,7 +29,7 @@ fn restored_backup_is_reported_and_blocks_nothing() {
 
 #[test]
 fn acceptance_by_a_human_stays_in_the_audit() {
-    let here = restored();
+    let here = workspace_with_restored_backup();
     let given_up = here.read(HEAD);
     let unasked = here.run(&["audit", "--accept"]);
     assert_eq!(unasked.code, 3, "{unasked:?}");
@@ -64,7 +63,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     assert_eq!(here.ledger().audit().unwrap()[before..].iter().filter(accepts).count(), 0);
 
     // Rows that are cut off later are detected as before.
-    sql(&here, "DELETE FROM audit WHERE action = 'accept audit break'");
+    here.sql("DELETE FROM audit WHERE action = 'accept audit break'");
     assert_eq!(here.json(&["audit", "--verify"])["code"], "audit_broken");
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["code"], "audit_broken", "and cannot be accepted");
 }
@@ -77,8 +76,8 @@ fn only_a_missing_end_can_be_accepted() {
         ("DELETE FROM audit WHERE seq = 3", "row 3 "),
         ("UPDATE audit_head SET hash = 'x'", "row 4 "),
     ] {
-        let here = restored();
-        sql(&here, change);
+        let here = workspace_with_restored_backup();
+        here.sql(change);
         let (rows, head) = (here.ledger().audit().unwrap().len(), here.read(HEAD));
         let refused = here.json(&["audit", "--accept", "--yes"]);
         assert_eq!(refused["code"], "audit_broken", "{change}: {refused}");
@@ -93,7 +92,7 @@ fn only_a_missing_end_can_be_accepted() {
 /// After a kill between row and file, the row already accepts the old file, so nothing is wrong or lost.
 #[test]
 fn crash_after_the_row_is_completed_by_the_next_seal() {
-    let here = restored();
+    let here = workspace_with_restored_backup();
     let given_up = here.read(HEAD);
     here.ok(&["audit", "--accept", "--yes"]);
     fs::write(here.file(HEAD), &given_up).unwrap();
@@ -107,7 +106,7 @@ fn crash_after_the_row_is_completed_by_the_next_seal() {
 #[test]
 fn missing_or_unreadable_head_record_can_be_accepted() {
     for broken in [None, Some("what")] {
-        let here = restored();
+        let here = workspace_with_restored_backup();
         match broken {
             None => fs::remove_file(here.file(HEAD)).unwrap(),
             Some(text) => fs::write(here.file(HEAD), text).unwrap(),
@@ -123,17 +122,14 @@ fn missing_or_unreadable_head_record_can_be_accepted() {
 /// Forged rows cannot imitate an acceptance without rewriting the chain.
 #[test]
 fn forged_acceptance_breaks_the_chain() {
-    let here = restored();
+    let here = workspace_with_restored_backup();
     let head = here.read(HEAD);
     let words: Vec<&str> = head.split_whitespace().collect();
     let detail = json!({ "head_row": words[1].parse::<i64>().unwrap(), "head_hash": words[2] });
-    sql(
-        &here,
-        &format!(
-            "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash \
+    here.sql(&format!(
+        "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash \
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"
-        ),
-    );
+    ));
     let response = here.json(&["audit", "--verify"]);
     assert_eq!(response["message"], "row 4 of the audit is not what was written", "{response}");
 }
@@ -142,39 +138,29 @@ fn forged_acceptance_breaks_the_chain() {
 #[test]
 fn accept_at_a_terminal_asks_first() {
     use crate::pseudo_terminal::Terminal;
-    let here = restored();
+    let here = workspace_with_restored_backup();
     for (keys, code, whole) in [("n\r", 3, false), ("\x03", 130, false), ("y\r", 0, true)] {
         let terminal = Terminal::start(&here.command(&["audit", "--accept"]), 120);
         terminal.until("If you put a backup of ledger.db in its place").until("[y/N] ").press(keys);
-        let output = terminal.left();
+        let output = terminal.finish();
         assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
         assert_eq!(here.run(&["audit", "--verify"]).code == 0, whole, "{keys:?}");
     }
 }
 
 /// Creates a workspace whose ledger was restored to a backup of row 3, without later projects.
-fn restored() -> Workspace {
+fn workspace_with_restored_backup() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "one", "search"]);
-    checkpoint(&here);
+    here.checkpoint();
     let backup = fs::read(here.file(LEDGER)).unwrap();
     here.ok(&["provision", "two", "supermemory"]);
-    checkpoint(&here);
+    here.checkpoint();
     for ending in ["-wal", "-shm"] {
         let _ = fs::remove_file(here.file(&format!("{LEDGER}{ending}")));
     }
     fs::write(here.file(LEDGER), backup).unwrap();
     here
-}
-
-/// Moves the write-ahead log into the database file, as the last closing process does.
-fn checkpoint(here: &Workspace) {
-    let ledger = Connection::open(here.file(LEDGER)).unwrap();
-    ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-}
-
-fn sql(here: &Workspace, change: &str) {
-    Connection::open(here.file(LEDGER)).unwrap().execute_batch(change).unwrap();
 }
 
 const LEDGER: &str = ".stripe-projects/ledger.db";

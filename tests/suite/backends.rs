@@ -25,7 +25,7 @@ use crate::{fake_stripe::FakeStripeCli, simulator_client::SimulatorProcess, work
 pub struct BackendUnderTest {
     pub backend: Arc<dyn Backend>,
     ledger: Arc<Ledger>,
-    works: Box<dyn Fn(&Secret) -> bool>,
+    accepts: Box<dyn Fn(&Secret) -> bool>,
     resources: Box<dyn Fn() -> usize>,
     _kept: Box<dyn Any>,
 }
@@ -49,7 +49,7 @@ fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> 
     BackendUnderTest {
         backend: wrapped(Arc::new(backend)),
         ledger: ledger(&folder),
-        works: Box::new(move |credential| for_keys.owner_of(credential).unwrap().is_some()),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential).unwrap().is_some()),
         resources: Box::new(move || for_count.observe_everything().unwrap().len()),
         _kept: Box::new(folder),
     }
@@ -70,7 +70,7 @@ fn stripe_api() -> BackendUnderTest {
     BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
         resources: Box::new(move || for_count.billed_resources().len()),
         _kept: Box::new((simulator, workspace)),
     }
@@ -87,7 +87,7 @@ fn stripe_cli() -> BackendUnderTest {
     BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
         resources: Box::new(move || for_count.resources().len()),
         _kept: Box::new((fake_stripe, folder)),
     }
@@ -126,8 +126,8 @@ impl BackendUnderTest {
     }
 
     /// Returns whether the service accepts this credential.
-    pub fn works(&self, credential: &Secret) -> bool {
-        (self.works)(credential)
+    pub fn accepts(&self, credential: &Secret) -> bool {
+        (self.accepts)(credential)
     }
 
     /// Counts the resources.

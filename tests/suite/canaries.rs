@@ -20,7 +20,7 @@ fn keys_pasted_by_an_agent_are_not_repeated_or_stored() {
     for canary in CANARIES {
         let mut client = RawClient::open(&workspace);
         client.initialize_as(canary);
-        for arguments in everywhere(canary) {
+        for arguments in calls_with(canary) {
             for tool in ["provision", "list_projects", "rotate_key", "teardown", canary] {
                 client.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
             }
@@ -35,7 +35,7 @@ fn keys_pasted_by_an_agent_are_not_repeated_or_stored() {
         // This name is valid, so the call is written to the ledger together with the client's name.
         client.call("provision", &json!({ "name": "web", "provider": "search" }));
         client.call("teardown", &json!({ "name": "web" }));
-        told_nobody(&workspace, &client.disconnect(), &[]);
+        assert_no_canary(&workspace, &client.disconnect(), &[]);
     }
     assert!(workspace.ledger().exists(), "or there was nothing to search");
 }
@@ -65,12 +65,12 @@ fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
         ] {
             let ran = workspace.run(arguments);
             assert_ne!(ran.code, 0, "{arguments:?}");
-            told_nobody(&workspace, &ran, &[]);
-            told_nobody(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
+            assert_no_canary(&workspace, &ran, &[]);
+            assert_no_canary(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
         }
         for variable in ["STRIPE_PROJECTS_BACKEND", "STRIPE_PROJECTS_PAYMENT_METHOD"] {
             let output = workspace.command(&["list"]).env(variable, canary).output().unwrap();
-            told_nobody(&workspace, &Ran::from(output), &[]);
+            assert_no_canary(&workspace, &Ran::from(output), &[]);
         }
     }
 }
@@ -99,7 +99,7 @@ fn registry_with_a_key_is_refused_without_quoting_it() {
             workspace.write("providers.toml", ENTRY.replacen(right, &wrong, 1));
             let ran = workspace.run(&["provision", "web", "almanac"]);
             assert_eq!(ran.code, 2, "{wrong}: {ran:?}");
-            told_nobody(&workspace, &ran, &["providers.toml"]);
+            assert_no_canary(&workspace, &ran, &["providers.toml"]);
         }
     }
 }
@@ -108,11 +108,11 @@ fn registry_with_a_key_is_refused_without_quoting_it() {
 #[test]
 fn keys_are_only_in_the_env_file() {
     for kind in BackendKind::ALL {
-        no_key_of_ours_is_anywhere_else(&Workspace::on(kind));
+        assert_keys_only_in_env_file(&Workspace::on(kind));
     }
 }
 
-fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
+fn assert_keys_only_in_env_file(workspace: &Workspace) {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace");
     let mut client = RawClient::start(command);
@@ -152,7 +152,7 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         let ran = workspace.ok(&["usage", "record", "db", "0.5"]);
         said.extend([ran.stdout, ran.stderr]);
     }
-    let searched = search(workspace, &keys, &[".env"]);
+    let searched = assert_in_no_file(workspace, &keys, &[".env"]);
     let world = if workspace.kind() == BackendKind::StripeCli { "vault.json" } else { "simulated.db" };
     for file in ["ledger.db", world] {
         assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
@@ -168,7 +168,7 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         let digits: Vec<_> = key.strip_prefix(workspace.key_prefix()).unwrap().chars().collect();
         assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
     }
-    search(workspace, &keys, &[".env"]);
+    assert_in_no_file(workspace, &keys, &[".env"]);
 }
 
 /// Uses a `stripe` that prints keys in its errors and on stderr, whatever the verb.
@@ -196,7 +196,7 @@ fn keys_printed_by_stripe_are_not_repeated() {
             }
         }
         assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
-        search(&workspace, &keys, &[".env"]);
+        assert_in_no_file(&workspace, &keys, &[".env"]);
         let arguments_log: String = workspace.fake_stripe().log().iter().map(Value::to_string).collect();
         assert!(keys.iter().all(|key| !arguments_log.contains(key)), "{verb}: a key was an argument");
     }
@@ -212,17 +212,17 @@ async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     assert_eq!(keys.len(), 1);
     assert!(keys.iter().all(|key| !response.to_string().contains(key)));
     for canary in CANARIES {
-        for arguments in everywhere(canary) {
+        for arguments in calls_with(canary) {
             let result = format!("{:?}", client.call("provision", arguments).await);
             assert!(!result.contains(canary), "{result}");
         }
     }
-    search(&workspace, &keys, &[".env"]);
-    search(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
+    assert_in_no_file(&workspace, &keys, &[".env"]);
+    assert_in_no_file(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
 }
 
 /// Returns calls with the key in each place of their arguments.
-fn everywhere(canary: &str) -> Vec<Value> {
+fn calls_with(canary: &str) -> Vec<Value> {
     vec![
         json!({ "name": canary, "provider": "search" }),
         json!({ "name": "web", "provider": canary }),
@@ -241,27 +241,27 @@ fn everywhere(canary: &str) -> Vec<Value> {
 }
 
 /// Asserts that the output and all files but the named ones contain no canary.
-fn told_nobody(workspace: &Workspace, ran: &Ran, own: &[&str]) {
+fn assert_no_canary(workspace: &Workspace, ran: &Ran, own: &[&str]) {
     for canary in CANARIES {
         assert!(!ran.stdout.contains(canary) && !ran.stderr.contains(canary), "{ran:?}");
     }
-    search(workspace, &CANARIES.map(str::to_owned).into(), own);
+    assert_in_no_file(workspace, &CANARIES.map(str::to_owned).into(), own);
 }
 
 /// Asserts that no file but the excepted ones contains one of the words, in its content or path.
-fn search(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
+fn assert_in_no_file(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
     let files: Vec<_> =
         workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
     for file in &files {
         let bytes = fs::read(file).unwrap();
         for word in words {
-            assert!(!holds(&bytes, word) && !holds(path_bytes(file), word), "a secret is in {}", file.display());
+            assert!(!contains(&bytes, word) && !contains(path_bytes(file), word), "a secret is in {}", file.display());
         }
     }
     files
 }
 
-fn holds(bytes: &[u8], word: &str) -> bool {
+fn contains(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 

@@ -11,7 +11,7 @@ use crate::{
 #[test]
 fn used_up_cap_is_suspended_by_the_next_observer() {
     for look in [&["list"][..], &["reap"]] {
-        let workspace = spent(999);
+        let workspace = project_with_usage(999);
         workspace.ok(look);
         assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some(), "{look:?}: a cent is left");
         let key = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -36,7 +36,7 @@ fn used_up_cap_is_suspended_by_the_next_observer() {
 
 #[test]
 fn server_enforces_caps_unprompted() {
-    let workspace = spent(1_000);
+    let workspace = project_with_usage(1_000);
     let agent = RawClient::initialize(&workspace);
     until("the suspension", || workspace.variable("SUPERMEMORY_API_KEY").is_none().then_some(()));
     agent.disconnect();
@@ -46,7 +46,7 @@ fn server_enforces_caps_unprompted() {
 /// With two services of one provider, Stripe's usage covers both, so neither project's usage is known.
 #[test]
 fn shared_usage_is_left_to_stripes_limit() {
-    let workspace = spent(0);
+    let workspace = project_with_usage(0);
     workspace.ok(&["provision", "notes", "supermemory", "--cap", "10"]);
     workspace.fake_stripe().bill("supermemory", 1_500);
     workspace.ok(&["reap"]);
@@ -59,7 +59,7 @@ fn shared_usage_is_left_to_stripes_limit() {
 /// A suspended project cannot spend, so the backend is not asked and need not answer.
 #[test]
 fn suspended_project_is_not_observed() {
-    let workspace = spent(1_000);
+    let workspace = project_with_usage(1_000);
     workspace.ok(&["suspend", "memory"]);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
     let ran = workspace.ok(&["reap"]);
@@ -93,7 +93,7 @@ fn backend_that_enforces_caps_is_not_asked_for_usage() {
 
 #[test]
 fn reap_without_usage_reports_it_and_reaps() {
-    let workspace = spent(1_000);
+    let workspace = project_with_usage(1_000);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
     let ran = workspace.run(&["reap"]);
     assert!(ran.code == 0 && ran.stderr.contains("what was used is not known"), "{ran:?}");
@@ -101,7 +101,7 @@ fn reap_without_usage_reports_it_and_reaps() {
 }
 
 /// Creates a project with a cap of 10 USD, of which that many cents are used.
-fn spent(cents: u64) -> Workspace {
+fn project_with_usage(cents: u64) -> Workspace {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.write(".env", "USER_LINES=1\n");
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);

@@ -18,7 +18,7 @@ use crate::{
 
 #[test]
 fn clock_shift_between_operations_loses_nothing() {
-    for jump in JUMPS {
+    for jump in SHIFTS {
         let harness = Harness::without_alerts();
         harness.workspace.write(".env", USER_LINES);
         let run = |work: &dyn Fn(&Provisioner)| {
@@ -26,7 +26,7 @@ fn clock_shift_between_operations_loses_nothing() {
             work(&harness.provisioner());
             list(&harness.provisioner());
         };
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.rotate(&name("victim"), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.suspend(&name("victim"), &caller()).unwrap()));
         run(&|provisioner| drop(provisioner.resume(&name("victim"), &caller()).unwrap()));
@@ -34,7 +34,7 @@ fn clock_shift_between_operations_loses_nothing() {
         run(&|provisioner| drop(provisioner.keep(&name("victim"), &caller()).unwrap()));
         check(&harness.workspace, &format!("a clock set by {jump} ms each time"));
         run(&|provisioner| drop(provisioner.teardown(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &caller()).unwrap()));
         check(&harness.workspace, &format!("the same name again, {jump} ms away"));
         let rows = harness.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
@@ -43,7 +43,7 @@ fn clock_shift_between_operations_loses_nothing() {
 
 #[test]
 fn clock_shift_at_each_step_loses_nothing() {
-    for jump in JUMPS {
+    for jump in SHIFTS {
         let harness = Harness::without_alerts();
         harness.workspace.write(".env", USER_LINES);
         for at in Step::ALL {
@@ -54,7 +54,7 @@ fn clock_shift_at_each_step_loses_nothing() {
                 }
             }));
             let word = format!("{at:?}").to_lowercase();
-            provisioner.provision(&wanted(&word, None), &caller()).unwrap();
+            provisioner.provision(&request(&word, None), &caller()).unwrap();
             provisioner.rotate(&name(&word), &caller()).unwrap();
             provisioner.suspend(&name(&word), &caller()).unwrap();
             provisioner.resume(&name(&word), &caller()).unwrap();
@@ -69,7 +69,7 @@ fn clock_shift_at_each_step_loses_nothing() {
 fn clock_set_back_does_not_end_a_lifetime() {
     let harness = Harness::without_alerts();
     harness.workspace.write(".env", USER_LINES);
-    harness.provisioner().provision(&wanted("leased", Some(hour())), &caller()).unwrap();
+    harness.provisioner().provision(&request("leased", Some(hour())), &caller()).unwrap();
     harness.shift_clock(-YEARS);
     assert!(harness.provisioner().reap(&caller()).unwrap().is_empty());
     harness.shift_clock(YEARS + HOUR - 1);
@@ -110,7 +110,7 @@ fn postponed_alert_waits_for_its_time() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
 }
 
-fn wanted(word: &str, lease: Option<Lease>) -> Wanted {
+fn request(word: &str, lease: Option<Lease>) -> Wanted {
     let provider = ProviderKey::parse("supermemory").unwrap();
     Wanted { name: name(word), provider, cap: Cents::ZERO, lease, replace: Replace::OursOnly }
 }
@@ -127,4 +127,4 @@ fn hour() -> Lease {
 const HOUR: i64 = 60 * 60 * 1000;
 const YEARS: i64 = 10 * 365 * 24 * HOUR;
 
-const JUMPS: [i64; 4] = [-YEARS / 20, -HOUR, -1, YEARS / 20];
+const SHIFTS: [i64; 4] = [-YEARS / 20, -HOUR, -1, YEARS / 20];

@@ -10,7 +10,7 @@ use crate::{
 };
 
 const PROCESSES: usize = 8;
-const EACH: usize = 50;
+const CALLS_PER_PROCESS: usize = 50;
 
 #[test]
 fn eight_processes_provision_and_rotate_concurrently() {
@@ -20,7 +20,7 @@ fn eight_processes_provision_and_rotate_concurrently() {
             let workspace = &workspace;
             scope.spawn(move || {
                 let mut server = RawClient::initialize(workspace);
-                for call in 0..EACH {
+                for call in 0..CALLS_PER_PROCESS {
                     let name = format!("p{process}-{call}");
                     let provisioned = server.call("provision", &json!({ "name": name, "provider": "search" }));
                     assert_eq!(provisioned["status"], "active", "{provisioned}");
@@ -33,7 +33,7 @@ fn eight_processes_provision_and_rotate_concurrently() {
 
     let list = workspace.json(&["list"]);
     let projects = list["projects"].as_array().unwrap();
-    assert_eq!(projects.len(), PROCESSES * EACH);
+    assert_eq!(projects.len(), PROCESSES * CALLS_PER_PROCESS);
     let mut owners = BTreeSet::new();
     for project in projects {
         assert_eq!(project["status"], "active");
@@ -41,15 +41,15 @@ fn eight_processes_provision_and_rotate_concurrently() {
         let owner = workspace.owner_of(&key).expect("the env file has the current key of every project");
         owners.insert(owner.as_str().to_owned());
     }
-    assert_eq!(owners.len(), PROCESSES * EACH, "every project has a key of its own");
-    assert_eq!(workspace.world().observe_everything().unwrap().len(), PROCESSES * EACH);
+    assert_eq!(owners.len(), PROCESSES * CALLS_PER_PROCESS, "every project has a key of its own");
+    assert_eq!(workspace.world().observe_everything().unwrap().len(), PROCESSES * CALLS_PER_PROCESS);
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
 }
 
 #[test]
 fn eight_processes_provision_one_name_and_one_succeeds() {
     let workspace = Workspace::new();
-    let ran = at_once(&workspace, &["provision", "wanted", "search"]);
+    let ran = run_concurrently(&workspace, &["provision", "wanted", "search"]);
     assert_eq!(ran.iter().filter(|ran| ran.code == 0).count(), 1, "{ran:?}");
     assert!(ran.iter().filter(|ran| ran.code != 0).all(|ran| ran.stderr.contains("live already")), "{ran:?}");
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 1);
@@ -76,14 +76,14 @@ fn eight_processes_cannot_exceed_a_shared_budget() {
 fn eight_processes_rotate_one_key_and_the_last_one_works() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "shared", "search"]);
-    let ran = at_once(&workspace, &["rotate", "shared"]);
+    let ran = run_concurrently(&workspace, &["rotate", "shared"]);
     assert!(ran.iter().all(|ran| ran.code == 0), "{ran:?}");
     let project = workspace.json(&["list"])["projects"][0].clone();
     assert_eq!(project["key_version"], 1 + PROCESSES);
     assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
 }
 
-fn at_once(workspace: &Workspace, arguments: &[&str]) -> Vec<Ran> {
+fn run_concurrently(workspace: &Workspace, arguments: &[&str]) -> Vec<Ran> {
     let start = |_| workspace.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let children: Vec<_> = (0..PROCESSES).map(start).collect();
     children.into_iter().map(|child| Ran::from(child.wait_with_output().unwrap())).collect()

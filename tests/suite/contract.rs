@@ -28,7 +28,7 @@ async fn order_placed_repeatedly_creates_one_resource() {
         let (first, again) = (key(&first.credentials), key(&again.credentials));
         assert_eq!(first.fingerprint(), again.fingerprint());
         assert_eq!(under_test.resources(), 1);
-        assert!(under_test.works(first));
+        assert!(under_test.accepts(first));
     }
 }
 
@@ -61,8 +61,8 @@ async fn rotation_revokes_the_old_credential() {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("rotate")).await.unwrap();
         let rotated = under_test.backend.rotate(&service.resource).await.unwrap();
-        assert!(!under_test.works(key(&service.credentials)));
-        assert!(under_test.works(key(&rotated)));
+        assert!(!under_test.accepts(key(&service.credentials)));
+        assert!(under_test.accepts(key(&rotated)));
     }
 }
 
@@ -74,7 +74,7 @@ async fn teardown_is_final_and_idempotent() {
         for _ in 0..2 {
             under_test.backend.teardown(&service.resource).await.unwrap();
         }
-        assert!(!under_test.works(key(&service.credentials)));
+        assert!(!under_test.accepts(key(&service.credentials)));
         assert_eq!(under_test.resources(), 0);
         assert_eq!(under_test.backend.observe(Scope::Resources(slice::from_ref(&service.resource))).await.unwrap(), []);
         let error = under_test.backend.rotate(&service.resource).await.unwrap_err();
@@ -98,11 +98,11 @@ async fn suspension_revokes_credentials_and_resume_reveals_valid_ones() {
         let under_test = under_test();
         let service = under_test.backend.provision(&under_test.order("pause")).await.unwrap();
         under_test.backend.suspend(&service.resource).await.unwrap();
-        assert!(!under_test.works(key(&service.credentials)));
+        assert!(!under_test.accepts(key(&service.credentials)));
         under_test.backend.resume(&service.resource).await.unwrap();
         let revealed = under_test.backend.reveal(&service.resource).await.unwrap();
-        assert!(under_test.works(key(&revealed)));
-        assert!(!under_test.works(key(&service.credentials)), "what was killed stays dead");
+        assert!(under_test.accepts(key(&revealed)));
+        assert!(!under_test.accepts(key(&service.credentials)), "what was killed stays dead");
     }
 }
 
@@ -112,10 +112,10 @@ async fn simulated_rotation_does_not_lift_a_suspension() {
     let service = under_test.backend.provision(&under_test.order("pause")).await.unwrap();
     under_test.backend.suspend(&service.resource).await.unwrap();
     let rotated = under_test.backend.rotate(&service.resource).await.unwrap();
-    assert!(!under_test.works(key(&rotated)));
+    assert!(!under_test.accepts(key(&rotated)));
     under_test.backend.resume(&service.resource).await.unwrap();
-    assert!(!under_test.works(key(&service.credentials)));
-    assert!(under_test.works(key(&rotated)));
+    assert!(!under_test.accepts(key(&service.credentials)));
+    assert!(under_test.accepts(key(&rotated)));
 }
 
 #[tokio::test]
@@ -146,9 +146,9 @@ async fn usage_suspends_at_the_cap_and_not_before() {
     let credential = key(&service.credentials);
     let bill = |micro_usd| under_test.backend.record_usage(&service.resource, MicroUsd::new(micro_usd));
     let observed = bill(9_999_999).await.unwrap();
-    assert!(!observed.suspended && under_test.works(credential));
+    assert!(!observed.suspended && under_test.accepts(credential));
     let observed = bill(1).await.unwrap();
-    assert!(observed.suspended && !under_test.works(credential));
+    assert!(observed.suspended && !under_test.accepts(credential));
     assert_eq!(observed.usage, Some(MicroUsd::new(10_000_000)));
     let refused = bill(1).await.unwrap_err();
     assert!(matches!(refused, BackendError::Refused(Refusal::CapReached)), "{refused}");

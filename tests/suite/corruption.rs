@@ -1,6 +1,6 @@
 //! A ledger that is damaged, old, or of a newer version: refused with a fix, or migrated with a copy kept.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
         workspace.ok(&["provision", name, "search"]);
     }
     let ledger = workspace.state().join("ledger.db");
-    settle(&ledger);
+    workspace.checkpoint();
     let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed_resources());
     let pages = whole.len() / PAGE;
     let hurt = |from: usize, to: usize, byte: u8| {
@@ -60,7 +60,7 @@ fn missing_ledger_is_not_replaced_by_a_new_one() {
         let workspace = Workspace::new();
         workspace.ok(&["provision", "web", "search"]);
         let ledger = workspace.state().join("ledger.db");
-        settle(&ledger);
+        workspace.checkpoint();
         if emptied {
             fs::write(&ledger, "").unwrap();
         } else {
@@ -127,12 +127,6 @@ fn migration_keeps_existing_data() {
 fn check(doctor: &Value, name: &str) -> Value {
     let checks = doctor["checks"].as_array().unwrap_or_else(|| panic!("{doctor}"));
     checks.iter().find(|check| check["check"] == name).cloned().unwrap_or(json!(null))
-}
-
-/// Moves the write-ahead log into the database file.
-fn settle(ledger: &Path) {
-    let connection = Connection::open(ledger).unwrap();
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
 }
 
 fn user_version(connection: &Connection) -> usize {

@@ -54,7 +54,7 @@ fn kill_at_any_step_over_stripe_cli() {
 fn at_every_step(kind: BackendKind) {
     for operation in OPERATIONS {
         for step in Step::ALL {
-            if let Some(workspace) = killed_at(kind, operation, step) {
+            if let Some(workspace) = kill_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any command may come next
                 finish(&workspace, operation, &case);
@@ -68,7 +68,7 @@ fn at_every_step(kind: BackendKind) {
 fn server_start_recovers_the_work_of_a_dead_process() {
     for kind in BackendKind::ALL {
         for operation in OPERATIONS {
-            let workspace = killed_at(kind, operation, Step::Acted).unwrap();
+            let workspace = kill_at(kind, operation, Step::Acted).unwrap();
             let server = RawClient::initialize(&workspace);
             until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
             assert_eq!(server.disconnect().code, 0);
@@ -175,8 +175,8 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
 }
 
 /// Returns a workspace whose process died at that step; `None` if the operation has no such step.
-fn killed_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
-    let workspace = prepared(kind, operation);
+fn kill_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
+    let workspace = prepare(kind, operation);
     let mut child = victim_command(&workspace, operation, step).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
@@ -187,7 +187,7 @@ fn killed_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace
 }
 
 /// Creates a workspace in which that operation can begin, and a bystander project.
-pub fn prepared(kind: BackendKind, operation: &str) -> Workspace {
+pub fn prepare(kind: BackendKind, operation: &str) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.write(".env", USER_LINES);
     workspace.ok(&["provision", "bystander", "tts"]);

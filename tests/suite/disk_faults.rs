@@ -10,44 +10,44 @@ use std::{
 
 use crate::{
     invariants::{USER_LINES, check, finish},
-    power_loss::{PROVISIONED, call, can_trace, found, put},
+    power_loss::{PROVISIONED, arguments_of, can_trace, disk_image, restore_disk},
     raw_client::until,
     workspace::{BINARY, Ran, Workspace},
 };
 
 #[test]
 fn provision_with_full_disk_recovers() {
-    full_at_every_size("provision", &[BYSTANDER]);
+    recovers_at_every_size_limit("provision", &[BYSTANDER]);
 }
 
 #[test]
 fn rotate_with_full_disk_recovers() {
-    full_at_every_size("rotate", &[BYSTANDER, PROVISIONED]);
+    recovers_at_every_size_limit("rotate", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
 fn teardown_with_full_disk_recovers() {
-    full_at_every_size("teardown", &[BYSTANDER, PROVISIONED]);
+    recovers_at_every_size_limit("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
 fn provision_with_failing_disk_recovers() {
-    failed_at_every_call("provision", &[BYSTANDER]);
+    recovers_from_every_failing_call("provision", &[BYSTANDER]);
 }
 
 #[test]
 fn rotate_with_failing_disk_recovers() {
-    failed_at_every_call("rotate", &[BYSTANDER, PROVISIONED]);
+    recovers_from_every_failing_call("rotate", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
 fn suspend_with_failing_disk_recovers() {
-    failed_at_every_call("suspend", &[BYSTANDER, PROVISIONED]);
+    recovers_from_every_failing_call("suspend", &[BYSTANDER, PROVISIONED]);
 }
 
 #[test]
 fn teardown_with_failing_disk_recovers() {
-    failed_at_every_call("teardown", &[BYSTANDER, PROVISIONED]);
+    recovers_from_every_failing_call("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
 /// A script that reads an empty list and status 0 would conclude that nothing is live.
@@ -57,7 +57,7 @@ fn result_that_cannot_be_written_is_no_success() {
     workspace.write(".env", USER_LINES);
     for arguments in [PROVISIONED, &["list"], &["list", "--json"], &["rotate", "victim"], &["--help"], &["providers"]] {
         let mut command = workspace.command(arguments);
-        let ran = Ran::from(command.stdout(full()).stderr(Stdio::piped()).output().unwrap());
+        let ran = Ran::from(command.stdout(full_device()).stderr(Stdio::piped()).output().unwrap());
         assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains("could not be written to stdout: no storage space"), "{arguments:?}: {ran:?}");
     }
@@ -65,9 +65,17 @@ fn result_that_cannot_be_written_is_no_success() {
     check(&workspace, "a full disk behind stdout");
 
     let mut command = workspace.command(&["teardown", "victim", "--yes"]);
-    assert_eq!(command.stdout(full()).stderr(full()).status().unwrap().code(), Some(1), "with nowhere to say so");
+    assert_eq!(
+        command.stdout(full_device()).stderr(full_device()).status().unwrap().code(),
+        Some(1),
+        "with nowhere to say so"
+    );
     let mut command = workspace.command(&["rotate", "nobody"]);
-    assert_eq!(command.stdout(full()).stderr(full()).status().unwrap().code(), Some(4), "its own failure comes first");
+    assert_eq!(
+        command.stdout(full_device()).stderr(full_device()).status().unwrap().code(),
+        Some(4),
+        "its own failure comes first"
+    );
     check(&workspace, "full disks behind both");
 }
 
@@ -75,7 +83,7 @@ fn result_that_cannot_be_written_is_no_success() {
 fn server_that_cannot_answer_exits() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve"]);
-    let mut server = command.stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut server = command.stdin(Stdio::piped()).stdout(full_device()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = server.stdin.take().unwrap();
     let _ = writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#);
     drop(input);
@@ -85,19 +93,19 @@ fn server_that_cannot_answer_exits() {
 }
 
 /// Limits the size of files, one page more each time, until no write fails.
-fn full_at_every_size(operation: &str, before: &[&[&str]]) {
-    let workspace = prepared(before);
-    let whole = found(&workspace);
+fn recovers_at_every_size_limit(operation: &str, before: &[&[&str]]) {
+    let workspace = prepare(before);
+    let whole = disk_image(&workspace);
     let mut errors = BTreeSet::new();
     for pages in 0..500 {
-        put(&workspace, &whole);
+        restore_disk(&workspace, &whole);
         let mut limited = Command::new("sh");
         workspace.prepare(&mut limited);
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", pages * BLOCKS_OF_A_PAGE);
-        limited.args(["-c", &script, "sh", BINARY]).args(call(operation)).current_dir(workspace.path());
+        limited.args(["-c", &script, "sh", BINARY]).args(arguments_of(operation)).current_dir(workspace.path());
         let ran = Ran::from(limited.stdin(Stdio::null()).output().unwrap());
         let case = format!("{operation}, files of {pages} pages at most");
-        hold(&workspace, operation, &ran, &case);
+        assert_recovers(&workspace, operation, &ran, &case);
         if ran.code == 0 && ran.stderr.is_empty() {
             assert!(pages > 1, "{case}: the limit limits nothing");
             println!("{operation}: full at {pages} sizes: {errors:#?}");
@@ -109,16 +117,16 @@ fn full_at_every_size(operation: &str, before: &[&[&str]]) {
 }
 
 /// Makes each failing system call on the workspace's files fail from the first call on, from the second, and so on.
-fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
+fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
     if !can_trace() {
         return;
     }
-    let workspace = prepared(before);
-    let (whole, log) = (found(&workspace), tempfile::NamedTempFile::new().unwrap());
+    let workspace = prepare(before);
+    let (whole, log) = (disk_image(&workspace), tempfile::NamedTempFile::new().unwrap());
     let (mut points, mut errors) = (0, BTreeSet::new());
     for (name, error) in FAULTS {
         for first in 1.. {
-            put(&workspace, &whole);
+            restore_disk(&workspace, &whole);
             let mut traced = Command::new("strace");
             workspace.prepare(&mut traced);
             // The simulated Stripe is another machine, whose disk works.
@@ -127,10 +135,10 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
             }
             let inject = format!("inject={name}:error={error}:when={first}+");
             traced.args(["-f", "-qq", "-e", &format!("trace={name}"), "-e", &inject, "-o"]).arg(log.path());
-            traced.arg(BINARY).args(call(operation)).current_dir(workspace.path()).stdin(Stdio::null());
+            traced.arg(BINARY).args(arguments_of(operation)).current_dir(workspace.path()).stdin(Stdio::null());
             let ran = Ran::from(traced.output().unwrap());
             let case = format!("{operation}, {name} fails with {error} from number {first} on");
-            hold(&workspace, operation, &ran, &case);
+            assert_recovers(&workspace, operation, &ran, &case);
             if !fs::read_to_string(log.path()).unwrap().contains("INJECTED") {
                 assert_eq!(ran.code, 0, "{case}: {ran:?}");
                 break;
@@ -144,7 +152,7 @@ fn failed_at_every_call(operation: &str, before: &[&[&str]]) {
 }
 
 /// Asserts that the error is useful and that the next call finishes once the disk works.
-fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
+fn assert_recovers(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
     for useless in ["internal error", "uncategorized"] {
         assert!(!ran.stderr.contains(useless), "{case}: {ran:?}");
     }
@@ -156,7 +164,7 @@ fn hold(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
     assert_eq!(verified.code, 0, "{case}: {verified:?}");
 }
 
-fn prepared(before: &[&[&str]]) -> Workspace {
+fn prepare(before: &[&[&str]]) -> Workspace {
     let workspace = Workspace::new();
     workspace.write(".env", USER_LINES);
     for arguments in before {
@@ -166,7 +174,7 @@ fn prepared(before: &[&[&str]]) -> Workspace {
 }
 
 /// Opens a file that accepts no byte.
-fn full() -> File {
+fn full_device() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 

@@ -2,13 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::workspace::{BackendKind, Ran, Workspace};
 
 /// Returns check, worst state and finding of each check that is not healthy, and compares the exit code.
-fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
+fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
     let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let checks = report["checks"].as_array().unwrap();
@@ -22,20 +21,20 @@ fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, Str
     unwell.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
 }
 
-fn assert_well(workspace: &Workspace) {
-    assert_eq!(unwell(workspace, &[]), []);
+fn assert_healthy(workspace: &Workspace) {
+    assert_eq!(findings(workspace, &[]), []);
 }
 
 /// Asserts the only finding: its check, its state, and words of it.
 fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
-    let unwell = unwell(workspace, &[]);
+    let unwell = findings(workspace, &[]);
     let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
     assert_eq!((found_check.as_str(), found_state.as_str()), (check, state), "{found}");
     assert!(found.contains(words), "{found}");
 }
 
 /// Repairs, asserts that all is healthy afterwards, and returns what was done.
-fn repaired(workspace: &Workspace) -> Vec<String> {
+fn repair(workspace: &Workspace) -> Vec<String> {
     let report = workspace.json(&["doctor", "--repair"]);
     assert_eq!(report["healthy"], true, "{report:#}");
     let repairs = report["repaired"].as_array().unwrap().iter().map(|repair| {
@@ -43,19 +42,15 @@ fn repaired(workspace: &Workspace) -> Vec<String> {
         repair["what"].as_str().unwrap().to_owned()
     });
     let repairs = repairs.collect();
-    assert_well(workspace);
+    assert_healthy(workspace);
     assert_eq!(workspace.json(&["doctor", "--repair"])["repaired"], Value::Array(Vec::new()), "once is enough");
     repairs
 }
 
-fn with_a_project(kind: BackendKind) -> Workspace {
+fn workspace_with_project(kind: BackendKind) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     workspace
-}
-
-fn sql(workspace: &Workspace, file: &str, change: &str) {
-    Connection::open(workspace.state().join(file)).unwrap().execute_batch(change).unwrap();
 }
 
 const VARIABLE: &str = "SUPERMEMORY_API_KEY";
@@ -65,7 +60,7 @@ fn new_workspace_is_healthy_and_stays_empty() {
     for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let before = workspace.files();
-        assert_well(&workspace);
+        assert_healthy(&workspace);
         assert_eq!(workspace.ok(&["doctor", "--repair"]).code, 0);
         assert_eq!(workspace.files(), before, "{kind:?}");
     }
@@ -74,36 +69,36 @@ fn new_workspace_is_healthy_and_stays_empty() {
 #[test]
 fn active_workspace_is_healthy_over_every_backend() {
     for kind in BackendKind::ALL {
-        let workspace = with_a_project(kind);
-        assert_well(&workspace);
+        let workspace = workspace_with_project(kind);
+        assert_healthy(&workspace);
         let before = workspace.read(".env");
-        assert_eq!(repaired(&workspace), [""; 0]);
+        assert_eq!(repair(&workspace), [""; 0]);
         assert_eq!(workspace.read(".env"), before);
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert_well(&workspace);
+        assert_healthy(&workspace);
     }
 }
 
 #[test]
 fn files_readable_by_others_are_a_problem() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o044)).unwrap();
     }
-    let checks: Vec<String> = unwell(&workspace, &[]).into_iter().map(|(check, ..)| check).collect();
+    let checks: Vec<String> = findings(&workspace, &[]).into_iter().map(|(check, ..)| check).collect();
     assert_eq!(checks, ["folder", "env_file"]);
-    assert_eq!(repaired(&workspace).len(), 2);
+    assert_eq!(repair(&workspace).len(), 2);
     assert_eq!(fs::metadata(workspace.file(".env")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(workspace.state()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
 fn state_folder_is_ignored_by_git() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     assert_only(&workspace, "folder", "problem", "git does not ignore");
-    repaired(&workspace);
+    repair(&workspace);
     assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     workspace.ok(&["rotate", "memory"]);
@@ -112,14 +107,14 @@ fn state_folder_is_ignored_by_git() {
 
 #[test]
 fn env_file_that_git_would_add_is_a_problem() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         assert!(command.args(arguments).current_dir(workspace.path()).output().unwrap().status.success());
     };
     git(&["init", "--quiet"]);
     assert_only(&workspace, "env_file", "problem", "git add");
-    assert_eq!(repaired(&workspace).len(), 1);
+    assert_eq!(repair(&workspace).len(), 1);
     git(&["add", "--force", ".env"]);
     assert_only(&workspace, "env_file", "problem", "tracked by git");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "that is for a person to undo");
@@ -127,14 +122,14 @@ fn env_file_that_git_would_add_is_a_problem() {
 
 #[test]
 fn duplicate_variables_and_leftover_files_are_warnings() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let text = workspace.read(".env");
     workspace.write(".env", format!("{VARIABLE}=old\n{text}"));
     assert_only(&workspace, "env_file", "warning", "2 times");
     workspace.write(".env", &text);
     workspace.write(".env.stripe-projects.tmp", &text);
     assert_only(&workspace, "env_file", "warning", "a process that died left");
-    assert_eq!(repaired(&workspace).len(), 1);
+    assert_eq!(repair(&workspace).len(), 1);
     assert!(!workspace.file(".env.stripe-projects.tmp").exists());
 
     fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o400)).unwrap();
@@ -143,7 +138,7 @@ fn duplicate_variables_and_leftover_files_are_warnings() {
 
 #[test]
 fn invalid_registry_is_a_problem() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     workspace.write("providers.toml", "version = 1\n[providers.a]\nlabel = 'sk_live_canary'\n");
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
 }
@@ -151,7 +146,7 @@ fn invalid_registry_is_a_problem() {
 /// A policy that others can write limits nothing; one that is unreadable gets a hint.
 #[test]
 fn policy_writable_by_others_is_a_problem() {
-    let (workspace, home) = (with_a_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
+    let (workspace, home) = (workspace_with_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
     let finding = || {
@@ -245,31 +240,31 @@ fn stripe_cli_version_is_reported_before_its_use() {
 
 #[test]
 fn tampered_or_foreign_ledger_is_a_problem() {
-    let workspace = with_a_project(BackendKind::Simulated);
-    sql(&workspace, "ledger.db", "UPDATE audit SET actor = 'nobody' WHERE seq = 1");
+    let workspace = workspace_with_project(BackendKind::Simulated);
+    workspace.sql("UPDATE audit SET actor = 'nobody' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
-    sql(&workspace, "ledger.db", "PRAGMA user_version = 99");
+    workspace.sql("PRAGMA user_version = 99");
     assert_only(&workspace, "ledger", "problem", "newer version");
 }
 
 #[test]
 fn open_journal_entry_is_reconciled() {
     for kind in BackendKind::ALL {
-        let workspace = with_a_project(kind);
+        let workspace = workspace_with_project(kind);
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
-        sql(&workspace, "ledger.db", open);
+        workspace.sql(open);
         assert_only(&workspace, "journal", "problem", "memory");
-        assert_eq!(repaired(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
+        assert_eq!(repair(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
     }
 }
 
 #[test]
 fn missing_or_revoked_key_is_delivered_again() {
     for kind in BackendKind::ALL {
-        let workspace = with_a_project(kind);
+        let workspace = workspace_with_project(kind);
         let old = workspace.variable(VARIABLE).unwrap();
         workspace.ok(&["rotate", "memory"]);
         let current = workspace.variable(VARIABLE).unwrap();
@@ -278,7 +273,7 @@ fn missing_or_revoked_key_is_delivered_again() {
             assert_only(&workspace, "keys", "problem", VARIABLE);
             let ran = workspace.run(&["doctor"]);
             assert!(!format!("{ran:?}").contains(&old) && !format!("{ran:?}").contains(&current), "{ran:?}");
-            assert_eq!(repaired(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
+            assert_eq!(repair(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
             assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
             assert!(workspace.read(".env").starts_with("OTHER=1\n"));
         }
@@ -288,7 +283,7 @@ fn missing_or_revoked_key_is_delivered_again() {
 
 #[test]
 fn foreign_value_is_reported_and_kept() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let mine = format!("{VARIABLE}=mine\n");
     workspace.write(".env", &mine);
     assert_only(&workspace, "keys", "problem", "not ours");
@@ -298,7 +293,7 @@ fn foreign_value_is_reported_and_kept() {
 
 #[test]
 fn unrecorded_key_is_not_delivered() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
@@ -306,16 +301,16 @@ fn unrecorded_key_is_not_delivered() {
     assert!(report["repaired"][0]["error"].as_str().unwrap().contains("another key"), "{report:#}");
     assert_eq!((&report["healthy"], workspace.read(".env")), (&Value::Bool(false), String::new()));
     workspace.ok(&["rotate", "memory"]);
-    assert_well(&workspace);
+    assert_healthy(&workspace);
 }
 
 #[test]
 fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
-    let workspace = with_a_project(BackendKind::Simulated);
+    let workspace = workspace_with_project(BackendKind::Simulated);
     workspace.ok(&["provision", "other", "search"]);
     let forget =
         "PRAGMA foreign_keys = OFF; DELETE FROM projects WHERE name = 'other'; DELETE FROM journal WHERE project = 2";
-    sql(&workspace, "ledger.db", forget);
+    workspace.sql(forget);
     assert_only(&workspace, "drift", "problem", "not listed");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
     assert_eq!(workspace.billed_resources().len(), 2, "nothing was removed");
@@ -325,32 +320,32 @@ fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
 #[test]
 fn listed_but_missing_resource_is_reported() {
     for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
-        let workspace = with_a_project(kind);
+        let workspace = workspace_with_project(kind);
         let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
         assert_only(&workspace, "drift", "problem", "does not have it any more");
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert_well(&workspace);
+        assert_healthy(&workspace);
     }
 }
 
 #[test]
 fn unreachable_backend_is_a_problem_and_others_are_listed() {
-    let workspace = with_a_project(BackendKind::StripeCli);
+    let workspace = workspace_with_project(BackendKind::StripeCli);
     workspace.fake_stripe().log_out();
     assert_only(&workspace, "backend", "problem", "not logged in");
 
-    let workspace = with_a_project(BackendKind::StripeApi);
+    let workspace = workspace_with_project(BackendKind::StripeApi);
     assert!(workspace.simulator().base.starts_with("http://"));
     let mut command = workspace.command(&["doctor", "--json"]);
     let out = command.env("STRIPE_PROJECTS_STRIPE_API_BASE", "http://127.0.0.1:9").output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.code() == Some(1) && text.contains("cannot be used"), "{text}");
 
-    let workspace = with_a_project(BackendKind::StripeApi);
+    let workspace = workspace_with_project(BackendKind::StripeApi);
     let list = workspace.json(&["list", "--backend", "simulated"]);
     assert_eq!(list["projects"][0]["status"], "active", "as last known, since nobody there was asked: {list}");
-    let others = unwell(&workspace, &["--backend", "simulated"]);
+    let others = findings(&workspace, &["--backend", "simulated"]);
     assert!(
         others.iter().any(|(check, state, found)| {
             check == "backend" && state == "warning" && found.contains("another backend holds them: memory")

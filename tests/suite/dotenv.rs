@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn other_variables_read_as_before(file in rubble(), value in value()) {
+    fn other_variables_read_as_before(file in broken_lines(), value in value()) {
         let mut text = EnvText::new(file);
         let before = OTHERS.map(|name| text.values(&EnvVar::parse(name).unwrap()));
         let _ = text.set(&var(), &Secret::new(value), ours);
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_survive(file in prop_oneof![rubble(), vec(any::<u8>(), 0..200)], value in value()) {
+    fn arbitrary_bytes_survive(file in prop_oneof![broken_lines(), vec(any::<u8>(), 0..200)], value in value()) {
         let mut text = EnvText::new(file.clone());
         prop_assert_eq!(text.remove(&var(), |_| false), Ok(false));
         prop_assert_eq!(shown(text.bytes()), shown(&file));
@@ -236,8 +236,8 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 /// Randomly broken lines: unclosed quotes, partial names, stray endings.
-fn rubble() -> impl Strategy<Value = Vec<u8>> {
-    let part = prop_oneof![select(RUBBLE), select(OTHER), select(OURS), select(THEIRS), select(ENDINGS)];
+fn broken_lines() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![select(BROKEN_LINES), select(OTHER), select(OURS), select(THEIRS), select(ENDINGS)];
     vec(part, 0..24).prop_map(|parts| parts.concat().into_bytes())
 }
 
@@ -350,7 +350,7 @@ const THEIRS: &[&str] = &[
     " NAME\t=\t~",
 ];
 
-const RUBBLE: &[&str] = &[
+const BROKEN_LINES: &[&str] = &[
     "\"", "'", "`", "\\", "=", " ", "#", ":", "export ", "NAME", "NAME=", "NAME=\"", "NAME='", "OPEN=\"", "OPEN='",
     "OPEN=`", "ours", "\0", "\u{feff}", "\u{e9}", "\n", "\"\n", "'\n", "`\n",
 ];

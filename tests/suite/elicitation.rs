@@ -6,7 +6,6 @@ use std::{
 };
 
 use rmcp::transport::async_rw::AsyncRwTransport;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     mcp,
@@ -29,7 +28,7 @@ async fn approval_at_the_host_provisions() {
             let here = Workspace::new();
             here.ok(&["provision", "web", "search", "--cap", "7"]);
             let host = Host::connect(&here, era, support, approve()).await;
-            let response = host.provision(above()).await;
+            let response = host.provision(above_default()).await;
             assert_eq!(
                 (&response["status"], &response["spend_cap_usd"]),
                 (&json!("active"), &json!(80.0)),
@@ -90,12 +89,12 @@ async fn answers_other_than_approval_buy_nothing() {
         ] {
             let here = Workspace::new();
             let host = Host::connect(&here, era, ElicitationSupport::Forms, reply.clone()).await;
-            let response = host.provision(above()).await;
+            let response = host.provision(above_default()).await;
             assert_eq!(response["code"], code, "{era:?} {reply:?}: {response}");
             assert_eq!(status(&here), left, "{era:?} {reply:?}");
             assert_eq!(host.elicitations().len(), 1);
-            nothing_bought(&here);
-            let again = host.provision(above()).await;
+            assert_nothing_bought(&here);
+            let again = host.provision(above_default()).await;
             assert_eq!(again["code"], code, "{again}");
             let asked_again = usize::from(left == "pending");
             assert_eq!(host.elicitations().len(), 1 + asked_again, "a no is not asked about again: {reply:?}");
@@ -111,12 +110,12 @@ async fn client_is_asked_only_through_declared_support() {
         for support in [ElicitationSupport::None, ElicitationSupport::Urls] {
             let here = Workspace::new();
             let host = Host::connect(&here, era, support, approve()).await;
-            let response = host.provision(above()).await;
+            let response = host.provision(above_default()).await;
             assert_eq!(response["code"], "approval_required", "{era:?} {support:?}");
             assert!(host.elicitations().is_empty());
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             here.ok(&["approve", &id, "--yes"]);
-            assert_eq!(host.provision(above()).await["status"], "active", "{era:?} {support:?}");
+            assert_eq!(host.provision(above_default()).await["status"], "active", "{era:?} {support:?}");
         }
     }
 }
@@ -125,25 +124,25 @@ async fn client_is_asked_only_through_declared_support() {
 async fn host_that_fails_to_ask_leaves_it_to_the_terminal() {
     let here = Workspace::new();
     let host = Host::connect(&here, Era::Legacy, ElicitationSupport::Forms, Reply::Fail).await;
-    assert_eq!(host.provision(above()).await["code"], "approval_required");
-    nothing_bought(&here);
+    assert_eq!(host.provision(above_default()).await["code"], "approval_required");
+    assert_nothing_bought(&here);
 }
 
 #[tokio::test]
 async fn unanswered_elicitation_leaves_the_request_pending() {
     let here = Workspace::new();
     let host = in_process(&here, ElicitationSupport::Forms, Reply::Never, Duration::from_millis(50)).await;
-    let response = host.provision(above()).await;
+    let response = host.provision(above_default()).await;
     assert_eq!(response["code"], "approval_timed_out", "{response}");
     assert_eq!(host.elicitations().len(), 1);
-    nothing_bought(&here);
+    assert_nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
     assert!(
         response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
         "{response}"
     );
     here.ok(&["approve", &id, "--yes"]);
-    assert_eq!(host.provision(above()).await["status"], "active");
+    assert_eq!(host.provision(above_default()).await["status"], "active");
 }
 
 /// A client that disconnects or cancels during the elicitation gains and loses nothing.
@@ -157,7 +156,7 @@ fn call_cancelled_during_elicitation_buys_nothing() {
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client });
         host.request("initialize", &params);
         host.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
-        let call = host.send_call("provision", &above());
+        let call = host.send_call("provision", &above_default());
         until("the question", || host.messages().into_iter().find(|message| message["method"] == "elicitation/create"));
         let started = Instant::now();
         if leaves {
@@ -177,7 +176,7 @@ fn call_cancelled_during_elicitation_buys_nothing() {
                 rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
             });
         }
-        nothing_bought(&here);
+        assert_nothing_bought(&here);
         assert_eq!(status(&here), "pending");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
     }
@@ -188,20 +187,20 @@ fn call_cancelled_during_elicitation_buys_nothing() {
 async fn forged_or_altered_state_is_refused() {
     let (here, elsewhere) = (Workspace::new(), Workspace::new());
     let host = modern(&here).await;
-    let state = state_of(&host.call_once(above(), None).await);
-    let theirs = state_of(&modern(&elsewhere).await.call_once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
+    let theirs = state_of(&modern(&elsewhere).await.call_once(above_default(), None).await);
     let mut altered = state.clone();
     let middle = altered.len() / 2;
     altered.replace_range(middle..=middle, if altered[middle..].starts_with('A') { "B" } else { "A" });
     let canary = "sk_live_51Canary0123456789abcdef";
     for forged in ["", "x", "rs1.AAAA.AAAA", canary, &altered, &theirs, &state[..state.len() - 2], &"A".repeat(9000)] {
-        let response = host.call_once(above(), Some((forged, accept()))).await;
+        let response = host.call_once(above_default(), Some((forged, accept()))).await;
         assert_eq!(response["code"], "approval_forged", "{forged}: {response}");
         assert!(!response.to_string().contains("anary"));
-        nothing_bought(&here);
+        assert_nothing_bought(&here);
     }
     assert_eq!(
-        host.call_once(above(), Some((&state, accept()))).await["status"],
+        host.call_once(above_default(), Some((&state, accept()))).await["status"],
         "active",
         "and the true one still counts"
     );
@@ -211,7 +210,7 @@ async fn forged_or_altered_state_is_refused() {
 async fn state_is_for_one_call_of_one_client() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.call_once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
     for other in [
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 90 }),
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 79.99 }),
@@ -224,12 +223,12 @@ async fn state_is_for_one_call_of_one_client() {
     }
     let stranger =
         Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
-    assert_eq!(stranger.call_once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
+    assert_eq!(stranger.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_mismatch");
     let rows = here.ledger().audit().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
     assert_eq!((attempts.len(), attempts[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
-    nothing_bought(&here);
+    assert_nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }
 
@@ -238,16 +237,16 @@ async fn state_counts_once() {
     for first in [accept(), json!({ "action": "decline" }), json!({ "action": "cancel" }), json!("gibberish")] {
         let here = Workspace::new();
         let host = modern(&here).await;
-        let state = state_of(&host.call_once(above(), None).await);
-        let response = host.call_once(above(), Some((&state, first.clone()))).await;
+        let state = state_of(&host.call_once(above_default(), None).await);
+        let response = host.call_once(above_default(), Some((&state, first.clone()))).await;
         let bought = response["status"] == "active";
         assert_eq!(bought, first == accept(), "{response}");
         if bought {
             here.ok(&["teardown", "memory", "--yes"]);
         }
-        let replayed = host.call_once(above(), Some((&state, accept()))).await;
+        let replayed = host.call_once(above_default(), Some((&state, accept()))).await;
         assert_eq!(replayed["code"], "approval_replayed", "after {first}: {replayed}");
-        nothing_bought(&here);
+        assert_nothing_bought(&here);
     }
 }
 
@@ -256,10 +255,10 @@ async fn state_counts_once() {
 async fn later_elicitation_replaces_an_earlier_one() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let first = state_of(&host.call_once(above(), None).await);
-    let second = state_of(&host.call_once(above(), None).await);
-    assert_eq!(host.call_once(above(), Some((&first, accept()))).await["code"], "approval_replayed");
-    assert_eq!(host.call_once(above(), Some((&second, accept()))).await["status"], "active");
+    let first = state_of(&host.call_once(above_default(), None).await);
+    let second = state_of(&host.call_once(above_default(), None).await);
+    assert_eq!(host.call_once(above_default(), Some((&first, accept()))).await["code"], "approval_replayed");
+    assert_eq!(host.call_once(above_default(), Some((&second, accept()))).await["status"], "active");
     assert_eq!(approvals(&here).len(), 1);
 }
 
@@ -267,21 +266,21 @@ async fn later_elicitation_replaces_an_earlier_one() {
 async fn state_expires_with_its_request() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.call_once(above(), None).await);
-    age(&here);
-    assert_eq!(host.call_once(above(), Some((&state, accept()))).await["code"], "approval_expired");
-    nothing_bought(&here);
-    let anew = state_of(&host.call_once(above(), None).await);
-    assert_eq!(host.call_once(above(), Some((&anew, accept()))).await["status"], "active");
+    let state = state_of(&host.call_once(above_default(), None).await);
+    here.expire_approvals();
+    assert_eq!(host.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_expired");
+    assert_nothing_bought(&here);
+    let anew = state_of(&host.call_once(above_default(), None).await);
+    assert_eq!(host.call_once(above_default(), Some((&anew, accept()))).await["status"], "active");
 }
 
 /// The signing key outlives the process, and so do the states that it signed.
 #[tokio::test]
 async fn elicitation_survives_a_restart_of_the_server() {
     let here = Workspace::new();
-    let state = state_of(&modern(&here).await.call_once(above(), None).await);
+    let state = state_of(&modern(&here).await.call_once(above_default(), None).await);
     let restarted = modern(&here).await;
-    assert_eq!(restarted.call_once(above(), Some((&state, accept()))).await["status"], "active");
+    assert_eq!(restarted.call_once(above_default(), Some((&state, accept()))).await["status"], "active");
 
     let state = state_of(&restarted.call_once(other(), None).await);
     std::fs::remove_dir_all(here.state()).unwrap();
@@ -296,7 +295,7 @@ async fn unsolicited_elicitation_results_count_for_nothing() {
     for era in ERAS {
         let host = Host::connect(&here, era, ElicitationSupport::None, approve()).await;
         assert_eq!(
-            host.call_once(above(), Some(("rs1.AAAA.AAAA", accept()))).await["code"],
+            host.call_once(above_default(), Some(("rs1.AAAA.AAAA", accept()))).await["code"],
             "approval_forged",
             "{era:?}"
         );
@@ -309,12 +308,12 @@ async fn unsolicited_elicitation_results_count_for_nothing() {
 async fn approval_overrides_no_limit() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.call_once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
     let stricter = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
     here.write("providers.toml", stricter);
-    let response = host.call_once(above(), Some((&state, accept()))).await;
+    let response = host.call_once(above_default(), Some((&state, accept()))).await;
     assert_eq!(response["code"], "cap_above_maximum", "{response}");
-    nothing_bought(&here);
+    assert_nothing_bought(&here);
 }
 
 #[tokio::test]
@@ -324,7 +323,7 @@ async fn key_in_an_elicitation_result_is_not_repeated_or_stored() {
         let here = Workspace::new();
         let content = json!({ "approve": canary, canary: canary });
         let host = Host::connect(&here, era, ElicitationSupport::Forms, Reply::Accept(content)).await;
-        let response = host.provision(above()).await;
+        let response = host.provision(above_default()).await;
         assert_eq!(response["code"], "approval_unclear");
         assert!(!response.to_string().contains(canary));
         for file in here.files() {
@@ -383,7 +382,7 @@ async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: R
     Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, support, reply).await
 }
 
-fn above() -> Value {
+fn above_default() -> Value {
     json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 })
 }
 
@@ -412,13 +411,7 @@ fn status(workspace: &Workspace) -> String {
     approval["status"].as_str().unwrap().to_owned()
 }
 
-fn nothing_bought(workspace: &Workspace) {
+fn assert_nothing_bought(workspace: &Workspace) {
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 0);
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_none());
-}
-
-/// Expires every request.
-fn age(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();
 }

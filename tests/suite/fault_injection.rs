@@ -173,7 +173,7 @@ impl FaultyBackend {
     }
 }
 
-fn lost() -> BackendError {
+fn lost_response() -> BackendError {
     BackendError::Unknown { why: "the connection broke off".to_owned() }
 }
 
@@ -190,25 +190,25 @@ impl Backend for FaultyBackend {
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         self.orders.fetch_add(1, Ordering::SeqCst);
         match self.take_fault() {
-            Fault::BeforeEffect => Err(lost()),
+            Fault::BeforeEffect => Err(lost_response()),
             Fault::AfterEffect | Fault::AfterEffectAndBlind => {
                 self.inner.provision(order).await?;
-                Err(lost())
+                Err(lost_response())
             }
             _ => self.inner.provision(order).await,
         }
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        if self.is_blind() { Err(lost()) } else { self.inner.reveal(resource).await }
+        if self.is_blind() { Err(lost_response()) } else { self.inner.reveal(resource).await }
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         match self.take_fault() {
-            Fault::BeforeEffect => Err(lost()),
+            Fault::BeforeEffect => Err(lost_response()),
             Fault::AfterEffect | Fault::AfterEffectAndBlind => {
                 self.inner.rotate(resource).await?;
-                Err(lost())
+                Err(lost_response())
             }
             Fault::RotatesInWordsOnly => self.inner.reveal(resource).await,
             _ => self.inner.rotate(resource).await,
@@ -217,10 +217,10 @@ impl Backend for FaultyBackend {
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         match self.take_fault() {
-            Fault::BeforeEffect => Err(lost()),
+            Fault::BeforeEffect => Err(lost_response()),
             Fault::AfterEffect => {
                 self.inner.teardown(resource).await?;
-                Err(lost())
+                Err(lost_response())
             }
             _ => self.inner.teardown(resource).await,
         }
@@ -235,7 +235,7 @@ impl Backend for FaultyBackend {
     }
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
-        if self.is_blind() { Err(lost()) } else { self.inner.observe(scope).await }
+        if self.is_blind() { Err(lost_response()) } else { self.inner.observe(scope).await }
     }
 }
 

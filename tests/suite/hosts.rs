@@ -13,36 +13,36 @@ use crate::workspace::{BINARY, Workspace};
 
 #[test]
 fn cursor_example_starts_the_server() {
-    answers("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
+    assert_starts("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
 }
 
 #[test]
 fn claude_desktop_example_starts_the_server() {
     let file = "examples/claude_desktop_config.json.example";
-    answers(file, &json(file), "mcpServers");
+    assert_starts(file, &json(file), "mcpServers");
 }
 
 #[test]
 fn claude_code_example_starts_the_server() {
     let file = "examples/claude_code_mcp.json.example";
-    answers(file, &json(file), "mcpServers");
+    assert_starts(file, &json(file), "mcpServers");
 }
 
 #[test]
 fn vscode_example_starts_the_server() {
     let file = "examples/vscode_mcp.json.example";
-    answers(file, &json(file), "servers");
+    assert_starts(file, &json(file), "servers");
 }
 
 #[test]
 fn codex_example_starts_the_server() {
     let file = "examples/codex_config.toml.example";
     let config = toml::from_str(&read(file)).unwrap();
-    answers(file, &config, "mcp_servers");
+    assert_starts(file, &config, "mcp_servers");
 }
 
 /// Starts the configured command, with a test folder in place of the placeholder.
-fn answers(file: &str, config: &Value, section: &str) {
+fn assert_starts(file: &str, config: &Value, section: &str) {
     let sections = config.as_object().unwrap();
     assert_eq!(sections.keys().collect::<Vec<_>>(), [section], "{file}");
     let servers = sections[section].as_object().unwrap();
@@ -57,12 +57,12 @@ fn answers(file: &str, config: &Value, section: &str) {
     let arguments: Vec<&str> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let [command, flag, placeholder] = arguments[..] else { panic!("{file}: {arguments:?}") };
     assert!(["${workspaceFolder}", "/absolute/path/to/your/project"].contains(&placeholder), "{file}");
-    let answer = greet(&workspace, &[command, flag, folder.to_str().unwrap()]);
+    let answer = initialize(&workspace, &[command, flag, folder.to_str().unwrap()]);
     assert_eq!(answer["result"]["serverInfo"]["name"], "stripe-projects", "{file}: {answer}");
 }
 
 /// Returns the response of the real binary to `initialize`; the binary exits when the client disconnects.
-fn greet(workspace: &Workspace, arguments: &[&str]) -> Value {
+fn initialize(workspace: &Workspace, arguments: &[&str]) -> Value {
     let mut command = workspace.command(arguments);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let client = json!({ "name": "a host", "version": "1" });

@@ -39,19 +39,19 @@ fn commands_report_the_point_of_no_return_before_writing() {
         "teardown",
         "usage record",
     ] {
-        let here = ready_for(operation);
-        let before = written(&here);
+        let here = prepare(operation);
+        let before = snapshot(&here);
         let (provisioner, _runtime) = provisioner(&here);
         let stopped = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "stops here")));
         let stopped = AssertUnwindSafe(stopped);
         catch_unwind(|| operate(&stopped, operation)).expect_err(operation);
-        assert_eq!(written(&here), before, "{operation}");
+        assert_eq!(snapshot(&here), before, "{operation}");
     }
 }
 
 #[test]
 fn read_only_commands_have_no_point_of_no_return() {
-    let here = ready_for("extend");
+    let here = prepare("extend");
     let (provisioner, _runtime) = provisioner(&here);
     let looking = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "nothing is written")));
     let _: (_, _) = (looking.show(&name()).unwrap(), looking.approvals().unwrap());
@@ -88,7 +88,7 @@ fn operate(provisioner: &Provisioner, operation: &str) {
 }
 
 /// Creates a workspace in which that operation has something to do.
-fn ready_for(operation: &str) -> Workspace {
+fn prepare(operation: &str) -> Workspace {
     let here = Workspace::new();
     if operation == "provision" {
         here.run(&["provision", "nothing", "nobody"]); // creates a ledger to compare
@@ -103,25 +103,20 @@ fn ready_for(operation: &str) -> Workspace {
             assert_eq!(agent.call("provision", &arguments)["code"], "approval_required");
             assert_eq!(agent.disconnect().code, 0);
         }
-        "forget" => undo(
-            &here,
+        "forget" => here.sql(
             "UPDATE projects SET status = 'provisioning', resource = NULL, key_version = 0;
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'provision', 'provisioning', 0, 0 FROM projects",
         ),
-        "reap" => undo(&here, "UPDATE projects SET expires_at = 0"),
+        "reap" => here.sql("UPDATE projects SET expires_at = 0"),
         "resume" => drop(here.ok(&["suspend", "victim"])),
         _ => {}
     }
     here
 }
 
-fn undo(here: &Workspace, change: &str) {
-    rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
-}
-
 /// Returns everything that a call could have written: audit, projects, requests and files.
-fn written(here: &Workspace) -> String {
+fn snapshot(here: &Workspace) -> String {
     let ledger = here.ledger();
     let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
     let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();

@@ -46,7 +46,7 @@ fn client_that_disconnects_early_is_still_answered() {
 #[test]
 fn stuck_work_does_not_keep_the_process() {
     let workspace = Workspace::new();
-    let held = hold(&workspace, "memory");
+    let held = lock_project(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
     let id = client.send_call("rotate_key", &json!({ "name": "memory" }));
     let ran = client.disconnect();
@@ -94,7 +94,7 @@ fn no_log_level_logs_messages() {
 #[test]
 fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
-    let held = hold(&workspace, "memory");
+    let held = lock_project(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
     let ids: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
     let answered = |client: &RawClient, code: &str| {
@@ -129,7 +129,7 @@ fn first_calls_may_arrive_concurrently() {
 }
 
 /// Takes the lock that every call on this project waits for.
-fn hold(workspace: &Workspace, name: &str) -> Lock {
+fn lock_project(workspace: &Workspace, name: &str) -> Lock {
     let locks = workspace.state().join("locks");
     create_private_folder(&locks).unwrap();
     let lock = Lock::on_file(&locks.join(format!("{name}.lock")), Duration::ZERO);

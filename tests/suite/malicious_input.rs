@@ -9,23 +9,23 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
 fn malicious_arguments_are_refused_and_not_repeated() {
-    let workspace = at_work();
+    let workspace = workspace_with_project();
     let env_file = workspace.read(".env");
     let mut agent = RawClient::initialize(&workspace);
     for word in corpus() {
         for (tool, arguments) in calls(&word) {
             let answer = agent.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
-            clear(&answer["result"]["structuredContent"], &word, &format!("{tool} {arguments}"));
+            assert_clear_error(&answer["result"]["structuredContent"], &word, &format!("{tool} {arguments}"));
         }
     }
-    alive_and_silent(agent, &workspace);
+    assert_alive_and_silent(agent, &workspace);
     assert_eq!(workspace.read(".env"), env_file);
     assert_eq!(workspace.billed_resources().len(), 1, "something was provisioned");
 }
 
 #[test]
 fn malicious_names_and_uris_are_refused_and_not_repeated() {
-    let workspace = at_work();
+    let workspace = workspace_with_project();
     let mut agent = RawClient::initialize(&workspace);
     for word in corpus() {
         for (method, params) in [
@@ -41,26 +41,26 @@ fn malicious_names_and_uris_are_refused_and_not_repeated() {
         ] {
             let answer = agent.request(method, &params);
             let error = &answer["error"];
-            assert!(error["code"].is_i64(), "{method} with {}: {answer}", shown(&word));
+            assert!(error["code"].is_i64(), "{method} with {}: {answer}", shorten(&word));
             assert!(!error["message"].as_str().unwrap().is_empty(), "{answer}");
         }
         agent.request("ping", &json!({ "_meta": { "progressToken": word } }));
     }
-    alive_and_silent(agent, &workspace);
+    assert_alive_and_silent(agent, &workspace);
 }
 
 /// The reader drops a line longer than 16 MiB and continues with the next.
 #[test]
 fn endless_line_is_dropped() {
-    let workspace = at_work();
+    let workspace = workspace_with_project();
     let mut agent = RawClient::initialize(&workspace);
     agent.send("ping", &json!({ "_meta": { "progressToken": "A".repeat(17 * 1024 * 1024) } }));
-    alive_and_silent(agent, &workspace);
+    assert_alive_and_silent(agent, &workspace);
 }
 
 #[test]
 fn malicious_command_line_is_refused_and_not_repeated() {
-    let workspace = at_work();
+    let workspace = workspace_with_project();
     for word in corpus().iter().filter(|word| !word.contains('\0') && word.len() < 100_000) {
         for arguments in [
             &["rotate", "--", word][..],
@@ -75,16 +75,16 @@ fn malicious_command_line_is_refused_and_not_repeated() {
         ] {
             let ran = workspace.run(arguments);
             assert!((2..=5).contains(&ran.code), "{arguments:?}: {ran:?}");
-            assert!(!holds(&(ran.stdout.clone() + &ran.stderr), word), "{arguments:?} is repeated: {ran:?}");
+            assert!(!contains(&(ran.stdout.clone() + &ran.stderr), word), "{arguments:?} is repeated: {ran:?}");
             assert!(ran.stderr.contains("hint:") || ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
         }
     }
     assert_eq!(workspace.billed_resources().len(), 1);
-    kept_nowhere(&workspace);
+    assert_in_no_file(&workspace);
 }
 
 /// Creates a workspace with a project that must stay unchanged.
-fn at_work() -> Workspace {
+fn workspace_with_project() -> Workspace {
     let workspace = Workspace::new();
     workspace.write(".env", "USER_LINES=1\n");
     workspace.ok(&["provision", "memory", "supermemory"]);
@@ -115,11 +115,11 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
 }
 
 /// Asserts an error with a code, a message and a hint that do not repeat the input.
-fn clear(answer: &Value, word: &str, call: &str) {
+fn assert_clear_error(answer: &Value, word: &str, call: &str) {
     for part in ["code", "message", "hint"] {
-        let text = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shown(call)));
+        let text = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shorten(call)));
         assert!(!text.is_empty() && text.len() < 1_000, "{answer}");
-        assert!(!holds(text, word), "{} is repeated: {answer}", shown(call));
+        assert!(!contains(text, word), "{} is repeated: {answer}", shorten(call));
         assert!(text.chars().all(is_plain), "{answer}");
     }
     let code = answer["code"].as_str().unwrap();
@@ -127,24 +127,24 @@ fn clear(answer: &Value, word: &str, call: &str) {
 }
 
 /// Ends the server, and asserts that neither its output nor any file repeats the corpus.
-fn alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
+fn assert_alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
     assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
     let ran = agent.disconnect();
-    assert_eq!(ran.code, 0, "{}", shown(&ran.stderr));
+    assert_eq!(ran.code, 0, "{}", shorten(&ran.stderr));
     for word in corpus() {
-        assert!(!holds(&ran.stdout, &word) && !holds(&ran.stderr, &word), "{} is repeated", shown(&word));
+        assert!(!contains(&ran.stdout, &word) && !contains(&ran.stderr, &word), "{} is repeated", shorten(&word));
     }
-    kept_nowhere(workspace);
+    assert_in_no_file(workspace);
 }
 
-fn kept_nowhere(workspace: &Workspace) {
+fn assert_in_no_file(workspace: &Workspace) {
     let corpus = corpus();
     let files: Vec<_> = workspace.files().into_iter().filter(|file| !file.ends_with(".env")).collect();
     assert!(files.iter().any(|file| file.ends_with("ledger.db")), "or this looks at nothing: {files:?}");
     for file in files {
         let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
         for word in &corpus {
-            assert!(!holds(&text, word), "{} is in {}", shown(word), file.display());
+            assert!(!contains(&text, word), "{} is in {}", shorten(word), file.display());
         }
     }
     let audit = workspace.ok(&["audit", "--verify"]);
@@ -152,7 +152,7 @@ fn kept_nowhere(workspace: &Workspace) {
 }
 
 /// Returns whether a text contains the input, if it is long enough to be unambiguous.
-fn holds(text: &str, word: &str) -> bool {
+fn contains(text: &str, word: &str) -> bool {
     let part: String = word.chars().take(LONGEST_PART).collect();
     part.len() >= SHORTEST_PART && (text.contains(&part) || text.contains(&json!(part).to_string()))
 }
@@ -164,7 +164,7 @@ fn is_plain(c: char) -> bool {
 }
 
 /// Shortens and escapes the input for a failure message.
-fn shown(word: &str) -> String {
+fn shorten(word: &str) -> String {
     word.chars().take(80).flat_map(char::escape_debug).collect()
 }
 

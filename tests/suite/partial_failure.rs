@@ -21,7 +21,8 @@ use crate::workspace::Workspace;
 #[test]
 fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    let error =
+        with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint().contains("rotate victim"), "{}", error.hint());
     let listed = workspace.json(&["list"]);
@@ -41,7 +42,7 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
 #[test]
 fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -54,7 +55,7 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &caller())).unwrap_err();
+    let error = with_variable_replaced(&workspace, |provisioner| provisioner.rotate(&name(), &caller())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -72,7 +73,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
     let old = workspace.variable("EXA_API_KEY").unwrap();
     let ledger = workspace.state().join("ledger.db");
     let full = "CREATE TRIGGER full BEFORE INSERT ON credentials BEGIN SELECT RAISE(ABORT, 'full'); END";
-    let error = interrupted(
+    let error = with_change_at(
         &workspace,
         Step::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
@@ -82,7 +83,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
     assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
     assert!(workspace.owner_of(&old).is_none());
 
-    Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch("DROP TRIGGER full").unwrap();
+    workspace.sql("DROP TRIGGER full");
     workspace.ok(&["rotate", "victim"]);
     assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
 }
@@ -90,7 +91,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
 #[test]
 fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &caller())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -103,7 +104,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
     workspace.ok(&["provision", "victim", "search"]);
     let file = workspace.file(".env");
     let content = workspace.read(".env");
-    let error = interrupted(
+    let error = with_change_at(
         &workspace,
         Step::Acted,
         {
@@ -137,15 +138,15 @@ fn teardown_ignores_a_removed_env_folder() {
 }
 
 /// Runs an operation during which, after the backend call, the user puts another value into the variable.
-fn taken_meanwhile(
+fn with_variable_replaced(
     workspace: &Workspace,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
-    interrupted(workspace, Step::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
+    with_change_at(workspace, Step::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
 }
 
-fn interrupted(
+fn with_change_at(
     workspace: &Workspace,
     at: Step,
     meanwhile: impl Fn() + Send + Sync + 'static,
@@ -161,7 +162,7 @@ fn interrupted(
     })))
 }
 
-fn wanted() -> Wanted {
+fn request() -> Wanted {
     let provider = ProviderKey::parse("search").unwrap();
     Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly }
 }

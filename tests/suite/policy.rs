@@ -14,7 +14,7 @@ use crate::{
 #[test]
 fn workspace_cannot_raise_its_budget() {
     let (here, home) =
-        (Workspace::new(), home("[policy]\ntotal_cap_usd = 30\n[providers.supermemory]\nmax_cap_usd = 20\n"));
+        (Workspace::new(), config_home("[policy]\ntotal_cap_usd = 30\n[providers.supermemory]\nmax_cap_usd = 20\n"));
     let wide = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 1000", 1);
     here.write("providers.toml", format!("{wide}\n[policy]\napproval = 'never'\ntotal_cap_usd = 5000\n"));
     let mut agent = agent(&here, &home);
@@ -26,13 +26,13 @@ fn workspace_cannot_raise_its_budget() {
     here.write("providers.toml", wide.replace("[providers.supermemory]", "[providers.notes]"));
     let renamed = json!({ "name": "b", "provider": "notes", "spend_cap_usd": 21 });
     assert_eq!(agent.call("provision", &renamed)["code"], "cap_above_maximum");
-    let human = ran(command(&here, &home, &["provision", "b", "notes", "--cap", "21"]));
+    let human = output_of(command(&here, &home, &["provision", "b", "notes", "--cap", "21"]));
     assert_eq!(human.code, 3, "the human in that workspace is bound as well: {human:?}");
 }
 
 #[test]
 fn workspace_cannot_bypass_approval() {
-    let (here, home) = (Workspace::new(), home("[policy]\napproval = 'always'\n"));
+    let (here, home) = (Workspace::new(), config_home("[policy]\napproval = 'always'\n"));
     here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", include_str!("../../providers.toml")));
     let response = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(response["code"], "approval_required");
@@ -43,22 +43,23 @@ fn workspace_cannot_redirect_alerts() {
     let (ours, theirs) = (AlertReceiver::start(), AlertReceiver::start());
     let alerts =
         |to: &AlertReceiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
-    let (here, home) = (Workspace::new(), home(&alerts(&ours)));
+    let (here, home) = (Workspace::new(), config_home(&alerts(&ours)));
     for registry in [alerts(&theirs), String::new()] {
         here.write("providers.toml", format!("{}\n{registry}", include_str!("../../providers.toml")));
-        assert_eq!(ran(command(&here, &home, &["provision", "web", "search", "--cap", "10"])).code, 0);
+        assert_eq!(output_of(command(&here, &home, &["provision", "web", "search", "--cap", "10"])).code, 0);
         let mut spend = command(&here, &home, &["usage", "record", "web", "5"]);
         spend.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET);
-        assert_eq!(ran(spend).code, 0);
-        assert_eq!(ran(command(&here, &home, &["teardown", "web", "--yes"])).code, 0);
+        assert_eq!(output_of(spend).code, 0);
+        assert_eq!(output_of(command(&here, &home, &["teardown", "web", "--yes"])).code, 0);
     }
     assert_eq!((ours.received().len(), theirs.received().len()), (2, 0));
 }
 
 #[test]
 fn shown_limits_are_the_effective_ones() {
-    let (here, home) = (Workspace::new(), home("[providers.search]\ndefault_cap_usd = 2\nmax_cap_usd = 3\n"));
-    let search: Value = serde_json::from_str(&ran(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
+    let (here, home) = (Workspace::new(), config_home("[providers.search]\ndefault_cap_usd = 2\nmax_cap_usd = 3\n"));
+    let search: Value =
+        serde_json::from_str(&output_of(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
     let search = search["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
     assert_eq!((&search["default_cap_usd"], &search["max_cap_usd"]), (&json!(2.0), &json!(3.0)));
 }
@@ -75,7 +76,7 @@ fn broken_policy_stops_provisioning_only() {
         ),
         ("[policy\n", "policy.toml:1:8: this is not valid TOML"),
     ] {
-        let home = home(text);
+        let home = config_home(text);
         let mut agent = agent(&here, &home);
         let refused = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
         assert_eq!(refused["code"], "invalid_policy");
@@ -83,7 +84,7 @@ fn broken_policy_stops_provisioning_only() {
         assert!(!refused.to_string().contains("Canary"));
         assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
         assert_eq!(agent.call("rotate_key", &json!({ "name": "memory" }))["status"], "active");
-        let human = ran(command(&here, &home, &["provision", "web", "search"]));
+        let human = output_of(command(&here, &home, &["provision", "web", "search"]));
         assert_eq!(human.code, 2, "{human:?}");
     }
     let home = TempDir::new().unwrap();
@@ -109,13 +110,13 @@ fn dangling_policy_link_is_an_error() {
         std::os::unix::fs::symlink(home.path().join("not-mounted"), &link).unwrap();
         for refused in [
             agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" })),
-            serde_json::from_str(&ran(command(&here, &home, &["provision", "web", "search", "--json"])).stdout)
+            serde_json::from_str(&output_of(command(&here, &home, &["provision", "web", "search", "--json"])).stdout)
                 .unwrap(),
         ] {
             assert_eq!(refused["code"], "invalid_policy", "{dangling}: {refused}");
             assert!(refused["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{refused}");
         }
-        assert_eq!(ran(command(&here, &home, &["list"])).code, 0);
+        assert_eq!(output_of(command(&here, &home, &["list"])).code, 0);
     }
 }
 
@@ -126,7 +127,7 @@ fn named_policy_must_exist() {
     let provision = || {
         let mut command = here.command(&["provision", "web", "search", "--json"]);
         command.env("STRIPE_PROJECTS_POLICY", &path);
-        serde_json::from_str::<Value>(&ran(command).stdout).unwrap()
+        serde_json::from_str::<Value>(&output_of(command).stdout).unwrap()
     };
     assert_eq!(provision()["code"], "invalid_policy");
     std::fs::write(&path, "[policy]\ndenied = ['exa']\n").unwrap();
@@ -143,12 +144,12 @@ fn policy_without_xdg_is_read_from_home() {
     std::fs::write(folder.join("policy.toml"), "[policy]\nallowed = []\n").unwrap();
     let mut command = here.command(&["provision", "web", "search"]);
     command.env_remove("XDG_CONFIG_HOME").env("HOME", home.path());
-    let refused = ran(command);
+    let refused = output_of(command);
     assert_eq!(refused.code, 3, "{refused:?}");
 }
 
 /// Creates a configuration folder with that policy.
-fn home(policy: &str) -> TempDir {
+fn config_home(policy: &str) -> TempDir {
     let home = TempDir::new().unwrap();
     let folder = home.path().join("stripe-projects");
     std::fs::create_dir(&folder).unwrap();
@@ -168,6 +169,6 @@ fn agent(here: &Workspace, home: &TempDir) -> RawClient {
     client
 }
 
-fn ran(mut command: Command) -> Ran {
+fn output_of(mut command: Command) -> Ran {
     Ran::from(command.output().unwrap())
 }

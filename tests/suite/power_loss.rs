@@ -12,6 +12,8 @@ use std::{
     process::Command,
 };
 
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+
 use crate::{
     invariants::{USER_LINES, check, finish},
     workspace::{BINARY, Workspace},
@@ -19,27 +21,27 @@ use crate::{
 
 #[test]
 fn provision_survives_power_loss() {
-    survives("provision", &[]);
+    assert_survives("provision", &[]);
 }
 
 #[test]
 fn rotate_survives_power_loss() {
-    survives("rotate", &[PROVISIONED]);
+    assert_survives("rotate", &[PROVISIONED]);
 }
 
 #[test]
 fn suspend_survives_power_loss() {
-    survives("suspend", &[PROVISIONED]);
+    assert_survives("suspend", &[PROVISIONED]);
 }
 
 #[test]
 fn resume_survives_power_loss() {
-    survives("resume", &[PROVISIONED, &["suspend", "victim"]]);
+    assert_survives("resume", &[PROVISIONED, &["suspend", "victim"]]);
 }
 
 #[test]
 fn teardown_survives_power_loss() {
-    survives("teardown", &[PROVISIONED]);
+    assert_survives("teardown", &[PROVISIONED]);
 }
 
 /// Returns whether processes can be traced here, and prints a warning if not, because nothing is proved then.
@@ -52,7 +54,7 @@ pub fn can_trace() -> bool {
     can
 }
 
-fn survives(operation: &str, before: &[&[&str]]) {
+fn assert_survives(operation: &str, before: &[&[&str]]) {
     if !can_trace() {
         return;
     }
@@ -61,34 +63,38 @@ fn survives(operation: &str, before: &[&[&str]]) {
     for arguments in before {
         workspace.ok(arguments);
     }
-    let mut disk = Disk::of(&workspace);
+    let mut disk = Disk::read(&workspace);
 
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut traced = Command::new("strace");
     workspace.prepare(&mut traced);
     traced.args(["-f", "-y", "-xx", "-s", "1000000", "-e", CALLS, "-o"]).arg(log.path()).arg(BINARY);
-    traced.args(call(operation)).current_dir(workspace.path());
+    traced.args(arguments_of(operation)).current_dir(workspace.path());
     let output = traced.output().unwrap();
     assert!(output.status.success(), "{operation}: {output:?}");
 
-    let (mut images, mut dice, mut last) = (BTreeSet::new(), Dice(1), None);
+    let (mut images, mut rng, mut last) = (BTreeSet::new(), SmallRng::seed_from_u64(SEED), None);
     for (number, line) in whole_lines(&fs::read_to_string(log.path()).unwrap()).into_iter().enumerate() {
         if !disk.apply(&line) {
             continue;
         }
-        let ways = [DataLoss::AllThatMayBe, DataLoss::Contents, DataLoss::SomeWrites];
+        let ways = [DataLoss::AllUnflushed, DataLoss::Contents, DataLoss::SomeWrites];
         // The set of surviving writes is random, so samples behind some of the calls are enough.
         for lost in ways.into_iter().filter(|lost| *lost != DataLoss::SomeWrites || number % 4 == 0) {
-            let image = disk.after(lost, &mut dice);
+            let image = disk.after_loss(lost, &mut rng);
             if images.insert(image.clone()) {
-                let case = format!("{operation}, {lost:?}, cut number {}, behind {}", images.len(), shortened(&line));
-                put(&workspace, &image);
+                let case = format!(
+                    "{operation}, {lost:?}, cut number {}, behind {}, seed {SEED}",
+                    images.len(),
+                    describe(&line)
+                );
+                restore_disk(&workspace, &image);
                 finish(&workspace, operation, &case);
                 check(&workspace, &case);
                 let verified = workspace.run(&["audit", "--verify"]);
                 assert_eq!(verified.code, 0, "{case}: {verified:?}");
             }
-            if lost == DataLoss::AllThatMayBe {
+            if lost == DataLoss::AllUnflushed {
                 last = Some(image);
             }
         }
@@ -97,12 +103,12 @@ fn survives(operation: &str, before: &[&[&str]]) {
     println!("{operation}: {} disks", images.len());
 
     // An answered operation is on the disk: nothing is open, whatever is lost now.
-    put(&workspace, &last.unwrap());
+    restore_disk(&workspace, &last.unwrap());
     assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{operation} was answered and not on the disk");
     check(&workspace, operation);
 }
 
-pub fn call(operation: &str) -> Vec<&str> {
+pub fn arguments_of(operation: &str) -> Vec<&str> {
     match operation {
         "provision" => PROVISIONED.to_vec(),
         "teardown" => vec!["teardown", "victim", "--yes"],
@@ -114,7 +120,7 @@ pub fn call(operation: &str) -> Vec<&str> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum DataLoss {
     /// Loses every unflushed write to a file and every unflushed change of a folder.
-    AllThatMayBe,
+    AllUnflushed,
     /// Keeps the latest names, with contents as flushed.
     Contents,
     /// Keeps the latest names and some of the unflushed writes.
@@ -122,7 +128,7 @@ enum DataLoss {
 }
 
 /// The content of a disk by path; `None` is a folder.
-pub type Found = BTreeMap<PathBuf, Option<Vec<u8>>>;
+pub type DiskImage = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 /// The files of a workspace as processes see them, and as they are on the disk.
 struct Disk {
@@ -153,20 +159,20 @@ enum Write {
 
 impl Disk {
     /// Reads the workspace, with everything flushed.
-    fn of(workspace: &Workspace) -> Self {
+    fn read(workspace: &Workspace) -> Self {
         let root = workspace.path();
         let mut disk = Self { root: root.clone(), files: Vec::new(), now: BTreeMap::new(), flushed: BTreeMap::new() };
-        disk.take_in(&root);
+        disk.read_folder(&root);
         disk.flushed = disk.now.clone();
         disk
     }
 
-    fn take_in(&mut self, folder: &Path) {
+    fn read_folder(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 self.now.insert(path.clone(), Entry::Folder);
-                self.take_in(&path);
+                self.read_folder(&path);
             } else {
                 let bytes = fs::read(&path).unwrap();
                 self.files.push(File { now: bytes.clone(), flushed: bytes, pending: Vec::new() });
@@ -177,7 +183,7 @@ impl Disk {
 
     /// Applies a line of the log and returns whether it may have changed this disk.
     fn apply(&mut self, line: &str) -> bool {
-        let Some((name, arguments, result)) = parsed(line) else { return false };
+        let Some((name, arguments, result)) = parse(line) else { return false };
         if result.starts_with('-') {
             return false;
         }
@@ -237,10 +243,10 @@ impl Disk {
     }
 
     /// Returns the disk after a power cut. The simulated Stripe keeps its data; shared memory is lost.
-    fn after(&self, lost: DataLoss, dice: &mut Dice) -> Found {
-        let names = if lost == DataLoss::AllThatMayBe { &self.flushed } else { &self.now };
+    fn after_loss(&self, lost: DataLoss, rng: &mut SmallRng) -> DiskImage {
+        let names = if lost == DataLoss::AllUnflushed { &self.flushed } else { &self.now };
         let of_the_world = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("simulated.");
-        let mut image = Found::new();
+        let mut image = DiskImage::new();
         for (path, entry) in names {
             // Content of a folder whose own name is lost is lost with it.
             let reachable = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
@@ -252,7 +258,7 @@ impl Disk {
             }
             let content = match entry {
                 Entry::Folder => None,
-                Entry::File(number) => Some(self.files[*number].after(lost, dice)),
+                Entry::File(number) => Some(self.files[*number].after_loss(lost, rng)),
             };
             image.insert(path.clone(), content);
         }
@@ -269,21 +275,21 @@ impl Disk {
 
 impl File {
     fn write(&mut self, write: Write) {
-        write.onto(&mut self.now);
+        write.apply_to(&mut self.now);
         self.pending.push(write);
     }
 
-    fn after(&self, lost: DataLoss, dice: &mut Dice) -> Vec<u8> {
+    fn after_loss(&self, lost: DataLoss, rng: &mut SmallRng) -> Vec<u8> {
         let mut bytes = self.flushed.clone();
         if lost == DataLoss::SomeWrites {
-            self.pending.iter().filter(|_| dice.yes()).for_each(|write| write.onto(&mut bytes));
+            self.pending.iter().filter(|_| rng.random_bool(0.5)).for_each(|write| write.apply_to(&mut bytes));
         }
         bytes
     }
 }
 
 impl Write {
-    fn onto(&self, bytes: &mut Vec<u8>) {
+    fn apply_to(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::At(at, written) => {
                 bytes.resize(bytes.len().max(at + written.len()), 0);
@@ -295,13 +301,13 @@ impl Write {
 }
 
 /// Returns the current disk of a workspace.
-pub fn found(workspace: &Workspace) -> Found {
-    let disk = Disk::of(workspace);
-    disk.after(DataLoss::Contents, &mut Dice(1))
+pub fn disk_image(workspace: &Workspace) -> DiskImage {
+    let disk = Disk::read(workspace);
+    disk.after_loss(DataLoss::Contents, &mut SmallRng::seed_from_u64(SEED))
 }
 
 /// Replaces the content of the workspace with the image.
-pub fn put(workspace: &Workspace, image: &Found) {
+pub fn restore_disk(workspace: &Workspace, image: &DiskImage) {
     for entry in fs::read_dir(workspace.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
@@ -335,7 +341,7 @@ fn whole_lines(log: &str) -> Vec<String> {
 }
 
 /// Returns name, arguments and result of a call. All text is hexadecimal, so a comma is always strace's own.
-fn parsed(line: &str) -> Option<(&str, Vec<String>, &str)> {
+fn parse(line: &str) -> Option<(&str, Vec<String>, &str)> {
     let (call, result) = line.rsplit_once(" = ")?;
     let (name, arguments) = call.trim_end().strip_suffix(')')?.split_once('(')?;
     Some((name, arguments.split(", ").map(str::to_owned).collect(), result))
@@ -353,20 +359,14 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 /// Describes a call for a failure message, with paths as text and without contents.
-fn shortened(line: &str) -> String {
-    let Some((name, arguments, _)) = parsed(line) else { return line.to_owned() };
+fn describe(line: &str) -> String {
+    let Some((name, arguments, _)) = parse(line) else { return line.to_owned() };
     let place = usize::from(name == "openat");
     format!("{name} {}", path(&arguments[place]).file_name().unwrap_or_default().to_string_lossy())
 }
 
-struct Dice(u64);
-
-impl Dice {
-    fn yes(&mut self) -> bool {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 63 == 1
-    }
-}
+/// Decides which unflushed writes survive.
+const SEED: u64 = 1;
 
 pub const PROVISIONED: &[&str] = &["provision", "victim", "supermemory"];
 

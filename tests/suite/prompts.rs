@@ -60,7 +60,7 @@ async fn invalid_prompt_arguments_are_refused_without_quoting() {
             ("rotate-on-leak", Some(json!({ "name": "gone" }))),
             ("rotate-on-leak", Some(json!({ "name": "gone", "key": canary }))),
         ] {
-            let answer = ask(&client, name, arguments.clone()).await;
+            let answer = get_prompt(&client, name, arguments.clone()).await;
             assert!(!format!("{answer:?}").contains("Canary"), "{answer:?}");
             assert_eq!(code(answer), -32602, "{name} {arguments:?}");
         }
@@ -68,14 +68,14 @@ async fn invalid_prompt_arguments_are_refused_without_quoting() {
 }
 
 async fn text(client: &Client, name: &str, arguments: Option<Value>) -> String {
-    let result = ask(client, name, arguments).await.unwrap();
+    let result = get_prompt(client, name, arguments).await.unwrap();
     assert!(result.description.is_some_and(|words| !words.is_empty()), "{name}");
     let message = json!(result.messages[0]);
     assert_eq!((result.messages.len(), &message["role"]), (1, &json!("user")));
     message["content"]["text"].as_str().unwrap().to_owned()
 }
 
-async fn ask(
+async fn get_prompt(
     client: &Client,
     name: &str,
     arguments: Option<Value>,

@@ -69,7 +69,7 @@ impl Terminal {
     }
 
     /// Waits for the end of the command.
-    pub fn left(mut self) -> TerminalOutput {
+    pub fn finish(mut self) -> TerminalOutput {
         let status = self.child.wait().unwrap();
         self.reader.join().unwrap();
         let display: MutexGuard<'_, Display> = self.display.0.lock().unwrap();

@@ -56,7 +56,7 @@ fn limit_is_the_sum_of_the_caps() {
             assert!(enforcement.contains("share one limit"), "{kind:?}: {enforcement}");
         }
         // A failed provision leaves the limit unchanged.
-        forbid_creation(&workspace);
+        fail_creation(&workspace);
         let refused = workspace.json(&["provision", "three", "supermemory", "--cap", "3"]);
         assert_eq!(refused["code"], "provider_failed", "{kind:?}: {refused}");
         assert_eq!(limit(&workspace), 1250, "{kind:?}");
@@ -74,9 +74,7 @@ fn limit_left_too_high_is_lowered_by_the_next_start() {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "one", "supermemory", "--cap", "5"]);
         workspace.ok(&["provision", "two", "supermemory", "--cap", "7"]);
-        let ledger = rusqlite::Connection::open(workspace.state().join("ledger.db")).unwrap();
-        ledger.execute("UPDATE projects SET status = 'failed' WHERE name = 'two'", []).unwrap();
-        drop(ledger);
+        workspace.sql("UPDATE projects SET status = 'failed' WHERE name = 'two'");
         assert_eq!(limit(&workspace), 1200, "{kind:?}");
         let server = RawClient::initialize(&workspace);
         until("the limit is lowered", || (limit(&workspace) == 500).then_some(()));
@@ -87,7 +85,7 @@ fn limit_left_too_high_is_lowered_by_the_next_start() {
 #[test]
 fn refused_limit_prevents_provisioning() {
     let workspace = Workspace::on(BackendKind::StripeApi);
-    plan(&workspace, &json!({ "on": "POST /v2/provisioning/payment_profile/update_limit", "fault": "declined" }));
+    inject(&workspace, &json!({ "on": "POST /v2/provisioning/payment_profile/update_limit", "fault": "declined" }));
     let refused = workspace.json(&["provision", "memory", "supermemory"]);
     assert_eq!(refused["code"], "limit_not_set", "{refused}");
     let workspace = Workspace::on(BackendKind::StripeCli);
@@ -203,7 +201,7 @@ fn unrestricted_key_causes_a_warning() {
 fn audit_has_the_request_ids() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
-    forbid_creation(&workspace);
+    fail_creation(&workspace);
     workspace.run(&["provision", "other", "supermemory"]);
     workspace.ok(&["teardown", "memory", "--yes"]);
     let mut rows = workspace.ledger().audit().unwrap();
@@ -250,7 +248,7 @@ fn client_with_a_progress_token_gets_progress() {
 fn cancelled_call_is_completed_or_journaled() {
     for kind in REAL {
         let workspace = Workspace::on(kind);
-        slow_creation(&workspace, 3000);
+        delay_creation(&workspace, 3000);
         let mut client = RawClient::initialize(&workspace);
         let id = client.send_call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         until("it has begun", || (workspace.state().join("ledger.db").exists()).then_some(()));
@@ -334,28 +332,28 @@ fn limit(workspace: &Workspace) -> u64 {
     world.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap().into()
 }
 
-fn forbid_creation(workspace: &Workspace) {
+fn fail_creation(workspace: &Workspace) {
     let no = json!({ "verb": "add", "fault": "error", "code": "provider_failure", "message": "no" });
-    foul_creation(workspace, &no, &json!({ "fault": "errored" }));
+    inject_on_creation(workspace, &no, &json!({ "fault": "errored" }));
 }
 
-fn slow_creation(workspace: &Workspace, ms: u32) {
+fn delay_creation(workspace: &Workspace, ms: u32) {
     let slow = json!({ "verb": "add", "fault": "slow", "ms": ms });
-    foul_creation(workspace, &slow, &json!({ "fault": "slow", "ms": ms }));
+    inject_on_creation(workspace, &slow, &json!({ "fault": "slow", "ms": ms }));
 }
 
 /// Injects a fault for the next creation into the fake Stripe CLI or the simulator.
-fn foul_creation(workspace: &Workspace, fake_stripe: &Value, simulator: &Value) {
+fn inject_on_creation(workspace: &Workspace, fake_stripe: &Value, simulator: &Value) {
     if workspace.kind() == BackendKind::StripeCli {
         return workspace.fake_stripe().inject_faults(json!([fake_stripe]));
     }
     let mut fault = simulator.clone();
     fault["on"] = json!("POST /v2/provisioning/resources");
     fault["times"] = json!(1);
-    plan(workspace, &fault);
+    inject(workspace, &fault);
 }
 
-fn plan(workspace: &Workspace, fault: &Value) {
+fn inject(workspace: &Workspace, fault: &Value) {
     workspace.simulator().inject(fault);
 }
 

@@ -36,14 +36,14 @@ fn mistake_is_reported_with_its_position() {
         ("docs", "docs = 'https://example.com'\ndocs", "9:1", "this key is already there", correct),
         ("env_var = 'ALMANAC_KEY'", "", "2:1", "`env_var` is missing", correct),
     ] {
-        assert!(SOUND.contains(right), "{right}");
-        workspace.write("providers.toml", SOUND.replacen(right, wrong, 1));
+        assert!(VALID.contains(right), "{right}");
+        workspace.write("providers.toml", VALID.replacen(right, wrong, 1));
         let ran = workspace.run(&["providers", "check"]);
         let expected =
             format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
         assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", expected), "{wrong}");
     }
-    workspace.write("providers.toml", SOUND);
+    workspace.write("providers.toml", VALID);
     workspace.ok(&["providers", "check"]);
 }
 
@@ -51,7 +51,7 @@ fn mistake_is_reported_with_its_position() {
 #[test]
 fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
-    workspace.write("providers.toml", SOUND);
+    workspace.write("providers.toml", VALID);
     let response = workspace.json(&["provision", "weather", "almanac"]);
     assert_eq!((response["env_var"].as_str(), response["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
     for variable in ["ALMANAC_KEY", "ALMANAC_ID"] {
@@ -63,10 +63,10 @@ fn new_provider_needs_only_a_registry_entry() {
 #[test]
 fn removed_provider_orphans_no_project() {
     let workspace = Workspace::new();
-    workspace.write("providers.toml", SOUND);
+    workspace.write("providers.toml", VALID);
     workspace.ok(&["provision", "weather", "almanac"]);
     let key = workspace.variable("ALMANAC_KEY").unwrap();
-    workspace.write("providers.toml", SOUND.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
+    workspace.write("providers.toml", VALID.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
     assert_eq!(workspace.json(&["list"])["projects"][0]["provider"], "almanac");
     workspace.ok(&["rotate", "weather"]);
     assert!(workspace.owner_of(&key).is_none());
@@ -75,7 +75,7 @@ fn removed_provider_orphans_no_project() {
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }
 
-const SOUND: &str = "version = 1
+const VALID: &str = "version = 1
 [providers.almanac]
 label = 'Almanac'
 service = 'almanac/api'

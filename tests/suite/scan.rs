@@ -59,7 +59,7 @@ fn key_is_found_in_every_encoding() {
     }
     let ran = here.run(&["scan", ".", "--json"]);
     assert_eq!(ran.code, 7);
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     let view: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(view["findings"].as_array().unwrap().len(), files.len(), "{view:#}");
     for (name, _, line, occurrences) in &files {
@@ -77,7 +77,7 @@ fn key_is_found_in_every_encoding() {
     let again = here.json(&["scan", &named[0], &named[1], &named[2], &named[3]]);
     assert_eq!(again["findings"].as_array().unwrap().len(), 2);
     let people = here.run(&["scan", "."]);
-    silent(&people, &key);
+    assert_no_key(&people, &key);
     assert_eq!(people.code, 7);
     assert!(people.stdout.contains("Found: 9 live and 0 dead"), "{people:?}");
 }
@@ -140,7 +140,7 @@ fn connection_string_is_found_by_its_length() {
     ] {
         here.write("log", &text);
         let ran = here.run(&["scan", "log", "--json"]);
-        silent(&ran, secret);
+        assert_no_key(&ran, secret);
         let view: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!((ran.code, findings(&view).len()), (7, 1), "{text}");
         assert_eq!(findings(&view)[0]["api_key_masked"], "…");
@@ -218,7 +218,7 @@ fn failed_rotation_is_reported_by_its_code() {
 fn missing_path_is_an_error_that_quotes_nothing() {
     let (here, key) = with_key();
     let ran = here.run(&["scan", ".", &key]);
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     assert_eq!((ran.code, ran.stderr.contains("path number 2")), (2, true), "{ran:?}");
     assert_eq!(here.run(&["scan"]).code, 2);
 }
@@ -242,14 +242,14 @@ fn hostile_file_names_and_types_are_survived() {
     fs::write(file(b"empty"), "").unwrap();
 
     let ran = here.run(&["scan", "tree"]);
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     assert_eq!(ran.code, 7);
     assert!(ran.stdout.contains("a\\nb\\u{1b}[31m\u{fffd}\\u{202e}:1"), "{}", ran.stdout);
     assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{202e}'));
     assert_eq!(ran.stdout.lines().count(), 4 + 2, "{}", ran.stdout);
     assert_eq!(ran.stdout.matches("the name ").count(), 2);
     let json = here.run(&["scan", "tree", "--json"]);
-    silent(&json, &key);
+    assert_no_key(&json, &key);
     // A link that is named explicitly is followed.
     symlink(&tree, here.file("named")).unwrap();
     assert_eq!(findings(&here.json(&["scan", "named"])).len(), 4);
@@ -289,8 +289,8 @@ fn watch_reports_new_findings_until_stopped() {
     assert!(status.success());
     let ran = watch.wait();
     assert_eq!((ran.code, ran.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
-    silent(&ran, &key);
-    silent(&ran, &new);
+    assert_no_key(&ran, &key);
+    assert_no_key(&ran, &new);
 }
 
 #[cfg(unix)]
@@ -317,7 +317,7 @@ pub fn findings(view: &Value) -> &[Value] {
     view["findings"].as_array().unwrap()
 }
 
-pub fn silent(ran: &Ran, key: &str) {
+pub fn assert_no_key(ran: &Ran, key: &str) {
     assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "it says the key");
 }
 

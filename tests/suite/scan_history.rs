@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::{
-    scan::{findings, silent, with_key},
+    scan::{assert_no_key, findings, with_key},
     workspace::Workspace,
 };
 
@@ -34,7 +34,7 @@ fn every_git_object_is_searched() {
     git(&here, &["gc", "-q"]);
 
     let ran = here.run(&["scan", ".", "--json"]);
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     assert_eq!(ran.code, 7);
     let view: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(view["histories_read"], 1);
@@ -56,7 +56,7 @@ fn every_git_object_is_searched() {
     assert_eq!(history, 5, "{view:#}");
 
     let people = here.run(&["scan", "."]);
-    silent(&people, &key);
+    assert_no_key(&people, &key);
     assert!(people.stdout.contains("deleted.txt:2, commit "), "{people:?}");
     assert!(people.stdout.contains("the message of commit "), "{people:?}");
     assert!(people.stdout.contains("which no commit brought"), "{people:?}");
@@ -118,7 +118,7 @@ fn unreadable_history_is_reported_and_the_rest_searched() {
     here.write("repo/.git/config", format!("url = https://x:{key}@example.com\n"));
     let ran = here.run(&["scan", "repo"]);
     assert_eq!(ran.code, 7);
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
 }
 
@@ -138,7 +138,7 @@ fn broken_object_is_reported_and_the_rest_searched() {
     std::fs::write(&object, "").unwrap();
     let ran = here.run(&["scan", ".", "--json"]);
     assert_eq!(ran.code, 7, "{ran:?}");
-    silent(&ran, &key);
+    assert_no_key(&ran, &key);
     let view: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&findings(&view)[0]["file"], &view["histories_read"]), (&"a.txt".into(), &0.into()));
     assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
@@ -156,7 +156,7 @@ fn branch_name_is_found_from_a_subfolder() {
             git(&here, &["pack-refs", "--all"]);
         }
         let ran = here.run(&["scan", "src", "--json"]);
-        silent(&ran, &key);
+        assert_no_key(&ran, &key);
         let view: Value = serde_json::from_str(&ran.stdout).unwrap();
         let places =
             findings(&view).iter().map(|one| (one["found_in"].as_str().unwrap(), one["file"].as_str().unwrap()));

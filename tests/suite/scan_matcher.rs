@@ -29,15 +29,15 @@ const BETWEEN: [&str; 26] = [
 
 proptest! {
     #[test]
-    fn matches_agree_with_a_naive_search(pieces in pieces(), some in some()) {
+    fn matches_agree_with_a_naive_search(pieces in pieces(), some in key_subset()) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let hits = matcher.find(&Stretch::whole(&text)).into_iter().collect::<BTreeSet<_>>();
-        prop_assert_eq!(hits, patiently(&text, &some));
+        prop_assert_eq!(hits, naive_search(&text, &some));
     }
 
     /// For any chunk size, each start is reported once, as if the text were one chunk.
     #[test]
-    fn matches_are_the_same_across_chunks(pieces in pieces(), some in some(), step in 1_usize..200) {
+    fn matches_are_the_same_across_chunks(pieces in pieces(), some in key_subset(), step in 1_usize..200) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let mut hits = Vec::new();
         for from in (0..text.len()).step_by(step) {
@@ -47,8 +47,8 @@ proptest! {
             let whole = |hit: Hit| Hit { range: (hit.range.0 + base, hit.range.1 + base), known: hit.known };
             hits.extend(matcher.find(&stretch).into_iter().map(whole));
         }
-        prop_assert_eq!(hits.iter().cloned().collect::<BTreeSet<_>>(), patiently(&text, &some));
-        prop_assert_eq!(hits.len(), patiently(&text, &some).len(), "something was found twice");
+        prop_assert_eq!(hits.iter().cloned().collect::<BTreeSet<_>>(), naive_search(&text, &some));
+        prop_assert_eq!(hits.len(), naive_search(&text, &some).len(), "something was found twice");
     }
 }
 
@@ -57,7 +57,7 @@ fn pieces() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
 }
 
 /// The set of known keys decides the step size: without short keys, it is large.
-fn some() -> impl Strategy<Value = Vec<&'static str>> {
+fn key_subset() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::sample::subsequence(KEYS.to_vec(), 1..=KEYS.len())
 }
 
@@ -86,12 +86,12 @@ fn matcher(only: &[&str]) -> Matcher {
     )
 }
 
-fn patiently(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
+fn naive_search(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
     let mut hits = BTreeSet::new();
     for (place, one) in secrets(only).iter().enumerate() {
         for (start, window) in text.windows(one.len()).enumerate() {
             let end = start + one.len();
-            let right = one.mask().shown().is_some() || stands_alone(text, start, end);
+            let right = one.mask().shown().is_some() || is_separate_word(text, start, end);
             if right && window == only[place].as_bytes() && Fingerprint::of(window) == one.fingerprint() {
                 hits.insert(Hit { range: (start, end), known: place });
             }
@@ -102,7 +102,7 @@ fn patiently(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
 
 /// Returns whether a credential without a mask is a separate word: one end at a boundary, the other at a boundary or
 /// sign.
-fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+fn is_separate_word(text: &[u8], start: usize, end: usize) -> bool {
     let boundary = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"\"'`\\<>".contains(&byte);
     let sign = |byte: u8| b"=:,;|&()[]{}".contains(&byte);
     let before = start.checked_sub(1).map(|place| text[place]);

@@ -17,23 +17,23 @@ fn rotation_is_confirmed_per_project() {
     here.write("log", format!("{old}\n{dead}\n"));
 
     for (keys, code) in [("n\r", 7), ("\r", 7), ("\x04", 7), ("\x03", 130)] {
-        let output = answered(&here, &["scan", "log", "--rotate"], keys);
+        let output = answer_prompt(&here, &["scan", "log", "--rotate"], keys);
         assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
-        tells_no_key(&output, &[&old, &dead, &unseen]);
+        assert_no_key(&output, &[&old, &dead, &unseen]);
         assert!(output.screen.contains("Rotate memory? What was found stops working. [y/N]"), "{}", output.screen);
         assert_eq!(output.screen.contains("not rotated: memory: "), code == 7, "{}", output.screen);
         assert_eq!(here.variable("SUPERMEMORY_API_KEY").as_ref(), Some(&old), "{keys:?}");
     }
-    let output = answered(&here, &["scan", "log", "--rotate"], "y\r");
+    let output = answer_prompt(&here, &["scan", "log", "--rotate"], "y\r");
     assert_eq!(output.code, 7, "{}", output.screen);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
-    tells_no_key(&output, &[&old, &dead, &unseen, &new]);
+    assert_no_key(&output, &[&old, &dead, &unseen, &new]);
     assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
     assert!(here.owner_of(&old).is_none() && here.owner_of(&new).is_some());
     assert!(here.owner_of(&unseen).is_some(), "what was not found goes on working");
 
     // A revoked key causes no prompt.
-    let output = Terminal::start(&here.command(&["scan", "log", "--rotate"]), 120).left();
+    let output = Terminal::start(&here.command(&["scan", "log", "--rotate"]), 120).finish();
     assert!(output.code == 7 && !output.screen.contains("[y/N]"), "{}", output.screen);
 }
 
@@ -43,9 +43,9 @@ fn leaked_live_projects_are_named_in_one_prompt() {
     here.ok(&["provision", "search", "search"]);
     let search = here.variable("EXA_API_KEY").unwrap();
     here.write("log", format!("{search} {memory} {memory}"));
-    let output = answered(&here, &["scan", "log", "--rotate"], "yes\r");
+    let output = answer_prompt(&here, &["scan", "log", "--rotate"], "yes\r");
     assert!(output.screen.contains("Rotate memory, search? What was found stops working. [y/N]"), "{}", output.screen);
-    tells_no_key(&output, &[&memory, &search]);
+    assert_no_key(&output, &[&memory, &search]);
     assert!(here.owner_of(&memory).is_none() && here.owner_of(&search).is_none());
 }
 
@@ -53,26 +53,26 @@ fn leaked_live_projects_are_named_in_one_prompt() {
 fn watch_asks_and_ctrl_c_at_the_prompt_ends_it() {
     let (here, key) = with_key();
     here.write("log", &key);
-    let output = answered(&here, &["scan", "log", "--rotate", "--watch"], "\x03");
+    let output = answer_prompt(&here, &["scan", "log", "--rotate", "--watch"], "\x03");
     assert_eq!(output.code, 7, "{}", output.screen);
-    tells_no_key(&output, &[&key]);
+    assert_no_key(&output, &[&key]);
     assert!(here.owner_of(&key).is_some());
 
     let watch = Terminal::start(&here.command(&["scan", "log", "--rotate", "--watch"]), 120);
     watch.until("watching 1 place; Ctrl-C ends it").until("[y/N] ").press("y\r").until("rotated memory").press("\x03");
-    let output = watch.left();
+    let output = watch.finish();
     assert_eq!(output.code, 7, "{}", output.screen);
-    tells_no_key(&output, &[&key]);
+    assert_no_key(&output, &[&key]);
     assert!(here.owner_of(&key).is_none());
 }
 
-fn answered(here: &Workspace, arguments: &[&str], keys: &str) -> TerminalOutput {
+fn answer_prompt(here: &Workspace, arguments: &[&str], keys: &str) -> TerminalOutput {
     let terminal = Terminal::start(&here.command(arguments), 120);
     terminal.until("[y/N] ").press(keys);
-    terminal.left()
+    terminal.finish()
 }
 
-fn tells_no_key(output: &TerminalOutput, keys: &[&str]) {
+fn assert_no_key(output: &TerminalOutput, keys: &[&str]) {
     for key in keys {
         assert!(!output.written.contains(key) && !output.screen.contains(key), "it says the key");
     }

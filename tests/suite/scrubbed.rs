@@ -20,7 +20,7 @@ async fn credential_seen_by_the_backend_is_in_no_later_error() {
     let folder = tempfile::tempdir().unwrap();
     let inner = Simulated::new(folder.path().join("simulated.db"), PaymentMethod::Succeeds, Clock::system());
     let api_key = Secret::new("rk_test_canary0123456789".to_owned());
-    let backend = Scrubbed::new(Arc::new(Talkative { inner, api_key: api_key.clone() })).knowing(Some(&api_key));
+    let backend = Scrubbed::new(Arc::new(LeakyBackend { inner, api_key: api_key.clone() })).knowing(Some(&api_key));
     let service = backend.provision(&order("quiet")).await.unwrap();
     let rotated = backend.rotate(&service.resource).await.unwrap();
     let keys = [service.credentials.pick(Some(KEY)).unwrap(), rotated.pick(Some(KEY)).unwrap(), &api_key];
@@ -45,13 +45,13 @@ fn error_name(error: &BackendError) -> String {
 }
 
 /// A backend that puts the current credential and its own key into each error field.
-struct Talkative {
+struct LeakyBackend {
     inner: Simulated,
     api_key: Secret,
 }
 
-impl Talkative {
-    async fn chatter(&self, resource: &ResourceId) -> String {
+impl LeakyBackend {
+    async fn leaky_text(&self, resource: &ResourceId) -> String {
         let credentials = self.inner.reveal(resource).await.unwrap();
         let key = credentials.pick(Some(KEY)).unwrap().expose().to_owned();
         format!("é{key}é, again{key}{key}, by é{}é", self.api_key.expose())
@@ -59,7 +59,7 @@ impl Talkative {
 }
 
 #[async_trait]
-impl Backend for Talkative {
+impl Backend for LeakyBackend {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -81,24 +81,24 @@ impl Backend for Talkative {
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Unknown { why: self.chatter(resource).await })
+        Err(BackendError::Unknown { why: self.leaky_text(resource).await })
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::NeedsLink { url: format!("https://example.com/{}", self.chatter(resource).await) })
+        Err(BackendError::NeedsLink { url: format!("https://example.com/{}", self.leaky_text(resource).await) })
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Malformed { what: "status", got: self.chatter(resource).await })
+        Err(BackendError::Malformed { what: "status", got: self.leaky_text(resource).await })
     }
 
     async fn observe(&self, _: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await })
+        Err(BackendError::Unavailable { why: self.leaky_text(&all[0].resource).await })
     }
 
     async fn settle_limits(&self) -> Result<(), BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::NeedsInformation { fields: vec![self.chatter(&all[0].resource).await] })
+        Err(BackendError::NeedsInformation { fields: vec![self.leaky_text(&all[0].resource).await] })
     }
 }

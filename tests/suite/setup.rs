@@ -19,15 +19,15 @@ struct Home {
 }
 
 impl Home {
-    fn of(host: Host) -> Self {
+    fn new(host: Host) -> Self {
         let workspace = Workspace::new();
         fs::create_dir(workspace.file("home")).unwrap();
         Self { workspace, host }
     }
 
     /// Creates a host's file with that text.
-    fn with(host: Host, text: &str) -> Self {
-        let home = Self::of(host);
+    fn with_text(host: Host, text: &str) -> Self {
+        let home = Self::new(host);
         fs::create_dir_all(home.file().parent().unwrap()).unwrap();
         fs::write(home.file(), text).unwrap();
         home
@@ -90,7 +90,7 @@ impl Home {
 #[test]
 fn new_file_is_created_and_removed_again() {
     for host in Host::ALL {
-        let home = Home::of(host);
+        let home = Home::new(host);
         home.ok(&["--yes"]);
         assert_eq!(home.entry()["command"], BINARY);
         let folder = home.workspace.path();
@@ -118,7 +118,7 @@ fn existing_content_is_kept_and_backed_up() {
     let jsonc = "\u{feff}// my servers\r\n{\r\n\t\"servers\": {\r\n\t\t\"other\": { \"env\": { \"T\": \"sk_live_canary\" }, }, // theirs\r\n\t},\r\n}";
     let toml = "model = \"o9\" # mine\r\n\r\n[mcp_servers.other]\r\ncommand = 'x'\r\nenv = { T = \"sk_live_canary\" }";
     for (host, text) in [(Host::VsCode, jsonc), (Host::Codex, toml)] {
-        let home = Home::with(host, text);
+        let home = Home::with_text(host, text);
         let output = home.ok(&["--yes"]);
         assert!(!format!("{output:?}").contains("canary"), "{output:?}");
         assert_eq!(home.backups(), [text]);
@@ -139,7 +139,7 @@ fn existing_content_is_kept_and_backed_up() {
 
 #[test]
 fn existing_file_is_never_removed() {
-    let home = Home::with(Host::Cursor, "");
+    let home = Home::with_text(Host::Cursor, "");
     home.ok(&["--yes"]);
     home.ok(&["--remove", "--yes"]);
     assert_eq!(home.text(), "{\n  \"mcpServers\": {}\n}\n");
@@ -147,7 +147,7 @@ fn existing_file_is_never_removed() {
 
 #[test]
 fn file_mode_and_symlink_are_kept() {
-    let home = Home::with(Host::Cursor, "{}");
+    let home = Home::with_text(Host::Cursor, "{}");
     let real = home.workspace.file("dotfiles.json");
     fs::rename(home.file(), &real).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
@@ -161,7 +161,7 @@ fn file_mode_and_symlink_are_kept() {
 
 #[test]
 fn entry_has_relevant_flags_and_no_keys() {
-    let home = Home::of(Host::Codex);
+    let home = Home::new(Host::Codex);
     home.workspace.allow_planted_keys();
     home.workspace.write("key", "rk_test_0123456789abcdef");
     let mut command = home.workspace.command(&["setup", "codex", "--yes", "--backend", "stripe-api", "--accept-tos"]);
@@ -183,7 +183,7 @@ fn entry_has_relevant_flags_and_no_keys() {
 
 #[test]
 fn program_name_is_used_where_path_resolves_to_it() {
-    let home = Home::of(Host::Cursor);
+    let home = Home::new(Host::Cursor);
     let bin = home.workspace.file("bin");
     fs::create_dir(&bin).unwrap();
     let start = |path: &PathBuf| {
@@ -202,7 +202,7 @@ fn program_name_is_used_where_path_resolves_to_it() {
 #[test]
 fn print_only_prints() {
     for host in Host::ALL {
-        let home = Home::with(host, "not what it should be {{");
+        let home = Home::with_text(host, "not what it should be {{");
         let before = home.workspace.files();
         let printed = home.ok(&["--print"]).stdout;
         assert!(printed.contains("stripe-projects") && printed.contains("serve"), "{printed}");
@@ -212,7 +212,7 @@ fn print_only_prints() {
 
 #[test]
 fn unconfirmed_setup_changes_nothing() {
-    let home = Home::with(Host::Cursor, "{}");
+    let home = Home::with_text(Host::Cursor, "{}");
     for arguments in [&[][..], &["--remove"]] {
         if arguments.is_empty() {
             assert_eq!(home.code(arguments), "not_confirmed");
@@ -235,7 +235,7 @@ fn malformed_file_is_unchanged() {
         (Host::Codex, "a = 'sk_live_canary", "config_syntax"),
         (Host::Codex, "mcp_servers = { a = { command = 'sk_live_canary' } }\n", "config_not_editable"),
     ] {
-        let home = Home::with(host, text);
+        let home = Home::with_text(host, text);
         for arguments in [&["--yes"][..], &["--remove", "--yes"]] {
             let ran = home.run(arguments);
             assert!(!format!("{ran:?}").contains("canary"), "{ran:?}");
@@ -248,27 +248,27 @@ fn malformed_file_is_unchanged() {
 
 #[test]
 fn unwritable_path_is_refused() {
-    let no_text = Home::with(Host::Cursor, "");
+    let no_text = Home::with_text(Host::Cursor, "");
     fs::write(no_text.file(), b"\xff\xfe{\0}\0").unwrap();
     assert_eq!(no_text.code(&["--yes"]), "config_not_text");
 
-    let read_only = Home::with(Host::Cursor, "{}");
+    let read_only = Home::with_text(Host::Cursor, "{}");
     fs::set_permissions(read_only.file(), fs::Permissions::from_mode(0o444)).unwrap();
     assert_eq!(read_only.code(&["--yes"]), "config_read_only");
 
-    let folder = Home::of(Host::Cursor);
+    let folder = Home::new(Host::Cursor);
     fs::create_dir_all(folder.file()).unwrap();
     assert_eq!(folder.code(&["--yes"]), "config_is_a_folder");
 
-    let dangling = Home::of(Host::ClaudeCode);
+    let dangling = Home::new(Host::ClaudeCode);
     symlink("nowhere", dangling.file()).unwrap();
     assert_eq!(dangling.code(&["--yes"]), "config_link_dangling");
     assert!(!dangling.workspace.file("nowhere").exists());
 
-    let large = Home::with(Host::Cursor, &" ".repeat(5_000_000));
+    let large = Home::with_text(Host::Cursor, &" ".repeat(5_000_000));
     assert_eq!(large.code(&["--yes"]), "config_too_large");
 
-    let blocked = Home::of(Host::Cursor);
+    let blocked = Home::new(Host::Cursor);
     blocked.workspace.write(".cursor", "a file where the folder should be");
     assert_eq!(blocked.code(&["--yes"]), "config_unreadable");
 }
@@ -286,7 +286,7 @@ fn missing_home_is_reported() {
 #[test]
 fn edited_entry_is_shown_without_its_secrets() {
     let text = "{\"mcpServers\": {\"stripe-projects\": {\"command\": \"old\", \"env\": {\"STRIPE_API_KEY\": \"canary\"}, \"args\": [\"serve\", \"--backend\", \"stripe-cli\", \"--key\", \"canary\"]}}}";
-    let home = Home::with(Host::Cursor, text);
+    let home = Home::with_text(Host::Cursor, text);
     let output = home.run(&[]);
     assert_eq!((output.code, home.text()), (3, text.to_owned()));
     assert!(output.stderr.contains("- command: \"old\"") && output.stderr.contains("+ command: "), "{output:?}");
@@ -304,13 +304,13 @@ fn file_changed_since_the_preview_is_unchanged() {
     let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
     let add = Wish::Add(Entry { command: "x".to_owned(), args: Vec::new() });
     for (before, desired, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
-        let home = before.map_or_else(|| Home::of(Host::ClaudeCode), |text| Home::with(Host::ClaudeCode, text));
+        let home = before.map_or_else(|| Home::new(Host::ClaudeCode), |text| Home::with_text(Host::ClaudeCode, text));
         let proposal = Proposal::of(home.host, &places(&home), desired).unwrap();
         fs::write(home.file(), after).unwrap();
         assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
         assert_eq!((home.text().as_str(), home.backups()), (after, Vec::new()));
     }
-    let home = Home::of(Host::ClaudeCode);
+    let home = Home::new(Host::ClaudeCode);
     Proposal::of(home.host, &places(&home), &add).unwrap().carry_out().unwrap();
     let proposal = Proposal::of(home.host, &places(&home), &Wish::Remove).unwrap();
     let theirs = home.text().replace("\"x\"", "\"y\"");
@@ -321,7 +321,7 @@ fn file_changed_since_the_preview_is_unchanged() {
 
 #[test]
 fn backup_that_git_would_add_is_reported() {
-    let home = Home::with(Host::ClaudeCode, "{}");
+    let home = Home::with_text(Host::ClaudeCode, "{}");
     let mut git = Command::new("git");
     assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
     assert!(home.ok(&["--yes"]).stdout.contains("The next `git add` would take that copy"));
@@ -329,7 +329,7 @@ fn backup_that_git_would_add_is_reported() {
 
 #[test]
 fn fifo_in_place_of_the_file_does_not_block() {
-    let home = Home::of(Host::ClaudeCode);
+    let home = Home::new(Host::ClaudeCode);
     assert!(Command::new("mkfifo").arg(home.file()).status().unwrap().success());
     assert_eq!(home.code(&["--yes"]), "config_unreadable");
 }

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,23 +33,24 @@ fn random_operations_and_kills_break_no_invariant() {
     println!("soak over {kind:?} for {seconds} s, SOAK_SEED={seed}");
 
     let until = Instant::now() + Duration::from_secs(seconds);
-    let (mut dice, mut sum, mut rounds) = (Dice(seed), Sum::default(), 0);
+    let (mut rng, mut sum, mut rounds) = (SmallRng::seed_from_u64(seed), Totals::default(), 0);
     while rounds == 0 || Instant::now() < until {
         let workspace = Workspace::on(kind);
         workspace.write(".env", USER_LINES);
-        let mut workers: Vec<_> = (0..PROCESSES).map(|number| Worker::new(&workspace, number, dice.fork())).collect();
+        let mut workers: Vec<_> =
+            (0..PROCESSES).map(|number| Worker::new(&workspace, number, SmallRng::from_rng(&mut rng))).collect();
         for _ in 0..ROUNDS_OF_A_WORKSPACE {
             thread::scope(|scope| workers.iter_mut().for_each(|worker| drop(scope.spawn(|| worker.work()))));
             rounds += 1;
             let case = format!("SOAK_SEED={seed}: {kind:?}, round {rounds}");
-            settle(&workspace, &case);
+            reconcile(&workspace, &case);
             check(&workspace, &case);
             if Instant::now() >= until {
                 break;
             }
         }
         for worker in workers {
-            sum.add(worker.leave());
+            sum.add(worker.finish());
         }
     }
     println!("soak: {} operations survived, {} kills, {rounds} rounds, 0 violations", sum.operations, sum.kills);
@@ -59,11 +61,11 @@ fn random_operations_and_kills_break_no_invariant() {
 struct Worker<'a> {
     workspace: &'a Workspace,
     number: usize,
-    dice: Dice,
+    rng: SmallRng,
     server: Option<RawClient>,
     /// The expected state of the names that only this worker uses.
     private: BTreeMap<String, State>,
-    sum: Sum,
+    sum: Totals,
 }
 
 /// The state of a project that only one worker uses.
@@ -77,47 +79,48 @@ enum State {
 }
 
 #[derive(Default)]
-struct Sum {
+struct Totals {
     operations: u64,
     kills: u64,
     answers: BTreeMap<String, u64>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(workspace: &'a Workspace, number: usize, dice: Dice) -> Self {
-        Self { workspace, number, dice, server: None, private: BTreeMap::new(), sum: Sum::default() }
+    fn new(workspace: &'a Workspace, number: usize, rng: SmallRng) -> Self {
+        Self { workspace, number, rng, server: None, private: BTreeMap::new(), sum: Totals::default() }
     }
 
     fn work(&mut self) {
         for _ in 0..OPERATIONS_OF_A_ROUND {
-            let verb = match *self.dice.pick(VERBS) {
+            let verb = match *VERBS.choose(&mut self.rng).unwrap() {
                 "usage" if self.workspace.kind() != BackendKind::Simulated => "list", // metered by the service there
                 verb => verb,
             };
             // Half of the names are shared.
-            let private = self.dice.below(2) == 0;
-            let name = if private { format!("w{}-{}", self.number, self.dice.below(2)) } else { self.shared() };
-            let answer = if self.dice.below(2) == 0 { self.command(verb, &name) } else { self.call(verb, &name) };
+            let private = self.rng.random_ratio(1, 2);
+            let name =
+                if private { format!("w{}-{}", self.number, self.rng.random_range(0..2)) } else { self.shared() };
+            let answer = if self.rng.random_ratio(1, 2) { self.command(verb, &name) } else { self.call(verb, &name) };
             self.sum.operations += 1;
             let word = answer.clone().unwrap_or_else(|| "killed".to_owned());
             *self.sum.answers.entry(word).or_default() += 1;
             if private {
-                self.compare(verb, &name, answer.as_deref());
+                self.assert_own_state(verb, &name, answer.as_deref());
             }
         }
         // An idle server must not disturb others, so some stay.
-        if self.dice.below(2) == 0 {
+        if self.rng.random_ratio(1, 2) {
             self.end_server();
         }
     }
 
     fn shared(&mut self) -> String {
-        format!("shared-{}", self.dice.below(3))
+        format!("shared-{}", self.rng.random_range(0..3))
     }
 
     /// Returns the error code, or `ok`; `None` after a kill.
     fn command(&mut self, verb: &str, name: &str) -> Option<String> {
-        let provider = *self.dice.pick(self.providers());
+        let provider = *self.providers().choose(&mut self.rng).unwrap();
         let arguments = match verb {
             "extend" => vec!["extend", name, "1h"],
             "list" => vec!["list"],
@@ -130,7 +133,7 @@ impl<'a> Worker<'a> {
         let mut command = self.workspace.command(&arguments);
         let started = Instant::now();
         let mut child = command.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        if let Some(moment) = self.death() {
+        if let Some(moment) = self.kill_moment() {
             thread::sleep(moment);
             child.kill().unwrap();
             child.wait().unwrap();
@@ -141,17 +144,17 @@ impl<'a> Worker<'a> {
         let took = started.elapsed();
         assert!(!stderr.contains("internal error"), "{arguments:?}: {stderr}");
         if took > TIMEOUT {
-            return self.gave_up(); // and then the operation may be half done
+            return self.count_timeout(); // and then the operation may be half done
         }
         let answer: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"));
-        self.sound(&answer, verb, name);
+        self.assert_possible(&answer, verb, name);
         Some(code(&answer))
     }
 
     /// Makes the same call over MCP; an operation without a tool runs as a command.
     fn call(&mut self, verb: &str, name: &str) -> Option<String> {
-        let provider = *self.dice.pick(self.providers());
+        let provider = *self.providers().choose(&mut self.rng).unwrap();
         let (tool, arguments) = match verb {
             "list" => ("list_projects", json!({})),
             "provision" => ("provision", json!({ "name": name, "provider": provider })),
@@ -159,8 +162,8 @@ impl<'a> Worker<'a> {
             "teardown" => ("teardown", json!({ "name": name })),
             _ => return self.command(verb, name),
         };
-        let moment = self.death();
-        let server = self.server.get_or_insert_with(|| greet(self.workspace));
+        let moment = self.kill_moment();
+        let server = self.server.get_or_insert_with(|| start_server(self.workspace));
         if let Some(moment) = moment {
             server.send_call(tool, &arguments);
             thread::sleep(moment);
@@ -170,22 +173,22 @@ impl<'a> Worker<'a> {
         let started = Instant::now();
         let answer = server.call(tool, &arguments);
         if started.elapsed() > TIMEOUT {
-            return self.gave_up();
+            return self.count_timeout();
         }
-        self.sound(&answer, verb, name);
+        self.assert_possible(&answer, verb, name);
         Some(code(&answer))
     }
 
     /// Counts a call on a disk so slow that a lock may have timed out.
-    fn gave_up(&mut self) -> Option<String> {
+    fn count_timeout(&mut self) -> Option<String> {
         *self.sum.answers.entry("took too long".to_owned()).or_default() += 1;
         None
     }
 
     /// Asserts that the code is one of the possible ones.
-    fn sound(&self, answer: &Value, verb: &str, name: &str) {
+    fn assert_possible(&self, answer: &Value, verb: &str, name: &str) {
         assert!(
-            MAY_BE.contains(&code(answer).as_str()),
+            POSSIBLE_CODES.contains(&code(answer).as_str()),
             "{verb} {name}: {answer:#}, in {}",
             self.workspace.path().display()
         );
@@ -197,16 +200,16 @@ impl<'a> Worker<'a> {
     }
 
     /// Returns the moment at which to kill this operation, if any.
-    fn death(&mut self) -> Option<Duration> {
-        let dies = self.dice.below(4) == 0;
+    fn kill_moment(&mut self) -> Option<Duration> {
+        let is_killed = self.rng.random_ratio(1, 4);
         let longest = if self.workspace.kind() == BackendKind::Simulated { 40_000 } else { 300_000 };
-        let moment = Duration::from_micros(self.dice.below(longest));
-        self.sum.kills += u64::from(dies);
-        dies.then_some(moment)
+        let moment = Duration::from_micros(self.rng.random_range(0..longest));
+        self.sum.kills += u64::from(is_killed);
+        is_killed.then_some(moment)
     }
 
     /// Asserts the outcome of an operation on a name that only this worker uses, and updates its state.
-    fn compare(&mut self, verb: &str, name: &str, answer: Option<&str>) {
+    fn assert_own_state(&mut self, verb: &str, name: &str, answer: Option<&str>) {
         let state = self.private.entry(name.to_owned()).or_insert(State::Absent);
         let changes = matches!(verb, "provision" | "resume" | "rotate" | "suspend" | "teardown");
         let Some(answer) = answer else {
@@ -217,7 +220,7 @@ impl<'a> Worker<'a> {
         };
         let expected: &[&str] = match (verb, *state) {
             ("list" | "reap", _) | ("provision", State::Absent) => &["ok"],
-            (_, State::Unknown) => MAY_BE,
+            (_, State::Unknown) => POSSIBLE_CODES,
             ("provision", _) => &["already_exists"],
             ("teardown", State::Absent) => &["ok", "project_not_found"], // the name was used before, or not
             (_, State::Absent) => &["project_not_found"],
@@ -243,13 +246,13 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn leave(mut self) -> Sum {
+    fn finish(mut self) -> Totals {
         self.end_server();
         self.sum
     }
 }
 
-impl Sum {
+impl Totals {
     fn add(&mut self, other: Self) {
         self.operations += other.operations;
         self.kills += other.kills;
@@ -257,7 +260,7 @@ impl Sum {
     }
 }
 
-fn greet(workspace: &Workspace) -> RawClient {
+fn start_server(workspace: &Workspace) -> RawClient {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_BACKTRACE", "1");
     let mut client = RawClient::start(command);
@@ -266,7 +269,7 @@ fn greet(workspace: &Workspace) -> RawClient {
 }
 
 /// Starts a server, which reconciles the work of killed processes and removes their temporary files.
-fn settle(workspace: &Workspace, case: &str) {
+fn reconcile(workspace: &Workspace, case: &str) {
     let server = RawClient::initialize(workspace);
     let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
     until(case, || is_settled().then_some(()));
@@ -287,30 +290,6 @@ fn backend() -> BackendKind {
         Ok("stripe-api") => BackendKind::StripeApi,
         Ok("stripe-cli") => BackendKind::StripeCli,
         Ok(other) => panic!("there is no backend {other}"),
-    }
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
-    fn fork(&mut self) -> Self {
-        Self(self.next())
     }
 }
 
@@ -349,4 +328,4 @@ const PROVIDERS: &[&str] = &["search", "supermemory", "llm", "tts"];
 /// Possible outcomes of an operation on a shared name.
 ///
 /// `resource_not_found`: usage of a project whose teardown was killed half way.
-const MAY_BE: &[&str] = &["ok", "already_exists", "project_not_found", "resource_not_found", "suspended"];
+const POSSIBLE_CODES: &[&str] = &["ok", "already_exists", "project_not_found", "resource_not_found", "suspended"];

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use stripe_projects_mcp::provisioner::Step;
 
 use crate::{
-    crash::{ENDED, OPERATIONS, STOPS, has_step, prepared, victim_command},
+    crash::{ENDED, OPERATIONS, STOPS, has_step, prepare, victim_command},
     invariants::{USER_LINES, check, finish},
     power_loss::can_trace,
     raw_client::{RawClient, until},
@@ -34,7 +34,7 @@ fn other_work_continues_while_one_process_stalls() {
     for operation in OPERATIONS {
         for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
-            let workspace = prepared(BackendKind::Simulated, operation);
+            let workspace = prepare(BackendKind::Simulated, operation);
             let stopped = StalledProcess::at(&workspace, operation, step, None);
             // Another project is not affected, and a starting server leaves this one to its process.
             let server = RawClient::initialize(&workspace);
@@ -48,7 +48,7 @@ fn other_work_continues_while_one_process_stalls() {
             let mut waits = workspace.command(same).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             workspace.ok(&["rotate", "bystander"]);
             assert!(waits.try_wait().unwrap().is_none(), "{case}: two were at work on one project");
-            assert_eq!(stopped.goes_on(), "ok", "{case}");
+            assert_eq!(stopped.resume(), "ok", "{case}");
             let ran = Ran::from(waits.wait_with_output().unwrap());
             assert_eq!(ran.code, 0, "{case}: {ran:?}");
             check(&workspace, &case);
@@ -58,22 +58,22 @@ fn other_work_continues_while_one_process_stalls() {
 
 #[test]
 fn project_in_progress_is_no_doctor_problem() {
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let ran = workspace.ok(&["doctor"]);
     assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
-    assert_eq!(stopped.goes_on(), "ok");
+    assert_eq!(stopped.resume(), "ok");
 }
 
 /// Takes as long as the lock timeout of a call, half a minute.
 #[test]
 #[ignore = "waits for half a minute: cargo test --test suite lock_timeout -- --ignored"]
 fn project_lock_timeout_is_reported() {
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let response = workspace.json(&["rotate", "victim"]);
     assert_eq!(response["code"], "project_busy", "{response}");
-    assert_eq!(stopped.goes_on(), "ok");
+    assert_eq!(stopped.resume(), "ok");
     check(&workspace, "somebody gave up waiting");
 }
 
@@ -81,7 +81,7 @@ fn project_lock_timeout_is_reported() {
 #[test]
 #[ignore = "waits for half a minute and more: cargo test --test suite lock_timeout -- --ignored"]
 fn ledger_lock_timeout_is_reported() {
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
     stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut command = workspace.command(&["rotate", "victim"]);
@@ -122,7 +122,7 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     if !can_trace() {
         return;
     }
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let mut living = RawClient::initialize(&workspace);
     living.call("list_projects", &json!({})); // keeps the simulated account open from here on
     // The first flush of a new log is of its header, the second of the commit.
@@ -145,7 +145,7 @@ fn each_database_file_is_opened_at_most_once() {
     if !can_trace() {
         return;
     }
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     for arguments in [&["rotate", "victim"][..], &["scan", "."], &["doctor"], &["audit", "--verify"]] {
         let log = tempfile::NamedTempFile::new().unwrap();
         let mut traced = Command::new("strace");
@@ -179,15 +179,15 @@ fn permission_loss_is_reported_and_recovered() {
         ("rotate", Step::Acted, ".stripe-projects", "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
-        let workspace = prepared(BackendKind::Simulated, operation);
+        let workspace = prepare(BackendKind::Simulated, operation);
         let (billed, folder) = (workspace.billed_resources(), workspace.file(folder));
         let uid = getuid().is_root().then_some(NOBODY);
         if let Some(uid) = uid {
-            give(&workspace, uid);
+            change_owner(&workspace, uid);
         }
         let stopped = StalledProcess::at(&workspace, operation, step, uid);
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
-        assert_eq!(stopped.goes_on(), ends, "{case}");
+        assert_eq!(stopped.resume(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
         if step == Step::Locked {
             assert_eq!(workspace.billed_resources(), billed, "{case}");
@@ -200,7 +200,7 @@ fn permission_loss_is_reported_and_recovered() {
 /// 64 KiB of unread responses block no effect, and none of them is lost.
 #[test]
 fn client_that_does_not_read_blocks_nothing() {
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let mut command = workspace.command(&["serve"]);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut input = server.stdin.take().unwrap();
@@ -237,9 +237,9 @@ fn client_that_does_not_read_blocks_nothing() {
 /// Many hosts never read a server's stderr.
 #[test]
 fn full_stderr_pipe_blocks_nothing() {
-    let workspace = prepared(BackendKind::Simulated, "rotate");
+    let workspace = prepare(BackendKind::Simulated, "rotate");
     let mut killed = victim_command(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
-    stopped(&killed);
+    wait_until_stopped(&killed);
     killed.kill().unwrap(); // so that the starting server prints something
     killed.wait().unwrap();
 
@@ -277,12 +277,12 @@ impl StalledProcess {
             command.uid(uid).gid(uid);
         }
         let child = command.env(STOPS, "yes").spawn().unwrap();
-        stopped(&child);
+        wait_until_stopped(&child);
         Self(child)
     }
 
     /// Resumes the process and returns the error code of its outcome, or `ok`.
-    fn goes_on(mut self) -> String {
+    fn resume(mut self) -> String {
         kill_process(pid(&self.0), Signal::CONT).unwrap();
         self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
         let ran = Ran::from(self.0.wait_with_output().unwrap());
@@ -292,7 +292,7 @@ impl StalledProcess {
 }
 
 /// Waits until the process has stopped itself.
-fn stopped(child: &Child) {
+fn wait_until_stopped(child: &Child) {
     let status = waitpid(Some(pid(child)), WaitOptions::UNTRACED).unwrap().unwrap().1;
     assert!(status.stopped(), "{status:?}");
 }
@@ -302,7 +302,7 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// Changes the owner of the workspace.
-fn give(workspace: &Workspace, uid: u32) {
+fn change_owner(workspace: &Workspace, uid: u32) {
     for path in workspace.files().iter().flat_map(|file| file.ancestors()) {
         if path.starts_with(workspace.path()) {
             chown(path, Some(uid), Some(uid)).unwrap();

@@ -32,10 +32,10 @@ pub struct StripeApiHarness {
 
 impl StripeApiHarness {
     pub fn new() -> Self {
-        Self::of(MockStripeApi::scripted())
+        Self::with_mock(MockStripeApi::scripted())
     }
 
-    pub fn of(stripe: MockStripeApi) -> Self {
+    pub fn with_mock(stripe: MockStripeApi) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::of(folder.path()));
         let backend = StripeApi::new(access(&stripe), Arc::clone(&ledger), folder.path().to_owned(), QUICK);
@@ -43,7 +43,7 @@ impl StripeApiHarness {
     }
 
     /// Creates the same backend again, as after a restart.
-    pub fn with(&self, access: Access, pace: Pace) -> StripeApi {
+    pub fn restart(&self, access: Access, pace: Pace) -> StripeApi {
         StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
     }
 
@@ -136,7 +136,7 @@ async fn live_key_uses_live_mode_and_the_given_context() {
     let harness = StripeApiHarness::new();
     let key = Some(Secret::new("sk_live_51abc".to_owned()));
     let live = Access { key, context: Some("acct_7".to_owned()), ..access(&harness.stripe) };
-    harness.with(live, QUICK).provision(&order("live")).await.unwrap();
+    harness.restart(live, QUICK).provision(&order("live")).await.unwrap();
     let create = &harness.stripe.requests_to("POST /v2/provisioning/resources")[0];
     assert!(create.body.contains(r#""livemode":true"#), "{}", create.body);
     assert_eq!(create.headers["stripe-context"], "acct_7");

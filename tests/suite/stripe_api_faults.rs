@@ -48,7 +48,7 @@ async fn retry_after_is_respected() {
     harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
     let patient = Pace { longest_pause: Duration::from_secs(2), ..QUICK };
     let started = Instant::now();
-    harness.with(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
+    harness.restart(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     // But no longer than the deadline allows.
     harness.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
@@ -72,7 +72,7 @@ async fn lost_response_is_requested_again_and_buys_once() {
 
         // Another process, another minute.
         harness.stripe.on(CREATE, [ok(&resource("complete"))]);
-        let backend = harness.with(access(&harness.stripe), QUICK);
+        let backend = harness.restart(access(&harness.stripe), QUICK);
         let observed = backend.observe(Scope::Order(&order.id)).await.unwrap();
         assert_eq!(observed[0].resource, fres_1());
         assert_eq!(backend.provision(&order).await.unwrap().resource, fres_1());
@@ -208,7 +208,7 @@ async fn unreachable_api_is_described() {
     ] {
         let harness = StripeApiHarness::new();
         let access = Access { base: ApiBase::parse(&base).unwrap(), ..access(&harness.stripe) };
-        let error = harness.with(access, QUICK).provision(&order("a")).await.unwrap_err();
+        let error = harness.restart(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
     }
     assert_eq!(plain.request_lines(), [""; 0], "nothing is said in the clear");
@@ -220,7 +220,7 @@ async fn unreachable_api_is_described() {
     for key in ["project", "workspace"] {
         harness.ledger.remember("stripe-api", key, "\"x\"").unwrap();
     }
-    let error = harness.with(away, QUICK).provision(&order).await.unwrap_err();
+    let error = harness.restart(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
     assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
 }
@@ -238,10 +238,10 @@ async fn malformed_api_key_is_not_sent() {
         (Some("sk_prod_abc"), Setup::KeyUnfit),
     ] {
         let access = Access { key: key.map(|key| Secret::new(key.to_owned())), ..access(&harness.stripe) };
-        let error = harness.with(access, QUICK).provision(&order("a")).await.unwrap_err();
+        let error = harness.restart(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(missing) if *missing == setup), "{key:?}: {error}");
     }
-    harness.with(Access { key: None, ..access(&harness.stripe) }, QUICK).settle_limits().await.unwrap();
+    harness.restart(Access { key: None, ..access(&harness.stripe) }, QUICK).settle_limits().await.unwrap();
     assert_eq!(harness.stripe.request_lines(), [""; 0]);
 }
 

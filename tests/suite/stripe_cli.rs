@@ -41,8 +41,7 @@ impl ShellHarness {
 
     fn backend(&self, verb: Duration) -> StripeCli {
         let ledger = Arc::new(Ledger::of(self.state.path()));
-        let pace =
-            Pace { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT, cut_off_memory: MOMENT };
+        let pace = Pace { verb, poll_pause: SHORT, poll_patience: SHORT, lock_patience: SHORT, cut_off_memory: SHORT };
         StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
     }
 
@@ -273,7 +272,7 @@ fn order() -> Order {
 const ANSWER: &str =
     r#"{"ok":true,"data":{"project":{"id":"project_1","name":"agent-0"},"services":[{"id":"fres_1","name":"a"}]}}"#;
 
-const MOMENT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(50);
 
 /// Longer than any of these tests takes.
 const LONG: Duration = Duration::from_secs(60);

@@ -36,8 +36,8 @@ async fn modern_client_is_notified_of_every_registry_edit() {
     assert_eq!(*notifications.acknowledged(), filter);
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(next(&mut notifications).await, "tools", "{what}");
-        assert_eq!(next(&mut notifications).await, PROVIDERS, "{what}");
+        assert_eq!(next_in_stream(&mut notifications).await, "tools", "{what}");
+        assert_eq!(next_in_stream(&mut notifications).await, PROVIDERS, "{what}");
         let tools = client.0.list_tools(None).await.unwrap().tools;
         let provision = json!(tools.iter().find(|tool| tool.name == "provision").unwrap().input_schema);
         assert!(provision["properties"]["provider"]["description"].as_str().unwrap().contains(named), "{provision}");
@@ -47,35 +47,38 @@ async fn modern_client_is_notified_of_every_registry_edit() {
 #[tokio::test]
 async fn legacy_client_is_notified_of_registry_edits() {
     let workspace = Workspace::new();
-    let (client, mut notifications) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(hear(&mut notifications).await, "tools", "{what}");
-        assert_eq!(hear(&mut notifications).await, PROVIDERS, "{what}");
+        assert_eq!(next_notification(&mut notifications).await, "tools", "{what}");
+        assert_eq!(next_notification(&mut notifications).await, PROVIDERS, "{what}");
         let tools = json!(client.list_tools(None).await.unwrap());
         assert!(tools.to_string().contains(named), "{what}");
     }
     client.unsubscribe(UnsubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     workspace.write("providers.toml", registry("zebra"));
-    assert_eq!(hear(&mut notifications).await, "tools");
+    assert_eq!(next_notification(&mut notifications).await, "tools");
     // The next notification is about something else: the unsubscribed resource caused none.
     workspace.write("providers.toml", registry("zeppelin"));
-    assert_eq!(hear(&mut notifications).await, "tools");
+    assert_eq!(next_notification(&mut notifications).await, "tools");
 }
 
 #[tokio::test]
 async fn legacy_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
-    let (client, mut notifications) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     for uri in [PROJECTS, WEB] {
         client.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
     }
-    for (tool, arguments) in a_life() {
+    for (tool, arguments) in lifecycle_calls() {
         let arguments = arguments.as_object().unwrap().clone();
         client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();
         assert_eq!(
-            (hear(&mut notifications).await.as_str(), hear(&mut notifications).await.as_str()),
+            (
+                next_notification(&mut notifications).await.as_str(),
+                next_notification(&mut notifications).await.as_str()
+            ),
             (PROJECTS, WEB),
             "{tool}"
         );
@@ -90,28 +93,35 @@ async fn modern_subscriber_is_notified_of_project_changes() {
     let mut stream = client.0.listen(filter).await.unwrap();
     let accepted = stream.acknowledged().resource_subscriptions.clone().unwrap();
     assert_eq!(accepted, [PROJECTS, WEB], "what we do not tell of is not promised");
-    for (tool, arguments) in a_life() {
+    for (tool, arguments) in lifecycle_calls() {
         client.ok(tool, arguments).await;
-        assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB), "{tool}");
+        assert_eq!(
+            (next_in_stream(&mut stream).await.as_str(), next_in_stream(&mut stream).await.as_str()),
+            (PROJECTS, WEB),
+            "{tool}"
+        );
     }
     // A refusal changes nothing, so the next notification is about the next change.
     client.call_refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
     client.ok("provision", json!({ "name": "other", "provider": "search" })).await;
-    assert_eq!(next(&mut stream).await, PROJECTS);
+    assert_eq!(next_in_stream(&mut stream).await, PROJECTS);
     client.ok("provision", json!({ "name": "web", "provider": "llm" })).await;
-    assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB));
+    assert_eq!(
+        (next_in_stream(&mut stream).await.as_str(), next_in_stream(&mut stream).await.as_str()),
+        (PROJECTS, WEB)
+    );
 }
 
 /// The policy outside the workspace is part of the effective registry.
 #[tokio::test]
 async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
-    let (client, mut notifications) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     fs::create_dir_all(workspace.file("no-configuration/stripe-projects")).unwrap();
     workspace.write("no-configuration/stripe-projects/policy.toml", "[providers.search]\nmax_cap_usd = 3\n");
     assert_eq!(
-        (hear(&mut notifications).await.as_str(), hear(&mut notifications).await.as_str()),
+        (next_notification(&mut notifications).await.as_str(), next_notification(&mut notifications).await.as_str()),
         ("tools", PROVIDERS)
     );
     let providers = client.read_resource(ReadResourceRequestParams::new(PROVIDERS)).await.unwrap();
@@ -126,21 +136,24 @@ async fn policy_edit_counts_as_a_registry_edit() {
 async fn alert_notifies_subscribers_of_its_project() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "web", "search", "--cap", "10"]);
-    let (client, mut notifications) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(WEB)).await.unwrap();
     workspace.ok(&["usage", "record", "web", "5"]);
-    assert_eq!(hear(&mut notifications).await, WEB);
+    assert_eq!(next_notification(&mut notifications).await, WEB);
     let modern = Client::connect(&workspace, Era::Modern).await;
     let filter = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
     let mut stream = modern.0.listen(filter).await.unwrap();
     workspace.ok(&["usage", "record", "web", "3"]);
-    assert_eq!((next(&mut stream).await.as_str(), hear(&mut notifications).await.as_str()), (WEB, WEB));
+    assert_eq!(
+        (next_in_stream(&mut stream).await.as_str(), next_notification(&mut notifications).await.as_str()),
+        (WEB, WEB)
+    );
 }
 
 #[tokio::test]
 async fn immutable_resource_cannot_be_subscribed_to() {
     let workspace = Workspace::new();
-    let (client, _heard) = legacy(&workspace).await;
+    let (client, _heard) = connect_legacy(&workspace).await;
     for uri in ["stripe-projects://audit", "stripe-projects://projects/Wrong Name", "file:///etc/passwd", ""] {
         let answer = client.subscribe(SubscribeRequestParams::new(uri)).await;
         assert_eq!(crate::client::code(answer), -32002, "{uri}");
@@ -156,7 +169,7 @@ async fn immutable_resource_cannot_be_subscribed_to() {
 fn modern_session_without_a_stream_is_not_notified() {
     let workspace = Workspace::new();
     let mut client = RawClient::open(&workspace);
-    let meta = modern();
+    let meta = modern_meta();
     client.request("server/discover", &json!({ "_meta": meta }));
     workspace.write("providers.toml", registry("almanac"));
     // The server of a second client shows when the notification is out.
@@ -178,7 +191,7 @@ fn modern_session_without_a_stream_is_not_notified() {
 fn stream_ends_with_the_server() {
     let workspace = Workspace::new();
     let mut client = RawClient::open(&workspace);
-    let meta = modern();
+    let meta = modern_meta();
     let id =
         client.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
     until("the acknowledgment", || {
@@ -192,7 +205,7 @@ fn stream_ends_with_the_server() {
 }
 
 /// Returns the metadata with which a modern client identifies itself in each request.
-fn modern() -> Value {
+fn modern_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
@@ -200,7 +213,7 @@ fn modern() -> Value {
     })
 }
 
-fn a_life() -> [(&'static str, Value); 3] {
+fn lifecycle_calls() -> [(&'static str, Value); 3] {
     let named = json!({ "name": "web" });
     let arguments = json!({ "name": "web", "provider": "search" });
     [("provision", arguments), ("rotate_key", named.clone()), ("teardown", named)]
@@ -245,7 +258,7 @@ impl ClientHandler for NotificationListener {
     }
 }
 
-async fn legacy(
+async fn connect_legacy(
     workspace: &Workspace,
 ) -> (RunningService<RoleClient, NotificationListener>, UnboundedReceiver<String>) {
     let command = tokio::process::Command::from(workspace.command(&["serve"]));
@@ -253,11 +266,11 @@ async fn legacy(
     (NotificationListener(sender).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), notifications)
 }
 
-async fn hear(notifications: &mut UnboundedReceiver<String>) -> String {
+async fn next_notification(notifications: &mut UnboundedReceiver<String>) -> String {
     tokio::time::timeout(TIMEOUT, notifications.recv()).await.expect("no news").unwrap()
 }
 
-async fn next(notifications: &mut Subscription) -> String {
+async fn next_in_stream(notifications: &mut Subscription) -> String {
     let news = tokio::time::timeout(TIMEOUT, notifications.next()).await.expect("no news").unwrap().unwrap();
     match news {
         ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),

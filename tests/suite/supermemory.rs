@@ -316,8 +316,8 @@ impl Memory {
                 let earlier = self.searches.fetch_add(1, Ordering::SeqCst);
                 match self.behavior {
                     Behavior::Busy { searches, status } if earlier < searches => status.into_response(),
-                    Behavior::Ingesting { searches } if earlier < searches => found(&[]),
-                    _ => found(&self.documents.lock().unwrap()),
+                    Behavior::Ingesting { searches } if earlier < searches => search_response(&[]),
+                    _ => search_response(&self.documents.lock().unwrap()),
                 }
             }
             _ => StatusCode::NOT_FOUND.into_response(),
@@ -326,7 +326,7 @@ impl Memory {
 }
 
 /// Returns a response of the API's shape, with more fields than the client needs.
-fn found(documents: &[String]) -> Response {
+fn search_response(documents: &[String]) -> Response {
     let chunks: Vec<_> = documents.iter().map(|text| json!({ "content": text, "score": 0.9 })).collect();
     let mut results = vec![json!({ "documentId": "1", "score": 0.9, "chunks": chunks, "content": null })];
     if !documents.is_empty() {

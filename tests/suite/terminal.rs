@@ -12,20 +12,20 @@ use serde_json::json;
 use crate::{
     pseudo_terminal::{Terminal, TerminalOutput},
     raw_client::until,
-    snapshots::shown,
+    snapshots::assert_text,
     workspace::{BackendKind, Ran, Workspace},
 };
 
 #[test]
 fn list_shows_budgets_and_fits_the_width() {
-    let here = spending();
+    let here = workspace_with_budgets();
     for columns in [160, 120, 80, 60, 40] {
-        let output = Terminal::start(&here.command(&["list", "--all"]), columns).left();
+        let output = Terminal::start(&here.command(&["list", "--all"]), columns).finish();
         assert_eq!(output.code, 0, "{}", output.screen);
         for line in output.screen.lines() {
             assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
         }
-        saw(&here, &format!("terminal_list_{columns}"), &output);
+        assert_output(&here, &format!("terminal_list_{columns}"), &output);
     }
     let piped = here.ok(&["list", "--all"]).stdout;
     assert!(!piped.contains("ago") && !piped.contains('█') && !piped.contains('\x1b'), "{piped}");
@@ -34,14 +34,14 @@ fn list_shows_budgets_and_fits_the_width() {
 
 #[test]
 fn color_follows_the_terminal_and_environment() {
-    let here = spending();
+    let here = workspace_with_budgets();
     let terminal = |wishes: &[(&str, &str)]| {
         let mut command = here.command(&["list"]);
         command.envs(wishes.iter().copied());
-        Terminal::start(&command, 120).left().written
+        Terminal::start(&command, 120).finish().written
     };
     let painted = terminal(&[]);
-    shown("terminal_list_painted", &painted.replace("\r\n", "\n").replace('\x1b', "␛"));
+    assert_text("terminal_list_painted", &painted.replace("\r\n", "\n").replace('\x1b', "␛"));
     for wishes in [&[("NO_COLOR", "")][..], &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")]] {
         assert!(is_painted(&terminal(wishes)), "{wishes:?}");
     }
@@ -65,10 +65,10 @@ fn color_follows_the_terminal_and_environment() {
 #[test]
 fn errors_are_highlighted() {
     let here = Workspace::new();
-    let output = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
+    let output = Terminal::start(&here.command(&["rotate", "memory"]), 100).finish();
     assert!(output.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", output.written);
     assert_eq!(output.code, 4);
-    saw(&here, "terminal_error", &output);
+    assert_output(&here, "terminal_error", &output);
 }
 
 #[test]
@@ -78,58 +78,58 @@ fn teardown_asks_and_obeys_the_answer() {
     for (name, keys, code) in [("no", "n\r", 3), ("nothing", "\r", 3), ("end", "\x04", 3), ("ctrl_c", "\x03", 130)] {
         let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
         terminal.until("[y/N] ").press(keys);
-        let output = terminal.left();
+        let output = terminal.finish();
         assert_eq!(output.code, code, "{name}: {}", output.screen);
         assert_eq!(here.json(&["list"])["live_count"], 1, "{name}");
-        saw(&here, &format!("terminal_teardown_{name}"), &output);
+        assert_output(&here, &format!("terminal_teardown_{name}"), &output);
     }
     let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
     terminal.until("[y/N] ").press("y\r");
-    let output = terminal.left();
+    let output = terminal.finish();
     assert_eq!((output.code, &here.json(&["list"])["live_count"]), (0, &json!(0)), "{}", output.screen);
-    saw(&here, "terminal_teardown_yes", &output);
+    assert_output(&here, "terminal_teardown_yes", &output);
 }
 
 #[test]
 fn wait_is_shown_and_erased() {
-    let here = slow(2500);
+    let here = workspace_with_slow_purchase(2500);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     terminal.until("waiting for stripe-cli …").until("waiting for stripe-cli … 1 s");
-    let output = terminal.left();
+    let output = terminal.finish();
     assert!(output.code == 0 && !output.screen.contains("waiting"), "{}", output.screen);
-    saw(&here, "terminal_provision", &output);
+    assert_output(&here, "terminal_provision", &output);
     let piped = here.ok(&["list"]);
     assert_eq!(piped.stderr, "");
 }
 
 #[test]
 fn first_ctrl_c_lets_a_purchase_finish() {
-    let here = slow(3000);
+    let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
-    bought_soon(&here);
+    wait_for_purchase(&here);
     terminal.press("\x03").until("finishing what was begun");
-    let output = terminal.left();
+    let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
-    delivered_once(&here);
-    saw(&here, "terminal_ctrl_c_once", &output);
+    assert_delivered_once(&here);
+    assert_output(&here, "terminal_ctrl_c_once", &output);
 }
 
 #[test]
 fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
-    let here = slow(3000);
+    let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
-    bought_soon(&here);
+    wait_for_purchase(&here);
     terminal.press("\x03").until("finishing what was begun");
     // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
-    let output = terminal.left();
+    let output = terminal.finish();
     assert_eq!(output.code, 6, "{}", output.screen);
     assert_eq!(here.variable("SUPERMEMORY_API_KEY"), None);
-    saw(&here, "terminal_ctrl_c_twice", &output);
+    assert_output(&here, "terminal_ctrl_c_twice", &output);
 
     let next = here.run(&PROVISION);
     assert_eq!(next.code, 3, "it is finished, and so it exists: {next:?}");
-    delivered_once(&here);
+    assert_delivered_once(&here);
 }
 
 /// An operation with a recorded intent is not cancelled, for any command. The test stalls the simulated account at that
@@ -144,17 +144,17 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
     terminal.press("\x03").until("finishing what was begun");
     world.execute_batch("ROLLBACK").unwrap();
-    let output = terminal.left();
+    let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["usage_usd"], 1.25);
 }
 
 #[test]
 fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
-    let here = leaked(BackendKind::Simulated);
+    let here = workspace_with_leak(BackendKind::Simulated);
     let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
     terminal.until("[y/N] ").press("\x03");
-    let output = terminal.left();
+    let output = terminal.finish();
     assert_eq!(output.code, 7, "{}", output.screen);
     assert!(output.screen.contains("not rotated: memory: it was not confirmed"), "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
@@ -164,22 +164,22 @@ fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
 #[test]
 fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
     for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
-        let here = leaked(BackendKind::StripeCli);
+        let here = workspace_with_leak(BackendKind::StripeCli);
         here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
         let terminal = Terminal::start(&here.command(arguments), 100);
-        bought_soon(&here);
+        wait_for_purchase(&here);
         terminal.press("\x03").until("finishing what was begun");
-        let output = terminal.left();
+        let output = terminal.finish();
         assert_eq!(output.code, 7, "{}", output.screen);
         assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
-        let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
+        let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).finish();
         assert_eq!(twice.code, 0, "nothing was left open: {}", twice.screen);
     }
 }
 
 #[test]
 fn closed_stdout_is_no_error() {
-    let here = spending();
+    let here = workspace_with_budgets();
     for arguments in [
         &["list"][..],
         &["list", "--json"],
@@ -213,12 +213,12 @@ fn each_shell_gets_completions_and_man_pages() {
     for label in sought {
         assert!(script.contains(&format!("\n        {label})")), "bash looks for {label} and does not find it");
     }
-    shown("man", &here.ok(&["man"]).stdout);
-    shown("man_provision", &here.ok(&["man", "provision"]).stdout);
+    assert_text("man", &here.ok(&["man"]).stdout);
+    assert_text("man_provision", &here.ok(&["man", "provision"]).stdout);
 }
 
 /// Budgets of every kind: nearly used, used up, unused, torn down; one name is long, and times differ.
-fn spending() -> Workspace {
+fn workspace_with_budgets() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "old-idea", "search"]);
     here.ok(&["teardown", "old-idea", "--yes"]);
@@ -236,7 +236,7 @@ fn spending() -> Workspace {
 }
 
 /// Creates a workspace whose only key is in a log.
-fn leaked(kind: BackendKind) -> Workspace {
+fn workspace_with_leak(kind: BackendKind) -> Workspace {
     let here = Workspace::on(kind);
     here.ok(&PROVISION);
     here.allow_planted_keys();
@@ -245,14 +245,14 @@ fn leaked(kind: BackendKind) -> Workspace {
 }
 
 /// Creates a workspace whose next purchase takes that many milliseconds.
-fn slow(ms: u32) -> Workspace {
+fn workspace_with_slow_purchase(ms: u32) -> Workspace {
     let here = Workspace::on(BackendKind::StripeCli);
     here.fake_stripe().inject_faults(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
     here
 }
 
 /// Waits until `stripe` runs.
-fn bought_soon(here: &Workspace) {
+fn wait_for_purchase(here: &Workspace) {
     let started = Instant::now();
     while !here.fake_stripe().pending_faults().is_empty() {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing is being bought");
@@ -260,16 +260,16 @@ fn bought_soon(here: &Workspace) {
     }
 }
 
-fn delivered_once(here: &Workspace) {
+fn assert_delivered_once(here: &Workspace) {
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     assert!(here.owner_of(&key).is_some(), "the key opens nothing");
     assert_eq!(here.billed_resources().len(), 1);
     assert_eq!(here.json(&["list"])["projects"][0]["status"], "active");
 }
 
-fn saw(here: &Workspace, name: &str, output: &TerminalOutput) {
+fn assert_output(here: &Workspace, name: &str, output: &TerminalOutput) {
     let screen = output.screen.trim_end();
-    shown(name, &format!("{screen}\n── exit {}", output.code).replace(here.path().to_str().unwrap(), "[DIR]"));
+    assert_text(name, &format!("{screen}\n── exit {}", output.code).replace(here.path().to_str().unwrap(), "[DIR]"));
 }
 
 fn is_painted(text: &str) -> bool {

@@ -84,7 +84,7 @@ fn each_result_fits_its_output_schema() {
         assert!(answers.iter().any(|answer| answer.get("code").is_some()), "an error of {}", tool["name"]);
         assert!(answers.iter().any(|answer| answer.get("code").is_none()), "a success of {}", tool["name"]);
         for answer in answers {
-            assert!(fits(answer, &tool["outputSchema"]), "{answer} is not as {} promises", tool["name"]);
+            assert!(validates(answer, &tool["outputSchema"]), "{answer} is not as {} promises", tool["name"]);
             for key in answer.as_object().unwrap().keys().filter(|key| *key != "project") {
                 assert!(tool["outputSchema"]["properties"].get(key).is_some(), "{key} of {}", tool["name"]);
             }
@@ -99,11 +99,11 @@ fn schema_check_rejects_violations() {
         "b": { "type": "array", "items": { "type": "integer" } },
     } });
     for value in [json!({ "a": null }), json!({ "a": "x", "b": [1, 2], "c": true })] {
-        assert!(fits(&value, &schema), "{value}");
+        assert!(validates(&value, &schema), "{value}");
     }
     for value in [json!([]), json!({}), json!({ "a": 1 }), json!({ "a": "x", "b": 1 }), json!({ "a": "x", "b": [0.5] })]
     {
-        assert!(!fits(&value, &schema), "{value}");
+        assert!(!validates(&value, &schema), "{value}");
     }
 }
 
@@ -113,14 +113,16 @@ fn tools() -> Vec<Value> {
 }
 
 /// Validates with the part of JSON Schema that the tools use. An unknown keyword is a failure.
-fn fits(value: &Value, schema: &Value) -> bool {
+fn validates(value: &Value, schema: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
         "description" => true,
-        "anyOf" => rule.as_array().unwrap().iter().any(|schema| fits(value, schema)),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| fits(item, rule))),
+        "anyOf" => rule.as_array().unwrap().iter().any(|schema| validates(value, schema)),
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| validates(item, rule))),
         "properties" => {
             let known = rule.as_object().unwrap().iter();
-            known.filter_map(|(key, schema)| Some((value.get(key)?, schema))).all(|(value, schema)| fits(value, schema))
+            known
+                .filter_map(|(key, schema)| Some((value.get(key)?, schema)))
+                .all(|(value, schema)| validates(value, schema))
         }
         "required" => rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
         "type" => match rule.as_str().unwrap() {

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use rusqlite::Connection;
 use serde_json::Value;
 use stripe_projects_mcp::{
     backend::simulated::World, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
@@ -187,6 +188,25 @@ impl Workspace {
 
     pub fn ledger(&self) -> Ledger {
         Ledger::of(&self.state())
+    }
+
+    /// Executes SQL directly on the ledger.
+    pub fn sql(&self, change: &str) {
+        self.open_ledger().execute_batch(change).unwrap();
+    }
+
+    /// Moves the write-ahead log into the database file, as the last closing process does.
+    pub fn checkpoint(&self) {
+        self.open_ledger().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    }
+
+    /// Expires every approval request.
+    pub fn expire_approvals(&self) {
+        self.sql("UPDATE approvals SET expires_at = created_at");
+    }
+
+    fn open_ledger(&self) -> Connection {
+        Connection::open(self.state().join("ledger.db")).unwrap()
     }
 
     /// Opens the simulated account, to inspect what is live.
