@@ -1,4 +1,4 @@
-//! Abandoning a purchase whose outcome can no longer be determined: only a human does it, and only then.
+//! Abandoning a purchase whose outcome can no longer be determined. Only a human does it, and only then.
 
 use std::process::Stdio;
 
@@ -20,7 +20,7 @@ fn abandon_ends_an_order_of_unknown_outcome() {
         assert!(hint.contains("`stripe-projects-mcp forget memory`"), "{hint}");
         let advice = journal(&here)["advice"].as_str().unwrap().to_owned();
         assert!(advice.contains("`stripe-projects-mcp forget memory`"), "{advice}");
-        assert_eq!(here.run(&["teardown", "memory", "--yes"]).code, 6, "nobody knows what to tear down");
+        assert_eq!(here.run(&["teardown", "memory", "--yes"]).code, 6, "the resource is unknown");
 
         let unasked = here.run(&["forget", "memory"]);
         assert_eq!(unasked.code, 3, "without a terminal it takes --yes: {unasked:?}");
@@ -40,11 +40,7 @@ fn abandon_ends_an_order_of_unknown_outcome() {
         assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
-        assert_eq!(
-            here.billed_resources().len(),
-            1 + usize::from(is_bought),
-            "what exists is left to the human, as he was told"
-        );
+        assert_eq!(here.billed_resources().len(), 1 + usize::from(is_bought), "the resource stays, as the prompt says");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
     }
 }
@@ -128,7 +124,7 @@ fn abandon_at_a_terminal_asks_and_explains() {
     }
 }
 
-/// Creates a purchase whose response was lost so long ago that Stripe may have forgotten it.
+/// Creates a purchase with a lost response, so long ago that Stripe may have forgotten it.
 fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
     let here = order_of_killed_process(is_bought);
     let ledger = here.ledger();
@@ -139,7 +135,7 @@ fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
     here
 }
 
-/// Creates a purchase whose process was killed while it waited for a response that never came.
+/// Creates a purchase whose process was killed while it waited for a response.
 fn order_of_killed_process(is_bought: bool) -> Workspace {
     let here = Workspace::on(BackendKind::StripeApi);
     let fault = if is_bought { "drop_after" } else { "drop_before" };

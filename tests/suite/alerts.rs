@@ -1,4 +1,4 @@
-//! Budget alerts: each threshold once, signed, kept until delivered, and sent only to the configured receiver.
+//! Budget alerts: each threshold once, signed, and kept until delivered to the configured receiver.
 
 use std::{process::Stdio, thread, time::Duration};
 
@@ -253,7 +253,7 @@ fn crash_after_sending_resends_the_same_id() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until("it is sent", || (receiver.received().len() == 1).then_some(()));
+    until("the alert", || (receiver.received().len() == 1).then_some(()));
     child.kill().unwrap();
     child.wait().unwrap();
     receiver.release_responses();
@@ -261,7 +261,7 @@ fn crash_after_sending_resends_the_same_id() {
     let real = Timestamp::now().as_second();
     harness.advance(Duration::from_secs(u64::try_from(real - harness.seconds()).unwrap()));
     let provisioner = harness.provisioner();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until its time is up, the dead one may be alive");
+    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until the claim expires, its sender may be alive");
     harness.advance(LEASE + Duration::from_secs(1));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
     let messages = receiver.received();
@@ -270,7 +270,7 @@ fn crash_after_sending_resends_the_same_id() {
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
 }
 
-/// A late response to a sender with an expired claim does not undo the work of the next sender.
+/// A late response to a sender with an expired claim changes nothing.
 #[test]
 fn expired_claim_changes_nothing() {
     let receiver = AlertReceiver::start();
@@ -303,7 +303,7 @@ fn missing_secret_sends_nothing_and_loses_nothing() {
     assert!(receiver.received().is_empty());
     let unsendable =
         notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
-    assert_eq!(unsendable, 1, "said once");
+    assert_eq!(unsendable, 1, "reported once");
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
     only(receiver.received()).signed_at(SECRET);
 }
@@ -336,16 +336,16 @@ fn server_reports_and_sends_alerts_of_another_process() {
     let mut server = RawClient::start(command);
     server.initialize_as("lines");
     harness.workspace.ok(&["usage", "record", "memory", "8"]); // without a secret, so it is left to the server
-    until("it is sent", || (receiver.received().len() == 2).then_some(()));
+    until("the alert", || (receiver.received().len() == 2).then_some(()));
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
-    until("it is told", || server.errors().contains(line).then_some(()));
+    until("the report", || server.errors().contains(line).then_some(()));
     // Usage that the server observes itself is reported as well, once.
     let resource = harness.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
     let rest = MicroUsd::parse_usd("2").unwrap();
     harness.workspace.world().accrue(&resource, rest).unwrap();
     server.call("list_projects", &json!({}));
     assert!(server.errors().contains("alert: memory has used 100 % of its cap: 10 of 10 USD"), "{}", server.errors());
-    until("it is sent", || (receiver.received().len() == 3).then_some(()));
+    until("the alert", || (receiver.received().len() == 3).then_some(()));
     let output = server.disconnect();
     assert_eq!(output.stderr.matches("alert:").count(), 3, "{output:?}");
     assert!(!format!("{output:?}").contains("canary"));

@@ -130,7 +130,7 @@ impl Message {
         self.body["id"].as_str().unwrap()
     }
 
-    /// Returns the signed seconds, after verifying the signature with an independent HMAC as in RFC 2104.
+    /// Verifies the signature with an independent HMAC, as in RFC 2104, and returns its seconds.
     pub fn signed_at(&self, secret: &str) -> i64 {
         let (t, v1) = self.signature.split_once(",v1=").unwrap();
         let at = t.strip_prefix("t=").unwrap();

@@ -85,7 +85,7 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     assert_eq!((receiver.received().len(), lookups.load(Ordering::SeqCst)), (1, 1));
 }
 
-/// A proxy would resolve the name again, and would be a third party that reads the alert.
+/// A proxy would resolve the name again, and could read the alert.
 #[test]
 fn proxy_of_the_environment_is_not_used() {
     let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());

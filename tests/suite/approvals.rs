@@ -113,7 +113,7 @@ fn denial_holds_until_it_expires() {
     assert_ne!(pending(&here), id);
 }
 
-/// A headless host declines automatically, so a denial can be reversed, and so can an unused approval.
+/// A headless host declines automatically, so a denial can be reversed. So can an unused approval.
 #[test]
 fn human_may_change_a_decision() {
     let here = Workspace::new();
@@ -125,10 +125,10 @@ fn human_may_change_a_decision() {
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
     assert_eq!(agent.call("provision", &above_default())["code"], "approval_declined");
     let approved = here.json(&["approve", &id, "--yes"]);
-    assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "it wins no time");
+    assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "the expiry stays");
     assert_eq!(agent.call("provision", &above_default())["status"], "active");
     for decision in ["approve", "deny"] {
-        assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "what is spent is spent: nobody is asked");
+        assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "a used approval causes no prompt");
     }
     let decided = here.ledger().audit().unwrap();
     let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));
@@ -223,7 +223,7 @@ fn agent_cannot_flood_the_human_with_requests() {
         assert_eq!(agent.call("provision", &named(&format!("n{number}")))["code"], "approval_required");
     }
     assert_eq!(agent.call("provision", &named("n10"))["code"], "too_many_approvals");
-    assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "what is asked already stays asked");
+    assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "an existing request stays");
     assert_eq!(approvals(&here).len(), 10);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
     here.ok(&["deny", &id, "--yes"]);
@@ -272,7 +272,7 @@ fn approval_always_asks_at_any_cap_and_never_at_none() {
     here.write("providers.toml", with_policy("approval = 'always'"));
     let response = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(response["code"], "approval_required");
-    assert!(!response["hint"].as_str().unwrap().contains("or less"), "there is no less: {response}");
+    assert!(!response["hint"].as_str().unwrap().contains("or less"), "no lower cap would do: {response}");
     here.ok(&["approve", &pending(&here), "--yes"]);
     assert_eq!(
         agent.call("provision", &json!({ "name": "web", "provider": "search", "spend_cap_usd": 0 }))["status"],
@@ -319,10 +319,10 @@ fn ledger_spends_an_approval_once() {
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
     assert_eq!(successes, 1);
-    assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
+    assert_eq!(here.ledger().totals().unwrap().0, 1, "the losers wrote nothing");
 }
 
-/// A crash before the intent keeps the approval; a crash after it has used the approval and is recovered.
+/// A crash before the intent keeps the approval. A crash after it has used the approval, and is recovered.
 #[test]
 fn crash_neither_loses_nor_reuses_an_approval() {
     for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {

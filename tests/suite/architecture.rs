@@ -234,7 +234,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
     ("println!", &[], "return a view and let `cli/render` print it"),
-    ("unsafe ", &[], "this house has none"),
+    ("unsafe ", &[], "this crate has none"),
 ];
 
 /// A module with more lines than this is to be split.
@@ -272,7 +272,7 @@ fn layers_list_dependencies_in_order() {
         for import in *modules {
             assert!(
                 LAYERS[..place].iter().any(|(below, ..)| below == import),
-                "`{module}` may not import `{import}`, which stands above or beside it"
+                "`{module}` may not import `{import}`, which is in a higher or the same layer"
             );
         }
     }
@@ -327,7 +327,7 @@ fn every_source() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     walk(&root, &mut files);
-    assert!(files.len() > 30, "the walls read too little of the house");
+    assert!(files.len() > 30, "too few files were read");
     let path = |file: &Path| file.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
     files.iter().map(|file| read(&path(file), &fs::read_to_string(file).unwrap())).collect()
 }

@@ -122,7 +122,7 @@ fn missing_or_altered_head_record_is_reported() {
     let response = workspace.json(&["audit", "--verify"]);
     assert_eq!(response["message"], "`audit.head`, which knows how far the audit had come, is missing");
     fs::write(&head, right).unwrap();
-    assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "behind is no crime");
+    assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "a head record that is behind is valid");
 }
 
 /// A crash between the rows and the file leaves the file behind, or missing.
@@ -226,7 +226,7 @@ fn reading_a_new_workspace_creates_no_files() {
     assert!(workspace.files().is_empty(), "{:?}", workspace.files());
 }
 
-/// A call with an effect is recorded before its answer is sent, so a client cannot lose the row.
+/// A call with an effect is recorded before its answer, so no client can lose the row.
 #[test]
 fn answered_call_is_in_the_audit() {
     let workspace = Workspace::new();

@@ -1,4 +1,4 @@
-//! A restored backup: calls continue and report it, and a human can accept it, which stays in the audit.
+//! A restored backup: calls continue and report it, and a human can accept it. The acceptance stays in the audit.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn restored_backup_is_reported_and_blocks_nothing() {
     let report = here.json(&["doctor"]);
     let find = |check: &str| report["checks"].as_array().unwrap().iter().find(|entry| entry["check"] == check).unwrap();
     assert!(find("audit")["advice"].as_str().unwrap().contains("audit --accept"), "{report:#}");
-    assert_eq!(find("drift")["state"], "problem", "what the backup does not know is billed all the same: {report:#}");
+    assert_eq!(find("drift")["state"], "problem", "projects after the backup are still billed: {report:#}");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let accepted = here.ledger().audit().unwrap().into_iter().find(|row| row.action == "accept audit break").unwrap();
     let detail: Value = serde_json::from_str(&accepted.detail).unwrap();
     let head = format!("v1 {} {}\n", detail["head_row"], detail["head_hash"].as_str().unwrap());
-    assert_eq!(head, given_up, "what was given up is in the row as it stood");
+    assert_eq!(head, given_up, "the row holds the replaced head record");
     assert_eq!(proof["accepted"][0]["row"], accepted.seq);
     assert_eq!(proof["accepted"][0]["actor"], accepted.actor);
 
@@ -89,7 +89,7 @@ fn only_a_missing_end_can_be_accepted() {
     }
 }
 
-/// After a kill between row and file, the row already accepts the old file, so nothing is wrong or lost.
+/// After a kill between row and file, the row already accepts the old file.
 #[test]
 fn crash_after_the_row_is_completed_by_the_next_seal() {
     let here = workspace_with_restored_backup();
@@ -148,7 +148,7 @@ fn accept_at_a_terminal_asks_first() {
     }
 }
 
-/// Creates a workspace whose ledger was restored to a backup of row 3, without later projects.
+/// Creates a workspace with a ledger that was restored to a backup of row 3.
 fn workspace_with_restored_backup() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "one", "search"]);

@@ -104,7 +104,7 @@ fn registry_with_a_key_is_refused_without_quoting_it() {
     }
 }
 
-/// Searches every output and every byte of every file after each operation that handles a key.
+/// Searches every output and every file after each operation that handles a key.
 #[test]
 fn keys_are_only_in_the_env_file() {
     for kind in BackendKind::ALL {
@@ -248,7 +248,7 @@ fn assert_no_canary(workspace: &Workspace, ran: &Ran, own: &[&str]) {
     assert_in_no_file(workspace, &CANARIES.map(str::to_owned).into(), own);
 }
 
-/// Asserts that no file but the excepted ones contains one of the words, in its content or path.
+/// Asserts that no file contains one of the words, in its content or path. Excepted files are skipped.
 fn assert_in_no_file(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
     let files: Vec<_> =
         workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
@@ -276,7 +276,7 @@ fn values(workspace: &Workspace) -> Vec<String> {
     values.filter(|value| value.starts_with(workspace.key_prefix())).map(str::to_owned).collect()
 }
 
-/// Keys that a user may have in the clipboard; the last is the number on Stripe's test card.
+/// Keys that a user may have in the clipboard. The last is the number of Stripe's test card.
 const CANARIES: [&str; 4] = [
     "sk_live_51Canary0123456789abcdef",
     "sk-canary-0123456789abcdef0123",

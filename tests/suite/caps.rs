@@ -1,5 +1,5 @@
-//! Enforcement of per-project caps where Stripe limits something else: any process that observes a used-up cap suspends
-//! the project.
+//! Enforcement of per-project caps where Stripe limits spending per provider. Any process that observes a used-up cap
+//! suspends the project.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn server_enforces_caps_unprompted() {
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended");
 }
 
-/// With two services of one provider, Stripe's usage covers both, so neither project's usage is known.
+/// Stripe's usage of a provider covers all its services, so neither project's usage is known.
 #[test]
 fn shared_usage_is_left_to_stripes_limit() {
     let workspace = project_with_usage(0);
@@ -100,7 +100,7 @@ fn reap_without_usage_reports_it_and_reaps() {
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some());
 }
 
-/// Creates a project with a cap of 10 USD, of which that many cents are used.
+/// Creates a project with a cap of 10 USD and that many used cents.
 fn project_with_usage(cents: u64) -> Workspace {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.write(".env", "USER_LINES=1\n");

@@ -1,4 +1,4 @@
-//! A clock that is set back or forward by years, between and during operations: nothing is lost, torn down too early,
+//! A clock that is set back or forward by years, between and during operations. Nothing is lost, torn down too early,
 //! or delayed for ever.
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn clock_shift_between_operations_loses_nothing() {
         run(&|provisioner| drop(provisioner.provision(&request("victim", None), &caller()).unwrap()));
         check(&harness.workspace, &format!("the same name again, {jump} ms away"));
         let rows = harness.workspace.ledger().audit().unwrap();
-        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
+        assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "rows are in the order of events");
     }
 }
 
@@ -76,7 +76,7 @@ fn clock_set_back_does_not_end_a_lifetime() {
     assert!(harness.provisioner().reap(&caller()).unwrap().is_empty(), "a millisecond is left");
     harness.shift_clock(1);
     assert_eq!(harness.provisioner().reap(&caller()).unwrap().len(), 1);
-    check(&harness.workspace, "a lease that is over");
+    check(&harness.workspace, "an expired lifetime");
 }
 
 /// A machine that starts with its clock years ahead and corrects it later.
@@ -91,11 +91,11 @@ fn clock_corrected_by_years_does_not_delay_an_alert() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
     harness.shift_clock(-YEARS);
     let deliveries = harness.provisioner().deliver_alerts().unwrap();
-    assert!(deliveries > 0, "what was put off for ten seconds is sent now, not in years");
+    assert!(deliveries > 0, "an alert postponed by ten seconds is sent now, not in years");
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "and once");
 }
 
-/// The clock goes back by less than the longest pause, so the pause is kept, by the new time.
+/// The clock goes back by less than the longest pause, so the pause stays.
 #[test]
 fn postponed_alert_waits_for_its_time() {
     let receiver = AlertReceiver::start();
@@ -105,7 +105,7 @@ fn postponed_alert_waits_for_its_time() {
     receiver.script(&[500]);
     harness.provisioner().deliver_alerts().unwrap();
     harness.shift_clock(-HOUR);
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "an hour back is no reason to hurry");
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "an hour back keeps the pause");
     harness.shift_clock(2 * HOUR);
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
 }

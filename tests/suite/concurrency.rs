@@ -1,4 +1,4 @@
-//! Many processes on one workspace: nothing is lost or duplicated, and no process reports a locked database.
+//! Many processes on one workspace: nothing is lost or duplicated. No process reports a locked database.
 
 use std::{collections::BTreeSet, process::Stdio, thread};
 

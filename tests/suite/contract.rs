@@ -102,7 +102,7 @@ async fn suspension_revokes_credentials_and_resume_reveals_valid_ones() {
         under_test.backend.resume(&service.resource).await.unwrap();
         let revealed = under_test.backend.reveal(&service.resource).await.unwrap();
         assert!(under_test.accepts(key(&revealed)));
-        assert!(!under_test.accepts(key(&service.credentials)), "what was killed stays dead");
+        assert!(!under_test.accepts(key(&service.credentials)), "a revoked credential stays revoked");
     }
 }
 

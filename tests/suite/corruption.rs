@@ -1,4 +1,4 @@
-//! A ledger that is damaged, old, or of a newer version: refused with a fix, or migrated with a copy kept.
+//! A damaged ledger is refused with a fix, an old one migrated. A ledger of a newer version stays unchanged.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -75,18 +75,14 @@ fn missing_ledger_is_not_replaced_by_a_new_one() {
         assert_eq!(agent.call("list_projects", &json!({}))["code"], "ledger_gone");
         agent.disconnect();
         assert_eq!(check(&workspace.json(&["doctor"]), "ledger")["state"], "problem");
-        assert_eq!(
-            (ledger.exists(), workspace.billed_resources().len()),
-            (emptied, 1),
-            "nothing was made in its place"
-        );
+        assert_eq!((ledger.exists(), workspace.billed_resources().len()), (emptied, 1), "no new ledger was created");
 
         workspace.ok(&["audit", "--accept", "--yes"]);
         let verified = workspace.ok(&["audit", "--verify"]).stdout;
         assert!(verified.contains("Accepted breaks: 1"), "{verified}");
         assert_eq!(workspace.json(&["list"])["live_count"], 0);
         let doctor = workspace.json(&["doctor"]).to_string();
-        assert!(doctor.contains("what is not listed here"), "what is billed and not listed is said: {doctor}");
+        assert!(doctor.contains("what is not listed here"), "billed but unlisted resources are reported: {doctor}");
     }
 }
 
@@ -113,7 +109,7 @@ fn migration_keeps_existing_data() {
         let copied = Connection::open(&copy).unwrap();
         assert_eq!(user_version(&copied), version);
         let word: String = copied.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
-        assert_eq!(word, "kept", "what is in the log is in the copy");
+        assert_eq!(word, "kept", "the copy includes the write-ahead log");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());

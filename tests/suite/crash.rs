@@ -77,7 +77,7 @@ fn server_start_recovers_the_work_of_a_dead_process() {
     }
 }
 
-/// The steps above are points in the code; this kills the real binary at arbitrary moments.
+/// The steps above are points in the code; this kills at arbitrary moments.
 #[test]
 fn kill_at_any_moment_loses_and_duplicates_nothing() {
     at_any_moment(BackendKind::Simulated, Duration::from_micros(700));
@@ -174,7 +174,7 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     .map(drop)
 }
 
-/// Returns a workspace whose process died at that step; `None` if the operation has no such step.
+/// Returns a workspace whose process died at that step. `None` if the operation has no such step.
 fn kill_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
     let workspace = prepare(kind, operation);
     let mut child = victim_command(&workspace, operation, step).spawn().unwrap();

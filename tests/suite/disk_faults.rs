@@ -1,4 +1,4 @@
-//! A full or failing disk: at every write of an operation, the real binary prints a useful error, nothing is lost, and
+//! A full or failing disk at every write of an operation. The real binary prints a useful error, nothing is lost, and
 //! the next call finishes.
 
 use std::{
@@ -50,7 +50,7 @@ fn teardown_with_failing_disk_recovers() {
     recovers_from_every_failing_call("teardown", &[BYSTANDER, PROVISIONED]);
 }
 
-/// A script that reads an empty list and status 0 would conclude that nothing is live.
+/// A script that reads an empty list and status 0 would miss live projects.
 #[test]
 fn result_that_cannot_be_written_is_no_success() {
     let workspace = Workspace::new();
@@ -61,14 +61,14 @@ fn result_that_cannot_be_written_is_no_success() {
         assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains("could not be written to stdout: no storage space"), "{arguments:?}: {ran:?}");
     }
-    assert_eq!(workspace.json(&["list"])["projects"][0]["key_version"], 2, "what was done is done");
+    assert_eq!(workspace.json(&["list"])["projects"][0]["key_version"], 2, "the effects stay");
     check(&workspace, "a full disk behind stdout");
 
     let mut command = workspace.command(&["teardown", "victim", "--yes"]);
     assert_eq!(
         command.stdout(full_device()).stderr(full_device()).status().unwrap().code(),
         Some(1),
-        "with nowhere to say so"
+        "with a full stderr as well"
     );
     let mut command = workspace.command(&["rotate", "nobody"]);
     assert_eq!(
@@ -113,10 +113,10 @@ fn recovers_at_every_size_limit(operation: &str, before: &[&[&str]]) {
         }
         errors.insert(ran.stderr);
     }
-    panic!("{operation}: there is no end to it");
+    panic!("{operation}: no limit was large enough");
 }
 
-/// Makes each failing system call on the workspace's files fail from the first call on, from the second, and so on.
+/// Makes each system call on the workspace's files fail, from its first call on, its second, and so on.
 fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
     if !can_trace() {
         return;
@@ -151,7 +151,7 @@ fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
     println!("{operation}: failed at {points} calls: {errors:#?}");
 }
 
-/// Asserts that the error is useful and that the next call finishes once the disk works.
+/// Asserts a useful error, and that the next call finishes once the disk works.
 fn assert_recovers(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
     for useless in ["internal error", "uncategorized"] {
         assert!(!ran.stderr.contains(useless), "{case}: {ran:?}");

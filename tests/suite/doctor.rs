@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::workspace::{BackendKind, Ran, Workspace};
 
-/// Returns check, worst state and finding of each check that is not healthy, and compares the exit code.
+/// Returns check, worst state and finding of each unhealthy check. Also asserts the exit code.
 fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
     let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
@@ -102,7 +102,7 @@ fn state_folder_is_ignored_by_git() {
     assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     workspace.ok(&["rotate", "memory"]);
-    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "whoever locks a project sees to it first");
+    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "taking a project lock restores it");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn env_file_that_git_would_add_is_a_problem() {
     assert_eq!(repair(&workspace).len(), 1);
     git(&["add", "--force", ".env"]);
     assert_only(&workspace, "env_file", "problem", "tracked by git");
-    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "that is for a person to undo");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "only a user can fix that");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn policy_writable_by_others_is_a_problem() {
             .first()
             .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
     };
-    assert_eq!(finding(), None, "none is no problem");
+    assert_eq!(finding(), None, "a missing policy is no problem");
     fs::create_dir(&folder).unwrap();
     fs::write(&file, "[policy]\ntotal_cap_usd = 30\n").unwrap();
     let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -235,7 +235,7 @@ fn stripe_cli_version_is_reported_before_its_use() {
     assert!(started.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
     assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");
-    assert!(workspace.files().is_empty(), "to look leaves nothing: {:?}", workspace.files());
+    assert!(workspace.files().is_empty(), "doctor creates no files: {:?}", workspace.files());
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn unreachable_backend_is_a_problem_and_others_are_listed() {
 
     let workspace = workspace_with_project(BackendKind::StripeApi);
     let list = workspace.json(&["list", "--backend", "simulated"]);
-    assert_eq!(list["projects"][0]["status"], "active", "as last known, since nobody there was asked: {list}");
+    assert_eq!(list["projects"][0]["status"], "active", "as last known, since that backend was not asked: {list}");
     let others = findings(&workspace, &["--backend", "simulated"]);
     assert!(
         others.iter().any(|(check, state, found)| {

@@ -1,4 +1,4 @@
-//! The env file editor at the byte level: all bytes but those of the variable stay.
+//! The env file editor at the byte level: only the bytes of the variable change.
 //!
 //! The tests build each file line by line, together with the expected result, so no test asks the editor where a line
 //! begins. `PROPTEST_CASES` scales all of them.
@@ -155,8 +155,8 @@ impl File {
         self.rendered(|_, line| Some(line.text.to_owned()))
     }
 
-    /// Returns whether a quote closes for `python-dotenv` but not for Node, or the other way round. Such a file may
-    /// have no edit that is right for both.
+    /// Returns whether `python-dotenv` and Node disagree on the end of a quote. Such a file may have no edit that is
+    /// right for both.
     fn is_read_in_two_ways(&self) -> bool {
         self.lines
             .iter()
@@ -245,7 +245,7 @@ fn value() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_-][A-Za-z0-9_./+,@%?!-]{0,20}=?|postgresql://[a-z]{1,5}:[a-z&#;|]{1,9}@h/d[?]a=b&c=d"
 }
 
-/// Returns the expected line: the value bare, or in single quotes where a shell would interpret it.
+/// Returns the expected line. The value is bare, or in single quotes where a shell would interpret it.
 fn assignment(value: &str) -> String {
     let acts = |c: char| "#&()*;<>[]^{|}".contains(c);
     let path_begins = value.starts_with(['~', '=']) || [":~", "=~", ":="].iter().any(|pair| value.contains(pair));
@@ -260,7 +260,7 @@ fn ours(value: &[u8]) -> bool {
     value.starts_with(b"ours")
 }
 
-/// Returns whether `after` is `before` with one range, which began with the name, replaced by `line`. After a byte
+/// Returns whether `after` is `before` with one range replaced by `line`. The range began with the name. After a byte
 /// order mark, a newline and the line's indentation come first.
 fn is_one_replacement(before: &[u8], after: &[u8], newline: &str, line: &str) -> bool {
     let unmarked = |head: &[u8]| match head.strip_prefix(MARK).and_then(|lead| lead.strip_prefix(newline.as_bytes())) {
@@ -286,7 +286,7 @@ const OTHERS: [&str; 5] = ["OTHER", "QUOTED", "MULTI", "OPEN", "NAME_2"];
 const MARK: &[u8] = b"\xef\xbb\xbf";
 const ENDINGS: &[&str] = &["\n", "\r\n", "\r"];
 
-/// A quote that is left open here is followed, wherever it next occurs, by more than blanks: it never closes.
+/// A quote that is left open here never closes: wherever it next occurs, more than blanks follow.
 const OTHER: &[&str] = &[
     "",
     " \t",

@@ -1,4 +1,4 @@
-//! Approvals asked for at the host: in both eras, with every kind of answer, and with forged ones.
+//! Approvals at the host: in both eras, with every kind of answer, and with forged ones.
 
 use std::{
     sync::Arc,
@@ -97,13 +97,13 @@ async fn answers_other_than_approval_buy_nothing() {
             let again = host.provision(above_default()).await;
             assert_eq!(again["code"], code, "{again}");
             let asked_again = usize::from(left == "pending");
-            assert_eq!(host.elicitations().len(), 1 + asked_again, "a no is not asked about again: {reply:?}");
+            assert_eq!(host.elicitations().len(), 1 + asked_again, "a denial causes no second elicitation: {reply:?}");
             assert_eq!(approvals(&here).len(), 1, "and no second request is made of it");
         }
     }
 }
 
-/// A host that supports only URLs, or nothing, never gets a form; the user approves at the terminal.
+/// A host that supports only URLs, or nothing, never gets a form. The user approves at the terminal.
 #[tokio::test]
 async fn client_is_asked_only_through_declared_support() {
     for era in ERAS {
@@ -161,11 +161,7 @@ fn call_cancelled_during_elicitation_buys_nothing() {
         let started = Instant::now();
         if leaves {
             assert_eq!(host.disconnect().code, 0);
-            assert!(
-                started.elapsed() < Duration::from_secs(4),
-                "the process waits for nobody: {:?}",
-                started.elapsed()
-            );
+            assert!(started.elapsed() < Duration::from_secs(4), "the process does not wait: {:?}", started.elapsed());
         } else {
             let params = json!({ "requestId": call, "reason": "enough" });
             host.write_line(
@@ -288,7 +284,7 @@ async fn elicitation_survives_a_restart_of_the_server() {
     assert_eq!(without_ledger.call_once(other(), Some((&state, accept()))).await["code"], "approval_forged");
 }
 
-/// The legacy era has no request state, so one that comes back there has no effect.
+/// The legacy era has no request state, so one in a call has no effect.
 #[tokio::test]
 async fn unsolicited_elicitation_results_count_for_nothing() {
     let here = Workspace::new();

@@ -1,4 +1,4 @@
-//! A host that supports elicitation: rmcp's own client in either era, which answers elicitations as scripted.
+//! A host that supports elicitation: rmcp's own client, which answers elicitations as scripted.
 
 use std::{
     process::Command,

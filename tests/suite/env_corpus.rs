@@ -30,7 +30,8 @@ fn teardown_restores_each_corpus_file() {
     assert!(count >= 25, "the corpus has shrunk to {count}");
 }
 
-/// Asserts that one line holds the key, in place of the template's empty one or at the end, and returns the key.
+/// Asserts that one line holds the key, and returns the key. The line replaces the template's empty one, or is the
+/// last.
 fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> {
     let context = || format!("{}: {}", file.display(), now.escape_ascii());
     let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", context()));

@@ -48,7 +48,7 @@ fn foreign_value_is_never_changed() {
 
     workspace.ok(&["provision", "one", "search", "--replace"]);
     let ours = workspace.read(".env");
-    assert!(ours.starts_with("EXA_API_KEY=sk_proj_sim_"), "a human may say so");
+    assert!(ours.starts_with("EXA_API_KEY=sk_proj_sim_"), "--replace allows it");
 
     workspace.write(".env", mine);
     assert_eq!(workspace.json(&["rotate", "one"])["code"], "env_var_taken");

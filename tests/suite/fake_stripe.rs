@@ -16,7 +16,7 @@ use crate::{
     workspace::{BINARY, Ran},
 };
 
-/// An account of its own for each test: logged in, every provider linked, and with a payment card.
+/// An account of its own for each test. It is logged in, has every provider linked, and has a payment card.
 pub struct FakeStripeCli {
     root: TempDir,
     bin: PathBuf,
@@ -110,7 +110,7 @@ impl FakeStripeCli {
         fs::write(self.file("weather.json"), faults.to_string()).unwrap();
     }
 
-    /// Returns the faults that have not occurred yet; a test with remaining faults did not test them.
+    /// Returns the faults that have not occurred yet. A test with remaining faults did not test them.
     pub fn pending_faults(&self) -> Vec<Value> {
         let _lock = self.lock();
         let text = fs::read_to_string(self.file("weather.json")).unwrap_or_else(|_| "[]".to_owned());
@@ -131,7 +131,7 @@ impl FakeStripeCli {
         projects.flat_map(|project| project["resources"].as_array().unwrap()).map(live).collect()
     }
 
-    /// Returns the id of the resource that accepts the key; `None` if its provider has used up its limit.
+    /// Returns the id of the resource that accepts the key. `None` if its provider has used up its limit.
     pub fn owner_of(&self, key: &str) -> Option<String> {
         let is_secret = key.contains(PREFIX);
         let owner =

@@ -1,4 +1,4 @@
-//! The fake Stripe CLI behaves as the real `stripe projects` was recorded; otherwise tests against it prove nothing.
+//! The fake Stripe CLI behaves as the real `stripe projects` was recorded. Otherwise tests against it prove nothing.
 
 use std::{
     collections::HashSet,
@@ -170,7 +170,7 @@ fn rotate_revokes_the_old_value_at_once() {
 
     fake_stripe.inject_faults(json!([{ "verb": "rotate", "fault": "no_change" }]));
     assert_eq!(fake_stripe.envelope(folder.path(), &["rotate", "search", "--yes"])["ok"], true);
-    assert_eq!(key(&fake_stripe, "search"), new, "rotated in words only");
+    assert_eq!(key(&fake_stripe, "search"), new, "reported without a rotation");
     fake_stripe.set("exa/api", "unrotatable", json!(true));
     assert_eq!(code(&fake_stripe.envelope(folder.path(), &["rotate", "search", "--yes"])), "provider_failure");
     assert_eq!(key(&fake_stripe, "search"), new);
@@ -184,7 +184,7 @@ fn remove_deprovisions_and_keeps_the_env_file() {
     let old = key(&fake_stripe, "search");
     fake_stripe.inject_faults(json!([{ "verb": "remove", "fault": "survives" }]));
     assert_eq!(fake_stripe.envelope(folder.path(), &["remove", "search", "--yes"])["ok"], true);
-    assert!(fake_stripe.owner_of(&old).is_some(), "removed in words only");
+    assert!(fake_stripe.owner_of(&old).is_some(), "reported without a removal");
     assert_eq!(fake_stripe.envelope(folder.path(), &["remove", "search", "--yes"])["ok"], true);
     assert_eq!(fake_stripe.owner_of(&old), None);
     assert_eq!(variable(folder.path(), ".env", "SEARCH_API_KEY"), Some(old));

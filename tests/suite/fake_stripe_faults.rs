@@ -1,4 +1,4 @@
-//! Each fault of the fake Stripe CLI has the effect and the timing that its name says.
+//! Each fault of the fake Stripe CLI has the effect and timing of its name.
 
 use std::{
     fs,

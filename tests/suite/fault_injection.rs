@@ -1,5 +1,4 @@
-//! A backend whose responses are lost or wrong: nothing is bought twice, nothing is lost, and every outcome has its
-//! error code.
+//! A backend whose responses are lost or wrong. Nothing is bought twice or lost, and every outcome has its error code.
 
 use std::sync::{
     Arc,
@@ -53,11 +52,11 @@ fn provision_of_unknown_outcome_stays_listed_and_unrepeated() {
     assert_eq!(harness.workspace.json(&["list"])["projects"][0]["status"], "provisioning");
     harness.backend.inject(Fault::Blind);
     assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown", "asking again buys nothing");
-    assert_eq!(harness.teardown().unwrap_err().code(), "outcome_unknown", "nor is it forgotten");
+    assert_eq!(harness.teardown().unwrap_err().code(), "outcome_unknown", "the order stays");
     assert_eq!(harness.resources(), 1);
 
     harness.backend.clear();
-    assert_eq!(harness.provision().unwrap_err().code(), "already_exists", "found, finished, and shown");
+    assert_eq!(harness.provision().unwrap_err().code(), "already_exists", "adopted, finished, and shown");
     assert_eq!(harness.resources(), 1);
     harness.check_key();
 }
@@ -112,7 +111,7 @@ fn teardown_with_a_lost_response_is_repeated() {
         harness.provision().unwrap();
         harness.backend.inject(fault);
         assert_eq!(harness.teardown().unwrap_err().code(), "teardown_incomplete");
-        assert_eq!(harness.workspace.json(&["list"])["live_count"], 1, "until it is known to be gone it is listed");
+        assert_eq!(harness.workspace.json(&["list"])["live_count"], 1, "it is listed until its removal is certain");
         assert_eq!(harness.teardown().unwrap().status, "torn_down");
         assert_eq!(harness.resources(), 0);
         assert_eq!(harness.workspace.read(".env"), "");
@@ -285,10 +284,10 @@ impl Harness {
         self.workspace.variable("EXA_API_KEY").unwrap()
     }
 
-    /// Asserts that the env file has a valid key, and that the backend got one order.
+    /// Asserts that the env file has a valid key after exactly one order.
     fn check_key(&self) {
         assert!(self.workspace.owner_of(&self.key()).is_some());
-        assert_eq!(self.backend.orders.load(Ordering::SeqCst), 1, "one order, whatever the weather");
+        assert_eq!(self.backend.orders.load(Ordering::SeqCst), 1, "one order, whatever the fault");
     }
 
     fn resources(&self) -> usize {

@@ -1,4 +1,4 @@
-//! The example files: a host that is configured with one starts the server, and it answers.
+//! The example files: a host that is configured with one starts the server.
 
 use std::{
     fs,
@@ -61,7 +61,7 @@ fn assert_starts(file: &str, config: &Value, section: &str) {
     assert_eq!(answer["result"]["serverInfo"]["name"], "stripe-projects", "{file}: {answer}");
 }
 
-/// Returns the response of the real binary to `initialize`; the binary exits when the client disconnects.
+/// Returns the response of the real binary to `initialize`. The binary exits when the client disconnects.
 fn initialize(workspace: &Workspace, arguments: &[&str]) -> Value {
     let mut command = workspace.command(arguments);
     let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The point up to which a command can be cancelled: every use case reports it before it writes anything.
+//! The point up to which a command can be cancelled. Every use case reports it before it writes anything.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -1,6 +1,7 @@
-//! The invariants, checked from the outside after any history: every live resource is listed, the env file has the
-//! current key of every active project and no key of a torn-down one, nothing was bought twice, no temporary file
-//! remains, the audit chain verifies, and no journal entry is open.
+//! The invariants, checked from the outside after any history.
+//!
+//! Every live resource is listed, the env file has the current key of every active project and no key of a torn-down
+//! one, nothing was bought twice, no temporary file remains, the audit chain verifies, and no journal entry is open.
 
 use std::collections::BTreeSet;
 
@@ -34,13 +35,13 @@ pub fn check(workspace: &Workspace, case: &str) {
         }
         assert_eq!(project["status"], "active", "{case}: {project:#}");
         let key = workspace.variable(variable).expect(case);
-        assert!(workspace.owner_of(&key).is_some(), "{case}: the env file has a dead key: {project:#}");
+        assert!(workspace.owner_of(&key).is_some(), "{case}: the env file has a revoked key: {project:#}");
         let mask = Secret::new(key).mask();
         assert_eq!(project["api_key_masked"], mask.as_str(), "{case}");
     }
     let keys = env_file.matches(workspace.key_prefix()).count();
     assert_eq!(keys, live.len() - suspended, "{case}: {} live projects", live.len());
-    assert!(env_file.starts_with(USER_LINES), "{case}: what was there before is gone: {env_file:?}");
+    assert!(env_file.starts_with(USER_LINES), "{case}: the existing content is lost: {env_file:?}");
 
     // A running server may have a temporary file at this moment.
     until(&format!("{case}: {:?} to go", workspace.leftovers()), || workspace.leftovers().is_empty().then_some(()));

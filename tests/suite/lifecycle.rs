@@ -1,4 +1,4 @@
-//! How the server starts, handles load and ends, seen from the other end of its pipes.
+//! Start, load and end of the server, seen from the other end of its pipes.
 
 use std::{process::Command, time::Duration};
 
@@ -133,7 +133,7 @@ fn lock_project(workspace: &Workspace, name: &str) -> Lock {
     let locks = workspace.state().join("locks");
     create_private_folder(&locks).unwrap();
     let lock = Lock::on_file(&locks.join(format!("{name}.lock")), Duration::ZERO);
-    lock.unwrap().expect("nobody else is in this workspace")
+    lock.unwrap().expect("no other process uses this workspace")
 }
 
 const MOST_IN_FLIGHT: usize = 64;

@@ -10,7 +10,7 @@
     clippy::unwrap_used,
     reason = "a test says what went wrong by panicking, and how much it looked at by printing"
 )]
-#![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
+#![allow(clippy::disallowed_methods, reason = "tests write files and start processes")]
 
 mod abandon;
 mod alerts;

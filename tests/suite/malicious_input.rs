@@ -1,4 +1,4 @@
-//! Malicious input in every place that takes text: each is refused clearly, and none is repeated, stored, or
+//! Malicious input in every place that takes text. Each is refused clearly, and none is repeated, stored, or
 //! interpreted.
 
 use std::{fs, iter};
@@ -91,7 +91,7 @@ fn workspace_with_project() -> Workspace {
     workspace
 }
 
-/// Returns calls with the input in each argument of each tool, and in an undeclared one.
+/// Returns calls with the input in each argument of each tool and in an unknown one.
 fn calls(word: &str) -> Vec<(&'static str, Value)> {
     let mut calls = vec![
         ("provision", json!({ "name": word, "provider": "search" })),
@@ -114,7 +114,7 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
     calls
 }
 
-/// Asserts an error with a code, a message and a hint that do not repeat the input.
+/// Asserts an error with code, message and hint that do not repeat the input.
 fn assert_clear_error(answer: &Value, word: &str, call: &str) {
     for part in ["code", "message", "hint"] {
         let text = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shorten(call)));
@@ -157,7 +157,7 @@ fn contains(text: &str, word: &str) -> bool {
     part.len() >= SHORTEST_PART && (text.contains(&part) || text.contains(&json!(part).to_string()))
 }
 
-/// Returns whether a character neither moves the cursor, nor changes the writing direction, nor is invisible.
+/// Returns whether a character is visible and affects neither cursor nor writing direction.
 fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -23,10 +23,10 @@ async fn tools_are_four_in_a_fixed_order() {
             assert_eq!(names, ["list_projects", "provision", "rotate_key", "teardown"], "{era:?}");
         }
     }
-    assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+    assert!(workspace.files().is_empty(), "reading creates no files");
 }
 
-/// Runs a project through its lifecycle and checks at each step whether the key is valid.
+/// Runs a project through its lifecycle, and checks the key at each step.
 #[tokio::test]
 async fn project_runs_through_its_lifecycle() {
     for era in ERAS {

@@ -1,4 +1,4 @@
-//! A mock of Stripe's API on the loopback: it answers as scripted, and records every request.
+//! A mock of Stripe's API on the loopback, with scripted responses and recorded requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},

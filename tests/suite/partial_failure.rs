@@ -27,9 +27,9 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
     assert!(error.hint().contains("rotate victim"), "{}", error.hint());
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
-    assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
+    assert_eq!(workspace.read(".env"), THEIRS, "the user's value stays");
     let response = workspace.json(&["forget", "victim", "--yes"]);
-    assert_eq!(response["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
+    assert_eq!(response["code"], "nothing_to_forget", "its outcome is known, so it can be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);
@@ -59,7 +59,7 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
-    assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and said again");
+    assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and reported again");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);
@@ -80,7 +80,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
         |provisioner| provisioner.rotate(&name(), &caller()),
     )
     .unwrap_err();
-    assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
+    assert_eq!(error.code(), "key_not_delivered", "the old key is revoked, which has to be reported");
     assert!(workspace.owner_of(&old).is_none());
 
     workspace.sql("DROP TRIGGER full");
@@ -137,7 +137,7 @@ fn teardown_ignores_a_removed_env_folder() {
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }
 
-/// Runs an operation during which, after the backend call, the user puts another value into the variable.
+/// Runs an operation during which the user changes the variable, after the backend call.
 fn with_variable_replaced(
     workspace: &Workspace,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,

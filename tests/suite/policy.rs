@@ -95,7 +95,7 @@ fn broken_policy_stops_provisioning_only() {
     std::fs::remove_dir(&path).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(refused["code"], "invalid_policy", "and nobody is waited for at a pipe: {refused}");
+    assert_eq!(refused["code"], "invalid_policy", "a pipe does not block: {refused}");
 }
 
 /// The link shows that a policy was intended.

@@ -44,7 +44,7 @@ fn teardown_survives_power_loss() {
     assert_survives("teardown", &[PROVISIONED]);
 }
 
-/// Returns whether processes can be traced here, and prints a warning if not, because nothing is proved then.
+/// Returns whether processes can be traced here. Prints a warning if not, because nothing is proved then.
 pub fn can_trace() -> bool {
     let traced = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     let can = traced.is_ok_and(|output| output.status.success());
@@ -130,7 +130,7 @@ enum DataLoss {
 /// The content of a disk by path; `None` is a folder.
 pub type DiskImage = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// The files of a workspace as processes see them, and as they are on the disk.
+/// The files of a workspace, as processes see them and as flushed.
 struct Disk {
     root: PathBuf,
     files: Vec<File>,
@@ -323,7 +323,7 @@ pub fn restore_disk(workspace: &Workspace, image: &DiskImage) {
     }
 }
 
-/// Returns the lines of a log of several threads, with interrupted calls joined where they ended.
+/// Returns the lines of a log of several threads. Interrupted calls are joined where they ended.
 fn whole_lines(log: &str) -> Vec<String> {
     let (mut unfinished, mut lines) = (BTreeMap::new(), Vec::new());
     for line in log.lines() {
@@ -347,7 +347,7 @@ fn parse(line: &str) -> Option<(&str, Vec<String>, &str)> {
     Some((name, arguments.split(", ").map(str::to_owned).collect(), result))
 }
 
-/// Returns the path in an argument: text in quotation marks, or the text behind a descriptor.
+/// Returns the path in an argument: text in quotation marks, or behind a descriptor.
 fn path(argument: &str) -> PathBuf {
     let text = argument.split_once('<').map_or(argument, |(_, text)| text.trim_end_matches('>'));
     PathBuf::from(String::from_utf8(bytes(text)).unwrap())
@@ -370,7 +370,7 @@ const SEED: u64 = 1;
 
 pub const PROVISIONED: &[&str] = &["provision", "victim", "supermemory"];
 
-/// Every system call that changes or flushes a file; one that [`Disk::apply`] does not know fails the test.
+/// Every system call that changes or flushes a file. One that [`Disk::apply`] does not know fails the test.
 const CALLS: &str = "trace=openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,\
     symlinkat,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,fsync,\
     fdatasync,sync_file_range";

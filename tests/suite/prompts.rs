@@ -26,7 +26,7 @@ async fn prompts_contain_the_current_state() {
         for name in ["budget", "end-session"] {
             snapshot(&format!("prompt_{name}_of_nothing"), &text(&client, name, None).await);
         }
-        assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+        assert!(workspace.files().is_empty(), "reading creates no files");
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 5 })).await;
         client.ok("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })).await;
         workspace.ok(&["usage", "record", "memory", "1.2345"]);

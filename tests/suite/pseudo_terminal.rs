@@ -95,7 +95,7 @@ fn on_terminal(command: &Command) -> blocking::Command {
     on
 }
 
-/// Reads until the last program on the terminal has ended, which Linux reports as an error.
+/// Reads until the last program on the terminal has ended. Linux reports that as an error.
 fn watch(pty: &blocking::Pty, (display, changed): &(Mutex<Display>, Condvar)) {
     let mut bytes = [0; 4096];
     let mut pty = pty;

@@ -1,4 +1,4 @@
-//! A client that writes raw lines: it can send what no library would, and sees every byte that comes back.
+//! A client that writes raw lines and sees every byte that comes back. It can send what no library would.
 
 use std::{
     io::Write as _,
@@ -105,7 +105,7 @@ impl RawClient {
         self.child.id()
     }
 
-    /// Closes stdin, as a client does that is done, and waits for the process to end.
+    /// Closes stdin, as a finished client does, and waits for the process to end.
     pub fn disconnect(mut self) -> Ran {
         drop(self.input.take());
         self.wait()
@@ -133,7 +133,7 @@ fn parse_messages(lines: &str) -> impl Iterator<Item = Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap())
 }
 
-/// The output of a pipe so far, read on its own thread so that the process never waits for its reader.
+/// The output of a pipe so far. A thread reads it, so that the process never waits for its reader.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -190,7 +190,7 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,4 +1,4 @@
-//! The whole program over the real backends, through the real binary: what a user with a Stripe account sees.
+//! The whole program over the real backends, as a user with a Stripe account sees it.
 
 use std::{
     fs,
@@ -67,7 +67,7 @@ fn limit_is_the_sum_of_the_caps() {
     }
 }
 
-/// If a process died between the end of a project and the limit change, the next start lowers the limit.
+/// A process that dies between the end of a project and the limit change leaves the limit too high.
 #[test]
 fn limit_left_too_high_is_lowered_by_the_next_start() {
     for kind in REAL {
@@ -214,7 +214,7 @@ fn audit_has_the_request_ids() {
     assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
 }
 
-/// The server sends no request before a tool is called, so the first answer is fast.
+/// The server sends no request before a tool call, so the first answer is fast.
 #[test]
 fn server_start_sends_no_request() {
     let workspace = Workspace::on(BackendKind::StripeCli);
@@ -296,7 +296,7 @@ fn project_of_another_backend_is_unchanged() {
     for backend in ["simulated", "stripe-cli"] {
         let list = workspace.json(&["list", "--backend", backend]);
         let statuses: Vec<_> = list["projects"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
-        assert_eq!(statuses, ["active", "active"], "{backend} is not asked about what it cannot know");
+        assert_eq!(statuses, ["active", "active"], "{backend} is not asked about unknown resources");
     }
 }
 

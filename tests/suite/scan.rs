@@ -1,4 +1,4 @@
-//! The search for leaked keys, through the binary: its findings, its exit codes, and what it must not print.
+//! The search for leaked keys, through the binary: its findings, exit codes and output.
 
 use std::{fs, path::Path};
 
@@ -20,7 +20,7 @@ fn clean_tree_and_env_file_are_clean() {
     assert_eq!((&view["keys_known"], view["findings"].as_array().unwrap().len()), (&1.into(), 0));
     let one = here.json(&["scan", "notes.txt"]);
     let bytes = here.read("notes.txt").len();
-    assert_eq!((&one["files_read"], &one["bytes_read"]), (&1.into(), &bytes.into()), "it says how much it looked at");
+    assert_eq!((&one["files_read"], &one["bytes_read"]), (&1.into(), &bytes.into()), "it reports how much it searched");
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn workspace_without_keys_is_reported() {
     let here = Workspace::new();
     here.allow_planted_keys();
     assert!(here.ok(&["scan", "."]).stdout.starts_with("Nothing to look for"));
-    assert!(here.files().is_empty(), "a look creates nothing");
+    assert!(here.files().is_empty(), "a scan creates no files");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn symlinked_env_file_may_hold_its_keys() {
     here.ok(&["scan", "."]);
 }
 
-/// A program that loads the env file of one project must not get the key of another.
+/// A program that loads one project's env file must not get another project's key.
 #[test]
 fn env_file_may_hold_only_its_own_keys() {
     let (here, key) = with_key();
@@ -192,7 +192,7 @@ fn rotate_revokes_live_keys_once_confirmed() {
     assert!(here.owner_of(&key).is_some());
 
     let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
-    assert_eq!(ran.code, 7, "it was found, whatever was done about it");
+    assert_eq!(ran.code, 7, "the finding counts, whatever follows");
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["live_count"], 1);
     assert_eq!(ran.stderr, "rotated memory: version 2 is in the env file\n");
     assert!(here.owner_of(&key).is_none());
@@ -318,7 +318,7 @@ pub fn findings(view: &Value) -> &[Value] {
 }
 
 pub fn assert_no_key(ran: &Ran, key: &str) {
-    assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "it says the key");
+    assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "it prints the key");
 }
 
 fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {

@@ -122,7 +122,7 @@ fn unreadable_history_is_reported_and_the_rest_searched() {
     assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
 }
 
-/// An empty file in place of an object is one that git lists and cannot read; git reports it and continues.
+/// Git lists an object that is an empty file, and cannot read it. It reports that and continues.
 #[test]
 fn broken_object_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();

@@ -35,7 +35,7 @@ proptest! {
         prop_assert_eq!(hits, naive_search(&text, &some));
     }
 
-    /// For any chunk size, each start is reported once, as if the text were one chunk.
+    /// For any chunk size, each start is reported once, as in one chunk.
     #[test]
     fn matches_are_the_same_across_chunks(pieces in pieces(), some in key_subset(), step in 1_usize..200) {
         let (text, matcher) = (text(&pieces), matcher(&some));
@@ -100,7 +100,7 @@ fn naive_search(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
     hits
 }
 
-/// Returns whether a credential without a mask is a separate word: one end at a boundary, the other at a boundary or
+/// Returns whether a credential without a mask is a separate word. One end is at a boundary, the other at a boundary or
 /// sign.
 fn is_separate_word(text: &[u8], start: usize, end: usize) -> bool {
     let boundary = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"\"'`\\<>".contains(&byte);

@@ -1,4 +1,4 @@
-//! A scan at a terminal: its prompt before a rotation, and the effect of each answer.
+//! A scan at a terminal: its prompt before a rotation, and each answer's effect.
 
 use crate::{
     pseudo_terminal::{Terminal, TerminalOutput},
@@ -74,6 +74,6 @@ fn answer_prompt(here: &Workspace, arguments: &[&str], keys: &str) -> TerminalOu
 
 fn assert_no_key(output: &TerminalOutput, keys: &[&str]) {
     for key in keys {
-        assert!(!output.written.contains(key) && !output.screen.contains(key), "it says the key");
+        assert!(!output.written.contains(key) && !output.screen.contains(key), "it prints the key");
     }
 }

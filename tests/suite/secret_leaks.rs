@@ -1,5 +1,4 @@
-//! Searches for full keys: in every byte that a process prints in this suite, and in every file but env files that a
-//! workspace is left with.
+//! Searches everything that the tests' processes print or store for full keys. Only env files may hold one.
 
 use std::{
     fs,
@@ -13,7 +12,7 @@ use crate::workspace::{Ran, Workspace};
 /// Panics if the output contains a full key.
 pub fn assert_no_key_in_output(output: &[u8]) {
     if let Some(mask) = key_in(output) {
-        panic!("a process of ours said {mask} in full");
+        panic!("a process printed {mask} in full");
     }
 }
 
@@ -22,7 +21,7 @@ pub fn assert_no_key_on_disk(files: &[PathBuf]) {
     let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()); // a pipe, or removed meanwhile
     for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
         if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {
-            panic!("{mask} stands in full in {}", file.display());
+            panic!("{} contains {mask} in full", file.display());
         }
     }
 }
@@ -43,8 +42,8 @@ fn is_for_keys(file: &Path) -> bool {
     name.starts_with(".env") || name.ends_with(".env") || name.starts_with("simulated.db")
 }
 
-/// Prefixes of the keys of the simulation, the fake Stripe CLI and Stripe, with fewer hexadecimal digits than any key
-/// has.
+/// Prefixes of the keys of the simulation, the fake Stripe CLI and Stripe. Any key has more hexadecimal digits than
+/// given here.
 const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), ("sk_standin_", 16), ("rk_test_", 10), ("rk_live_", 10)];
 
 #[test]

@@ -1,4 +1,4 @@
-//! `setup`, through the real binary: our entry in a host's file, and every other byte as it was.
+//! `setup`, through the real binary: our entry in a host's file. Every other byte stays.
 
 use std::{
     fs,

@@ -140,7 +140,7 @@ fn resource_lifecycle() {
     let reveal = || here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({})).body;
     let first = reveal();
     assert_eq!(first["configuration"].as_object().unwrap().keys().collect::<Vec<_>>(), ["API_KEY", "PROJECT_ID"]);
-    assert_eq!(reveal(), first, "a look mints nothing");
+    assert_eq!(reveal(), first, "a reveal creates nothing");
     assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
 
     assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).text_at("/status"), "complete");

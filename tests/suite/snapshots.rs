@@ -1,4 +1,4 @@
-//! The user-visible output, byte for byte: a change shows as a change of a snapshot file.
+//! The user-visible output, byte for byte. A change shows as a change of a snapshot file.
 
 use insta::{Settings, assert_snapshot};
 use serde_json::{Value, json};

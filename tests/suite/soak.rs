@@ -1,5 +1,5 @@
-//! A soak test: four processes on one workspace, random operations of both transports and random kills, with the
-//! invariants checked after each round.
+//! A soak test: random operations and kills of four processes on one workspace. The invariants are checked after each
+//! round.
 //!
 //! `cargo test --release --test suite soak -- --ignored --nocapture`, for [`SECONDS`] seconds, or as many as
 //! `SOAK_SECONDS` says, over the backend that `SOAK_BACKEND` names. The operations follow from a printed seed, which
@@ -24,7 +24,7 @@ use crate::{
 };
 
 #[test]
-#[ignore = "takes as long as it is told to; the continuous integration runs it for half a minute"]
+#[ignore = "takes as long as SOAK_SECONDS says; CI runs it for half a minute"]
 fn random_operations_and_kills_break_no_invariant() {
     let seconds = number("SOAK_SECONDS").unwrap_or(SECONDS);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -194,7 +194,7 @@ impl<'a> Worker<'a> {
         );
     }
 
-    /// A plan outlives its service and would be billed but not listed, so these need no plan.
+    /// A plan outlives its service and would be billed but not listed. These providers need none.
     fn providers(&self) -> &'static [&'static str] {
         if self.workspace.kind() == BackendKind::Simulated { PROVIDERS } else { &["supermemory", "tts"] }
     }
@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
         is_killed.then_some(moment)
     }
 
-    /// Asserts the outcome of an operation on a name that only this worker uses, and updates its state.
+    /// Asserts the outcome for a name that only this worker uses, and updates its state.
     fn assert_own_state(&mut self, verb: &str, name: &str, answer: Option<&str>) {
         let state = self.private.entry(name.to_owned()).or_insert(State::Absent);
         let changes = matches!(verb, "provision" | "resume" | "rotate" | "suspend" | "teardown");

@@ -1,5 +1,5 @@
-//! A process that stalls during an operation: other work continues, calls on the same project wait, and after it
-//! resumes it either succeeds or reports which half is missing.
+//! A process that stalls during an operation. Other work continues, and calls on the same project wait. After it
+//! resumes, it succeeds or reports which half is missing.
 
 use std::{
     fs::{self, Permissions},
@@ -47,7 +47,7 @@ fn other_work_continues_while_one_process_stalls() {
             };
             let mut waits = workspace.command(same).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             workspace.ok(&["rotate", "bystander"]);
-            assert!(waits.try_wait().unwrap().is_none(), "{case}: two were at work on one project");
+            assert!(waits.try_wait().unwrap().is_none(), "{case}: two processes worked on one project");
             assert_eq!(stopped.resume(), "ok", "{case}");
             let ran = Ran::from(waits.wait_with_output().unwrap());
             assert_eq!(ran.code, 0, "{case}: {ran:?}");
@@ -74,7 +74,7 @@ fn project_lock_timeout_is_reported() {
     let response = workspace.json(&["rotate", "victim"]);
     assert_eq!(response["code"], "project_busy", "{response}");
     assert_eq!(stopped.resume(), "ok");
-    check(&workspace, "somebody gave up waiting");
+    check(&workspace, "after a project lock timeout");
 }
 
 /// The same for a process that stalls during a write.
@@ -94,7 +94,7 @@ fn ledger_lock_timeout_is_reported() {
     stuck.execute_batch("ROLLBACK").unwrap();
     assert_eq!(waits.wait().unwrap().code(), Some(1));
     workspace.ok(&["rotate", "victim"]);
-    check(&workspace, "somebody gave up waiting for the ledger");
+    check(&workspace, "after a ledger lock timeout");
 }
 
 /// A reader of a ledger that is being created is waited for as well.
@@ -116,7 +116,7 @@ fn reader_does_not_block_a_new_ledger() {
     check(&workspace, "a ledger that was looked at");
 }
 
-/// An unsynced commit of a dead process must not appear after others were told that it did not happen.
+/// An unsynced commit of a dead process must not appear later. Others may have been told that it did not happen.
 #[test]
 fn half_synced_commit_is_reconciled_by_a_lookup() {
     if !can_trace() {
@@ -131,15 +131,15 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
     dying.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
     assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
-    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died with its order on the way");
+    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died before its order was synced");
 
     let response = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
     assert_eq!(response["code"], "already_exists", "settled, and shown: {response}");
     living.kill();
-    check(&workspace, "a commit from the dead");
+    check(&workspace, "a half-synced commit");
 }
 
-/// SQLite's locks belong to the process, and closing any descriptor of the file releases them all.
+/// SQLite's locks belong to the process. Closing any descriptor of the file releases them all.
 #[test]
 fn each_database_file_is_opened_at_most_once() {
     if !can_trace() {
@@ -160,7 +160,7 @@ fn each_database_file_is_opened_at_most_once() {
     }
 }
 
-/// Root may write anywhere, so tests that run as root start the process as another user.
+/// Root may write anywhere, so root runs the process as another user.
 #[test]
 fn permission_loss_is_reported_and_recovered() {
     for (operation, step, folder, ends) in [

@@ -1,4 +1,4 @@
-//! The backend on Stripe's API against a mock: the exact requests, their order, and their number.
+//! The backend on Stripe's API against a mock: the exact requests and their order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -249,7 +249,7 @@ async fn rotation_is_polled_and_has_its_own_key() {
     assert_eq!(keys[0], keys[1], "a try of the same rotation");
     assert_ne!(keys[1], keys[2], "another rotation");
     let reveals = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
-    assert_eq!(harness.stripe.requests_to(reveals).len(), 1, "a suspension is told to nobody");
+    assert_eq!(harness.stripe.requests_to(reveals).len(), 1, "a suspension reveals no key");
 
     // A removed resource counts as removed, whatever the error says.
     harness.stripe.on(rotate, [refusal(400, "resource_not_complete")]);
@@ -280,12 +280,9 @@ async fn teardown_is_polled_and_idempotent() {
     harness.stripe.on(remove, [ok(&resource("pending"))]);
     harness.stripe.on(look, [ok(&resource("pending"))]);
     let error = harness.backend.teardown(&fres_1()).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unknown { .. }), "patience ends: {error}");
+    assert!(matches!(error, BackendError::Unknown { .. }), "polling ends: {error}");
     harness.backend.teardown(&ResourceId::new("../projects".to_owned())).await.unwrap();
-    assert!(
-        harness.stripe.request_lines().iter().all(|line| !line.contains("..")),
-        "what is no id is asked about nowhere"
-    );
+    assert!(harness.stripe.request_lines().iter().all(|line| !line.contains("..")), "an invalid id causes no request");
 }
 
 #[tokio::test]
@@ -307,7 +304,7 @@ async fn observations_are_complete_or_unknown() {
     );
     harness.stripe.on("GET /v2/provisioning/resources/fres_19", [status(500, &json!({}))]);
     let error = harness.backend.observe(Scope::Resources(&ids)).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unavailable { .. }), "less is no answer: {error}");
+    assert!(matches!(error, BackendError::Unavailable { .. }), "a partial answer is an error: {error}");
 
     let order = order("mine");
     assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);

@@ -1,4 +1,4 @@
-//! Faults of Stripe's API: a lost response is requested again with the same key, a definite failure is reported, and no
+//! Faults of Stripe's API. A lost response is requested again with the same key, a definite failure is reported, and no
 //! error repeats a secret.
 
 use std::{
@@ -99,7 +99,7 @@ async fn rejected_retry_leaves_the_outcome_unknown() {
     let before = harness.creates();
     let error = harness.backend.provision(&order("mixed-up")).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "{error}");
-    assert_eq!(harness.creates(), before + 1, "and asking again is no help");
+    assert_eq!(harness.creates(), before + 1, "and another request does not help");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn unreachable_api_is_described() {
         let error = harness.restart(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
     }
-    assert_eq!(plain.request_lines(), [""; 0], "nothing is said in the clear");
+    assert_eq!(plain.request_lines(), [""; 0], "nothing is sent in the clear");
 
     // A create that was never sent has definitely not happened.
     let harness = StripeApiHarness::new();

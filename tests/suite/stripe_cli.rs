@@ -55,7 +55,7 @@ impl ShellHarness {
     }
 }
 
-/// Writes the script in another process: an executable that is open for writing, even in a fork, cannot run.
+/// Writes the script in another process. An executable that is open for writing, even in a fork, cannot run.
 pub fn write_script(file: &Path, script: &str) {
     let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 700 "$2""#;
     let status = Command::new("sh").args(["-c", write, "sh", script]).arg(file).status().unwrap();
@@ -95,7 +95,7 @@ async fn cancelled_call_finishes_in_the_background() {
         _ = backend.observe(Scope::Everything) => panic!("it does not answer"),
         () = async { while !began_file.exists() { tokio::time::sleep(Duration::from_millis(5)).await } } => {}
     }
-    assert!(!harness.is_unlocked(), "nobody looks or acts before it has ended");
+    assert!(!harness.is_unlocked(), "no other call runs before it has ended");
     fs::write(began_file.with_file_name("go"), "").unwrap();
     until("its end", || harness.is_unlocked().then_some(()));
     assert!(began_file.with_file_name("finished").exists());
@@ -198,15 +198,11 @@ async fn failed_service_is_removed_again() {
         assert_eq!((refused, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
         let log = fs::read_to_string(harness.state.path().join("stripe-cli/log")).unwrap();
         assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
-        assert_eq!(
-            log.lines().any(|verb| verb == "remove"),
-            word == "failed",
-            "a word that nobody knows removes nothing"
-        );
+        assert_eq!(log.lines().any(|verb| verb == "remove"), word == "failed", "an unknown status removes nothing");
     }
 }
 
-/// Returns a script with one service, listed from its `add` to its `remove` with that status.
+/// Returns a script with one service, listed with that status from `add` to `remove`.
 fn fails_with(word: &str, removes: bool) -> String {
     let fixed =
         r#""project":{"id":"project_1","name":"agent-0"},"active_environment":"agent","environments":{"agent":{}}"#;

@@ -1,4 +1,4 @@
-//! The `stripe-cli` backend against the fake Stripe CLI, with and without faults: nothing is bought twice.
+//! The `stripe-cli` backend against the fake Stripe CLI, with and without faults. Nothing is bought twice.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -488,7 +488,7 @@ async fn limits_follow_live_caps_and_usage_is_per_service() {
     assert_eq!(harness.fake_stripe.limit("exa"), 1050);
     let calls = harness.fake_stripe.calls().len();
     harness.settle_limits().await.unwrap();
-    assert_eq!(harness.fake_stripe.calls().len(), calls, "what is settled is not told again");
+    assert_eq!(harness.fake_stripe.calls().len(), calls, "a reconciled limit is not sent again");
 }
 
 fn exa() -> Order {

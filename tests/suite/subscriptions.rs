@@ -92,7 +92,7 @@ async fn modern_subscriber_is_notified_of_project_changes() {
     let filter = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
     let mut stream = client.0.listen(filter).await.unwrap();
     let accepted = stream.acknowledged().resource_subscriptions.clone().unwrap();
-    assert_eq!(accepted, [PROJECTS, WEB], "what we do not tell of is not promised");
+    assert_eq!(accepted, [PROJECTS, WEB], "unknown resources are not acknowledged");
     for (tool, arguments) in lifecycle_calls() {
         client.ok(tool, arguments).await;
         assert_eq!(

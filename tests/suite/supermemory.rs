@@ -1,4 +1,4 @@
-//! The demo's client of Supermemory: it speaks the API, and sends a key to one host and into no error.
+//! The demo's client of Supermemory. It sends a key to one host and into no error.
 
 #[path = "../../examples/agent_demo/supermemory.rs"]
 mod client;

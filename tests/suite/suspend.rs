@@ -1,4 +1,4 @@
-//! The kill switch, over every backend: a suspended key is revoked and stays so until a human resumes the project.
+//! The kill switch, over every backend. A suspended key is revoked and stays so until a human resumes the project.
 
 use serde_json::{Value, json};
 use stripe_projects_mcp::name::ProjectName;
@@ -110,7 +110,7 @@ fn unknown_resume_is_reported_and_finished_by_the_next_call() {
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
     workspace.simulator().clear_faults();
     assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
-    assert_eq!(intents(&workspace, "resume"), 1, "what was open is what was finished");
+    assert_eq!(intents(&workspace, "resume"), 1, "the open intent is the finished one");
     assert!(workspace.owner_of(&key(&workspace)).is_some());
 }
 

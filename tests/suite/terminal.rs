@@ -1,4 +1,4 @@
-//! The command line at a terminal: output, prompts and interrupts; and the output on a pipe.
+//! The command line at a terminal: output, prompts and interrupts. Also the output on a pipe.
 
 use std::{
     io,
@@ -217,7 +217,7 @@ fn each_shell_gets_completions_and_man_pages() {
     assert_text("man_provision", &here.ok(&["man", "provision"]).stdout);
 }
 
-/// Budgets of every kind: nearly used, used up, unused, torn down; one name is long, and times differ.
+/// Budgets of every kind: nearly used, used up, unused, torn down. One name is long, and times differ.
 fn workspace_with_budgets() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "old-idea", "search"]);

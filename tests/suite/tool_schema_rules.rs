@@ -1,4 +1,4 @@
-//! Rules for all tools: what every host needs of a tool list, and the shape of every result.
+//! Rules for all tools: the requirements of hosts on a tool list, and valid results.
 
 use serde_json::{Value, json};
 

@@ -101,7 +101,7 @@ impl Workspace {
         fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// Returns the real binary in this folder, without variables of the environment that could change its behavior.
+    /// Returns the real binary in this folder. Variables of the environment that could change its behavior are removed.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
@@ -135,17 +135,13 @@ impl Workspace {
 
     /// Returns the fake Stripe CLI behind this workspace.
     pub fn fake_stripe(&self) -> &FakeStripeCli {
-        let Counterpart::StripeCli(fake_stripe) = &self.behind else {
-            panic!("there is no stand-in behind this workspace")
-        };
+        let Counterpart::StripeCli(fake_stripe) = &self.behind else { panic!("this workspace has no fake Stripe CLI") };
         fake_stripe
     }
 
     /// Returns the simulator behind this workspace.
     pub fn simulator(&self) -> &SimulatorProcess {
-        let Counterpart::StripeApi(simulator) = &self.behind else {
-            panic!("there is no simulator behind this workspace")
-        };
+        let Counterpart::StripeApi(simulator) = &self.behind else { panic!("this workspace has no simulator") };
         simulator
     }
 
