@@ -245,13 +245,13 @@ fn modules_import_only_from_lower_layers() {
     let mut wrong = Vec::new();
     for file in sources() {
         let Some((_, modules, crates)) = LAYERS.iter().find(|(name, ..)| *name == file.module) else {
-            wrong.push(format!("src/{}: `{}` stands on no floor; give it a line in FLOORS", file.path, file.module));
+            wrong.push(format!("src/{}: `{}` is in no layer; add it to LAYERS", file.path, file.module));
             continue;
         };
         for import in file.siblings.iter().filter(|import| **import != file.module) {
             if !modules.contains(&import.as_str()) {
                 let theirs = format!("src/{import}");
-                wrong.push(format!("src/{} may not import {theirs}: it is not on a floor below it", file.path));
+                wrong.push(format!("src/{} may not import {theirs}: it is in no lower layer", file.path));
             }
         }
         for import in &file.externals {
@@ -281,10 +281,10 @@ fn layers_list_dependencies_in_order() {
 #[test]
 fn reserved_words_stay_in_their_modules() {
     for file in every_source() {
-        for (word, places, instead) in RESERVED {
+        for (expression, places, instead) in RESERVED {
             assert!(
-                places.contains(&file.path.as_str()) || !file.code.contains(word),
-                "src/{} says `{word}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
+                places.contains(&file.path.as_str()) || !file.code.contains(expression),
+                "src/{} says `{expression}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
                 file.path
             );
         }
@@ -344,8 +344,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn read(path: &str, text: &str) -> Source {
-    let house = text.split("#[cfg(test)]").next().unwrap();
-    let lines = house.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code_part = text.split("#[cfg(test)]").next().unwrap();
+    let lines = code_part.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = lines.collect::<Vec<_>>().join("\n");
     Source {
         path: path.to_owned(),

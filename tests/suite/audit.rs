@@ -103,7 +103,7 @@ fn missing_or_altered_head_record_is_reported() {
     let right = fs::read_to_string(&head).unwrap();
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&head).unwrap().permissions()) & 0o777, 0o600);
-    for (wrong, word) in [
+    for (wrong, part) in [
         (String::new(), "not what was written"),
         ("v1 1\n".to_owned(), "not what was written"),
         (right.replace("v1", "v2"), "not what was written"),
@@ -113,7 +113,7 @@ fn missing_or_altered_head_record_is_reported() {
     ] {
         fs::write(&head, &wrong).unwrap();
         let response = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
-        assert!(response.contains(word), "{wrong:?}: {response}");
+        assert!(response.contains(part), "{wrong:?}: {response}");
         workspace.run(&["provision", "two", "nothing"]);
         assert_eq!(fs::read_to_string(&head).unwrap(), wrong, "the evidence stays");
     }

@@ -124,8 +124,8 @@ fn missing_or_unreadable_head_record_can_be_accepted() {
 fn forged_acceptance_breaks_the_chain() {
     let here = workspace_with_restored_backup();
     let head = here.read(HEAD);
-    let words: Vec<&str> = head.split_whitespace().collect();
-    let detail = json!({ "head_row": words[1].parse::<i64>().unwrap(), "head_hash": words[2] });
+    let fields: Vec<&str> = head.split_whitespace().collect();
+    let detail = json!({ "head_row": fields[1].parse::<i64>().unwrap(), "head_hash": fields[2] });
     here.sql(&format!(
         "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash \
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"

@@ -249,20 +249,24 @@ fn assert_no_canary(workspace: &Workspace, ran: &Ran, own: &[&str]) {
 }
 
 /// Asserts that no file contains one of the words, in its content or path. Excepted files are skipped.
-fn assert_in_no_file(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
+fn assert_in_no_file(workspace: &Workspace, secrets: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
     let files: Vec<_> =
         workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
     for file in &files {
         let bytes = fs::read(file).unwrap();
-        for word in words {
-            assert!(!contains(&bytes, word) && !contains(path_bytes(file), word), "a secret is in {}", file.display());
+        for secret in secrets {
+            assert!(
+                !contains(&bytes, secret) && !contains(path_bytes(file), secret),
+                "a secret is in {}",
+                file.display()
+            );
         }
     }
     files
 }
 
-fn contains(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 
 fn path_bytes(path: &Path) -> &[u8] {

@@ -53,13 +53,13 @@ fn clock_shift_at_each_step_loses_nothing() {
                     clock(jump);
                 }
             }));
-            let word = format!("{at:?}").to_lowercase();
-            provisioner.provision(&request(&word, None), &caller()).unwrap();
-            provisioner.rotate(&name(&word), &caller()).unwrap();
-            provisioner.suspend(&name(&word), &caller()).unwrap();
-            provisioner.resume(&name(&word), &caller()).unwrap();
+            let text = format!("{at:?}").to_lowercase();
+            provisioner.provision(&request(&text, None), &caller()).unwrap();
+            provisioner.rotate(&name(&text), &caller()).unwrap();
+            provisioner.suspend(&name(&text), &caller()).unwrap();
+            provisioner.resume(&name(&text), &caller()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}"));
-            provisioner.teardown(&name(&word), &caller()).unwrap();
+            provisioner.teardown(&name(&text), &caller()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
@@ -110,13 +110,13 @@ fn postponed_alert_waits_for_its_time() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
 }
 
-fn request(word: &str, lease: Option<Lease>) -> Wanted {
+fn request(text: &str, lease: Option<Lease>) -> Wanted {
     let provider = ProviderKey::parse("supermemory").unwrap();
-    Wanted { name: name(word), provider, cap: Cents::ZERO, lease, replace: Replace::OursOnly }
+    Wanted { name: name(text), provider, cap: Cents::ZERO, lease, replace: Replace::OursOnly }
 }
 
-fn name(word: &str) -> ProjectName {
-    ProjectName::parse(word).unwrap()
+fn name(text: &str) -> ProjectName {
+    ProjectName::parse(text).unwrap()
 }
 
 fn hour() -> Lease {

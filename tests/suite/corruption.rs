@@ -108,8 +108,8 @@ fn migration_keeps_existing_data() {
         assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
         let copied = Connection::open(&copy).unwrap();
         assert_eq!(user_version(&copied), version);
-        let word: String = copied.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
-        assert_eq!(word, "kept", "the copy includes the write-ahead log");
+        let text: String = copied.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        assert_eq!(text, "kept", "the copy includes the write-ahead log");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());

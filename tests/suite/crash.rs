@@ -93,7 +93,7 @@ fn kill_at_any_moment_over_stripe_cli() {
     at_any_moment(BackendKind::StripeCli, Duration::from_millis(9));
 }
 
-fn at_any_moment(kind: BackendKind, later: Duration) {
+fn at_any_moment(kind: BackendKind, delay: Duration) {
     for round in 0..24_u32 {
         let workspace = Workspace::on(kind);
         workspace.write(".env", USER_LINES);
@@ -102,7 +102,7 @@ fn at_any_moment(kind: BackendKind, later: Duration) {
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
         {
             let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            thread::sleep(later * round); // deliberate: each round dies at another moment
+            thread::sleep(delay * round); // deliberate: each round dies at another moment
             child.kill().unwrap();
             child.wait().unwrap();
             // The next command must handle the result, whether or not the project exists.

@@ -26,11 +26,11 @@ fn assert_healthy(workspace: &Workspace) {
 }
 
 /// Asserts the only finding: its check, its state, and words of it.
-fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
+fn assert_only(workspace: &Workspace, check: &str, state: &str, text: &str) {
     let unwell = findings(workspace, &[]);
     let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
     assert_eq!((found_check.as_str(), found_state.as_str()), (check, state), "{found}");
-    assert!(found.contains(words), "{found}");
+    assert!(found.contains(text), "{found}");
 }
 
 /// Repairs, asserts that all is healthy afterwards, and returns what was done.

@@ -37,10 +37,10 @@ async fn approval_at_the_host_provisions() {
             assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
 
             let [question] = &host.elicitations()[..] else { panic!("asked once: {:?}", host.elicitations()) };
-            let words = question["message"].as_str().unwrap();
+            let message = question["message"].as_str().unwrap();
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             assert_eq!(
-                words,
+                message,
                 format!(
                     "a host 1 asks to provision `memory` on supermemory (Supermemory: long-term memory for agents; \
                      supermemory/memory), with a spending cap of 80 USD. It is billed, up to that cap. One project is \
@@ -217,9 +217,9 @@ async fn state_is_for_one_call_of_one_client() {
         let response = host.call_once(other.clone(), Some((&state, accept()))).await;
         assert_eq!(response["code"], "approval_mismatch", "{other}: {response}");
     }
-    let stranger =
+    let other_client =
         Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
-    assert_eq!(stranger.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_mismatch");
+    assert_eq!(other_client.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_mismatch");
     let rows = here.ledger().audit().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();

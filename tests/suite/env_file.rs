@@ -94,11 +94,11 @@ fn two_paths_to_one_file_do_not_share_a_variable() {
 fn revoked_key_of_a_torn_down_project_is_replaced() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "first", "search"]);
-    let dead = workspace.read(".env");
+    let old = workspace.read(".env");
     workspace.ok(&["teardown", "first", "--yes"]);
-    workspace.write(".env", &dead); // as after restoring a backup
+    workspace.write(".env", &old); // as after restoring a backup
     workspace.ok(&["provision", "second", "search"]);
-    assert_ne!(workspace.read(".env"), dead);
+    assert_ne!(workspace.read(".env"), old);
     assert_eq!(workspace.read(".env").lines().count(), 1);
 }
 

@@ -35,12 +35,12 @@ pub struct Resource {
 
 impl FakeStripeCli {
     pub fn new() -> Self {
-        let name = format!("examples/stand_in_stripe{EXE_SUFFIX}");
+        let name = format!("examples/{EXAMPLE}{EXE_SUFFIX}");
         let bin = Path::new(BINARY).with_file_name(name);
         assert!(
             bin.exists(),
             "{} is missing: `cargo test` builds it and keeps it new, `cargo test --test suite` does neither; \
-             run `cargo build --example stand_in_stripe`",
+             run `cargo build --example {EXAMPLE}`",
             bin.display()
         );
         let fake_stripe = Self { root: tempfile::tempdir().unwrap(), bin };
@@ -76,7 +76,7 @@ impl FakeStripeCli {
 
     /// Returns the variable that leads the executable to this account.
     pub fn env(&self) -> (&'static str, &Path) {
-        ("STRIPE_STAND_IN", self.root.path())
+        (ROOT_VARIABLE, self.root.path())
     }
 
     /// Returns `stripe ARGUMENTS` in the project folder.
@@ -107,13 +107,13 @@ impl FakeStripeCli {
     pub fn inject_faults(&self, faults: Value) {
         assert!(faults.is_array());
         let _lock = self.lock();
-        fs::write(self.file("weather.json"), faults.to_string()).unwrap();
+        fs::write(self.file(FAULTS_FILE), faults.to_string()).unwrap();
     }
 
     /// Returns the faults that have not occurred yet. A test with remaining faults did not test them.
     pub fn pending_faults(&self) -> Vec<Value> {
         let _lock = self.lock();
-        let text = fs::read_to_string(self.file("weather.json")).unwrap_or_else(|_| "[]".to_owned());
+        let text = fs::read_to_string(self.file(FAULTS_FILE)).unwrap_or_else(|_| "[]".to_owned());
         serde_json::from_str(&text).unwrap()
     }
 
@@ -242,6 +242,18 @@ impl FakeStripeCli {
         self.root.path().join(name)
     }
 }
+
+/// The example that builds the executable.
+const EXAMPLE: &str = "stand_in_stripe";
+
+/// The variable that names the folder of the account.
+const ROOT_VARIABLE: &str = "STRIPE_STAND_IN";
+
+/// The file of the planned faults, in that folder.
+const FAULTS_FILE: &str = "weather.json";
+
+/// Where the URLs for linking a provider begin.
+pub const LINK_URL: &str = "https://connect.standin.example/";
 
 /// The prefix of every secret of the fake Stripe CLI, anywhere in a value.
 pub const PREFIX: &str = "sk_standin_";

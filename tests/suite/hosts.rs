@@ -54,7 +54,8 @@ fn assert_starts(file: &str, config: &Value, section: &str) {
 
     let workspace = Workspace::new();
     let folder = workspace.path();
-    let arguments: Vec<&str> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let arguments: Vec<&str> =
+        server["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()).collect();
     let [command, flag, placeholder] = arguments[..] else { panic!("{file}: {arguments:?}") };
     assert!(["${workspaceFolder}", "/absolute/path/to/your/project"].contains(&placeholder), "{file}");
     let answer = initialize(&workspace, &[command, flag, folder.to_str().unwrap()]);

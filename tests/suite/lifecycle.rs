@@ -85,8 +85,8 @@ fn no_log_level_logs_messages() {
     command.env("RUST_LOG", "trace,rmcp=trace,stripe_projects_mcp=trace");
     let mut client = RawClient::start(command);
     client.initialize_as("lines");
-    client.call("provision", &json!({ "name": "whispered", "provider": "search" }));
-    client.call("teardown", &json!({ "name": "whispered" }));
+    client.call("provision", &json!({ "name": "confidential", "provider": "search" }));
+    client.call("teardown", &json!({ "name": "confidential" }));
     assert_eq!(client.disconnect().stderr, "");
 }
 

@@ -12,10 +12,10 @@ fn malicious_arguments_are_refused_and_not_repeated() {
     let workspace = workspace_with_project();
     let env_file = workspace.read(".env");
     let mut agent = RawClient::initialize(&workspace);
-    for word in corpus() {
-        for (tool, arguments) in calls(&word) {
+    for input in corpus() {
+        for (tool, arguments) in calls(&input) {
             let answer = agent.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
-            assert_clear_error(&answer["result"]["structuredContent"], &word, &format!("{tool} {arguments}"));
+            assert_clear_error(&answer["result"]["structuredContent"], &input, &format!("{tool} {arguments}"));
         }
     }
     assert_alive_and_silent(agent, &workspace);
@@ -27,24 +27,24 @@ fn malicious_arguments_are_refused_and_not_repeated() {
 fn malicious_names_and_uris_are_refused_and_not_repeated() {
     let workspace = workspace_with_project();
     let mut agent = RawClient::initialize(&workspace);
-    for word in corpus() {
+    for input in corpus() {
         for (method, params) in [
-            ("tools/call", json!({ "name": word, "arguments": {} })),
-            ("tools/call", json!({ "name": "teardown", "arguments": word })),
-            ("tools/list", json!({ "cursor": word })),
-            ("resources/read", json!({ "uri": word })),
-            ("resources/read", json!({ "uri": format!("stripe-projects://projects/{word}") })),
-            ("resources/subscribe", json!({ "uri": format!("stripe-projects://{word}") })),
-            ("prompts/get", json!({ "name": word, "arguments": {} })),
-            ("prompts/get", json!({ "name": "rotate-on-leak", "arguments": { "name": word } })),
-            (word.as_str(), json!({})),
+            ("tools/call", json!({ "name": input, "arguments": {} })),
+            ("tools/call", json!({ "name": "teardown", "arguments": input })),
+            ("tools/list", json!({ "cursor": input })),
+            ("resources/read", json!({ "uri": input })),
+            ("resources/read", json!({ "uri": format!("stripe-projects://projects/{input}") })),
+            ("resources/subscribe", json!({ "uri": format!("stripe-projects://{input}") })),
+            ("prompts/get", json!({ "name": input, "arguments": {} })),
+            ("prompts/get", json!({ "name": "rotate-on-leak", "arguments": { "name": input } })),
+            (input.as_str(), json!({})),
         ] {
             let answer = agent.request(method, &params);
             let error = &answer["error"];
-            assert!(error["code"].is_i64(), "{method} with {}: {answer}", shorten(&word));
+            assert!(error["code"].is_i64(), "{method} with {}: {answer}", shorten(&input));
             assert!(!error["message"].as_str().unwrap().is_empty(), "{answer}");
         }
-        agent.request("ping", &json!({ "_meta": { "progressToken": word } }));
+        agent.request("ping", &json!({ "_meta": { "progressToken": input } }));
     }
     assert_alive_and_silent(agent, &workspace);
 }
@@ -61,21 +61,21 @@ fn endless_line_is_dropped() {
 #[test]
 fn malicious_command_line_is_refused_and_not_repeated() {
     let workspace = workspace_with_project();
-    for word in corpus().iter().filter(|word| !word.contains('\0') && word.len() < 100_000) {
+    for input in corpus().iter().filter(|input| !input.contains('\0') && input.len() < 100_000) {
         for arguments in [
-            &["rotate", "--", word][..],
-            &["provision", "web", "--", word],
-            &["provision", "web", "search", "--cap", word],
-            &["extend", "memory", "--", word],
-            &["approve", "--yes", "--", word],
-            &["audit", "--since", word],
-            &["usage", "record", "memory", "--", word],
-            &["serve", "--tools", word],
-            &["setup", "--", word],
+            &["rotate", "--", input][..],
+            &["provision", "web", "--", input],
+            &["provision", "web", "search", "--cap", input],
+            &["extend", "memory", "--", input],
+            &["approve", "--yes", "--", input],
+            &["audit", "--since", input],
+            &["usage", "record", "memory", "--", input],
+            &["serve", "--tools", input],
+            &["setup", "--", input],
         ] {
             let ran = workspace.run(arguments);
             assert!((2..=5).contains(&ran.code), "{arguments:?}: {ran:?}");
-            assert!(!contains(&(ran.stdout.clone() + &ran.stderr), word), "{arguments:?} is repeated: {ran:?}");
+            assert!(!contains(&(ran.stdout.clone() + &ran.stderr), input), "{arguments:?} is repeated: {ran:?}");
             assert!(ran.stderr.contains("hint:") || ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
         }
     }
@@ -92,21 +92,21 @@ fn workspace_with_project() -> Workspace {
 }
 
 /// Returns calls with the input in each argument of each tool and in an unknown one.
-fn calls(word: &str) -> Vec<(&'static str, Value)> {
+fn calls(input: &str) -> Vec<(&'static str, Value)> {
     let mut calls = vec![
-        ("provision", json!({ "name": word, "provider": "search" })),
-        ("provision", json!({ "name": "web", "provider": word })),
-        ("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": word })),
-        ("provision", json!({ "name": "web", "provider": "search", "expires_in": word })),
-        ("provision", json!({ "name": "web", "provider": "search", word: 1 })),
-        ("list_projects", json!({ "cursor": word })),
-        ("list_projects", json!({ "limit": word })),
-        ("rotate_key", json!({ "name": word })),
-        ("teardown", json!({ "name": word })),
-        ("teardown", json!({ "name": ["memory", word] })),
+        ("provision", json!({ "name": input, "provider": "search" })),
+        ("provision", json!({ "name": "web", "provider": input })),
+        ("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": input })),
+        ("provision", json!({ "name": "web", "provider": "search", "expires_in": input })),
+        ("provision", json!({ "name": "web", "provider": "search", input: 1 })),
+        ("list_projects", json!({ "cursor": input })),
+        ("list_projects", json!({ "limit": input })),
+        ("rotate_key", json!({ "name": input })),
+        ("teardown", json!({ "name": input })),
+        ("teardown", json!({ "name": ["memory", input] })),
     ];
     // A number that is no amount.
-    if let Ok(number) = word.parse::<f64>()
+    if let Ok(number) = input.parse::<f64>()
         && number.is_finite()
     {
         calls.push(("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": -number.abs() - 1.0 })));
@@ -115,11 +115,11 @@ fn calls(word: &str) -> Vec<(&'static str, Value)> {
 }
 
 /// Asserts an error with code, message and hint that do not repeat the input.
-fn assert_clear_error(answer: &Value, word: &str, call: &str) {
+fn assert_clear_error(answer: &Value, input: &str, call: &str) {
     for part in ["code", "message", "hint"] {
         let text = answer[part].as_str().unwrap_or_else(|| panic!("no {part} for {}: {answer}", shorten(call)));
         assert!(!text.is_empty() && text.len() < 1_000, "{answer}");
-        assert!(!contains(text, word), "{} is repeated: {answer}", shorten(call));
+        assert!(!contains(text, input), "{} is repeated: {answer}", shorten(call));
         assert!(text.chars().all(is_plain), "{answer}");
     }
     let code = answer["code"].as_str().unwrap();
@@ -131,8 +131,8 @@ fn assert_alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
     assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
     let ran = agent.disconnect();
     assert_eq!(ran.code, 0, "{}", shorten(&ran.stderr));
-    for word in corpus() {
-        assert!(!contains(&ran.stdout, &word) && !contains(&ran.stderr, &word), "{} is repeated", shorten(&word));
+    for input in corpus() {
+        assert!(!contains(&ran.stdout, &input) && !contains(&ran.stderr, &input), "{} is repeated", shorten(&input));
     }
     assert_in_no_file(workspace);
 }
@@ -143,8 +143,8 @@ fn assert_in_no_file(workspace: &Workspace) {
     assert!(files.iter().any(|file| file.ends_with("ledger.db")), "or this looks at nothing: {files:?}");
     for file in files {
         let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
-        for word in &corpus {
-            assert!(!contains(&text, word), "{} is in {}", shorten(word), file.display());
+        for input in &corpus {
+            assert!(!contains(&text, input), "{} is in {}", shorten(input), file.display());
         }
     }
     let audit = workspace.ok(&["audit", "--verify"]);
@@ -152,8 +152,8 @@ fn assert_in_no_file(workspace: &Workspace) {
 }
 
 /// Returns whether a text contains the input, if it is long enough to be unambiguous.
-fn contains(text: &str, word: &str) -> bool {
-    let part: String = word.chars().take(LONGEST_PART).collect();
+fn contains(text: &str, input: &str) -> bool {
+    let part: String = input.chars().take(LONGEST_PART).collect();
     part.len() >= SHORTEST_PART && (text.contains(&part) || text.contains(&json!(part).to_string()))
 }
 
@@ -164,8 +164,8 @@ fn is_plain(c: char) -> bool {
 }
 
 /// Shortens and escapes the input for a failure message.
-fn shorten(word: &str) -> String {
-    word.chars().take(80).flat_map(char::escape_debug).collect()
+fn shorten(input: &str) -> String {
+    input.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 fn corpus() -> Vec<String> {
@@ -173,12 +173,12 @@ fn corpus() -> Vec<String> {
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with("# "));
     // The file uses Rust's escapes, so that an editor shows every character.
-    let words = file.map(|line| {
+    let inputs = file.map(|line| {
         let quoted = format!("\"{}\"", line.replace('"', "\\\""));
         serde_json::from_str(&quoted).unwrap_or_else(|error| panic!("{line}: {error}"))
     });
     let huge = "A".repeat(10 * 1024 * 1024);
-    words.chain(iter::once(huge)).collect()
+    inputs.chain(iter::once(huge)).collect()
 }
 
 /// In characters: a part of the huge input is enough.

@@ -56,8 +56,8 @@ pub fn raw(status: u16, body: &[u8]) -> Reply {
 }
 
 /// Responds with an error that quotes secrets.
-pub fn refusal(code: u16, word: &str) -> Reply {
-    status(code, &json!({ "error": { "code": word, "message": CANARY, "type": "invalid_request_error" } }))
+pub fn refusal(code: u16, error_code: &str) -> Reply {
+    status(code, &json!({ "error": { "code": error_code, "message": CANARY, "type": "invalid_request_error" } }))
 }
 
 impl Reply {

@@ -69,7 +69,7 @@ async fn invalid_prompt_arguments_are_refused_without_quoting() {
 
 async fn text(client: &Client, name: &str, arguments: Option<Value>) -> String {
     let result = get_prompt(client, name, arguments).await.unwrap();
-    assert!(result.description.is_some_and(|words| !words.is_empty()), "{name}");
+    assert!(result.description.is_some_and(|text| !text.is_empty()), "{name}");
     let message = json!(result.messages[0]);
     assert_eq!((result.messages.len(), &message["role"]), (1, &json!("user")));
     message["content"]["text"].as_str().unwrap().to_owned()

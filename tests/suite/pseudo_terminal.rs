@@ -55,11 +55,11 @@ impl Terminal {
     }
 
     /// Waits until the screen shows the text.
-    pub fn until(&self, words: &str) -> &Self {
+    pub fn until(&self, text: &str) -> &Self {
         let (display, changed) = &*self.display;
-        let late = |display: &mut Display| !display.screen.screen().contents().contains(words);
+        let late = |display: &mut Display| !display.screen.screen().contents().contains(text);
         let (display, waited) = changed.wait_timeout_while(display.lock().unwrap(), TIMEOUT, late).unwrap();
-        assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", display.screen.screen().contents());
+        assert!(!waited.timed_out(), "{text:?} is not on the screen:\n{}", display.screen.screen().contents());
         self
     }
 

@@ -109,7 +109,7 @@ fn pending_link_is_shown_to_the_user() {
     };
     let refused = provision();
     assert_eq!(refused["code"], "needs_link", "{refused}");
-    let url = refused["hint"].as_str().unwrap().split(' ').find(|word| word.starts_with("http")).unwrap().to_owned();
+    let url = refused["hint"].as_str().unwrap().split(' ').find(|part| part.starts_with("http")).unwrap().to_owned();
     simulator.open(&url);
     assert_eq!(provision()["status"], "active");
 

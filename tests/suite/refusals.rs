@@ -188,7 +188,7 @@ const TORN_DOWN: &str = "there is no such project any more: it was torn down";
 
 const REPAIRED: &str = "version = 1
 [providers.almanac]
-label = 'Almanac: the weather of last year'
+label = 'Almanac: last year'
 service = 'almanac/api'
 env_var = 'ALMANAC_KEY'
 default_cap_usd = 5

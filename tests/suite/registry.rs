@@ -52,7 +52,7 @@ fn mistake_is_reported_with_its_position() {
 fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", VALID);
-    let response = workspace.json(&["provision", "weather", "almanac"]);
+    let response = workspace.json(&["provision", "climate", "almanac"]);
     assert_eq!((response["env_var"].as_str(), response["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
     for variable in ["ALMANAC_KEY", "ALMANAC_ID"] {
         assert!(workspace.owner_of(&workspace.variable(variable).unwrap()).is_some(), "{variable}");
@@ -64,13 +64,13 @@ fn new_provider_needs_only_a_registry_entry() {
 fn removed_provider_orphans_no_project() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", VALID);
-    workspace.ok(&["provision", "weather", "almanac"]);
+    workspace.ok(&["provision", "climate", "almanac"]);
     let key = workspace.variable("ALMANAC_KEY").unwrap();
     workspace.write("providers.toml", VALID.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
     assert_eq!(workspace.json(&["list"])["projects"][0]["provider"], "almanac");
-    workspace.ok(&["rotate", "weather"]);
+    workspace.ok(&["rotate", "climate"]);
     assert!(workspace.owner_of(&key).is_none());
-    workspace.ok(&["teardown", "weather", "--yes"]);
+    workspace.ok(&["teardown", "climate", "--yes"]);
     assert_eq!(workspace.read(".env"), "");
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }

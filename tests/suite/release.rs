@@ -14,20 +14,20 @@ fn published_files_agree_with_the_manifest() {
     let Some(Published { crates_io, registry, bundle }) = Published::read() else { return };
     let (owner, name) = crates_io.owner_and_name();
     let known_as = format!("io.github.{owner}/{name}");
-    assert_eq!(name, crates_io.word("name"), "the repository is called as the crate is");
+    assert_eq!(name, crates_io.text("name"), "the repository is called as the crate is");
 
     for (file, what, actual, expected) in [
         ("server.json", "name", &registry["name"], known_as.as_str()),
-        ("server.json", "version", &registry["version"], crates_io.word("version")),
-        ("server.json", "description", &registry["description"], crates_io.word("description")),
-        ("server.json", "repository", &registry["repository"]["url"], crates_io.word("repository")),
-        ("server.json", "package", &registry["packages"][0]["identifier"], crates_io.word("name")),
-        ("server.json", "its version", &registry["packages"][0]["version"], crates_io.word("version")),
-        ("bundle/manifest.json", "name", &bundle["name"], crates_io.word("name")),
-        ("bundle/manifest.json", "version", &bundle["version"], crates_io.word("version")),
-        ("bundle/manifest.json", "description", &bundle["description"], crates_io.word("description")),
+        ("server.json", "version", &registry["version"], crates_io.text("version")),
+        ("server.json", "description", &registry["description"], crates_io.text("description")),
+        ("server.json", "repository", &registry["repository"]["url"], crates_io.text("repository")),
+        ("server.json", "package", &registry["packages"][0]["identifier"], crates_io.text("name")),
+        ("server.json", "its version", &registry["packages"][0]["version"], crates_io.text("version")),
+        ("bundle/manifest.json", "name", &bundle["name"], crates_io.text("name")),
+        ("bundle/manifest.json", "version", &bundle["version"], crates_io.text("version")),
+        ("bundle/manifest.json", "description", &bundle["description"], crates_io.text("description")),
         ("bundle/manifest.json", "author", &bundle["author"]["name"], owner.as_str()),
-        ("bundle/manifest.json", "license", &bundle["license"], crates_io.word("license")),
+        ("bundle/manifest.json", "license", &bundle["license"], crates_io.text("license")),
     ] {
         assert_eq!(actual, expected, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
     }
@@ -35,10 +35,10 @@ fn published_files_agree_with_the_manifest() {
     // crates.io hides comments, so the line that proves the owner of the server has to be visible.
     let line = format!("`mcp-name: {known_as}`");
     assert_eq!(README.matches(&line).count(), 1, "{line} is not in README.md: run bundle/stamp");
-    let heading = format!("## [{}] - ", crates_io.word("version"));
+    let heading = format!("## [{}] - ", crates_io.text("version"));
     assert!(CHANGELOG.contains(&heading), "CHANGELOG.md has no section {heading}");
     let longest = 100; // the registry rejects more
-    assert!(crates_io.word("description").chars().count() <= longest, "the description is too long for the registry");
+    assert!(crates_io.text("description").chars().count() <= longest, "the description is too long for the registry");
 }
 
 #[test]
@@ -109,13 +109,13 @@ impl Published {
 struct CratesIo(toml::Table);
 
 impl CratesIo {
-    fn word(&self, key: &str) -> &str {
+    fn text(&self, key: &str) -> &str {
         self.0[key].as_str().unwrap()
     }
 
     /// Returns OWNER and NAME of `https://github.com/OWNER/NAME`.
     fn owner_and_name(&self) -> (String, String) {
-        let path = self.word("repository").strip_prefix("https://github.com/").unwrap();
+        let path = self.text("repository").strip_prefix("https://github.com/").unwrap();
         let (owner, name) = path.split_once('/').unwrap();
         (owner.to_owned(), name.to_owned())
     }

@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::workspace::{Ran, Workspace};
+use crate::{
+    fake_stripe::PREFIX,
+    workspace::{Ran, Workspace},
+};
 
 /// Panics if the output contains a full key.
 pub fn assert_no_key_in_output(output: &[u8]) {
@@ -44,18 +47,19 @@ fn is_for_keys(file: &Path) -> bool {
 
 /// Prefixes of the keys of the simulation, the fake Stripe CLI and Stripe. Any key has more hexadecimal digits than
 /// given here.
-const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), ("sk_standin_", 16), ("rk_test_", 10), ("rk_live_", 10)];
+const KEYS: [(&str, usize); 4] = [("sk_proj_sim_", 16), (PREFIX, 16), ("rk_test_", 10), ("rk_live_", 10)];
 
 #[test]
 fn full_key_is_detected_and_a_mask_is_not() {
     for key in [
         "sk_proj_sim_0123456789abcdef0123456789abcdef",
-        "\u{1b}[1msk_standin_00112233445566778899",
+        &format!("\u{1b}[1m{PREFIX}00112233445566778899"),
         "{\"rk_test_0123456789",
     ] {
         assert!(key_in(format!("a {key}\n").as_bytes()).is_some(), "{key}");
     }
-    assert_eq!(key_in(b"sk_proj_sim_\xe2\x80\xa6cdef sk_standin_0123 \xff\xfe rk_test_"), None);
+    let masks = [b"sk_proj_sim_\xe2\x80\xa6cdef ", PREFIX.as_bytes(), b"0123 \xff\xfe rk_test_"].concat();
+    assert_eq!(key_in(&masks), None);
 }
 
 #[test]

@@ -233,7 +233,7 @@ pub fn assert_text(name: &str, text: &str) {
     let hex = |c: char| c.is_ascii_hexdigit();
     let text = [("proj_", "[ID]"), ("…", "[LAST]")]
         .into_iter()
-        .fold(text.to_owned(), |text, (start, word)| replace_after(&text, start, hex, word));
+        .fold(text.to_owned(), |text, (start, replacement)| replace_after(&text, start, hex, replacement));
     let text = replace_after(&text, "_at\": \"", |c| c != '"', "[TIME]");
     let text = replace_after(&text, "ap-", |c| c.is_ascii_lowercase() || c.is_ascii_digit(), "[ID]");
     let time = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 'Z');
@@ -244,13 +244,13 @@ pub fn assert_text(name: &str, text: &str) {
 }
 
 /// Replaces the characters of a kind that follow `start`, which differ between runs.
-fn replace_after(text: &str, start: &str, kind: fn(char) -> bool, word: &str) -> String {
+fn replace_after(text: &str, start: &str, kind: fn(char) -> bool, replacement: &str) -> String {
     let mut parts = text.split(start);
     let mut result = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let rest = part.trim_start_matches(kind);
-        let word = if rest.len() < part.len() { word } else { "" };
-        result.extend([start, word, rest]);
+        let replacement = if rest.len() < part.len() { replacement } else { "" };
+        result.extend([start, replacement, rest]);
     }
     result
 }

@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::fake_stripe::{FakeStripeCli, PREFIX};
+use crate::fake_stripe::{FakeStripeCli, LINK_URL, PREFIX};
 
 /// The backend, with a ledger that records each order as the program does.
 pub struct StripeCliHarness {
@@ -310,7 +310,7 @@ async fn unlinked_provider_is_linked_by_a_person() {
     harness.fake_stripe.set("exa", "browser", json!(true));
     harness.fake_stripe.run(&here, &["link", "exa", "--accept-tos", "--yes"]);
     let error = harness.provision(&exa()).await.unwrap_err();
-    assert!(matches!(&error, BackendError::NeedsLink { url } if url.starts_with("https://connect.standin.example/")));
+    assert!(matches!(&error, BackendError::NeedsLink { url } if url.starts_with(LINK_URL)));
     harness.fake_stripe.link("exa");
     harness.provision(&exa()).await.unwrap();
 }
@@ -447,11 +447,12 @@ async fn credentials_have_the_names_of_the_service() {
 async fn keys_printed_by_stripe_are_in_no_error() {
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
+    let key = format!("{PREFIX}1");
     for (verb, fault) in
         [("rotate", "error_after"), ("env --pull", "error"), ("remove", "error"), ("status", "garbage")]
     {
         harness.fake_stripe.inject_faults(json!([
-            { "verb": verb, "fault": fault, "code": "sk_standin_1", "message": "sk_standin_1" },
+            { "verb": verb, "fault": fault, "code": key, "message": key },
             { "verb": verb, "fault": "leaky" },
         ]));
         let error = match verb {

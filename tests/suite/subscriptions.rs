@@ -224,7 +224,7 @@ type Edit = fn(&Workspace);
 fn edits() -> [(&'static str, Edit, &'static str); 5] {
     [
         ("made", |workspace| workspace.write("providers.toml", registry("almanac")), "almanac"),
-        ("written over", |workspace| workspace.write("providers.toml", registry("weather")), "weather"),
+        ("written over", |workspace| workspace.write("providers.toml", registry("climate")), "climate"),
         (
             "renamed into its place",
             |workspace| {

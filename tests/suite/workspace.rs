@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
 use tempfile::TempDir;
 
 use crate::{
-    fake_stripe::FakeStripeCli,
+    fake_stripe::{self, FakeStripeCli},
     secret_leaks::{assert_no_key_in_output, assert_no_key_on_disk},
     simulator_client::SimulatorProcess,
 };
@@ -233,7 +233,7 @@ impl Workspace {
 
     /// Returns the prefix of the counterpart's credentials.
     pub fn key_prefix(&self) -> &'static str {
-        if matches!(self.behind, Counterpart::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
+        if matches!(self.behind, Counterpart::StripeCli(_)) { fake_stripe::PREFIX } else { "sk_proj_sim_" }
     }
 
     /// Returns the remaining temporary files.
