@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     raw_client::until,
-    workspace::{BackendKind, Ran, Workspace},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
@@ -66,9 +66,7 @@ fn abandon_prefers_what_the_backend_can_determine() {
 #[test]
 fn temporarily_unknown_order_cannot_be_abandoned() {
     let here = order_of_unknown_outcome(false);
-    let mut command = here.command(&["forget", "memory", "--yes"]);
-    let ran = Ran::from(command.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
-    assert_eq!(ran.code, 6, "{ran:?}");
+    here.cli(&["forget", "memory", "--yes"]).env("STRIPE_API_KEY", "rk_live_0123456789").exit(6);
     assert_eq!(here.json(&["list"])["live_count"], 1);
     assert_eq!(here.json(&["forget", "memory", "--yes"])["came_of_it"], "given_up");
 }
@@ -84,8 +82,8 @@ fn abandon_refuses_projects_in_any_other_state() {
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
         here.sql(open);
-        let refused = here.run(&["forget", "memory", "--yes"]);
-        assert_eq!(refused.code, 3, "{refused:?}");
+        let error = here.run(&["forget", "memory", "--yes"]);
+        assert_eq!(error.code, 3, "{error:?}");
         assert_eq!(here.json(&["rotate", "memory"])["status"], "active", "what was open is as it was");
     }
     let here = order_of_unknown_outcome(false);

@@ -15,7 +15,6 @@ use stripe_projects_mcp::{
 use crate::{
     alerts_receiver::{AlertReceiver, Harness, Message, SECRET, caller, list, notices, spend},
     raw_client::{RawClient, until},
-    workspace::Ran,
 };
 
 /// Longer than any pause between two attempts.
@@ -358,10 +357,9 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let run = |usd: &str, secret: Option<&str>| {
-        let mut command = harness.workspace.command(&["usage", "record", "memory", usd, "--json"]);
-        command.envs(secret.map(|secret| ("STRIPE_PROJECTS_ALERT_SECRET", secret)));
-        let ran = Ran::from(command.output().unwrap());
-        assert_eq!(ran.code, 0, "{ran:?}");
+        let call = harness.workspace.cli(&["usage", "record", "memory", usd, "--json"]);
+        let call = secret.into_iter().fold(call, |call, secret| call.env("STRIPE_PROJECTS_ALERT_SECRET", secret));
+        let ran = call.succeed();
         serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap();
         ran.stderr
     };

@@ -41,8 +41,8 @@ fn private_addresses_are_refused() {
         ("https://METADATA.google.internal./", Special::Metadata),
         ("https://localhost/", Special::Loopback),
     ] {
-        let refused = harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
-        assert_eq!(refused, Undelivered::Special(what), "{url}");
+        let error = harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
+        assert_eq!(error, Undelivered::Special(what), "{url}");
         let other = harness.block_on(Courier::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
         assert_eq!(other, Undelivered::Special(what), "{url}: another host is allowed, not this one");
     }
@@ -68,8 +68,8 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let url = format!("https://hooks.example.com:{}/", loopback.port());
     for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
         let (lookup, lookups) = answers(addresses);
-        let refused = harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
-        assert_eq!((refused, lookups.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
+        let error = harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
+        assert_eq!((error, lookups.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
     }
     let (lookup, lookups) = answers(&[public]);
     harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();

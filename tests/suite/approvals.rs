@@ -103,9 +103,9 @@ fn denial_holds_until_it_expires() {
     let id = pending(&here);
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
     for _ in 0..2 {
-        let refused = agent.call("provision", &above_default());
-        assert_eq!(refused["code"], "approval_declined");
-        assert_eq!(refused["message"], format!("a human said no to this request ({id})"));
+        let error = agent.call("provision", &above_default());
+        assert_eq!(error["code"], "approval_declined");
+        assert_eq!(error["message"], format!("a human said no to this request ({id})"));
     }
     assert_eq!(here.json(&["deny", &id, "--yes"])["code"], "approval_decided");
     here.expire_approvals();
@@ -158,8 +158,7 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for command in ["approve", "deny"] {
-        let ran = here.run(&[command, &id]);
-        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
+        let ran = here.cli(&[command, &id]).stdout("").exit(3);
         assert!(ran.stderr.contains("there is no terminal to ask at"), "{ran:?}");
     }
     assert_eq!(pending(&here), id);
@@ -236,8 +235,7 @@ fn audit_records_requester_decider_and_outcome() {
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above_default());
     let id = pending(&here);
-    let mut approve = here.command(&["approve", &id, "--yes"]);
-    assert!(approve.env("USER", "maria").output().unwrap().status.success());
+    here.cli(&["approve", &id, "--yes"]).env("USER", "maria").succeed();
     agent.call("provision", &above_default());
     let rows = here.ledger().audit().unwrap();
     let actions: Vec<_> = rows

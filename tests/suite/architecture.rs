@@ -300,9 +300,9 @@ fn no_file_exceeds_the_line_limit() {
 
 #[test]
 fn import_checks_detect_violations() {
-    let found = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
-    assert_eq!(found.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
-    assert_eq!(found.externals, BTreeSet::from(["rusqlite".to_owned()]));
+    let source = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
+    assert_eq!(source.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
+    assert_eq!(source.externals, BTreeSet::from(["rusqlite".to_owned()]));
     let inline = read("money.rs", "fn f() { crate::mcp::serve(); let x = tokio::spawn(y); }");
     assert_eq!(inline.siblings, BTreeSet::from(["mcp".to_owned()]));
     assert_eq!(inline.externals, BTreeSet::from(["tokio".to_owned()]));
@@ -382,13 +382,13 @@ fn heads(import: &str) -> Vec<String> {
     let Some(group) = import.strip_prefix('{') else {
         return head(import).into_iter().collect();
     };
-    let (mut depth, mut branch, mut found) = (1, String::new(), Vec::new());
+    let (mut depth, mut branch, mut names) = (1, String::new(), Vec::new());
     for c in group.chars() {
         match c {
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 1 => {
-                found.extend(head(&branch));
+                names.extend(head(&branch));
                 branch.clear();
                 continue;
             }
@@ -399,8 +399,8 @@ fn heads(import: &str) -> Vec<String> {
         }
         branch.push(c);
     }
-    found.extend(head(&branch));
-    found
+    names.extend(head(&branch));
+    names
 }
 
 fn head(path: &str) -> Option<String> {

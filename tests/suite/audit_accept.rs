@@ -46,8 +46,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     assert_eq!(proof["accepted"][0]["actor"], accepted.actor);
 
     for _ in 0..2 {
-        let ran = here.ok(&["rotate", "one"]);
-        assert_eq!(ran.stderr, "", "nothing more to say");
+        here.cli(&["rotate", "one"]).stderr("").succeed();
         let proof = here.json(&["audit", "--verify"]);
         assert_eq!((&proof["whole"], proof["accepted"].as_array().unwrap().len()), (&json!(true), 1), "{proof}");
     }
@@ -79,9 +78,9 @@ fn only_a_missing_end_can_be_accepted() {
         let here = workspace_with_restored_backup();
         here.sql(change);
         let (rows, head) = (here.ledger().audit().unwrap().len(), here.read(HEAD));
-        let refused = here.json(&["audit", "--accept", "--yes"]);
-        assert_eq!(refused["code"], "audit_broken", "{change}: {refused}");
-        assert!(refused["message"].as_str().unwrap().starts_with(breaks), "{change}: {refused}");
+        let error = here.json(&["audit", "--accept", "--yes"]);
+        assert_eq!(error["code"], "audit_broken", "{change}: {error}");
+        assert!(error["message"].as_str().unwrap().starts_with(breaks), "{change}: {error}");
         let accepted = |row: &stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
         assert!(!here.ledger().audit().unwrap().iter().any(accepted), "{change}");
         assert_eq!(here.read(HEAD), head, "{change}");
@@ -97,7 +96,7 @@ fn crash_after_the_row_is_completed_by_the_next_seal() {
     here.ok(&["audit", "--accept", "--yes"]);
     fs::write(here.file(HEAD), &given_up).unwrap();
     assert_eq!(here.json(&["audit", "--verify"])["whole"], true);
-    assert_eq!(here.ok(&["rotate", "one"]).stderr, "");
+    here.cli(&["rotate", "one"]).stderr("").succeed();
     assert_ne!(here.read(HEAD), given_up, "and it moves on");
     assert_eq!(here.json(&["audit", "--verify"])["whole"], true);
 }

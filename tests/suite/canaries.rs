@@ -69,8 +69,8 @@ fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
             assert_no_canary(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
         }
         for variable in ["STRIPE_PROJECTS_BACKEND", "STRIPE_PROJECTS_PAYMENT_METHOD"] {
-            let output = workspace.command(&["list"]).env(variable, canary).output().unwrap();
-            assert_no_canary(&workspace, &Ran::from(output), &[]);
+            let ran = workspace.cli(&["list"]).env(variable, canary).run();
+            assert_no_canary(&workspace, &ran, &[]);
         }
     }
 }

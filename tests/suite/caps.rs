@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     raw_client::{RawClient, until},
-    workspace::{BackendKind, Ran, Workspace},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
@@ -86,9 +86,8 @@ fn backend_that_enforces_caps_suspends_by_itself() {
 fn backend_that_enforces_caps_is_not_asked_for_usage() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
-    let mut reap = workspace.command(&["reap"]);
-    let ran = Ran::from(reap.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
-    assert!(ran.code == 0 && !ran.stderr.contains("not known"), "{ran:?}");
+    let ran = workspace.cli(&["reap"]).env("STRIPE_API_KEY", "rk_live_0123456789").succeed();
+    assert!(!ran.stderr.contains("not known"), "{ran:?}");
 }
 
 #[test]

@@ -150,10 +150,10 @@ async fn usage_suspends_at_the_cap_and_not_before() {
     let observed = bill(1).await.unwrap();
     assert!(observed.suspended && !under_test.accepts(credential));
     assert_eq!(observed.usage, Some(MicroUsd::new(10_000_000)));
-    let refused = bill(1).await.unwrap_err();
-    assert!(matches!(refused, BackendError::Refused(Refusal::CapReached)), "{refused}");
-    let refused = under_test.backend.resume(&service.resource).await.unwrap_err();
-    assert!(matches!(refused, BackendError::Refused(Refusal::CapReached)), "{refused}");
+    let error = bill(1).await.unwrap_err();
+    assert!(matches!(error, BackendError::Refused(Refusal::CapReached)), "{error}");
+    let error = under_test.backend.resume(&service.resource).await.unwrap_err();
+    assert!(matches!(error, BackendError::Refused(Refusal::CapReached)), "{error}");
 }
 
 #[tokio::test]
@@ -170,8 +170,8 @@ async fn provider_at_its_monthly_limit_stops_until_the_next_month() {
     assert!(world.accrue(&first, MicroUsd::new(5_000_000)).unwrap().suspended);
     let observed = backend.observe(Scope::Resources(slice::from_ref(&second))).await.unwrap();
     assert!(observed[0].suspended, "the limit is the provider's, not the project's");
-    let refused = backend.resume(&second).await.unwrap_err();
-    assert!(matches!(refused, BackendError::Refused(Refusal::MonthlyLimitReached { .. })), "{refused}");
+    let error = backend.resume(&second).await.unwrap_err();
+    assert!(matches!(error, BackendError::Refused(Refusal::MonthlyLimitReached { .. })), "{error}");
     World::new(file, december).resume(&second).unwrap();
 }
 

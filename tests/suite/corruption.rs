@@ -32,9 +32,9 @@ fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
     ] {
         fs::write(&ledger, &bytes).unwrap();
         for arguments in [&["list"][..], &["provision", "e", "llm"], &["rotate", "a"], &["teardown", "a", "--yes"]] {
-            let refused = workspace.json(arguments);
-            assert_eq!(refused["code"], "ledger_damaged", "{what}: {arguments:?}: {refused}");
-            assert!(refused["hint"].as_str().unwrap().contains("backup of ledger.db"), "{refused}");
+            let error = workspace.json(arguments);
+            assert_eq!(error["code"], "ledger_damaged", "{what}: {arguments:?}: {error}");
+            assert!(error["hint"].as_str().unwrap().contains("backup of ledger.db"), "{error}");
         }
         let doctor = workspace.json(&["doctor"]);
         let ledger_check = check(&doctor, "ledger");
@@ -67,9 +67,9 @@ fn missing_ledger_is_not_replaced_by_a_new_one() {
             fs::remove_file(&ledger).unwrap();
         }
         for arguments in [&["list"][..], &["provision", "llm", "llm"], &["teardown", "web", "--yes"], &["reap"]] {
-            let refused = workspace.json(arguments);
-            assert_eq!(refused["code"], "ledger_gone", "{arguments:?}: {refused}");
-            assert!(refused["hint"].as_str().unwrap().contains("audit --accept"), "{refused}");
+            let error = workspace.json(arguments);
+            assert_eq!(error["code"], "ledger_gone", "{arguments:?}: {error}");
+            assert!(error["hint"].as_str().unwrap().contains("audit --accept"), "{error}");
         }
         let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("list_projects", &json!({}))["code"], "ledger_gone");

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::Value;
 
-use crate::workspace::{BackendKind, Ran, Workspace};
+use crate::workspace::{BackendKind, Workspace};
 
 /// Returns check, worst state and finding of each unhealthy check. Also asserts the exit code.
 fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
@@ -200,9 +200,9 @@ fn policy_inside_the_workspace_is_a_problem() {
     fs::write(&policy, "").unwrap();
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
     for env_file in [workspace.file(".env"), elsewhere.path().join(".env")] {
-        let mut doctor = workspace.command(&["doctor", "--env-file", env_file.to_str().unwrap()]);
-        let ran = Ran::from(doctor.env("STRIPE_PROJECTS_POLICY", &policy).output().unwrap());
-        assert!(ran.code == 1 && ran.stdout.contains("is inside the workspace"), "{ran:?}");
+        let doctor = workspace.cli(&["doctor", "--env-file", env_file.to_str().unwrap()]);
+        let ran = doctor.env("STRIPE_PROJECTS_POLICY", &policy).exit(1);
+        assert!(ran.stdout.contains("is inside the workspace"), "{ran:?}");
     }
 }
 

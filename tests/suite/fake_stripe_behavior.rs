@@ -27,9 +27,9 @@ fn answer_is_an_envelope_and_nothing_works_before_init() {
     assert_eq!(answer["meta"], json!({ "authenticated": true, "project_initialized": false }));
     assert_eq!(code(&fake_stripe.envelope(folder.path(), &EXA)), "PROJECT_NOT_INITIALIZED");
 
-    let refused = fake_stripe.envelope(folder.path(), &["init", "mine", "--preflight"]);
-    assert_eq!(code(&refused), "TOS_ACCEPTANCE_REQUIRED");
-    assert_eq!(refused["error"]["details"]["preflight"][2]["pass"], false);
+    let error = fake_stripe.envelope(folder.path(), &["init", "mine", "--preflight"]);
+    assert_eq!(code(&error), "TOS_ACCEPTANCE_REQUIRED");
+    assert_eq!(error["error"]["details"]["preflight"][2]["pass"], false);
     let ready = fake_stripe.envelope(folder.path(), &["init", "mine", "--accept-tos", "--preflight"]);
     assert_eq!(ready["data"]["ready"], true);
     assert!(ready["data"]["preflight"].as_array().unwrap().iter().all(|row| row["pass"] == true && row["code"] != ""));
@@ -69,22 +69,22 @@ fn add_is_not_idempotent_and_shows_no_value() {
 fn add_refuses_what_the_real_one_refuses() {
     let (fake_stripe, folder) = ready();
     let folder = folder.path();
-    let refused = |arguments: &[&str]| {
+    let error = |arguments: &[&str]| {
         let before = fake_stripe.resources().len();
         let answer = fake_stripe.envelope(folder, &[&["add"], arguments].concat());
         assert_eq!(fake_stripe.resources().len(), before, "refused and made");
         answer
     };
-    assert_eq!(code(&refused(&["nobody/nothing", "--accept-tos", "--yes"])), "INVALID_ARGUMENT");
-    assert_eq!(code(&refused(&["exa/api", "--accept-tos"])), "JSON_REQUIRES_CONFIRMATION");
-    assert_eq!(code(&refused(&["elevenlabs/tts", "--yes"])), "TOS_ACCEPTANCE_REQUIRED");
+    assert_eq!(code(&error(&["nobody/nothing", "--accept-tos", "--yes"])), "INVALID_ARGUMENT");
+    assert_eq!(code(&error(&["exa/api", "--accept-tos"])), "JSON_REQUIRES_CONFIRMATION");
+    assert_eq!(code(&error(&["elevenlabs/tts", "--yes"])), "TOS_ACCEPTANCE_REQUIRED");
 
-    let plan = refused(&["neon/postgres", "--accept-tos", "--yes"]);
+    let plan = error(&["neon/postgres", "--accept-tos", "--yes"]);
     assert_eq!(code(&plan), "PLAN_REQUIRED");
     let commands = plan["error"]["details"]["commands"].as_array().unwrap();
     assert!(commands.contains(&json!("stripe projects add neon/free")), "{commands:?}");
 
-    let memory = |config: &str| refused(&["supermemory/memory", "--config", config, "--accept-tos", "--yes"]);
+    let memory = |config: &str| error(&["supermemory/memory", "--config", config, "--accept-tos", "--yes"]);
     assert_eq!(code(&memory("{}")), "invalid_fields");
     assert_eq!(code(&memory(r#"{"plan":"gold"}"#)), "invalid_fields");
     assert_eq!(code(&memory(r#"{"plan":"pro"}"#)), "PRICE_CONFIRMATION_REQUIRED");
@@ -92,13 +92,13 @@ fn add_refuses_what_the_real_one_refuses() {
     fake_stripe.unlink("supermemory");
     assert_eq!(code(&memory(r#"{"plan":"pro"}"#)), "PROVIDER_NOT_LINKED");
 
-    let again = refused(&["exa/free", "--accept-tos", "--yes"]);
+    let again = error(&["exa/free", "--accept-tos", "--yes"]);
     assert_eq!(code(&again), "resource_count_constraint_exceeded");
     let ran = fake_stripe.run(folder, &["add", "exa/free", "--accept-tos", "--yes"]);
     assert_eq!(ran.code, 0, "an exit code says little: {ran:?}");
 
     let preflight = ["--preflight", "--name", "memory", "--accept-tos", "--config", r#"{"plan":"free"}"#];
-    let preflight = refused(&[&["supermemory/memory"], &preflight[..]].concat());
+    let preflight = error(&[&["supermemory/memory"], &preflight[..]].concat());
     let rows = preflight["error"]["details"]["preflight"].as_array().unwrap();
     assert_eq!(rows.iter().filter(|row| row["pass"] == false).count(), 2, "not linked, and a price: {rows:?}");
     fake_stripe.link("supermemory");

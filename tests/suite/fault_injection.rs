@@ -98,7 +98,7 @@ fn rotation_of_unknown_outcome_is_finished_by_the_next_call() {
 fn rotation_without_effect_is_reported() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
-    harness.backend.inject(Fault::RotatesInWordsOnly);
+    harness.backend.inject(Fault::ReportsWithoutRotating);
     assert_eq!(harness.rotate().unwrap_err().code(), "rotation_not_effective");
     let project = harness.workspace.json(&["list"])["projects"][0].clone();
     assert_eq!((&project["status"], &project["key_version"]), (&"active".into(), &1.into()));
@@ -141,7 +141,7 @@ enum Fault {
     BeforeEffect,
     /// The backend does not answer queries.
     Blind,
-    RotatesInWordsOnly,
+    ReportsWithoutRotating,
 }
 
 /// The simulated backend behind a bad connection. A fault occurs once, except that `Blind` lasts.
@@ -209,7 +209,7 @@ impl Backend for FaultyBackend {
                 self.inner.rotate(resource).await?;
                 Err(lost_response())
             }
-            Fault::RotatesInWordsOnly => self.inner.reveal(resource).await,
+            Fault::ReportsWithoutRotating => self.inner.reveal(resource).await,
             _ => self.inner.rotate(resource).await,
         }
     }

@@ -1,15 +1,13 @@
 //! The example files: a host that is configured with one starts the server.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::workspace::{BINARY, Workspace};
+use crate::{
+    raw_client::RawClient,
+    workspace::{BINARY, Workspace},
+};
 
 #[test]
 fn cursor_example_starts_the_server() {
@@ -64,18 +62,12 @@ fn assert_starts(file: &str, config: &Value, section: &str) {
 
 /// Returns the response of the real binary to `initialize`. The binary exits when the client disconnects.
 fn initialize(workspace: &Workspace, arguments: &[&str]) -> Value {
-    let mut command = workspace.command(arguments);
-    let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let client = json!({ "name": "a host", "version": "1" });
-    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
-    let greeting = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
-    let mut input = server.stdin.take().unwrap();
-    writeln!(input, "{greeting}").unwrap();
-    let mut answer = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-    drop(input);
-    server.wait().unwrap();
-    serde_json::from_str(&answer).unwrap()
+    let mut client = RawClient::start(workspace.command(arguments));
+    let info = json!({ "name": "a host", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info });
+    let response = client.request("initialize", &params);
+    client.disconnect();
+    response
 }
 
 fn json(file: &str) -> Value {

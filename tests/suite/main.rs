@@ -8,7 +8,7 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test says what went wrong by panicking, and how much it looked at by printing"
+    reason = "a test reports a failure by panicking, and its extent by printing"
 )]
 #![allow(clippy::disallowed_methods, reason = "tests write files and start processes")]
 
@@ -23,6 +23,7 @@ mod audit_accept;
 mod backends;
 mod canaries;
 mod caps;
+mod cli_call;
 mod client;
 mod clock_skew;
 mod concurrency;

@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     alerts_receiver::{AlertReceiver, SECRET},
+    cli_call::CliCall,
     raw_client::RawClient,
-    workspace::{Ran, Workspace},
+    workspace::Workspace,
 };
 
 #[test]
@@ -26,8 +27,7 @@ fn workspace_cannot_raise_its_budget() {
     here.write("providers.toml", wide.replace("[providers.supermemory]", "[providers.notes]"));
     let renamed = json!({ "name": "b", "provider": "notes", "spend_cap_usd": 21 });
     assert_eq!(agent.call("provision", &renamed)["code"], "cap_above_maximum");
-    let human = output_of(command(&here, &home, &["provision", "b", "notes", "--cap", "21"]));
-    assert_eq!(human.code, 3, "the human in that workspace is bound as well: {human:?}");
+    cli(&here, &home, &["provision", "b", "notes", "--cap", "21"]).exit(3); // the policy binds the human as well
 }
 
 #[test]
@@ -46,11 +46,10 @@ fn workspace_cannot_redirect_alerts() {
     let (here, home) = (Workspace::new(), config_home(&alerts(&ours)));
     for registry in [alerts(&theirs), String::new()] {
         here.write("providers.toml", format!("{}\n{registry}", include_str!("../../providers.toml")));
-        assert_eq!(output_of(command(&here, &home, &["provision", "web", "search", "--cap", "10"])).code, 0);
-        let mut spend = command(&here, &home, &["usage", "record", "web", "5"]);
-        spend.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET);
-        assert_eq!(output_of(spend).code, 0);
-        assert_eq!(output_of(command(&here, &home, &["teardown", "web", "--yes"])).code, 0);
+        cli(&here, &home, &["provision", "web", "search", "--cap", "10"]).succeed();
+        let usage = cli(&here, &home, &["usage", "record", "web", "5"]);
+        usage.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();
+        cli(&here, &home, &["teardown", "web", "--yes"]).succeed();
     }
     assert_eq!((ours.received().len(), theirs.received().len()), (2, 0));
 }
@@ -58,9 +57,8 @@ fn workspace_cannot_redirect_alerts() {
 #[test]
 fn shown_limits_are_the_effective_ones() {
     let (here, home) = (Workspace::new(), config_home("[providers.search]\ndefault_cap_usd = 2\nmax_cap_usd = 3\n"));
-    let search: Value =
-        serde_json::from_str(&output_of(command(&here, &home, &["providers", "--json"])).stdout).unwrap();
-    let search = search["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
+    let listed = cli(&here, &home, &["providers"]).json();
+    let search = listed["providers"].as_array().unwrap().iter().find(|provider| provider["key"] == "search").unwrap();
     assert_eq!((&search["default_cap_usd"], &search["max_cap_usd"]), (&json!(2.0), &json!(3.0)));
 }
 
@@ -78,24 +76,23 @@ fn broken_policy_stops_provisioning_only() {
     ] {
         let home = config_home(text);
         let mut agent = agent(&here, &home);
-        let refused = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
-        assert_eq!(refused["code"], "invalid_policy");
-        assert!(refused["message"].as_str().unwrap().contains(place), "{refused}");
-        assert!(!refused.to_string().contains("Canary"));
+        let error = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
+        assert_eq!(error["code"], "invalid_policy");
+        assert!(error["message"].as_str().unwrap().contains(place), "{error}");
+        assert!(!error.to_string().contains("Canary"));
         assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
         assert_eq!(agent.call("rotate_key", &json!({ "name": "memory" }))["status"], "active");
-        let human = output_of(command(&here, &home, &["provision", "web", "search"]));
-        assert_eq!(human.code, 2, "{human:?}");
+        cli(&here, &home, &["provision", "web", "search"]).exit(2);
     }
     let home = TempDir::new().unwrap();
     let path = home.path().join("stripe-projects/policy.toml");
     std::fs::create_dir_all(&path).unwrap();
-    let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(refused["code"], "invalid_policy", "what is there and is no file is no permission");
+    let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(error["code"], "invalid_policy", "what is there and is no file is no permission");
     std::fs::remove_dir(&path).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    let refused = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(refused["code"], "invalid_policy", "a pipe does not block: {refused}");
+    let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(error["code"], "invalid_policy", "a pipe does not block: {error}");
 }
 
 /// The link shows that a policy was intended.
@@ -108,15 +105,14 @@ fn dangling_policy_link_is_an_error() {
         let link = home.path().join(dangling);
         std::fs::create_dir_all(link.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(home.path().join("not-mounted"), &link).unwrap();
-        for refused in [
+        for error in [
             agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" })),
-            serde_json::from_str(&output_of(command(&here, &home, &["provision", "web", "search", "--json"])).stdout)
-                .unwrap(),
+            cli(&here, &home, &["provision", "web", "search"]).json(),
         ] {
-            assert_eq!(refused["code"], "invalid_policy", "{dangling}: {refused}");
-            assert!(refused["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{refused}");
+            assert_eq!(error["code"], "invalid_policy", "{dangling}: {error}");
+            assert!(error["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{error}");
         }
-        assert_eq!(output_of(command(&here, &home, &["list"])).code, 0);
+        cli(&here, &home, &["list"]).succeed();
     }
 }
 
@@ -124,11 +120,7 @@ fn dangling_policy_link_is_an_error() {
 fn named_policy_must_exist() {
     let (here, elsewhere) = (Workspace::new(), TempDir::new().unwrap());
     let path = elsewhere.path().join("mine.toml");
-    let provision = || {
-        let mut command = here.command(&["provision", "web", "search", "--json"]);
-        command.env("STRIPE_PROJECTS_POLICY", &path);
-        serde_json::from_str::<Value>(&output_of(command).stdout).unwrap()
-    };
+    let provision = || here.cli(&["provision", "web", "search"]).env("STRIPE_PROJECTS_POLICY", &path).json();
     assert_eq!(provision()["code"], "invalid_policy");
     std::fs::write(&path, "[policy]\ndenied = ['exa']\n").unwrap();
     assert_eq!(provision()["code"], "provider_not_allowed");
@@ -142,10 +134,8 @@ fn policy_without_xdg_is_read_from_home() {
     let folder = home.path().join(".config/stripe-projects");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("policy.toml"), "[policy]\nallowed = []\n").unwrap();
-    let mut command = here.command(&["provision", "web", "search"]);
-    command.env_remove("XDG_CONFIG_HOME").env("HOME", home.path());
-    let refused = output_of(command);
-    assert_eq!(refused.code, 3, "{refused:?}");
+    let call = here.cli(&["provision", "web", "search"]).env_remove("XDG_CONFIG_HOME");
+    call.env("HOME", home.path()).exit(3);
 }
 
 /// Creates a configuration folder with that policy.
@@ -157,18 +147,14 @@ fn config_home(policy: &str) -> TempDir {
     home
 }
 
-fn command(here: &Workspace, home: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = here.command(arguments);
-    command.env("XDG_CONFIG_HOME", home.path());
-    command
+fn cli(here: &Workspace, home: &TempDir, arguments: &[&str]) -> CliCall {
+    here.cli(arguments).env("XDG_CONFIG_HOME", home.path())
 }
 
 fn agent(here: &Workspace, home: &TempDir) -> RawClient {
-    let mut client = RawClient::start(command(here, home, &["serve"]));
+    let mut command = here.command(&["serve"]);
+    command.env("XDG_CONFIG_HOME", home.path());
+    let mut client = RawClient::start(command);
     client.initialize_as("lines");
     client
-}
-
-fn output_of(mut command: Command) -> Ran {
-    Ran::from(command.output().unwrap())
 }

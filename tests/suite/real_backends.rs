@@ -57,8 +57,8 @@ fn limit_is_the_sum_of_the_caps() {
         }
         // A failed provision leaves the limit unchanged.
         fail_creation(&workspace);
-        let refused = workspace.json(&["provision", "three", "supermemory", "--cap", "3"]);
-        assert_eq!(refused["code"], "provider_failed", "{kind:?}: {refused}");
+        let error = workspace.json(&["provision", "three", "supermemory", "--cap", "3"]);
+        assert_eq!(error["code"], "provider_failed", "{kind:?}: {error}");
         assert_eq!(limit(&workspace), 1250, "{kind:?}");
         workspace.ok(&["teardown", "one", "--yes"]);
         assert_eq!(limit(&workspace), 750, "{kind:?}");
@@ -86,14 +86,14 @@ fn limit_left_too_high_is_lowered_by_the_next_start() {
 fn refused_limit_prevents_provisioning() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     inject(&workspace, &json!({ "on": "POST /v2/provisioning/payment_profile/update_limit", "fault": "declined" }));
-    let refused = workspace.json(&["provision", "memory", "supermemory"]);
-    assert_eq!(refused["code"], "limit_not_set", "{refused}");
+    let error = workspace.json(&["provision", "memory", "supermemory"]);
+    assert_eq!(error["code"], "limit_not_set", "{error}");
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.fake_stripe().inject_faults(json!([
         { "verb": "billing update", "fault": "error", "code": "INVALID_ARGUMENT", "message": "no" },
     ]));
-    let refused = workspace.json(&["provision", "memory", "supermemory"]);
-    assert_eq!(refused["code"], "limit_not_set", "{refused}");
+    let error = workspace.json(&["provision", "memory", "supermemory"]);
+    assert_eq!(error["code"], "limit_not_set", "{error}");
     assert!(workspace.billed_resources().is_empty());
 }
 
@@ -102,22 +102,21 @@ fn pending_link_is_shown_to_the_user() {
     let workspace = Workspace::new();
     let simulator = SimulatorProcess::start(&workspace, &["--unlinked", "supermemory"]);
     let provision = || {
-        let mut command = workspace.command(&["provision", "memory", "supermemory", "--json", "--accept-tos"]);
-        command.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
-        command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
-        serde_json::from_str::<Value>(&Ran::from(command.output().unwrap()).stdout).unwrap()
+        let call = workspace.cli(&["provision", "memory", "supermemory", "--accept-tos"]);
+        let call = call.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
+        call.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base).json()
     };
-    let refused = provision();
-    assert_eq!(refused["code"], "needs_link", "{refused}");
-    let url = refused["hint"].as_str().unwrap().split(' ').find(|part| part.starts_with("http")).unwrap().to_owned();
+    let error = provision();
+    assert_eq!(error["code"], "needs_link", "{error}");
+    let url = error["hint"].as_str().unwrap().split(' ').find(|part| part.starts_with("http")).unwrap().to_owned();
     simulator.open(&url);
     assert_eq!(provision()["status"], "active");
 
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.fake_stripe().unlink("supermemory");
-    let refused = workspace.json(&["provision", "memory", "supermemory"]);
-    assert_eq!(refused["code"], "provider_not_linked", "{refused}");
-    assert!(refused["hint"].as_str().unwrap().contains("stripe projects link supermemory"));
+    let error = workspace.json(&["provision", "memory", "supermemory"]);
+    assert_eq!(error["code"], "provider_not_linked", "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("stripe projects link supermemory"));
     workspace.fake_stripe().link("supermemory");
     assert_eq!(workspace.json(&["provision", "memory", "supermemory"])["status"], "active");
 }
@@ -126,9 +125,7 @@ fn pending_link_is_shown_to_the_user() {
 fn missing_prerequisites_are_reported_immediately() {
     let api = |key: &str| {
         let workspace = Workspace::on(BackendKind::StripeApi);
-        let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
-        command.env("STRIPE_API_KEY", key);
-        Ran::from(command.output().unwrap())
+        workspace.cli(&["provision", "memory", "supermemory", "--json"]).env("STRIPE_API_KEY", key).run()
     };
     let cli = |prepare: &dyn Fn(&Workspace, &mut Command)| {
         let workspace = Workspace::on(BackendKind::StripeCli);
@@ -178,9 +175,8 @@ fn api_key_is_read_from_a_file_and_never_an_argument() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.allow_planted_keys();
     workspace.write("key", "rk_test_0123456789\n");
-    let mut command = workspace.command(&["provision", "memory", "supermemory", "--stripe-api-key-file", "key"]);
-    let ran = Ran::from(command.env_remove("STRIPE_API_KEY").output().unwrap());
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let call = workspace.cli(&["provision", "memory", "supermemory", "--stripe-api-key-file", "key"]);
+    call.env_remove("STRIPE_API_KEY").succeed();
     let ran = workspace.run(&["list", "--stripe-api-key-file", "nowhere"]);
     assert!(ran.code == 2 && ran.stderr.contains("there is no file"), "{ran:?}");
     assert_eq!(workspace.run(&["list", "--stripe-api-key", "rk_test_0123456789"]).code, 2);
@@ -189,10 +185,10 @@ fn api_key_is_read_from_a_file_and_never_an_argument() {
 #[test]
 fn unrestricted_key_causes_a_warning() {
     let workspace = Workspace::on(BackendKind::StripeApi);
-    let list = |key: &str| Ran::from(workspace.command(&["list"]).env("STRIPE_API_KEY", key).output().unwrap()).stderr;
-    assert!(list("sk_live_0123456789abcdef0123").contains("warning: STRIPE_API_KEY is a live secret key"));
+    let list = |key: &str| workspace.cli(&["list"]).env("STRIPE_API_KEY", key);
+    assert!(list("sk_live_0123456789abcdef0123").run().stderr.contains("warning: STRIPE_API_KEY is a live secret key"));
     for quiet in ["rk_live_0123456789abcdef0123", "sk_test_0123456789abcdef0123"] {
-        assert_eq!(list(quiet), "");
+        list(quiet).stderr("").run();
     }
 }
 
@@ -276,9 +272,9 @@ fn unperformed_rotation_and_teardown_are_detected() {
     assert_eq!(workspace.variable("SUPERMEMORY_API_KEY"), key);
 
     workspace.fake_stripe().inject_faults(json!([{ "verb": "remove", "fault": "survives" }]));
-    let refused = workspace.json(&["teardown", "memory", "--yes"]);
-    assert_eq!(refused["code"], "teardown_incomplete", "{refused}");
-    assert!(refused["message"].as_str().unwrap().contains("stripe still lists memory-"), "{refused}");
+    let error = workspace.json(&["teardown", "memory", "--yes"]);
+    assert_eq!(error["code"], "teardown_incomplete", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("stripe still lists memory-"), "{error}");
     let listed = workspace.json(&["list"]);
     assert_eq!((&listed["live_count"], &listed["projects"][0]["status"]), (&json!(1), &json!("tearing_down")));
     assert_eq!(workspace.json(&["teardown", "memory", "--yes"])["status"], "torn_down");

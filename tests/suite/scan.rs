@@ -199,7 +199,7 @@ fn rotate_revokes_live_keys_once_confirmed() {
     assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     assert_eq!(here.json(&["scan", "."])["dead_count"], 1);
     // A revoked key needs no rotation.
-    assert_eq!(here.run(&["scan", "log", "--rotate", "--yes"]).stderr, "");
+    here.cli(&["scan", "log", "--rotate", "--yes"]).stderr("").run();
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn other_work_continues_while_one_process_stalls() {
         for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
             let workspace = prepare(BackendKind::Simulated, operation);
-            let stopped = StalledProcess::at(&workspace, operation, step, None);
+            let stalled = StalledProcess::at(&workspace, operation, step, None);
             // Another project is not affected, and a starting server leaves this one to its process.
             let server = RawClient::initialize(&workspace);
             workspace.ok(&["rotate", "bystander"]);
@@ -45,11 +45,11 @@ fn other_work_continues_while_one_process_stalls() {
                 "suspend" | "teardown" => &["teardown", "victim", "--yes"][..],
                 _ => &["rotate", "victim"],
             };
-            let mut waits = workspace.command(same).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child = workspace.command(same).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             workspace.ok(&["rotate", "bystander"]);
-            assert!(waits.try_wait().unwrap().is_none(), "{case}: two processes worked on one project");
-            assert_eq!(stopped.resume(), "ok", "{case}");
-            let ran = Ran::from(waits.wait_with_output().unwrap());
+            assert!(child.try_wait().unwrap().is_none(), "{case}: two processes worked on one project");
+            assert_eq!(stalled.resume(), "ok", "{case}");
+            let ran = Ran::from(child.wait_with_output().unwrap());
             assert_eq!(ran.code, 0, "{case}: {ran:?}");
             check(&workspace, &case);
         }
@@ -59,10 +59,10 @@ fn other_work_continues_while_one_process_stalls() {
 #[test]
 fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
+    let stalled = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let ran = workspace.ok(&["doctor"]);
     assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
-    assert_eq!(stopped.resume(), "ok");
+    assert_eq!(stalled.resume(), "ok");
 }
 
 /// Takes as long as the lock timeout of a call, half a minute.
@@ -70,10 +70,10 @@ fn project_in_progress_is_no_doctor_problem() {
 #[ignore = "waits for half a minute: cargo test --test suite lock_timeout -- --ignored"]
 fn project_lock_timeout_is_reported() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let stopped = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
+    let stalled = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
     let response = workspace.json(&["rotate", "victim"]);
     assert_eq!(response["code"], "project_busy", "{response}");
-    assert_eq!(stopped.resume(), "ok");
+    assert_eq!(stalled.resume(), "ok");
     check(&workspace, "after a project lock timeout");
 }
 
@@ -82,17 +82,17 @@ fn project_lock_timeout_is_reported() {
 #[ignore = "waits for half a minute and more: cargo test --test suite lock_timeout -- --ignored"]
 fn ledger_lock_timeout_is_reported() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let stuck = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    stuck.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut command = workspace.command(&["rotate", "victim"]);
-    let mut waits = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let error = lines.next().unwrap();
     assert!(error.contains("another process holds the database for too long"), "{error}");
     let hint = lines.next().unwrap();
     assert!(hint.contains("end the process that is stuck"), "{hint}");
-    stuck.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(waits.wait().unwrap().code(), Some(1));
+    writer.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     workspace.ok(&["rotate", "victim"]);
     check(&workspace, "after a ledger lock timeout");
 }
@@ -103,15 +103,15 @@ fn reader_does_not_block_a_new_ledger() {
     let workspace = Workspace::new();
     workspace.write(".env", USER_LINES);
     fs::create_dir(workspace.state()).unwrap();
-    let looks = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    looks.execute_batch("BEGIN; SELECT * FROM sqlite_schema").unwrap();
+    let reader = Connection::open(workspace.state().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM sqlite_schema").unwrap();
     let mut command = workspace.command(&["provision", "victim", "supermemory"]);
-    let mut waits = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("it to begin", || workspace.state().join("ledger.lock").exists().then_some(()));
     thread::sleep(Duration::from_millis(100)); // deliberate: without the wait it has failed by then
-    assert!(waits.try_wait().unwrap().is_none());
-    looks.execute_batch("COMMIT").unwrap();
-    let ran = Ran::from(waits.wait_with_output().unwrap());
+    assert!(child.try_wait().unwrap().is_none());
+    reader.execute_batch("COMMIT").unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
     check(&workspace, "a ledger that was looked at");
 }
@@ -123,19 +123,19 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
         return;
     }
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let mut living = RawClient::initialize(&workspace);
-    living.call("list_projects", &json!({})); // keeps the simulated account open from here on
+    let mut server = RawClient::initialize(&workspace);
+    server.call("list_projects", &json!({})); // keeps the simulated account open from here on
     // The first flush of a new log is of its header, the second of the commit.
-    let mut dying = Command::new("strace");
-    workspace.prepare(&mut dying);
-    dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
-    dying.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
-    assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
+    let mut traced = Command::new("strace");
+    workspace.prepare(&mut traced);
+    traced.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
+    traced.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
+    assert!(!traced.current_dir(workspace.path()).output().unwrap().status.success());
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died before its order was synced");
 
-    let response = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
+    let response = server.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
     assert_eq!(response["code"], "already_exists", "settled, and shown: {response}");
-    living.kill();
+    server.kill();
     check(&workspace, "a half-synced commit");
 }
 
@@ -185,9 +185,9 @@ fn permission_loss_is_reported_and_recovered() {
         if let Some(uid) = uid {
             change_owner(&workspace, uid);
         }
-        let stopped = StalledProcess::at(&workspace, operation, step, uid);
+        let stalled = StalledProcess::at(&workspace, operation, step, uid);
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
-        assert_eq!(stopped.resume(), ends, "{case}");
+        assert_eq!(stalled.resume(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
         if step == Step::Locked {
             assert_eq!(workspace.billed_resources(), billed, "{case}");

@@ -172,27 +172,27 @@ async fn plan_is_ordered_first_and_once() {
 #[tokio::test]
 async fn needed_consent_is_reported_before_any_purchase() {
     let harness = StripeApiHarness::new();
-    let refused = |order: Order| {
+    let error_of = |order: Order| {
         let backend = &harness.backend;
         async move { backend.provision(&order).await.unwrap_err() }
     };
-    let error = refused(Order { terms_accepted: false, ..order("a") }).await;
+    let error = error_of(Order { terms_accepted: false, ..order("a") }).await;
     assert!(matches!(error, BackendError::NeedsConsent(Consent::Terms)), "{error}");
     assert_eq!(harness.stripe.request_lines(), [""; 0]);
-    let error = refused(Order { paid: false, ..order("a") }).await;
+    let error = error_of(Order { paid: false, ..order("a") }).await;
     assert!(matches!(error, BackendError::NeedsConsent(Consent::Price)), "{error}");
     let one_page = services(&[row("prvdr_1", "memory", "paid")], None);
     harness.stripe.on("GET /v2/provisioning/catalog/services", [ok(&one_page)]);
     let odd = json!({ "plan": "gold" }).as_object().unwrap().clone();
-    let error = refused(Order { config: odd, ..order("a") }).await;
+    let error = error_of(Order { config: odd, ..order("a") }).await;
     assert!(
         matches!(&error, BackendError::Refused(Refusal::Configuration { fields }) if fields == &["plan"]),
         "{error}"
     );
-    let error = refused(Order { service: ServiceRef::parse("super-memory/none").unwrap(), ..order("a") }).await;
+    let error = error_of(Order { service: ServiceRef::parse("super-memory/none").unwrap(), ..order("a") }).await;
     assert!(matches!(error, BackendError::Refused(Refusal::ServiceMissing { .. })), "{error}");
     harness.stripe.on("POST /v2/provisioning/payment_profile/update_limit", [refusal(400, "no_payment_method")]);
-    let error = refused(order("a")).await;
+    let error = error_of(order("a")).await;
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
     assert_eq!(harness.creates(), 0);
 }

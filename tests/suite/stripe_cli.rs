@@ -194,8 +194,8 @@ async fn failed_service_is_removed_again() {
     for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
         let harness = ShellHarness::new(&fails_with(word, removes));
         let error = harness.backend(LONG).provision(&order()).await.unwrap_err();
-        let refused = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
-        assert_eq!((refused, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
+        let is_refusal = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
+        assert_eq!((is_refusal, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
         let log = fs::read_to_string(harness.state.path().join("stripe-cli/log")).unwrap();
         assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
         assert_eq!(log.lines().any(|verb| verb == "remove"), word == "failed", "an unknown status removes nothing");

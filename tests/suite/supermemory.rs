@@ -55,8 +55,8 @@ async fn key_is_sent_only_in_the_authorization_header() {
         assert!(!request.body.to_string().contains(KEY) && !request.path.contains(KEY), "{request:?}");
     }
     let other = Secret::new("sm_another_key_altogether".to_owned());
-    let refused = Failure::Refused(StatusCode::UNAUTHORIZED);
-    assert_eq!(mock.client().store(&other, TEA).await, Err(refused));
+    let error = Failure::Refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(mock.client().store(&other, TEA).await, Err(error));
     assert_eq!(mock.client().refusal(&other, AT_ONCE).await, Ok(StatusCode::UNAUTHORIZED));
 }
 
@@ -346,10 +346,10 @@ fn failures() -> Vec<(Behavior, Failure)> {
         StatusCode::INTERNAL_SERVER_ERROR,
     ];
     let garbage = ["", "<html>KEY</html>", "{\"id\":7,\"results\":\"KEY\"}", "{\"id\":\"\",\"KEY\":1}", "[]"];
-    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+    let error = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
     let mut all = vec![(Behavior::Slow, Failure::Slow), (Behavior::Flood, Failure::Garbled)];
     all.extend(statuses.map(|status| (Behavior::Answers(status), Failure::Status(status))));
-    all.extend(refused.map(|status| (Behavior::Answers(status), Failure::Refused(status))));
+    all.extend(error.map(|status| (Behavior::Answers(status), Failure::Refused(status))));
     all.extend(garbage.map(|text| (Behavior::Garbage(text), Failure::Garbled)));
     all
 }

@@ -90,8 +90,8 @@ fn refused_resume_is_closed() {
     let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
     workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
     for attempt in 1..=2 {
-        let refused = workspace.run(&["resume", "memory"]);
-        assert!(refused.code != 0 && refused.code != 6, "{refused:?}");
+        let error = workspace.run(&["resume", "memory"]);
+        assert!(error.code != 0 && error.code != 6, "{error:?}");
         assert_eq!(intents(&workspace, "resume"), attempt);
         assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
     }
@@ -125,8 +125,8 @@ fn suspend_all_reports_each_project() {
     let output = workspace.ok(&["suspend", "--all"]).stdout;
     assert_eq!(output, "a: suspended\nb: suspended\nc: suspended\n");
     assert!(keys.len() == 3 && keys.iter().all(|key| workspace.owner_of(key).is_none()));
-    let refused = workspace.run(&["teardown", "--all"]);
-    assert!(refused.code == 3 && refused.stderr.contains("--yes"), "{refused:?}");
+    let error = workspace.run(&["teardown", "--all"]);
+    assert!(error.code == 3 && error.stderr.contains("--yes"), "{error:?}");
     let gone = workspace.json(&["teardown", "--all", "--yes"]);
     let statuses: Vec<&Value> =
         gone["projects"].as_array().unwrap().iter().map(|one| &one["project"]["status"]).collect();
@@ -144,8 +144,7 @@ fn suspend_all_continues_after_a_failure() {
     workspace.ok(&["provision", "a", "supermemory"]);
     workspace.ok(&["provision", "b", "tts"]);
     workspace.fake_stripe().set("supermemory/memory", "unrotatable", json!(true));
-    let ran = workspace.run(&["suspend", "--all"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (5, "b: suspended\n"), "{ran:?}");
+    let ran = workspace.cli(&["suspend", "--all"]).stdout("b: suspended\n").exit(5);
     assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");
 }
 

@@ -54,10 +54,7 @@ fn color_follows_the_terminal_and_environment() {
         let written = terminal(wishes);
         assert!(!is_painted(&written) && written.contains('█'), "{wishes:?}: {written}");
     }
-    let piped = |value: &str| {
-        let output = here.command(&["list"]).env("CLICOLOR_FORCE", value).output().unwrap();
-        Ran::from(output).stdout
-    };
+    let piped = |value: &str| here.cli(&["list"]).env("CLICOLOR_FORCE", value).run().stdout;
     assert!(is_painted(&piped("1")));
     assert_eq!((piped("0"), piped("")), (here.ok(&["list"]).stdout, here.ok(&["list"]).stdout));
 }
@@ -98,8 +95,7 @@ fn wait_is_shown_and_erased() {
     let output = terminal.finish();
     assert!(output.code == 0 && !output.screen.contains("waiting"), "{}", output.screen);
     assert_output(&here, "terminal_provision", &output);
-    let piped = here.ok(&["list"]);
-    assert_eq!(piped.stderr, "");
+    here.cli(&["list"]).stderr("").succeed();
 }
 
 #[test]

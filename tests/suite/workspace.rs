@@ -18,6 +18,7 @@ use stripe_projects_mcp::{
 use tempfile::TempDir;
 
 use crate::{
+    cli_call::CliCall,
     fake_stripe::{self, FakeStripeCli},
     secret_leaks::{assert_no_key_in_output, assert_no_key_on_disk},
     simulator_client::SimulatorProcess,
@@ -153,23 +154,24 @@ impl Workspace {
         }
     }
 
+    /// Prepares a call of the command line, to be run by one of its verbs.
+    pub fn cli(&self, arguments: &[&str]) -> CliCall {
+        CliCall::new(self.command(arguments))
+    }
+
+    /// Runs a command, for any exit code.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
+        self.cli(arguments).run()
     }
 
     /// Runs a command that must succeed.
     pub fn ok(&self, arguments: &[&str]) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
-        ran
+        self.cli(arguments).succeed()
     }
 
     /// Runs a command with `--json` and returns its stdout, whatever the exit code.
     pub fn json(&self, arguments: &[&str]) -> Value {
-        let mut arguments = arguments.to_vec();
-        arguments.push("--json");
-        let ran = self.run(&arguments);
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
+        self.cli(arguments).json()
     }
 
     /// Returns the value of a variable in the env file.
