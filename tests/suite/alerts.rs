@@ -359,9 +359,9 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
     let run = |usd: &str, secret: Option<&str>| {
         let call = harness.workspace.cli(&["usage", "record", "memory", usd, "--json"]);
         let call = secret.into_iter().fold(call, |call, secret| call.env("STRIPE_PROJECTS_ALERT_SECRET", secret));
-        let ran = call.succeed();
-        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap();
-        ran.stderr
+        let output = call.succeed();
+        serde_json::from_str::<serde_json::Value>(&output.stdout).unwrap();
+        output.stderr
     };
     let report = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
     let retry_note = "; it is kept and sent again later\n";

@@ -108,15 +108,14 @@ fn registry_cannot_send_alerts_to_a_private_address() {
     harness.provision("memory");
     for (usd, host) in [("5", "localhost"), ("3", "127.0.0.1")] {
         harness.set_alerts(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
-        let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
-        let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
+        let call = harness.workspace.cli(&["usage", "record", "memory", usd]);
+        let output = call.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();
         let expected = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
-        assert!(output.status.success() && stderr.contains(expected), "{stderr}");
+        assert!(output.stderr.contains(expected), "{output:?}");
     }
     harness.set_alerts(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
-    let ran = harness.workspace.run(&["providers", "check"]);
-    assert_eq!(ran.code, 2, "{ran:?}");
+    let output = harness.workspace.run(&["providers", "check"]);
+    assert_eq!(output.code, 2, "{output:?}");
     assert!(receiver.received().is_empty());
     assert_eq!(harness.alerts().len(), 2, "they are kept");
 }

@@ -51,8 +51,8 @@ fn approved_request_lets_one_call_through() {
     let typed = command.trim_matches('`').replace("stripe-projects-mcp", crate::workspace::BINARY);
     let mut shell = std::process::Command::new("sh");
     here.prepare(&mut shell);
-    let ran = shell.args(["-c", &format!("{typed} --yes --json")]).current_dir("/").output().unwrap();
-    let approved: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let output = shell.args(["-c", &format!("{typed} --yes --json")]).current_dir("/").output().unwrap();
+    let approved: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&approved["id"], &approved["status"]), (&json!(id), &json!("approved")));
 
     assert_eq!(agent.call("provision", &above_default())["status"], "active");
@@ -158,8 +158,8 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for command in ["approve", "deny"] {
-        let ran = here.cli(&[command, &id]).stdout("").exit(3);
-        assert!(ran.stderr.contains("there is no terminal to ask at"), "{ran:?}");
+        let output = here.cli(&[command, &id]).stdout("").exit(3);
+        assert!(output.stderr.contains("there is no terminal to ask at"), "{output:?}");
     }
     assert_eq!(pending(&here), id);
     for (id, code) in
@@ -169,9 +169,9 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
         assert_eq!(here.json(&["deny", id, "--yes"])["code"], code);
     }
     for canary in ["sk_live_51Canary0123456789abcdef", "4242424242424242", "ap-sk_live_51Canary"] {
-        let ran = here.run(&["approve", canary, "--yes"]);
-        assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(!format!("{ran:?}").contains(canary), "{ran:?}");
+        let output = here.run(&["approve", canary, "--yes"]);
+        assert_eq!(output.code, 2, "{output:?}");
+        assert!(!format!("{output:?}").contains(canary), "{output:?}");
     }
     here.ok(&["approve", &id.to_uppercase(), "--yes"]);
 }
@@ -184,18 +184,18 @@ fn person_at_a_terminal_confirms_by_typing() {
     RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
-        let ran = typing(here.command(&["approve", &id]), typed);
+        let output = typing(here.command(&["approve", &id]), typed);
         let question =
             "Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ";
-        assert!(ran.stderr.starts_with(question), "{ran:?}");
-        assert_eq!(ran.code, code, "{typed:?}: {ran:?}");
+        assert!(output.stderr.starts_with(question), "{output:?}");
+        assert_eq!(output.code, code, "{typed:?}: {output:?}");
         assert_eq!(approvals(&here)[0]["status"], if code == 0 { "approved" } else { "pending" });
     }
 }
 
 /// Runs a command whose stdin is a terminal with that input.
 #[cfg(unix)]
-fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::Ran {
+fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::CommandOutput {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&keyboard).unwrap();
@@ -203,7 +203,7 @@ fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::R
     let terminal = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
     let terminal = std::fs::File::options().read(true).write(true).open(terminal).unwrap();
     std::io::Write::write_all(&mut std::fs::File::from(keyboard.try_clone().unwrap()), text.as_bytes()).unwrap();
-    crate::workspace::Ran::from(command.stdin(terminal).output().unwrap())
+    crate::workspace::CommandOutput::from(command.stdin(terminal).output().unwrap())
 }
 
 #[test]

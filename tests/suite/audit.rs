@@ -252,13 +252,13 @@ fn answered_call_is_in_the_audit() {
 fn audit_write_failure_still_returns_the_answer() {
     let workspace = workspace_with_history();
     workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
-    let ran = workspace.ok(&["list", "--all"]);
-    assert!(ran.stdout.contains("one"), "{ran:?}");
-    assert!(ran.stderr.starts_with("warning: this call is missing from the audit"), "{ran:?}");
+    let output = workspace.ok(&["list", "--all"]);
+    assert!(output.stdout.contains("one"), "{output:?}");
+    assert!(output.stderr.starts_with("warning: this call is missing from the audit"), "{output:?}");
     let mut client = RawClient::initialize(&workspace);
     assert_eq!(client.call("list_projects", &json!({}))["torn_down_count"], 1);
-    let ran = client.disconnect();
-    assert!(ran.stderr.contains("calls are missing from the audit"), "{ran:?}");
+    let output = client.disconnect();
+    assert!(output.stderr.contains("calls are missing from the audit"), "{output:?}");
 }
 
 #[test]
@@ -267,8 +267,8 @@ fn rows_are_filtered_by_project_actor_time_and_outcome() {
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
     RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
     let search = |arguments: &[&str]| -> Vec<Value> {
-        let ran = workspace.ok(&[&["audit", "--json"], arguments].concat());
-        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let output = workspace.ok(&[&["audit", "--json"], arguments].concat());
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let all = search(&["--limit", "0"]);
     assert_eq!(all.len(), 16);

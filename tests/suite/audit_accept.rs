@@ -9,9 +9,9 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 #[test]
 fn restored_backup_is_reported_and_blocks_nothing() {
     let here = workspace_with_restored_backup();
-    let ran = here.ok(&["provision", "three", "llm"]);
-    assert!(ran.stderr.starts_with("warning: row 6 of the audit is not the one"), "{ran:?}");
-    assert!(ran.stderr.contains("run `stripe-projects-mcp audit --verify`"), "{ran:?}");
+    let output = here.ok(&["provision", "three", "llm"]);
+    assert!(output.stderr.starts_with("warning: row 6 of the audit is not the one"), "{output:?}");
+    assert!(output.stderr.contains("run `stripe-projects-mcp audit --verify`"), "{output:?}");
     let mut agent = RawClient::initialize(&here);
     for name in ["four", "five"] {
         assert_eq!(agent.call("provision", &json!({ "name": name, "provider": "search" }))["status"], "active");

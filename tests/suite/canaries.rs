@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Client, Era},
     raw_client::RawClient,
-    workspace::{BackendKind, Ran, Workspace},
+    workspace::{BackendKind, CommandOutput, Workspace},
 };
 
 #[test]
@@ -63,14 +63,14 @@ fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
             &[canary],
             &[&flag],
         ] {
-            let ran = workspace.run(arguments);
-            assert_ne!(ran.code, 0, "{arguments:?}");
-            assert_no_canary(&workspace, &ran, &[]);
+            let output = workspace.run(arguments);
+            assert_ne!(output.code, 0, "{arguments:?}");
+            assert_no_canary(&workspace, &output, &[]);
             assert_no_canary(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
         }
         for variable in ["STRIPE_PROJECTS_BACKEND", "STRIPE_PROJECTS_PAYMENT_METHOD"] {
-            let ran = workspace.cli(&["list"]).env(variable, canary).run();
-            assert_no_canary(&workspace, &ran, &[]);
+            let output = workspace.cli(&["list"]).env(variable, canary).run();
+            assert_no_canary(&workspace, &output, &[]);
         }
     }
 }
@@ -97,9 +97,9 @@ fn registry_with_a_key_is_refused_without_quoting_it() {
             ("version = 1", format!("version = 1\npolicy = {{ denied = ['{canary}'] }}")),
         ] {
             workspace.write("providers.toml", ENTRY.replacen(right, &wrong, 1));
-            let ran = workspace.run(&["provision", "web", "almanac"]);
-            assert_eq!(ran.code, 2, "{wrong}: {ran:?}");
-            assert_no_canary(&workspace, &ran, &["providers.toml"]);
+            let output = workspace.run(&["provision", "web", "almanac"]);
+            assert_eq!(output.code, 2, "{wrong}: {output:?}");
+            assert_no_canary(&workspace, &output, &["providers.toml"]);
         }
     }
 }
@@ -144,21 +144,21 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
         &["list", "--all", "--json"],
         &["teardown", "web", "--yes", "--json"],
     ] {
-        let ran = workspace.ok(arguments);
+        let output = workspace.ok(arguments);
         keys.extend(values(workspace));
-        said.extend([ran.stdout, ran.stderr]);
+        said.extend([output.stdout, output.stderr]);
     }
     if workspace.kind() == BackendKind::Simulated {
-        let ran = workspace.ok(&["usage", "record", "db", "0.5"]);
-        said.extend([ran.stdout, ran.stderr]);
+        let output = workspace.ok(&["usage", "record", "db", "0.5"]);
+        said.extend([output.stdout, output.stderr]);
     }
     let searched = assert_in_no_file(workspace, &keys, &[".env"]);
     let world = if workspace.kind() == BackendKind::StripeCli { "vault.json" } else { "simulated.db" };
     for file in ["ledger.db", world] {
         assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
     }
-    let ran = client.disconnect();
-    said.extend([ran.stdout, ran.stderr]);
+    let output = client.disconnect();
+    said.extend([output.stdout, output.stderr]);
 
     // One of the four variables is a project's id, which the fake Stripe CLI does not treat as a secret.
     let variables = if workspace.kind() == BackendKind::StripeCli { 3 } else { 4 };
@@ -186,13 +186,13 @@ fn keys_printed_by_stripe_are_not_repeated() {
             &["list", "--all", "--json"],
         ] {
             workspace.fake_stripe().inject_faults(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
-            let ran = workspace.run(arguments);
+            let output = workspace.run(arguments);
             keys.extend(values(&workspace));
             let live = workspace.fake_stripe().resources();
             let living = live.iter().flat_map(|live| live.values.values()).filter_map(Value::as_str);
             keys.extend(living.filter(|key| key.starts_with(workspace.key_prefix())).map(str::to_owned));
             for key in &keys {
-                assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "{verb}: {arguments:?}");
+                assert!(!output.stdout.contains(key) && !output.stderr.contains(key), "{verb}: {arguments:?}");
             }
         }
         assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
@@ -241,9 +241,9 @@ fn calls_with(canary: &str) -> Vec<Value> {
 }
 
 /// Asserts that the output and all files but the named ones contain no canary.
-fn assert_no_canary(workspace: &Workspace, ran: &Ran, own: &[&str]) {
+fn assert_no_canary(workspace: &Workspace, output: &CommandOutput, own: &[&str]) {
     for canary in CANARIES {
-        assert!(!ran.stdout.contains(canary) && !ran.stderr.contains(canary), "{ran:?}");
+        assert!(!output.stdout.contains(canary) && !output.stderr.contains(canary), "{output:?}");
     }
     assert_in_no_file(workspace, &CANARIES.map(str::to_owned).into(), own);
 }

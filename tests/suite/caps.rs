@@ -16,8 +16,8 @@ fn used_up_cap_is_suspended_by_the_next_observer() {
         assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some(), "{look:?}: a cent is left");
         let key = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
         workspace.fake_stripe().bill("supermemory", 1);
-        let ran = workspace.ok(look);
-        assert!((ran.stdout + &ran.stderr).contains("suspended"), "{look:?}");
+        let output = workspace.ok(look);
+        assert!((output.stdout + &output.stderr).contains("suspended"), "{look:?}");
         assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{look:?}");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{look:?}");
         assert_eq!(workspace.json(&["resume", "memory"])["code"], "cap_reached", "{look:?}");
@@ -62,8 +62,8 @@ fn suspended_project_is_not_observed() {
     let workspace = project_with_usage(1_000);
     workspace.ok(&["suspend", "memory"]);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
-    let ran = workspace.ok(&["reap"]);
-    assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
+    let output = workspace.ok(&["reap"]);
+    assert_eq!((output.stdout + &output.stderr).find("not known"), None);
 }
 
 /// The backend stops the key and restores it when the month begins; the variable stays.
@@ -86,16 +86,16 @@ fn backend_that_enforces_caps_suspends_by_itself() {
 fn backend_that_enforces_caps_is_not_asked_for_usage() {
     let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
-    let ran = workspace.cli(&["reap"]).env("STRIPE_API_KEY", "rk_live_0123456789").succeed();
-    assert!(!ran.stderr.contains("not known"), "{ran:?}");
+    let output = workspace.cli(&["reap"]).env("STRIPE_API_KEY", "rk_live_0123456789").succeed();
+    assert!(!output.stderr.contains("not known"), "{output:?}");
 }
 
 #[test]
 fn reap_without_usage_reports_it_and_reaps() {
     let workspace = project_with_usage(1_000);
     workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
-    let ran = workspace.run(&["reap"]);
-    assert!(ran.code == 0 && ran.stderr.contains("what was used is not known"), "{ran:?}");
+    let output = workspace.run(&["reap"]);
+    assert!(output.code == 0 && output.stderr.contains("what was used is not known"), "{output:?}");
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some());
 }
 

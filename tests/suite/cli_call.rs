@@ -4,7 +4,7 @@ use std::{ffi::OsStr, process::Command};
 
 use serde_json::Value;
 
-use crate::workspace::Ran;
+use crate::workspace::CommandOutput;
 
 /// A call that has not run yet. Its verbs assert the expected output and, except `run` and `json`, the exit code.
 pub struct CliCall {
@@ -41,35 +41,35 @@ impl CliCall {
     }
 
     /// Asserts exit code 0.
-    pub fn succeed(self) -> Ran {
+    pub fn succeed(self) -> CommandOutput {
         self.exit(0)
     }
 
     /// Asserts that exit code.
-    pub fn exit(self, code: i32) -> Ran {
+    pub fn exit(self, code: i32) -> CommandOutput {
         let call = self.to_string();
-        let ran = self.run();
-        assert_eq!(ran.code, code, "{call}: {ran:?}");
-        ran
+        let output = self.run();
+        assert_eq!(output.code, code, "{call}: {output:?}");
+        output
     }
 
     /// Adds `--json` and returns stdout, for any exit code.
     pub fn json(mut self) -> Value {
         self.command.arg("--json");
         let call = self.to_string();
-        let ran = self.run();
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{call}: {error}: {ran:?}"))
+        let output = self.run();
+        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{call}: {error}: {output:?}"))
     }
 
     /// Runs the command, for any exit code.
-    pub fn run(mut self) -> Ran {
-        let ran = Ran::from(self.command.output().unwrap());
-        for (expected, actual) in [(&self.stdout, &ran.stdout), (&self.stderr, &ran.stderr)] {
+    pub fn run(mut self) -> CommandOutput {
+        let output = CommandOutput::from(self.command.output().unwrap());
+        for (expected, actual) in [(&self.stdout, &output.stdout), (&self.stderr, &output.stderr)] {
             if let Some(expected) = expected {
                 assert_eq!(actual, expected, "{self}");
             }
         }
-        ran
+        output
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     raw_client::RawClient,
-    workspace::{Ran, Workspace},
+    workspace::{CommandOutput, Workspace},
 };
 
 const PROCESSES: usize = 8;
@@ -49,9 +49,12 @@ fn eight_processes_provision_and_rotate_concurrently() {
 #[test]
 fn eight_processes_provision_one_name_and_one_succeeds() {
     let workspace = Workspace::new();
-    let ran = run_concurrently(&workspace, &["provision", "wanted", "search"]);
-    assert_eq!(ran.iter().filter(|ran| ran.code == 0).count(), 1, "{ran:?}");
-    assert!(ran.iter().filter(|ran| ran.code != 0).all(|ran| ran.stderr.contains("live already")), "{ran:?}");
+    let output = run_concurrently(&workspace, &["provision", "wanted", "search"]);
+    assert_eq!(output.iter().filter(|output| output.code == 0).count(), 1, "{output:?}");
+    assert!(
+        output.iter().filter(|output| output.code != 0).all(|output| output.stderr.contains("live already")),
+        "{output:?}"
+    );
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 1);
 }
 
@@ -60,7 +63,7 @@ fn eight_processes_cannot_exceed_a_shared_budget() {
     let workspace = Workspace::new();
     let registry = include_str!("../../providers.toml");
     workspace.write("providers.toml", format!("{registry}\n[policy]\ntotal_cap_usd = 30\n"));
-    let ran: Vec<Ran> = thread::scope(|scope| {
+    let output: Vec<CommandOutput> = thread::scope(|scope| {
         let start = |number: usize| {
             let workspace = &workspace;
             scope.spawn(move || workspace.run(&["provision", &format!("p{number}"), "search", "--cap", "10"]))
@@ -68,23 +71,23 @@ fn eight_processes_cannot_exceed_a_shared_budget() {
         let started: Vec<_> = (0..PROCESSES).map(start).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(ran.iter().filter(|ran| ran.code == 0).count(), 3, "{ran:?}");
-    assert!(ran.iter().filter(|ran| ran.code != 0).all(|ran| ran.code == 3), "{ran:?}");
+    assert_eq!(output.iter().filter(|output| output.code == 0).count(), 3, "{output:?}");
+    assert!(output.iter().filter(|output| output.code != 0).all(|output| output.code == 3), "{output:?}");
 }
 
 #[test]
 fn eight_processes_rotate_one_key_and_the_last_one_works() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "shared", "search"]);
-    let ran = run_concurrently(&workspace, &["rotate", "shared"]);
-    assert!(ran.iter().all(|ran| ran.code == 0), "{ran:?}");
+    let output = run_concurrently(&workspace, &["rotate", "shared"]);
+    assert!(output.iter().all(|output| output.code == 0), "{output:?}");
     let project = workspace.json(&["list"])["projects"][0].clone();
     assert_eq!(project["key_version"], 1 + PROCESSES);
     assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
 }
 
-fn run_concurrently(workspace: &Workspace, arguments: &[&str]) -> Vec<Ran> {
+fn run_concurrently(workspace: &Workspace, arguments: &[&str]) -> Vec<CommandOutput> {
     let start = |_| workspace.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let children: Vec<_> = (0..PROCESSES).map(start).collect();
-    children.into_iter().map(|child| Ran::from(child.wait_with_output().unwrap())).collect()
+    children.into_iter().map(|child| CommandOutput::from(child.wait_with_output().unwrap())).collect()
 }

@@ -12,7 +12,7 @@ use crate::{
     invariants::{USER_LINES, check, finish},
     power_loss::{PROVISIONED, arguments_of, can_trace, disk_image, restore_disk},
     raw_client::until,
-    workspace::{BINARY, Ran, Workspace},
+    workspace::{BINARY, CommandOutput, Workspace},
 };
 
 #[test]
@@ -57,9 +57,12 @@ fn result_that_cannot_be_written_is_no_success() {
     workspace.write(".env", USER_LINES);
     for arguments in [PROVISIONED, &["list"], &["list", "--json"], &["rotate", "victim"], &["--help"], &["providers"]] {
         let mut command = workspace.command(arguments);
-        let ran = Ran::from(command.stdout(full_device()).stderr(Stdio::piped()).output().unwrap());
-        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
-        assert!(ran.stderr.contains("could not be written to stdout: no storage space"), "{arguments:?}: {ran:?}");
+        let output = CommandOutput::from(command.stdout(full_device()).stderr(Stdio::piped()).output().unwrap());
+        assert_eq!(output.code, 1, "{arguments:?}: {output:?}");
+        assert!(
+            output.stderr.contains("could not be written to stdout: no storage space"),
+            "{arguments:?}: {output:?}"
+        );
     }
     assert_eq!(workspace.json(&["list"])["projects"][0]["key_version"], 2, "the effects stay");
     check(&workspace, "a full disk behind stdout");
@@ -88,7 +91,7 @@ fn server_that_cannot_answer_exits() {
     let _ = writeln!(input, r#"{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#);
     drop(input);
     until("its end", || server.try_wait().unwrap());
-    let stderr = Ran::from(server.wait_with_output().unwrap()).stderr;
+    let stderr = CommandOutput::from(server.wait_with_output().unwrap()).stderr;
     assert!(!stderr.contains("internal error"), "{stderr}");
 }
 
@@ -103,15 +106,15 @@ fn recovers_at_every_size_limit(operation: &str, before: &[&[&str]]) {
         workspace.prepare(&mut limited);
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", pages * BLOCKS_OF_A_PAGE);
         limited.args(["-c", &script, "sh", BINARY]).args(arguments_of(operation)).current_dir(workspace.path());
-        let ran = Ran::from(limited.stdin(Stdio::null()).output().unwrap());
+        let output = CommandOutput::from(limited.stdin(Stdio::null()).output().unwrap());
         let case = format!("{operation}, files of {pages} pages at most");
-        assert_recovers(&workspace, operation, &ran, &case);
-        if ran.code == 0 && ran.stderr.is_empty() {
+        assert_recovers(&workspace, operation, &output, &case);
+        if output.code == 0 && output.stderr.is_empty() {
             assert!(pages > 1, "{case}: the limit limits nothing");
             println!("{operation}: full at {pages} sizes: {errors:#?}");
             return;
         }
-        errors.insert(ran.stderr);
+        errors.insert(output.stderr);
     }
     panic!("{operation}: no limit was large enough");
 }
@@ -136,15 +139,15 @@ fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
             let inject = format!("inject={name}:error={error}:when={first}+");
             traced.args(["-f", "-qq", "-e", &format!("trace={name}"), "-e", &inject, "-o"]).arg(log.path());
             traced.arg(BINARY).args(arguments_of(operation)).current_dir(workspace.path()).stdin(Stdio::null());
-            let ran = Ran::from(traced.output().unwrap());
+            let output = CommandOutput::from(traced.output().unwrap());
             let case = format!("{operation}, {name} fails with {error} from number {first} on");
-            assert_recovers(&workspace, operation, &ran, &case);
+            assert_recovers(&workspace, operation, &output, &case);
             if !fs::read_to_string(log.path()).unwrap().contains("INJECTED") {
-                assert_eq!(ran.code, 0, "{case}: {ran:?}");
+                assert_eq!(output.code, 0, "{case}: {output:?}");
                 break;
             }
             points += 1;
-            errors.insert(ran.stderr);
+            errors.insert(output.stderr);
         }
     }
     assert!(points > 20, "{operation}: only {points} points");
@@ -152,12 +155,12 @@ fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
 }
 
 /// Asserts a useful error, and that the next call finishes once the disk works.
-fn assert_recovers(workspace: &Workspace, operation: &str, ran: &Ran, case: &str) {
+fn assert_recovers(workspace: &Workspace, operation: &str, output: &CommandOutput, case: &str) {
     for useless in ["internal error", "uncategorized"] {
-        assert!(!ran.stderr.contains(useless), "{case}: {ran:?}");
+        assert!(!output.stderr.contains(useless), "{case}: {output:?}");
     }
-    let helps = ran.stderr.contains("error: ") && ran.stderr.contains("hint: ");
-    assert!(ran.code == 0 || (ran.code > 0 && helps), "{case}: {ran:?}");
+    let helps = output.stderr.contains("error: ") && output.stderr.contains("hint: ");
+    assert!(output.code == 0 || (output.code > 0 && helps), "{case}: {output:?}");
     finish(workspace, operation, case);
     check(workspace, case);
     let verified = workspace.run(&["audit", "--verify"]);

@@ -8,13 +8,13 @@ use crate::workspace::{BackendKind, Workspace};
 
 /// Returns check, worst state and finding of each unhealthy check. Also asserts the exit code.
 fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
-    let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
-    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let output = workspace.run(&[&["doctor", "--json"], arguments].concat());
+    let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let checks = report["checks"].as_array().unwrap();
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
     let unwell: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
     let problems = unwell.iter().any(|finding| finding["state"] == "problem");
-    assert_eq!((report["healthy"] == true, ran.code), (!problems, i32::from(problems)), "{ran:?}");
+    assert_eq!((report["healthy"] == true, output.code), (!problems, i32::from(problems)), "{output:?}");
     for finding in &unwell {
         assert!(!text(finding, "advice").is_empty(), "{finding}");
     }
@@ -150,13 +150,13 @@ fn policy_writable_by_others_is_a_problem() {
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
     let finding = || {
-        let ran = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
-        let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let output = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let of_policy = |check: &&Value| check["check"] == "policy";
         let unwell: Vec<_> =
             report["checks"].as_array().unwrap().iter().filter(|check| check["state"] != "ok").collect();
         assert!(unwell.iter().all(of_policy) && unwell.len() <= 1, "{report:#}");
-        assert_eq!(ran.status.code(), Some(i32::from(!unwell.is_empty())));
+        assert_eq!(output.status.code(), Some(i32::from(!unwell.is_empty())));
         unwell
             .first()
             .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
@@ -201,8 +201,8 @@ fn policy_inside_the_workspace_is_a_problem() {
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
     for env_file in [workspace.file(".env"), elsewhere.path().join(".env")] {
         let doctor = workspace.cli(&["doctor", "--env-file", env_file.to_str().unwrap()]);
-        let ran = doctor.env("STRIPE_PROJECTS_POLICY", &policy).exit(1);
-        assert!(ran.stdout.contains("is inside the workspace"), "{ran:?}");
+        let output = doctor.env("STRIPE_PROJECTS_POLICY", &policy).exit(1);
+        assert!(output.stdout.contains("is inside the workspace"), "{output:?}");
     }
 }
 
@@ -215,10 +215,10 @@ fn policy_of_another_user_is_a_problem() {
     if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
         return;
     }
-    let ran = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
-    let stdout = String::from_utf8(ran.stdout).unwrap();
+    let output = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
-        ran.status.code() == Some(1) && stdout.contains("belongs to another user, who can lift the limits"),
+        output.status.code() == Some(1) && stdout.contains("belongs to another user, who can lift the limits"),
         "{stdout}"
     );
 }
@@ -271,8 +271,8 @@ fn missing_or_revoked_key_is_delivered_again() {
         for text in ["OTHER=1\n".to_owned(), format!("OTHER=1\n{VARIABLE}={old}\n")] {
             workspace.write(".env", &text);
             assert_only(&workspace, "keys", "problem", VARIABLE);
-            let ran = workspace.run(&["doctor"]);
-            assert!(!format!("{ran:?}").contains(&old) && !format!("{ran:?}").contains(&current), "{ran:?}");
+            let output = workspace.run(&["doctor"]);
+            assert!(!format!("{output:?}").contains(&old) && !format!("{output:?}").contains(&current), "{output:?}");
             assert_eq!(repair(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
             assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
             assert!(workspace.read(".env").starts_with("OTHER=1\n"));

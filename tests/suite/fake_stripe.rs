@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     stripe_cli::write_script,
-    workspace::{BINARY, Ran},
+    workspace::{BINARY, CommandOutput},
 };
 
 /// An account of its own for each test. It is logged in, has every provider linked, and has a payment card.
@@ -88,18 +88,18 @@ impl FakeStripeCli {
     }
 
     /// Runs `stripe projects ARGUMENTS --json` to its end.
-    pub fn run(&self, folder: &Path, arguments: &[&str]) -> Ran {
+    pub fn run(&self, folder: &Path, arguments: &[&str]) -> CommandOutput {
         let mut all = vec!["projects"];
         all.extend(arguments);
         all.push("--json");
-        Ran::of_other_program(self.command(folder, &all).output().unwrap())
+        CommandOutput::of_other_program(self.command(folder, &all).output().unwrap())
     }
 
     /// Runs such a call and returns the envelope of its answer.
     pub fn envelope(&self, folder: &Path, arguments: &[&str]) -> Value {
-        let ran = self.run(folder, arguments);
-        let start = ran.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {ran:?}"));
-        serde_json::from_str(&ran.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+        let output = self.run(folder, arguments);
+        let start = output.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {output:?}"));
+        serde_json::from_str(&output.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
     /// Replaces the planned faults: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.

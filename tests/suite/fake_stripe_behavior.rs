@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     fake_stripe::{FakeStripeCli, PREFIX},
-    workspace::Ran,
+    workspace::CommandOutput,
 };
 
 #[test]
@@ -94,8 +94,8 @@ fn add_refuses_what_the_real_one_refuses() {
 
     let again = error(&["exa/free", "--accept-tos", "--yes"]);
     assert_eq!(code(&again), "resource_count_constraint_exceeded");
-    let ran = fake_stripe.run(folder, &["add", "exa/free", "--accept-tos", "--yes"]);
-    assert_eq!(ran.code, 0, "an exit code says little: {ran:?}");
+    let output = fake_stripe.run(folder, &["add", "exa/free", "--accept-tos", "--yes"]);
+    assert_eq!(output.code, 0, "an exit code says little: {output:?}");
 
     let preflight = ["--preflight", "--name", "memory", "--accept-tos", "--config", r#"{"plan":"free"}"#];
     let preflight = error(&[&["supermemory/memory"], &preflight[..]].concat());
@@ -114,8 +114,8 @@ fn values_are_only_in_the_pulled_file() {
     fake_stripe.run(folder.path(), &EXA);
     let key = key(&fake_stripe, "search");
     for verb in [&["env"][..], &["env", "list"], &["status"], &["services", "list"], &["env", "--pull"]] {
-        let ran = fake_stripe.run(folder.path(), verb);
-        assert!(!ran.stdout.contains(&key) && !ran.stderr.contains(&key), "{verb:?}");
+        let output = fake_stripe.run(folder.path(), verb);
+        assert!(!output.stdout.contains(&key) && !output.stderr.contains(&key), "{verb:?}");
     }
     assert_eq!(fake_stripe.envelope(folder.path(), &["env"])["data"]["variables"][0]["value"], "••••••••");
     assert_eq!(variable(folder.path(), ".env", "SEARCH_API_KEY"), Some(key.clone()));
@@ -209,18 +209,18 @@ fn limit_below_the_spending_suspends() {
 #[test]
 fn logged_out_answer_is_not_json() {
     let (fake_stripe, folder) = ready();
-    let ran = fake_stripe.run(folder.path(), &["status"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let output = fake_stripe.run(folder.path(), &["status"]);
+    assert_eq!(output.code, 0, "{output:?}");
     fake_stripe.inject_faults(json!([{ "fault": "plugin_missing" }]));
     let without_plugin = fake_stripe.run(folder.path(), &["status"]);
     fake_stripe.log_out();
-    let ran = fake_stripe.run(folder.path(), &["status"]);
-    assert_eq!((ran.code, ran.stdout.lines().next()), (1, Some(LOGGED_OUT)));
-    assert!(!ran.stdout.contains('{'));
-    assert_eq!(ran.stdout, without_plugin.stdout, "the two look the same");
+    let output = fake_stripe.run(folder.path(), &["status"]);
+    assert_eq!((output.code, output.stdout.lines().next()), (1, Some(LOGGED_OUT)));
+    assert!(!output.stdout.contains('{'));
+    assert_eq!(output.stdout, without_plugin.stdout, "the two look the same");
 
     let version = |fake_stripe: &FakeStripeCli| {
-        Ran::of_other_program(fake_stripe.command(folder.path(), &["--version"]).output().unwrap())
+        CommandOutput::of_other_program(fake_stripe.command(folder.path(), &["--version"]).output().unwrap())
     };
     assert_eq!(version(&fake_stripe).stdout, "stripe version 1.52.0\n");
     fake_stripe.inject_faults(json!([{ "fault": "cli_too_old", "times": 2 }]));

@@ -33,10 +33,10 @@ fn fault_strikes_before_or_after_the_effect() {
         let mut fault = fault;
         fault["verb"] = json!("add");
         fake_stripe.inject_faults(json!([fault]));
-        let ran = fake_stripe.run(folder.path(), &EXA);
+        let output = fake_stripe.run(folder.path(), &EXA);
         assert_eq!(fake_stripe.resources().len() - before, usize::from(made), "{fault}");
-        let envelope = ran.stdout.find('{').map(|start| serde_json::from_str::<Value>(&ran.stdout[start..]));
-        assert_eq!(matches!(envelope, Some(Ok(_))), has_envelope, "{fault}: {ran:?}");
+        let envelope = output.stdout.find('{').map(|start| serde_json::from_str::<Value>(&output.stdout[start..]));
+        assert_eq!(matches!(envelope, Some(Ok(_))), has_envelope, "{fault}: {output:?}");
         assert_eq!(fake_stripe.pending_faults().len(), 0, "{fault} is used up");
     }
 }

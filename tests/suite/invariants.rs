@@ -51,13 +51,13 @@ pub fn check(workspace: &Workspace, case: &str) {
 
 /// Repeats the interrupted operation on the victim, which reconciles it.
 pub fn finish(workspace: &Workspace, operation: &str, case: &str) {
-    let ran = match operation {
+    let output = match operation {
         "provision" => workspace.run(&["provision", "victim", "supermemory"]),
         "resume" | "rotate" | "suspend" => workspace.run(&[operation, "victim"]),
         _ => workspace.run(&["teardown", "victim", "--yes"]),
     };
-    let exists = ran.code == 3 && ran.stderr.contains("live already");
-    assert!(ran.code == 0 || exists, "{case}: {ran:?}");
+    let exists = output.code == 3 && output.stderr.contains("live already");
+    assert!(output.code == 0 || exists, "{case}: {output:?}");
 }
 
 fn is_live(project: &Value) -> bool {

@@ -13,8 +13,8 @@ use crate::{
 #[test]
 fn disconnect_without_a_message_is_no_failure() {
     let workspace = Workspace::new();
-    let ran = RawClient::open(&workspace).disconnect();
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    let output = RawClient::open(&workspace).disconnect();
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
     assert!(workspace.files().is_empty());
 }
 
@@ -34,10 +34,10 @@ fn client_that_disconnects_early_is_still_answered() {
     let ids: Vec<_> = ["a", "b", "c", "d"]
         .map(|name| client.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
         .into();
-    let ran = client.disconnect();
-    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let output = client.disconnect();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     for id in ids {
-        let answer = ran.response(id);
+        let answer = output.response(id);
         assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
     }
 }
@@ -49,9 +49,9 @@ fn stuck_work_does_not_keep_the_process() {
     let held = lock_project(&workspace, "memory");
     let mut client = RawClient::initialize(&workspace);
     let id = client.send_call("rotate_key", &json!({ "name": "memory" }));
-    let ran = client.disconnect();
-    assert_eq!(ran.code, 0);
-    assert_eq!(ran.response(id)["result"]["structuredContent"]["code"], "stopping");
+    let output = client.disconnect();
+    assert_eq!(output.code, 0);
+    assert_eq!(output.response(id)["result"]["structuredContent"]["code"], "stopping");
     drop(held);
 }
 
@@ -104,10 +104,10 @@ fn flood_of_calls_is_answered_completely() {
     until("those that are too many", || (answered(&client, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
     drop(held);
     until("all the others", || (answered(&client, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
-    let ran = client.disconnect();
-    assert_eq!(ran.code, 0);
+    let output = client.disconnect();
+    assert_eq!(output.code, 0);
     for id in ids {
-        assert!(ran.response(id)["result"]["structuredContent"]["hint"].is_string());
+        assert!(output.response(id)["result"]["structuredContent"]["hint"].is_string());
     }
 }
 

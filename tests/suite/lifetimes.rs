@@ -70,8 +70,8 @@ fn server_reaps_at_start_and_while_running() {
     until("the first is reaped", || (workspace.billed_resources().len() == 1).then_some(()));
     expire(&workspace, "second");
     until("the second is reaped", || workspace.billed_resources().is_empty().then_some(()));
-    let ran = server.disconnect();
-    assert!(ran.stderr.contains("its time is up: torn_down"), "{ran:?}");
+    let output = server.disconnect();
+    assert!(output.stderr.contains("its time is up: torn_down"), "{output:?}");
 }
 
 #[test]

@@ -73,10 +73,13 @@ fn malicious_command_line_is_refused_and_not_repeated() {
             &["serve", "--tools", input],
             &["setup", "--", input],
         ] {
-            let ran = workspace.run(arguments);
-            assert!((2..=5).contains(&ran.code), "{arguments:?}: {ran:?}");
-            assert!(!contains(&(ran.stdout.clone() + &ran.stderr), input), "{arguments:?} is repeated: {ran:?}");
-            assert!(ran.stderr.contains("hint:") || ran.stderr.contains("--help"), "{arguments:?}: {ran:?}");
+            let output = workspace.run(arguments);
+            assert!((2..=5).contains(&output.code), "{arguments:?}: {output:?}");
+            assert!(
+                !contains(&(output.stdout.clone() + &output.stderr), input),
+                "{arguments:?} is repeated: {output:?}"
+            );
+            assert!(output.stderr.contains("hint:") || output.stderr.contains("--help"), "{arguments:?}: {output:?}");
         }
     }
     assert_eq!(workspace.billed_resources().len(), 1);
@@ -129,10 +132,14 @@ fn assert_clear_error(answer: &Value, input: &str, call: &str) {
 /// Ends the server, and asserts that neither its output nor any file repeats the corpus.
 fn assert_alive_and_silent(mut agent: RawClient, workspace: &Workspace) {
     assert_eq!(agent.call("list_projects", &json!({}))["live_count"], 1);
-    let ran = agent.disconnect();
-    assert_eq!(ran.code, 0, "{}", shorten(&ran.stderr));
+    let output = agent.disconnect();
+    assert_eq!(output.code, 0, "{}", shorten(&output.stderr));
     for input in corpus() {
-        assert!(!contains(&ran.stdout, &input) && !contains(&ran.stderr, &input), "{} is repeated", shorten(&input));
+        assert!(
+            !contains(&output.stdout, &input) && !contains(&output.stderr, &input),
+            "{} is repeated",
+            shorten(&input)
+        );
     }
     assert_in_no_file(workspace);
 }

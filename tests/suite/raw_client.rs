@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     secret_leaks::assert_no_key_in_output,
-    workspace::{Ran, Workspace},
+    workspace::{CommandOutput, Workspace},
 };
 
 /// A server process, and all its output so far.
@@ -106,7 +106,7 @@ impl RawClient {
     }
 
     /// Closes stdin, as a finished client does, and waits for the process to end.
-    pub fn disconnect(mut self) -> Ran {
+    pub fn disconnect(mut self) -> CommandOutput {
         drop(self.input.take());
         self.wait()
     }
@@ -118,10 +118,10 @@ impl RawClient {
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(mut self) -> Ran {
+    pub fn wait(mut self) -> CommandOutput {
         let status = until("the end of the process", || self.child.try_wait().unwrap());
         let code = status.code().unwrap_or(-1);
-        Ran { code, stdout: self.output.whole(), stderr: self.errors.whole() }
+        CommandOutput { code, stdout: self.output.whole(), stderr: self.errors.whole() }
     }
 }
 

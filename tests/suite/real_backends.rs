@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     raw_client::{RawClient, until},
     simulator_client::SimulatorProcess,
-    workspace::{BackendKind, Ran, Workspace},
+    workspace::{BackendKind, CommandOutput, Workspace},
 };
 
 const REAL: [BackendKind; 2] = [BackendKind::StripeApi, BackendKind::StripeCli];
@@ -132,11 +132,11 @@ fn missing_prerequisites_are_reported_immediately() {
         let mut command = workspace.command(&["provision", "memory", "supermemory", "--json"]);
         prepare(&workspace, &mut command);
         let started = Instant::now();
-        let ran = Ran::from(command.output().unwrap());
-        assert!(started.elapsed() < Duration::from_secs(5), "{ran:?}");
-        ran
+        let output = CommandOutput::from(command.output().unwrap());
+        assert!(started.elapsed() < Duration::from_secs(5), "{output:?}");
+        output
     };
-    for (ran, code) in [
+    for (output, code) in [
         (api(""), "api_key_missing"),
         (api("pk_live_0123456789"), "api_key_unfit"),
         (api("rk_test_with a blank"), "api_key_unfit"),
@@ -164,8 +164,8 @@ fn missing_prerequisites_are_reported_immediately() {
             "account_not_eligible",
         ),
     ] {
-        let response: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((&response["code"], ran.code), (&json!(code), 5), "{response}");
+        let response: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!((&response["code"], output.code), (&json!(code), 5), "{response}");
         assert!(!response["hint"].as_str().unwrap().is_empty());
     }
 }
@@ -177,8 +177,8 @@ fn api_key_is_read_from_a_file_and_never_an_argument() {
     workspace.write("key", "rk_test_0123456789\n");
     let call = workspace.cli(&["provision", "memory", "supermemory", "--stripe-api-key-file", "key"]);
     call.env_remove("STRIPE_API_KEY").succeed();
-    let ran = workspace.run(&["list", "--stripe-api-key-file", "nowhere"]);
-    assert!(ran.code == 2 && ran.stderr.contains("there is no file"), "{ran:?}");
+    let output = workspace.run(&["list", "--stripe-api-key-file", "nowhere"]);
+    assert!(output.code == 2 && output.stderr.contains("there is no file"), "{output:?}");
     assert_eq!(workspace.run(&["list", "--stripe-api-key", "rk_test_0123456789"]).code, 2);
 }
 
@@ -285,8 +285,8 @@ fn unperformed_rotation_and_teardown_are_detected() {
 fn project_of_another_backend_is_unchanged() {
     let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
-    let ran = workspace.run(&["rotate", "memory", "--backend", "simulated"]);
-    assert!(ran.code == 3 && ran.stderr.contains("--backend stripe-cli"), "{ran:?}");
+    let output = workspace.run(&["rotate", "memory", "--backend", "simulated"]);
+    assert!(output.code == 3 && output.stderr.contains("--backend stripe-cli"), "{output:?}");
     assert_eq!(workspace.billed_resources().len(), 1);
     workspace.ok(&["provision", "web", "search", "--backend", "simulated"]);
     for backend in ["simulated", "stripe-cli"] {
@@ -301,8 +301,8 @@ fn project_of_another_backend_is_unchanged() {
 fn api_key_is_never_sent_in_the_clear() {
     let workspace = Workspace::new();
     for base in ["http://api.stripe.com", "https://u:p@api.stripe.com", "ftp://x", "api.stripe.com", "https://x/?q=1"] {
-        let ran = workspace.run(&["list", "--backend", "stripe-api", "--stripe-api-base", base]);
-        assert!(ran.code == 2 && !ran.stderr.contains(base), "{ran:?}");
+        let output = workspace.run(&["list", "--backend", "stripe-api", "--stripe-api-base", base]);
+        assert!(output.code == 2 && !output.stderr.contains(base), "{output:?}");
     }
 }
 

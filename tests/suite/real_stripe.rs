@@ -9,7 +9,7 @@ use std::{env, process::Command};
 use serde_json::Value;
 use stripe_projects_mcp::{name::ProviderKey, registry::Registry, secret::Secret};
 
-use crate::workspace::{Ran, Workspace};
+use crate::workspace::{CommandOutput, Workspace};
 
 #[test]
 #[ignore = "speaks to the real Stripe; see the first lines of this file"]
@@ -35,9 +35,9 @@ fn project_lifecycle_at_stripe() {
         if !api_key.is_empty() {
             command.env("STRIPE_API_KEY", &api_key);
         }
-        let ran = Ran::from(command.output().unwrap());
-        println!("{arguments:?}\n{}", ran.stdout);
-        serde_json::from_str(&ran.stdout).unwrap()
+        let output = CommandOutput::from(command.output().unwrap());
+        println!("{arguments:?}\n{}", output.stdout);
+        serde_json::from_str(&output.stdout).unwrap()
     };
     let response = run(&["provision", "contract-test", &provider, "--cap", "1"]);
     if response["code"].is_null() || response["code"] == "outcome_unknown" || response["code"] == "key_not_delivered" {

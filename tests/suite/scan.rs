@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     raw_client::{RawClient, until},
-    workspace::{Ran, Workspace},
+    workspace::{CommandOutput, Workspace},
 };
 
 #[test]
@@ -14,8 +14,8 @@ fn clean_tree_and_env_file_are_clean() {
     let (here, key) = with_key();
     here.write("notes.txt", format!("it begins with {} and ends in {}\n", &key[..16], &key[key.len() - 4..]));
     here.write("other.txt", key.replace(&key[20..24], "zzzz"));
-    let ran = here.ok(&["scan", "."]);
-    assert!(ran.stdout.contains("Clean: none of 1 key in"), "{ran:?}");
+    let output = here.ok(&["scan", "."]);
+    assert!(output.stdout.contains("Clean: none of 1 key in"), "{output:?}");
     let view = here.json(&["scan", "."]);
     assert_eq!((&view["keys_known"], view["findings"].as_array().unwrap().len()), (&1.into(), 0));
     let one = here.json(&["scan", "notes.txt"]);
@@ -57,10 +57,10 @@ fn key_is_found_in_every_encoding() {
     for (name, bytes, ..) in &files {
         here.write(name, bytes);
     }
-    let ran = here.run(&["scan", ".", "--json"]);
-    assert_eq!(ran.code, 7);
-    assert_no_key(&ran, &key);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_eq!(output.code, 7);
+    assert_no_key(&output, &key);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(view["findings"].as_array().unwrap().len(), files.len(), "{view:#}");
     for (name, _, line, occurrences) in &files {
         let finding = at(&view, &here.file(name));
@@ -139,10 +139,10 @@ fn connection_string_is_found_by_its_length() {
         format!("<{secret}>"),
     ] {
         here.write("log", &text);
-        let ran = here.run(&["scan", "log", "--json"]);
-        assert_no_key(&ran, secret);
-        let view: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((ran.code, findings(&view).len()), (7, 1), "{text}");
+        let output = here.run(&["scan", "log", "--json"]);
+        assert_no_key(&output, secret);
+        let view: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!((output.code, findings(&view).len()), (7, 1), "{text}");
         assert_eq!(findings(&view)[0]["api_key_masked"], "…");
     }
     here.write("log", secret.replace("s3cret", "s3cret2"));
@@ -174,8 +174,8 @@ fn agent_transcripts_and_shell_histories_are_known_places() {
         command.env_remove(variable);
     }
     command.env("HOME", &home).env("CODEX_HOME", home.join("elsewhere/codex"));
-    let ran = Ran::from(command.output().unwrap());
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = CommandOutput::from(command.output().unwrap());
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(findings(&view).len(), places.len(), "{view:#}");
     for place in places {
         assert_eq!(at(&view, &home.join(place))["state"], "live");
@@ -191,10 +191,10 @@ fn rotate_revokes_live_keys_once_confirmed() {
     assert!(unconfirmed.stderr.contains("not rotated: memory: this needs a confirmation"), "{unconfirmed:?}");
     assert!(here.owner_of(&key).is_some());
 
-    let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
-    assert_eq!(ran.code, 7, "the finding counts, whatever follows");
-    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["live_count"], 1);
-    assert_eq!(ran.stderr, "rotated memory: version 2 is in the env file\n");
+    let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
+    assert_eq!(output.code, 7, "the finding counts, whatever follows");
+    assert_eq!(serde_json::from_str::<Value>(&output.stdout).unwrap()["live_count"], 1);
+    assert_eq!(output.stderr, "rotated memory: version 2 is in the env file\n");
     assert!(here.owner_of(&key).is_none());
     assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     assert_eq!(here.json(&["scan", "."])["dead_count"], 1);
@@ -207,19 +207,19 @@ fn failed_rotation_is_reported_by_its_code() {
     let (here, key) = with_key();
     here.write("log", &key);
     here.write(".env", "SUPERMEMORY_API_KEY=somebody-else's\n");
-    let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
-    assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.stderr.contains("error: not rotated: memory: SUPERMEMORY_API_KEY holds a value"), "{ran:?}");
-    serde_json::from_str::<Value>(&ran.stdout).unwrap();
+    let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
+    assert_eq!(output.code, 3, "{output:?}");
+    assert!(output.stderr.contains("error: not rotated: memory: SUPERMEMORY_API_KEY holds a value"), "{output:?}");
+    serde_json::from_str::<Value>(&output.stdout).unwrap();
     assert!(here.owner_of(&key).is_some());
 }
 
 #[test]
 fn missing_path_is_an_error_that_quotes_nothing() {
     let (here, key) = with_key();
-    let ran = here.run(&["scan", ".", &key]);
-    assert_no_key(&ran, &key);
-    assert_eq!((ran.code, ran.stderr.contains("path number 2")), (2, true), "{ran:?}");
+    let output = here.run(&["scan", ".", &key]);
+    assert_no_key(&output, &key);
+    assert_eq!((output.code, output.stderr.contains("path number 2")), (2, true), "{output:?}");
     assert_eq!(here.run(&["scan"]).code, 2);
 }
 
@@ -241,13 +241,13 @@ fn hostile_file_names_and_types_are_survived() {
     here.write("outside", &key);
     fs::write(file(b"empty"), "").unwrap();
 
-    let ran = here.run(&["scan", "tree"]);
-    assert_no_key(&ran, &key);
-    assert_eq!(ran.code, 7);
-    assert!(ran.stdout.contains("a\\nb\\u{1b}[31m\u{fffd}\\u{202e}:1"), "{}", ran.stdout);
-    assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{202e}'));
-    assert_eq!(ran.stdout.lines().count(), 4 + 2, "{}", ran.stdout);
-    assert_eq!(ran.stdout.matches("the name ").count(), 2);
+    let output = here.run(&["scan", "tree"]);
+    assert_no_key(&output, &key);
+    assert_eq!(output.code, 7);
+    assert!(output.stdout.contains("a\\nb\\u{1b}[31m\u{fffd}\\u{202e}:1"), "{}", output.stdout);
+    assert!(!output.stdout.contains('\u{1b}') && !output.stdout.contains('\u{202e}'));
+    assert_eq!(output.stdout.lines().count(), 4 + 2, "{}", output.stdout);
+    assert_eq!(output.stdout.matches("the name ").count(), 2);
     let json = here.run(&["scan", "tree", "--json"]);
     assert_no_key(&json, &key);
     // A link that is named explicitly is followed.
@@ -260,8 +260,8 @@ fn hostile_file_names_and_types_are_survived() {
 #[test]
 fn unreadable_files_are_reported() {
     let (here, _) = with_key();
-    let ran = here.ok(&["scan", "/proc/self/mem"]);
-    assert!(ran.stderr.starts_with("warning: 1 file or folder could not be read, such as /proc/"), "{ran:?}");
+    let output = here.ok(&["scan", "/proc/self/mem"]);
+    assert!(output.stderr.starts_with("warning: 1 file or folder could not be read, such as /proc/"), "{output:?}");
     assert_eq!(here.json(&["scan", "/proc/self/mem"])["unreadable_count"], 1);
 }
 
@@ -287,10 +287,10 @@ fn watch_reports_new_findings_until_stopped() {
     assert_eq!((&finding["state"], &finding["key_version"]), (&"live".into(), &2.into()));
     let status = std::process::Command::new("kill").args(["-INT", &watch.pid().to_string()]).status().unwrap();
     assert!(status.success());
-    let ran = watch.wait();
-    assert_eq!((ran.code, ran.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
-    assert_no_key(&ran, &key);
-    assert_no_key(&ran, &new);
+    let output = watch.wait();
+    assert_eq!((output.code, output.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
+    assert_no_key(&output, &key);
+    assert_no_key(&output, &new);
 }
 
 #[cfg(unix)]
@@ -317,8 +317,8 @@ pub fn findings(view: &Value) -> &[Value] {
     view["findings"].as_array().unwrap()
 }
 
-pub fn assert_no_key(ran: &Ran, key: &str) {
-    assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "it prints the key");
+pub fn assert_no_key(output: &CommandOutput, key: &str) {
+    assert!(!output.stdout.contains(key) && !output.stderr.contains(key), "it prints the key");
 }
 
 fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {

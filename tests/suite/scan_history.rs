@@ -33,10 +33,10 @@ fn every_git_object_is_searched() {
     git(&here, &["reset", "-q", "--hard", "HEAD~1"]);
     git(&here, &["gc", "-q"]);
 
-    let ran = here.run(&["scan", ".", "--json"]);
-    assert_no_key(&ran, &key);
-    assert_eq!(ran.code, 7);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_no_key(&output, &key);
+    assert_eq!(output.code, 7);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(view["histories_read"], 1);
     let by = |file: Option<&str>, commit: Option<&str>| {
         let finding = findings(&view).iter().find(|one| {
@@ -116,10 +116,10 @@ fn unreadable_history_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
     std::fs::create_dir_all(here.file("repo/.git")).unwrap();
     here.write("repo/.git/config", format!("url = https://x:{key}@example.com\n"));
-    let ran = here.run(&["scan", "repo"]);
-    assert_eq!(ran.code, 7);
-    assert_no_key(&ran, &key);
-    assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
+    let output = here.run(&["scan", "repo"]);
+    assert_eq!(output.code, 7);
+    assert_no_key(&output, &key);
+    assert!(output.stderr.contains("warning: git would not show the whole history of"), "{output:?}");
 }
 
 /// Git lists an object that is an empty file, and cannot read it. It reports that and continues.
@@ -136,12 +136,12 @@ fn broken_object_is_reported_and_the_rest_searched() {
     let object = here.file(&format!(".git/objects/{}/{}", &id[..2], id[2..].trim()));
     std::fs::remove_file(&object).unwrap();
     std::fs::write(&object, "").unwrap();
-    let ran = here.run(&["scan", ".", "--json"]);
-    assert_eq!(ran.code, 7, "{ran:?}");
-    assert_no_key(&ran, &key);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_eq!(output.code, 7, "{output:?}");
+    assert_no_key(&output, &key);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!((&findings(&view)[0]["file"], &view["histories_read"]), (&"a.txt".into(), &0.into()));
-    assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
+    assert!(output.stderr.contains("git would not show the whole history of"), "{output:?}");
 }
 
 /// Branch names and reflogs are outside the objects, and are searched from any subfolder.
@@ -155,9 +155,9 @@ fn branch_name_is_found_from_a_subfolder() {
         if pack {
             git(&here, &["pack-refs", "--all"]);
         }
-        let ran = here.run(&["scan", "src", "--json"]);
-        assert_no_key(&ran, &key);
-        let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let output = here.run(&["scan", "src", "--json"]);
+        assert_no_key(&output, &key);
+        let view: Value = serde_json::from_str(&output.stdout).unwrap();
         let places =
             findings(&view).iter().map(|one| (one["found_in"].as_str().unwrap(), one["file"].as_str().unwrap()));
         let places: Vec<_> = places.collect();

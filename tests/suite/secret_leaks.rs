@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     fake_stripe::PREFIX,
-    workspace::{Ran, Workspace},
+    workspace::{CommandOutput, Workspace},
 };
 
 /// Panics if the output contains a full key.
@@ -67,6 +67,7 @@ fn leaked_key_fails_its_test() {
     let key = "sk_proj_sim_0123456789abcdef0123456789abcdef";
     let fails = |name: &str| catch_unwind(|| Workspace::new().write(name, key)).is_err();
     assert!(fails("ledger.db") && fails("notes") && !fails(".env") && !fails("other.env"));
-    let panics = |word: &str| catch_unwind(|| Ran::from(Command::new("echo").arg(word).output().unwrap())).is_err();
+    let panics =
+        |word: &str| catch_unwind(|| CommandOutput::from(Command::new("echo").arg(word).output().unwrap())).is_err();
     assert!(panics(key) && !panics("sk_proj_sim_…cdef"));
 }

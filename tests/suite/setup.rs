@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use stripe_projects_mcp::setup::{Entry, Host, Places, Proposal, SetupError, Wish};
 
-use crate::workspace::{BINARY, Ran, Workspace};
+use crate::workspace::{BINARY, CommandOutput, Workspace};
 
 /// A workspace with a home folder, and a host's file there.
 struct Home {
@@ -54,7 +54,7 @@ impl Home {
         backups
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         let arguments = [&["setup", self.host.as_str()], arguments].concat();
         let mut command = self.workspace.command(&arguments);
         command.env("HOME", self.workspace.file("home"));
@@ -64,15 +64,15 @@ impl Home {
         command.output().unwrap().into()
     }
 
-    fn ok(&self, arguments: &[&str]) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{:?} {arguments:?}: {ran:?}", self.host);
-        ran
+    fn ok(&self, arguments: &[&str]) -> CommandOutput {
+        let output = self.run(arguments);
+        assert_eq!(output.code, 0, "{:?} {arguments:?}: {output:?}", self.host);
+        output
     }
 
     fn code(&self, arguments: &[&str]) -> String {
-        let ran = self.run(&[arguments, &["--json"]].concat());
-        let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let answer: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         answer["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
@@ -169,8 +169,8 @@ fn entry_has_relevant_flags_and_no_keys() {
         .args(["--stripe-api-key-file", "key", "--state-dir", "s"])
         .env("STRIPE_API_KEY", "rk_test_canary0123456789");
     let codex = home.workspace.file("elsewhere");
-    let ran: Ran = command.env("CODEX_HOME", &codex).output().unwrap().into();
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let output: CommandOutput = command.env("CODEX_HOME", &codex).output().unwrap().into();
+    assert_eq!(output.code, 0, "{output:?}");
     let text = fs::read_to_string(codex.join("config.toml")).unwrap();
     let all: Value = toml::from_str(&text).unwrap();
     let flags = ["--state-dir", "s", "--stripe-api-key-file", "key", "--backend", "stripe-api", "--accept-tos"];
@@ -178,7 +178,7 @@ fn entry_has_relevant_flags_and_no_keys() {
     for file in home.workspace.files().iter().filter(|file| !file.ends_with("key")) {
         assert!(!fs::read_to_string(file).unwrap().contains("rk_test_"), "{}", file.display());
     }
-    assert!(!format!("{ran:?}").contains("rk_test_"));
+    assert!(!format!("{output:?}").contains("rk_test_"));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn program_name_is_used_where_path_resolves_to_it() {
     fs::create_dir(&bin).unwrap();
     let start = |path: &PathBuf| {
         let mut command = home.workspace.command(&["setup", "cursor", "--print"]);
-        let printed: Ran = command.env("PATH", path).output().unwrap().into();
+        let printed: CommandOutput = command.env("PATH", path).output().unwrap().into();
         let all: Value = serde_json::from_str(&printed.stdout).unwrap();
         all["mcpServers"]["stripe-projects"]["command"].as_str().unwrap().to_owned()
     };
@@ -237,8 +237,8 @@ fn malformed_file_is_unchanged() {
     ] {
         let home = Home::with_text(host, text);
         for arguments in [&["--yes"][..], &["--remove", "--yes"]] {
-            let ran = home.run(arguments);
-            assert!(!format!("{ran:?}").contains("canary"), "{ran:?}");
+            let output = home.run(arguments);
+            assert!(!format!("{output:?}").contains("canary"), "{output:?}");
             assert_eq!(home.text(), text);
         }
         assert_eq!(home.code(&["--yes"]), code, "{text}");
@@ -277,10 +277,10 @@ fn unwritable_path_is_refused() {
 fn missing_home_is_reported() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["setup", "codex", "--yes", "--json"]);
-    let ran: Ran = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
-    assert!(ran.stdout.contains("\"no_home\"") && ran.code == 2, "{ran:?}");
-    let ran = workspace.run(&["setup", "emacs", "--json"]);
-    assert!(ran.stdout.contains("\"unknown_host\"") && ran.code == 2, "{ran:?}");
+    let output: CommandOutput = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
+    assert!(output.stdout.contains("\"no_home\"") && output.code == 2, "{output:?}");
+    let output = workspace.run(&["setup", "emacs", "--json"]);
+    assert!(output.stdout.contains("\"unknown_host\"") && output.code == 2, "{output:?}");
 }
 
 #[test]

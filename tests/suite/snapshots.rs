@@ -151,12 +151,12 @@ fn audit_output_matches() {
     here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     here.run(&["provision", "web", "search", "--cap", "9999"]);
     here.run(&["rotate", "sk_live_0123456789abcdef"]);
-    let ran = here.ok(&["audit"]);
-    assert_text("audit", &normalize(&ran.stdout));
-    let ran = here.ok(&["audit", "--json", "--outcome", "called", "--project", "memory"]);
-    assert_text("audit_json", &normalize(&ran.stdout));
-    let ran = here.ok(&["audit", "--verify"]);
-    assert_text("audit_verify", &normalize(&ran.stdout));
+    let output = here.ok(&["audit"]);
+    assert_text("audit", &normalize(&output.stdout));
+    let output = here.ok(&["audit", "--json", "--outcome", "called", "--project", "memory"]);
+    assert_text("audit_json", &normalize(&output.stdout));
+    let output = here.ok(&["audit", "--verify"]);
+    assert_text("audit_verify", &normalize(&output.stdout));
     here.sql("UPDATE audit SET actor = 'somebody else' WHERE seq = 2");
     assert_output(&here, "audit_verify_broken", &["audit", "--verify"]);
     assert_output(&here, "audit_verify_broken_json", &["audit", "--verify", "--json"]);
@@ -219,9 +219,10 @@ fn usage_error_output_matches() {
 
 /// Runs a command and compares its exit code and output.
 fn assert_output(workspace: &Workspace, name: &str, arguments: &[&str]) {
-    let ran = workspace.run(arguments);
+    let output = workspace.run(arguments);
     let words = arguments.join(" ");
-    let text = format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", ran.stdout, ran.stderr, ran.code);
+    let text =
+        format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", output.stdout, output.stderr, output.code);
     let text = text.replace(workspace.path().to_str().unwrap(), "[DIR]").replace(BINARY, "[PROGRAM]");
     assert_text(name, &text);
 }

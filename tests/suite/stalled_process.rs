@@ -26,7 +26,7 @@ use crate::{
     invariants::{USER_LINES, check, finish},
     power_loss::can_trace,
     raw_client::{RawClient, until},
-    workspace::{BINARY, BackendKind, Ran, Workspace},
+    workspace::{BINARY, BackendKind, CommandOutput, Workspace},
 };
 
 #[test]
@@ -49,8 +49,8 @@ fn other_work_continues_while_one_process_stalls() {
             workspace.ok(&["rotate", "bystander"]);
             assert!(child.try_wait().unwrap().is_none(), "{case}: two processes worked on one project");
             assert_eq!(stalled.resume(), "ok", "{case}");
-            let ran = Ran::from(child.wait_with_output().unwrap());
-            assert_eq!(ran.code, 0, "{case}: {ran:?}");
+            let output = CommandOutput::from(child.wait_with_output().unwrap());
+            assert_eq!(output.code, 0, "{case}: {output:?}");
             check(&workspace, &case);
         }
     }
@@ -60,8 +60,8 @@ fn other_work_continues_while_one_process_stalls() {
 fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
     let stalled = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
-    let ran = workspace.ok(&["doctor"]);
-    assert!(ran.stdout.contains("being worked on right now: victim"), "{ran:?}");
+    let output = workspace.ok(&["doctor"]);
+    assert!(output.stdout.contains("being worked on right now: victim"), "{output:?}");
     assert_eq!(stalled.resume(), "ok");
 }
 
@@ -111,8 +111,8 @@ fn reader_does_not_block_a_new_ledger() {
     thread::sleep(Duration::from_millis(100)); // deliberate: without the wait it has failed by then
     assert!(child.try_wait().unwrap().is_none());
     reader.execute_batch("COMMIT").unwrap();
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let output = CommandOutput::from(child.wait_with_output().unwrap());
+    assert_eq!(output.code, 0, "{output:?}");
     check(&workspace, "a ledger that was looked at");
 }
 
@@ -260,9 +260,9 @@ fn full_stderr_pipe_blocks_nothing() {
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": rotate })).unwrap();
     drop(input);
     until("its end", || server.try_wait().unwrap());
-    let ran = Ran::from(server.wait_with_output().unwrap());
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(ran.response(1)["result"]["structuredContent"]["status"], "active", "{ran:?}");
+    let output = CommandOutput::from(server.wait_with_output().unwrap());
+    assert_eq!(output.code, 0, "{output:?}");
+    assert_eq!(output.response(1)["result"]["structuredContent"]["status"], "active", "{output:?}");
     drop(reader);
     check(&workspace, "a full pipe behind stderr");
 }
@@ -285,8 +285,8 @@ impl StalledProcess {
     fn resume(mut self) -> String {
         kill_process(pid(&self.0), Signal::CONT).unwrap();
         self.0.stdin.take().unwrap().write_all(b"\n").unwrap();
-        let ran = Ran::from(self.0.wait_with_output().unwrap());
-        let ended = ran.stdout.split_once(ENDED).unwrap_or_else(|| panic!("{ran:?}")).1;
+        let output = CommandOutput::from(self.0.wait_with_output().unwrap());
+        let ended = output.stdout.split_once(ENDED).unwrap_or_else(|| panic!("{output:?}")).1;
         ended.lines().next().unwrap().to_owned()
     }
 }

@@ -180,8 +180,8 @@ async fn missing_cli_or_login_is_named_after_one_run() {
         let error = harness.observe(LONG).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(what) if *what == missing), "{script}: {error}");
         assert!(started.elapsed() < Duration::from_secs(5));
-        let ran = fs::read_to_string(harness.state.path().join("stripe-cli/runs")).unwrap();
-        assert_eq!(ran.lines().count(), runs, "{script}");
+        let output = fs::read_to_string(harness.state.path().join("stripe-cli/runs")).unwrap();
+        assert_eq!(output.lines().count(), runs, "{script}");
     }
     let harness = ShellHarness::new("exit");
     fs::remove_file(&harness.bin).unwrap();

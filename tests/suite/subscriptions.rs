@@ -198,10 +198,10 @@ fn stream_ends_with_the_server() {
         notifications(&client).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
     });
     let started = std::time::Instant::now();
-    let ran = client.disconnect();
+    let output = client.disconnect();
     assert!(started.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
-    assert_eq!(ran.code, 0);
-    assert!(ran.response(id)["error"].is_null(), "{ran:?}");
+    assert_eq!(output.code, 0);
+    assert!(output.response(id)["error"].is_null(), "{output:?}");
 }
 
 /// Returns the metadata with which a modern client identifies itself in each request.

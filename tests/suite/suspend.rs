@@ -144,8 +144,8 @@ fn suspend_all_continues_after_a_failure() {
     workspace.ok(&["provision", "a", "supermemory"]);
     workspace.ok(&["provision", "b", "tts"]);
     workspace.fake_stripe().set("supermemory/memory", "unrotatable", json!(true));
-    let ran = workspace.cli(&["suspend", "--all"]).stdout("b: suspended\n").exit(5);
-    assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");
+    let output = workspace.cli(&["suspend", "--all"]).stdout("b: suspended\n").exit(5);
+    assert!(output.stderr.starts_with("a: error: "), "{output:?}");
 }
 
 /// Counts the intents of such an operation.

@@ -13,7 +13,7 @@ use crate::{
     pseudo_terminal::{Terminal, TerminalOutput},
     raw_client::until,
     snapshots::assert_text,
-    workspace::{BackendKind, Ran, Workspace},
+    workspace::{BackendKind, CommandOutput, Workspace},
 };
 
 #[test]
@@ -189,8 +189,8 @@ fn closed_stdout_is_no_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let child = here.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
+        let output = CommandOutput::from(child.wait_with_output().unwrap());
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{arguments:?}");
     }
 }
 

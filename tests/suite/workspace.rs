@@ -52,7 +52,7 @@ enum Counterpart {
 
 /// The result of a command: exit code, stdout, stderr.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -160,12 +160,12 @@ impl Workspace {
     }
 
     /// Runs a command, for any exit code.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.cli(arguments).run()
     }
 
     /// Runs a command that must succeed.
-    pub fn ok(&self, arguments: &[&str]) -> Ran {
+    pub fn ok(&self, arguments: &[&str]) -> CommandOutput {
         self.cli(arguments).succeed()
     }
 
@@ -259,7 +259,7 @@ impl Drop for Workspace {
     }
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         assert_no_key_in_output(&output.stdout);
         assert_no_key_in_output(&output.stderr);
@@ -267,7 +267,7 @@ impl From<Output> for Ran {
     }
 }
 
-impl Ran {
+impl CommandOutput {
     /// Reads the output of another program, which may contain its own keys.
     pub fn of_other_program(output: Output) -> Self {
         Self {
