@@ -106,17 +106,17 @@ fn migration_keeps_existing_data() {
         fs::write(&copy, "half a copy").unwrap();
 
         assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
-        let copied = Connection::open(&copy).unwrap();
-        assert_eq!(user_version(&copied), version);
-        let text: String = copied.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        let backup = Connection::open(&copy).unwrap();
+        assert_eq!(user_version(&backup), version);
+        let text: String = backup.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
         assert_eq!(text, "kept", "the copy includes the write-ahead log");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());
         workspace.ok(&["provision", "web", "search"]);
-        drop(copied);
-        let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
-        assert_eq!(copies, 1, "one is enough");
+        drop(backup);
+        let count = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
+        assert_eq!(count, 1, "one is enough");
     }
 }
 

@@ -149,7 +149,7 @@ fn missing_prerequisites_are_reported_immediately() {
         (cli(&|workspace, _| workspace.fake_stripe().log_out()), "not_logged_in"),
         (
             cli(&|workspace, _| {
-                workspace.fake_stripe().inject_faults(json!([{ "fault": "plugin_missing", "times": 9 }]))
+                workspace.fake_stripe().inject_faults(json!([{ "fault": "plugin_missing", "times": 9 }]));
             }),
             "not_logged_in",
         ),
@@ -159,7 +159,7 @@ fn missing_prerequisites_are_reported_immediately() {
         ),
         (
             cli(&|workspace, _| {
-                workspace.fake_stripe().inject_faults(json!([{ "fault": "not_eligible", "times": 9 }]))
+                workspace.fake_stripe().inject_faults(json!([{ "fault": "not_eligible", "times": 9 }]));
             }),
             "account_not_eligible",
         ),
