@@ -34,14 +34,14 @@ pub struct BackendUnderTest {
 pub const BACKENDS: &[fn() -> BackendUnderTest] = &[simulated, scrubbed, stripe_api, stripe_cli];
 
 pub fn simulated() -> BackendUnderTest {
-    over_a_simulated_world(|backend| backend)
+    on_simulated_account(|backend| backend)
 }
 
 fn scrubbed() -> BackendUnderTest {
-    over_a_simulated_world(|backend| Arc::new(Scrubbed::new(backend)))
+    on_simulated_account(|backend| Arc::new(Scrubbed::new(backend)))
 }
 
-fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> BackendUnderTest {
+fn on_simulated_account(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> BackendUnderTest {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, Clock::system());

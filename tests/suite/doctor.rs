@@ -12,13 +12,13 @@ fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, S
     let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let checks = report["checks"].as_array().unwrap();
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let unwell: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
-    let problems = unwell.iter().any(|finding| finding["state"] == "problem");
+    let unhealthy: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
+    let problems = unhealthy.iter().any(|finding| finding["state"] == "problem");
     assert_eq!((report["healthy"] == true, output.code), (!problems, i32::from(problems)), "{output:?}");
-    for finding in &unwell {
+    for finding in &unhealthy {
         assert!(!text(finding, "advice").is_empty(), "{finding}");
     }
-    unwell.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
+    unhealthy.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
 }
 
 fn assert_healthy(workspace: &Workspace) {
@@ -27,8 +27,8 @@ fn assert_healthy(workspace: &Workspace) {
 
 /// Asserts the only finding: its check, its state, and words of it.
 fn assert_only(workspace: &Workspace, check: &str, state: &str, text: &str) {
-    let unwell = findings(workspace, &[]);
-    let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
+    let unhealthy = findings(workspace, &[]);
+    let [(found_check, found_state, found)] = unhealthy.as_slice() else { panic!("{unhealthy:#?}") };
     assert_eq!((found_check.as_str(), found_state.as_str()), (check, state), "{found}");
     assert!(found.contains(text), "{found}");
 }
@@ -153,11 +153,11 @@ fn policy_writable_by_others_is_a_problem() {
         let output = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let of_policy = |check: &&Value| check["check"] == "policy";
-        let unwell: Vec<_> =
+        let unhealthy: Vec<_> =
             report["checks"].as_array().unwrap().iter().filter(|check| check["state"] != "ok").collect();
-        assert!(unwell.iter().all(of_policy) && unwell.len() <= 1, "{report:#}");
-        assert_eq!(output.status.code(), Some(i32::from(!unwell.is_empty())));
-        unwell
+        assert!(unhealthy.iter().all(of_policy) && unhealthy.len() <= 1, "{report:#}");
+        assert_eq!(output.status.code(), Some(i32::from(!unhealthy.is_empty())));
+        unhealthy
             .first()
             .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
     };

@@ -47,10 +47,10 @@ fn lost_provision_request_is_closed_and_frees_the_name() {
 
 #[test]
 fn provision_of_unknown_outcome_stays_listed_and_unrepeated() {
-    let harness = Harness::with(Fault::AfterEffectAndBlind);
+    let harness = Harness::with(Fault::AfterEffectThenUnreachable);
     assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown");
     assert_eq!(harness.workspace.json(&["list"])["projects"][0]["status"], "provisioning");
-    harness.backend.inject(Fault::Blind);
+    harness.backend.inject(Fault::Unreachable);
     assert_eq!(harness.provision().unwrap_err().code(), "outcome_unknown", "asking again buys nothing");
     assert_eq!(harness.teardown().unwrap_err().code(), "outcome_unknown", "the order stays");
     assert_eq!(harness.resources(), 1);
@@ -87,7 +87,7 @@ fn lost_rotation_request_keeps_the_key() {
 fn rotation_of_unknown_outcome_is_finished_by_the_next_call() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
-    harness.backend.inject(Fault::AfterEffectAndBlind);
+    harness.backend.inject(Fault::AfterEffectThenUnreachable);
     assert_eq!(harness.rotate().unwrap_err().code(), "outcome_unknown");
     harness.backend.clear();
     assert_eq!(harness.rotate().unwrap().key_version, 3, "the lost one is delivered, then this one");
@@ -122,7 +122,7 @@ fn teardown_with_a_lost_response_is_repeated() {
 fn unreachable_backend_hides_nothing() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
-    harness.backend.inject(Fault::Blind);
+    harness.backend.inject(Fault::Unreachable);
     let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
     let list = harness.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
@@ -136,15 +136,15 @@ enum Fault {
     /// The effect happens, and the response is lost.
     AfterEffect,
     /// The same, and afterwards the backend does not answer queries.
-    AfterEffectAndBlind,
+    AfterEffectThenUnreachable,
     /// The request is lost.
     BeforeEffect,
     /// The backend does not answer queries.
-    Blind,
+    Unreachable,
     ReportsWithoutRotating,
 }
 
-/// The simulated backend behind a bad connection. A fault occurs once, except that `Blind` lasts.
+/// The simulated backend behind a bad connection. A fault occurs once, except that `Unreachable` lasts.
 struct FaultyBackend {
     inner: Simulated,
     fault: std::sync::Mutex<Fault>,
@@ -163,12 +163,16 @@ impl FaultyBackend {
     fn take_fault(&self) -> Fault {
         let mut fault = self.fault.lock().unwrap();
         let now = *fault;
-        *fault = if matches!(now, Fault::AfterEffectAndBlind | Fault::Blind) { Fault::Blind } else { Fault::None };
+        *fault = if matches!(now, Fault::AfterEffectThenUnreachable | Fault::Unreachable) {
+            Fault::Unreachable
+        } else {
+            Fault::None
+        };
         now
     }
 
-    fn is_blind(&self) -> bool {
-        *self.fault.lock().unwrap() == Fault::Blind
+    fn is_unreachable(&self) -> bool {
+        *self.fault.lock().unwrap() == Fault::Unreachable
     }
 }
 
@@ -190,7 +194,7 @@ impl Backend for FaultyBackend {
         self.orders.fetch_add(1, Ordering::SeqCst);
         match self.take_fault() {
             Fault::BeforeEffect => Err(lost_response()),
-            Fault::AfterEffect | Fault::AfterEffectAndBlind => {
+            Fault::AfterEffect | Fault::AfterEffectThenUnreachable => {
                 self.inner.provision(order).await?;
                 Err(lost_response())
             }
@@ -199,13 +203,13 @@ impl Backend for FaultyBackend {
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        if self.is_blind() { Err(lost_response()) } else { self.inner.reveal(resource).await }
+        if self.is_unreachable() { Err(lost_response()) } else { self.inner.reveal(resource).await }
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         match self.take_fault() {
             Fault::BeforeEffect => Err(lost_response()),
-            Fault::AfterEffect | Fault::AfterEffectAndBlind => {
+            Fault::AfterEffect | Fault::AfterEffectThenUnreachable => {
                 self.inner.rotate(resource).await?;
                 Err(lost_response())
             }
@@ -234,7 +238,7 @@ impl Backend for FaultyBackend {
     }
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
-        if self.is_blind() { Err(lost_response()) } else { self.inner.observe(scope).await }
+        if self.is_unreachable() { Err(lost_response()) } else { self.inner.observe(scope).await }
     }
 }
 

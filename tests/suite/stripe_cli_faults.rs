@@ -209,33 +209,33 @@ async fn interrupted_add_proves_nothing_for_a_while() {
 
 #[tokio::test]
 async fn add_that_cannot_be_looked_up_stays_unknown() {
-    for blind in ["no_lists", "garbage", "unnamed_row", "repeated_row"] {
+    for fault in ["no_lists", "garbage", "unnamed_row", "repeated_row"] {
         let harness = StripeCliHarness::new();
         harness.fake_stripe.inject_faults(json!([
             { "verb": "add", "only": "exa/api", "fault": "die_after" },
-            { "verb": "services list", "fault": blind, "skip": 1 },
+            { "verb": "services list", "fault": fault, "skip": 1 },
         ]));
         let order = exa();
         let error = harness.provision(&order).await.unwrap_err();
-        assert!(matches!(error, BackendError::Unknown { .. }), "{blind}: {error}");
+        assert!(matches!(error, BackendError::Unknown { .. }), "{fault}: {error}");
         let observed = harness.observe(Scope::Order(&order.id)).await.unwrap();
         assert_eq!(observed.len(), 1);
         let adopted = harness.provision(&order).await.unwrap();
         assert_eq!(adopted.resource, observed[0].resource);
-        assert_eq!((harness.add_calls("exa/api"), harness.live_resources("exa/api")), (1, 1), "{blind}");
+        assert_eq!((harness.add_calls("exa/api"), harness.live_resources("exa/api")), (1, 1), "{fault}");
     }
 }
 
 #[tokio::test]
 async fn inconclusive_list_prevents_a_purchase() {
-    for blind in ["no_lists", "garbage", "truncated", "two_envelopes", "repeated_row", "unnamed_row", "die_before"] {
+    for fault in ["no_lists", "garbage", "truncated", "two_envelopes", "repeated_row", "unnamed_row", "die_before"] {
         let harness = StripeCliHarness::new();
         harness.provision(&order("elevenlabs/tts")).await.unwrap();
-        harness.fake_stripe.inject_faults(json!([{ "verb": "services list", "fault": blind }]));
+        harness.fake_stripe.inject_faults(json!([{ "verb": "services list", "fault": fault }]));
         let error = harness.provision(&exa()).await.unwrap_err();
-        assert!(matches!(error, BackendError::Unavailable { .. }), "{blind}: {error}");
-        assert_eq!(harness.add_calls("exa/api"), 0, "{blind}");
-        assert!(harness.fake_stripe.pending_faults().is_empty(), "{blind}");
+        assert!(matches!(error, BackendError::Unavailable { .. }), "{fault}: {error}");
+        assert_eq!(harness.add_calls("exa/api"), 0, "{fault}");
+        assert!(harness.fake_stripe.pending_faults().is_empty(), "{fault}");
     }
 }
 
