@@ -4,6 +4,8 @@
 //! value that is not ours is never overwritten or removed. Before money is spent, [`EnvFile::preflight`] proves that
 //! the file will be able to take a key, and that git will not.
 
+mod diagnostic;
+
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -13,7 +15,7 @@ use std::{
 use crate::{
     dotenv::{DotenvError, EnvText},
     fs::{self, FsError, Kind, Lock, Privacy},
-    git::{self, GitError, Standing},
+    git::{self, GitError, GitStatus},
     name::EnvVar,
     secret::{Fingerprint, Secret},
 };
@@ -65,7 +67,7 @@ impl Preflight {
     ///
     /// # Errors
     /// [`EnvFileError::CannotHold`].
-    pub fn rehearse(&self, variable: &EnvVar) -> Result<(), EnvFileError> {
+    pub fn dry_run(&self, variable: &EnvVar) -> Result<(), EnvFileError> {
         for sample in SAMPLES {
             let mut copy = EnvText::new(self.text.bytes().to_vec());
             let written = copy.set(variable, &Secret::new((*sample).to_owned()), |_| false);
@@ -76,19 +78,19 @@ impl Preflight {
 }
 
 /// What a look at the file found, without touching it.
-pub struct Look {
+pub struct Inspection {
     /// The file that is meant, through symbolic links.
     pub path: PathBuf,
     pub kind: Kind,
     /// Whether only its owner may read it.
     pub private: bool,
-    pub standing: Result<Standing, GitError>,
+    pub standing: Result<GitStatus, GitError>,
     /// What a process that died while writing left beside it.
     pub leftover: Option<PathBuf>,
     text: EnvText,
 }
 
-impl Look {
+impl Inspection {
     /// The fingerprints of everything that the variable is set to; readers use the last.
     pub fn values(&self, variable: &EnvVar) -> Vec<Fingerprint> {
         self.text.values(variable).iter().map(|value| Fingerprint::of(value)).collect()
@@ -186,7 +188,7 @@ impl EnvFile {
     ///
     /// # Errors
     /// When it cannot be read, or is a folder.
-    pub fn look(&self) -> Result<Option<Look>, EnvFileError> {
+    pub fn inspect(&self) -> Result<Option<Inspection>, EnvFileError> {
         let Some(path) = self.target()? else {
             return Ok(None);
         };
@@ -196,7 +198,7 @@ impl EnvFile {
         }
         let leftover = Some(fs::temporary(&path)).filter(|temporary| temporary.is_file());
         let private = fs::is_private(&path)?.unwrap_or(true);
-        Ok(Some(Look { kind, private, standing: git::standing(&path), leftover, text: read(&path)?, path }))
+        Ok(Some(Inspection { kind, private, standing: git::status(&path), leftover, text: read(&path)?, path }))
     }
 
     /// Takes away what others than its owner may do with the file.
@@ -260,13 +262,13 @@ fn cannot_hold(variable: &EnvVar, source: DotenvError) -> EnvFileError {
 
 /// Makes sure that git ignores `file`; true if that took a line in the repository's private ignore file.
 fn keep_out_of_git(file: &Path) -> Result<bool, EnvFileError> {
-    match git::standing(file)? {
-        Standing::Ignored | Standing::Outside => Ok(false),
-        Standing::Tracked => Err(EnvFileError::Tracked { path: file.to_owned() }),
-        Standing::Exposed { exclude, path_in_tree } => {
+    match git::status(file)? {
+        GitStatus::Ignored | GitStatus::Outside => Ok(false),
+        GitStatus::Tracked => Err(EnvFileError::Tracked { path: file.to_owned() }),
+        GitStatus::Exposed { exclude, path_in_tree } => {
             exclude_from_git(&exclude, &path_in_tree)?;
-            match git::standing(file)? {
-                Standing::Exposed { .. } => Err(EnvFileError::Exposed { path: file.to_owned() }),
+            match git::status(file)? {
+                GitStatus::Exposed { .. } => Err(EnvFileError::Exposed { path: file.to_owned() }),
                 _ => Ok(true),
             }
         }
@@ -304,7 +306,7 @@ fn escaped(path: &str) -> String {
 }
 
 fn lock(target: &Path) -> Result<Lock, EnvFileError> {
-    Lock::on_folder_of(target, PATIENCE)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
+    Lock::on_folder_of(target, TIMEOUT)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
 }
 
 fn read(target: &Path) -> Result<EnvText, EnvFileError> {
@@ -315,6 +317,6 @@ fn read(target: &Path) -> Result<EnvText, EnvFileError> {
 const SAMPLES: &[&str] = &["sample", "sam&ple"];
 
 /// Nobody holds the file for longer than a few milliseconds, unless he is stuck.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;

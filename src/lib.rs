@@ -12,7 +12,8 @@
 // Ground floor.
 pub mod approval;
 pub mod clock;
-pub mod lease;
+pub mod diagnostic;
+pub mod lifetime;
 pub mod money;
 pub mod name;
 pub mod project;
@@ -59,25 +60,25 @@ use std::{
 
 use cli::{Serving, Task};
 use error::Error;
-use lease::Lease;
-use mcp::{Log, Offer, ServeError};
+use lifetime::Lifetime;
+use mcp::{Log, ServeError, ToolFilter};
 use provisioner::Session;
-use settings::{Given, Settings, Start};
+use settings::{CliOptions, Settings, Start};
 use simulator::SimulatorError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_panics();
-    cli::heard(attempt(arguments))
+    cli::exit_code(attempt(arguments))
 }
 
 fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
         Err(said) => {
-            if let Some(given) = said.mistake_in {
-                note_mistake(*given);
+            if let Some(options) = said.mistake_in {
+                note_mistake(*options);
             }
             return said.code;
         }
@@ -86,8 +87,8 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::cannot_start(&error),
     };
-    let given = call.given;
-    let settings = match Settings::resolve(given.clone()) {
+    let options = call.options;
+    let settings = match Settings::resolve(options.clone()) {
         Ok(settings) => settings,
         Err(error) => return cli::show_error(&error, call.output),
     };
@@ -99,7 +100,7 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
             Err(error) => cli::show_error(&error, call.output),
         },
-        Task::SetUp(wanted) => match Start::of(&settings, &given) {
+        Task::SetUp(wanted) => match Start::of(&settings, &options) {
             Ok(start) => wanted.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
@@ -109,8 +110,8 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Task::Once(job) => {
             let provisioner = settings.provisioner(runtime.handle().clone());
-            let (caller, output) = (cli::caller(&settings::user()), call.output);
-            runtime.block_on(cli::run(job, provisioner, caller, output))
+            let (principal, output) = (cli::principal(&settings::user()), call.output);
+            runtime.block_on(cli::run(job, provisioner, principal, output))
         }
     };
     // What nobody waited for is in the journal; the process does not wait for it either. Nor is the runtime taken down
@@ -121,13 +122,13 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Serves MCP, and ends the session if it is one that gives back what it took.
 fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Result<(), ServeError>, Error> {
-    let offer = match &serving.tools {
-        Some(tools) => Offer::of(tools).ok_or(Error::UnknownTool)?,
-        None if serving.read_only => Offer::reading(),
-        None => Offer::everything(),
+    let tool_filter = match &serving.tools {
+        Some(tools) => ToolFilter::of(tools).ok_or(Error::UnknownTool)?,
+        None if serving.read_only => ToolFilter::reading(),
+        None => ToolFilter::everything(),
     };
-    let grace = serving.session.as_deref().map(Lease::parse).transpose()?;
-    let successor = settings.successor();
+    let grace = serving.session.as_deref().map(Lifetime::parse).transpose()?;
+    let detached_reaper = settings.detached_reaper();
     let provisioner = settings.provisioner(runtime.handle().clone());
     let provisioner = Arc::new(match grace {
         Some(grace) => provisioner.in_session(Session::begin(grace)?),
@@ -137,31 +138,31 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     if let Ok(log) = &log {
         tell_through(log.clone());
     }
-    let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), offer));
+    let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), tool_filter));
     if let Ok(log) = log {
         log.flush();
     }
     if let (Some(grace), true) = (grace, provisioner.end_session(&mcp::housekeeping())?) {
-        successor.reap_after(grace);
+        detached_reaper.reap_after(grace);
     }
     Ok(served)
 }
 
 /// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
-fn note_mistake(given: Given) {
-    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(given)) {
-        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &cli::caller(&settings::user()));
+fn note_mistake(options: CliOptions) {
+    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options)) {
+        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &cli::principal(&settings::user()));
     }
 }
 
 /// Serves the simulated world over HTTP until the process is told to end.
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), SimulatorError> {
     // Polled before anybody can know the address, so that a signal that comes at once is not missed.
-    let told_to_end = tokio::spawn(mcp::told_to_end());
+    let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;
     let listening = settings.simulator().listen(listen, unlinked).await?;
     cli::say_address(listening.address());
-    listening.serve(async { drop(told_to_end.await) }).await;
+    listening.serve(async { drop(shutdown_signal.await) }).await;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Whether a request is granted: pure, from what the registry says and what is live already.
 
 use crate::{
-    lease::Lease,
+    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,
     registry::{ApprovalRule, Policy, Provider},
@@ -38,10 +39,10 @@ pub enum Decision {
 /// The rule that refuses, whoever asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rule {
-    #[error("a cap of {asked} USD is above the {maximum} USD that this provider may ever cost")]
+    #[error("a cap of {asked} USD exceeds the maximum of {maximum} USD for this provider")]
     AboveMaximum { asked: Cents, maximum: Cents },
-    #[error("{asked} is longer than the {maximum} that a project of this provider may live")]
-    LeaseTooLong { asked: Lease, maximum: Lease },
+    #[error("{asked} exceeds the maximum lifetime of {maximum} for this provider")]
+    LifetimeTooLong { asked: Lifetime, maximum: Lifetime },
     #[error("this provider is not allowed by the registry's policy")]
     NotAllowed,
     #[error("{live} projects are live, and the registry's policy allows {maximum}")]
@@ -52,13 +53,45 @@ pub enum Rule {
     TotalCap { asked: Cents, committed: Cents, total: Cents },
 }
 
+impl Diagnostic for Rule {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AboveMaximum { .. } => "cap_above_maximum",
+            Self::LifetimeTooLong { .. } => "expiry_above_maximum",
+            Self::NotAllowed => "provider_not_allowed",
+            Self::TooManyProjects { .. } => "project_limit_reached",
+            Self::TotalCap { .. } => "total_cap_reached",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
+            Self::LifetimeTooLong { maximum, .. } => format!("ask for {maximum} or less"),
+            Self::NotAllowed => channel.select(
+                "read the resource stripe-projects://providers to see the other providers".to_owned(),
+                format!("run `{PROGRAM} providers` to see the other providers"),
+            ),
+            Self::TooManyProjects { .. } | Self::TotalCap { .. } => channel.select(
+                "call teardown for projects that are not needed any more, or ask the user to change the policy"
+                    .to_owned(),
+                "tear down projects that you do not need any more, or change the policy".to_owned(),
+            ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+}
+
 /// For how long: what is asked for, else the provider's default, else the longest that it may be; `None` is for ever.
 ///
 /// # Errors
-/// [`Rule::LeaseTooLong`].
-pub fn lease(asked: Option<Lease>, provider: &Provider) -> Result<Option<Lease>, Rule> {
+/// [`Rule::LifetimeTooLong`].
+pub fn lifetime(asked: Option<Lifetime>, provider: &Provider) -> Result<Option<Lifetime>, Rule> {
     match (asked, provider.max_lease) {
-        (Some(asked), Some(maximum)) if asked > maximum => Err(Rule::LeaseTooLong { asked, maximum }),
+        (Some(asked), Some(maximum)) if asked > maximum => Err(Rule::LifetimeTooLong { asked, maximum }),
         (Some(asked), _) => Ok(Some(asked)),
         (None, maximum) => Ok(provider.default_lease.or(maximum)),
     }
@@ -126,24 +159,24 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_as_asked_up_to_the_longest_and_else_what_the_provider_says() {
-        let lease = |asked: &str, entry: &str| {
+    fn a_lifetime_is_as_asked_up_to_the_longest_and_else_what_the_provider_says() {
+        let lifetime = |asked: &str, entry: &str| {
             let registry = Registry::parse(&format!("{PROVIDER}\n{entry}"), "test").unwrap();
-            let granted = lease(Lease::parse(asked).ok(), registry.providers().next().unwrap());
-            granted.map(|lease| lease.map_or_else(|| "for ever".to_owned(), |lease| lease.to_string()))
+            let granted = lifetime(Lifetime::parse(asked).ok(), registry.providers().next().unwrap());
+            granted.map(|lifetime| lifetime.map_or_else(|| "for ever".to_owned(), |lifetime| lifetime.to_string()))
         };
         let granted = |words: &str| Ok(words.to_owned());
         let (default, maximum) = ("default_expires_in = '1h'", "max_expires_in = '8h'");
         let both = format!("{default}\n{maximum}");
-        assert_eq!(lease("", ""), granted("for ever"));
-        assert_eq!(lease("30m", ""), granted("30m"));
-        assert_eq!(lease("", default), granted("1h"));
-        assert_eq!(lease("", maximum), granted("8h"));
-        assert_eq!(lease("", &both), granted("1h"));
-        assert_eq!(lease("7h", &both), granted("7h"));
-        assert_eq!(lease("8h", &both), granted("8h"));
-        let (asked, maximum) = (Lease::parse("481m").unwrap(), Lease::parse("8h").unwrap());
-        assert_eq!(lease("481m", &both), Err(Rule::LeaseTooLong { asked, maximum }));
+        assert_eq!(lifetime("", ""), granted("for ever"));
+        assert_eq!(lifetime("30m", ""), granted("30m"));
+        assert_eq!(lifetime("", default), granted("1h"));
+        assert_eq!(lifetime("", maximum), granted("8h"));
+        assert_eq!(lifetime("", &both), granted("1h"));
+        assert_eq!(lifetime("7h", &both), granted("7h"));
+        assert_eq!(lifetime("8h", &both), granted("8h"));
+        let (asked, maximum) = (Lifetime::parse("481m").unwrap(), Lifetime::parse("8h").unwrap());
+        assert_eq!(lifetime("481m", &both), Err(Rule::LifetimeTooLong { asked, maximum }));
     }
 
     #[test]

@@ -13,7 +13,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, backup::Backup};
 
-use crate::fs::{self, FsError, Lock};
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    fs::{self, FsError, Lock},
+};
 
 /// What a database file of ours holds: migrations in order; the version is how many were run.
 pub struct Schema {
@@ -32,11 +35,11 @@ pub struct Database {
 pub enum DatabaseError {
     /// SQLite will not read it, or it contradicts itself.
     #[error("the database is damaged: {0}")]
-    Damaged(rusqlite::Error),
+    Damaged(#[source] rusqlite::Error),
     #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
     Newer { found: usize, known: usize },
     #[error("the database does not answer: {0}")]
-    Sqlite(rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     #[error(transparent)]
     File(#[from] FsError),
     #[error("another process holds the database for too long")]
@@ -44,6 +47,38 @@ pub enum DatabaseError {
     /// A stored word that this program does not know; somebody edited the file.
     #[error("the database holds something unreadable in `{column}`")]
     Unreadable { column: &'static str },
+}
+
+impl Diagnostic for DatabaseError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged(_) => "ledger_damaged",
+            Self::Newer { .. } => "ledger_newer",
+            Self::File(_) | Self::Locked | Self::Sqlite(_) => "ledger_unavailable",
+            Self::Unreadable { .. } => "ledger_unreadable",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::Damaged(_) | Self::Unreadable { .. } => channel.person(
+                "end every server of this folder and put a backup of ledger.db into the state folder, without the files \
+                 ledger.db-wal and ledger.db-shm; the projects in it are still billed, and Stripe shows them",
+            ),
+            Self::File(_) | Self::Sqlite(_) => {
+                channel.person("check that the state folder (.stripe-projects) has free space and is writable")
+            }
+            Self::Locked => channel.select(
+                "try again; if it stays locked, ask the user to end the process that is stuck".to_owned(),
+                "try again; if it stays locked, end the process that is stuck".to_owned(),
+            ),
+            Self::Newer { .. } => channel.person("update this program"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
 }
 
 impl From<rusqlite::Error> for DatabaseError {
@@ -86,7 +121,7 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, or what SQLite says.
-    pub fn read_for_good<T, E: From<DatabaseError>>(
+    pub fn read_durable<T, E: From<DatabaseError>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -113,13 +148,13 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.transaction(TransactionBehavior::Immediate, &IN_PASSING, |transaction| work(transaction))
+        self.transaction(TransactionBehavior::Immediate, &RELAXED, |transaction| work(transaction))
     }
 
     fn transaction<T, E: From<DatabaseError>>(
         &self,
         behavior: TransactionBehavior,
-        manner: &'static Manner,
+        durability: &'static Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // A panic while the lock was held rolled its transaction back; the connection is as good as before.
@@ -128,10 +163,10 @@ impl Database {
             Some(connection) => connection,
             empty => empty.insert(open(&self.path, self.schema)?),
         };
-        if *manner == DURABLE {
+        if *durability == DURABLE {
             return committed(connection, behavior, work);
         }
-        manner.adopt(connection).map_err(DatabaseError::from)?;
+        durability.adopt(connection).map_err(DatabaseError::from)?;
         let outcome = committed(connection, behavior, work);
         if let Err(error) = DURABLE.adopt(connection) {
             *slot = None; // the next one opens it anew, and durable
@@ -143,16 +178,16 @@ impl Database {
 
 /// What a transaction waits for.
 #[derive(Eq, PartialEq)]
-struct Manner {
+struct Durability {
     /// SQLite's word for when a commit returns.
     synchronous: &'static str,
     /// For other processes, before it gives up.
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Manner {
+impl Durability {
     fn adopt(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        connection.busy_timeout(self.patience)?;
+        connection.busy_timeout(self.timeout)?;
         connection.pragma_update(None, "synchronous", self.synchronous)
     }
 }
@@ -177,7 +212,7 @@ fn write_something(connection: &Connection) -> Result<(), rusqlite::Error> {
 fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     fs::create_private_file(path)?;
     let connection = Connection::open(path)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(TIMEOUT)?;
     if version(&connection)? != schema.migrations.len() {
         migrate(&connection, path, schema)?;
     }
@@ -191,7 +226,7 @@ fn open(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
 /// wait.
 fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), DatabaseError> {
     let lock = path.with_extension("lock");
-    let _held = Lock::on_file(&lock, PATIENCE)?.ok_or(DatabaseError::Locked)?;
+    let _held = Lock::on_file(&lock, TIMEOUT)?.ok_or(DatabaseError::Locked)?;
     let found = version(connection)?; // again, now that nobody else is changing it
     let known = schema.migrations.len();
     if found > known {
@@ -214,7 +249,7 @@ fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), 
 
 /// SQLite does not wait here for others who read at this moment, if only to see which version this is.
 fn switch_to_wal(connection: &Connection) -> Result<(), DatabaseError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match connection.pragma_update(None, "journal_mode", "WAL") {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
@@ -242,11 +277,11 @@ fn version(connection: &Connection) -> Result<usize, DatabaseError> {
 }
 
 /// A commit is on the disk when it returns.
-const DURABLE: Manner = Manner { synchronous: "FULL", patience: PATIENCE };
+const DURABLE: Durability = Durability { synchronous: "FULL", timeout: TIMEOUT };
 
 /// In WAL mode a commit is then with the operating system, and the order of commits is kept. What is written so is the
 /// row of a call whose answer is at hand, and a client does not wait for a minute.
-const IN_PASSING: Manner = Manner { synchronous: "NORMAL", patience: Duration::from_secs(10) };
+const RELAXED: Durability = Durability { synchronous: "NORMAL", timeout: Duration::from_secs(10) };
 
 /// Nobody else writes while it is copied, so there is no reason to pause.
 const PAGES_AT_ONCE: i32 = i32::MAX;
@@ -259,4 +294,4 @@ const STATEMENTS: usize = 128;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How long a call waits for other processes before it gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);

@@ -81,15 +81,15 @@ pub struct ProviderView {
 
 /// What came of giving a purchase up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ForgetView {
-    pub came_of_it: LastWord,
+pub struct AbandonView {
+    pub came_of_it: Resolution,
     pub project: ProjectView,
 }
 
 /// What is known in the end of a purchase whose answer was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LastWord {
+pub enum Resolution {
     /// The backend could still tell: it exists, and has been finished.
     Found,
     /// Nobody could tell, and a human gave it up.

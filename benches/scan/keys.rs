@@ -10,7 +10,7 @@ use serde_json::Value;
 use stripe_projects_mcp::{
     clock::Clock,
     error::Error,
-    ledger::{Draft, Event, Grant, Ledger, Term, Verdict},
+    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId},
@@ -34,7 +34,7 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
     let ledger = Ledger::of(&state);
     let cap = Cents::new(1_000).unwrap();
-    let draft = Draft {
+    let draft = NewProject {
         id: ProjectId::random().unwrap(),
         name: ProjectName::parse("many").unwrap(),
         provider: ProviderKey::parse("search").unwrap(),
@@ -44,7 +44,7 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
     let begun = ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
-        Ok::<_, Error>(Grant { cap, deliveries, term: Term::default() })
+        Ok::<_, Error>(Grant { cap, deliveries, term: LifetimeTerms::default() })
     });
     let mut intent = begun.unwrap();
     let mut dice = Dice::new(42);

@@ -13,7 +13,7 @@ use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, Order,
-        stripe_api::{Access, ApiBase, Pace, StripeApi},
+        stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
     },
     ledger::Ledger,
     money::Cents,
@@ -42,14 +42,14 @@ pub fn show(folder: &Path, effort: &Effort) {
 /// Times of one request and of two, each by the backend and bare: `[(ours, bare); 2]`.
 fn measured(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
     let simulator = Simulator::start(folder);
-    let access = Access {
+    let access = ApiConfig {
         base: ApiBase::parse(&simulator.base).unwrap(),
         key: Some(Secret::new(KEY.to_owned())),
         context: None,
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let ledger = Arc::new(Ledger::of(folder));
-    let backend = StripeApi::new(access, ledger, folder.to_owned(), Pace::default());
+    let backend = StripeApi::new(access, ledger, folder.to_owned(), RetryPolicy::default());
     let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest wants it, even in the clear
     let client = Client::builder().no_proxy().build().unwrap();
     let resource = runtime.block_on(backend.provision(&order())).unwrap().resource;

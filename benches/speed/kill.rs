@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stripe_projects_mcp::{backend::simulated::World, clock::Clock, secret::Secret, settings::simulated_world};
+use stripe_projects_mcp::{
+    backend::simulated::SimulatedStripe, clock::Clock, secret::Secret, settings::simulated_store,
+};
 
 use crate::{
     effort::Effort,
@@ -27,7 +29,7 @@ pub fn show(folder: &Path, effort: &Effort, floor: Duration) {
 fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
     fs::create_dir(workspace).unwrap();
     let mut server = Server::start(server::ours(workspace), INITIALIZE);
-    let world = World::new(simulated_world(&workspace.join(".stripe-projects")), Clock::system());
+    let store = SimulatedStripe::new(simulated_store(&workspace.join(".stripe-projects")), Clock::system());
     let mut found = Vec::new();
     for round in 0..rounds {
         for number in 0..projects {
@@ -35,13 +37,13 @@ fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
         }
         let keys = keys(workspace);
         assert_eq!(keys.len(), projects);
-        assert!(keys.iter().all(|key| opens(&world, key)));
+        assert!(keys.iter().all(|key| opens(&store, key)));
 
         let named = format!("r{round}n0");
         let begun = Instant::now();
         let mut child = command(workspace, &["suspend", if projects == 1 { &named } else { "--all" }]).spawn().unwrap();
         for key in &keys {
-            while opens(&world, key) {
+            while opens(&store, key) {
                 thread::sleep(Duration::from_micros(100));
             }
         }
@@ -64,8 +66,8 @@ fn keys(workspace: &Path) -> Vec<Secret> {
     text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| Secret::new(value.to_owned())).collect()
 }
 
-fn opens(world: &World, key: &Secret) -> bool {
-    world.owner_of(key).unwrap().is_some()
+fn opens(store: &SimulatedStripe, key: &Secret) -> bool {
+    store.owner_of(key).unwrap().is_some()
 }
 
 const MANY: usize = 100;

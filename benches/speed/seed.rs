@@ -12,25 +12,25 @@ use serde_json::{Map, Value};
 use stripe_projects_mcp::{
     backend::{
         Order,
-        simulated::{PaymentMethod, World},
+        simulated::{PaymentMethod, SimulatedStripe},
     },
     clock::Clock,
     error::Error,
-    ledger::{Draft, Event, Grant, Ledger, Term, Verdict},
+    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
-    settings::simulated_world,
+    settings::simulated_store,
 };
 
 pub fn seed(workspace: &Path, projects: u32) {
     let state = workspace.join(".stripe-projects");
     fs::create_dir_all(&state).unwrap();
     OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
-    let world = simulated_world(&state);
-    one(&Ledger::of(&state), &World::new(world.clone(), Clock::system()), workspace);
+    let store = simulated_store(&state);
+    one(&Ledger::of(&state), &SimulatedStripe::new(store.clone(), Clock::system()), workspace);
     copy(&state.join("ledger.db"), COPIES_IN_THE_LEDGER, projects);
-    copy(&world, COPIES_IN_THE_WORLD, projects);
+    copy(&store, COPIES_IN_THE_WORLD, projects);
 }
 
 fn copy(database: &Path, copies: &[(&str, &[(&str, &str)])], projects: u32) {
@@ -53,7 +53,7 @@ fn copy(database: &Path, copies: &[(&str, &[(&str, &str)])], projects: u32) {
     connection.execute_batch("COMMIT").unwrap();
 }
 
-fn one(ledger: &Ledger, world: &World, workspace: &Path) {
+fn one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
     let cap = Cents::new(1_000).unwrap();
     let order = Order {
         id: ProjectId::random().unwrap(),
@@ -66,7 +66,7 @@ fn one(ledger: &Ledger, world: &World, workspace: &Path) {
         paid: false,
         terms_accepted: true,
     };
-    let draft = Draft {
+    let draft = NewProject {
         id: order.id.clone(),
         name: order.name.clone(),
         provider: ProviderKey::parse("search").unwrap(),
@@ -75,10 +75,10 @@ fn one(ledger: &Ledger, world: &World, workspace: &Path) {
         env_file: workspace.join(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("P_KEY").unwrap(), credential: None }];
-    let service = world.provision(&order, PaymentMethod::Succeeds).unwrap();
+    let service = store.provision(&order, PaymentMethod::Succeeds).unwrap();
     let mut intent = ledger
         .begin_provision(draft, &event(Verdict::Intended), |_| {
-            Ok::<_, Error>(Grant { cap, deliveries, term: Term::default() })
+            Ok::<_, Error>(Grant { cap, deliveries, term: LifetimeTerms::default() })
         })
         .unwrap();
     let key = service.credentials.pick(None).unwrap().clone();

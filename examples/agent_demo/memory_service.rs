@@ -17,7 +17,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
-    backend::simulated::World, clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret,
+    backend::simulated::SimulatedStripe, clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret,
 };
 use tokio::net::TcpListener;
 
@@ -27,13 +27,13 @@ pub fn price_of_a_write() -> MicroUsd {
 }
 
 struct Service {
-    world: World,
+    world: SimulatedStripe,
     memories: Mutex<Vec<(ResourceId, String)>>,
 }
 
 /// Serves in the background for as long as the runtime lives.
 pub async fn start(world: PathBuf) -> io::Result<SocketAddr> {
-    let service = Service { world: World::new(world, Clock::system()), memories: Mutex::default() };
+    let service = Service { world: SimulatedStripe::new(world, Clock::system()), memories: Mutex::default() };
     let routes = Router::new()
         .route("/v3/documents", post(store))
         .route("/v3/search", post(search))

@@ -4,7 +4,7 @@ use std::{env, error::Error, ffi::OsString, fmt::Display, path::PathBuf};
 
 use rmcp::{model::JsonObject, object};
 use serde_json::Value;
-use stripe_projects_mcp::{secret::Secret, settings::simulated_world};
+use stripe_projects_mcp::{secret::Secret, settings::simulated_store};
 
 use crate::{
     agent::Agent,
@@ -48,7 +48,7 @@ impl Stage {
 impl Scene {
     pub async fn open(stage: &Stage) -> Result<Self, Box<dyn Error>> {
         let agent = stage.agent().await?;
-        let service = memory_service::start(simulated_world(&stage.folder.join(".stripe-projects"))).await?;
+        let service = memory_service::start(simulated_store(&stage.folder.join(".stripe-projects"))).await?;
         let app = App::new(stage.folder.join(".env"), service);
         Ok(Self { agent, app, keys: Vec::new() })
     }

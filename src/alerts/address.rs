@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why an address is not one of the public internet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Special {
+pub enum ReservedAddress {
     /// Between a provider and its customers.
     CarrierNat,
     LinkLocal,
@@ -23,7 +23,7 @@ pub enum Special {
     Unspecified,
 }
 
-impl Special {
+impl ReservedAddress {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CarrierNat => "shared (carrier NAT)",
@@ -39,22 +39,22 @@ impl Special {
 }
 
 /// What an address is for, if not for a machine on the public internet.
-pub fn special(address: IpAddr) -> Option<Special> {
+pub fn special(address: IpAddr) -> Option<ReservedAddress> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
     }
 }
 
-fn special_v4(address: Ipv4Addr) -> Option<Special> {
-    let inside = |(network, length, _): &&(Ipv4Addr, u32, Special)| {
+fn special_v4(address: Ipv4Addr) -> Option<ReservedAddress> {
+    let inside = |(network, length, _): &&(Ipv4Addr, u32, ReservedAddress)| {
         let ignored = 32 - length;
         address.to_bits() >> ignored == network.to_bits() >> ignored
     };
     V4.iter().find(inside).map(|(.., special)| *special)
 }
 
-fn special_v6(address: Ipv6Addr) -> Option<Special> {
+fn special_v6(address: Ipv6Addr) -> Option<ReservedAddress> {
     if let Some(inner) = address.to_ipv4_mapped() {
         return special_v4(inner);
     }
@@ -65,47 +65,47 @@ fn special_v6(address: Ipv6Addr) -> Option<Special> {
     }
     let known = V6.iter().find(|(network, length, _)| inside(*network, *length)).map(|(.., special)| *special);
     // Only an eighth of all addresses was ever given out.
-    known.or_else(|| (!inside(GIVEN_OUT, 3)).then_some(Special::Reserved))
+    known.or_else(|| (!inside(GIVEN_OUT, 3)).then_some(ReservedAddress::Reserved))
 }
 
 /// Network, length of its prefix, and what it is for; the narrower before the wider.
-const V4: &[(Ipv4Addr, u32, Special)] = &[
-    (Ipv4Addr::new(169, 254, 169, 254), 32, Special::Metadata),
-    (Ipv4Addr::new(169, 254, 170, 2), 32, Special::Metadata), // containers at AWS
-    (Ipv4Addr::new(100, 100, 100, 200), 32, Special::Metadata), // Alibaba
-    (Ipv4Addr::new(192, 0, 0, 192), 32, Special::Metadata),   // Oracle
-    (Ipv4Addr::new(168, 63, 129, 16), 32, Special::Metadata), // Azure, within the public range
-    (Ipv4Addr::UNSPECIFIED, 8, Special::Unspecified),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, Special::Private),
-    (Ipv4Addr::new(100, 64, 0, 0), 10, Special::CarrierNat),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, Special::Loopback),
-    (Ipv4Addr::new(169, 254, 0, 0), 16, Special::LinkLocal),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, Special::Private),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, Special::Private),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, Special::Reserved),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, Special::Reserved),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, Special::Multicast),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, Special::Reserved), // with the broadcast address
+const V4: &[(Ipv4Addr, u32, ReservedAddress)] = &[
+    (Ipv4Addr::new(169, 254, 169, 254), 32, ReservedAddress::Metadata),
+    (Ipv4Addr::new(169, 254, 170, 2), 32, ReservedAddress::Metadata), // containers at AWS
+    (Ipv4Addr::new(100, 100, 100, 200), 32, ReservedAddress::Metadata), // Alibaba
+    (Ipv4Addr::new(192, 0, 0, 192), 32, ReservedAddress::Metadata),   // Oracle
+    (Ipv4Addr::new(168, 63, 129, 16), 32, ReservedAddress::Metadata), // Azure, within the public range
+    (Ipv4Addr::UNSPECIFIED, 8, ReservedAddress::Unspecified),
+    (Ipv4Addr::new(10, 0, 0, 0), 8, ReservedAddress::Private),
+    (Ipv4Addr::new(100, 64, 0, 0), 10, ReservedAddress::CarrierNat),
+    (Ipv4Addr::new(127, 0, 0, 0), 8, ReservedAddress::Loopback),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, ReservedAddress::LinkLocal),
+    (Ipv4Addr::new(172, 16, 0, 0), 12, ReservedAddress::Private),
+    (Ipv4Addr::new(192, 0, 0, 0), 24, ReservedAddress::Reserved),
+    (Ipv4Addr::new(192, 0, 2, 0), 24, ReservedAddress::Reserved),
+    (Ipv4Addr::new(192, 88, 99, 0), 24, ReservedAddress::Reserved),
+    (Ipv4Addr::new(192, 168, 0, 0), 16, ReservedAddress::Private),
+    (Ipv4Addr::new(198, 18, 0, 0), 15, ReservedAddress::Reserved),
+    (Ipv4Addr::new(198, 51, 100, 0), 24, ReservedAddress::Reserved),
+    (Ipv4Addr::new(203, 0, 113, 0), 24, ReservedAddress::Reserved),
+    (Ipv4Addr::new(224, 0, 0, 0), 4, ReservedAddress::Multicast),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, ReservedAddress::Reserved), // with the broadcast address
 ];
 
 /// The same for IPv6, where all that was never given out is reserved without being named here.
-const V6: &[(Ipv6Addr, u32, Special)] = &[
-    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128, Special::Metadata), // AWS
-    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, Special::Metadata),  // Google
-    (Ipv6Addr::UNSPECIFIED, 128, Special::Unspecified),
-    (Ipv6Addr::LOCALHOST, 128, Special::Loopback),
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, Special::Reserved), // protocols, with Teredo
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, Special::Reserved), // documentation
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, Special::Reserved), // 6to4: an IPv4 address inside
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, Special::Reserved), // documentation
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, Special::Private),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, Special::LinkLocal),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, Special::Private), // as they once were
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, Special::Multicast),
+const V6: &[(Ipv6Addr, u32, ReservedAddress)] = &[
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128, ReservedAddress::Metadata), // AWS
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, ReservedAddress::Metadata),  // Google
+    (Ipv6Addr::UNSPECIFIED, 128, ReservedAddress::Unspecified),
+    (Ipv6Addr::LOCALHOST, 128, ReservedAddress::Loopback),
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, ReservedAddress::Reserved), // protocols, with Teredo
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, ReservedAddress::Reserved), // documentation
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, ReservedAddress::Reserved), // 6to4: an IPv4 address inside
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, ReservedAddress::Reserved), // documentation
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, ReservedAddress::Private),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, ReservedAddress::LinkLocal),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, ReservedAddress::Private), // as they once were
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, ReservedAddress::Multicast),
 ];
 
 /// Leads to the IPv4 address in its last four bytes.
@@ -120,14 +120,14 @@ mod tests {
 
     use super::*;
 
-    fn judged(text: &str) -> Option<Special> {
+    fn judged(text: &str) -> Option<ReservedAddress> {
         special(text.parse().unwrap_or_else(|_| panic!("{text}")))
     }
 
     /// First and last of every special range, and the neighbours outside it.
     #[test]
     fn every_range_ends_where_it_should() {
-        use Special::{CarrierNat, LinkLocal, Loopback, Multicast, Private, Reserved, Unspecified};
+        use ReservedAddress::{CarrierNat, LinkLocal, Loopback, Multicast, Private, Reserved, Unspecified};
         for (before, first, last, after, what) in [
             ("", "0.0.0.0", "0.255.255.255", "1.0.0.0", Unspecified),
             ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0", Private),
@@ -200,11 +200,11 @@ mod tests {
     #[test]
     fn the_places_that_hand_out_credentials_are_known() {
         for address in ["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16"] {
-            assert_eq!(judged(address), Some(Special::Metadata), "{address}");
-            assert_eq!(judged(&format!("::ffff:{address}")), Some(Special::Metadata), "{address}");
+            assert_eq!(judged(address), Some(ReservedAddress::Metadata), "{address}");
+            assert_eq!(judged(&format!("::ffff:{address}")), Some(ReservedAddress::Metadata), "{address}");
         }
-        assert_eq!(judged("fd00:ec2::254"), Some(Special::Metadata));
-        assert_eq!(judged("fd20:ce::254"), Some(Special::Metadata));
+        assert_eq!(judged("fd00:ec2::254"), Some(ReservedAddress::Metadata));
+        assert_eq!(judged("fd20:ce::254"), Some(ReservedAddress::Metadata));
     }
 
     #[test]

@@ -3,17 +3,17 @@
 //! Nothing here remembers anything: the outbox is the ledger's.
 
 mod address;
-mod courier;
+mod backoff;
 mod message;
 mod notice;
-mod pace;
 mod signature;
 mod threshold;
+mod webhook;
 
-pub use address::{Special, special};
-pub use courier::{Courier, Lookup, Undelivered, lookup};
+pub use address::{ReservedAddress, special};
+pub use backoff::{CLAIM_DURATION, RETRY_WINDOW, pause};
 pub use message::body;
 pub use notice::Notice;
-pub use pace::{LEASE, PATIENCE, pause};
 pub use signature::{HEADER, signature};
 pub use threshold::reached;
+pub use webhook::{Lookup, Undelivered, WebhookClient, lookup};

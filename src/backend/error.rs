@@ -1,6 +1,6 @@
 //! What can go wrong at a backend, named by what the caller does next.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
 use crate::{ledger::LedgerError, money::Cents, project::NoRandomness};
 
@@ -46,39 +46,48 @@ pub enum BackendError {
     Unauthenticated,
     /// Nothing happened: the backend could not be reached or used. Later may be better.
     #[error("the backend cannot be used: {why}")]
-    Unavailable { why: String },
+    Unavailable {
+        #[source]
+        why: Cause,
+    },
     /// Anything may have happened. Observe before doing it again.
     #[error("the backend did not say what came of it: {why}")]
-    Unknown { why: String },
+    Unknown {
+        #[source]
+        why: Cause,
+    },
 }
+
+/// Why a backend did not answer: an error with its own causes, or a text of this program.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 impl BackendError {
     /// Whether it is certain that nothing happened.
-    pub fn is_certain(&self) -> bool {
+    pub fn is_definite(&self) -> bool {
         !matches!(self, Self::Forgotten { .. } | Self::Malformed { .. } | Self::Unknown { .. })
     }
 
     /// The same, told once something may have been acted upon: no later error makes it certain that nothing was.
     #[must_use]
-    pub fn doubtful(self) -> Self {
+    pub fn into_unknown(self) -> Self {
         match self {
             Self::Unavailable { why } => Self::Unknown { why },
-            certain if certain.is_certain() => Self::Unknown { why: certain.to_string() },
-            doubtful => doubtful,
+            certain if certain.is_definite() => Self::Unknown { why: certain.into() },
+            into_unknown => into_unknown,
         }
     }
 }
 
 impl From<NoRandomness> for BackendError {
-    fn from(_: NoRandomness) -> Self {
-        Self::Unavailable { why: NoRandomness.to_string() }
+    fn from(error: NoRandomness) -> Self {
+        Self::Unavailable { why: error.into() }
     }
 }
 
 /// What cannot be remembered is not done.
 impl From<LedgerError> for BackendError {
     fn from(error: LedgerError) -> Self {
-        Self::Unavailable { why: error.to_string() }
+        Self::Unavailable { why: error.into() }
     }
 }
 
@@ -152,7 +161,7 @@ mod tests {
     #[test]
     fn doubt_stays() {
         for error in [BackendError::NotFound, BackendError::Unauthenticated, Refusal::TooMany.into()] {
-            assert!(!error.doubtful().is_certain());
+            assert!(!error.into_unknown().is_definite());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::task;
 
-use super::BackendError;
+use super::{BackendError, Cause};
 use crate::{
     fs::Lock,
     ledger::{Ledger, LedgerError},
@@ -45,8 +45,8 @@ impl Limits {
         let (ledger, backend, lock) = (Arc::clone(&self.ledger), self.backend, self.lock.clone());
         let provider = provider.to_owned();
         blocking(move || {
-            let lock = Lock::on_file(&lock, PATIENCE).map_err(|error| unavailable(&error))?;
-            let lock = lock.ok_or_else(|| unavailable(&"another call is setting limits"))?;
+            let lock = Lock::on_file(&lock, TIMEOUT).map_err(unavailable)?;
+            let lock = lock.ok_or_else(|| unavailable("another call is setting limits"))?;
             let was = noted(&ledger, backend, &provider)?;
             let limit = ledger.committed_with(backend, &provider)?;
             if was.is_none_or(|was| limit > was) {
@@ -92,7 +92,7 @@ impl Limits {
     async fn drifted(&self) -> Result<Option<String>, BackendError> {
         let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
         blocking(move || {
-            for (provider, was) in ledger.recall_all(backend, PREFIX)? {
+            for (provider, was) in ledger.list_notes(backend, PREFIX)? {
                 if ledger.committed_with(backend, &provider)?.cents().to_string() != was {
                     return Ok(Some(provider));
                 }
@@ -104,27 +104,27 @@ impl Limits {
 }
 
 fn noted(ledger: &Ledger, backend: &str, provider: &str) -> Result<Option<Cents>, LedgerError> {
-    let text = ledger.recall(backend, &format!("{PREFIX}{provider}"))?;
+    let text = ledger.get_note(backend, &format!("{PREFIX}{provider}"))?;
     Ok(text.and_then(|text| text.parse().ok()).map(Cents::sum_of))
 }
 
 fn note(ledger: &Ledger, backend: &str, provider: &str, limit: Cents) -> Result<(), LedgerError> {
-    ledger.remember(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
+    ledger.put_note(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
 }
 
 /// Locks and the ledger block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
 ) -> Result<T, BackendError> {
-    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(unavailable(&"the ledger stopped half way")))
+    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(unavailable("the ledger stopped half way")))
 }
 
-fn unavailable(why: &impl ToString) -> BackendError {
-    BackendError::Unavailable { why: why.to_string() }
+fn unavailable(why: impl Into<Cause>) -> BackendError {
+    BackendError::Unavailable { why: why.into() }
 }
 
 /// Keys of the notes: `limit/supermemory`, in cents.
 const PREFIX: &str = "limit/";
 
 /// How long a call waits for another one that is setting a limit.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);

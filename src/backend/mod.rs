@@ -1,21 +1,22 @@
 //! The world that provisions: one trait, the words it speaks, and its implementations.
 
+mod diagnostic;
 mod error;
 mod limits;
+mod request_ids;
 mod scrubbed;
 pub mod simulated;
 pub mod stripe_api;
 pub mod stripe_cli;
-mod trail;
 
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-pub use error::{BackendError, Consent, Refusal, Setup};
+pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{Change, Limits};
+pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;
 use serde_json::{Map, Value};
-pub use trail::traced;
 
 use crate::{
     money::{Cents, MicroUsd},
@@ -65,13 +66,13 @@ pub trait Backend: Send + Sync {
 
     /// Brings every limit that we set to the sum of the caps of the live projects it is for. Called after something
     /// ended; what failed is tried again by the next call. A backend that caps each project has nothing to do.
-    async fn settle_limits(&self) -> Result<(), BackendError> {
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
         Ok(())
     }
 
     /// Whether a project that has used up its own cap is ours to suspend: the backend tells what was used, and stops
     /// spending at some other limit.
-    fn leaves_caps_to_us(&self) -> bool {
+    fn requires_cap_enforcement(&self) -> bool {
         false
     }
 

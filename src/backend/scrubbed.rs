@@ -5,12 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Observed, Order, Scope, Service};
 use crate::{
     money::MicroUsd,
     project::ResourceId,
@@ -57,10 +58,18 @@ impl Scrubbed {
             }
             // An address with a key in it is no address for anybody.
             BackendError::NeedsLink { url } if self.scrub(&url) != url => BackendError::NeedsBrowser,
-            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.scrub(&why) },
-            BackendError::Unknown { why } => BackendError::Unknown { why: self.scrub(&why) },
+            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.cause(why) },
+            BackendError::Unknown { why } => BackendError::Unknown { why: self.cause(why) },
             clean => clean,
         })
+    }
+
+    /// Keeps an error and its causes if none of them has a known secret in it; else their text, without the secret.
+    fn cause(&self, why: Cause) -> Cause {
+        let causes = iter::successors(why.source(), |cause| cause.source());
+        let mut texts = causes.map(ToString::to_string).chain([why.to_string(), format!("{why:?}")]);
+        let is_clean = |text: String| self.scrub(&text) == text;
+        if texts.all(is_clean) { why } else { self.scrub(&why.to_string()).into() }
     }
 
     /// The text with every known secret in it replaced.
@@ -91,8 +100,8 @@ impl Backend for Scrubbed {
         self.inner.cap_scope()
     }
 
-    fn leaves_caps_to_us(&self) -> bool {
-        self.inner.leaves_caps_to_us()
+    fn requires_cap_enforcement(&self) -> bool {
+        self.inner.requires_cap_enforcement()
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
@@ -125,8 +134,8 @@ impl Backend for Scrubbed {
         self.clean(self.inner.observe(scope).await)
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
-        self.clean(self.inner.settle_limits().await)
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
+        self.clean(self.inner.reconcile_limits().await)
     }
 
     async fn version(&self) -> Result<Option<String>, BackendError> {
@@ -139,3 +148,32 @@ impl Backend for Scrubbed {
 }
 
 const HIDDEN: &str = "…";
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        backend::simulated::{PaymentMethod, Simulated},
+        clock::Clock,
+        ledger::LedgerError,
+        sqlite::DatabaseError,
+    };
+
+    #[test]
+    fn a_clean_cause_is_kept_and_one_with_a_secret_is_only_text() {
+        let inner = Simulated::new(PathBuf::new(), PaymentMethod::Succeeds, Clock::system());
+        let scrubbed = Scrubbed::new(Arc::new(inner)).knowing(Some(&Secret::new("canary".to_owned())));
+        let cleaned = |cause: rusqlite::Error| {
+            let ledger = LedgerError::from(DatabaseError::Damaged(cause));
+            match scrubbed.clean::<()>(Err(ledger.into())) {
+                Err(BackendError::Unavailable { why }) => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(cleaned(rusqlite::Error::InvalidQuery).source().is_some());
+        let dirty = cleaned(rusqlite::Error::InvalidParameterName("canary".to_owned()));
+        assert!(dirty.source().is_none() && !format!("{dirty:?}{dirty}").contains("canary"), "{dirty:?}");
+    }
+}

@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::diagnostic::PROGRAM;
+
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
-#[command(name = "stripe-projects-mcp", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = PROGRAM, version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
@@ -104,9 +106,9 @@ pub enum Command {
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
-    /// Give up a purchase of which even the backend cannot tell any more what became of it
-    #[command(after_help = FORGET_HELP)]
-    Forget {
+    /// Close a purchase whose outcome the backend can no longer tell
+    #[command(alias = "forget", after_help = ABANDON_HELP)]
+    Abandon {
         /// Name of the project
         name: String,
     },
@@ -295,7 +297,7 @@ Exit codes:
   7    a scan found keys of ours where none belongs
   130  Ctrl-C, before anything was begun";
 
-const FORGET_HELP: &str = "\
+const ABANDON_HELP: &str = "\
 The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
 given up. If it never will, the project is closed, and its name and variable are free again. Look at the
 backend's dashboard first: what exists there is billed, and nothing here will list it.";

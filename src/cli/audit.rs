@@ -10,7 +10,7 @@ use crate::{
     clock::{Timestamp, moment},
     error::Error,
     name::ProjectName,
-    provisioner::{AuditFilter, Caller, Provisioner},
+    provisioner::{AuditFilter, Principal, Provisioner},
 };
 
 pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<(), Error> {
@@ -35,7 +35,7 @@ pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<
 ///
 /// # Errors
 /// What cannot be accepted; or that it was not confirmed.
-pub fn accept(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<(), Error> {
+pub fn accept(job: &Job, provisioner: &Provisioner, principal: &Principal, output: Output) -> Result<(), Error> {
     let broken = match provisioner.verify_audit() {
         Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => broken,
         proof => {
@@ -50,7 +50,7 @@ pub fn accept(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Out
         ));
     }
     confirm(job.confirmed, "Accept it? That you did stays in the audit.")?;
-    render::proof(&provisioner.accept_audit(caller)?, output);
+    render::proof(&provisioner.accept_audit(principal)?, output);
     Ok(())
 }
 

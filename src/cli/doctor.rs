@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use super::{Output, render};
 use crate::{
+    diagnostic::Exit,
     doctor::{self, Report, State},
-    error::Exit,
-    provisioner::{Caller, Provisioner},
+    provisioner::{Principal, Provisioner},
 };
 
 /// Looks, repairs if that was asked for, and tells by the exit code whether all is well.
-pub fn run(repair: bool, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
-    let report = if repair { doctor::repair(provisioner, caller) } else { doctor::examine(provisioner) };
+pub fn run(repair: bool, provisioner: &Provisioner, principal: &Principal, output: Output) -> ExitCode {
+    let report = if repair { doctor::repair(provisioner, principal) } else { doctor::examine(provisioner) };
     render::result(&report, &text(&report), output);
     if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failure as u8) }
 }

@@ -1,15 +1,15 @@
 //! The human's door: a command is one call, and what came of it is shown.
 
 mod arguments;
-mod attend;
 mod audit;
-mod calls;
+mod call_log;
 mod doctor;
-mod mistake;
+mod interrupt;
 mod pages;
 mod render;
 mod scan;
 mod setup;
+mod usage_error;
 
 use std::{
     ffi::OsString,
@@ -24,40 +24,41 @@ use std::{
 };
 
 use arguments::{Arguments, Audit, Command, OneOrAll, Providers, Scan, Serve, Usage};
-use attend::Attendant;
-use calls::Entry;
+use call_log::PendingCall;
 use clap::Parser as _;
-pub use render::{Output, cannot_serve, cannot_start, heard, report_panic, say_address, show_error, warn};
+use interrupt::Supervisor;
+pub use render::{Output, cannot_serve, cannot_start, exit_code, report_panic, say_address, show_error, warn};
 pub use setup::SetUp;
 
 use crate::{
     approval::{Answer, ApprovalId, Subject},
     clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
-    lease::Lease,
     ledger::Visibility,
+    lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, LARGEST_PAGE, Listing, Provisioner, Untold, Wanted},
+    provisioner::{LARGEST_PAGE, Listing, Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
     scan::Stop,
-    settings::Given,
+    settings::CliOptions,
     view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
 };
 
 /// A command line that could be read.
 pub struct Call {
     pub task: Task,
-    pub given: Given,
+    pub options: CliOptions,
     pub output: Output,
 }
 
 /// A command line after which there is nothing more to say.
-pub struct Said {
+pub struct EarlyExit {
     pub code: ExitCode,
     /// It was a mistake: where its workspace is, as far as it could be read.
-    pub mistake_in: Option<Box<Given>>,
+    pub mistake_in: Option<Box<CliOptions>>,
 }
 
 /// What to do.
@@ -100,16 +101,16 @@ impl Job {
 /// Reads the command line. Without a command, a pipe is served and a person is greeted.
 ///
 /// # Errors
-/// [`Said`], when everything has been said already: help, the version, or what is wrong.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, Said> {
+/// [`EarlyExit`], when everything has been said already: help, the version, or what is wrong.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: bool) -> Result<Call, EarlyExit> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let wants_json = arguments.iter().any(|argument| argument == "--json");
     let Arguments { global, command } = Arguments::try_parse_from(&arguments).map_err(|error| {
         if error.use_stderr() {
-            let code = render::mistake(&mistake::explain(&error), Output::of(wants_json));
-            Said { code, mistake_in: Some(Box::new(mistake::folders(&arguments))) }
+            let code = render::mistake(&usage_error::explain(&error), Output::of(wants_json));
+            EarlyExit { code, mistake_in: Some(Box::new(usage_error::folders(&arguments))) }
         } else {
-            Said { code: render::clap_text(&error), mistake_in: None }
+            EarlyExit { code: render::clap_text(&error), mistake_in: None }
         }
     })?;
     let output = Output::of(global.json);
@@ -122,18 +123,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
             Task::SetUp(SetUp { host, print, remove, confirmed: global.yes })
         }
         None if !stdin_is_terminal => Task::Serve(Serving::default()),
-        None => return Err(Said { code: render::greeting(), mistake_in: None }),
+        None => return Err(EarlyExit { code: render::greeting(), mistake_in: None }),
         Some(Command::Completions { shell }) => {
-            return Err(Said { code: render::page(&pages::completions(shell)), mistake_in: None });
+            return Err(EarlyExit { code: render::page(&pages::completions(shell)), mistake_in: None });
         }
         Some(Command::Man { command }) => {
             let page = pages::man(command.as_deref());
             let code = page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page));
-            return Err(Said { code, mistake_in: None });
+            return Err(EarlyExit { code, mistake_in: None });
         }
         Some(command) => Task::Once(Job { command, confirmed: global.yes, stop: Stop::default() }),
     };
-    let given = Given {
+    let options = CliOptions {
         dir: global.dir,
         env_file: global.env_file,
         providers: global.providers,
@@ -145,47 +146,47 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         stripe_api_base: global.stripe_api_base,
         stripe_api_key_file: global.stripe_api_key_file,
     };
-    Ok(Call { task, given, output })
+    Ok(Call { task, options, output })
 }
 
 /// The person at the terminal, who is the human of every policy.
-pub fn caller(user: &str) -> Caller {
-    Caller::who_says("cli", user, Asker::Human)
+pub fn principal(user: &str) -> Principal {
+    Principal::from_client("cli", user, Asker::Human)
 }
 
 /// Writes down a command line that could not be read, where there is something to write it into.
-pub fn note_mistake(provisioner: &Provisioner, caller: &Caller) {
-    Entry::unreadable().ended(provisioner, caller, "usage");
+pub fn note_mistake(provisioner: &Provisioner, principal: &Principal) {
+    PendingCall::unreadable().ended(provisioner, principal, "usage");
 }
 
 /// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
-pub async fn run(job: Job, provisioner: Provisioner, caller: Caller, output: Output) -> ExitCode {
-    let attendant = Attendant::new(provisioner.waiting(), job.endless(), output);
-    let provisioner = provisioner.watched_by(attendant.watch());
-    let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &caller, output));
-    attendant.stay(work).await
+pub async fn run(job: Job, provisioner: Provisioner, principal: Principal, output: Output) -> ExitCode {
+    let supervisor = Supervisor::new(provisioner.backend_wait(), job.endless(), output);
+    let provisioner = provisioner.with_phase_hook(supervisor.watch());
+    let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &principal, output));
+    supervisor.stay(work).await
 }
 
 /// Does one command and shows what came of it.
-fn execute(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> ExitCode {
-    let entry = Entry::of(&job.command);
+fn execute(job: &Job, provisioner: &Provisioner, principal: &Principal, output: Output) -> ExitCode {
+    let entry = PendingCall::of(&job.command);
     let outcome = match &job.command {
-        Command::Doctor { repair } => Ok(doctor::run(*repair, provisioner, caller, output)),
-        Command::Scan(wanted) => scan::scan(wanted, job, provisioner, caller, output),
-        _ => attempt(job, provisioner, caller, output),
+        Command::Doctor { repair } => Ok(doctor::run(*repair, provisioner, principal, output)),
+        Command::Scan(wanted) => scan::scan(wanted, job, provisioner, principal, output),
+        _ => attempt(job, provisioner, principal, output),
     };
     let code = match &outcome {
         Ok(code) => *code,
         Err(error) => show_error(error, output),
     };
-    for stopped in provisioner.stop_overspent(caller) {
+    for stopped in provisioner.suspend_exhausted(principal) {
         render::stopped(&stopped);
     }
-    entry.answered(provisioner, caller, &outcome);
+    entry.answered(provisioner, principal, &outcome);
     code
 }
 
-fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output) -> Result<ExitCode, Error> {
+fn attempt(job: &Job, provisioner: &Provisioner, principal: &Principal, output: Output) -> Result<ExitCode, Error> {
     match &job.command {
         Command::Completions { .. }
         | Command::Doctor { .. }
@@ -195,73 +196,73 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
         | Command::Setup { .. }
         | Command::Simulator { .. } => {} // are done elsewhere
         Command::Extend { name, time } => {
-            let (name, lease) = (ProjectName::parse(name)?, Lease::parse(time)?);
-            render::project(&provisioner.extend(&name, lease, caller)?, output);
+            let (name, lifetime) = (ProjectName::parse(name)?, Lifetime::parse(time)?);
+            render::project(&provisioner.extend(&name, lifetime, principal)?, output);
         }
-        Command::Forget { name } => {
+        Command::Abandon { name } => {
             let name = ProjectName::parse(name)?;
-            render::forgotten(&provisioner.forget(&name, caller, |untold| give_up(job, untold))?, output);
+            render::abandoned(&provisioner.abandon(&name, principal, |order| confirm_abandon(job, order))?, output);
         }
         Command::Keep { name } => {
-            render::project(&provisioner.keep(&ProjectName::parse(name)?, caller)?, output);
+            render::project(&provisioner.keep(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Provision { name, provider, cap, expires_in, replace } => {
-            let wanted = Wanted {
+            let wanted = ProvisionRequest {
                 name: ProjectName::parse(name)?,
                 provider: ProviderKey::parse(provider)?,
                 cap: Cents::parse_usd(cap)?,
-                lease: expires_in.as_deref().map(Lease::parse).transpose()?,
+                lifetime: expires_in.as_deref().map(Lifetime::parse).transpose()?,
                 replace: if *replace { Replace::Foreign } else { Replace::OursOnly },
             };
-            render::project(&provisioner.provision(&wanted, caller)?, output);
+            render::project(&provisioner.provision(&wanted, principal)?, output);
         }
-        Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, caller, output)?,
+        Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, principal, output)?,
         Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
             render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
         }
         Command::Rotate { name } => {
-            render::project(&provisioner.rotate(&ProjectName::parse(name)?, caller)?, output);
+            render::project(&provisioner.rotate(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Reap { after } => {
             if let Some(after) = after {
-                thread::sleep(Duration::from_millis(Lease::parse(after)?.milliseconds().unsigned_abs()));
+                thread::sleep(Duration::from_millis(Lifetime::parse(after)?.milliseconds().unsigned_abs()));
             }
-            let mut outcomes = provisioner.reap(caller)?;
-            match provisioner.enforce_caps(caller) {
+            let mut outcomes = provisioner.reap(principal)?;
+            match provisioner.enforce_caps(principal) {
                 Ok(stopped) => outcomes.extend(stopped),
-                Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint())),
+                Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint(Channel::Terminal))),
             }
             return Ok(render::outcomes(&outcomes, "Nothing has expired, and no cap is used up.", output));
         }
         Command::Resume { name } => {
-            render::project(&provisioner.resume(&ProjectName::parse(name)?, caller)?, output);
+            render::project(&provisioner.resume(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Suspend(OneOrAll { name: Some(name), .. }) => {
-            render::project(&provisioner.suspend(&ProjectName::parse(name)?, caller)?, output);
+            render::project(&provisioner.suspend(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Suspend(OneOrAll { name: None, .. }) => {
-            return Ok(render::outcomes(&provisioner.suspend_all(caller)?, NONE, output));
+            return Ok(render::outcomes(&provisioner.suspend_all(principal)?, NONE, output));
         }
         Command::Teardown(OneOrAll { name: Some(name), .. }) => {
             let name = ProjectName::parse(name)?;
             confirm(job.confirmed, &format!("Tear down {name} for good, with its data at the provider?"))?;
-            render::project(&provisioner.teardown(&name, caller)?, output);
+            render::project(&provisioner.teardown(&name, principal)?, output);
         }
         Command::Teardown(OneOrAll { name: None, .. }) => {
             confirm(job.confirmed, "Tear down every live project for good, with its data at the provider?")?;
-            return Ok(render::outcomes(&provisioner.teardown_all(caller)?, NONE, output));
+            return Ok(render::outcomes(&provisioner.teardown_all(principal)?, NONE, output));
         }
         Command::Approvals => {
             let approvals = provisioner.approvals()?;
             render::approvals(&ApprovalsView { approvals: approvals.iter().map(ApprovalView::from).collect() }, output);
         }
-        Command::Approve { id } => decide(job, provisioner, caller, (id, Answer::Accepted), output)?,
-        Command::Deny { id } => decide(job, provisioner, caller, (id, Answer::Declined), output)?,
+        Command::Approve { id } => decide(job, provisioner, principal, (id, Answer::Accepted), output)?,
+        Command::Deny { id } => decide(job, provisioner, principal, (id, Answer::Declined), output)?,
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
-            provisioner.listen(Arc::new(render::notice));
-            render::project(&provisioner.record_usage(&name, amount, caller)?, output);
+            provisioner.subscribe(Arc::new(render::notice));
+            render::project(&provisioner.record_usage(&name, amount, principal)?, output);
             if let Err(error) = provisioner.deliver_alerts() {
                 warn(&format!("alerts cannot be sent: {error}"));
             }
@@ -280,7 +281,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, caller: &Caller, output: Output
 fn decide(
     job: &Job,
     provisioner: &Provisioner,
-    caller: &Caller,
+    principal: &Principal,
     (id, answer): (&str, Answer),
     output: Output,
 ) -> Result<(), Error> {
@@ -293,12 +294,12 @@ fn decide(
         job.confirmed,
         &format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?"),
     )?;
-    render::approval(&ApprovalView::from(&provisioner.decide(&id, answer, caller)?), output);
+    render::approval(&ApprovalView::from(&provisioner.decide(&id, answer, principal)?), output);
     Ok(())
 }
 
 /// A human's word that a purchase is given up, after he was told what that means.
-fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<(), Error> {
+fn confirm_abandon(job: &Job, UnresolvedOrder { project, resource, place }: &UnresolvedOrder) -> Result<(), Error> {
     if !job.confirmed {
         render::before_asking(&format!(
             "Nobody can tell any more whether `{project}` was bought. Look at {place} first: if {resource} exists \
@@ -311,7 +312,7 @@ fn give_up(job: &Job, Untold { project, resource, place }: &Untold) -> Result<()
 /// Every page as one.
 fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
     let visibility = if all { Visibility::All } else { Visibility::Live };
-    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };
+    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None, channel: Channel::Terminal };
     let mut list = provisioner.list(&listing)?;
     while let Some(cursor) = list.next_cursor.take() {
         listing.cursor = Some(cursor);
@@ -371,5 +372,5 @@ fn answer() -> String {
 /// How soon a question notices that it will not be answered.
 const AT_THE_QUESTION: Duration = Duration::from_millis(50);
 
-/// Said when a command about every live project finds none.
+/// Printed when a command about every live project finds none.
 const NONE: &str = "No live projects.";

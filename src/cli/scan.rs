@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use super::{Job, Output, arguments::Scan, confirm_unless_stopped, render};
 use crate::{
-    error::{Error, Exit},
+    diagnostic::{Diagnostic as _, Exit},
+    error::Error,
     name::ProjectName,
-    provisioner::{Caller, Provisioner, Search, Sighting},
+    provisioner::{Principal, Provisioner, ScanEvent, Search},
     settings,
     view::ScanView,
 };
@@ -19,7 +20,7 @@ pub fn scan(
     wanted: &Scan,
     job: &Job,
     provisioner: &Provisioner,
-    caller: &Caller,
+    principal: &Principal,
     output: Output,
 ) -> Result<ExitCode, Error> {
     let places = if wanted.agents { settings::homes().transcripts() } else { Vec::new() };
@@ -29,14 +30,14 @@ pub fn scan(
         if !found.findings.is_empty() {
             end.get_or_insert(Exit::Found);
         }
-        if let Some(failure) = wanted.rotate.then(|| rotate(found, job, provisioner, caller)).flatten() {
+        if let Some(failure) = wanted.rotate.then(|| rotate(found, job, provisioner, principal)).flatten() {
             end = Some(failure);
         }
     };
     if wanted.watch {
         provisioner.watch(&search, &job.stop, |sighting| match sighting {
-            Sighting::Begun { places } => render::watching(places),
-            Sighting::Found(more) => {
+            ScanEvent::Begun { places } => render::watching(places),
+            ScanEvent::Found(more) => {
                 render::watched(more, output);
                 act_on(more);
             }
@@ -51,7 +52,7 @@ pub fn scan(
 
 /// Rotates what was found live. All are tried, because all are exposed; what the first failure ends with comes back.
 /// stdout has the findings already, so everything here goes to stderr.
-fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Caller) -> Option<Exit> {
+fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, principal: &Principal) -> Option<Exit> {
     let live = found.findings.iter().filter(|leak| leak.state == "live");
     let names: BTreeSet<&str> = live.map(|leak| leak.project.as_str()).collect();
     if names.is_empty() {
@@ -64,7 +65,8 @@ fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, caller: &Calle
     }
     let mut failure = None;
     for name in names {
-        let rotated = ProjectName::parse(name).map_err(Error::from).and_then(|name| provisioner.rotate(&name, caller));
+        let rotated =
+            ProjectName::parse(name).map_err(Error::from).and_then(|name| provisioner.rotate(&name, principal));
         match rotated {
             Ok(project) => render::rotated(&project),
             Err(error) => {

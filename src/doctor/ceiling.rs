@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::Finding;
 use crate::{
     error::Error,
-    fs::{self, FsError, Reach},
+    fs::{self, FsError, WriteAccess},
     provisioner::Provisioner,
 };
 
@@ -48,13 +48,13 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
     for place in places {
         let shown = place.display();
-        findings.extend(match fs::reach(place)? {
-            Reach::Ours => None,
-            Reach::Open => {
+        findings.extend(match fs::write_access(place)? {
+            WriteAccess::Ours => None,
+            WriteAccess::Open => {
                 let found = format!("others may write {shown}, and with it the limits");
                 Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
             }
-            Reach::Foreign => {
+            WriteAccess::Foreign => {
                 let found = format!("{shown} belongs to another user, who can lift the limits");
                 Some(Finding::problem(POLICY, found, "let it belong to you or to root"))
             }

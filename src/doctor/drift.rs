@@ -3,6 +3,7 @@
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
     backend::{BackendError, Observed, Scope},
+    diagnostic::PROGRAM,
     env_file::EnvFile,
     error::Error,
     name::ProjectName,
@@ -52,7 +53,7 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     let report = |project: &Project| {
         let name = &project.name;
         let found = format!("{name} is listed, and the backend does not have it any more");
-        Finding::problem(DRIFT, found, format!("run `stripe-projects-mcp teardown {name}` to close it"))
+        Finding::problem(DRIFT, found, format!("run `{PROGRAM} teardown {name}` to close it"))
     };
     settled.filter(is_gone).map(report).collect()
 }
@@ -100,14 +101,14 @@ fn keys(provisioner: &Provisioner, live: &[Project], observed: &[Observed]) -> R
 
 fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Error> {
     // A file that cannot be looked at has a line of its own already.
-    let Ok(Some(look)) = EnvFile::new(project.env_file.clone()).look() else {
+    let Ok(Some(inspection)) = EnvFile::new(project.env_file.clone()).inspect() else {
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();
     let current = provisioner.ledger().current_fingerprints(project)?;
     for (delivery, current) in project.deliveries.iter().zip(&current) {
         let (variable, name) = (&delivery.env_var, &project.name);
-        let held = look.holds(variable);
+        let held = inspection.holds(variable);
         if held.as_ref() == Some(current) {
             continue;
         }
@@ -118,7 +119,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
             }
             Some(_) => ("holds a key that is dead or another project's", true),
         };
-        let found = format!("{variable} of {name} {what}, in {}", look.path.display());
+        let found = format!("{variable} of {name} {what}, in {}", inspection.path.display());
         findings.push(if ours {
             Finding::problem(KEYS, found, REPAIR).repaired_by(Repair::Deliver(name.clone()))
         } else {

@@ -5,16 +5,17 @@
 
 mod ceiling;
 mod drift;
-mod house;
-mod records;
+mod ledger;
 mod repair;
+mod workspace;
 
 use serde::Serialize;
 
 use crate::{
+    diagnostic::Channel,
     error::Error,
     name::ProjectName,
-    provisioner::{Caller, Provisioner},
+    provisioner::{Principal, Provisioner},
     view::ErrorView,
 };
 use repair::Repair;
@@ -63,18 +64,17 @@ impl State {
 
 /// Looks at everything.
 pub fn examine(provisioner: &Provisioner) -> Report {
-    let mut checks = house::folder(provisioner);
-    checks.extend(house::env_files(provisioner));
-    checks.push(house::registry(provisioner));
+    let mut checks = workspace::folder(provisioner);
+    checks.extend(workspace::env_files(provisioner));
+    checks.push(workspace::registry(provisioner));
     checks.extend(ceiling::policy(provisioner));
     if provisioner.ledger().exists() {
-        let records = records::ledger(provisioner);
+        let records = ledger::ledger(provisioner);
         // Where only the audit is broken, what is billed is worth knowing all the more.
-        let readable =
-            records.iter().all(|finding| finding.check != records::LEDGER || finding.state != State::Problem);
+        let readable = records.iter().all(|finding| finding.check != ledger::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
-            checks.extend(records::journal(provisioner));
+            checks.extend(ledger::journal(provisioner));
             checks.extend(drift::backend(provisioner));
         }
     } else {
@@ -82,18 +82,18 @@ pub fn examine(provisioner: &Provisioner) -> Report {
         let unasked = format!("{}, not asked: nothing was provisioned here yet", provisioner.backend_name());
         checks.push(Finding::ok("backend", unasked));
     }
-    checks.extend(house::versions(provisioner));
+    checks.extend(workspace::versions(provisioner));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }
 
 /// Repairs what is safe, and looks again.
-pub fn repair(provisioner: &Provisioner, caller: &Caller) -> Report {
+pub fn repair(provisioner: &Provisioner, principal: &Principal) -> Report {
     let mut repaired = Vec::new();
     // The journal settles first what the keys are then held against, so there are two rounds at the most.
     for _ in 0..2 {
         let before = repaired.len();
         for finding in examine(provisioner).checks {
-            let done = finding.repair.and_then(|repair| repair.carry_out(provisioner, caller));
+            let done = finding.repair.and_then(|repair| repair.carry_out(provisioner, principal));
             repaired.extend(done.filter(|done| !repaired.contains(done)));
         }
         if repaired.len() == before {
@@ -119,7 +119,7 @@ impl Finding {
 
     /// A failure, in the words that it has everywhere.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
-        let ErrorView { message, hint, .. } = error.into().view();
+        let ErrorView { message, hint, .. } = error.into().view(Channel::Terminal);
         Self::problem(check, message, hint)
     }
 

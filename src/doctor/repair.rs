@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::{
+    diagnostic::{Channel, Diagnostic as _},
     env_file::EnvFile,
     error::Error,
     fs,
     name::ProjectName,
-    provisioner::{Caller, Provisioner},
+    provisioner::{Principal, Provisioner},
 };
 
 /// Something that can be put right without buying, rotating or removing anything.
@@ -40,10 +41,10 @@ pub struct Repaired {
 
 impl Repair {
     /// Does it. `None`: there was nothing left to do.
-    pub fn carry_out(self, provisioner: &Provisioner, caller: &Caller) -> Option<Repaired> {
+    pub fn carry_out(self, provisioner: &Provisioner, principal: &Principal) -> Option<Repaired> {
         let (what, outcome) = match self {
             Self::Deliver(name) => {
-                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, caller))
+                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, principal))
             }
             Self::Exclude(path) => (
                 format!("added {} to .git/info/exclude", path.display()),
@@ -77,7 +78,7 @@ fn recover(provisioner: &Provisioner) -> Option<Repaired> {
     for project in recovered {
         match project.outcome {
             Ok(word) => done.push(format!("{} ({word})", project.name)),
-            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint())),
+            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint(Channel::Terminal))),
         }
     }
     let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());

@@ -22,9 +22,9 @@ impl Lock {
     ///
     /// # Errors
     /// When the lock file cannot be made or locked.
-    pub fn on_file(path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+    pub fn on_file(path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
         let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
-        Self::wait(file, path, patience)
+        Self::wait(file, path, timeout)
     }
 
     /// The locked file as a child's input: the very one, opened once, so that the lock is held until both have let go
@@ -42,10 +42,10 @@ impl Lock {
     /// # Errors
     /// When the folder cannot be opened or locked.
     #[cfg(unix)]
-    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
+    pub fn on_folder_of(target: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
         let folder = folder_of(target);
         let file = File::open(folder).map_err(|error| failed("open", folder, error))?;
-        Self::wait(file, folder, patience)
+        Self::wait(file, folder, timeout)
     }
 
     /// Where a folder cannot be opened like a file, a lock file beside the target serves.
@@ -53,12 +53,12 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made or locked.
     #[cfg(not(unix))]
-    pub fn on_folder_of(target: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        Self::on_file(&target.with_file_name(".stripe-projects.lock"), patience)
+    pub fn on_folder_of(target: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
+        Self::on_file(&target.with_file_name(".stripe-projects.lock"), timeout)
     }
 
-    fn wait(file: File, path: &Path, patience: Duration) -> Result<Option<Self>, FsError> {
-        let deadline = Instant::now() + patience;
+    fn wait(file: File, path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
+        let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(200);
         loop {
             match file.try_lock() {

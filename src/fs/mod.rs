@@ -3,8 +3,9 @@
 //! No other module says `std::fs`. What this one promises: a replaced file is either the old one or the new one,
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
+mod diagnostic;
 mod lock;
-mod reach;
+mod write_access;
 
 use std::{
     ffi::OsString,
@@ -15,7 +16,7 @@ use std::{
 };
 
 pub use lock::Lock;
-pub use reach::{Reach, dangling_link, reach};
+pub use write_access::{WriteAccess, dangling_link, write_access};
 
 /// What could not be done, to which path, and what the operating system said.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{assert_quotes_nothing, planted};
 use crate::{
-    lease::Lease,
+    lifetime::Lifetime,
     mcp::fuzzing::{self, Asked},
     money::Cents,
     name::{ProjectName, ProviderKey},
@@ -26,7 +26,7 @@ pub fn arguments(bytes: &[u8]) {
     if let Err(error) = ProviderKey::parse(&provider) {
         assert_quotes_nothing(&format!("{error} {error:?}"));
     }
-    if let Some(Err(error)) = expires_in.as_deref().map(Lease::parse) {
+    if let Some(Err(error)) = expires_in.as_deref().map(Lifetime::parse) {
         assert_quotes_nothing(&format!("{error} {error:?}"));
     }
     match spend_cap_usd.as_deref().map(Cents::parse_usd) {

@@ -78,7 +78,7 @@ pub fn introductions(
 ) -> Result<BTreeMap<String, Introduced>, GitError> {
     let mut found = BTreeMap::new();
     let mut git = Git { folder }.listen(LOG)?;
-    let (mut line, mut commit, deadline) = (Vec::new(), String::new(), Instant::now() + PATIENCE);
+    let (mut line, mut commit, deadline) = (Vec::new(), String::new(), Instant::now() + TIMEOUT);
     while found.len() < wanted.len() && Instant::now() < deadline && go_on() {
         line.clear();
         git.output.read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
@@ -177,7 +177,7 @@ const LOG: &[&str] = &[
 const LONGEST_HEAD: u64 = 256;
 
 /// A history that takes longer to walk through leaves the commits of some findings unnamed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

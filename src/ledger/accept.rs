@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     Break, Event, Ledger, LedgerError, Verdict,
+    anchor::{self, INITIALIZED, NOTES, Recorded, TIMEOUT},
     audit::{self, AuditRow},
-    head::{self, BEGUN, NOTES, PATIENCE, Recorded},
     verify,
 };
 use crate::{fs::Lock, sqlite::DatabaseError};
@@ -56,14 +56,14 @@ impl Ledger {
     /// # Errors
     /// When the ledger or the file cannot be written, or another process is sealing it all the time.
     pub fn accept_break(&self, event: &Event) -> Result<Acceptance, LedgerError> {
-        let lock = Lock::on_file(&self.head.lock, PATIENCE).map_err(DatabaseError::from)?;
+        let lock = Lock::on_file(&self.head.lock, TIMEOUT).map_err(DatabaseError::from)?;
         let _lock = lock.ok_or(DatabaseError::Locked)?;
         let recorded = self.head.read()?;
         let accepted = self.database.write::<_, LedgerError>(|connection| {
             if let Err(broken) = verify::walk(connection)? {
                 return Ok(Err(Acceptance::Broken(broken)));
             }
-            let Some(broken) = head::misfit(connection, &recorded)? else {
+            let Some(broken) = anchor::check(connection, &recorded)? else {
                 return Ok(Err(Acceptance::Nothing));
             };
             let (row, hash) = match &recorded {
@@ -74,7 +74,7 @@ impl Ledger {
             audit::append(connection, &Event { detail, ..event.clone() }, None)?;
             if recorded == Recorded::Absent {
                 let sql = "DELETE FROM notes WHERE backend = ?1 AND key = ?2"; // so that a crash here is no new alarm
-                connection.prepare_cached(sql)?.execute([NOTES, BEGUN])?;
+                connection.prepare_cached(sql)?.execute([NOTES, INITIALIZED])?;
             }
             Ok(Ok(audit::head(connection)?))
         })?;
@@ -82,7 +82,7 @@ impl Ledger {
             Err(nothing) => Ok(nothing),
             Ok((seq, hash)) => {
                 self.head.write(seq, &hash)?;
-                self.remember(NOTES, BEGUN, "yes")?;
+                self.put_note(NOTES, INITIALIZED, "yes")?;
                 Ok(Acceptance::Accepted)
             }
         }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    Ledger, LedgerError, Live,
+    Ledger, LedgerError, Tx,
     audit::{self, Event},
     rows::{parsed, time},
 };
@@ -126,7 +126,7 @@ impl Ledger {
     }
 }
 
-impl Live<'_> {
+impl Tx<'_> {
     /// The request for exactly this that still counts, if there is one.
     ///
     /// # Errors

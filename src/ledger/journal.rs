@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::{
-    Ledger, LedgerError, Term,
+    Ledger, LedgerError, LifetimeTerms,
     audit::{self, Event, Verdict},
-    projects::{Live, one},
+    projects::{Tx, one},
     rows::{Stored, parsed},
 };
 use crate::{
@@ -58,7 +58,7 @@ impl Operation {
 }
 
 /// A project that does not exist yet.
-pub struct Draft {
+pub struct NewProject {
     pub id: ProjectId,
     pub name: ProjectName,
     pub provider: ProviderKey,
@@ -71,7 +71,7 @@ pub struct Draft {
 pub struct Grant {
     pub cap: Cents,
     pub deliveries: Vec<Delivery>,
-    pub term: Term,
+    pub term: LifetimeTerms,
 }
 
 /// An open journal entry and the project it is about.
@@ -126,12 +126,12 @@ impl Ledger {
     /// What `decide` refuses with, and then nothing was written; or the ledger's own.
     pub fn begin_provision<E: From<LedgerError> + From<DatabaseError>>(
         &self,
-        draft: Draft,
+        draft: NewProject,
         event: &Event,
-        decide: impl FnOnce(&Live<'_>) -> Result<Grant, E>,
+        decide: impl FnOnce(&Tx<'_>) -> Result<Grant, E>,
     ) -> Result<Intent, E> {
         self.write(|connection| {
-            let grant = decide(&Live(connection))?;
+            let grant = decide(&Tx(connection))?;
             Ok(begin_granted(connection, draft, grant, event)?)
         })
     }
@@ -149,7 +149,7 @@ impl Ledger {
         event: &Event,
     ) -> Result<Option<Intent>, LedgerError> {
         self.write(|connection| {
-            let Some(Stored { row, mut project }) = Live(connection).named(name)? else {
+            let Some(Stored { row, mut project }) = Tx(connection).named(name)? else {
                 return Ok(None);
             };
             let was_status = project.status;
@@ -246,7 +246,12 @@ impl Ledger {
     }
 }
 
-fn begin_granted(connection: &Connection, draft: Draft, grant: Grant, event: &Event) -> Result<Intent, LedgerError> {
+fn begin_granted(
+    connection: &Connection,
+    draft: NewProject,
+    grant: Grant,
+    event: &Event,
+) -> Result<Intent, LedgerError> {
     let project = Project {
         id: draft.id,
         name: draft.name,

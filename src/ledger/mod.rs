@@ -6,13 +6,14 @@
 
 mod accept;
 mod alerts;
+mod anchor;
 mod approvals;
 mod audit;
-mod delivered;
-mod head;
+mod diagnostic;
+mod issued_keys;
 mod journal;
-mod leases;
-mod notes;
+mod kv;
+mod lifetimes;
 mod projects;
 mod rows;
 mod verify;
@@ -21,13 +22,13 @@ use std::path::Path;
 
 pub use accept::{Acceptance, AcceptedBreak};
 pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
+use anchor::AnchorFile;
 pub use approvals::Asked;
 pub use audit::{Answered, AuditRow, Event, Verdict};
-pub use delivered::Delivered;
-use head::HeadFile;
-pub use journal::{Draft, Grant, Intent, Operation};
-pub use leases::Term;
-pub use projects::{Live, Page, Visibility};
+pub use issued_keys::IssuedKey;
+pub use journal::{Grant, Intent, NewProject, Operation};
+pub use lifetimes::LifetimeTerms;
+pub use projects::{Page, Tx, Visibility};
 use rusqlite::Connection;
 pub use verify::{Break, Proof};
 
@@ -36,7 +37,7 @@ use crate::sqlite::{Database, DatabaseError, Schema};
 /// The ledger of one workspace. Any number of processes may have it open.
 pub struct Ledger {
     database: Database,
-    head: HeadFile,
+    head: AnchorFile,
 }
 
 /// Why the ledger could not be read or written.
@@ -70,7 +71,7 @@ impl Ledger {
     /// The ledger of that state folder, which is created on first use.
     pub fn of(state: &Path) -> Self {
         let path = state.join("ledger.db");
-        Self { head: HeadFile::beside(&path), database: Database::new(path, &SCHEMA) }
+        Self { head: AnchorFile::beside(&path), database: Database::new(path, &SCHEMA) }
     }
 
     /// Whether anything was ever provisioned here, so that a look need not create it.

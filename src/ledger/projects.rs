@@ -38,7 +38,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn live(&self, name: &ProjectName) -> Result<Option<Project>, LedgerError> {
-        self.read(|connection| Ok(Live(connection).named(name)?.map(|stored| stored.project)))
+        self.read(|connection| Ok(Tx(connection).named(name)?.map(|stored| stored.project)))
     }
 
     /// The newest project of that name, live or not.
@@ -84,7 +84,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
-        self.read(|connection| Live(connection).totals())
+        self.read(|connection| Tx(connection).totals())
     }
 
     /// Every project with a journal entry still open: what a dead process may have left.
@@ -156,9 +156,9 @@ impl Ledger {
 }
 
 /// The live projects, seen from inside the transaction that is about to add one.
-pub struct Live<'a>(pub(super) &'a Connection);
+pub struct Tx<'a>(pub(super) &'a Connection);
 
-impl Live<'_> {
+impl Tx<'_> {
     /// How many there are and the sum of their caps.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use rusqlite::{Connection, Error::QueryReturnedNoRows};
 
 use super::{
     AcceptedBreak, AuditRow, Ledger, LedgerError,
+    anchor::{self, Recorded},
     audit::{self, hash},
-    head::{self, Recorded},
 };
 use crate::sqlite::DatabaseError;
 
@@ -89,7 +89,7 @@ impl Ledger {
                 Ok(walked) => walked,
                 Err(broken) => return Ok(Proof::Broken(broken)),
             };
-            let broken = head::misfit(connection, &recorded)?;
+            let broken = anchor::check(connection, &recorded)?;
             Ok(broken.map_or(Proof::Whole { rows, head, accepted }, Proof::Broken))
         })?;
         // The very first record may have been written between the two looks; then there is one now.

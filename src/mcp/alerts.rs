@@ -5,22 +5,22 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{task, time};
 
-use super::live::{Audience, News};
+use super::subscriptions::{Change, Subscribers};
 use crate::{alerts::Notice, provisioner::Provisioner};
 
 /// Goes on until the runtime ends. What is cut off then is in the outbox.
-pub fn tend_in_background(provisioner: Arc<Provisioner>, audience: Audience) {
-    provisioner.listen(Arc::new(move |notice| {
+pub fn tend_in_background(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
+    provisioner.subscribe(Arc::new(move |notice| {
         log(notice);
         if let Notice::Raised(alert) = notice {
-            audience.tell(News::Project(alert.name.clone()));
+            subscribers.publish(Change::Project(alert.name.clone()));
         }
     }));
     tokio::spawn(async move {
         loop {
             let tended = Arc::clone(&provisioner);
             let round = task::spawn_blocking(move || {
-                tended.tell_alerts();
+                tended.publish_alerts();
                 if let Err(error) = tended.deliver_alerts() {
                     tracing::warn!("alerts cannot be sent: {error}");
                 }

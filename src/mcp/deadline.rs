@@ -14,8 +14,8 @@ impl Deadline {
     }
 
     /// A person is asked, and may take this long.
-    pub fn wait_for_person(&self, patience: Duration) {
-        self.0.send_replace(Instant::now() + patience + ALLOWED);
+    pub fn wait_for_person(&self, timeout: Duration) {
+        self.0.send_replace(Instant::now() + timeout + ALLOWED);
     }
 
     /// The person has answered: from here on it is the call's own time again.

@@ -42,7 +42,7 @@ impl Log {
     pub fn flush(&self) {
         let (reached, waits) = mpsc::sync_channel(1);
         if self.0.try_send(Entry::Mark(reached)).is_ok() {
-            let _ = waits.recv_timeout(PATIENCE);
+            let _ = waits.recv_timeout(TIMEOUT);
         }
     }
 }
@@ -61,4 +61,4 @@ impl Write for Log {
 /// In lines.
 const LONGEST_QUEUE: usize = 1_000;
 
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,50 +1,50 @@
-//! The agent's door: MCP over stdio, in both protocol eras.
+//! The agent's server: MCP over stdio, in both protocol eras.
 
 mod alerts;
+mod approval_flow;
 mod arguments;
-mod ask;
-mod chores;
+mod call_log;
 mod deadline;
-mod door;
+mod elicitation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod live;
 mod log;
-mod logbook;
-mod offer;
 mod progress;
 mod prompts;
-mod provision;
+mod request_state;
 mod resources;
+mod scheduler;
 mod schema;
-mod seal;
+mod server;
 mod shutdown;
+mod subscriptions;
+mod tool_filter;
 mod tools;
 
 use std::{sync::Arc, time::Duration};
 
-use door::Door;
-use live::Audience;
+use call_log::CallLog;
 pub use log::Log;
-use logbook::Logbook;
-pub use offer::{Offer, TOOLS};
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
-pub use shutdown::signal as told_to_end;
-use shutdown::{EofSignal, Shutdown};
+use server::Server;
+pub use shutdown::signal as shutdown_signal;
+use shutdown::{EofDetector, Shutdown};
+use subscriptions::Subscribers;
 use tokio::io::{AsyncRead, AsyncWrite};
+pub use tool_filter::{TOOLS, ToolFilter};
 
 use crate::{
     policy::Asker,
-    provisioner::{Caller, Provisioner, RegistryStamp},
+    provisioner::{Principal, Provisioner, RegistryStamp},
 };
 
 /// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
 ///
 /// # Errors
 /// When the streams fail, or the client's first message is not a greeting.
-pub async fn serve(provisioner: Arc<Provisioner>, offer: Offer) -> Result<(), ServeError> {
+pub async fn serve(provisioner: Arc<Provisioner>, tool_filter: ToolFilter) -> Result<(), ServeError> {
     let (input, output) = rmcp::transport::io::stdio_pipes();
-    serve_over(provisioner, offer, input, output, PATIENCE).await
+    serve_over(provisioner, tool_filter, input, output, TIMEOUT).await
 }
 
 /// The same over any pair of streams. `patience` is how long a call waits for a person whom it asks.
@@ -53,40 +53,40 @@ pub async fn serve(provisioner: Arc<Provisioner>, offer: Offer) -> Result<(), Se
 /// As [`serve`].
 pub async fn serve_over(
     provisioner: Arc<Provisioner>,
-    offer: Offer,
+    tool_filter: ToolFilter,
     input: impl AsyncRead + Send + Unpin + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), ServeError> {
     let shutdown = Shutdown::new();
-    let input = EofSignal::new(input, shutdown.clone());
-    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
-    let told = (logbook.clone(), audience.clone());
-    let door = Door::new(Arc::clone(&provisioner), shutdown.clone(), (offer, patience), told);
+    let input = EofDetector::new(input, shutdown.clone());
+    let (call_log, subscribers) = (CallLog::new(Arc::clone(&provisioner), shutdown.clone()), Subscribers::default());
+    let told = (call_log.clone(), subscribers.clone());
+    let server = Server::new(Arc::clone(&provisioner), shutdown.clone(), (tool_filter, timeout), told);
     let known = provisioner.registry_stamp();
-    let mut greeting = Box::pin(door.serve((input, output)));
+    let mut greeting = Box::pin(server.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
-    let mut told_to_end = Box::pin(shutdown::signal());
+    let mut shutdown_signal = Box::pin(shutdown::signal());
     let running = tokio::select! {
         running = &mut greeting => match running {
             Ok(running) => running,
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(_) => return Err(ServeError::NoGreeting),
         },
-        () = &mut told_to_end => return Ok(()),
+        () = &mut shutdown_signal => return Ok(()),
     };
-    attend_in_background(&provisioner, &logbook, &audience, known);
+    attend_in_background(&provisioner, &call_log, &subscribers, known);
     let stop = running.cancellation_token();
     let signalled = shutdown.clone();
     tokio::spawn(async move {
-        told_to_end.await;
+        shutdown_signal.await;
         signalled.begin();
-        signalled.idle_or_out_of_patience().await;
+        signalled.drained().await;
         stop.cancel();
     });
     let ended = running.waiting().await;
     // Whoever else has the ledger open may keep us waiting; the host would not wait as long.
-    let _ = tokio::time::timeout(FAREWELL, logbook.flush()).await;
+    let _ = tokio::time::timeout(FAREWELL, call_log.flush()).await;
     ended.map(drop).map_err(|_| ServeError::Broken)
 }
 
@@ -96,11 +96,11 @@ pub async fn serve_over(
 /// # Panics
 /// Outside of a runtime.
 #[cfg(feature = "conformance")]
-pub fn door(provisioner: Arc<Provisioner>, offer: Offer) -> impl rmcp::ServerHandler + Clone {
+pub fn door(provisioner: Arc<Provisioner>, tool_filter: ToolFilter) -> impl rmcp::ServerHandler + Clone {
     let shutdown = Shutdown::new();
-    let (logbook, audience) = (Logbook::new(Arc::clone(&provisioner), shutdown.clone()), Audience::default());
-    attend_in_background(&provisioner, &logbook, &audience, provisioner.registry_stamp());
-    Door::new(provisioner, shutdown, (offer, PATIENCE), (logbook, audience))
+    let (call_log, subscribers) = (CallLog::new(Arc::clone(&provisioner), shutdown.clone()), Subscribers::default());
+    attend_in_background(&provisioner, &call_log, &subscribers, provisioner.registry_stamp());
+    Server::new(provisioner, shutdown, (tool_filter, TIMEOUT), (call_log, subscribers))
 }
 
 /// Why serving ended badly.
@@ -113,19 +113,24 @@ pub enum ServeError {
 }
 
 /// In whose name the server acts when nobody asked.
-pub fn housekeeping() -> Caller {
-    Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
+pub fn housekeeping() -> Principal {
+    Principal { door: "recovery", actor: String::new(), asker: Asker::Human }
 }
 
-/// What goes on beside the answers: rows of the audit, news, alerts, what a dead process left, leases and caps.
+/// What goes on beside the answers: rows of the audit, change, alerts, what a dead process left, lifetimes and caps.
 /// `known` is what the registry's files were before the client could have seen what is in them.
-fn attend_in_background(provisioner: &Arc<Provisioner>, logbook: &Logbook, audience: &Audience, known: RegistryStamp) {
-    tokio::spawn(logbook.clone().keep());
-    tokio::spawn(audience.clone().keep_telling());
-    tokio::spawn(live::watch_registry(Arc::clone(provisioner), audience.clone(), known));
-    alerts::tend_in_background(Arc::clone(provisioner), audience.clone());
+fn attend_in_background(
+    provisioner: &Arc<Provisioner>,
+    call_log: &CallLog,
+    subscribers: &Subscribers,
+    known: RegistryStamp,
+) {
+    tokio::spawn(call_log.clone().keep());
+    tokio::spawn(subscribers.clone().keep_telling());
+    tokio::spawn(subscriptions::watch_registry(Arc::clone(provisioner), subscribers.clone(), known));
+    alerts::tend_in_background(Arc::clone(provisioner), subscribers.clone());
     recover_in_background(Arc::clone(provisioner));
-    tokio::spawn(chores::keep_doing(Arc::clone(provisioner), audience.clone()));
+    tokio::spawn(scheduler::run(Arc::clone(provisioner), subscribers.clone()));
 }
 
 /// The first answer never waits for what a dead process left.
@@ -149,6 +154,6 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
 }
 
 /// Long enough to read and to think; who comes back later finds the request at the terminal.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long the last rows of the audit may take.
 const FAREWELL: Duration = Duration::from_secs(1);

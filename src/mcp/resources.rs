@@ -7,8 +7,9 @@ use rmcp::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::live::News;
+use super::subscriptions::Change;
 use crate::{
+    diagnostic::Channel,
     error::Error,
     ledger::Visibility,
     name::ProjectName,
@@ -63,10 +64,10 @@ pub fn changes(uri: &str) -> bool {
 }
 
 /// The resources that are not what they were.
-pub fn changed_by(news: &News) -> Vec<String> {
-    match news {
-        News::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
-        News::Registry => vec![PROVIDERS.to_owned()],
+pub fn changed_by(change: &Change) -> Vec<String> {
+    match change {
+        Change::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
+        Change::Registry => vec![PROVIDERS.to_owned()],
     }
 }
 
@@ -83,7 +84,8 @@ pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, 
             shown(uri, &ProvidersView::new(&registry))
         }
         Known::Fixed(_) => {
-            let listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
+            let listing =
+                Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None, channel: Channel::Agent };
             shown(uri, &provisioner.list(&listing).map_err(|error| unreadable(&error))?)
         }
         Known::Project(name) => {
@@ -104,7 +106,7 @@ pub fn not_found() -> ErrorData {
 }
 
 fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view())))
+    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
 }
 
 const JSON: &str = "application/json";

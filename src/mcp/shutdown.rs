@@ -51,16 +51,16 @@ impl Shutdown {
         InFlight(self.clone())
     }
 
-    /// Returns when stopping has begun and patience with the work in flight is over.
-    pub async fn out_of_patience(&self) {
+    /// Returns when stopping has begun and timeout with the work in flight is over.
+    pub async fn grace_elapsed(&self) {
         self.begun.cancelled().await;
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(TIMEOUT).await;
     }
 
-    pub async fn idle_or_out_of_patience(&self) {
+    pub async fn drained(&self) {
         tokio::select! {
             () = self.idle() => {}
-            () = self.out_of_patience() => {}
+            () = self.grace_elapsed() => {}
         }
     }
 
@@ -86,18 +86,18 @@ impl Drop for InFlight {
 }
 
 /// A reader that begins the shutdown when its input ends, which rmcp by itself answers with five seconds of waiting.
-pub struct EofSignal<R> {
+pub struct EofDetector<R> {
     inner: R,
     shutdown: Shutdown,
 }
 
-impl<R> EofSignal<R> {
+impl<R> EofDetector<R> {
     pub fn new(inner: R, shutdown: Shutdown) -> Self {
         Self { inner, shutdown }
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for EofSignal<R> {
+impl<R: AsyncRead + Unpin> AsyncRead for EofDetector<R> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let room = buffer.remaining() > 0;
@@ -135,7 +135,7 @@ pub async fn signal() {
 }
 
 /// Clients follow up with a signal after about two seconds; this leaves time to say what became of the work.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -147,8 +147,8 @@ mod tests {
     /// If nobody listened, this would end the tests.
     #[tokio::test]
     async fn a_signal_is_heard_before_anybody_waits_for_it() {
-        let told_to_end = signal();
+        let shutdown_signal = signal();
         kill_process(getpid(), Signal::TERM).unwrap();
-        tokio::time::timeout(Duration::from_secs(60), told_to_end).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), shutdown_signal).await.unwrap();
     }
 }

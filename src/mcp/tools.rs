@@ -17,25 +17,26 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Door,
+    Server,
+    approval_flow::{ApprovalFlow, Resumed},
     arguments::{Args, ListProjects, Named, Provision},
-    provision::{Brought, Conversation},
     schema,
 };
 use crate::{
+    diagnostic::Channel,
     env_file::Replace,
     error::Error,
-    lease::Lease,
     ledger::Visibility,
+    lifetime::Lifetime,
     money::Cents,
     name::{NameError, ProjectName, ProviderKey},
-    provisioner::{Listing, Provisioner, USUAL_PAGE, Wanted},
+    provisioner::{Listing, ProvisionRequest, Provisioner, USUAL_PAGE},
     view::{ErrorView, ProjectList, ProjectView},
 };
 
 /// The tools' router, with schemas that every host accepts. Built once: building it costs more than a call.
-pub static TOOLS: LazyLock<ToolRouter<Door>> = LazyLock::new(|| {
-    let mut router = Door::tool_router();
+pub static TOOLS: LazyLock<ToolRouter<Server>> = LazyLock::new(|| {
+    let mut router = Server::tool_router();
     router.map.values_mut().for_each(|route| schema::normalise(&mut route.attr));
     router
 });
@@ -56,7 +57,7 @@ pub fn listed(provisioner: &Provisioner) -> Vec<Tool> {
 }
 
 #[tool_router]
-impl Door {
+impl Server {
     #[tool(
         name = "provision",
         title = "Provision a service",
@@ -73,12 +74,12 @@ impl Door {
         RequestState(state): RequestState,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view())) {
+        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view(Channel::Agent))) {
             Ok(Ok(wanted)) => wanted,
             Ok(Err(error)) | Err(error) => return Ok(failed(&error)?.into()),
         };
-        let caller = super::door::caller(&context);
-        Conversation { door: self, context: &context, wanted, caller }.hold(Brought { state, answers }).await
+        let principal = super::server::principal(&context);
+        ApprovalFlow { server: self, context: &context, wanted, principal }.run(Resumed { state, answers }).await
     }
 
     #[tool(
@@ -107,8 +108,8 @@ impl Door {
         Args(arguments): Args<Named>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let caller = super::door::caller(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.rotate(&name(&named)?, &caller)).await
+        let principal = super::server::principal(&context);
+        self.answer(arguments, move |provisioner, named| provisioner.rotate(&name(&named)?, &principal)).await
     }
 
     #[tool(
@@ -125,8 +126,8 @@ impl Door {
         Args(arguments): Args<Named>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        let caller = super::door::caller(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.teardown(&name(&named)?, &caller)).await
+        let principal = super::server::principal(&context);
+        self.answer(arguments, move |provisioner, named| provisioner.teardown(&name(&named)?, &principal)).await
     }
 
     /// Does the work on a thread that may block, and shows what came of it.
@@ -142,8 +143,8 @@ impl Door {
         let provisioner = Arc::clone(&self.provisioner);
         match tokio::task::spawn_blocking(move || work(&provisioner, arguments)).await {
             Ok(Ok(view)) => Ok(CallToolResult::structured(as_value(&view)?)),
-            Ok(Err(error)) => failed(&error.view()),
-            Err(_) => Err(super::door::stopped()),
+            Ok(Err(error)) => failed(&error.view(Channel::Agent)),
+            Err(_) => Err(super::server::stopped()),
         }
     }
 }
@@ -157,14 +158,20 @@ pub fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {
     serde_json::to_value(view).map_err(|_| ErrorData::internal_error("internal error: the answer has no JSON", None))
 }
 
-fn wanted(arguments: &Provision) -> Result<Wanted, Error> {
+fn wanted(arguments: &Provision) -> Result<ProvisionRequest, Error> {
     let cap = match &arguments.spend_cap_usd {
         None => Cents::ZERO,
         Some(number) => Cents::parse_usd(&number.to_string())?,
     };
     let provider = ProviderKey::parse(&arguments.provider)?;
-    let lease = arguments.expires_in.as_deref().map(Lease::parse).transpose()?;
-    Ok(Wanted { name: ProjectName::parse(&arguments.name)?, provider, cap, lease, replace: Replace::OursOnly })
+    let lifetime = arguments.expires_in.as_deref().map(Lifetime::parse).transpose()?;
+    Ok(ProvisionRequest {
+        name: ProjectName::parse(&arguments.name)?,
+        provider,
+        cap,
+        lifetime,
+        replace: Replace::OursOnly,
+    })
 }
 
 fn listing(arguments: ListProjects) -> Listing {
@@ -173,6 +180,7 @@ fn listing(arguments: ListProjects) -> Listing {
         visibility: if all { Visibility::All } else { Visibility::Live },
         limit: arguments.limit.unwrap_or(USUAL_PAGE),
         cursor: arguments.cursor,
+        channel: Channel::Agent,
     }
 }
 

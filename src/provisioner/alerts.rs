@@ -10,9 +10,9 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Caller, Provisioner};
+use super::{Principal, Provisioner};
 use crate::{
-    alerts::{self, Courier, Lookup, Notice, Undelivered},
+    alerts::{self, Lookup, Notice, Undelivered, WebhookClient},
     backend::Observed,
     clock::Timestamp,
     error::Error,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Is told of what happens to alerts, on the thread where it happens.
-pub type Ear = Arc<dyn Fn(&Notice) + Send + Sync>;
+pub type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;
 
 /// What a provisioner knows of alerts that is not in the ledger.
 pub(super) struct Alerts {
@@ -32,7 +32,7 @@ pub(super) struct Alerts {
     born: Timestamp,
     secret: Option<Secret>,
     lookup: Lookup,
-    ears: Mutex<Vec<Ear>>,
+    listeners: Mutex<Vec<Listener>>,
     /// The row of the newest alert that was told.
     told: Mutex<Option<i64>>,
     /// What was last said of why nothing can be sent: it is true of every try, and said once.
@@ -41,8 +41,8 @@ pub(super) struct Alerts {
 
 impl Alerts {
     pub fn new(born: Timestamp) -> Self {
-        let (ears, told, said) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { born, secret: None, lookup: alerts::lookup(), ears, told, said }
+        let (listeners, told, said) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { born, secret: None, lookup: alerts::lookup(), listeners, told, said }
     }
 }
 
@@ -54,13 +54,13 @@ impl Provisioner {
         self
     }
 
-    /// Has every notice about alerts told to `ear`, from now on. Any number may listen. It should be quick.
-    pub fn listen(&self, ear: Ear) {
-        locked(&self.alerts.ears).push(ear);
+    /// Has every notice about alerts told to `listener`, from now on. Any number may listen. It should be quick.
+    pub fn subscribe(&self, listener: Listener) {
+        locked(&self.alerts.listeners).push(listener);
     }
 
     /// Tells of what other processes have raised since the last look, or since this one began.
-    pub fn tell_alerts(&self) {
+    pub fn publish_alerts(&self) {
         if self.ledger.exists()
             && let Err(error) = self.tell(None)
         {
@@ -94,10 +94,10 @@ impl Provisioner {
 
     /// Raises what these projects, seen with this usage, have newly reached. It reads once, and writes nothing when
     /// there is nothing new.
-    pub(super) fn learn<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
+    pub(super) fn observe_usage<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
         let crossings = seen.filter_map(|(project, observed)| {
             let usage = observed.usage?;
-            self.note_overspending(project, usage);
+            self.note_exhausted(project, usage);
             let thresholds = alerts::reached(project.cap, usage);
             (!thresholds.is_empty()).then_some(Crossing { project, usage, thresholds })
         });
@@ -125,7 +125,7 @@ impl Provisioner {
             let ids: Result<Vec<_>, _> = crossing.thresholds.iter().map(|_| new_id()).collect();
             new.push((*crossing, ids?));
         }
-        let event = self.event(&caller(), ACTION, Verdict::Done, Value::Null);
+        let event = self.event(&principal(), ACTION, Verdict::Done, Value::Null);
         let raised = self.ledger.raise(&new, outbox, &event)?;
         match raised.first() {
             Some(first) => self.tell(Some(first)),
@@ -151,13 +151,13 @@ impl Provisioner {
     }
 
     fn deliver_to(&self, receiver: &registry::Alerts, secret: &Secret) -> Result<u32, Error> {
-        let (mut arrived, mut courier) = (0, None);
+        let (mut arrived, mut webhook) = (0, None);
         while let Some(claim) = self.claim()? {
-            if courier.is_none() {
-                courier = Some(self.wait(Courier::open(receiver, &self.alerts.lookup)));
+            if webhook.is_none() {
+                webhook = Some(self.wait(WebhookClient::open(receiver, &self.alerts.lookup)));
             }
-            let sent = match &courier {
-                Some(Ok(courier)) => self.send(courier, secret, &claim.alert),
+            let sent = match &webhook {
+                Some(Ok(webhook)) => self.send(webhook, secret, &claim.alert),
                 Some(Err(why)) => Err(why.clone()),
                 None => Err(Undelivered::NoAddress),
             };
@@ -175,13 +175,13 @@ impl Provisioner {
 
     fn claim(&self) -> Result<Option<Claim>, Error> {
         let now = self.clock.now();
-        Ok(self.ledger.claim_alert(now, later(now, alerts::LEASE))?)
+        Ok(self.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
     }
 
-    fn send(&self, courier: &Courier, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
+    fn send(&self, webhook: &WebhookClient, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
         let body = alerts::body(alert);
         let signature = alerts::signature(secret, self.clock.now(), &body).ok_or(Undelivered::NoAddress)?;
-        self.wait(courier.send(&body, &signature))
+        self.wait(webhook.send(&body, &signature))
     }
 
     fn put_off(&self, claim: Claim, why: Undelivered) -> Result<(), Error> {
@@ -210,9 +210,9 @@ impl Provisioner {
     }
 
     fn notify(&self, notice: &Notice) {
-        let ears = locked(&self.alerts.ears).clone(); // one that listens may ask us something
-        for ear in ears {
-            ear(notice);
+        let listeners = locked(&self.alerts.listeners).clone(); // one that listens may ask us something
+        for listener in listeners {
+            listener(notice);
         }
     }
 }
@@ -222,9 +222,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The last try may be made at the very end of our patience.
+/// The last try may be made at the very end of our timeout.
 fn is_too_late(next: Timestamp, first_attempt_at: Timestamp) -> bool {
-    next > later(first_attempt_at, alerts::PATIENCE)
+    next > later(first_attempt_at, alerts::RETRY_WINDOW)
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
@@ -238,8 +238,8 @@ fn new_id() -> Result<String, NoRandomness> {
 }
 
 /// Usage is nobody's call: it is found out.
-fn caller() -> Caller {
-    Caller { door: "alerts", actor: String::new(), asker: Asker::Human }
+fn principal() -> Principal {
+    Principal { door: "alerts", actor: String::new(), asker: Asker::Human }
 }
 
 const ACTION: &str = "raise alert";
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn the_last_try_is_at_the_end_of_the_patience() {
         let began = Timestamp::UNIX_EPOCH;
-        let end = later(began, alerts::PATIENCE);
+        let end = later(began, alerts::RETRY_WINDOW);
         assert!(!is_too_late(end, began));
         assert!(is_too_late(later(end, Duration::from_millis(1)), began));
     }

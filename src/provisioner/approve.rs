@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::{Caller, Provisioner, Wanted};
+use super::{Principal, ProvisionRequest, Provisioner};
 use crate::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
+    diagnostic::PROGRAM,
     error::Error,
     ledger::{Asked, Verdict},
     money::Cents,
@@ -46,9 +47,9 @@ impl Provisioner {
     ///
     /// # Errors
     /// Those of [`Self::undecided`].
-    pub fn decide(&self, id: &ApprovalId, answer: Answer, caller: &Caller) -> Result<Approval, Error> {
+    pub fn decide(&self, id: &ApprovalId, answer: Answer, principal: &Principal) -> Result<Approval, Error> {
         self.undecided(id, answer)?; // so that a wrong id leaves no ledger behind
-        self.take(id, None, answer, caller)
+        self.take(id, None, answer, principal)
     }
 
     /// Marks that a form is out with a client; the nonce that its answer has to bring.
@@ -65,8 +66,14 @@ impl Provisioner {
     ///
     /// # Errors
     /// Every other answer is one; so are a form that was answered before and a request that is decided or has expired.
-    pub fn take_answer(&self, id: &ApprovalId, nonce: &str, answer: Answer, caller: &Caller) -> Result<(), Error> {
-        let approval = self.take(id, Some(nonce), answer, caller)?;
+    pub fn take_answer(
+        &self,
+        id: &ApprovalId,
+        nonce: &str,
+        answer: Answer,
+        principal: &Principal,
+    ) -> Result<(), Error> {
+        let approval = self.take(id, Some(nonce), answer, principal)?;
         let (id, command) = (approval.id.clone(), self.command(&approval.id));
         Err(match answer {
             Answer::Accepted => return Ok(()),
@@ -80,8 +87,8 @@ impl Provisioner {
 
     /// Writes down that what a client brought back does not count, and passes the refusal on. Where nothing was ever
     /// asked there is no ledger, and none is made for it.
-    pub fn rejected(&self, wanted: &Wanted, error: Error, caller: &Caller) -> Error {
-        if self.ledger.exists() { self.refused(caller, "answer approval", &wanted.name, error) } else { error }
+    pub fn rejected(&self, wanted: &ProvisionRequest, error: Error, principal: &Principal) -> Error {
+        if self.ledger.exists() { self.refused(principal, "answer approval", &wanted.name, error) } else { error }
     }
 
     /// What seals the state that a client carries. It lives in the ledger, beside the requests that it vouches for, so
@@ -94,7 +101,7 @@ impl Provisioner {
     }
 
     /// All that a yes is bound to.
-    pub(super) fn subject(&self, wanted: &Wanted, provider: &Provider, cap: Cents) -> Subject {
+    pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Subject {
         let plan = provider.plan.as_ref().map(ServiceRef::as_str);
         let env_file = self.env_file.path().to_string_lossy();
         let terms = json!(["approval", self.backend.name(), env_file, plan, provider.config, provider.paid]);
@@ -114,9 +121,9 @@ impl Provisioner {
         provider: &Provider,
         policy: &Policy,
         without: Option<Cents>,
-        caller: &Caller,
+        principal: &Principal,
     ) -> Result<ApprovalId, Error> {
-        let approval = self.asked(subject, policy, caller)?;
+        let approval = self.asked(subject, policy, principal)?;
         match approval.status {
             ApprovalStatus::Approved => return Ok(approval.id),
             ApprovalStatus::Denied => return Err(denied(approval).into()),
@@ -136,17 +143,17 @@ impl Provisioner {
     }
 
     /// The request for exactly this, made now if there is none.
-    fn asked(&self, subject: &Subject, policy: &Policy, caller: &Caller) -> Result<Approval, Error> {
+    fn asked(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
         loop {
             let id = ApprovalId::random()?;
             let (provider, cap) = (subject.provider.as_str(), subject.cap.cents());
             let detail = json!({ "approval": id.as_str(), "provider": provider, "cap_cents": cap });
-            let event = self.event(caller, "ask for approval", Verdict::Done, detail);
+            let event = self.event(principal, "ask for approval", Verdict::Done, detail);
             let lifetime = SignedDuration::from_mins(i64::from(policy.approval_ttl));
             let request = Approval {
                 id,
                 subject: subject.clone(),
-                asked_by: caller.actor.clone(),
+                asked_by: principal.actor.clone(),
                 created_at: event.at,
                 expires_at: event.at.saturating_add(lifetime).unwrap_or(event.at),
                 status: ApprovalStatus::Pending,
@@ -160,7 +167,13 @@ impl Provisioner {
         }
     }
 
-    fn take(&self, id: &ApprovalId, nonce: Option<&str>, answer: Answer, caller: &Caller) -> Result<Approval, Error> {
+    fn take(
+        &self,
+        id: &ApprovalId,
+        nonce: Option<&str>,
+        answer: Answer,
+        principal: &Principal,
+    ) -> Result<Approval, Error> {
         let (action, verdict) = match answer {
             Answer::Accepted => ("approve", Verdict::Done),
             Answer::Cancelled => ("close approval unanswered", Verdict::Refused),
@@ -169,7 +182,7 @@ impl Provisioner {
             Answer::Unclear => ("answer approval unclearly", Verdict::Refused),
         };
         let by = if nonce.is_some() { "form" } else { "terminal" };
-        let event = self.event(caller, action, verdict, json!({ "approval": id.as_str(), "by": by }));
+        let event = self.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
         self.ledger.decide(id, nonce, answer, &event)
     }
 
@@ -180,7 +193,7 @@ impl Provisioner {
             Some(workspace) => ("--dir", workspace),
             None => ("--state-dir", self.state.as_path()),
         };
-        format!("stripe-projects-mcp approve {id} {flag} {}", quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", quoted(&folder.display().to_string()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Caller, Provisioner, Sanitised, make_state_folder};
+use super::{AuditFacts, Principal, Provisioner, make_state_folder};
 use crate::{
     clock::Timestamp,
     error::Error,
@@ -16,11 +16,11 @@ use crate::{
 /// A call of either door that has its answer.
 #[derive(Clone, Debug)]
 pub struct Called {
-    pub caller: Caller,
+    pub principal: Principal,
     /// The tool, the method or the command.
     pub action: &'static str,
-    pub weight: Weight,
-    pub arguments: Sanitised,
+    pub access: Access,
+    pub arguments: AuditFacts,
     /// [`OK`], or the code of the failure.
     pub outcome: String,
     pub took: Duration,
@@ -31,11 +31,11 @@ pub const OK: &str = "ok";
 
 /// Whether a call could change anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Weight {
+pub enum Access {
     /// Its row is written even where nothing was ever written.
-    Effect,
+    Write,
     /// Where there is no ledger, it makes none.
-    Look,
+    Read,
 }
 
 /// Which rows of the audit are asked for. What is left out asks for everything.
@@ -60,7 +60,7 @@ impl Provisioner {
     /// The ledger's, or the state folder's.
     pub fn note_calls(&self, calls: &[Called]) -> Result<(), Error> {
         if !self.ledger.exists() {
-            if calls.iter().all(|call| call.weight == Weight::Look) {
+            if calls.iter().all(|call| call.access == Access::Read) {
                 return Ok(());
             }
             make_state_folder(&self.state.join("locks"), &self.state.join(".gitignore"))?;
@@ -115,8 +115,8 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AuditBroken`] when the chain inside the ledger does not hold, and then nothing was written; or the
     /// ledger's.
-    pub fn accept_audit(&self, caller: &Caller) -> Result<ProofView, Error> {
-        let event = self.event(caller, AcceptedBreak::ACTION, Verdict::Done, json!({}));
+    pub fn accept_audit(&self, principal: &Principal) -> Result<ProofView, Error> {
+        let event = self.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
         match self.ledger.accept_break(&event)? {
             Acceptance::Accepted | Acceptance::Nothing => self.verify_audit(),
             Acceptance::Broken(broken) => Err(Error::AuditBroken { broken }),
@@ -127,7 +127,7 @@ impl Provisioner {
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
-        let (door, actor) = (call.caller.door, call.caller.actor.clone());
+        let (door, actor) = (call.principal.door, call.principal.actor.clone());
         let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
         // What was refused was not about the project that has the name, or had it once.
         let about = name.as_ref().filter(|_| call.outcome == OK);

@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use super::{Caller, LARGEST_PAGE, Provisioner};
+use super::{LARGEST_PAGE, Principal, Provisioner};
 use crate::{error::Error, ledger::Visibility, name::ProjectName, project::Project, view::ProjectView};
 
 /// What became of one project of many.
@@ -20,16 +20,16 @@ impl Provisioner {
     ///
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn suspend_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.suspend(name, caller)))
+    pub fn suspend_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
+        Ok(each(self.names()?, |name| self.suspend(name, principal)))
     }
 
     /// Tears every live project down.
     ///
     /// # Errors
     /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn teardown_all(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.teardown(name, caller)))
+    pub fn teardown_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
+        Ok(each(self.names()?, |name| self.teardown(name, principal)))
     }
 
     /// Every live project, page by page.

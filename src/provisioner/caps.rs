@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Caller, Outcome, Provisioner, batch::each, list::find};
+use super::{Outcome, Principal, Provisioner, batch::each, list::find};
 use crate::{
     backend::Scope,
     error::Error,
@@ -22,7 +22,7 @@ use crate::{
 /// What was seen with its cap used up, and is not suspended yet. It is seen again by the next look, so losing this
 /// loses nothing.
 #[derive(Default)]
-pub(super) struct Overspent(Mutex<BTreeSet<ProjectName>>);
+pub(super) struct ExhaustedCaps(Mutex<BTreeSet<ProjectName>>);
 
 impl Provisioner {
     /// Asks the backend what the live projects have used, and suspends those that have used up their caps. Nothing is
@@ -30,20 +30,20 @@ impl Provisioner {
     ///
     /// # Errors
     /// When the ledger cannot be read, or the backend does not answer. What one project met is in its [`Outcome`].
-    pub fn enforce_caps(&self, caller: &Caller) -> Result<Vec<Outcome>, Error> {
-        if self.backend.leaves_caps_to_us() && self.ledger.exists() {
+    pub fn enforce_caps(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
+        if self.backend.requires_cap_enforcement() && self.ledger.exists() {
             self.look_at_usage()?;
         }
-        Ok(self.stop_overspent(caller))
+        Ok(self.suspend_exhausted(principal))
     }
 
     /// Suspends what any call of this process has seen with its cap used up. Each is looked at once more, with nobody
     /// else at work on it.
-    pub fn stop_overspent(&self, caller: &Caller) -> Vec<Outcome> {
-        let names = mem::take(&mut *self.overspent.0.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn suspend_exhausted(&self, principal: &Principal) -> Vec<Outcome> {
+        let names = mem::take(&mut *self.exhausted_caps.0.lock().unwrap_or_else(PoisonError::into_inner));
         let why = json!({ "because": "cap_reached" });
         let suspend =
-            |name: &ProjectName| self.suspend_if(|project| self.is_used_up(project), why.clone(), name, caller);
+            |name: &ProjectName| self.suspend_if(|project| self.is_used_up(project), why.clone(), name, principal);
         let outcomes = each(names.into_iter().collect(), suspend).into_iter();
         outcomes.filter(|outcome| is_news(&outcome.result)).collect()
     }
@@ -54,7 +54,7 @@ impl Provisioner {
         let asked: Vec<ResourceId> = projects.iter().filter_map(|project| self.askable(project)).collect();
         if !asked.is_empty() {
             let observed = self.wait(self.backend.observe(Scope::Resources(&asked)))?;
-            self.learn(
+            self.observe_usage(
                 projects.iter().filter_map(|project| Some((project, find(&observed, project.resource.as_ref()?)?))),
             );
         }
@@ -62,9 +62,12 @@ impl Provisioner {
     }
 
     /// Remembers a project whose cap is used up, if that is ours to do something about.
-    pub(super) fn note_overspending(&self, project: &Project, usage: MicroUsd) {
-        if self.backend.leaves_caps_to_us() && project.status == Status::Active && usage >= project.cap.micro_usd() {
-            self.overspent.0.lock().unwrap_or_else(PoisonError::into_inner).insert(project.name.clone());
+    pub(super) fn note_exhausted(&self, project: &Project, usage: MicroUsd) {
+        if self.backend.requires_cap_enforcement()
+            && project.status == Status::Active
+            && usage >= project.cap.micro_usd()
+        {
+            self.exhausted_caps.0.lock().unwrap_or_else(PoisonError::into_inner).insert(project.name.clone());
         }
     }
 }

@@ -4,9 +4,10 @@ use std::{path::Path, time::Duration};
 
 use serde_json::json;
 
-use super::{Caller, Provisioner, make_state_folder};
+use super::{Principal, Provisioner, make_state_folder};
 use crate::{
     backend::{BackendError, Observed, Scope},
+    diagnostic::Diagnostic as _,
     env_file::{EnvFile, Replace},
     error::Error,
     ledger::Verdict,
@@ -81,20 +82,20 @@ impl Provisioner {
     /// # Errors
     /// [`Error::KeyNotRecorded`] when the backend holds another key than the ledger knows; else the backend's or the
     /// env file's. Nothing was changed then.
-    pub fn deliver_again(&self, name: &ProjectName, caller: &Caller) -> Result<(), Error> {
-        let _lock = self.lock_patiently(name)?;
+    pub fn deliver_again(&self, name: &ProjectName, principal: &Principal) -> Result<(), Error> {
+        let _lock = self.lock_project(name)?;
         let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
         if project.status != Status::Active {
             return Err(Error::ProjectBusy);
         }
-        let intended = self.event(caller, ACTION, Verdict::Intended, json!({}));
+        let intended = self.event(principal, ACTION, Verdict::Intended, json!({}));
         self.ledger.note(&intended, Some(name))?;
         let delivered = self.reveal_and_write(&project);
         let (verdict, detail) = match &delivered {
             Ok(()) => (Verdict::Done, json!({ "key_version": project.key_version })),
             Err(error) => (Verdict::Failed, json!({ "code": error.code() })),
         };
-        self.ledger.note(&self.event(caller, ACTION, verdict, detail), Some(name))?;
+        self.ledger.note(&self.event(principal, ACTION, verdict, detail), Some(name))?;
         delivered
     }
 

@@ -15,26 +15,26 @@
 //!
 //! The methods block; they are called from a thread that may, with the runtime that drives the backend at hand.
 
+mod abandon;
 mod alerts;
 mod approve;
 mod audit;
+mod audit_facts;
+mod backend_wait;
 mod batch;
 mod caps;
-mod forget;
 mod inspect;
-mod leases;
+mod lifetimes;
 mod list;
 mod provision;
+mod reconcile;
 mod recover;
 mod rotate;
-mod sanitised;
 mod scan;
 mod session;
-mod settle;
 mod suspend;
 mod teardown;
 mod usage;
-mod waiting;
 
 use std::{
     collections::BTreeSet,
@@ -46,23 +46,24 @@ use std::{
     time::Duration,
 };
 
-pub use alerts::Ear;
-pub use audit::{AuditFilter, Called, OK, Weight};
+pub use abandon::UnresolvedOrder;
+pub use alerts::Listener;
+pub use audit::{Access, AuditFilter, Called, OK};
+pub use audit_facts::AuditFacts;
+pub use backend_wait::BackendWait;
 pub use batch::Outcome;
-pub use forget::Untold;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
-pub use provision::Wanted;
+pub use provision::ProvisionRequest;
 pub use recover::Recovered;
-pub use sanitised::Sanitised;
-pub use scan::{Search, Sighting};
+pub use scan::{ScanEvent, Search};
 use serde_json::{Value, json};
 pub use session::Session;
 use tokio::runtime::Handle;
-pub use waiting::Waiting;
 
 use crate::{
-    backend::{Backend, BackendError, CapScope, Scope, traced},
+    backend::{Backend, BackendError, CapScope, Scope, collect_request_ids},
     clock::{Clock, Timestamp},
+    diagnostic::Diagnostic as _,
     env_file::EnvFile,
     error::Error,
     fs::{self, Lock, Stamp},
@@ -88,14 +89,14 @@ pub struct Provisioner {
     session: Option<Session>,
     clock: Clock,
     runtime: Handle,
-    waiting: Waiting,
-    watch: Watch,
+    waiting: BackendWait,
+    watch: PhaseHook,
     alerts: alerts::Alerts,
-    overspent: caps::Overspent,
+    exhausted_caps: caps::ExhaustedCaps,
 }
 
 /// What a provisioner is made of.
-pub struct Parts {
+pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
     pub registry: RegistryFile,
     /// The policy outside the workspace, which the registry cannot loosen.
@@ -112,7 +113,7 @@ pub struct Parts {
 
 /// Who is calling, through which door.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct Principal {
     /// `mcp`, `cli`, `recovery`, or `alerts`.
     pub door: &'static str,
     /// A client's name and version, or a user's name.
@@ -125,7 +126,7 @@ pub type RegistryStamp = [Option<Stamp>; 2];
 
 /// A point between two effects of an operation; see the module's first lines.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Step {
+pub enum Phase {
     Locked,
     /// Everything that can be checked has been, and something is about to be written: the first time of a call, nothing
     /// has been so far. Told again before each further row.
@@ -137,18 +138,18 @@ pub enum Step {
     Closed,
 }
 
-impl Step {
+impl Phase {
     pub const ALL: [Self; 7] =
         [Self::Locked, Self::Checked, Self::Intended, Self::Acted, Self::Recorded, Self::Delivered, Self::Closed];
 }
 
-/// Is told of each step as it is reached.
-pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
+/// Is told of each phase as it is reached.
+pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Provisioner {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Dependencies) -> Self {
         Self {
-            waiting: Waiting::new(parts.backend.name()),
+            waiting: BackendWait::new(parts.backend.name()),
             backend: parts.backend,
             registry: parts.registry,
             ceiling: parts.ceiling,
@@ -159,7 +160,7 @@ impl Provisioner {
             accept_terms: parts.accept_terms,
             session: None,
             alerts: alerts::Alerts::new(parts.clock.now()),
-            overspent: caps::Overspent::default(),
+            exhausted_caps: caps::ExhaustedCaps::default(),
             clock: parts.clock,
             runtime: parts.runtime,
             watch: Arc::new(|_| ()),
@@ -172,9 +173,9 @@ impl Provisioner {
         Self { workspace, ..self }
     }
 
-    /// Has every step told to `watch`, on the thread that does the work.
+    /// Has every phase told to `watch`, on the thread that does the work.
     #[must_use]
-    pub fn watched_by(self, watch: Watch) -> Self {
+    pub fn with_phase_hook(self, watch: PhaseHook) -> Self {
         Self { watch, ..self }
     }
 
@@ -213,12 +214,12 @@ impl Provisioner {
     }
 
     /// Tells, from any thread, whether the backend is being waited for.
-    pub fn waiting(&self) -> Waiting {
+    pub fn backend_wait(&self) -> BackendWait {
         self.waiting.clone()
     }
 
-    fn step(&self, step: Step) {
-        (self.watch)(step);
+    fn phase(&self, phase: Phase) {
+        (self.watch)(phase);
     }
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
@@ -226,46 +227,46 @@ impl Provisioner {
         self.runtime.block_on(answer)
     }
 
-    /// Waits for what the backend does about an intent, and keeps the ids of the requests for its audit row.
-    fn act<T>(
+    /// BackendWaitGuard for what the backend does about an intent, and keeps the ids of the requests for its audit row.
+    fn call_backend<T>(
         &self,
         intent: &mut Intent,
         answer: impl Future<Output = Result<T, BackendError>>,
     ) -> Result<T, BackendError> {
-        let (answer, ids) = self.wait(traced(answer));
+        let (answer, ids) = self.wait(collect_request_ids(answer));
         intent.request_ids.extend(ids);
         answer
     }
 
     /// Has the backend lower the limits that a project's end leaves too high. That project's end is no less true when
     /// this fails, so it is written down, and the next end or start tries again.
-    fn settle_limits(&self, caller: &Caller) -> Result<(), Error> {
-        let (settled, ids) = self.wait(traced(self.backend.settle_limits()));
+    fn reconcile_limits(&self, principal: &Principal) -> Result<(), Error> {
+        let (settled, ids) = self.wait(collect_request_ids(self.backend.reconcile_limits()));
         if let Err(error) = settled {
             let detail = json!({ "code": Error::from(error).code(), "request_ids": ids });
-            self.ledger.note(&self.event(caller, "settle limits", Verdict::Failed, detail), None)?;
+            self.ledger.note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
         }
         Ok(())
     }
 
     /// Locks one project, in the state folder. `None`: somebody else holds it.
-    fn lock(&self, name: &ProjectName, patience: Duration) -> Result<Option<Lock>, Error> {
+    fn lock(&self, name: &ProjectName, timeout: Duration) -> Result<Option<Lock>, Error> {
         let locks = self.state.join("locks");
         let ignore = self.state.join(".gitignore");
         if !ignore.exists() || !locks.is_dir() {
             make_state_folder(&locks, &ignore)?;
         }
-        Ok(Lock::on_file(&locks.join(format!("{name}.lock")), patience)?)
+        Ok(Lock::on_file(&locks.join(format!("{name}.lock")), timeout)?)
     }
 
-    fn lock_patiently(&self, name: &ProjectName) -> Result<Lock, Error> {
-        let lock = self.lock(name, PATIENCE)?.ok_or(Error::ProjectBusy)?;
-        self.step(Step::Locked);
+    fn lock_project(&self, name: &ProjectName) -> Result<Lock, Error> {
+        let lock = self.lock(name, TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        self.phase(Phase::Locked);
         Ok(lock)
     }
 
     /// Writes down that a rule refused a call before anything was done, and passes the refusal on.
-    fn refused(&self, caller: &Caller, action: &'static str, name: &ProjectName, error: Error) -> Error {
+    fn refused(&self, principal: &Principal, action: &'static str, name: &ProjectName, error: Error) -> Error {
         if matches!(&error, Error::Ledger(error) if error.is_locked()) {
             return error; // nobody waits for the same process twice
         }
@@ -273,7 +274,7 @@ impl Provisioner {
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));
         }
-        let event = self.event(caller, action, Verdict::Refused, detail);
+        let event = self.event(principal, action, Verdict::Refused, detail);
         match self.ledger.note(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
@@ -282,9 +283,9 @@ impl Provisioner {
 
     /// A row of the audit that is about to be written. Nothing is written without one, so this is where every use case
     /// passes the point up to which it can be called off, and none can be written that forgets to.
-    fn event(&self, caller: &Caller, action: &'static str, verdict: Verdict, detail: Value) -> Event {
-        self.step(Step::Checked);
-        Event { at: self.clock.now(), door: caller.door, actor: caller.actor.clone(), action, verdict, detail }
+    fn event(&self, principal: &Principal, action: &'static str, verdict: Verdict, detail: Value) -> Event {
+        self.phase(Phase::Checked);
+        Event { at: self.clock.now(), door: principal.door, actor: principal.actor.clone(), action, verdict, detail }
     }
 
     /// The live project of that name, provided that our backend is the one that holds it.
@@ -318,7 +319,7 @@ impl Provisioner {
             Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
         };
         if let Sight::Seen(observed) = sight {
-            self.learn(iter::once((project, observed)));
+            self.observe_usage(iter::once((project, observed)));
         }
         let shares = self.sharing().is_ok_and(|sharing| sharing.contains(project.service.provider()));
         ProjectView::new(project, sight, &*self.backend, shares)
@@ -356,9 +357,9 @@ fn decision(error: &Error) -> Option<&'static str> {
 /// Private, and ignored by git as a whole.
 fn make_state_folder(locks: &Path, ignore: &Path) -> Result<(), Error> {
     fs::create_private_folder(locks)?;
-    let _lock = Lock::on_folder_of(ignore, PATIENCE)?.ok_or(Error::ProjectBusy)?;
+    let _lock = Lock::on_folder_of(ignore, TIMEOUT)?.ok_or(Error::ProjectBusy)?;
     Ok(fs::replace(ignore, b"*\n", fs::Privacy::Unchanged)?)
 }
 
 /// How long a call waits for another one on the same project.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);

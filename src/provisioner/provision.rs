@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::{Caller, Provisioner, Step, settle::Settled};
+use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
     approval::{ApprovalError, ApprovalId, Subject},
     backend::Order,
     clock::Timestamp,
     env_file::{EnvFileError, Preflight, Replace},
     error::Error,
-    lease::Lease,
-    ledger::{Draft, Grant, Intent, Live, Term, Verdict},
+    ledger::{Grant, Intent, LifetimeTerms, NewProject, Tx, Verdict},
+    lifetime::Lifetime,
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey},
     policy::{self, Committed, Decision},
@@ -21,13 +21,13 @@ use crate::{
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct ProvisionRequest {
     pub name: ProjectName,
     pub provider: ProviderKey,
     /// Zero is the provider's default.
     pub cap: Cents,
     /// For how long; `None` is the provider's default, which may be for ever.
-    pub lease: Option<Lease>,
+    pub lifetime: Option<Lifetime>,
     pub replace: Replace,
 }
 
@@ -37,18 +37,18 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
     /// before anything is spent; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] when it may have been.
-    pub fn provision(&self, wanted: &Wanted, caller: &Caller) -> Result<ProjectView, Error> {
-        let _lock = self.lock_patiently(&wanted.name)?;
-        let prepared = self.prepare(wanted, caller);
+    pub fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectView, Error> {
+        let _lock = self.lock_project(&wanted.name)?;
+        let prepared = self.prepare(wanted, principal);
         let (mut intent, order, excluded) =
-            prepared.map_err(|error| self.refused(caller, ACTION, &wanted.name, error))?;
-        self.step(Step::Intended);
+            prepared.map_err(|error| self.refused(principal, ACTION, &wanted.name, error))?;
+        self.phase(Phase::Intended);
 
-        let answer = self.act(&mut intent, self.backend.provision(&order));
-        self.step(Step::Acted);
+        let answer = self.call_backend(&mut intent, self.backend.provision(&order));
+        self.phase(Phase::Acted);
         let project = match answer {
-            Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, caller)?,
-            Err(error) => self.resolve(intent, error, caller)?,
+            Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?,
+            Err(error) => self.resolve(intent, error, principal)?,
         };
         let mut view = self.view(&project);
         if excluded {
@@ -58,7 +58,7 @@ impl Provisioner {
     }
 
     /// Everything before money is spent, ending in the recorded intent.
-    fn prepare(&self, wanted: &Wanted, caller: &Caller) -> Result<(Intent, Order, bool), Error> {
+    fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
         let registry = self.registry()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
@@ -66,7 +66,7 @@ impl Provisioner {
         })?;
         if let Some(project) = self.live(&wanted.name)? {
             // What a dead process left of this name comes first: it may be the very project that is asked for.
-            if let Some(Settled::Open { why }) = self.settle_open(&project, caller)? {
+            if let Some(Reconciled::Open { why }) = self.reconcile_open(&project, principal)? {
                 return Err(why);
             }
             if let Some(project) = self.live(&wanted.name)? {
@@ -74,20 +74,20 @@ impl Provisioner {
             }
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
-        policy::lease(wanted.lease, provider)?;
-        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, caller)? {
+        policy::lifetime(wanted.lifetime, provider)?;
+        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, principal)? {
             Granted::Freely { .. } => None,
             Granted::WithApproval { cap, without } => Some(self.human_approval(
                 &self.subject(wanted, provider, cap),
                 provider,
                 &registry.policy,
                 without,
-                caller,
+                principal,
             )?),
         };
         let preflight = self.env_file.preflight()?;
 
-        let draft = Draft {
+        let draft = NewProject {
             id: ProjectId::random()?,
             name: wanted.name.clone(),
             provider: provider.key.clone(),
@@ -99,23 +99,23 @@ impl Provisioner {
             "provider": provider.key.as_str(),
             "asked_cents": wanted.cap.cents(),
             "decision": "allowed",
-            "expires_in": wanted.lease.map(|lease| lease.to_string()),
+            "expires_in": wanted.lifetime.map(|lifetime| lifetime.to_string()),
         });
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
-        let event = self.event(caller, ACTION, Verdict::Intended, detail);
+        let event = self.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
-        let intent = self.ledger.begin_provision(draft, &event, |live| {
-            let cap = match decided(wanted, provider, &registry.policy, live.totals()?, caller)? {
+        let intent = self.ledger.begin_provision(draft, &event, |tx| {
+            let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
                     let subject = self.subject(wanted, provider, cap);
-                    spend(live, &subject, approval.as_ref(), &id, event.at)?;
+                    spend(tx, &subject, approval.as_ref(), &id, event.at)?;
                     cap
                 }
             };
-            self.grant(live, wanted, provider, cap, &preflight)
+            self.grant(tx, wanted, provider, cap, &preflight)
         })?;
         let order = order(&intent, provider, self.accept_terms);
         Ok((intent, order, preflight.excluded_now))
@@ -124,40 +124,38 @@ impl Provisioner {
     /// Chooses the variables, inside the transaction that will hold them.
     fn grant(
         &self,
-        live: &Live<'_>,
-        wanted: &Wanted,
+        tx: &Tx<'_>,
+        wanted: &ProvisionRequest,
         provider: &Provider,
         cap: Cents,
         preflight: &Preflight,
     ) -> Result<Grant, Error> {
         let deliveries = provider.deliveries.iter().map(|delivery| {
-            let env_var = self.free_variable(live, wanted, &delivery.env_var, preflight)?;
+            let env_var = self.free_variable(tx, wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
         let deliveries = deliveries.collect::<Result<_, Error>>()?;
-        let expires_at = policy::lease(wanted.lease, provider)?.map(|lease| self.end_of(lease));
-        Ok(Grant { cap, deliveries, term: Term { expires_at, session: self.session_id()? } })
+        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.end_of(lifetime));
+        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.session_id()? } })
     }
 
     /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.
     fn free_variable(
         &self,
-        live: &Live<'_>,
-        wanted: &Wanted,
+        tx: &Tx<'_>,
+        wanted: &ProvisionRequest,
         usual: &EnvVar,
         preflight: &Preflight,
     ) -> Result<EnvVar, Error> {
         let path = self.env_file.path();
         let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
-        let variable = if live.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
-        if live.holds(path, &variable)? {
+        let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
+        if tx.holds(path, &variable)? {
             return Err(taken(&variable).into());
         }
-        preflight.rehearse(&variable)?;
+        preflight.dry_run(&variable)?;
         match preflight.holds(&variable) {
-            Some(value) if wanted.replace == Replace::OursOnly && !live.is_spent(&value)? => {
-                Err(taken(&variable).into())
-            }
+            Some(value) if wanted.replace == Replace::OursOnly && !tx.is_spent(&value)? => Err(taken(&variable).into()),
             _ => Ok(variable),
         }
     }
@@ -170,13 +168,13 @@ enum Granted {
 }
 
 fn decided(
-    wanted: &Wanted,
+    wanted: &ProvisionRequest,
     provider: &Provider,
     policy: &Policy,
     (projects, caps): (u64, Cents),
-    caller: &Caller,
+    principal: &Principal,
 ) -> Result<Granted, Error> {
-    match policy::decide(wanted.cap, caller.asker, provider, policy, Committed { projects, caps }) {
+    match policy::decide(wanted.cap, principal.asker, provider, policy, Committed { projects, caps }) {
         Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
         Decision::NeedsApproval { cap, without } => Ok(Granted::WithApproval { cap, without }),
         Decision::Refused(rule) => Err(rule.into()),
@@ -185,15 +183,15 @@ fn decided(
 
 /// Spends the yes in the transaction of the intent: it counts once, and only for what it was said to.
 fn spend(
-    live: &Live<'_>,
+    tx: &Tx<'_>,
     subject: &Subject,
     approval: Option<&ApprovalId>,
     project: &ProjectId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let granted = live.asked(subject, now)?.filter(|granted| Some(&granted.id) == approval);
+    let granted = tx.asked(subject, now)?.filter(|granted| Some(&granted.id) == approval);
     match granted {
-        Some(granted) if live.spend(&granted.id, project, now)? => Ok(()),
+        Some(granted) if tx.spend(&granted.id, project, now)? => Ok(()),
         _ => Err(ApprovalError::Expired.into()),
     }
 }

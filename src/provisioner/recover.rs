@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Caller, Provisioner, settle::Settled};
+use super::{Principal, Provisioner, reconcile::Reconciled};
 use crate::{env_file::EnvFile, error::Error, name::ProjectName, policy::Asker, project::Project};
 
 /// What became of one project that was left open.
@@ -34,7 +34,7 @@ impl Provisioner {
             }
         }
         // A process that died between the end of a project and the limit that it leaves too high.
-        self.settle_limits(&caller())?;
+        self.reconcile_limits(&principal())?;
         Ok(recovered)
     }
 
@@ -46,15 +46,15 @@ impl Provisioner {
             return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: self.backend.name() });
         }
         EnvFile::new(project.env_file.clone()).sweep()?;
-        match self.settle_open(project, &caller())? {
+        match self.reconcile_open(project, &principal())? {
             None => Ok(None), // somebody was faster
-            Some(Settled::Done(_)) => Ok(Some("finished")),
-            Some(Settled::NothingHappened) => Ok(Some("closed: nothing had happened")),
-            Some(Settled::Open { why }) => Err(why),
+            Some(Reconciled::Done(_)) => Ok(Some("finished")),
+            Some(Reconciled::NothingHappened) => Ok(Some("closed: nothing had happened")),
+            Some(Reconciled::Open { why }) => Err(why),
         }
     }
 }
 
-fn caller() -> Caller {
-    Caller { door: "recovery", actor: String::new(), asker: Asker::Human }
+fn principal() -> Principal {
+    Principal { door: "recovery", actor: String::new(), asker: Asker::Human }
 }

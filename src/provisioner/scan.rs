@@ -10,8 +10,8 @@ use super::Provisioner;
 use crate::{
     error::Error,
     fs,
-    ledger::Delivered,
-    scan::{Known, Leak, Matcher, Place, Seen, Stop, Walked, kept_around, repository_of, search_history, walk},
+    ledger::IssuedKey,
+    scan::{Known, Leak, Matcher, Place, ReadCache, Stop, Walked, kept_around, repository_of, search_history, walk},
     view::{LeakView, ScanView},
 };
 
@@ -26,7 +26,7 @@ pub struct Search {
 
 /// What a watch has to say.
 #[derive(Clone, Copy, Debug)]
-pub enum Sighting<'a> {
+pub enum ScanEvent<'a> {
     /// It looks at so many files and folders from now on.
     Begun { places: usize },
     /// What it has found first, or since it last said so.
@@ -34,15 +34,15 @@ pub enum Sighting<'a> {
 }
 
 /// Search, with every path absolute and free of symbolic links.
-struct Ground {
+struct ScanRoots {
     roots: Vec<PathBuf>,
     /// Those of the roots whose history counts.
     named: Vec<PathBuf>,
 }
 
 /// What is looked for, and how what is found is shown.
-struct Survey {
-    delivered: Vec<Delivered>,
+struct ScanPlan {
+    delivered: Vec<IssuedKey>,
     matcher: Matcher,
     /// The env files that hold a live key, which is where it belongs.
     expected: Vec<PathBuf>,
@@ -54,8 +54,8 @@ impl Provisioner {
     /// # Errors
     /// [`Error::NoPath`], or the ledger's.
     pub fn scan(&self, search: &Search, stop: &Stop) -> Result<ScanView, Error> {
-        let ground = Ground::of(search)?;
-        Ok(self.survey()?.look(&ground, None, stop))
+        let roots = ScanRoots::of(search)?;
+        Ok(self.survey()?.look(&roots, None, stop))
     }
 
     /// Says that it has begun, looks through everything once and tells what it found, then each second at the files
@@ -63,44 +63,44 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::NoPath`], or the ledger's.
-    pub fn watch(&self, search: &Search, stop: &Stop, mut tell: impl FnMut(Sighting<'_>)) -> Result<(), Error> {
-        let ground = Ground::of(search)?;
-        let (mut survey, seen) = (self.survey()?, Seen::default());
-        tell(Sighting::Begun { places: ground.roots.len() });
-        let first = survey.look(&ground, Some(&seen), stop);
+    pub fn watch(&self, search: &Search, stop: &Stop, mut tell: impl FnMut(ScanEvent<'_>)) -> Result<(), Error> {
+        let roots = ScanRoots::of(search)?;
+        let (mut survey, seen) = (self.survey()?, ReadCache::default());
+        tell(ScanEvent::Begun { places: roots.roots.len() });
+        let first = survey.look(&roots, Some(&seen), stop);
         let mut told: HashSet<_> = first.findings.iter().map(identity).collect();
-        tell(Sighting::Found(&first));
+        tell(ScanEvent::Found(&first));
         while !stop.is_asked() {
             stop.pause(PAUSE);
             let delivered = self.delivered()?;
             if delivered != survey.delivered {
                 // What was read before may hold a key that was not known yet.
-                survey = Survey::of(delivered);
+                survey = ScanPlan::of(delivered);
                 seen.forget();
             }
             if survey.delivered.is_empty() {
                 continue;
             }
-            let mut more = survey.show(walk(&ground.roots, &survey.matcher, Some(&seen), stop));
+            let mut more = survey.show(walk(&roots.roots, &survey.matcher, Some(&seen), stop));
             more.findings.retain(|leak| told.insert(identity(leak)));
             count(&mut more);
             if !more.findings.is_empty() {
-                tell(Sighting::Found(&more));
+                tell(ScanEvent::Found(&more));
             }
         }
         Ok(())
     }
 
-    fn survey(&self) -> Result<Survey, Error> {
-        Ok(Survey::of(self.delivered()?))
+    fn survey(&self) -> Result<ScanPlan, Error> {
+        Ok(ScanPlan::of(self.delivered()?))
     }
 
-    fn delivered(&self) -> Result<Vec<Delivered>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.delivered()?) } else { Ok(Vec::new()) }
+    fn delivered(&self) -> Result<Vec<IssuedKey>, Error> {
+        if self.ledger.exists() { Ok(self.ledger.issued_keys()?) } else { Ok(Vec::new()) }
     }
 }
 
-impl Ground {
+impl ScanRoots {
     fn of(search: &Search) -> Result<Self, Error> {
         let mut named = Vec::new();
         for (place, path) in search.paths.iter().enumerate() {
@@ -116,8 +116,8 @@ impl Ground {
     }
 }
 
-impl Survey {
-    fn of(delivered: Vec<Delivered>) -> Self {
+impl ScanPlan {
+    fn of(delivered: Vec<IssuedKey>) -> Self {
         let known: Vec<Known> = delivered
             .iter()
             .map(|one| Known { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
@@ -129,13 +129,13 @@ impl Survey {
         Self { delivered, matcher, expected }
     }
 
-    fn look(&self, ground: &Ground, seen: Option<&Seen>, stop: &Stop) -> ScanView {
+    fn look(&self, roots: &ScanRoots, seen: Option<&ReadCache>, stop: &Stop) -> ScanView {
         if self.delivered.is_empty() {
             return ScanView::default(); // there is nothing to look for
         }
-        let mut walked = walk(&ground.roots, &self.matcher, seen, stop);
-        let mut work_trees: BTreeSet<PathBuf> = ground.named.iter().filter_map(|path| repository_of(path)).collect();
-        let within = |tree: &&PathBuf| ground.named.iter().any(|named| tree.starts_with(named));
+        let mut walked = walk(&roots.roots, &self.matcher, seen, stop);
+        let mut work_trees: BTreeSet<PathBuf> = roots.named.iter().filter_map(|path| repository_of(path)).collect();
+        let within = |tree: &&PathBuf| roots.named.iter().any(|named| tree.starts_with(named));
         work_trees.extend(walked.repositories.iter().filter(within).cloned());
         let (past, unread, histories) = search_history(&work_trees, &self.matcher, stop);
         walked.leaks.extend(past);

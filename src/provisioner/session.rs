@@ -2,7 +2,7 @@
 //!
 //! A session is a lock file that its process holds. Its projects carry its id. When it ends well it says so; when its
 //! process dies, the lock is free, and whoever looks next says so in its place. Either way what it provisioned and
-//! nobody keeps gets a lease that is over after a grace period, and is reaped like anything else.
+//! nobody keeps gets a lifetime that is over after a grace period, and is reaped like anything else.
 
 use std::{
     path::PathBuf,
@@ -12,12 +12,12 @@ use std::{
 
 use serde_json::json;
 
-use super::{Caller, Provisioner};
+use super::{Principal, Provisioner};
 use crate::{
     error::Error,
     fs::{self, Lock},
-    lease::Lease,
     ledger::Verdict,
+    lifetime::Lifetime,
     project::fill_random,
     secret::hex,
 };
@@ -26,14 +26,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     id: String,
-    pub grace: Lease,
+    pub grace: Lifetime,
     held: Mutex<Option<Lock>>,
 }
 
 impl Session {
     /// # Errors
     /// When the operating system has no randomness to give.
-    pub fn begin(grace: Lease) -> Result<Self, Error> {
+    pub fn begin(grace: Lifetime) -> Result<Self, Error> {
         let mut bytes = [0; 8];
         fill_random(&mut bytes)?;
         // The grace travels with the id, for whoever has to end it.
@@ -62,16 +62,16 @@ impl Provisioner {
     ///
     /// # Errors
     /// The ledger's.
-    pub fn end_session(&self, caller: &Caller) -> Result<bool, Error> {
+    pub fn end_session(&self, principal: &Principal) -> Result<bool, Error> {
         let Some(session) = self.session.as_ref().filter(|_| self.ledger.exists()) else { return Ok(false) };
-        let ended = self.end(&session.id, session.grace, caller)?;
+        let ended = self.end(&session.id, session.grace, principal)?;
         session.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         fs::remove(&self.session_file(&session.id))?;
         Ok(ended)
     }
 
     /// Ends the sessions whose processes have died.
-    pub(super) fn bury_sessions(&self, caller: &Caller) -> Result<(), Error> {
+    pub(super) fn end_orphaned_sessions(&self, principal: &Principal) -> Result<(), Error> {
         let ours = self.session.as_ref().map(|session| session.id.as_str());
         for id in self.ledger.sessions()? {
             let file = self.session_file(&id);
@@ -79,17 +79,17 @@ impl Provisioner {
                 continue;
             }
             let Some(_lock) = Lock::on_file(&file, Duration::ZERO)? else { continue };
-            let grace = id.rsplit_once('-').and_then(|(_, grace)| Lease::parse(grace).ok());
+            let grace = id.rsplit_once('-').and_then(|(_, grace)| Lifetime::parse(grace).ok());
             if let Some(grace) = grace {
-                self.end(&id, grace, caller)?;
+                self.end(&id, grace, principal)?;
             }
             fs::remove(&file)?;
         }
         Ok(())
     }
 
-    fn end(&self, id: &str, grace: Lease, caller: &Caller) -> Result<bool, Error> {
-        let event = self.event(caller, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
+    fn end(&self, id: &str, grace: Lifetime, principal: &Principal) -> Result<bool, Error> {
+        let event = self.event(principal, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
         Ok(self.ledger.end_session(id, self.end_of(grace), &event)? > 0)
     }
 

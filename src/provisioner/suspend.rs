@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Caller, Provisioner, Step, settle::Settled};
+use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
     backend::{BackendError, Refusal, Scope},
     env_file::{EnvFile, EnvFileError, Replace},
@@ -22,8 +22,8 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
     /// then the same call finishes it.
-    pub fn suspend(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
-        self.suspend_if(|_| true, json!({}), name, caller)
+    pub fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+        self.suspend_if(|_| true, json!({}), name, principal)
     }
 
     /// Suspends a project of which that is true once nobody else is at work on it. `why` goes into the audit.
@@ -32,16 +32,16 @@ impl Provisioner {
         is_due: impl FnOnce(&Project) -> bool,
         why: Value,
         name: &ProjectName,
-        caller: &Caller,
+        principal: &Principal,
     ) -> Result<ProjectView, Error> {
-        let _lock = self.lock_patiently(name)?;
-        let project = match self.prepare_suspension(is_due, why, name, caller) {
+        let _lock = self.lock_project(name)?;
+        let project = match self.prepare_suspension(is_due, why, name, principal) {
             Ok(Prepared::Begun(intent)) => {
-                self.step(Step::Intended);
-                self.halt(*intent, caller)?
+                self.phase(Phase::Intended);
+                self.disable_key(*intent, principal)?
             }
             Ok(Prepared::AsItIs(project)) => *project,
-            Err(error) => return Err(self.refused(caller, Operation::Suspend.as_str(), name, error)),
+            Err(error) => return Err(self.refused(principal, Operation::Suspend.as_str(), name, error)),
         };
         Ok(self.view(&project))
     }
@@ -51,15 +51,15 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
     /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
-    pub fn resume(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
-        let _lock = self.lock_patiently(name)?;
-        let project = match self.prepare_resumption(name, caller) {
+    pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+        let _lock = self.lock_project(name)?;
+        let project = match self.prepare_resumption(name, principal) {
             Ok(Prepared::Begun(intent)) => {
-                self.step(Step::Intended);
-                self.bring_back(*intent, caller)?
+                self.phase(Phase::Intended);
+                self.reactivate(*intent, principal)?
             }
             Ok(Prepared::AsItIs(project)) => *project,
-            Err(error) => return Err(self.refused(caller, Operation::Resume.as_str(), name, error)),
+            Err(error) => return Err(self.refused(principal, Operation::Resume.as_str(), name, error)),
         };
         Ok(self.view(&project))
     }
@@ -69,17 +69,17 @@ impl Provisioner {
         is_due: impl FnOnce(&Project) -> bool,
         why: Value,
         name: &ProjectName,
-        caller: &Caller,
+        principal: &Principal,
     ) -> Result<Prepared, Error> {
-        let project = self.settled(name, caller)?;
+        let project = self.settled(name, principal)?;
         if project.status == Status::Suspended || !is_due(&project) {
             return Ok(Prepared::AsItIs(Box::new(project)));
         }
-        self.begin(name, Operation::Suspend, why, caller)
+        self.begin(name, Operation::Suspend, why, principal)
     }
 
-    fn prepare_resumption(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
-        let project = self.settled(name, caller)?;
+    fn prepare_resumption(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
+        let project = self.settled(name, principal)?;
         if project.status != Status::Suspended {
             return Ok(Prepared::AsItIs(Box::new(project))); // it never was; its view says how it stands
         }
@@ -87,41 +87,41 @@ impl Provisioner {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
         self.can_deliver(&project)?;
-        self.begin(name, Operation::Resume, json!({}), caller)
+        self.begin(name, Operation::Resume, json!({}), principal)
     }
 
     /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
-    pub(super) fn halt(&self, mut intent: Intent, caller: &Caller) -> Result<Project, Error> {
+    pub(super) fn disable_key(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
         if let Some(resource) = intent.project.resource.clone()
-            && let Err(error) = self.act(&mut intent, self.backend.suspend(&resource))
+            && let Err(error) = self.call_backend(&mut intent, self.backend.suspend(&resource))
         {
-            if error.is_certain() {
+            if error.is_definite() {
                 let error = Error::from(error);
-                self.close_as_nothing(intent, &error, caller)?;
+                self.close_as_nothing(intent, &error, principal)?;
                 return Err(error);
             }
             return Err(Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) });
         }
-        self.step(Step::Acted);
-        self.withdraw(intent, caller)
+        self.phase(Phase::Acted);
+        self.remove_variables(intent, principal)
     }
 
     /// Has the backend let the key work again, and delivers it.
-    pub(super) fn bring_back(&self, mut intent: Intent, caller: &Caller) -> Result<Project, Error> {
+    pub(super) fn reactivate(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.missing(&intent.leave_open())); // what is suspended has been provisioned
         };
-        let answer = self.act(&mut intent, async {
+        let answer = self.call_backend(&mut intent, async {
             self.backend.resume(&resource).await?;
             // From here on no error may say that nothing happened.
-            self.backend.reveal(&resource).await.map_err(BackendError::doubtful)
+            self.backend.reveal(&resource).await.map_err(BackendError::into_unknown)
         });
-        self.step(Step::Acted);
+        self.phase(Phase::Acted);
         match answer {
-            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, caller),
-            Err(error) if error.is_certain() => {
+            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal),
+            Err(error) if error.is_definite() => {
                 let error = Error::from(error);
-                self.close_as_nothing(intent, &error, caller)?;
+                self.close_as_nothing(intent, &error, principal)?;
                 Err(error)
             }
             Err(error) => {
@@ -132,10 +132,10 @@ impl Provisioner {
     }
 
     /// The live project of that name, with nothing left open.
-    fn settled(&self, name: &ProjectName, caller: &Caller) -> Result<Project, Error> {
+    fn settled(&self, name: &ProjectName, principal: &Principal) -> Result<Project, Error> {
         let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
-        match self.settle_open(&project, caller)? {
-            Some(Settled::Open { why }) => Err(why),
+        match self.reconcile_open(&project, principal)? {
+            Some(Reconciled::Open { why }) => Err(why),
             Some(_) => self.live(name)?.ok_or_else(|| self.missing(name)),
             None => Ok(project),
         }
@@ -146,9 +146,9 @@ impl Provisioner {
         name: &ProjectName,
         operation: Operation,
         detail: Value,
-        caller: &Caller,
+        principal: &Principal,
     ) -> Result<Prepared, Error> {
-        let event = self.event(caller, operation.as_str(), Verdict::Intended, detail);
+        let event = self.event(principal, operation.as_str(), Verdict::Intended, detail);
         let begun = self.ledger.begin(name, operation, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }
@@ -157,7 +157,7 @@ impl Provisioner {
     pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
         let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
         for delivery in &project.deliveries {
-            preflight.rehearse(&delivery.env_var)?;
+            preflight.dry_run(&delivery.env_var)?;
             if let Some(value) = preflight.holds(&delivery.env_var)
                 && self.recognise(&[value])?.is_empty()
             {

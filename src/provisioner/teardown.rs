@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Caller, Provisioner, Step, settle::Settled};
+use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
     error::Error,
     ledger::{Intent, Operation, Verdict},
@@ -17,40 +17,40 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`] for a name that never was; [`Error::NotTornDown`] and [`Error::NotWithdrawn`] when
     /// it stopped half way, and then the same call finishes it.
-    pub fn teardown(&self, name: &ProjectName, caller: &Caller) -> Result<ProjectView, Error> {
-        let _lock = self.lock_patiently(name)?;
-        let prepared = self.prepare_teardown(name, caller);
-        let project = match prepared.map_err(|error| self.refused(caller, ACTION, name, error))? {
+    pub fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+        let _lock = self.lock_project(name)?;
+        let prepared = self.prepare_teardown(name, principal);
+        let project = match prepared.map_err(|error| self.refused(principal, ACTION, name, error))? {
             Prepared::Begun(intent) => {
-                self.step(Step::Intended);
-                self.remove(*intent, caller)?
+                self.phase(Phase::Intended);
+                self.remove(*intent, principal)?
             }
             Prepared::Gone(project) => *project,
         };
         Ok(self.view(&project))
     }
 
-    fn prepare_teardown(&self, name: &ProjectName, caller: &Caller) -> Result<Prepared, Error> {
+    fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
         let Some(project) = self.live(name)? else {
             return match self.ledger.newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
                 _ => Err(Error::ProjectNotFound { torn_down: false }),
             };
         };
-        match self.settle_open(&project, caller)? {
-            Some(Settled::Done(project)) if project.status == Status::TornDown => {
+        match self.reconcile_open(&project, principal)? {
+            Some(Reconciled::Done(project)) if project.status == Status::TornDown => {
                 return Ok(Prepared::Gone(project));
             }
             // What cannot be finished may still be removed, provided that we know what it is.
-            Some(Settled::Open { why }) => {
+            Some(Reconciled::Open { why }) => {
                 let current = self.ledger.live(name)?.ok_or_else(|| self.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {
                     return Err(why);
                 }
             }
-            Some(Settled::Done(_) | Settled::NothingHappened) | None => {}
+            Some(Reconciled::Done(_) | Reconciled::NothingHappened) | None => {}
         }
-        let event = self.event(caller, ACTION, Verdict::Intended, json!({}));
+        let event = self.event(principal, ACTION, Verdict::Intended, json!({}));
         let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }

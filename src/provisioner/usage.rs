@@ -4,7 +4,7 @@ use std::iter;
 
 use serde_json::json;
 
-use super::{Caller, Provisioner};
+use super::{Principal, Provisioner};
 use crate::{
     error::Error,
     ledger::Verdict,
@@ -18,15 +18,20 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`]; the backend's refusal for what is suspended, or metered by its provider.
-    pub fn record_usage(&self, name: &ProjectName, amount: MicroUsd, caller: &Caller) -> Result<ProjectView, Error> {
-        let _lock = self.lock_patiently(name)?;
+    pub fn record_usage(
+        &self,
+        name: &ProjectName,
+        amount: MicroUsd,
+        principal: &Principal,
+    ) -> Result<ProjectView, Error> {
+        let _lock = self.lock_project(name)?;
         let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
         let resource = project.resource.as_ref().ok_or_else(|| self.missing(name))?;
         let detail = json!({ "micro_usd": amount.micro_usd() });
-        let event = self.event(caller, "usage record", Verdict::Intended, detail);
+        let event = self.event(principal, "usage record", Verdict::Intended, detail);
         self.ledger.note(&event, Some(name))?;
         let observed = self.wait(self.backend.record_usage(resource, amount))?;
-        self.learn(iter::once((&project, &observed)));
+        self.observe_usage(iter::once((&project, &observed)));
         let shares = self.sharing()?.contains(project.service.provider());
         Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend, shares))
     }

@@ -3,7 +3,7 @@
 
 use toml::Spanned;
 
-use crate::lease::LeaseError;
+use crate::lifetime::LifetimeError;
 use crate::money::MoneyError;
 use crate::name::{NameError, ProviderKey};
 
@@ -16,6 +16,7 @@ pub struct RegistryError {
     pub line: usize,
     /// Counted from 1, in characters.
     pub column: usize,
+    #[source]
     pub problem: Problem,
 }
 
@@ -51,7 +52,7 @@ pub enum Problem {
     #[error("another variable of this provider has the same name; upper and lower case count as one")]
     DuplicateVariable,
     #[error(transparent)]
-    Lease(#[from] LeaseError),
+    Lifetime(#[from] LifetimeError),
     #[error("a label is one line of 1 to 80 visible characters")]
     Label,
     #[error("the number of live projects is a whole number from 1 up")]

@@ -9,6 +9,7 @@ mod alerts;
 mod approval;
 mod ceiling;
 mod config;
+mod diagnostic;
 mod error;
 mod policy;
 mod provider;

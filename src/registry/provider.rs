@@ -6,7 +6,7 @@ use super::approval::ApprovalRule;
 use super::config;
 use super::error::{Fault, Problem};
 use super::wire::{self, Table, Value};
-use crate::lease::Lease;
+use crate::lifetime::Lifetime;
 use crate::money::Cents;
 use crate::name::{EnvVar, ProviderKey, ServiceRef};
 use crate::project::Delivery;
@@ -25,8 +25,8 @@ pub struct Provider {
     pub default_cap: Cents,
     pub max_cap: Cents,
     /// How long a project lives when nobody says; never longer than `max_lease`.
-    pub default_lease: Option<Lease>,
-    pub max_lease: Option<Lease>,
+    pub default_lease: Option<Lifetime>,
+    pub max_lease: Option<Lifetime>,
     /// `None`: as the policy over all of them says.
     pub approval: Option<ApprovalRule>,
     pub docs: String,
@@ -45,7 +45,7 @@ impl Provider {
         let config = entry.optional("config", config::read)?.unwrap_or_default();
         let deliveries = deliveries(&entry)?;
         let (default_cap, max_cap) = caps(&entry)?;
-        let (default_lease, max_lease) = leases(&entry)?;
+        let (default_lease, max_lease) = lifetimes(&entry)?;
         let docs = entry.required("docs", wire::parsed(docs))?;
         let paid = entry.optional("paid", wire::boolean)?.unwrap_or_default();
         let terms_accepted = entry.optional("terms_accepted", wire::boolean)?.unwrap_or_default();
@@ -98,9 +98,9 @@ fn caps(entry: &Table<'_>) -> Result<(Cents, Cents), Fault> {
 }
 
 /// The usual length of life and the longest.
-fn leases(entry: &Table<'_>) -> Result<(Option<Lease>, Option<Lease>), Fault> {
-    let default = entry.optional("default_expires_in", wire::parsed(Lease::parse))?;
-    let max = entry.optional("max_expires_in", |value| match (wire::parsed(Lease::parse)(value)?, default) {
+fn lifetimes(entry: &Table<'_>) -> Result<(Option<Lifetime>, Option<Lifetime>), Fault> {
+    let default = entry.optional("default_expires_in", wire::parsed(Lifetime::parse))?;
+    let max = entry.optional("max_expires_in", |value| match (wire::parsed(Lifetime::parse)(value)?, default) {
         (max, Some(default)) if max < default => Err(Fault::at(value, Problem::MaxBelowDefault)),
         (max, _) => Ok(max),
     })?;

@@ -14,11 +14,11 @@ mod walk;
 use std::path::PathBuf;
 
 pub use history::{Past, kept_around, repository_of, search_history};
-pub use matcher::{CONTEXT, Hit, Known, Matcher, Stretch};
+pub use matcher::{CONTEXT, Hit, Known, Matcher, Window};
 pub use places::Homes;
 pub use stop::Stop;
 pub use stream::{Lines, Occurrence, Stream};
-pub use walk::{Seen, Walked, walk};
+pub use walk::{ReadCache, Walked, walk};
 
 /// One credential in one place, however often it stands there.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

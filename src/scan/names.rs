@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Matcher, Stretch};
+use super::{Matcher, Window};
 
 impl Matcher {
     /// A path as text, with every credential in it blotted out.
     pub fn censored(&self, path: &Path) -> String {
         let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
-        for hit in self.find(&Stretch::whole(path.as_os_str().as_encoded_bytes())) {
+        for hit in self.find(&Window::whole(path.as_os_str().as_encoded_bytes())) {
             if let Some(key) = bytes.get_mut(hit.range.0..hit.range.1) {
                 key.fill(b'*');
             }

@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind, Read},
 };
 
-use super::{CONTEXT, Matcher, Stop, Stretch};
+use super::{CONTEXT, Matcher, Stop, Window};
 
 /// A buffer, and the matcher that reads it. One for each thread.
 pub struct Stream<'a> {
@@ -52,7 +52,7 @@ impl<'a> Stream<'a> {
             let at_end = self.fill(source, &mut filled, base, size)? || self.stop.is_asked();
             let bytes = self.buffer.get(..filled).unwrap_or_default();
             let limit = if at_end { filled } else { filled.saturating_sub(self.matcher.reach()) };
-            for hit in self.matcher.find(&Stretch { bytes, starts: from..limit, at_end }) {
+            for hit in self.matcher.find(&Window { bytes, starts: from..limit, at_end }) {
                 let start = hit.range.0;
                 let line = lines_before.map(|before| before + newlines(bytes.get(..start).unwrap_or_default()) + 1);
                 let first = Occurrence { offset: base + start as u64, line, count: 0, known: hit.known };

@@ -13,7 +13,7 @@ use std::{
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use super::{Leak, Matcher, Place, Stop, Stream, Stretch, stream::Lines};
+use super::{Leak, Matcher, Place, Stop, Stream, Window, stream::Lines};
 use crate::fs::{self, FsError};
 
 /// What a walk has found and done.
@@ -31,9 +31,9 @@ pub struct Walked {
 
 /// Sizes and times of the files that were read, so that the next walk reads only what has changed.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<PathBuf, (u64, Option<SystemTime>)>>);
+pub struct ReadCache(Mutex<HashMap<PathBuf, (u64, Option<SystemTime>)>>);
 
-impl Seen {
+impl ReadCache {
     /// Forgets everything: the next walk reads every file.
     pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -49,7 +49,7 @@ impl Seen {
 }
 
 /// Searches these files and folders, absolute and free of symbolic links. With `seen`, only what has changed since.
-pub fn walk(roots: &[PathBuf], matcher: &Matcher, seen: Option<&Seen>, stop: &Stop) -> Walked {
+pub fn walk(roots: &[PathBuf], matcher: &Matcher, seen: Option<&ReadCache>, stop: &Stop) -> Walked {
     let walked = Mutex::new(Walked::default());
     let Some((first, others)) = roots.split_first() else { return Walked::default() };
     let mut builder = WalkBuilder::new(first);
@@ -79,7 +79,7 @@ pub fn walk(roots: &[PathBuf], matcher: &Matcher, seen: Option<&Seen>, stop: &St
 /// One thread of the walk. What it did is added to the whole when it ends.
 struct Searcher<'a> {
     matcher: &'a Matcher,
-    seen: Option<&'a Seen>,
+    seen: Option<&'a ReadCache>,
     stream: Stream<'a>,
     own: Walked,
     all: &'a Mutex<Walked>,
@@ -87,7 +87,7 @@ struct Searcher<'a> {
 
 impl Searcher<'_> {
     fn visit(&mut self, entry: &DirEntry) {
-        let named = self.matcher.find(&Stretch::whole(entry.file_name().as_encoded_bytes()));
+        let named = self.matcher.find(&Window::whole(entry.file_name().as_encoded_bytes()));
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         let is_repository = entry.file_name() == ".git" && !entry.path_is_symlink() || is_head_of_bare(entry);
         let read = if is_file && !is_open_database(entry.path()) && self.seen.is_none_or(|seen| seen.is_new(entry)) {

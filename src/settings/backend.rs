@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Given,
+    CliOptions,
     environment::{path, secret, word},
 };
 use crate::{
     backend::{
         Backend, Scrubbed, Setup,
         simulated::{PaymentError, PaymentMethod, Simulated},
-        stripe_api::{self, Access, ApiBase, StripeApi},
+        stripe_api::{self, ApiBase, ApiConfig, StripeApi},
         stripe_cli::{self, StripeCli},
     },
     clock::Clock,
@@ -24,19 +24,19 @@ use crate::{
 };
 
 /// A backend that has been chosen, and not been opened.
-pub(super) enum Choice {
+pub(super) enum BackendConfig {
     Simulated,
-    StripeApi(Access),
+    StripeApi(ApiConfig),
     StripeCli { bin: Option<PathBuf> },
 }
 
-impl Choice {
+impl BackendConfig {
     /// Relative paths count from a folder, which `within` knows.
-    pub fn of(given: &Given, within: impl Fn(PathBuf) -> PathBuf) -> Result<Self, Error> {
-        match given.backend.clone().or_else(|| word("STRIPE_PROJECTS_BACKEND")).as_deref() {
+    pub fn of(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<Self, Error> {
+        match options.backend.clone().or_else(|| word("STRIPE_PROJECTS_BACKEND")).as_deref() {
             None | Some("simulated") => Ok(Self::Simulated),
-            Some("stripe-api") => Ok(Self::StripeApi(access(given, within)?)),
-            Some("stripe-cli") => Ok(Self::StripeCli { bin: bin(given, within) }),
+            Some("stripe-api") => Ok(Self::StripeApi(access(options, within)?)),
+            Some("stripe-cli") => Ok(Self::StripeCli { bin: bin(options, within) }),
             Some(_) => Err(Error::UnknownBackend),
         }
     }
@@ -45,14 +45,14 @@ impl Choice {
     pub fn built(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
         let ledger = || Arc::new(Ledger::of(state));
         match self {
-            Self::Simulated => Arc::new(Simulated::new(simulated_world(state), payment_method, clock.clone())),
+            Self::Simulated => Arc::new(Simulated::new(simulated_store(state), payment_method, clock.clone())),
             Self::StripeApi(access) => {
                 let key = access.key.clone();
-                let backend = StripeApi::new(access, ledger(), state.to_owned(), stripe_api::Pace::default());
+                let backend = StripeApi::new(access, ledger(), state.to_owned(), stripe_api::RetryPolicy::default());
                 Arc::new(Scrubbed::new(Arc::new(backend)).knowing(key.as_ref()))
             }
             Self::StripeCli { bin } => {
-                let backend = StripeCli::new(bin, ledger(), state.to_owned(), stripe_cli::Pace::default());
+                let backend = StripeCli::new(bin, ledger(), state.to_owned(), stripe_cli::Timeouts::default());
                 Arc::new(Scrubbed::new(Arc::new(backend)).knowing(secret("STRIPE_API_KEY").as_ref()))
             }
         }
@@ -68,25 +68,25 @@ impl Choice {
 }
 
 /// How the simulation pays.
-pub(super) fn payment_method(given: &Given) -> Result<PaymentMethod, PaymentError> {
-    let token = given.payment_method.clone().or_else(|| word("STRIPE_PROJECTS_PAYMENT_METHOD"));
+pub(super) fn payment_method(options: &CliOptions) -> Result<PaymentMethod, PaymentError> {
+    let token = options.payment_method.clone().or_else(|| word("STRIPE_PROJECTS_PAYMENT_METHOD"));
     token.map_or(Ok(PaymentMethod::default()), |token| PaymentMethod::parse(&token))
 }
 
 /// Where the simulated world of a state folder is kept.
-pub fn simulated_world(state: &Path) -> PathBuf {
+pub fn simulated_store(state: &Path) -> PathBuf {
     state.join("simulated.db")
 }
 
-fn access(given: &Given, within: impl Fn(PathBuf) -> PathBuf) -> Result<Access, Error> {
-    let base = given.stripe_api_base.clone().or_else(|| word("STRIPE_PROJECTS_STRIPE_API_BASE"));
+fn access(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<ApiConfig, Error> {
+    let base = options.stripe_api_base.clone().or_else(|| word("STRIPE_PROJECTS_STRIPE_API_BASE"));
     let base = base.map_or(Ok(ApiBase::default()), |base| ApiBase::parse(&base))?;
-    let file = given.stripe_api_key_file.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_API_KEY_FILE"));
+    let file = options.stripe_api_key_file.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_API_KEY_FILE"));
     let key = match file {
         Some(file) => Some(key_in(&within(file))?),
         None => secret("STRIPE_API_KEY"),
     };
-    Ok(Access { base, key, context: word("STRIPE_CONTEXT") })
+    Ok(ApiConfig { base, key, context: word("STRIPE_CONTEXT") })
 }
 
 /// A file that was named and is not there is a mistake, not a missing key.
@@ -97,8 +97,8 @@ fn key_in(file: &Path) -> Result<Secret, Error> {
 }
 
 /// A bare name is looked for on `PATH`, as a shell would.
-fn bin(given: &Given, within: impl Fn(PathBuf) -> PathBuf) -> Option<PathBuf> {
-    let bin = given.stripe_bin.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_BIN"))?;
+fn bin(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Option<PathBuf> {
+    let bin = options.stripe_bin.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_BIN"))?;
     Some(if bin.components().count() > 1 { within(bin) } else { bin })
 }
 

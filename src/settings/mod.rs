@@ -3,19 +3,19 @@
 //! A flag wins over a variable, a variable over a default.
 
 mod backend;
+mod cli_options;
+mod detached_reaper;
 mod environment;
-mod given;
 mod start;
-mod successor;
 
 use std::{ffi::OsString, fmt, path::PathBuf};
 
-pub use backend::simulated_world;
-use backend::{Choice, payment_method};
+pub use backend::simulated_store;
+use backend::{BackendConfig, payment_method};
+pub use cli_options::CliOptions;
+pub use detached_reaper::DetachedReaper;
 pub use environment::{Colour, colour, homes, is_dumb, user};
-pub use given::Given;
 pub use start::Start;
-pub use successor::Successor;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     error::Error,
     fs,
-    provisioner::{Parts, Provisioner},
+    provisioner::{Dependencies, Provisioner},
     registry::{CeilingFile, RegistryFile},
     simulator::Simulator,
 };
@@ -38,7 +38,7 @@ pub struct Settings {
     ceiling: CeilingFile,
     pub state: PathBuf,
     accept_terms: bool,
-    choice: Choice,
+    choice: BackendConfig,
     payment_method: PaymentMethod,
     flags: Vec<OsString>,
 }
@@ -48,15 +48,15 @@ impl Settings {
     ///
     /// # Errors
     /// When the folder is not there, or a word is not one of those that it could be.
-    pub fn resolve(given: Given) -> Result<Self, Error> {
-        let dir = given.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
+    pub fn resolve(options: CliOptions) -> Result<Self, Error> {
+        let dir = options.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
-        let flags = [vec!["--dir".into(), dir.clone().into()], given.flags()].concat();
-        let (choice, payment_method) = (Choice::of(&given, within)?, payment_method(&given)?);
-        let env_file = given.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
-        let providers = given.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
-        let state = given.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
+        let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
+        let (choice, payment_method) = (BackendConfig::of(&options, within)?, payment_method(&options)?);
+        let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
+        let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
+        let state = options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
         if env_file.to_str().is_none() {
             return Err(Error::PathNotText { path: env_file });
@@ -69,7 +69,7 @@ impl Settings {
             },
             ceiling: ceiling(within),
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
-            accept_terms: given.accept_tos,
+            accept_terms: options.accept_tos,
             choice,
             payment_method,
             flags,
@@ -87,19 +87,19 @@ impl Settings {
         let Self { dir, env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
-        Provisioner::new(Parts { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
+        Provisioner::new(Dependencies { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
             .in_workspace(dir)
             .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
     /// Who comes after this process, with the same settings.
-    pub fn successor(&self) -> Successor {
-        Successor { flags: self.flags.clone() }
+    pub fn detached_reaper(&self) -> DetachedReaper {
+        DetachedReaper { flags: self.flags.clone() }
     }
 
     /// The same simulated world, to be served over HTTP.
     pub fn simulator(self) -> Simulator {
-        Simulator::new(simulated_world(&self.state), self.payment_method, Clock::system())
+        Simulator::new(simulated_store(&self.state), self.payment_method, Clock::system())
     }
 }
 

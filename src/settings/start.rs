@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use super::{
-    Given, Settings,
+    CliOptions, Settings,
     environment::{places, program},
 };
 use crate::{error::Error, fs::FsError, setup::Places};
@@ -19,21 +19,21 @@ pub struct Start {
 }
 
 impl Start {
-    /// From what was given, which has proved to make sense: there are settings.
+    /// From what was options, which has proved to make sense: there are settings.
     ///
     /// # Errors
     /// When it is not known which file is running, or a path is not text.
-    pub fn of(settings: &Settings, given: &Given) -> Result<Self, Error> {
+    pub fn of(settings: &Settings, options: &CliOptions) -> Result<Self, Error> {
         let program = program().map_err(|source| FsError {
             action: "find",
             path: PathBuf::from("the running program"),
             source,
         })?;
-        Ok(Self { places: places(settings.dir.clone()), program, flags: flags(given)? })
+        Ok(Self { places: places(settings.dir.clone()), program, flags: flags(options)? })
     }
 }
 
-fn flags(given: &Given) -> Result<Vec<String>, Error> {
+fn flags(options: &CliOptions) -> Result<Vec<String>, Error> {
     let as_text = |flag: OsString| flag.into_string().map_err(|path| Error::PathNotText { path: path.into() });
-    given.flags().into_iter().map(as_text).collect()
+    options.flags().into_iter().map(as_text).collect()
 }

@@ -9,7 +9,7 @@ use std::{
 use super::SetupError;
 use crate::{
     fs::{self, Kind, Lock, Privacy},
-    git::{self, Standing},
+    git::{self, GitStatus},
 };
 
 /// The file that `path` means and what it holds; `None` where there is none yet.
@@ -53,7 +53,7 @@ pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result
     if let Some(folder) = target.parent() {
         fs::create_private_folder(folder).map_err(SetupError::NotWritten)?;
     }
-    let lock = Lock::on_folder_of(target, PATIENCE).map_err(SetupError::NotWritten)?;
+    let lock = Lock::on_folder_of(target, TIMEOUT).map_err(SetupError::NotWritten)?;
     let _lock = lock.ok_or_else(|| SetupError::Changed { path: target.to_owned() })?;
     let now = fs::read(target, LONGEST).map_err(SetupError::Unreadable)?;
     if now.as_deref() != seen {
@@ -62,7 +62,7 @@ pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result
     let kept = match (change, seen) {
         (Change::WriteKeepingOld(_), Some(old)) => {
             let path = keep(target, old)?;
-            let exposed = matches!(git::standing(&path), Ok(Standing::Exposed { .. }));
+            let exposed = matches!(git::status(&path), Ok(GitStatus::Exposed { .. }));
             Some(Backup { path, exposed })
         }
         _ => None,
@@ -128,4 +128,4 @@ const MOST_BACKUPS: u32 = 100;
 /// Hosts keep a few kilobytes; Claude Code's own file can be some megabytes, and is not one of these.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);

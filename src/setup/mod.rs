@@ -3,6 +3,7 @@
 //! First a [`Proposal`] is made, which changes nothing and can be shown; what was shown is then done, or nothing, if
 //! the file has changed meanwhile.
 
+mod diagnostic;
 mod entry;
 mod file;
 mod host;
@@ -46,7 +47,11 @@ pub enum SetupError {
     })]
     Refused { why: Refused, path: PathBuf },
     #[error("{}: {why}", path.display())]
-    Shape { path: PathBuf, why: ShapeError },
+    Shape {
+        path: PathBuf,
+        #[source]
+        why: ShapeError,
+    },
     #[error("there are too many backups such as {}", path.display())]
     TooManyBackups { path: PathBuf },
     #[error("there is no such host")]

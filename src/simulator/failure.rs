@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use crate::{backend::simulated::WorldError, sqlite::DatabaseError};
+use crate::{backend::simulated::SimulatedStoreError, sqlite::DatabaseError};
 
 /// An answer that is not the one that was asked for.
 #[derive(Debug)]
@@ -65,13 +65,13 @@ impl From<DatabaseError> for Failure {
     }
 }
 
-impl From<WorldError> for Failure {
-    fn from(error: WorldError) -> Self {
+impl From<SimulatedStoreError> for Failure {
+    fn from(error: SimulatedStoreError) -> Self {
         match error {
-            WorldError::Database(error) => error.into(),
-            WorldError::NoRandomness(error) => Self::internal(error.to_string()),
-            WorldError::NotFound => Self::missing("resource"),
-            WorldError::Refused(refusal) => Self::payment("usage_limit_reached", &refusal.to_string()),
+            SimulatedStoreError::Database(error) => error.into(),
+            SimulatedStoreError::NoRandomness(error) => Self::internal(error.to_string()),
+            SimulatedStoreError::NotFound => Self::missing("resource"),
+            SimulatedStoreError::Refused(refusal) => Self::payment("usage_limit_reached", &refusal.to_string()),
         }
     }
 }

@@ -23,23 +23,23 @@ use tokio::{
 };
 
 /// A listener that takes so many connections and no more; the others wait.
-pub struct Bounded {
+pub struct LimitedListener {
     listener: TcpListener,
     slots: Arc<Semaphore>,
 }
 
 /// Cuts one connection: nothing that is written afterwards leaves.
 #[derive(Clone, Debug, Default)]
-pub struct Scissors(Arc<AtomicBool>);
+pub struct ConnectionAborter(Arc<AtomicBool>);
 
 /// A connection that can be cut.
 pub struct Connection {
     stream: TcpStream,
-    scissors: Scissors,
+    aborter: ConnectionAborter,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
-impl Bounded {
+impl LimitedListener {
     pub fn new(listener: TcpListener) -> Self {
         Self { listener, slots: Arc::new(Semaphore::new(MOST_CONNECTIONS)) }
     }
@@ -49,7 +49,7 @@ impl Bounded {
     }
 }
 
-impl Scissors {
+impl ConnectionAborter {
     pub fn cut(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -59,31 +59,31 @@ impl Scissors {
     }
 }
 
-impl Listener for Bounded {
-    type Addr = Scissors;
+impl Listener for LimitedListener {
+    type Addr = ConnectionAborter;
     type Io = Connection;
 
-    async fn accept(&mut self) -> (Connection, Scissors) {
+    async fn accept(&mut self) -> (Connection, ConnectionAborter) {
         // The semaphore is never closed, so a slot is all that this can bring.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
             if let Ok((stream, _)) = self.listener.accept().await {
                 let _ = stream.set_nodelay(true); // an answer is one write; without this it may wait for 40 ms
-                let scissors = Scissors::default();
-                return (Connection { stream, scissors: scissors.clone(), _slot: slot }, scissors);
+                let aborter = ConnectionAborter::default();
+                return (Connection { stream, aborter: aborter.clone(), _slot: slot }, aborter);
             }
             // Out of file descriptors, most likely: some connection has to end first.
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    fn local_addr(&self) -> io::Result<Scissors> {
-        Ok(Scissors::default())
+    fn local_addr(&self) -> io::Result<ConnectionAborter> {
+        Ok(ConnectionAborter::default())
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded>> for Scissors {
-    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
+impl Connected<IncomingStream<'_, LimitedListener>> for ConnectionAborter {
+    fn connect_info(stream: IncomingStream<'_, LimitedListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
@@ -96,7 +96,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.scissors.have_cut() {
+        if self.aborter.have_cut() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)

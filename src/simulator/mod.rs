@@ -2,7 +2,7 @@
 //!
 //! Whatever speaks to `https://api.stripe.com/v2/provisioning/` can speak to it unchanged, Stripe's own libraries
 //! among them. It shows the world of the simulated backend, so what is created here is seen there, and a credential
-//! that is handed out here can be asked about with [`World::owner_of`].
+//! that is handed out here can be asked about with [`SimulatedStripe::owner_of`].
 //!
 //! # What it holds to
 //! - A POST with an `Idempotency-Key` happens once. Effect and answer are one transaction of the world's file; the
@@ -23,13 +23,14 @@
 //! looked at. One that says that it strikes after the effect leaves the effect and its kept answer as they would have
 //! been: the same key asked again gets the true answer, and not the 500, the garbage or the silence.
 
+mod admin;
 mod calls;
 mod catalog;
 mod configuration;
-mod control;
-mod door;
+mod diagnostic;
 mod failure;
 mod faults;
+mod handler;
 mod headers;
 mod idempotency;
 mod listener;
@@ -50,12 +51,12 @@ use std::{
 };
 
 use axum::Router;
-use door::Door;
-use listener::{Bounded, Scissors};
+use handler::AppState;
+use listener::{ConnectionAborter, LimitedListener};
 use tokio::{net::TcpListener, sync::oneshot, task, time};
 
 use crate::{
-    backend::simulated::{PaymentMethod, World, WorldError},
+    backend::simulated::{PaymentMethod, SimulatedStoreError, SimulatedStripe},
     clock::Clock,
     fs::{self, FsError},
     sqlite::DatabaseError,
@@ -64,15 +65,15 @@ use crate::{
 /// A simulator that does not listen yet.
 pub struct Simulator {
     folder: PathBuf,
-    world: Arc<World>,
+    store: Arc<SimulatedStripe>,
     payment_method: PaymentMethod,
 }
 
 /// A simulator that listens.
 pub struct Listening {
-    listener: Bounded,
+    listener: LimitedListener,
     address: SocketAddr,
-    door: Door,
+    state: AppState,
 }
 
 /// Why there is no simulator.
@@ -87,14 +88,14 @@ pub enum SimulatorError {
     #[error("the catalog has no provider of the name that was given with --unlinked")]
     UnknownProvider,
     #[error("the simulated world cannot be used: {0}")]
-    World(#[from] WorldError),
+    Store(#[from] SimulatedStoreError),
 }
 
 impl Simulator {
     /// Serves the world in that file. It is created when something listens, and its folder too.
-    pub fn new(world: PathBuf, payment_method: PaymentMethod, clock: Clock) -> Self {
-        let folder = world.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self { folder, world: Arc::new(World::new(world, clock)), payment_method }
+    pub fn new(store: PathBuf, payment_method: PaymentMethod, clock: Clock) -> Self {
+        let folder = store.parent().map(Path::to_path_buf).unwrap_or_default();
+        Self { folder, store: Arc::new(SimulatedStripe::new(store, clock)), payment_method }
     }
 
     /// Takes an address, such as `127.0.0.1:12111`, and the names of providers that are not connected at first.
@@ -109,19 +110,19 @@ impl Simulator {
         let unlinked: Option<Vec<_>> = unlinked.iter().map(|name| catalog::provider(name)).collect();
         let unlinked = unlinked.ok_or(SimulatorError::UnknownProvider)?;
         let listener = TcpListener::bind(address).await.map_err(SimulatorError::CannotListen)?;
-        let listener = Bounded::new(listener);
+        let listener = LimitedListener::new(listener);
         let address = listener.address().map_err(SimulatorError::CannotListen)?;
-        let (world, folder) = (Arc::clone(&self.world), self.folder);
+        let (store, folder) = (Arc::clone(&self.store), self.folder);
         let prepare = move || {
             make_folder(&folder).map_err(DatabaseError::from)?;
-            world.change(|account| unlinked.iter().try_for_each(|provider| account.disconnect(&provider.id)))
+            store.change(|account| unlinked.iter().try_for_each(|provider| account.disconnect(&provider.id)))
         };
         match task::spawn_blocking(prepare).await {
             Ok(done) => done?,
             Err(_) => return Err(SimulatorError::CannotListen(io::ErrorKind::Other.into())),
         }
-        let door = Door::new(self.world, self.payment_method, format!("http://{address}"));
-        Ok(Listening { listener, address, door })
+        let state = AppState::new(self.store, self.payment_method, format!("http://{address}"));
+        Ok(Listening { listener, address, state })
     }
 }
 
@@ -133,9 +134,9 @@ impl Listening {
 
     /// Serves until that future is ready, and then as long as requests in flight need, if it is not too long.
     pub async fn serve(self, until: impl Future<Output = ()>) {
-        let routes = Router::new().fallback(door::answer).with_state(Arc::new(self.door));
+        let routes = Router::new().fallback(handler::answer).with_state(Arc::new(self.state));
         let (tell, told) = oneshot::channel::<()>();
-        let service = routes.into_make_service_with_connect_info::<Scissors>();
+        let service = routes.into_make_service_with_connect_info::<ConnectionAborter>();
         let serving = axum::serve(self.listener, service).with_graceful_shutdown(async {
             let _ = told.await; // an error is as good a sign: whoever would tell is gone
         });
@@ -144,13 +145,13 @@ impl Listening {
             _ = &mut serving => return, // it never ends by itself
             () = until => drop(tell),
         }
-        let _ = time::timeout(PATIENCE, serving).await;
+        let _ = time::timeout(TIMEOUT, serving).await;
     }
 }
 
 impl From<DatabaseError> for SimulatorError {
     fn from(error: DatabaseError) -> Self {
-        Self::World(error.into())
+        Self::Store(error.into())
     }
 }
 
@@ -162,4 +163,4 @@ fn make_folder(folder: &Path) -> Result<(), FsError> {
 }
 
 /// How long requests in flight may take when the simulator is told to end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);

@@ -17,16 +17,16 @@ use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
 use stripe_projects_mcp::{
-    mcp::{self, Offer},
-    settings::{Given, Settings},
+    mcp::{self, ToolFilter},
+    settings::{CliOptions, Settings},
 };
 use tokio::{net::TcpListener, runtime::Handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::args_os().nth(1).map(PathBuf::from).ok_or("the folder to work in is missing")?;
-    let settings = Settings::resolve(Given { dir: Some(dir), ..Given::default() })?;
-    let door = mcp::door(Arc::new(settings.provisioner(Handle::current())), Offer::everything());
+    let settings = Settings::resolve(CliOptions { dir: Some(dir), ..CliOptions::default() })?;
+    let door = mcp::door(Arc::new(settings.provisioner(Handle::current())), ToolFilter::everything());
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;

@@ -27,7 +27,7 @@ impl Weather {
         Self(Vec::new())
     }
 
-    /// Takes what is due for this call out of the file. The caller holds the world.
+    /// Takes what is due for this call out of the file. The principal holds the world.
     pub fn strike(root: &Path, call: &Call) -> Self {
         let file = root.join("weather.json");
         let Ok(text) = fs::read_to_string(&file) else {

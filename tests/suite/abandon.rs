@@ -17,27 +17,27 @@ fn abandon_ends_an_order_of_unknown_outcome() {
         assert_eq!(again["code"], "outcome_unknown", "{again}");
         let (message, hint) = (again["message"].as_str().unwrap(), again["hint"].as_str().unwrap());
         assert!(message.contains("https://dashboard.stripe.com shows whether there is a resource called memory-"));
-        assert!(hint.contains("`stripe-projects-mcp forget memory`"), "{hint}");
+        assert!(hint.contains("`stripe-projects-mcp abandon memory`"), "{hint}");
         let advice = journal(&here)["advice"].as_str().unwrap().to_owned();
-        assert!(advice.contains("`stripe-projects-mcp forget memory`"), "{advice}");
+        assert!(advice.contains("`stripe-projects-mcp abandon memory`"), "{advice}");
         assert_eq!(here.run(&["teardown", "memory", "--yes"]).code, 6, "the resource is unknown");
 
-        let unasked = here.run(&["forget", "memory"]);
+        let unasked = here.run(&["abandon", "memory"]);
         assert_eq!(unasked.code, 3, "without a terminal it takes --yes: {unasked:?}");
         assert!(unasked.stderr.contains("it is billed and nothing here will list it"), "{unasked:?}");
         assert_eq!(here.json(&["list"])["live_count"], 1);
 
-        let given_up = here.json(&["forget", "memory", "--yes"]);
+        let given_up = here.json(&["abandon", "memory", "--yes"]);
         assert_eq!((&given_up["came_of_it"], &given_up["project"]["status"]), (&json!("given_up"), &json!("failed")));
         let next = given_up["project"]["next"].as_str().unwrap();
         assert!(next.starts_with("If memory-") && next.contains("dashboard.stripe.com"), "{next}");
         let row =
-            here.ledger().audit().unwrap().into_iter().find(|row| row.action == "forget" && row.outcome == "failed");
+            here.ledger().audit().unwrap().into_iter().find(|row| row.action == "abandon" && row.outcome == "failed");
         let detail: Value = serde_json::from_str(&row.unwrap().detail).unwrap();
         assert_eq!(detail["given_up_by"], "a human");
         assert!(here.ledger().unsettled().unwrap().is_empty());
         assert_eq!(here.json(&["doctor"])["healthy"], true);
-        assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found", "once is enough");
+        assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
         assert_eq!(here.billed_resources().len(), 1 + usize::from(is_bought), "the resource stays, as the prompt says");
@@ -50,14 +50,14 @@ fn abandon_ends_an_order_of_unknown_outcome() {
 fn abandon_prefers_what_the_backend_can_determine() {
     for is_bought in [false, true] {
         let here = order_of_killed_process(is_bought);
-        let settled = here.json(&["forget", "memory", "--yes"]);
+        let settled = here.json(&["abandon", "memory", "--yes"]);
         assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("found"), &json!("active")));
         assert_eq!(here.billed_resources().len(), 1);
         assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     }
     let here = order_of_killed_process(false);
     here.simulator().inject(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
-    let settled = here.json(&["forget", "memory", "--yes"]);
+    let settled = here.json(&["abandon", "memory", "--yes"]);
     assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("never_was"), &json!("failed")));
     assert!(here.billed_resources().is_empty());
 }
@@ -66,28 +66,28 @@ fn abandon_prefers_what_the_backend_can_determine() {
 #[test]
 fn temporarily_unknown_order_cannot_be_abandoned() {
     let here = order_of_unknown_outcome(false);
-    here.cli(&["forget", "memory", "--yes"]).env("STRIPE_API_KEY", "rk_live_0123456789").exit(6);
+    here.cli(&["abandon", "memory", "--yes"]).env("STRIPE_API_KEY", "rk_live_0123456789").exit(6);
     assert_eq!(here.json(&["list"])["live_count"], 1);
-    assert_eq!(here.json(&["forget", "memory", "--yes"])["came_of_it"], "given_up");
+    assert_eq!(here.json(&["abandon", "memory", "--yes"])["came_of_it"], "given_up");
 }
 
 #[test]
 fn abandon_refuses_projects_in_any_other_state() {
     for kind in BackendKind::ALL {
         let here = Workspace::on(kind);
-        assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "project_not_found");
+        assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found");
         here.ok(&PROVISION);
-        assert_eq!(here.json(&["forget", "memory", "--yes"])["code"], "nothing_to_forget");
+        assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "nothing_to_forget");
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
         here.sql(open);
-        let error = here.run(&["forget", "memory", "--yes"]);
+        let error = here.run(&["abandon", "memory", "--yes"]);
         assert_eq!(error.code, 3, "{error:?}");
         assert_eq!(here.json(&["rotate", "memory"])["status"], "active", "what was open is as it was");
     }
     let here = order_of_unknown_outcome(false);
-    let wrong = here.json(&["forget", "memory", "--yes", "--backend", "simulated"]);
+    let wrong = here.json(&["abandon", "memory", "--yes", "--backend", "simulated"]);
     assert_eq!(wrong["code"], "wrong_backend");
 }
 
@@ -110,7 +110,7 @@ fn abandon_at_a_terminal_asks_and_explains() {
     use crate::pseudo_terminal::Terminal;
     let here = order_of_unknown_outcome(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
-        let terminal = Terminal::start(&here.command(&["forget", "memory"]), 100);
+        let terminal = Terminal::start(&here.command(&["abandon", "memory"]), 100);
         terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
         let output = terminal.finish();
         assert_eq!(
@@ -126,10 +126,10 @@ fn abandon_at_a_terminal_asks_and_explains() {
 fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
     let here = order_of_killed_process(is_bought);
     let ledger = here.ledger();
-    let (id, text) = ledger.recall_all("stripe-api", "order/").unwrap().remove(0);
+    let (id, text) = ledger.list_notes("stripe-api", "order/").unwrap().remove(0);
     let mut note: Value = serde_json::from_str(&text).unwrap();
     note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    ledger.remember("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
+    ledger.put_note("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
     here
 }
 
@@ -140,7 +140,7 @@ fn order_of_killed_process(is_bought: bool) -> Workspace {
     here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
-        let is_sent = here.ledger().exists() && !here.ledger().recall_all("stripe-api", "order/").unwrap().is_empty();
+        let is_sent = here.ledger().exists() && !here.ledger().list_notes("stripe-api", "order/").unwrap().is_empty();
         (is_sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
     });
     child.kill().unwrap();

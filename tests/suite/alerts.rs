@@ -5,7 +5,7 @@ use std::{process::Stdio, thread, time::Duration};
 use proptest::prelude::*;
 use serde_json::json;
 use stripe_projects_mcp::{
-    alerts::{LEASE, Notice, PATIENCE, Undelivered, reached},
+    alerts::{CLAIM_DURATION, Notice, RETRY_WINDOW, Undelivered, reached},
     clock::Timestamp,
     ledger::{Crossing, Event, Outbox, Outcome, Verdict},
     money::MicroUsd,
@@ -13,7 +13,7 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    alerts_receiver::{AlertReceiver, Harness, Message, SECRET, caller, list, notices, spend},
+    alerts_receiver::{AlertReceiver, Harness, Message, SECRET, list, notices, principal, spend},
     raw_client::{RawClient, until},
 };
 
@@ -117,7 +117,7 @@ fn reused_name_has_its_own_thresholds() {
         let provisioner = harness.provisioner();
         spend(&provisioner, "memory", "5");
         provisioner.deliver_alerts().unwrap();
-        provisioner.teardown(&name("memory"), &caller()).unwrap();
+        provisioner.teardown(&name("memory"), &principal()).unwrap();
     }
     assert_eq!(receiver.thresholds(), [50, 50]);
 }
@@ -199,8 +199,8 @@ fn undelivered_alert_is_abandoned_after_three_days() {
     };
     assert_eq!(reason, Undelivered::Status(500));
     let days = Duration::from_secs(u64::try_from(harness.seconds() - start).unwrap());
-    assert!(days <= PATIENCE && days + 2 * FOUR_HOURS >= PATIENCE, "{days:?}");
-    harness.advance(PATIENCE);
+    assert!(days <= RETRY_WINDOW && days + 2 * FOUR_HOURS >= RETRY_WINDOW, "{days:?}");
+    harness.advance(RETRY_WINDOW);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     assert_eq!(receiver.received().len(), usize::try_from(tries).unwrap());
 }
@@ -261,7 +261,7 @@ fn crash_after_sending_resends_the_same_id() {
     harness.advance(Duration::from_secs(u64::try_from(real - harness.seconds()).unwrap()));
     let provisioner = harness.provisioner();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until the claim expires, its sender may be alive");
-    harness.advance(LEASE + Duration::from_secs(1));
+    harness.advance(CLAIM_DURATION + Duration::from_secs(1));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
     let messages = receiver.received();
     assert_eq!((messages.len(), messages[0].id()), (2, messages[1].id()));
@@ -278,9 +278,9 @@ fn expired_claim_changes_nothing() {
     let provisioner = harness.provisioner();
     spend(&provisioner, "memory", "5");
     let (ledger, now) = (harness.workspace.ledger(), harness.clock().now());
-    let slow = ledger.claim_alert(now, now.checked_add(LEASE).unwrap()).unwrap().unwrap();
+    let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
     assert!(!ledger.has_due_alert(now).unwrap());
-    harness.advance(LEASE);
+    harness.advance(CLAIM_DURATION);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
     ledger.settle_alert(&slow, Outcome::Later(harness.clock().now())).unwrap();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
@@ -297,7 +297,7 @@ fn missing_secret_sends_nothing_and_loses_nothing() {
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
         assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
-        harness.advance(PATIENCE);
+        harness.advance(RETRY_WINDOW);
     }
     assert!(receiver.received().is_empty());
     let unsendable =

@@ -23,15 +23,16 @@ use stripe_projects_mcp::{
     alerts::Notice,
     backend::simulated::{PaymentMethod, Simulated},
     clock::{Clock, Timestamp},
+    diagnostic::Channel,
     env_file::Replace,
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Listing, Parts, Provisioner, USUAL_PAGE, Wanted},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
     registry::{CeilingFile, RegistryFile},
     secret::{Secret, hex},
-    settings::simulated_world,
+    settings::simulated_store,
 };
 use tokio::{
     net::TcpListener,
@@ -185,8 +186,8 @@ impl Harness {
 
     pub fn provisioner_without_secret(&self) -> Provisioner {
         let state = self.workspace.state();
-        let world = simulated_world(&state);
-        Provisioner::new(Parts {
+        let world = simulated_store(&state);
+        Provisioner::new(Dependencies {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
@@ -200,14 +201,14 @@ impl Harness {
 
     /// Provisions a project with a cap of 10 USD.
     pub fn provision(&self, name: &str) {
-        let request = Wanted {
+        let request = ProvisionRequest {
             name: ProjectName::parse(name).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
             cap: Cents::parse_usd("10").unwrap(),
-            lease: None,
+            lifetime: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&request, &caller()).unwrap();
+        self.provisioner().provision(&request, &principal()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -249,11 +250,11 @@ impl Harness {
 /// Records that much usage of the project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
-    provisioner.record_usage(&name, amount, &caller()).unwrap();
+    provisioner.record_usage(&name, amount, &principal()).unwrap();
 }
 
 pub fn list(provisioner: &Provisioner) {
-    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None, channel: Channel::Terminal };
     provisioner.list(&listing).unwrap();
 }
 
@@ -261,10 +262,10 @@ pub fn list(provisioner: &Provisioner) {
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
     let notices = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&notices);
-    provisioner.listen(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
+    provisioner.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
     notices
 }
 
-pub fn caller() -> Caller {
-    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+pub fn principal() -> Principal {
+    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use stripe_projects_mcp::{
-    alerts::{Courier, Lookup, Special, Undelivered, lookup},
+    alerts::{Lookup, ReservedAddress, Undelivered, WebhookClient, lookup},
     registry::Alerts,
 };
 
@@ -19,35 +19,39 @@ use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
 fn private_addresses_are_refused() {
     let harness = Harness::without_alerts();
     for (url, what) in [
-        ("https://127.0.0.1/", Special::Loopback),
-        ("https://127.1/", Special::Loopback),
-        ("https://2130706433/", Special::Loopback),
-        ("https://0x7f.0.0.1/", Special::Loopback),
-        ("https://[::1]/", Special::Loopback),
-        ("https://[::ffff:127.0.0.1]/", Special::Loopback),
-        ("https://[::ffff:a9fe:a9fe]/", Special::Metadata),
-        ("https://0.0.0.0/", Special::Unspecified),
-        ("https://[::]/", Special::Unspecified),
-        ("https://10.1.2.3/", Special::Private),
-        ("https://172.20.0.1/", Special::Private),
-        ("https://192.168.1.1/", Special::Private),
-        ("https://[fd12:3456::1]/", Special::Private),
-        ("https://100.100.1.1/", Special::CarrierNat),
-        ("https://169.254.1.1/", Special::LinkLocal),
-        ("https://[fe80::1]/", Special::LinkLocal),
-        ("https://169.254.169.254/latest/meta-data/", Special::Metadata),
-        ("https://[fd00:ec2::254]/", Special::Metadata),
-        ("https://metadata.google.internal/", Special::Metadata),
-        ("https://METADATA.google.internal./", Special::Metadata),
-        ("https://localhost/", Special::Loopback),
+        ("https://127.0.0.1/", ReservedAddress::Loopback),
+        ("https://127.1/", ReservedAddress::Loopback),
+        ("https://2130706433/", ReservedAddress::Loopback),
+        ("https://0x7f.0.0.1/", ReservedAddress::Loopback),
+        ("https://[::1]/", ReservedAddress::Loopback),
+        ("https://[::ffff:127.0.0.1]/", ReservedAddress::Loopback),
+        ("https://[::ffff:a9fe:a9fe]/", ReservedAddress::Metadata),
+        ("https://0.0.0.0/", ReservedAddress::Unspecified),
+        ("https://[::]/", ReservedAddress::Unspecified),
+        ("https://10.1.2.3/", ReservedAddress::Private),
+        ("https://172.20.0.1/", ReservedAddress::Private),
+        ("https://192.168.1.1/", ReservedAddress::Private),
+        ("https://[fd12:3456::1]/", ReservedAddress::Private),
+        ("https://100.100.1.1/", ReservedAddress::CarrierNat),
+        ("https://169.254.1.1/", ReservedAddress::LinkLocal),
+        ("https://[fe80::1]/", ReservedAddress::LinkLocal),
+        ("https://169.254.169.254/latest/meta-data/", ReservedAddress::Metadata),
+        ("https://[fd00:ec2::254]/", ReservedAddress::Metadata),
+        ("https://metadata.google.internal/", ReservedAddress::Metadata),
+        ("https://METADATA.google.internal./", ReservedAddress::Metadata),
+        ("https://localhost/", ReservedAddress::Loopback),
     ] {
-        let error = harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err();
-        assert_eq!(error, Undelivered::Special(what), "{url}");
-        let other = harness.block_on(Courier::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
-        assert_eq!(other, Undelivered::Special(what), "{url}: another host is allowed, not this one");
+        let error = harness.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err();
+        assert_eq!(error, Undelivered::ReservedAddress(what), "{url}");
+        let other = harness.block_on(WebhookClient::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
+        assert_eq!(other, Undelivered::ReservedAddress(what), "{url}: another host is allowed, not this one");
     }
     for url in ["http://93.184.216.34/", "ftp://127.0.0.1/"] {
-        assert_eq!(harness.block_on(Courier::open(&to(url, &[]), &lookup())).unwrap_err(), Undelivered::Plain, "{url}");
+        assert_eq!(
+            harness.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err(),
+            Undelivered::InsecureScheme,
+            "{url}"
+        );
     }
 }
 
@@ -68,19 +72,22 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     let url = format!("https://hooks.example.com:{}/", loopback.port());
     for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
         let (lookup, lookups) = answers(addresses);
-        let error = harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err();
-        assert_eq!((error, lookups.load(Ordering::SeqCst)), (Undelivered::Special(Special::Loopback), 1));
+        let error = harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err();
+        assert_eq!(
+            (error, lookups.load(Ordering::SeqCst)),
+            (Undelivered::ReservedAddress(ReservedAddress::Loopback), 1)
+        );
     }
     let (lookup, lookups) = answers(&[public]);
-    harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap();
+    harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap();
     assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let (lookup, _) = answers(&[]);
-    assert_eq!(harness.block_on(Courier::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
+    assert_eq!(harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
 
     // The connection goes to the checked address: no resolver knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
     let (lookup, lookups) = answers(&[loopback]);
-    let courier = harness.block_on(Courier::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
+    let courier = harness.block_on(WebhookClient::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
     harness.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
     assert_eq!((receiver.received().len(), lookups.load(Ordering::SeqCst)), (1, 1));
 }

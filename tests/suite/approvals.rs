@@ -8,13 +8,13 @@ use stripe_projects_mcp::{
     clock::Clock,
     env_file::Replace,
     error::Error,
-    ledger::{Draft, Event, Grant, Term, Verdict},
+    ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     policy::Asker,
     project::{Delivery, ProjectId},
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -105,7 +105,7 @@ fn denial_holds_until_it_expires() {
     for _ in 0..2 {
         let error = agent.call("provision", &above_default());
         assert_eq!(error["code"], "approval_declined");
-        assert_eq!(error["message"], format!("a human said no to this request ({id})"));
+        assert_eq!(error["message"], format!("this request was denied ({id})"));
     }
     assert_eq!(here.json(&["deny", &id, "--yes"])["code"], "approval_decided");
     here.expire_approvals();
@@ -159,7 +159,7 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     let id = pending(&here);
     for command in ["approve", "deny"] {
         let output = here.cli(&[command, &id]).stdout("").exit(3);
-        assert!(output.stderr.contains("there is no terminal to ask at"), "{output:?}");
+        assert!(output.stderr.contains("there is no terminal to ask"), "{output:?}");
     }
     assert_eq!(pending(&here), id);
     for (id, code) in
@@ -323,7 +323,8 @@ fn ledger_spends_an_approval_once() {
 /// A crash before the intent keeps the approval. A crash after it has used the approval, and is recovered.
 #[test]
 fn crash_neither_loses_nor_reuses_an_approval() {
-    for (step, again) in [(Step::Locked, "active"), (Step::Checked, "active"), (Step::Intended, "approval_required")] {
+    for (step, again) in [(Phase::Locked, "active"), (Phase::Checked, "active"), (Phase::Intended, "approval_required")]
+    {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
         let id = match provisioner.provision(&request(), &agent()).unwrap_err() {
@@ -331,7 +332,7 @@ fn crash_neither_loses_nor_reuses_an_approval() {
             other => panic!("{other}"),
         };
         provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
-        let dying = provisioner.watched_by(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
+        let dying = provisioner.with_phase_hook(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
         catch_unwind(|| dying.provision(&request(), &agent())).unwrap_err();
 
@@ -346,7 +347,7 @@ fn crash_neither_loses_nor_reuses_an_approval() {
 
 fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {
     let name = ProjectName::parse(&format!("racer-{number}")).unwrap();
-    let draft = Draft {
+    let draft = NewProject {
         id: ProjectId::random().unwrap(),
         name,
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -362,7 +363,7 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
         if !live.spend(id, &project, at)? {
             return Err(Error::Approval(ApprovalError::Expired));
         }
-        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: Term::default() })
+        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: LifetimeTerms::default() })
     })?;
     let _ = intent.leave_open();
     Ok(())
@@ -370,26 +371,26 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = Given { dir: Some(here.path()), ..Given::default() };
+    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
     (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
-fn request() -> Wanted {
-    Wanted {
+fn request() -> ProvisionRequest {
+    ProvisionRequest {
         name: ProjectName::parse("memory").unwrap(),
         provider: ProviderKey::parse("supermemory").unwrap(),
         cap: Cents::parse_usd("80").unwrap(),
-        lease: None,
+        lifetime: None,
         replace: Replace::OursOnly,
     }
 }
 
-fn agent() -> Caller {
-    Caller { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
+fn agent() -> Principal {
+    Principal { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
 }
 
-fn human() -> Caller {
-    Caller { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
+fn human() -> Principal {
+    Principal { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
 }
 
 fn above_default() -> Value {

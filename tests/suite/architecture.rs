@@ -16,31 +16,32 @@ use std::{
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Domain.
     ("clock", &[], &["jiff"]),
-    ("lease", &[], &["thiserror"]),
-    ("money", &[], &["thiserror"]),
+    ("diagnostic", &[], &[]),
+    ("lifetime", &["diagnostic"], &["thiserror"]),
+    ("money", &["diagnostic"], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
-    ("name", &["secret"], &["thiserror"]),
-    ("project", &["clock", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("name", &["diagnostic", "secret"], &["thiserror"]),
+    ("project", &["clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     // Describes what an approval covers; random ids, and its time limit.
-    ("approval", &["clock", "money", "name", "project"], &["thiserror"]),
+    ("approval", &["clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
-    ("fs", &[], &["rustix", "thiserror"]),
-    ("git", &[], &["thiserror"]),
-    ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
-    ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
-    ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
+    ("fs", &["diagnostic"], &["rustix", "thiserror"]),
+    ("git", &["diagnostic"], &["thiserror"]),
+    ("sqlite", &["diagnostic", "fs"], &["rusqlite", "thiserror"]),
+    ("dotenv", &["diagnostic", "name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
+    ("env_file", &["diagnostic", "dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
     // parsers.
-    ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
+    ("setup", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
-        &["fs", "lease", "money", "name", "project", "secret"],
+        &["diagnostic", "fs", "lifetime", "money", "name", "project", "secret"],
         &["serde_json", "strsim", "thiserror", "toml"],
     ),
     (
         "ledger",
         // `fs` for the head record of the audit, which is outside the database.
-        &["approval", "clock", "fs", "money", "name", "project", "secret", "sqlite"],
+        &["approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
     // The only connection to an address that the registry names; signs what it sends.
@@ -51,7 +52,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "backend",
-        &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
+        &["clock", "diagnostic", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
         &[
             "async_trait",
             "reqwest",
@@ -68,13 +69,13 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Serves the simulated account as Stripe's API; the only server.
     (
         "simulator",
-        &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
+        &["backend", "clock", "diagnostic", "fs", "money", "project", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git", "secret"], &["ignore"]),
     // Application.
-    ("policy", &["lease", "money", "name", "registry"], &["thiserror"]),
+    ("policy", &["diagnostic", "lifetime", "money", "name", "registry"], &["thiserror"]),
     (
         "view",
         &["approval", "backend", "clock", "ledger", "money", "project", "registry"],
@@ -85,36 +86,64 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &[
             "approval",
             "backend",
-            "dotenv",
+            "diagnostic",
             "env_file",
             "fs",
-            "git",
             "ledger",
-            "lease",
+            "lifetime",
             "money",
             "name",
             "policy",
             "project",
             "registry",
+            "secret",
             "setup",
             "simulator",
             "sqlite",
             "view",
         ],
-        &["thiserror"],
+        &["thiserror", "tracing"],
     ),
     (
         "provisioner",
         &[
-            "alerts", "approval", "backend", "clock", "env_file", "error", "fs", "lease", "ledger", "money", "name",
-            "policy", "project", "registry", "scan", "secret", "view",
+            "alerts",
+            "approval",
+            "backend",
+            "clock",
+            "diagnostic",
+            "env_file",
+            "error",
+            "fs",
+            "lifetime",
+            "ledger",
+            "money",
+            "name",
+            "policy",
+            "project",
+            "registry",
+            "scan",
+            "secret",
+            "view",
         ],
         &["serde_json", "tokio"],
     ),
     // Inspects every port, and repairs through the provisioner.
     (
         "doctor",
-        &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner", "view"],
+        &[
+            "backend",
+            "diagnostic",
+            "env_file",
+            "error",
+            "fs",
+            "git",
+            "ledger",
+            "name",
+            "project",
+            "provisioner",
+            "view",
+        ],
         &["serde"],
     ),
     // The composition root; `lib.rs` starts both transports.
@@ -125,7 +154,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "error",
             "fs",
-            "lease",
+            "lifetime",
             "ledger",
             "provisioner",
             "registry",
@@ -146,9 +175,10 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "approval",
             "backend",
             "clock",
+            "diagnostic",
             "env_file",
             "error",
-            "lease",
+            "lifetime",
             "ledger",
             "money",
             "name",
@@ -175,10 +205,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "approval",
             "clock",
+            "diagnostic",
             "doctor",
             "env_file",
             "error",
-            "lease",
+            "lifetime",
             "ledger",
             "money",
             "name",
@@ -194,7 +225,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Above both transports, and in no release: the parsers of untrusted text.
     (
         "fuzzing",
-        &["backend", "dotenv", "lease", "mcp", "money", "name", "registry", "secret", "setup"],
+        &["backend", "dotenv", "lifetime", "mcp", "money", "name", "registry", "secret", "setup"],
         &["serde_json", "toml"],
     ),
 ];
@@ -203,26 +234,26 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        // `mcp/seal.rs` signs with its own key, which is no credential.
+        // `mcp/request_state.rs` signs with its own key, which is no credential.
         &[
             "alerts/signature.rs",
             "dotenv/mod.rs",
             "backend/simulated/resources.rs",
             "backend/stripe_api/http.rs",
-            "mcp/seal.rs",
+            "mcp/request_state.rs",
             "simulator/calls/reveal.rs",
         ],
         "hand over the `Secret` instead",
     ),
     (
         "std::fs",
-        &["fs/lock.rs", "fs/mod.rs", "fs/reach.rs"],
+        &["fs/lock.rs", "fs/mod.rs", "fs/write_access.rs"],
         "use what `crate::fs` offers, which is atomic and private",
     ),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/successor.rs"],
-        "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/successor.rs` only",
+        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/detached_reaper.rs"],
+        "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
         // `Provisioner::event` is the point up to which Ctrl-C cancels an operation. `provisioner/audit.rs` records

@@ -6,12 +6,12 @@ use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, Order, Scrubbed,
-        simulated::{PaymentMethod, Simulated, World},
-        stripe_api::{self, Access, ApiBase, StripeApi},
+        simulated::{PaymentMethod, Simulated, SimulatedStripe},
+        stripe_api::{self, ApiBase, ApiConfig, StripeApi},
         stripe_cli::{self, StripeCli},
     },
     clock::Clock,
-    ledger::{Draft, Event, Grant, Ledger, LedgerError, Term, Verdict},
+    ledger::{Event, Grant, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -45,7 +45,8 @@ fn on_simulated_account(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Ba
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, Clock::system());
-    let (for_keys, for_count) = (World::new(file.clone(), Clock::system()), World::new(file, Clock::system()));
+    let (for_keys, for_count) =
+        (SimulatedStripe::new(file.clone(), Clock::system()), SimulatedStripe::new(file, Clock::system()));
     BackendUnderTest {
         backend: wrapped(Arc::new(backend)),
         ledger: ledger(&folder),
@@ -60,12 +61,12 @@ fn stripe_api() -> BackendUnderTest {
     let workspace = Rc::new(Workspace::new());
     let simulator = SimulatorProcess::start(&workspace, &[]);
     let ledger = Arc::new(Ledger::of(&workspace.state()));
-    let access = Access {
+    let access = ApiConfig {
         base: ApiBase::parse(&simulator.base).unwrap(),
         key: Some(Secret::new("rk_test_0123456789".to_owned())),
         context: None,
     };
-    let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::Pace::default());
+    let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::RetryPolicy::default());
     let (for_keys, for_count) = (Rc::clone(&workspace), Rc::clone(&workspace));
     BackendUnderTest {
         backend: Arc::new(backend),
@@ -80,7 +81,7 @@ fn stripe_api() -> BackendUnderTest {
 fn stripe_cli() -> BackendUnderTest {
     let (fake_stripe, folder) = (Rc::new(FakeStripeCli::new()), tempfile::tempdir().unwrap());
     let ledger = ledger(&folder);
-    let pace = stripe_cli::Pace { poll_pause: Duration::from_millis(10), ..stripe_cli::Pace::default() };
+    let pace = stripe_cli::Timeouts { poll_pause: Duration::from_millis(10), ..stripe_cli::Timeouts::default() };
     let bin = fake_stripe.script(folder.path());
     let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
     let (for_keys, for_count) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
@@ -101,7 +102,7 @@ impl BackendUnderTest {
     /// Creates an order with its project in the ledger, as backends expect it.
     pub fn order(&self, name: &str) -> Order {
         let order = order(name);
-        let draft = Draft {
+        let draft = NewProject {
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("memory").unwrap(),
@@ -118,8 +119,11 @@ impl BackendUnderTest {
             detail: json!({}),
         };
         let env_var = EnvVar::parse(&format!("KEY_OF_{}", name.to_ascii_uppercase())).unwrap();
-        let grant =
-            Grant { cap: order.cap, deliveries: vec![Delivery { env_var, credential: None }], term: Term::default() };
+        let grant = Grant {
+            cap: order.cap,
+            deliveries: vec![Delivery { env_var, credential: None }],
+            term: LifetimeTerms::default(),
+        };
         let intent = self.ledger.begin_provision::<LedgerError>(draft, &event, |_| Ok(grant)).unwrap();
         let _ = intent.leave_open();
         order

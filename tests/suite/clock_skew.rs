@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use stripe_projects_mcp::{
     env_file::Replace,
-    lease::Lease,
+    lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    provisioner::{Provisioner, Step, Wanted},
+    provisioner::{Phase, ProvisionRequest, Provisioner},
 };
 
 use crate::{
-    alerts_receiver::{AlertReceiver, Harness, caller, list, spend},
+    alerts_receiver::{AlertReceiver, Harness, list, principal, spend},
     invariants::{USER_LINES, check},
 };
 
@@ -26,15 +26,15 @@ fn clock_shift_between_operations_loses_nothing() {
             work(&harness.provisioner());
             list(&harness.provisioner());
         };
-        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.resume(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.keep(&name("victim"), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.resume(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.keep(&name("victim"), &principal()).unwrap()));
         check(&harness.workspace, &format!("a clock set by {jump} ms each time"));
-        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &caller()).unwrap()));
-        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &caller()).unwrap()));
+        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &principal()).unwrap()));
         check(&harness.workspace, &format!("the same name again, {jump} ms away"));
         let rows = harness.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "rows are in the order of events");
@@ -46,20 +46,20 @@ fn clock_shift_at_each_step_loses_nothing() {
     for jump in SHIFTS {
         let harness = Harness::without_alerts();
         harness.workspace.write(".env", USER_LINES);
-        for at in Step::ALL {
+        for at in Phase::ALL {
             let clock = harness.clock_shifter();
-            let provisioner = harness.provisioner().watched_by(Arc::new(move |step| {
+            let provisioner = harness.provisioner().with_phase_hook(Arc::new(move |step| {
                 if step == at {
                     clock(jump);
                 }
             }));
             let text = format!("{at:?}").to_lowercase();
-            provisioner.provision(&request(&text, None), &caller()).unwrap();
-            provisioner.rotate(&name(&text), &caller()).unwrap();
-            provisioner.suspend(&name(&text), &caller()).unwrap();
-            provisioner.resume(&name(&text), &caller()).unwrap();
+            provisioner.provision(&request(&text, None), &principal()).unwrap();
+            provisioner.rotate(&name(&text), &principal()).unwrap();
+            provisioner.suspend(&name(&text), &principal()).unwrap();
+            provisioner.resume(&name(&text), &principal()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}"));
-            provisioner.teardown(&name(&text), &caller()).unwrap();
+            provisioner.teardown(&name(&text), &principal()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
@@ -69,13 +69,13 @@ fn clock_shift_at_each_step_loses_nothing() {
 fn clock_set_back_does_not_end_a_lifetime() {
     let harness = Harness::without_alerts();
     harness.workspace.write(".env", USER_LINES);
-    harness.provisioner().provision(&request("leased", Some(hour())), &caller()).unwrap();
+    harness.provisioner().provision(&request("leased", Some(hour())), &principal()).unwrap();
     harness.shift_clock(-YEARS);
-    assert!(harness.provisioner().reap(&caller()).unwrap().is_empty());
+    assert!(harness.provisioner().reap(&principal()).unwrap().is_empty());
     harness.shift_clock(YEARS + HOUR - 1);
-    assert!(harness.provisioner().reap(&caller()).unwrap().is_empty(), "a millisecond is left");
+    assert!(harness.provisioner().reap(&principal()).unwrap().is_empty(), "a millisecond is left");
     harness.shift_clock(1);
-    assert_eq!(harness.provisioner().reap(&caller()).unwrap().len(), 1);
+    assert_eq!(harness.provisioner().reap(&principal()).unwrap().len(), 1);
     check(&harness.workspace, "an expired lifetime");
 }
 
@@ -110,17 +110,17 @@ fn postponed_alert_waits_for_its_time() {
     assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
 }
 
-fn request(text: &str, lease: Option<Lease>) -> Wanted {
+fn request(text: &str, lifetime: Option<Lifetime>) -> ProvisionRequest {
     let provider = ProviderKey::parse("supermemory").unwrap();
-    Wanted { name: name(text), provider, cap: Cents::ZERO, lease, replace: Replace::OursOnly }
+    ProvisionRequest { name: name(text), provider, cap: Cents::ZERO, lifetime, replace: Replace::OursOnly }
 }
 
 fn name(text: &str) -> ProjectName {
     ProjectName::parse(text).unwrap()
 }
 
-fn hour() -> Lease {
-    Lease::parse("1h").unwrap()
+fn hour() -> Lifetime {
+    Lifetime::parse("1h").unwrap()
 }
 
 /// In milliseconds, like all constants below.

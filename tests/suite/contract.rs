@@ -7,7 +7,7 @@ use std::slice;
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, Credentials, Order, Refusal, Scope,
-        simulated::{PaymentMethod, Simulated, World},
+        simulated::{PaymentMethod, Simulated, SimulatedStripe},
     },
     clock::Clock,
     money::{Cents, MicroUsd},
@@ -165,14 +165,14 @@ async fn provider_at_its_monthly_limit_stops_until_the_next_month() {
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, november.clone());
     let first = backend.provision(&order("first")).await.unwrap().resource;
     let second = backend.provision(&order("second")).await.unwrap().resource;
-    let world = World::new(file.clone(), november);
+    let world = SimulatedStripe::new(file.clone(), november);
     world.set_monthly_limit("supermemory", Cents::new(500).unwrap()).unwrap();
     assert!(world.accrue(&first, MicroUsd::new(5_000_000)).unwrap().suspended);
     let observed = backend.observe(Scope::Resources(slice::from_ref(&second))).await.unwrap();
     assert!(observed[0].suspended, "the limit is the provider's, not the project's");
     let error = backend.resume(&second).await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::MonthlyLimitReached { .. })), "{error}");
-    World::new(file, december).resume(&second).unwrap();
+    SimulatedStripe::new(file, december).resume(&second).unwrap();
 }
 
 #[tokio::test]

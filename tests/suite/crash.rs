@@ -18,13 +18,14 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 use stripe_projects_mcp::{
+    diagnostic::Diagnostic as _,
     env_file::Replace,
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::Builder;
 
@@ -53,7 +54,7 @@ fn kill_at_any_step_over_stripe_cli() {
 
 fn at_every_step(kind: BackendKind) {
     for operation in OPERATIONS {
-        for step in Step::ALL {
+        for step in Phase::ALL {
             if let Some(workspace) = kill_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
                 workspace.run(&["rotate", "bystander"]); // any command may come next
@@ -68,7 +69,7 @@ fn at_every_step(kind: BackendKind) {
 fn server_start_recovers_the_work_of_a_dead_process() {
     for kind in BackendKind::ALL {
         for operation in OPERATIONS {
-            let workspace = kill_at(kind, operation, Step::Acted).unwrap();
+            let workspace = kill_at(kind, operation, Phase::Acted).unwrap();
             let server = RawClient::initialize(&workspace);
             until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
             assert_eq!(server.disconnect().code, 0);
@@ -125,10 +126,10 @@ fn victim_process() {
         return;
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = Given { dir: Some(dir.into()), accept_tos: true, ..Given::default() };
+    let options = CliOptions { dir: Some(dir.into()), accept_tos: true, ..CliOptions::default() };
     let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
     let stopped = AtomicBool::new(false);
-    let provisioner = provisioner.watched_by(Arc::new(move |reached| {
+    let provisioner = provisioner.with_phase_hook(Arc::new(move |reached| {
         if format!("{reached:?}") == step && env::var(STOPS).is_err() {
             println!("{REACHED}");
             thread::park();
@@ -144,7 +145,7 @@ fn victim_process() {
 }
 
 /// Returns the command that starts that process.
-pub fn victim_command(workspace: &Workspace, operation: &str, step: Step) -> Command {
+pub fn victim_command(workspace: &Workspace, operation: &str, step: Phase) -> Command {
     let mut command = Command::new("/proc/self/exe"); // independent of the user that it runs as
     workspace.prepare(&mut command);
     command.args(["--exact", "crash::victim_process", "--ignored", "--nocapture"]).env(DIR, workspace.path());
@@ -159,23 +160,24 @@ pub fn victim_command(workspace: &Workspace, operation: &str, step: Step) -> Com
 
 fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     let name = ProjectName::parse("victim").unwrap();
-    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
-            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&request, &caller)
+            let request =
+                ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+            provisioner.provision(&request, &principal)
         }
-        "resume" => provisioner.resume(&name, &caller),
-        "rotate" => provisioner.rotate(&name, &caller),
-        "suspend" => provisioner.suspend(&name, &caller),
-        _ => provisioner.teardown(&name, &caller),
+        "resume" => provisioner.resume(&name, &principal),
+        "rotate" => provisioner.rotate(&name, &principal),
+        "suspend" => provisioner.suspend(&name, &principal),
+        _ => provisioner.teardown(&name, &principal),
     }
     .map(drop)
 }
 
 /// Returns a workspace whose process died at that step. `None` if the operation has no such step.
-fn kill_at(kind: BackendKind, operation: &str, step: Step) -> Option<Workspace> {
+fn kill_at(kind: BackendKind, operation: &str, step: Phase) -> Option<Workspace> {
     let workspace = prepare(kind, operation);
     let mut child = victim_command(&workspace, operation, step).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -200,8 +202,8 @@ pub fn prepare(kind: BackendKind, operation: &str) -> Workspace {
     workspace
 }
 
-pub fn has_step(operation: &str, step: Step) -> bool {
-    !(matches!(operation, "suspend" | "teardown") && step == Step::Recorded)
+pub fn has_step(operation: &str, step: Phase) -> bool {
+    !(matches!(operation, "suspend" | "teardown") && step == Phase::Recorded)
 }
 
 const DIR: &str = "CRASH_DIR";

@@ -9,7 +9,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     mcp,
-    settings::{Given, Settings},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::Handle;
 
@@ -369,11 +369,11 @@ async fn modern(workspace: &Workspace) -> Host {
 
 /// Starts a server in this process, with a timeout that the test chooses.
 async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: Reply, timeout: Duration) -> Host {
-    let options = Given { dir: Some(workspace.path()), ..Given::default() };
+    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
     let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
-    tokio::spawn(mcp::serve_over(provisioner, mcp::Offer::everything(), input, output, timeout));
+    tokio::spawn(mcp::serve_over(provisioner, mcp::ToolFilter::everything(), input, output, timeout));
     let (input, output) = tokio::io::split(theirs);
     Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, support, reply).await
 }

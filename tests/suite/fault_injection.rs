@@ -12,6 +12,7 @@ use stripe_projects_mcp::{
         simulated::{PaymentMethod, Simulated},
     },
     clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -19,9 +20,9 @@ use stripe_projects_mcp::{
     name::{ProjectName, ProviderKey},
     policy::Asker,
     project::ResourceId,
-    provisioner::{Caller, Listing, Parts, Provisioner, Wanted},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{CeilingFile, RegistryFile},
-    settings::simulated_world,
+    settings::simulated_store,
     view::ProjectView,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -123,7 +124,7 @@ fn unreachable_backend_hides_nothing() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::Unreachable);
-    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None, channel: Channel::Terminal };
     let list = harness.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
@@ -177,7 +178,7 @@ impl FaultyBackend {
 }
 
 fn lost_response() -> BackendError {
-    BackendError::Unknown { why: "the connection broke off".to_owned() }
+    BackendError::Unknown { why: "the connection broke off".into() }
 }
 
 #[async_trait]
@@ -253,11 +254,11 @@ struct Harness {
 impl Harness {
     fn with(fault: Fault) -> Self {
         let workspace = Workspace::new();
-        let world = simulated_world(&workspace.state());
+        let world = simulated_store(&workspace.state());
         let inner = Simulated::new(world, PaymentMethod::Succeeds, Clock::system());
         let backend = Arc::new(FaultyBackend { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let provisioner = Provisioner::new(Parts {
+        let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
@@ -272,16 +273,17 @@ impl Harness {
 
     fn provision(&self) -> Result<ProjectView, Error> {
         let provider = ProviderKey::parse("search").unwrap();
-        let request = Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&request, &caller())
+        let request =
+            ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+        self.provisioner.provision(&request, &principal())
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {
-        self.provisioner.rotate(&name(), &caller())
+        self.provisioner.rotate(&name(), &principal())
     }
 
     fn teardown(&self) -> Result<ProjectView, Error> {
-        self.provisioner.teardown(&name(), &caller())
+        self.provisioner.teardown(&name(), &principal())
     }
 
     fn key(&self) -> String {
@@ -303,6 +305,6 @@ fn name() -> ProjectName {
     ProjectName::parse("victim").unwrap()
 }
 
-fn caller() -> Caller {
-    Caller { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
+fn principal() -> Principal {
+    Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
 }

@@ -9,12 +9,12 @@ use serde_json::json;
 use stripe_projects_mcp::{
     approval::{Answer, ApprovalId},
     env_file::Replace,
-    lease::Lease,
+    lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -29,7 +29,7 @@ fn commands_report_the_point_of_no_return_before_writing() {
         "deliver",
         "deny",
         "extend",
-        "forget",
+        "abandon",
         "keep",
         "provision",
         "reap",
@@ -42,7 +42,8 @@ fn commands_report_the_point_of_no_return_before_writing() {
         let here = prepare(operation);
         let before = snapshot(&here);
         let (provisioner, _runtime) = provisioner(&here);
-        let stopped = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "stops here")));
+        let stopped =
+            provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "stops here")));
         let stopped = AssertUnwindSafe(stopped);
         catch_unwind(|| operate(&stopped, operation)).expect_err(operation);
         assert_eq!(snapshot(&here), before, "{operation}");
@@ -53,37 +54,39 @@ fn commands_report_the_point_of_no_return_before_writing() {
 fn read_only_commands_have_no_point_of_no_return() {
     let here = prepare("extend");
     let (provisioner, _runtime) = provisioner(&here);
-    let looking = provisioner.watched_by(Arc::new(|reached| assert_ne!(reached, Step::Checked, "nothing is written")));
+    let looking =
+        provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "nothing is written")));
     let _: (_, _) = (looking.show(&name()).unwrap(), looking.approvals().unwrap());
     let _: (_, _) = (looking.verify_audit().unwrap(), looking.registry().unwrap());
 }
 
 fn operate(provisioner: &Provisioner, operation: &str) {
-    let caller = Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
-    let (name, hour) = (name(), Lease::parse("1h").unwrap());
+    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let (name, hour) = (name(), Lifetime::parse("1h").unwrap());
     let decide = |answer| {
         let id: ApprovalId = provisioner.approvals().unwrap().remove(0).id;
-        drop(provisioner.decide(&id, answer, &caller).unwrap());
+        drop(provisioner.decide(&id, answer, &principal).unwrap());
     };
     match operation {
-        "accept" => drop(provisioner.accept_audit(&caller).unwrap()),
+        "accept" => drop(provisioner.accept_audit(&principal).unwrap()),
         "approve" => decide(Answer::Accepted),
-        "deliver" => provisioner.deliver_again(&name, &caller).unwrap(),
+        "deliver" => provisioner.deliver_again(&name, &principal).unwrap(),
         "deny" => decide(Answer::Declined),
-        "extend" => drop(provisioner.extend(&name, hour, &caller).unwrap()),
-        "forget" => drop(provisioner.forget(&name, &caller, |_| Ok(())).unwrap()),
-        "keep" => drop(provisioner.keep(&name, &caller).unwrap()),
+        "extend" => drop(provisioner.extend(&name, hour, &principal).unwrap()),
+        "abandon" => drop(provisioner.abandon(&name, &principal, |_| Ok(())).unwrap()),
+        "keep" => drop(provisioner.keep(&name, &principal).unwrap()),
         "provision" => {
             let provider = ProviderKey::parse("search").unwrap();
-            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            drop(provisioner.provision(&request, &caller).unwrap());
+            let request =
+                ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+            drop(provisioner.provision(&request, &principal).unwrap());
         }
-        "reap" => drop(provisioner.reap(&caller).unwrap()),
-        "resume" => drop(provisioner.resume(&name, &caller).unwrap()),
-        "rotate" => drop(provisioner.rotate(&name, &caller).unwrap()),
-        "suspend" => drop(provisioner.suspend(&name, &caller).unwrap()),
-        "teardown" => drop(provisioner.teardown(&name, &caller).unwrap()),
-        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &caller).unwrap()),
+        "reap" => drop(provisioner.reap(&principal).unwrap()),
+        "resume" => drop(provisioner.resume(&name, &principal).unwrap()),
+        "rotate" => drop(provisioner.rotate(&name, &principal).unwrap()),
+        "suspend" => drop(provisioner.suspend(&name, &principal).unwrap()),
+        "teardown" => drop(provisioner.teardown(&name, &principal).unwrap()),
+        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &principal).unwrap()),
     }
 }
 
@@ -103,7 +106,7 @@ fn prepare(operation: &str) -> Workspace {
             assert_eq!(agent.call("provision", &arguments)["code"], "approval_required");
             assert_eq!(agent.disconnect().code, 0);
         }
-        "forget" => here.sql(
+        "abandon" => here.sql(
             "UPDATE projects SET status = 'provisioning', resource = NULL, key_version = 0;
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'provision', 'provisioning', 0, 0 FROM projects",
@@ -127,7 +130,7 @@ fn snapshot(here: &Workspace) -> String {
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = Given { dir: Some(here.path()), ..Given::default() };
+    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
     (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 

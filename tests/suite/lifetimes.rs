@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     env_file::Replace,
-    lease::Lease,
+    lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Session, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Principal, ProvisionRequest, Session},
+    settings::{CliOptions, Settings},
 };
 use tokio::runtime::Builder;
 
@@ -103,16 +103,17 @@ fn session_end_reports_whether_projects_remain() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
     for takes in [false, true] {
-        let settings = Settings::resolve(Given { dir: Some(workspace.path()), ..Given::default() }).unwrap();
-        let session = Session::begin(Lease::parse("1m").unwrap()).unwrap();
+        let settings = Settings::resolve(CliOptions { dir: Some(workspace.path()), ..CliOptions::default() }).unwrap();
+        let session = Session::begin(Lifetime::parse("1m").unwrap()).unwrap();
         let provisioner = settings.provisioner(runtime.handle().clone()).in_session(session);
-        let caller = Caller { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
+        let principal = Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
-            let request = Wanted { name, provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly };
-            provisioner.provision(&request, &caller).unwrap();
+            let request =
+                ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
+            provisioner.provision(&request, &principal).unwrap();
         }
-        assert_eq!(provisioner.end_session(&caller).unwrap(), takes);
+        assert_eq!(provisioner.end_session(&principal).unwrap(), takes);
     }
 }
 

@@ -30,6 +30,7 @@ mod concurrency;
 mod contract;
 mod corruption;
 mod crash;
+mod diagnostics;
 mod disk_faults;
 mod doctor;
 mod dotenv;

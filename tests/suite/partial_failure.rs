@@ -5,13 +5,14 @@ use std::{fs, sync::Arc};
 
 use rusqlite::Connection;
 use stripe_projects_mcp::{
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{Caller, Provisioner, Step, Wanted},
-    settings::{Given, Settings},
+    provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
+    settings::{CliOptions, Settings},
     view::ProjectView,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -22,13 +23,13 @@ use crate::workspace::Workspace;
 fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
     let error =
-        with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
+        with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
-    assert!(error.hint().contains("rotate victim"), "{}", error.hint());
+    assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "the user's value stays");
-    let response = workspace.json(&["forget", "victim", "--yes"]);
+    let response = workspace.json(&["abandon", "victim", "--yes"]);
     assert_eq!(response["code"], "nothing_to_forget", "its outcome is known, so it can be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
@@ -42,7 +43,7 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
 #[test]
 fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -55,7 +56,8 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error = with_variable_replaced(&workspace, |provisioner| provisioner.rotate(&name(), &caller())).unwrap_err();
+    let error =
+        with_variable_replaced(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -75,9 +77,9 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
     let full = "CREATE TRIGGER full BEFORE INSERT ON credentials BEGIN SELECT RAISE(ABORT, 'full'); END";
     let error = with_change_at(
         &workspace,
-        Step::Acted,
+        Phase::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
-        |provisioner| provisioner.rotate(&name(), &caller()),
+        |provisioner| provisioner.rotate(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered", "the old key is revoked, which has to be reported");
@@ -91,7 +93,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
 #[test]
 fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &caller())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -106,7 +108,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
     let content = workspace.read(".env");
     let error = with_change_at(
         &workspace,
-        Step::Acted,
+        Phase::Acted,
         {
             let file = file.clone();
             move || {
@@ -114,7 +116,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
                 fs::create_dir(&file).unwrap();
             }
         },
-        |provisioner| provisioner.teardown(&name(), &caller()),
+        |provisioner| provisioner.teardown(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "variable_not_removed");
@@ -143,36 +145,36 @@ fn with_variable_replaced(
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
-    with_change_at(workspace, Step::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
+    with_change_at(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
 }
 
 fn with_change_at(
     workspace: &Workspace,
-    at: Step,
+    at: Phase,
     meanwhile: impl Fn() + Send + Sync + 'static,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = Given { dir: Some(workspace.path()), ..Given::default() };
+    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
     let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
-    operation(&provisioner.watched_by(Arc::new(move |step| {
+    operation(&provisioner.with_phase_hook(Arc::new(move |step| {
         if step == at {
             meanwhile();
         }
     })))
 }
 
-fn request() -> Wanted {
+fn request() -> ProvisionRequest {
     let provider = ProviderKey::parse("search").unwrap();
-    Wanted { name: name(), provider, cap: Cents::ZERO, lease: None, replace: Replace::OursOnly }
+    ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly }
 }
 
 fn name() -> ProjectName {
     ProjectName::parse("victim").unwrap()
 }
 
-fn caller() -> Caller {
-    Caller { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+fn principal() -> Principal {
+    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
 }
 
 const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";

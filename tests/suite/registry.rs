@@ -8,7 +8,7 @@ fn mistake_is_reported_with_its_position() {
     let file = workspace.file("providers.toml");
     let correct = "correct the file and run `stripe-projects-mcp providers check`; until then nothing is provisioned, \
          and list, rotate and teardown go on";
-    let keys = "the keys that go here: approval, config, credential, default_cap_usd, default_expires_in, docs, env_var, \
+    let keys = "use one of the keys: approval, config, credential, default_cap_usd, default_expires_in, docs, env_var, \
          extra_env, label, max_cap_usd, max_expires_in, paid, plan, service, terms_accepted";
     let dangerous = "this variable changes how programs start, so it may not carry a credential";
     let same = "another variable of this provider has the same name; upper and lower case count as one";

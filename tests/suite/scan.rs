@@ -188,7 +188,7 @@ fn rotate_revokes_live_keys_once_confirmed() {
     here.write("log", &key);
     let unconfirmed = here.run(&["scan", "log", "--rotate"]);
     assert_eq!(unconfirmed.code, 7);
-    assert!(unconfirmed.stderr.contains("not rotated: memory: this needs a confirmation"), "{unconfirmed:?}");
+    assert!(unconfirmed.stderr.contains("not rotated: memory: this needs confirmation"), "{unconfirmed:?}");
     assert!(here.owner_of(&key).is_some());
 
     let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
@@ -330,7 +330,7 @@ fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
 fn record(here: &Workspace, secret: &str) {
     use stripe_projects_mcp::{
         clock::Clock,
-        ledger::{Draft, Event, Grant, LedgerError, Term, Verdict},
+        ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, Verdict},
         money::Cents,
         name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
         project::{Delivery, ProjectId, ResourceId},
@@ -345,7 +345,7 @@ fn record(here: &Workspace, secret: &str) {
         verdict,
         detail: Value::Null,
     };
-    let draft = Draft {
+    let draft = NewProject {
         id: ProjectId::random().unwrap(),
         name: ProjectName::parse("db").unwrap(),
         provider: ProviderKey::parse("postgres").unwrap(),
@@ -354,7 +354,7 @@ fn record(here: &Workspace, secret: &str) {
         env_file: here.file(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("DATABASE_URL").unwrap(), credential: None }];
-    let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries, term: Term::default() };
+    let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries, term: LifetimeTerms::default() };
     let ledger = here.ledger();
     let mut intent = ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap();
     let resource = ResourceId::new("fres_1".to_owned());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use stripe_projects_mcp::{
-    scan::{CONTEXT, Hit, Known, Matcher, Stretch},
+    scan::{CONTEXT, Hit, Known, Matcher, Window},
     secret::{Fingerprint, Secret},
 };
 
@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn matches_agree_with_a_naive_search(pieces in pieces(), some in key_subset()) {
         let (text, matcher) = (text(&pieces), matcher(&some));
-        let hits = matcher.find(&Stretch::whole(&text)).into_iter().collect::<BTreeSet<_>>();
+        let hits = matcher.find(&Window::whole(&text)).into_iter().collect::<BTreeSet<_>>();
         prop_assert_eq!(hits, naive_search(&text, &some));
     }
 
@@ -43,7 +43,7 @@ proptest! {
         for from in (0..text.len()).step_by(step) {
             let (limit, base) = ((from + step).min(text.len()), from.saturating_sub(CONTEXT));
             let end = (limit + matcher.reach()).min(text.len());
-            let stretch = Stretch { bytes: &text[base..end], starts: from - base..limit - base, at_end: end == text.len() };
+            let stretch = Window { bytes: &text[base..end], starts: from - base..limit - base, at_end: end == text.len() };
             let whole = |hit: Hit| Hit { range: (hit.range.0 + base, hit.range.1 + base), known: hit.known };
             hits.extend(matcher.find(&stretch).into_iter().map(whole));
         }

@@ -29,7 +29,7 @@ async fn credential_seen_by_the_backend_is_in_no_later_error() {
         backend.suspend(&service.resource).await.unwrap_err(),
         backend.resume(&service.resource).await.unwrap_err(),
         backend.observe(Scope::Everything).await.unwrap_err(),
-        backend.settle_limits().await.unwrap_err(),
+        backend.reconcile_limits().await.unwrap_err(),
     ];
     for error in errors {
         let text = format!("{error} {error:?}");
@@ -81,7 +81,7 @@ impl Backend for LeakyBackend {
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Unknown { why: self.leaky_text(resource).await })
+        Err(BackendError::Unknown { why: self.leaky_text(resource).await.into() })
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
@@ -94,10 +94,10 @@ impl Backend for LeakyBackend {
 
     async fn observe(&self, _: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::Unavailable { why: self.leaky_text(&all[0].resource).await })
+        Err(BackendError::Unavailable { why: self.leaky_text(&all[0].resource).await.into() })
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
         Err(BackendError::NeedsInformation { fields: vec![self.leaky_text(&all[0].resource).await] })
     }

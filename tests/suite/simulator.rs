@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_world};
+use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_store};
 
 use crate::{
     simulator_client::{Response, Simulator, VERSION},
@@ -188,7 +188,7 @@ fn resource_of_the_simulated_backend_is_visible() {
 fn simulated_data_of_the_first_schema_is_migrated() {
     let workspace = Workspace::new();
     std::fs::create_dir(workspace.state()).unwrap();
-    let old = rusqlite::Connection::open(simulated_world(&workspace.state())).unwrap();
+    let old = rusqlite::Connection::open(simulated_store(&workspace.state())).unwrap();
     old.execute_batch(include_str!("../../src/backend/simulated/schema_1.sql")).unwrap();
     old.execute_batch(
         "INSERT INTO resources VALUES (1, 'fres_sim_old', 'proj_old', 'x', 'exa/api', 'exa', 'active', 5, 0, 1);

@@ -35,7 +35,7 @@ fn help_output_matches() {
         "approvals",
         "approve",
         "deny",
-        "forget",
+        "abandon",
         "doctor",
         "setup",
         "completions",

@@ -19,7 +19,7 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, getuid, kill_process, waitpid},
 };
 use serde_json::{Value, json};
-use stripe_projects_mcp::provisioner::Step;
+use stripe_projects_mcp::provisioner::Phase;
 
 use crate::{
     crash::{ENDED, OPERATIONS, STOPS, has_step, prepare, victim_command},
@@ -32,7 +32,7 @@ use crate::{
 #[test]
 fn other_work_continues_while_one_process_stalls() {
     for operation in OPERATIONS {
-        for step in Step::ALL.into_iter().filter(|step| has_step(operation, *step)) {
+        for step in Phase::ALL.into_iter().filter(|step| has_step(operation, *step)) {
             let case = format!("{operation} stopped at {step:?}");
             let workspace = prepare(BackendKind::Simulated, operation);
             let stalled = StalledProcess::at(&workspace, operation, step, None);
@@ -59,7 +59,7 @@ fn other_work_continues_while_one_process_stalls() {
 #[test]
 fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let stalled = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
+    let stalled = StalledProcess::at(&workspace, "rotate", Phase::Intended, None);
     let output = workspace.ok(&["doctor"]);
     assert!(output.stdout.contains("being worked on right now: victim"), "{output:?}");
     assert_eq!(stalled.resume(), "ok");
@@ -70,7 +70,7 @@ fn project_in_progress_is_no_doctor_problem() {
 #[ignore = "waits for half a minute: cargo test --test suite lock_timeout -- --ignored"]
 fn project_lock_timeout_is_reported() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let stalled = StalledProcess::at(&workspace, "rotate", Step::Intended, None);
+    let stalled = StalledProcess::at(&workspace, "rotate", Phase::Intended, None);
     let response = workspace.json(&["rotate", "victim"]);
     assert_eq!(response["code"], "project_busy", "{response}");
     assert_eq!(stalled.resume(), "ok");
@@ -164,19 +164,19 @@ fn each_database_file_is_opened_at_most_once() {
 #[test]
 fn permission_loss_is_reported_and_recovered() {
     for (operation, step, folder, ends) in [
-        ("provision", Step::Acted, "", "key_not_delivered"),
-        ("rotate", Step::Acted, "", "key_not_delivered"),
-        ("suspend", Step::Acted, "", "variable_not_removed"),
-        ("resume", Step::Acted, "", "key_not_delivered"),
-        ("teardown", Step::Acted, "", "variable_not_removed"),
+        ("provision", Phase::Acted, "", "key_not_delivered"),
+        ("rotate", Phase::Acted, "", "key_not_delivered"),
+        ("suspend", Phase::Acted, "", "variable_not_removed"),
+        ("resume", Phase::Acted, "", "key_not_delivered"),
+        ("teardown", Phase::Acted, "", "variable_not_removed"),
         // Before anything is spent.
-        ("provision", Step::Locked, "", "env_file_not_writable"),
-        ("rotate", Step::Locked, "", "env_file_not_writable"),
-        ("provision", Step::Locked, ".stripe-projects", "ledger_unavailable"),
-        ("rotate", Step::Locked, ".stripe-projects", "ledger_unavailable"),
+        ("provision", Phase::Locked, "", "env_file_not_writable"),
+        ("rotate", Phase::Locked, "", "env_file_not_writable"),
+        ("provision", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
+        ("rotate", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
         // An open journal entry stays open.
-        ("provision", Step::Acted, ".stripe-projects", "ok"),
-        ("rotate", Step::Acted, ".stripe-projects", "ok"),
+        ("provision", Phase::Acted, ".stripe-projects", "ok"),
+        ("rotate", Phase::Acted, ".stripe-projects", "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
         let workspace = prepare(BackendKind::Simulated, operation);
@@ -189,7 +189,7 @@ fn permission_loss_is_reported_and_recovered() {
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         assert_eq!(stalled.resume(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
-        if step == Step::Locked {
+        if step == Phase::Locked {
             assert_eq!(workspace.billed_resources(), billed, "{case}");
         }
         finish(&workspace, operation, &case);
@@ -238,7 +238,7 @@ fn client_that_does_not_read_blocks_nothing() {
 #[test]
 fn full_stderr_pipe_blocks_nothing() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
-    let mut killed = victim_command(&workspace, "rotate", Step::Acted).env(STOPS, "yes").spawn().unwrap();
+    let mut killed = victim_command(&workspace, "rotate", Phase::Acted).env(STOPS, "yes").spawn().unwrap();
     wait_until_stopped(&killed);
     killed.kill().unwrap(); // so that the starting server prints something
     killed.wait().unwrap();
@@ -271,7 +271,7 @@ fn full_stderr_pipe_blocks_nothing() {
 struct StalledProcess(Child);
 
 impl StalledProcess {
-    fn at(workspace: &Workspace, operation: &str, step: Step, uid: Option<u32>) -> Self {
+    fn at(workspace: &Workspace, operation: &str, step: Phase, uid: Option<u32>) -> Self {
         let mut command = victim_command(workspace, operation, step);
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);

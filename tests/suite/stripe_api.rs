@@ -5,12 +5,11 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 use stripe_projects_mcp::{
     backend::{
-        Backend, BackendError, Consent, Order, Refusal, Scope, Setup,
-        stripe_api::{Access, ApiBase, Pace, StripeApi},
-        traced,
+        Backend, BackendError, Consent, Order, Refusal, Scope, Setup, collect_request_ids,
+        stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
     },
     clock::Timestamp,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -43,7 +42,7 @@ impl StripeApiHarness {
     }
 
     /// Creates the same backend again, as after a restart.
-    pub fn restart(&self, access: Access, pace: Pace) -> StripeApi {
+    pub fn restart(&self, access: ApiConfig, pace: RetryPolicy) -> StripeApi {
         StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
     }
 
@@ -53,7 +52,7 @@ impl StripeApiHarness {
 
     /// Records an order in the ledger, as the provisioner does before placing it.
     fn commit(&self, order: &Order) -> Intent {
-        let draft = Draft {
+        let draft = NewProject {
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("supermemory").unwrap(),
@@ -61,7 +60,7 @@ impl StripeApiHarness {
             backend: self.backend.name().to_owned(),
             env_file: self.folder.path().join(".env"),
         };
-        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() };
+        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() };
         self.ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap()
     }
 }
@@ -71,7 +70,7 @@ async fn provision_sends_exactly_these_requests() {
     let harness = StripeApiHarness::new();
     let order = order("my-app");
     let intent = harness.commit(&order);
-    let (service, ids) = traced(harness.backend.provision(&order)).await;
+    let (service, ids) = collect_request_ids(harness.backend.provision(&order)).await;
     let service = service.unwrap();
     assert_eq!(service.resource.as_str(), "fres_1");
     let fingerprint = Secret::new(CREDENTIAL.to_owned()).fingerprint();
@@ -124,10 +123,10 @@ async fn provision_sends_exactly_these_requests() {
 
     // Its end leaves a limit that is too high, which is reconciled.
     harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
-    harness.backend.settle_limits().await.unwrap();
+    harness.backend.reconcile_limits().await.unwrap();
     let last = harness.stripe.received().pop().unwrap();
     assert!(last.body.contains(r#""max_amount":"0""#) && last.body.contains("prvdr_1"), "{}", last.body);
-    harness.backend.settle_limits().await.unwrap();
+    harness.backend.reconcile_limits().await.unwrap();
     assert_eq!(harness.stripe.request_lines().len(), 11, "settled once");
 }
 
@@ -135,7 +134,7 @@ async fn provision_sends_exactly_these_requests() {
 async fn live_key_uses_live_mode_and_the_given_context() {
     let harness = StripeApiHarness::new();
     let key = Some(Secret::new("sk_live_51abc".to_owned()));
-    let live = Access { key, context: Some("acct_7".to_owned()), ..access(&harness.stripe) };
+    let live = ApiConfig { key, context: Some("acct_7".to_owned()), ..access(&harness.stripe) };
     harness.restart(live, QUICK).provision(&order("live")).await.unwrap();
     let create = &harness.stripe.requests_to("POST /v2/provisioning/resources")[0];
     assert!(create.body.contains(r#""livemode":true"#), "{}", create.body);
@@ -261,7 +260,7 @@ async fn rotation_is_polled_and_has_its_own_key() {
     harness.stripe.on(look, [ok(&resource("complete"))]);
     harness.backend.resume(&fres_1()).await.unwrap();
     let error = harness.backend.rotate(&fres_1()).await.unwrap_err();
-    assert!(error.is_certain() && error.to_string().ends_with("(resource_not_complete)"), "{error}");
+    assert!(error.is_definite() && error.to_string().ends_with("(resource_not_complete)"), "{error}");
 }
 
 #[tokio::test]
@@ -360,9 +359,9 @@ async fn non_text_credentials_are_an_error() {
     harness.backend.reveal(&fres_1()).await.unwrap();
 }
 
-pub fn access(stripe: &MockStripeApi) -> Access {
+pub fn access(stripe: &MockStripeApi) -> ApiConfig {
     let base = ApiBase::parse(&format!("http://{}", stripe.address)).unwrap();
-    Access { base, key: Some(Secret::new(KEY.to_owned())), context: None }
+    ApiConfig { base, key: Some(Secret::new(KEY.to_owned())), context: None }
 }
 
 pub fn order(name: &str) -> Order {
@@ -392,7 +391,7 @@ fn event(verdict: Verdict) -> Event {
     Event { at: Timestamp::UNIX_EPOCH, door: "test", actor: String::new(), action: "provision", verdict, detail }
 }
 
-pub const QUICK: Pace = Pace {
+pub const QUICK: RetryPolicy = RetryPolicy {
     connect_timeout: Duration::from_secs(2),
     request_timeout: Duration::from_secs(2),
     first_pause: Duration::from_millis(1),

@@ -10,7 +10,7 @@ use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, Refusal, Scope, Setup,
-        stripe_api::{Access, ApiBase, Pace},
+        stripe_api::{ApiBase, ApiConfig, RetryPolicy},
     },
     project::ResourceId,
     secret::Secret,
@@ -46,7 +46,7 @@ async fn retry_after_is_respected() {
     let harness = StripeApiHarness::new();
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
     harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
-    let patient = Pace { longest_pause: Duration::from_secs(2), ..QUICK };
+    let patient = RetryPolicy { longest_pause: Duration::from_secs(2), ..QUICK };
     let started = Instant::now();
     harness.restart(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
@@ -109,10 +109,10 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
     let order = order("old");
     harness.backend.provision(&order).await.unwrap_err();
     let key = format!("order/{}", order.id.as_str());
-    let text = harness.ledger.recall("stripe-api", &key).unwrap().unwrap();
+    let text = harness.ledger.get_note("stripe-api", &key).unwrap().unwrap();
     let mut note: serde_json::Value = serde_json::from_str(&text).unwrap();
     note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    harness.ledger.remember("stripe-api", &key, &note.to_string()).unwrap();
+    harness.ledger.put_note("stripe-api", &key, &note.to_string()).unwrap();
     let before = harness.creates();
     for outcome in [
         harness.backend.provision(&order).await.map(|_| ()),
@@ -120,7 +120,7 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
     ] {
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains("too long ago"), "{error}");
-        assert!(!error.is_certain());
+        assert!(!error.is_definite());
     }
     assert_eq!(harness.creates(), before);
 }
@@ -135,7 +135,7 @@ async fn unusable_resource_is_removed_before_the_report() {
         harness.stripe.on(remove, [ok(&resource("removed"))]);
         let order = order("a");
         let error = harness.backend.provision(&order).await.unwrap_err();
-        assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
+        assert!(error.is_definite() && error.to_string().ends_with(what), "{error}");
         assert_eq!(harness.stripe.requests_to(remove).len(), 1);
         assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
@@ -165,7 +165,7 @@ async fn error_after_an_order_is_never_definite() {
         harness.stripe.on(line, [reply]);
         let order = order("a");
         let error = harness.backend.provision(&order).await.unwrap_err();
-        assert!(!error.is_certain(), "{line}: {error}");
+        assert!(!error.is_definite(), "{line}: {error}");
         harness.stripe.on(LOOK, [ok(&resource("complete"))]);
         harness.stripe.on(REVEAL, [ok(&crate::mock_stripe_api::revealed())]);
         harness.backend.provision(&order).await.unwrap();
@@ -192,7 +192,7 @@ async fn refused_order_names_the_next_step_and_leaves_nothing() {
         harness.stripe.on(CREATE, [reply]);
         let order = order("no");
         let error = harness.backend.provision(&order).await.unwrap_err();
-        assert!(error.is_certain() && error.to_string().ends_with(what), "{error}");
+        assert!(error.is_definite() && error.to_string().ends_with(what), "{error}");
         harness.stripe.on(CREATE, [ok(&resource("complete"))]);
         assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), [], "and it is not sent again");
     }
@@ -207,18 +207,18 @@ async fn unreachable_api_is_described() {
         (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
     ] {
         let harness = StripeApiHarness::new();
-        let access = Access { base: ApiBase::parse(&base).unwrap(), ..access(&harness.stripe) };
+        let access = ApiConfig { base: ApiBase::parse(&base).unwrap(), ..access(&harness.stripe) };
         let error = harness.restart(access, QUICK).provision(&order("a")).await.unwrap_err();
-        assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
+        assert!(matches!(&error, BackendError::Unavailable { why } if why.to_string() == words), "{error}");
     }
     assert_eq!(plain.request_lines(), [""; 0], "nothing is sent in the clear");
 
     // A create that was never sent has definitely not happened.
     let harness = StripeApiHarness::new();
     let order = order("a");
-    let away = Access { base: ApiBase::parse(&format!("http://{closed_port}")).unwrap(), ..access(&harness.stripe) };
+    let away = ApiConfig { base: ApiBase::parse(&format!("http://{closed_port}")).unwrap(), ..access(&harness.stripe) };
     for key in ["project", "workspace"] {
-        harness.ledger.remember("stripe-api", key, "\"x\"").unwrap();
+        harness.ledger.put_note("stripe-api", key, "\"x\"").unwrap();
     }
     let error = harness.restart(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
@@ -237,11 +237,11 @@ async fn malformed_api_key_is_not_sent() {
         (Some("pk_test_abc"), Setup::KeyUnfit),
         (Some("sk_prod_abc"), Setup::KeyUnfit),
     ] {
-        let access = Access { key: key.map(|key| Secret::new(key.to_owned())), ..access(&harness.stripe) };
+        let access = ApiConfig { key: key.map(|key| Secret::new(key.to_owned())), ..access(&harness.stripe) };
         let error = harness.restart(access, QUICK).provision(&order("a")).await.unwrap_err();
         assert!(matches!(&error, BackendError::NotSetUp(missing) if *missing == setup), "{key:?}: {error}");
     }
-    harness.restart(Access { key: None, ..access(&harness.stripe) }, QUICK).settle_limits().await.unwrap();
+    harness.restart(ApiConfig { key: None, ..access(&harness.stripe) }, QUICK).reconcile_limits().await.unwrap();
     assert_eq!(harness.stripe.request_lines(), [""; 0]);
 }
 
@@ -287,13 +287,13 @@ async fn errors_contain_no_sent_or_received_secret() {
 async fn definite_failure_while_reconciling_keeps_the_limit() {
     let harness = StripeApiHarness::new();
     harness.backend.provision(&order("a")).await.unwrap();
-    harness.ledger.remember("stripe-api", "limit/supermemory", "900").unwrap();
+    harness.ledger.put_note("stripe-api", "limit/supermemory", "900").unwrap();
     harness.stripe.on(LIMIT, [refusal(400, "no")]);
-    let error = harness.backend.settle_limits().await.unwrap_err();
+    let error = harness.backend.reconcile_limits().await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
     harness.stripe.on(LIMIT, [ok(&json!({}))]);
-    harness.backend.settle_limits().await.unwrap();
-    assert_eq!(harness.ledger.recall("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
+    harness.backend.reconcile_limits().await.unwrap();
+    assert_eq!(harness.ledger.get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
 }
 
 const CREATE: &str = "POST /v2/provisioning/resources";

@@ -12,7 +12,7 @@ use serde_json::Map;
 use stripe_projects_mcp::{
     backend::{
         Backend as _, BackendError, Order, Refusal, Scope, Setup,
-        stripe_cli::{Pace, StripeCli},
+        stripe_cli::{StripeCli, Timeouts},
     },
     fs::Lock,
     ledger::Ledger,
@@ -33,7 +33,7 @@ struct ShellHarness {
 impl ShellHarness {
     fn new(script: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        Ledger::of(state.path()).remember("stripe-cli", "project-name", "agent-0").unwrap();
+        Ledger::of(state.path()).put_note("stripe-cli", "project-name", "agent-0").unwrap();
         let bin = state.path().join("stripe");
         write_script(&bin, script);
         Self { state, bin }
@@ -41,7 +41,8 @@ impl ShellHarness {
 
     fn backend(&self, verb: Duration) -> StripeCli {
         let ledger = Arc::new(Ledger::of(self.state.path()));
-        let pace = Pace { verb, poll_pause: SHORT, poll_patience: SHORT, lock_patience: SHORT, cut_off_memory: SHORT };
+        let pace =
+            Timeouts { verb, poll_pause: SHORT, poll_patience: SHORT, lock_patience: SHORT, cut_off_memory: SHORT };
         StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
     }
 
@@ -191,11 +192,11 @@ async fn missing_cli_or_login_is_named_after_one_run() {
 
 #[tokio::test]
 async fn failed_service_is_removed_again() {
-    for (word, removes, is_certain) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
+    for (word, removes, is_definite) in [("failed", true, true), ("failed", false, false), ("odd", true, false)] {
         let harness = ShellHarness::new(&fails_with(word, removes));
         let error = harness.backend(LONG).provision(&order()).await.unwrap_err();
         let is_refusal = matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: None }));
-        assert_eq!((is_refusal, error.is_certain()), (is_certain, is_certain), "{word} {removes}: {error}");
+        assert_eq!((is_refusal, error.is_definite()), (is_definite, is_definite), "{word} {removes}: {error}");
         let log = fs::read_to_string(harness.state.path().join("stripe-cli/log")).unwrap();
         assert_eq!(log.lines().filter(|verb| *verb == "add").count(), 1, "{log}");
         assert_eq!(log.lines().any(|verb| verb == "remove"), word == "failed", "an unknown status removes nothing");
@@ -225,12 +226,15 @@ fn fails_with(word: &str, removes: bool) -> String {
 async fn list_gives_up_early_on_a_running_call() {
     let harness = ShellHarness::new(&format!("echo '{ANSWER}'"));
     let ledger = Arc::new(Ledger::of(harness.state.path()));
-    let backend = StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Pace::default());
+    let backend =
+        StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Timeouts::default());
     let lock = Lock::on_file(&harness.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
     let started = Instant::now();
     let ids = [ResourceId::new("fres_1".to_owned())];
     let error = backend.observe(Scope::Resources(&ids)).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unavailable { .. }) && started.elapsed() < Pace::default().lock_patience / 4);
+    assert!(
+        matches!(error, BackendError::Unavailable { .. }) && started.elapsed() < Timeouts::default().lock_patience / 4
+    );
     drop(lock);
     assert_eq!(backend.observe(Scope::Resources(&ids)).await.unwrap().len(), 1);
 }
@@ -240,11 +244,11 @@ async fn uninitialized_state_runs_and_creates_nothing() {
     let state = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::of(state.path()));
     let nowhere = state.path().join("nowhere");
-    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Pace::default());
+    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Timeouts::default());
     let id = ResourceId::new("fres_1".to_owned());
     assert_eq!(backend.observe(Scope::Everything).await.unwrap(), []);
     backend.teardown(&id).await.unwrap();
-    backend.settle_limits().await.unwrap();
+    backend.reconcile_limits().await.unwrap();
     for outcome in [backend.reveal(&id).await.map(drop), backend.resume(&id).await, backend.suspend(&id).await] {
         assert!(matches!(outcome, Err(BackendError::NotFound)));
     }

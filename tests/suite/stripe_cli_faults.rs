@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, CapScope, Consent, Credentials, Observed, Order, Refusal, Scope, Service, Setup,
-        stripe_cli::{Pace, StripeCli},
+        stripe_cli::{StripeCli, Timeouts},
     },
     clock::Clock,
-    ledger::{Draft, Event, Grant, Intent, Ledger, LedgerError, Term, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -33,7 +33,7 @@ impl StripeCliHarness {
         let (fake_stripe, state) = (FakeStripeCli::new(), tempfile::tempdir().unwrap());
         let bin = fake_stripe.script(state.path());
         let ledger = Arc::new(Ledger::of(state.path()));
-        let pace = Pace {
+        let pace = Timeouts {
             verb: Duration::from_millis(2500),
             poll_pause: Duration::from_millis(20),
             poll_patience: Duration::from_millis(500),
@@ -45,7 +45,7 @@ impl StripeCliHarness {
     }
 
     fn record_order(&self, order: &Order) -> Result<Intent, LedgerError> {
-        let draft = Draft {
+        let draft = NewProject {
             id: order.id.clone(),
             name: ProjectName::parse(&order.id.as_str().replace('_', "-")).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
@@ -54,7 +54,7 @@ impl StripeCliHarness {
             env_file: "/nowhere/.env".into(),
         };
         self.ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
-            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: Term::default() })
+            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() })
         })
     }
 
@@ -121,8 +121,8 @@ impl Backend for StripeCliHarness {
         self.backend.observe(scope).await
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
-        self.backend.settle_limits().await
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
+        self.backend.reconcile_limits().await
     }
 }
 
@@ -246,7 +246,7 @@ async fn order_without_a_limit_is_not_placed() {
         harness.fake_stripe.inject_faults(json!([{ "verb": "billing update", "fault": fault }]));
         let error = harness.provision(&exa()).await.unwrap_err();
         let named = matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. }));
-        assert!(error.is_certain() && named == (fault == "error"), "{fault}: {error}");
+        assert!(error.is_definite() && named == (fault == "error"), "{fault}: {error}");
         assert_eq!(harness.add_calls("exa/api") + harness.live_resources("exa/free"), 0, "{fault}");
     }
 }
@@ -344,7 +344,7 @@ async fn unknown_rotation_is_reported_and_the_new_key_revealed() {
     let harness = StripeCliHarness::new();
     let service = harness.provision(&exa()).await.unwrap();
     harness.fake_stripe.inject_faults(json!([{ "verb": "env --pull", "fault": "logged_out" }]));
-    assert!(!harness.rotate(&service.resource).await.unwrap_err().is_certain());
+    assert!(!harness.rotate(&service.resource).await.unwrap_err().is_definite());
     harness.fake_stripe.set("exa/api", "unrotatable", json!(true));
     let error = harness.rotate(&service.resource).await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::ProviderFailed { code: Some(_) })), "{error}");
@@ -367,7 +367,7 @@ async fn teardown_is_verified() {
             .fake_stripe
             .inject_faults(json!([{ "verb": verb, "fault": fault, "skip": usize::from(verb == "status") }]));
         let error = harness.teardown(&service.resource).await.unwrap_err();
-        assert!(!error.is_certain(), "{fault}: {error}");
+        assert!(!error.is_definite(), "{fault}: {error}");
         harness.teardown(&service.resource).await.unwrap();
         assert_eq!(harness.live_resources("exa/api"), 0, "{fault}");
     }
@@ -484,11 +484,11 @@ async fn limits_follow_live_caps_and_usage_is_per_service() {
     assert_eq!(harness.fake_stripe.limit("exa"), 2100);
     harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     harness.fake_stripe.inject_faults(json!([{ "verb": "billing update", "fault": "error" }]));
-    harness.settle_limits().await.unwrap_err();
-    harness.settle_limits().await.unwrap();
+    harness.reconcile_limits().await.unwrap_err();
+    harness.reconcile_limits().await.unwrap();
     assert_eq!(harness.fake_stripe.limit("exa"), 1050);
     let calls = harness.fake_stripe.calls().len();
-    harness.settle_limits().await.unwrap();
+    harness.reconcile_limits().await.unwrap();
     assert_eq!(harness.fake_stripe.calls().len(), calls, "a reconciled limit is not sent again");
 }
 

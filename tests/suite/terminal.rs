@@ -152,7 +152,7 @@ fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
     terminal.until("[y/N] ").press("\x03");
     let output = terminal.finish();
     assert_eq!(output.code, 7, "{}", output.screen);
-    assert!(output.screen.contains("not rotated: memory: it was not confirmed"), "{}", output.screen);
+    assert!(output.screen.contains("not rotated: memory: cancelled"), "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
 }
 

@@ -12,8 +12,8 @@ use std::{
 use rusqlite::Connection;
 use serde_json::Value;
 use stripe_projects_mcp::{
-    backend::simulated::World, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
-    settings::simulated_world,
+    backend::simulated::SimulatedStripe, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
+    settings::simulated_store,
 };
 use tempfile::TempDir;
 
@@ -208,8 +208,8 @@ impl Workspace {
     }
 
     /// Opens the simulated account, to inspect what is live.
-    pub fn world(&self) -> World {
-        World::new(simulated_world(&self.state()), Clock::system())
+    pub fn world(&self) -> SimulatedStripe {
+        SimulatedStripe::new(simulated_store(&self.state()), Clock::system())
     }
 
     /// Returns the resource that a key belongs to now.

@@ -3,43 +3,43 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    WorldError,
+    SimulatedStoreError,
     resources::{self, NO_CAP, stored},
 };
 use crate::money::{Cents, MicroUsd};
 
 /// The provider's limit, else the one of all providers, else Stripe's.
-pub fn of(world: &Connection, provider: &str) -> Result<Cents, WorldError> {
-    Ok(match own(world, provider)? {
+pub fn of(connection: &Connection, provider: &str) -> Result<Cents, SimulatedStoreError> {
+    Ok(match own(connection, provider)? {
         Some(limit) => limit,
-        None => own(world, EVERY_PROVIDER)?.unwrap_or(STRIPES_DEFAULT_LIMIT),
+        None => own(connection, EVERY_PROVIDER)?.unwrap_or(STRIPES_DEFAULT_LIMIT),
     })
 }
 
 /// The limit that is the provider's own.
-pub fn own(world: &Connection, provider: &str) -> Result<Option<Cents>, WorldError> {
+pub fn own(connection: &Connection, provider: &str) -> Result<Option<Cents>, SimulatedStoreError> {
     let sql = "SELECT cents FROM limits WHERE provider = ?1";
-    let cents: Option<i64> = world.prepare_cached(sql)?.query_row([provider], |row| row.get(0)).optional()?;
+    let cents: Option<i64> = connection.prepare_cached(sql)?.query_row([provider], |row| row.get(0)).optional()?;
     Ok(cents.and_then(|cents| u64::try_from(cents).ok()).map(Cents::sum_of))
 }
 
-pub fn store(world: &Connection, provider: &str, limit: Cents) -> Result<(), WorldError> {
+pub fn save(connection: &Connection, provider: &str, limit: Cents) -> Result<(), SimulatedStoreError> {
     let sql = "INSERT INTO limits (provider, cents) VALUES (?1, ?2) \
         ON CONFLICT DO UPDATE SET cents = excluded.cents";
     let cents = i64::try_from(limit.cents()).unwrap_or(i64::MAX);
-    world.prepare_cached(sql)?.execute(params![provider, cents])?;
+    connection.prepare_cached(sql)?.execute(params![provider, cents])?;
     Ok(())
 }
 
 /// Sets a limit that no sum of caps replaces, and lets it count at once, in both directions.
-pub fn fix(world: &Connection, provider: &str, limit: Cents, month: &str) -> Result<(), WorldError> {
-    store(world, provider, limit)?;
-    world.prepare_cached("UPDATE limits SET fixed = 1 WHERE provider = ?1")?.execute([provider])?;
-    for provider in affected(world, provider)? {
-        if is_used_up(world, &provider, month)? {
-            resources::suspend_all_of(world, &provider)?;
+pub fn fix(connection: &Connection, provider: &str, limit: Cents, month: &str) -> Result<(), SimulatedStoreError> {
+    save(connection, provider, limit)?;
+    connection.prepare_cached("UPDATE limits SET fixed = 1 WHERE provider = ?1")?.execute([provider])?;
+    for provider in affected(connection, provider)? {
+        if is_used_up(connection, &provider, month)? {
+            resources::suspend_all_of(connection, &provider)?;
         } else {
-            resources::resume_uncapped(world, &provider)?;
+            resources::resume_uncapped(connection, &provider)?;
         }
     }
     Ok(())
@@ -49,41 +49,41 @@ pub fn fix(world: &Connection, provider: &str, limit: Cents, month: &str) -> Res
 /// and no less, so that what a removed resource spent is not taken from the others.
 ///
 /// A limit that a person set stays, and so does the limit of a provider that has resources without a cap.
-pub fn cover_caps(world: &Connection, provider: &str, month: &str) -> Result<(), WorldError> {
+pub fn cover_caps(connection: &Connection, provider: &str, month: &str) -> Result<(), SimulatedStoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM limits WHERE provider = ?1 AND fixed) \
         OR EXISTS (SELECT 1 FROM resources WHERE provider = ?1 AND status <> 'removed' AND cap = ?2)";
-    if world.prepare_cached(sql)?.query_row(params![provider, stored(NO_CAP)], |row| row.get(0))? {
+    if connection.prepare_cached(sql)?.query_row(params![provider, stored(NO_CAP)], |row| row.get(0))? {
         return Ok(());
     }
     let sql = "SELECT (SELECT ifnull(sum(cap), 0) FROM resources WHERE provider = ?1 AND status <> 'removed') \
         + (SELECT ifnull(sum(m.usage), 0) FROM monthly_usage m JOIN resources r ON m.resource = r.row \
            WHERE m.provider = ?1 AND m.month = ?2 AND r.status = 'removed')";
-    let micro_usd: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
-    store(world, provider, Cents::sum_of(u64::try_from(micro_usd).unwrap_or(0).div_ceil(10_000)))
+    let micro_usd: i64 = connection.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
+    save(connection, provider, Cents::sum_of(u64::try_from(micro_usd).unwrap_or(0).div_ceil(10_000)))
 }
 
 /// Suspends everything of a provider that has used up its month.
-pub fn enforce(world: &Connection, provider: &str, month: &str) -> Result<(), WorldError> {
-    if is_used_up(world, provider, month)? { resources::suspend_all_of(world, provider) } else { Ok(()) }
+pub fn enforce(connection: &Connection, provider: &str, month: &str) -> Result<(), SimulatedStoreError> {
+    if is_used_up(connection, provider, month)? { resources::suspend_all_of(connection, provider) } else { Ok(()) }
 }
 
-pub fn is_used_up(world: &Connection, provider: &str, month: &str) -> Result<bool, WorldError> {
-    Ok(spent_in(world, provider, month)? >= of(world, provider)?.micro_usd())
+pub fn is_used_up(connection: &Connection, provider: &str, month: &str) -> Result<bool, SimulatedStoreError> {
+    Ok(spent_in(connection, provider, month)? >= of(connection, provider)?.micro_usd())
 }
 
-pub fn spent_in(world: &Connection, provider: &str, month: &str) -> Result<MicroUsd, WorldError> {
+pub fn spent_in(connection: &Connection, provider: &str, month: &str) -> Result<MicroUsd, SimulatedStoreError> {
     let sql = "SELECT ifnull(sum(usage), 0) FROM monthly_usage WHERE provider = ?1 AND month = ?2";
-    let spent: i64 = world.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
+    let spent: i64 = connection.prepare_cached(sql)?.query_row([provider, month], |row| row.get(0))?;
     Ok(MicroUsd::new(u64::try_from(spent).unwrap_or(0)))
 }
 
 /// The providers whose limit that one is.
-fn affected(world: &Connection, provider: &str) -> Result<Vec<String>, WorldError> {
+fn affected(connection: &Connection, provider: &str) -> Result<Vec<String>, SimulatedStoreError> {
     if provider != EVERY_PROVIDER {
         return Ok(vec![provider.to_owned()]);
     }
     let sql = "SELECT DISTINCT provider FROM resources WHERE provider NOT IN (SELECT provider FROM limits)";
-    let mut statement = world.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 

@@ -7,7 +7,7 @@ mod account;
 mod limits;
 mod payment;
 mod resources;
-mod world;
+mod store;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,32 +16,32 @@ pub use account::{
 };
 use async_trait::async_trait;
 pub use payment::{PaymentError, PaymentMethod};
+pub use store::{SimulatedStoreError, SimulatedStripe};
 use tokio::task;
-pub use world::{World, WorldError};
 
 use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
 use crate::{clock::Clock, money::MicroUsd, project::ResourceId};
 
 /// The simulated backend. Its file is created on first use.
 pub struct Simulated {
-    world: Arc<World>,
+    store: Arc<SimulatedStripe>,
     payment_method: PaymentMethod,
 }
 
 impl Simulated {
     pub fn new(path: PathBuf, payment_method: PaymentMethod, clock: Clock) -> Self {
-        Self { world: Arc::new(World::new(path, clock)), payment_method }
+        Self { store: Arc::new(SimulatedStripe::new(path, clock)), payment_method }
     }
 
     /// The world is a file, and files block.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&World) -> Result<T, WorldError> + Send + 'static,
+        question: impl FnOnce(&SimulatedStripe) -> Result<T, SimulatedStoreError> + Send + 'static,
     ) -> Result<T, BackendError> {
-        let world = Arc::clone(&self.world);
-        match task::spawn_blocking(move || question(&world)).await {
+        let store = Arc::clone(&self.store);
+        match task::spawn_blocking(move || question(&store)).await {
             Ok(answer) => answer.map_err(BackendError::from),
-            Err(_) => Err(BackendError::Unknown { why: "the simulated world stopped half way".to_owned() }),
+            Err(_) => Err(BackendError::Unknown { why: "the simulated world stopped half way".into() }),
         }
     }
 }
@@ -58,50 +58,50 @@ impl Backend for Simulated {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let (order, payment_method) = (order.clone(), self.payment_method);
-        self.ask(move |world| world.provision(&order, payment_method)).await
+        self.ask(move |store| store.provision(&order, payment_method)).await
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.reveal(&resource)).await
+        self.ask(move |store| store.reveal(&resource)).await
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.rotate(&resource)).await
+        self.ask(move |store| store.rotate(&resource)).await
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.teardown(&resource)).await
+        self.ask(move |store| store.teardown(&resource)).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.suspend(&resource)).await
+        self.ask(move |store| store.suspend(&resource)).await
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.resume(&resource)).await
+        self.ask(move |store| store.resume(&resource)).await
     }
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         match scope {
-            Scope::Everything => self.ask(World::observe_everything).await,
+            Scope::Everything => self.ask(SimulatedStripe::observe_everything).await,
             Scope::Order(order) => {
                 let order = order.clone();
-                self.ask(move |world| world.observe_order(&order)).await
+                self.ask(move |store| store.observe_order(&order)).await
             }
             Scope::Resources(resources) => {
                 let resources = resources.to_vec();
-                self.ask(move |world| world.observe_resources(&resources)).await
+                self.ask(move |store| store.observe_resources(&resources)).await
             }
         }
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {
         let resource = resource.clone();
-        self.ask(move |world| world.accrue(&resource, amount)).await
+        self.ask(move |store| store.accrue(&resource, amount)).await
     }
 }

@@ -1,6 +1,9 @@
 //! How the simulation pays: with Stripe's documented test tokens, never with a card number.
 
-use crate::secret::looks_like_card_number;
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    secret::looks_like_card_number,
+};
 
 /// One of Stripe's test payment methods.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -34,6 +37,23 @@ pub enum PaymentError {
     NotATestToken,
     #[error("this reads like a card number, and card numbers are never accepted")]
     RawCardNumber,
+}
+
+impl Diagnostic for PaymentError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotATestToken => "invalid_payment_method",
+            Self::RawCardNumber => "raw_card_number",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("give one of Stripe's test tokens, such as pm_card_visa")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 /// Stripe's documented test tokens that succeed.

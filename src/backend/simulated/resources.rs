@@ -1,8 +1,8 @@
-//! The rows of the simulated world: resources and the credentials that open them.
+//! The rows of the simulated connection: resources and the credentials that open them.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::WorldError;
+use super::SimulatedStoreError;
 use crate::{
     backend::Observed,
     money::MicroUsd,
@@ -40,8 +40,8 @@ pub struct New<'a> {
 }
 
 impl Resource {
-    pub fn existing(self) -> Result<Self, WorldError> {
-        if self.removed { Err(WorldError::NotFound) } else { Ok(self) }
+    pub fn existing(self) -> Result<Self, SimulatedStoreError> {
+        if self.removed { Err(SimulatedStoreError::NotFound) } else { Ok(self) }
     }
 
     pub fn observed(self) -> Observed {
@@ -50,26 +50,26 @@ impl Resource {
 }
 
 /// The resource of that id, be it removed or not.
-pub fn ever(world: &Connection, id: &ResourceId) -> Result<Resource, WorldError> {
-    find(world, "id = ?1", id.as_str())?.ok_or(WorldError::NotFound)
+pub fn ever(connection: &Connection, id: &ResourceId) -> Result<Resource, SimulatedStoreError> {
+    find(connection, "id = ?1", id.as_str())?.ok_or(SimulatedStoreError::NotFound)
 }
 
-pub fn existing(world: &Connection, id: &ResourceId) -> Result<Resource, WorldError> {
-    ever(world, id)?.existing()
+pub fn existing(connection: &Connection, id: &ResourceId) -> Result<Resource, SimulatedStoreError> {
+    ever(connection, id)?.existing()
 }
 
-pub fn by_order(world: &Connection, order: &ProjectId) -> Result<Option<Resource>, WorldError> {
-    find(world, "order_id = ?1", order.as_str())
+pub fn by_order(connection: &Connection, order: &ProjectId) -> Result<Option<Resource>, SimulatedStoreError> {
+    find(connection, "order_id = ?1", order.as_str())
 }
 
-pub fn all(world: &Connection) -> Result<Vec<Observed>, WorldError> {
+pub fn all(connection: &Connection) -> Result<Vec<Observed>, SimulatedStoreError> {
     let sql = format!("SELECT {COLUMNS} FROM resources WHERE status <> 'removed' ORDER BY row");
-    let mut statement = world.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.map(|row| row.map(Resource::observed)).collect::<Result<_, _>>()?)
 }
 
-pub fn create(world: &Connection, new: &New<'_>) -> Result<Resource, WorldError> {
+pub fn create(connection: &Connection, new: &New<'_>) -> Result<Resource, SimulatedStoreError> {
     let mut bytes = [0; 12];
     fill_random(&mut bytes)?;
     let resource = Resource {
@@ -88,7 +88,7 @@ pub fn create(world: &Connection, new: &New<'_>) -> Result<Resource, WorldError>
     let sql = "INSERT INTO resources \
         (id, order_id, name, service, provider, status, cap, usage, generation, created_at, minted_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6, 0, 1, ?7, ?7)";
-    let row = world.prepare_cached(sql)?.insert(params![
+    let row = connection.prepare_cached(sql)?.insert(params![
         resource.id.as_str(),
         new.order.as_str(),
         new.name,
@@ -101,17 +101,17 @@ pub fn create(world: &Connection, new: &New<'_>) -> Result<Resource, WorldError>
     let names = if new.credentials.is_empty() { &only[..] } else { new.credentials };
     for name in names {
         let sql = "INSERT OR IGNORE INTO credentials VALUES (?1, ?2, ?3)";
-        world.prepare_cached(sql)?.execute(params![row, name, seed()?])?;
+        connection.prepare_cached(sql)?.execute(params![row, name, seed()?])?;
     }
     Ok(Resource { row, ..resource })
 }
 
 /// The credentials of the current generation, by the service's own names for them.
 pub fn credentials<T: FromIterator<(String, Secret)>>(
-    world: &Connection,
+    connection: &Connection,
     resource: &Resource,
-) -> Result<T, WorldError> {
-    let mut statement = world.prepare_cached("SELECT name, seed FROM credentials WHERE resource = ?1")?;
+) -> Result<T, SimulatedStoreError> {
+    let mut statement = connection.prepare_cached("SELECT name, seed FROM credentials WHERE resource = ?1")?;
     let rows = statement.query_map([resource.row], |row| {
         let seed: [u8; SEED_BYTES] = row.get(1)?;
         Ok((row.get(0)?, Secret::new(format!("{PREFIX}{}", hex(&seed)))))
@@ -120,68 +120,73 @@ pub fn credentials<T: FromIterator<(String, Secret)>>(
 }
 
 /// A new generation in the place of the old, which is thereby forgotten.
-pub fn mint_again(world: &Connection, resource: &Resource, now: &str) -> Result<(), WorldError> {
+pub fn mint_again(connection: &Connection, resource: &Resource, now: &str) -> Result<(), SimulatedStoreError> {
     let sql = "UPDATE resources SET generation = generation + 1, minted_at = ?2 WHERE row = ?1";
-    world.prepare_cached(sql)?.execute(params![resource.row, now])?;
-    let mut statement = world.prepare_cached("SELECT name FROM credentials WHERE resource = ?1")?;
+    connection.prepare_cached(sql)?.execute(params![resource.row, now])?;
+    let mut statement = connection.prepare_cached("SELECT name FROM credentials WHERE resource = ?1")?;
     let names: Vec<String> = statement.query_map([resource.row], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for name in names {
         let sql = "UPDATE credentials SET seed = ?3 WHERE resource = ?1 AND name = ?2";
-        world.prepare_cached(sql)?.execute(params![resource.row, name, seed()?])?;
+        connection.prepare_cached(sql)?.execute(params![resource.row, name, seed()?])?;
     }
     Ok(())
 }
 
-pub fn remove(world: &Connection, resource: &Resource) -> Result<(), WorldError> {
-    world.prepare_cached("UPDATE resources SET status = 'removed' WHERE row = ?1")?.execute([resource.row])?;
-    world.prepare_cached("DELETE FROM credentials WHERE resource = ?1")?.execute([resource.row])?;
+pub fn remove(connection: &Connection, resource: &Resource) -> Result<(), SimulatedStoreError> {
+    connection.prepare_cached("UPDATE resources SET status = 'removed' WHERE row = ?1")?.execute([resource.row])?;
+    connection.prepare_cached("DELETE FROM credentials WHERE resource = ?1")?.execute([resource.row])?;
     Ok(())
 }
 
-pub fn set_suspended(world: &Connection, resource: &Resource, suspended: bool) -> Result<(), WorldError> {
+pub fn set_suspended(connection: &Connection, resource: &Resource, suspended: bool) -> Result<(), SimulatedStoreError> {
     let status = if suspended { "suspended" } else { "active" };
     let sql = "UPDATE resources SET status = ?2 WHERE row = ?1";
-    world.prepare_cached(sql)?.execute(params![resource.row, status])?;
+    connection.prepare_cached(sql)?.execute(params![resource.row, status])?;
     Ok(())
 }
 
-pub fn suspend_all_of(world: &Connection, provider: &str) -> Result<(), WorldError> {
+pub fn suspend_all_of(connection: &Connection, provider: &str) -> Result<(), SimulatedStoreError> {
     let sql = "UPDATE resources SET status = 'suspended' WHERE provider = ?1 AND status = 'active'";
-    world.prepare_cached(sql)?.execute([provider])?;
+    connection.prepare_cached(sql)?.execute([provider])?;
     Ok(())
 }
 
 /// Gives what has no cap of its own a second life, after its provider's limit was raised.
-pub fn resume_uncapped(world: &Connection, provider: &str) -> Result<(), WorldError> {
+pub fn resume_uncapped(connection: &Connection, provider: &str) -> Result<(), SimulatedStoreError> {
     let sql = "UPDATE resources SET status = 'active' WHERE provider = ?1 AND status = 'suspended' AND cap = ?2";
-    world.prepare_cached(sql)?.execute(params![provider, stored(NO_CAP)])?;
+    connection.prepare_cached(sql)?.execute(params![provider, stored(NO_CAP)])?;
     Ok(())
 }
 
-pub fn bill(world: &Connection, resource: &Resource, month: &str, amount: MicroUsd) -> Result<(), WorldError> {
+pub fn bill(
+    connection: &Connection,
+    resource: &Resource,
+    month: &str,
+    amount: MicroUsd,
+) -> Result<(), SimulatedStoreError> {
     let amount = stored(amount);
-    world
+    connection
         .prepare_cached("UPDATE resources SET usage = usage + ?2 WHERE row = ?1")?
         .execute(params![resource.row, amount])?;
     let sql =
         "INSERT INTO monthly_usage VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET usage = usage + excluded.usage";
-    world.prepare_cached(sql)?.execute(params![resource.provider, month, resource.row, amount])?;
+    connection.prepare_cached(sql)?.execute(params![resource.provider, month, resource.row, amount])?;
     Ok(())
 }
 
 /// The resource that a credential opens right now: of the current generation, and not suspended.
-pub fn owner_of(world: &Connection, credential: &Secret) -> Result<Option<ResourceId>, WorldError> {
+pub fn owner_of(connection: &Connection, credential: &Secret) -> Result<Option<ResourceId>, SimulatedStoreError> {
     let Some(seed) = seed_of(credential) else {
         return Ok(None);
     };
     let sql = "SELECT r.id FROM credentials c JOIN resources r ON c.resource = r.row \
         WHERE c.seed = ?1 AND r.status = 'active'";
-    let id: Option<String> = world.prepare_cached(sql)?.query_row([seed], |row| row.get(0)).optional()?;
+    let id: Option<String> = connection.prepare_cached(sql)?.query_row([seed], |row| row.get(0)).optional()?;
     Ok(id.map(ResourceId::new))
 }
 
-fn find(world: &Connection, condition: &str, value: &str) -> Result<Option<Resource>, WorldError> {
-    let mut statement = world.prepare_cached(&format!("SELECT {COLUMNS} FROM resources WHERE {condition}"))?;
+fn find(connection: &Connection, condition: &str, value: &str) -> Result<Option<Resource>, SimulatedStoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM resources WHERE {condition}"))?;
     Ok(statement.query_row([value], read).optional()?)
 }
 
@@ -205,7 +210,7 @@ fn read(row: &Row<'_>) -> Result<Resource, rusqlite::Error> {
     })
 }
 
-fn seed() -> Result<[u8; SEED_BYTES], WorldError> {
+fn seed() -> Result<[u8; SEED_BYTES], SimulatedStoreError> {
     let mut seed = [0; SEED_BYTES];
     fill_random(&mut seed)?;
     Ok(seed)

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What one provider has to offer.
-pub struct Shelf {
+pub struct ProviderCatalog {
     /// The id of the provider.
     pub(super) provider: String,
     pub(super) rows: Vec<CatalogService>,
@@ -30,7 +30,7 @@ pub struct Found {
 
 impl StripeApi {
     /// What the provider of a service of the registry has to offer. Its id is remembered under the registry's name.
-    pub(super) async fn shelf(&self, service: &ServiceRef) -> Result<Shelf, BackendError> {
+    pub(super) async fn catalog_for(&self, service: &ServiceRef) -> Result<ProviderCatalog, BackendError> {
         let providers = self.http.list::<Provider>("/v2/provisioning/catalog/providers", &[]).await;
         let mut providers = providers.map_err(before_the_order)?.into_iter();
         let slug = service.provider();
@@ -41,11 +41,11 @@ impl StripeApi {
         self.notes.note_text(&format!("provider/{slug}"), &provider.id).await?;
         let filter = [("provider_name", provider.name.as_str())];
         let rows = self.http.list::<CatalogService>("/v2/provisioning/catalog/services", &filter).await;
-        Ok(Shelf { provider: provider.id, rows: rows.map_err(before_the_order)? })
+        Ok(ProviderCatalog { provider: provider.id, rows: rows.map_err(before_the_order)? })
     }
 }
 
-impl Shelf {
+impl ProviderCatalog {
     /// The row that a service of the registry means, if it can be had so.
     pub fn find(&self, service: &ServiceRef, config: &Map<String, Value>, paid: bool) -> Result<Found, BackendError> {
         let (_, service_id) = service.as_str().split_once('/').ok_or_else(|| missing(service))?;

@@ -5,7 +5,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     StripeApi,
-    access::is_fit_for_a_person,
+    api_config::is_fit_for_a_person,
     failure::{before_the_order, unexpected, word},
     http::is_id,
     random_key, schema_fields,
@@ -24,16 +24,16 @@ impl StripeApi {
         let body = json!({ "configuration": {}, "project": project, "provider": provider }).to_string();
         let mut request: ConnectionRequest =
             self.http.change(REQUESTS, &random_key()?, &body).await.map_err(before_the_order)?;
-        let end = Instant::now() + self.pace.poll_patience;
+        let end = Instant::now() + self.retry_policy.poll_patience;
         while !is_connected(&request)? {
             if Instant::now() >= end {
                 let why = "connecting the provider takes too long";
-                return Err(BackendError::Unavailable { why: why.to_owned() });
+                return Err(BackendError::Unavailable { why: why.into() });
             }
             if !is_id(&request.id) {
                 return Err(unexpected("id", ""));
             }
-            time::sleep(self.pace.poll_pause).await;
+            time::sleep(self.retry_policy.poll_pause).await;
             request = self.http.get(&format!("{REQUESTS}/{}", request.id)).await.map_err(before_the_order)?;
         }
         Ok(())

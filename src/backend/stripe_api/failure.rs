@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Failure {
     /// Nothing came of it: it never left, or was turned away unread.
-    Held(BackendError),
+    NotSent(BackendError),
     /// It may have been acted upon.
     Lost { why: String },
     /// The answer came and cannot be right.
@@ -31,7 +31,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    pub fn new(status: u16, complaint: &wire::Complaint) -> Self {
+    pub fn new(status: u16, complaint: &wire::ErrorBody) -> Self {
         let code = complaint.code.as_deref().and_then(word).or_else(|| complaint.kind.as_deref().and_then(word));
         Self { status, code, param: complaint.param.as_deref().and_then(path) }
     }
@@ -48,7 +48,7 @@ impl Rejection {
 
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
-        Self::Held(error)
+        Self::NotSent(error)
     }
 }
 
@@ -66,8 +66,8 @@ impl From<Rejection> for BackendError {
 impl From<Failure> for BackendError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Held(error) => error,
-            Failure::Lost { why } => Self::Unknown { why },
+            Failure::NotSent(error) => error,
+            Failure::Lost { why } => Self::Unknown { why: why.into() },
             Failure::Malformed { what, got } => Self::Malformed { what, got },
             Failure::Refused(rejection) if rejection.is_missing() => Self::NotFound,
             Failure::Refused(rejection) => rejection.into(),
@@ -78,7 +78,7 @@ impl From<Failure> for BackendError {
 /// Of a request that leads up to an order and buys nothing by itself: whatever came of it, the order was not placed.
 pub fn before_the_order(failure: Failure) -> BackendError {
     match failure {
-        Failure::Lost { why } => BackendError::Unavailable { why },
+        Failure::Lost { why } => BackendError::Unavailable { why: why.into() },
         Failure::Refused(rejection) => rejection.into(),
         failure => failure.into(),
     }

@@ -14,20 +14,20 @@ use tokio::time;
 use zeroize::Zeroizing;
 
 use super::{
-    access::Access,
+    api_config::ApiConfig,
     failure::{Failure, Rejection, transport},
-    pace::Pace,
+    retry_policy::RetryPolicy,
     wire,
 };
 use crate::{
-    backend::{BackendError, Setup, trail},
+    backend::{BackendError, Setup, request_ids},
     secret::Secret,
 };
 
 /// The API, as somebody with a key sees it.
 pub struct Http {
-    access: Access,
-    pace: Pace,
+    access: ApiConfig,
+    retry_policy: RetryPolicy,
     client: OnceLock<Client>,
 }
 
@@ -43,7 +43,7 @@ enum Call<'a> {
 }
 
 /// What came of one try.
-enum Tried {
+enum Attempt {
     Answer(Zeroizing<Vec<u8>>),
     Final(Failure),
     /// It may have been acted upon.
@@ -52,15 +52,15 @@ enum Tried {
         pause: Option<Duration>,
     },
     /// It was not.
-    TurnedAway {
+    Rejected {
         why: &'static str,
         pause: Option<Duration>,
     },
 }
 
 impl Http {
-    pub fn new(access: Access, pace: Pace) -> Self {
-        Self { access, pace, client: OnceLock::new() }
+    pub fn new(access: ApiConfig, retry_policy: RetryPolicy) -> Self {
+        Self { access, retry_policy, client: OnceLock::new() }
     }
 
     /// Whether the key is one that moves money.
@@ -121,36 +121,36 @@ impl Http {
         let (mut tries, mut lost) = (0, None);
         loop {
             let (why, pause) = match self.attempt(client, call, url.clone()).await {
-                Tried::Answer(body) => return decoded(call, &body),
+                Attempt::Answer(body) => return decoded(call, &body),
                 // Whether an earlier try was acted upon, a closed door does not say.
-                Tried::Final(Failure::Held(error)) => return Err(held(call, lost, error)),
-                Tried::Final(failure) => return Err(failure),
-                Tried::Lost { why, pause } => {
+                Attempt::Final(Failure::NotSent(error)) => return Err(held(call, lost, error)),
+                Attempt::Final(failure) => return Err(failure),
+                Attempt::Lost { why, pause } => {
                     lost = Some(why);
                     (why, pause)
                 }
-                Tried::TurnedAway { why, pause } => (why, pause),
+                Attempt::Rejected { why, pause } => (why, pause),
             };
             tries += 1;
-            if tries > self.pace.most_retries {
-                return Err(held(call, lost, BackendError::Unavailable { why: why.to_owned() }));
+            if tries > self.retry_policy.most_retries {
+                return Err(held(call, lost, BackendError::Unavailable { why: why.into() }));
             }
-            time::sleep(self.pace.pause(tries, pause)).await;
+            time::sleep(self.retry_policy.pause(tries, pause)).await;
         }
     }
 
-    async fn attempt(&self, client: &Client, call: &Call<'_>, url: Url) -> Tried {
+    async fn attempt(&self, client: &Client, call: &Call<'_>, url: Url) -> Attempt {
         let response = match request(client, call, url).send().await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => return Tried::TurnedAway { why: transport(&error), pause: None },
-            Err(error) => return Tried::Lost { why: transport(&error), pause: None },
+            Err(error) if error.is_connect() => return Attempt::Rejected { why: transport(&error), pause: None },
+            Err(error) => return Attempt::Lost { why: transport(&error), pause: None },
         };
         leave_trail(response.headers());
         let (status, pause) = (response.status(), asked_for(response.headers()));
         let body = match read(response).await {
             Ok(Some(body)) => body,
-            Ok(None) => return Tried::Final(not_understood(call)),
-            Err(error) => return Tried::Lost { why: transport(&error), pause },
+            Ok(None) => return Attempt::Final(not_understood(call)),
+            Err(error) => return Attempt::Lost { why: transport(&error), pause },
         };
         judged(call, status, pause, body)
     }
@@ -174,8 +174,8 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never()) // ours are the only ones
             .referer(false)
-            .connect_timeout(self.pace.connect_timeout)
-            .timeout(self.pace.request_timeout)
+            .connect_timeout(self.retry_policy.connect_timeout)
+            .timeout(self.retry_policy.request_timeout)
             .https_only(!self.access.base.is_plain());
         if self.access.base.is_loopback() {
             builder = builder.no_proxy();
@@ -184,7 +184,7 @@ impl Http {
             builder = builder.tls_certs_only([]); // nothing to encrypt, so no certificates to read
         }
         let why = "this machine's certificates cannot be read";
-        builder.build().map_err(|_| BackendError::Unavailable { why: why.to_owned() })
+        builder.build().map_err(|_| BackendError::Unavailable { why: why.into() })
     }
 
     fn headers(&self) -> Result<HeaderMap, BackendError> {
@@ -198,7 +198,7 @@ impl Http {
         if let Some(context) = &self.access.context {
             let why = "the Stripe context is not the id of an account";
             let context = HeaderValue::from_str(context).ok().filter(|value| is_token(value.as_bytes()));
-            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.to_owned() })?;
+            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.into() })?;
             headers.insert("stripe-context", context);
         }
         Ok(headers)
@@ -216,10 +216,10 @@ impl fmt::Debug for Http {
 pub fn answered<T: DeserializeOwned>(changes: bool, status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     let call = if changes { Call::Change { key: "", body: "" } } else { Call::Get };
     match judged(&call, status, None, Zeroizing::new(body.to_vec())) {
-        Tried::Answer(body) => decoded(&call, &body),
-        Tried::Final(failure) => Err(failure),
-        Tried::Lost { why, .. } => Err(held(&call, Some(why), BackendError::Unavailable { why: why.to_owned() })),
-        Tried::TurnedAway { why, .. } => Err(held(&call, None, BackendError::Unavailable { why: why.to_owned() })),
+        Attempt::Answer(body) => decoded(&call, &body),
+        Attempt::Final(failure) => Err(failure),
+        Attempt::Lost { why, .. } => Err(held(&call, Some(why), BackendError::Unavailable { why: why.into() })),
+        Attempt::Rejected { why, .. } => Err(held(&call, None, BackendError::Unavailable { why: why.into() })),
     }
 }
 
@@ -235,43 +235,43 @@ fn request(client: &Client, call: &Call<'_>, url: Url) -> RequestBuilder {
 }
 
 /// What an answer means by its status.
-fn judged(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, body: Zeroizing<Vec<u8>>) -> Tried {
+fn judged(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, body: Zeroizing<Vec<u8>>) -> Attempt {
     match status.as_u16() {
-        200..=299 => Tried::Answer(body),
-        401 => Tried::Final(Failure::Held(BackendError::Unauthenticated)),
-        408 => Tried::Lost { why: "Stripe did not wait for the request", pause },
-        429 => Tried::TurnedAway { why: "Stripe is asked too often at the moment", pause },
+        200..=299 => Attempt::Answer(body),
+        401 => Attempt::Final(Failure::NotSent(BackendError::Unauthenticated)),
+        408 => Attempt::Lost { why: "Stripe did not wait for the request", pause },
+        429 => Attempt::Rejected { why: "Stripe is asked too often at the moment", pause },
         400..=499 => {
             let wire::Failure { error } = serde_json::from_slice(&body).unwrap_or_default();
             refused(call, status, pause, &error)
         }
-        500..=599 => Tried::Lost { why: "Stripe has a problem of its own at the moment", pause },
-        other => Tried::Final(Failure::Malformed { what: "HTTP status", got: other.to_string() }),
+        500..=599 => Attempt::Lost { why: "Stripe has a problem of its own at the moment", pause },
+        other => Attempt::Final(Failure::Malformed { what: "HTTP status", got: other.to_string() }),
     }
 }
 
-fn refused(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, error: &wire::Complaint) -> Tried {
+fn refused(call: &Call<'_>, status: StatusCode, pause: Option<Duration>, error: &wire::ErrorBody) -> Attempt {
     let rejection = Rejection::new(status.as_u16(), error);
     if status == StatusCode::FORBIDDEN && !rejection.is_about_the_account() {
-        return Tried::Final(Failure::Held(BackendError::Unauthenticated));
+        return Attempt::Final(Failure::NotSent(BackendError::Unauthenticated));
     }
     let said = |word: &str| [&error.code, &error.kind].into_iter().flatten().any(|text| text.contains(word));
     let is_busy = said("lock") || said("in_use") || (error.code.is_none() && error.kind.is_none());
     if status == StatusCode::CONFLICT && is_busy {
-        return Tried::Lost { why: "Stripe is still busy with an earlier request", pause };
+        return Attempt::Lost { why: "Stripe is still busy with an earlier request", pause };
     }
     if said("idempotency_error") && matches!(call, Call::Change { .. }) {
         let why = "Stripe knows another request by the same idempotency key";
-        return Tried::Final(Failure::Lost { why: why.to_owned() });
+        return Attempt::Final(Failure::Lost { why: why.to_owned() });
     }
-    Tried::Final(Failure::Refused(rejection))
+    Attempt::Final(Failure::Refused(rejection))
 }
 
 /// What a request that was held up came to: nothing, unless an earlier try of a change may have been acted upon.
 fn held(call: &Call<'_>, lost: Option<&'static str>, error: BackendError) -> Failure {
     match (call, lost) {
         (Call::Change { .. }, Some(why)) => Failure::Lost { why: why.to_owned() },
-        _ => Failure::Held(error),
+        _ => Failure::NotSent(error),
     }
 }
 
@@ -306,7 +306,7 @@ async fn read(mut response: Response) -> Result<Option<Zeroizing<Vec<u8>>>, reqw
 fn leave_trail(headers: &HeaderMap) {
     let id = headers.get("request-id").filter(|id| id.as_bytes().starts_with(b"req_") && is_token(id.as_bytes()));
     if let Some(id) = id {
-        trail::leave(&String::from_utf8_lossy(id.as_bytes()));
+        request_ids::record(&String::from_utf8_lossy(id.as_bytes()));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Stripe keeps no list of resources and knows nothing of our caps. So what was ordered is noted in the ledger before
 //! it is ordered, and a cap is the monthly limit of a provider, raised before anything new can bill.
 
-mod access;
+mod api_config;
 mod catalog;
 mod connections;
 mod failure;
@@ -12,18 +12,18 @@ pub(crate) mod fuzzing;
 mod http;
 mod notes;
 mod orders;
-mod pace;
 mod resources;
+mod retry_policy;
 mod spending;
 mod wire;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub use access::{Access, ApiBase, ApiBaseError};
+pub use api_config::{ApiBase, ApiBaseError, ApiConfig};
 use async_trait::async_trait;
 use http::Http;
 use notes::{NAME, Notes};
-pub use pace::Pace;
+pub use retry_policy::RetryPolicy;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -40,19 +40,19 @@ pub struct StripeApi {
     http: Arc<Http>,
     notes: Notes,
     limits: Arc<Limits>,
-    pace: Pace,
+    retry_policy: RetryPolicy,
     state: PathBuf,
 }
 
 impl StripeApi {
     /// `state` is the folder of the ledger, where the locks are.
-    pub fn new(access: Access, ledger: Arc<Ledger>, state: PathBuf, pace: Pace) -> Self {
+    pub fn new(access: ApiConfig, ledger: Arc<Ledger>, state: PathBuf, retry_policy: RetryPolicy) -> Self {
         let lock = state.join("stripe-api.limits.lock");
         Self {
-            http: Arc::new(Http::new(access, pace)),
+            http: Arc::new(Http::new(access, retry_policy)),
             notes: Notes::new(Arc::clone(&ledger)),
             limits: Arc::new(Limits::new(ledger, NAME, lock)),
-            pace,
+            retry_policy,
             state,
         }
     }
@@ -83,13 +83,13 @@ impl StripeApi {
         Ok(found.map(|_| Observed { resource, order, suspended: false, usage: None }))
     }
 
-    /// A handful at a time, in the order in which they were asked for. Looks leave no request ids: nothing is changed
+    /// A batch at a time, in the order in which they were asked for. Looks leave no request ids: nothing is changed
     /// that an audit would want to trace.
     async fn observe_these(&self, ids: &[ResourceId]) -> Result<Vec<Observed>, BackendError> {
         let mut seen = Vec::new();
-        for handful in ids.chunks(HANDFUL) {
+        for batch in ids.chunks(CONCURRENCY) {
             let mut looks = JoinSet::new();
-            for (place, id) in handful.iter().cloned().enumerate() {
+            for (place, id) in batch.iter().cloned().enumerate() {
                 let this = self.clone();
                 looks.spawn(async move { (place, this.observe_one(&id, None).await) });
             }
@@ -115,7 +115,7 @@ impl Backend for StripeApi {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         self.check_account().await?;
-        self.place(order).await
+        self.submit(order).await
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
@@ -126,7 +126,7 @@ impl Backend for StripeApi {
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         self.check_account().await?;
         self.replace_credentials(resource.as_str()).await?;
-        self.reveal_now(resource.as_str()).await.map_err(BackendError::doubtful)
+        self.reveal_now(resource.as_str()).await.map_err(BackendError::into_unknown)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
@@ -153,10 +153,10 @@ impl Backend for StripeApi {
         match scope {
             Scope::Everything => {
                 let why = "Stripe's API has no list of all resources";
-                Err(BackendError::Unknown { why: why.to_owned() })
+                Err(BackendError::Unknown { why: why.into() })
             }
             Scope::Order(order) => {
-                let resource = self.placed(order).await?;
+                let resource = self.lookup_order(order).await?;
                 let seen = |resource| Observed { resource, order: Some(order.clone()), suspended: false, usage: None };
                 Ok(resource.map(seen).into_iter().collect())
             }
@@ -164,7 +164,7 @@ impl Backend for StripeApi {
         }
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
         self.settle().await
     }
 }
@@ -186,4 +186,4 @@ fn schema_fields(schema: Option<&Value>) -> Vec<String> {
 const ACCOUNT: &str = "account";
 
 /// How many resources are looked at at once.
-const HANDFUL: usize = 8;
+const CONCURRENCY: usize = 8;

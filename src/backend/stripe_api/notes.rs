@@ -50,24 +50,24 @@ impl Notes {
     }
 
     pub async fn sent(&self, key: &str) -> Result<Option<Sent>, BackendError> {
-        Ok(self.recall::<Option<Sent>>(key).await?.flatten())
+        Ok(self.get_note::<Option<Sent>>(key).await?.flatten())
     }
 
     pub async fn note_sent(&self, key: &str, sent: &Sent) -> Result<(), BackendError> {
-        self.remember(key, &Some(sent)).await
+        self.put_note(key, &Some(sent)).await
     }
 
     /// There is no such order any more, or there never was.
     pub async fn forget_sent(&self, key: &str) -> Result<(), BackendError> {
-        self.remember(key, &None::<Sent>).await
+        self.put_note(key, &None::<Sent>).await
     }
 
     pub async fn text(&self, key: &str) -> Result<Option<String>, BackendError> {
-        self.recall(key).await
+        self.get_note(key).await
     }
 
     pub async fn note_text(&self, key: &str, text: &str) -> Result<(), BackendError> {
-        if self.text(key).await?.as_deref() == Some(text) { Ok(()) } else { self.remember(key, text).await }
+        if self.text(key).await?.as_deref() == Some(text) { Ok(()) } else { self.put_note(key, text).await }
     }
 
     /// Notes a text unless there is one; what there is now.
@@ -76,7 +76,7 @@ impl Notes {
             return Ok(noted);
         }
         let (key, text) = (key.to_owned(), json(text));
-        parsed(&self.blocking(move |ledger| ledger.remember_first(NAME, &key, &text)).await?)
+        parsed(&self.blocking(move |ledger| ledger.put_note_if_absent(NAME, &key, &text)).await?)
     }
 
     /// The sum of the caps of our live projects with a provider.
@@ -85,15 +85,15 @@ impl Notes {
         self.blocking(move |ledger| ledger.committed_with(NAME, &provider)).await
     }
 
-    async fn recall<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, BackendError> {
+    async fn get_note<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, BackendError> {
         let key = key.to_owned();
-        let text = self.blocking(move |ledger| ledger.recall(NAME, &key)).await?;
+        let text = self.blocking(move |ledger| ledger.get_note(NAME, &key)).await?;
         text.as_deref().map(parsed).transpose()
     }
 
-    async fn remember<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), BackendError> {
+    async fn put_note<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), BackendError> {
         let (key, text) = (key.to_owned(), json(value));
-        self.blocking(move |ledger| ledger.remember(NAME, &key, &text)).await
+        self.blocking(move |ledger| ledger.put_note(NAME, &key, &text)).await
     }
 
     /// The ledger is a file, and files block.
@@ -104,7 +104,7 @@ impl Notes {
         let ledger = Arc::clone(&self.ledger);
         match task::spawn_blocking(move || work(&ledger)).await {
             Ok(done) => Ok(done?),
-            Err(_) => Err(BackendError::Unavailable { why: "the ledger stopped half way".to_owned() }),
+            Err(_) => Err(BackendError::Unavailable { why: "the ledger stopped half way".into() }),
         }
     }
 }
@@ -117,7 +117,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 /// What is noted and cannot be read could be an order; nothing is done on a guess.
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, BackendError> {
     let why = "the ledger holds a note that this version cannot read";
-    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.to_owned() })
+    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.into() })
 }
 
 /// What the ledger knows this backend by.

@@ -12,12 +12,12 @@ use super::{
     failure::{Failure, Rejection, before_the_order},
     notes::Sent,
     random_key,
-    resources::{RESOURCES, Standing, id_of},
+    resources::{RESOURCES, ResourceStatus, id_of},
     schema_fields,
     wire::{Project, Resource},
 };
 use crate::{
-    backend::{BackendError, Consent, Order, Refusal, Service, Setup},
+    backend::{BackendError, Cause, Consent, Order, Refusal, Service, Setup},
     clock::Clock,
     fs::Lock,
     name::ServiceRef,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What came of sending an order.
-enum Placed {
+enum Submission {
     /// It is certain that there is none.
     Not(Rejection),
     Resource(Resource),
@@ -33,37 +33,37 @@ enum Placed {
 
 impl StripeApi {
     /// Creates what is ordered, or goes on with it where an earlier call left off.
-    pub(super) async fn place(&self, order: &Order) -> Result<Service, BackendError> {
+    pub(super) async fn submit(&self, order: &Order) -> Result<Service, BackendError> {
         let note = note_of(&order.id);
         let placed = if let Some(sent) = self.notes.sent(&note).await? {
-            self.again(&note, sent).await?
+            self.resubmit(&note, sent).await?
         } else {
             let body = self.prepare(order).await?;
             self.send(&note, format!("{}-create", order.id.as_str()), body).await?
         };
         let resource = match placed {
-            Placed::Resource(resource) => self.outcome(&note, resource).await?,
-            Placed::Not(rejection) => return Err(self.refusal(rejection, &order.service).await),
+            Submission::Resource(resource) => self.outcome(&note, resource).await?,
+            Submission::Not(rejection) => return Err(self.refusal(rejection, &order.service).await),
         };
-        let credentials = self.reveal_now(resource.as_str()).await.map_err(BackendError::doubtful)?;
+        let credentials = self.reveal_now(resource.as_str()).await.map_err(BackendError::into_unknown)?;
         Ok(Service { resource, credentials })
     }
 
     /// The resource that an order created, if it did. An order whose answer was lost is sent again to find out.
-    pub(super) async fn placed(&self, order: &ProjectId) -> Result<Option<ResourceId>, BackendError> {
+    pub(super) async fn lookup_order(&self, order: &ProjectId) -> Result<Option<ResourceId>, BackendError> {
         let note = note_of(order);
         let Some(sent) = self.notes.sent(&note).await? else {
             return Ok(None);
         };
-        let outcome = match self.again(&note, sent).await {
-            Ok(Placed::Resource(resource)) => self.outcome(&note, resource).await.map(Some),
-            Ok(Placed::Not(_)) => Ok(None),
+        let outcome = match self.resubmit(&note, sent).await {
+            Ok(Submission::Resource(resource)) => self.outcome(&note, resource).await.map(Some),
+            Ok(Submission::Not(_)) => Ok(None),
             Err(error) => Err(error),
         };
         match outcome {
             // What failed for good was cleaned away.
             Err(BackendError::NeedsInformation { .. } | BackendError::NotFound | BackendError::Refused(_)) => Ok(None),
-            Err(error) => Err(error.doubtful()),
+            Err(error) => Err(error.into_unknown()),
             resource => resource,
         }
     }
@@ -73,7 +73,7 @@ impl StripeApi {
         if !order.terms_accepted {
             return Err(Consent::Terms.into());
         }
-        let offered = self.shelf(&order.service).await?;
+        let offered = self.catalog_for(&order.service).await?;
         let found = offered.find(&order.service, &order.config, order.paid)?;
         // A plan is one of the same provider, which the registry sees to.
         let plan =
@@ -132,14 +132,14 @@ impl StripeApi {
         let _lock = self.lock_plans().await?;
         let note = format!("plan/{plan}");
         let placed = if let Some(resource) = self.earlier_plan(&note, order.paid).await? {
-            Placed::Resource(resource)
+            Submission::Resource(resource)
         } else {
             let body = self.body(order, found, &Map::new(), project)?;
             self.send(&note, format!("{}-plan", order.id.as_str()), body).await?
         };
         match placed {
-            Placed::Resource(resource) => self.outcome(&note, resource).await.map(|_| ()),
-            Placed::Not(rejection) => Err(self.refusal(rejection, plan).await),
+            Submission::Resource(resource) => self.outcome(&note, resource).await.map(|_| ()),
+            Submission::Not(rejection) => Err(self.refusal(rejection, plan).await),
         }
     }
 
@@ -151,20 +151,20 @@ impl StripeApi {
         if !paid && sent.is_beyond_recall(now_ms()) {
             return Ok(None); // at worst there are two that cost nothing
         }
-        match self.again(note, sent).await {
-            Ok(Placed::Resource(resource)) if resource.standing()? == Standing::Removed => Ok(None),
-            Ok(Placed::Resource(resource)) => Ok(Some(resource)),
-            Ok(Placed::Not(_)) | Err(BackendError::NotFound) => Ok(None),
+        match self.resubmit(note, sent).await {
+            Ok(Submission::Resource(resource)) if resource.status()? == ResourceStatus::Removed => Ok(None),
+            Ok(Submission::Resource(resource)) => Ok(Some(resource)),
+            Ok(Submission::Not(_)) | Err(BackendError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Sends an order for the first time.
-    async fn send(&self, note: &str, key: String, body: String) -> Result<Placed, BackendError> {
+    async fn send(&self, note: &str, key: String, body: String) -> Result<Submission, BackendError> {
         let sent = Sent { body, key, at_ms: now_ms(), resource: None };
         self.notes.note_sent(note, &sent).await?;
         match self.post(note, sent).await {
-            Err(Failure::Held(error)) if error.is_certain() => {
+            Err(Failure::NotSent(error)) if error.is_definite() => {
                 // Should this note stay, the order is sent once more by whoever asks, and nothing is lost.
                 let _ = self.notes.forget_sent(note).await;
                 Err(error)
@@ -175,29 +175,29 @@ impl StripeApi {
     }
 
     /// What became of an order that was noted.
-    async fn again(&self, note: &str, sent: Sent) -> Result<Placed, BackendError> {
+    async fn resubmit(&self, note: &str, sent: Sent) -> Result<Submission, BackendError> {
         if let Some(id) = &sent.resource {
-            return match self.look(id).await.map_err(BackendError::doubtful)? {
-                Some(resource) => Ok(Placed::Resource(resource)),
+            return match self.look(id).await.map_err(BackendError::into_unknown)? {
+                Some(resource) => Ok(Submission::Resource(resource)),
                 None => Err(BackendError::NotFound),
             };
         }
         if sent.is_beyond_recall(now_ms()) {
             return Err(BackendError::Forgotten { name: sent.name(), place: DASHBOARD });
         }
-        self.post(note, sent).await.map_err(|failure| BackendError::from(failure).doubtful())
+        self.post(note, sent).await.map_err(|failure| BackendError::from(failure).into_unknown())
     }
 
-    async fn post(&self, note: &str, mut sent: Sent) -> Result<Placed, Failure> {
+    async fn post(&self, note: &str, mut sent: Sent) -> Result<Submission, Failure> {
         match self.http.change::<Resource>(RESOURCES, &sent.key, &sent.body).await {
             Ok(resource) => {
                 sent.resource = Some(id_of(&resource)?.as_str().to_owned());
-                self.notes.note_sent(note, &sent).await.map_err(BackendError::doubtful)?;
-                Ok(Placed::Resource(resource))
+                self.notes.note_sent(note, &sent).await.map_err(BackendError::into_unknown)?;
+                Ok(Submission::Resource(resource))
             }
             Err(Failure::Refused(rejection)) => {
-                self.notes.forget_sent(note).await.map_err(BackendError::doubtful)?;
-                Ok(Placed::Not(rejection))
+                self.notes.forget_sent(note).await.map_err(BackendError::into_unknown)?;
+                Ok(Submission::Not(rejection))
             }
             Err(failure) => Err(failure),
         }
@@ -206,20 +206,20 @@ impl StripeApi {
     /// Waits for a resource to be complete. One that never will be is removed.
     async fn outcome(&self, note: &str, resource: Resource) -> Result<ResourceId, BackendError> {
         let id = id_of(&resource)?;
-        let (resource, standing) = self.settled(resource).await.map_err(BackendError::doubtful)?;
-        let error: BackendError = match standing {
-            Standing::Complete => return Ok(id),
-            Standing::Removed => BackendError::NotFound,
-            Standing::NeedsInformation => {
-                self.remove(id.as_str()).await.map_err(BackendError::doubtful)?; // it may be billed as it is
+        let (resource, status) = self.settled(resource).await.map_err(BackendError::into_unknown)?;
+        let error: BackendError = match status {
+            ResourceStatus::Complete => return Ok(id),
+            ResourceStatus::Removed => BackendError::NotFound,
+            ResourceStatus::NeedsInformation => {
+                self.remove(id.as_str()).await.map_err(BackendError::into_unknown)?; // it may be billed as it is
                 BackendError::NeedsInformation { fields: schema_fields(resource.needs_information_schema.as_ref()) }
             }
-            Standing::Errored | Standing::Pending => {
+            ResourceStatus::Errored | ResourceStatus::Pending => {
                 let _ = self.remove(id.as_str()).await; // what never came to be is not billed
                 Refusal::ProviderFailed { code: None }.into()
             }
         };
-        self.notes.forget_sent(note).await.map_err(BackendError::doubtful)?;
+        self.notes.forget_sent(note).await.map_err(BackendError::into_unknown)?;
         Err(error)
     }
 
@@ -254,11 +254,13 @@ impl StripeApi {
 
     /// Of two calls that want the same plan, the second finds the first one's.
     async fn lock_plans(&self) -> Result<Lock, BackendError> {
-        let (file, patience) = (self.state.join("stripe-api.plans.lock"), self.pace.poll_patience);
-        let unavailable = |why: &dyn std::fmt::Display| BackendError::Unavailable { why: why.to_string() };
-        let lock = task::spawn_blocking(move || Lock::on_file(&file, patience)).await;
-        let lock = lock.map_err(|_| unavailable(&"the lock stopped half way"))?.map_err(|error| unavailable(&error))?;
-        lock.ok_or_else(|| unavailable(&"another call is ordering a plan"))
+        let (file, timeout) = (self.state.join("stripe-api.plans.lock"), self.retry_policy.poll_patience);
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
+        let lock = task::spawn_blocking(move || Lock::on_file(&file, timeout)).await;
+        let lock = lock
+            .map_err(|_| unavailable("the lock stopped half way".into()))?
+            .map_err(|error| unavailable(error.into()))?;
+        lock.ok_or_else(|| unavailable("another call is ordering a plan".into()))
     }
 }
 

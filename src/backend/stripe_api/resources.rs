@@ -16,7 +16,7 @@ use crate::{
 
 /// Where a resource stands, once it is not pending.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum ResourceStatus {
     Complete,
     Errored,
     NeedsInformation,
@@ -25,13 +25,13 @@ pub enum Standing {
 }
 
 impl Resource {
-    pub fn standing(&self) -> Result<Standing, BackendError> {
+    pub fn status(&self) -> Result<ResourceStatus, BackendError> {
         Ok(match self.status.as_str() {
-            "complete" => Standing::Complete,
-            "errored" => Standing::Errored,
-            "needs_information" => Standing::NeedsInformation,
-            "pending" => Standing::Pending,
-            "removed" => Standing::Removed,
+            "complete" => ResourceStatus::Complete,
+            "errored" => ResourceStatus::Errored,
+            "needs_information" => ResourceStatus::NeedsInformation,
+            "pending" => ResourceStatus::Pending,
+            "removed" => ResourceStatus::Removed,
             other => return Err(unexpected("status", other)),
         })
     }
@@ -51,17 +51,17 @@ impl StripeApi {
     }
 
     /// Waits until it is no longer pending.
-    pub(super) async fn settled(&self, mut resource: Resource) -> Result<(Resource, Standing), BackendError> {
-        let end = Instant::now() + self.pace.poll_patience;
+    pub(super) async fn settled(&self, mut resource: Resource) -> Result<(Resource, ResourceStatus), BackendError> {
+        let end = Instant::now() + self.retry_policy.poll_patience;
         loop {
-            match resource.standing()? {
-                Standing::Pending if Instant::now() >= end => {
-                    return Err(BackendError::Unknown { why: "the provider is still at work on it".to_owned() });
+            match resource.status()? {
+                ResourceStatus::Pending if Instant::now() >= end => {
+                    return Err(BackendError::Unknown { why: "the provider is still at work on it".into() });
                 }
-                Standing::Pending => {}
-                standing => return Ok((resource, standing)),
+                ResourceStatus::Pending => {}
+                status => return Ok((resource, status)),
             }
-            time::sleep(self.pace.poll_pause).await;
+            time::sleep(self.retry_policy.poll_pause).await;
             resource = self.look(&resource.id).await?.ok_or(BackendError::NotFound)?;
         }
     }
@@ -76,8 +76,8 @@ impl StripeApi {
         // Only a complete resource has credentials to reveal, and this one may have been pending.
         let resource = self.look(id).await?.ok_or(BackendError::NotFound)?;
         match self.settled(resource).await?.1 {
-            Standing::Complete => credentials(self.http.read(&path).await?),
-            Standing::Removed => Err(BackendError::NotFound),
+            ResourceStatus::Complete => credentials(self.http.read(&path).await?),
+            ResourceStatus::Removed => Err(BackendError::NotFound),
             _ => Err(Refusal::ProviderFailed { code: None }.into()),
         }
     }
@@ -90,10 +90,10 @@ impl StripeApi {
             Err(failure @ Failure::Refused(_)) => return Err(self.why_refused(id, failure).await),
             Err(failure) => return Err(failure.into()),
         };
-        match self.settled(resource).await.map_err(BackendError::doubtful)?.1 {
-            Standing::Complete => Ok(()),
-            Standing::Removed => Err(BackendError::NotFound),
-            _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".to_owned() }),
+        match self.settled(resource).await.map_err(BackendError::into_unknown)?.1 {
+            ResourceStatus::Complete => Ok(()),
+            ResourceStatus::Removed => Err(BackendError::NotFound),
+            _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".into() }),
         }
     }
 
@@ -112,17 +112,17 @@ impl StripeApi {
             }
             Err(failure) => return Err(failure.into()),
         };
-        let end = Instant::now() + self.pace.poll_patience;
+        let end = Instant::now() + self.retry_policy.poll_patience;
         loop {
-            match resource.standing()? {
-                Standing::Removed => return Ok(()),
-                Standing::Errored => return Err(Refusal::ProviderFailed { code: None }.into()),
+            match resource.status()? {
+                ResourceStatus::Removed => return Ok(()),
+                ResourceStatus::Errored => return Err(Refusal::ProviderFailed { code: None }.into()),
                 _ if Instant::now() >= end => {
-                    return Err(BackendError::Unknown { why: "the provider is still removing it".to_owned() });
+                    return Err(BackendError::Unknown { why: "the provider is still removing it".into() });
                 }
-                _ => time::sleep(self.pace.poll_pause).await,
+                _ => time::sleep(self.retry_policy.poll_pause).await,
             }
-            match self.look(id).await.map_err(BackendError::doubtful)? {
+            match self.look(id).await.map_err(BackendError::into_unknown)? {
                 Some(now) => resource = now,
                 None => return Ok(()),
             }

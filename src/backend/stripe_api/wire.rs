@@ -72,7 +72,7 @@ pub struct ConnectionRequest {
     #[serde(default)]
     pub needs_information_schema: Option<Value>,
     #[serde(default)]
-    pub error: Option<Complaint>,
+    pub error: Option<ErrorBody>,
 }
 
 #[derive(Deserialize)]
@@ -82,12 +82,12 @@ pub struct PaymentProfile {}
 #[derive(Default, Deserialize)]
 pub struct Failure {
     #[serde(default)]
-    pub error: Complaint,
+    pub error: ErrorBody,
 }
 
 /// Stripe's `message` is left where it is: it is free text and could quote anything.
 #[derive(Default, Deserialize)]
-pub struct Complaint {
+pub struct ErrorBody {
     #[serde(default)]
     pub code: Option<String>,
     #[serde(default)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::trouble::is_field;
+use super::cli_error::is_field;
 use crate::{
     backend::{BackendError, Consent, Order, Refusal},
     name::ServiceRef,
@@ -18,7 +18,7 @@ use crate::{
 /// [`Refusal::ServiceMissing`], [`Refusal::Configuration`], [`Consent::Price`]; [`BackendError::Unavailable`] when it
 /// is no catalog.
 pub fn check(data: &Value, order: &Order) -> Result<(), BackendError> {
-    let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".to_owned() };
+    let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".into() };
     let entries: Vec<Entry> =
         data.get("services").and_then(|list| Vec::deserialize(list).ok()).ok_or_else(unreadable)?;
     let entry = available(&entries, &order.service)?;

@@ -10,8 +10,8 @@ impl StripeCli {
     /// Writes down that the `add` of an order was cut off just now.
     pub(super) fn note_cut_off(&self, order: &ProjectId) -> Result<(), BackendError> {
         let now = Clock::system().now().as_millisecond().to_string();
-        let noted = self.ledger.remember(NAME, &key(order), &now);
-        noted.map_err(|error| BackendError::Unknown { why: error.to_string() })
+        let noted = self.ledger.put_note(NAME, &key(order), &now);
+        noted.map_err(|error| BackendError::Unknown { why: error.into() })
     }
 
     /// An absence proves nothing while Stripe may still be at work on the order.
@@ -19,16 +19,17 @@ impl StripeCli {
     /// # Errors
     /// [`BackendError::Unknown`] until then.
     pub(super) fn proved_absent(&self, order: &ProjectId) -> Result<(), BackendError> {
-        let at = self.ledger.recall(NAME, &key(order))?.and_then(|at| at.parse::<i64>().ok());
+        let at = self.ledger.get_note(NAME, &key(order))?.and_then(|at| at.parse::<i64>().ok());
         let age = at.map(|at| Clock::system().now().as_millisecond().saturating_sub(at));
-        let wait = i64::try_from(self.pace.cut_off_memory.as_millis()).unwrap_or(i64::MAX);
+        let wait = i64::try_from(self.timeouts.cut_off_memory.as_millis()).unwrap_or(i64::MAX);
         match age {
             // A clock that was set back makes no absence a proof.
             Some(age) if age < wait => Err(BackendError::Unknown {
                 why: format!(
                     "`stripe projects add` was cut off, and Stripe may still be at work on it for {} minutes",
                     wait.saturating_sub(age).min(wait) / 60_000 + 1
-                ),
+                )
+                .into(),
             }),
             _ => Ok(()),
         }

@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::{
-    runner::{Lost, Output},
-    trouble::{Complaint, Trouble},
+    cli_error::{CliError, ErrorEnvelope},
+    runner::{Output, RunError},
 };
 use crate::backend::Setup;
 
 /// The `data` of a good answer.
 ///
 /// # Errors
-/// [`Trouble`]; a bad answer's own words stay here, for they may quote a key.
-pub fn data(told: Result<Output, Lost>) -> Result<Value, Trouble> {
+/// [`CliError`]; a bad answer's own words stay here, for they may quote a key.
+pub fn data(told: Result<Output, RunError>) -> Result<Value, CliError> {
     let output = told?;
     let Some(mut envelope) = only_envelope(&output.stdout)? else {
         return Err(without_envelope(&output));
@@ -23,11 +23,11 @@ pub fn data(told: Result<Output, Lost>) -> Result<Value, Trouble> {
     let error = envelope.get("error");
     let code = error.and_then(|error| error.get("code")).and_then(Value::as_str);
     let details = error.and_then(|error| error.get("details")).cloned().unwrap_or_default();
-    Err(Trouble::No(Complaint { code: code.filter(|code| is_code(code)).map(str::to_owned), details }))
+    Err(CliError::No(ErrorEnvelope { code: code.filter(|code| is_code(code)).map(str::to_owned), details }))
 }
 
 /// The version that `stripe --version` printed: major, minor, and whatever numbers follow.
-pub fn version(told: Result<Output, Lost>) -> Option<Vec<u32>> {
+pub fn version(told: Result<Output, RunError>) -> Option<Vec<u32>> {
     let output = told.ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.split_whitespace().find_map(|word| {
@@ -37,17 +37,17 @@ pub fn version(told: Result<Output, Lost>) -> Option<Vec<u32>> {
 }
 
 /// The first object with an `ok` in it. What comes before it is for people; a second one makes it unclear which counts.
-fn only_envelope(stdout: &[u8]) -> Result<Option<Value>, Trouble> {
+fn only_envelope(stdout: &[u8]) -> Result<Option<Value>, CliError> {
     let Some((envelope, rest)) = next_envelope(stdout)? else {
         return Ok(None);
     };
     match next_envelope(rest)? {
         None => Ok(Some(envelope)),
-        Some(_) => Err(Trouble::Unclear("gave two answers")),
+        Some(_) => Err(CliError::Unclear("gave two answers")),
     }
 }
 
-fn next_envelope(text: &[u8]) -> Result<Option<(Value, &[u8])>, Trouble> {
+fn next_envelope(text: &[u8]) -> Result<Option<(Value, &[u8])>, CliError> {
     let mut rest = text;
     for _ in 0..MOST_BRACES {
         let Some(at) = rest.iter().position(|byte| *byte == b'{') else {
@@ -59,7 +59,7 @@ fn next_envelope(text: &[u8]) -> Result<Option<(Value, &[u8])>, Trouble> {
         let length = match &read {
             Some(Ok(_)) => objects.byte_offset(),
             // Cut off: what is inside of it is no answer of its own.
-            Some(Err(error)) if error.is_eof() => return Err(Trouble::Unclear("was cut off")),
+            Some(Err(error)) if error.is_eof() => return Err(CliError::Unclear("was cut off")),
             _ => 1,
         };
         (_, rest) = from.split_at(length.min(from.len()));
@@ -69,22 +69,22 @@ fn next_envelope(text: &[u8]) -> Result<Option<(Value, &[u8])>, Trouble> {
             return Ok(Some((value, rest)));
         }
     }
-    Err(Trouble::Unclear("printed something else"))
+    Err(CliError::Unclear("printed something else"))
 }
 
 /// The two sentences that the Stripe CLI says instead of an answer.
-fn without_envelope(output: &Output) -> Trouble {
+fn without_envelope(output: &Output) -> CliError {
     let said = |words: &str| {
         let contains = |text: &[u8]| String::from_utf8_lossy(text).to_ascii_lowercase().contains(words);
         contains(&output.stdout) || contains(&output.stderr)
     };
     if said("unknown command \"projects\"") {
-        return Trouble::NoPlugin;
+        return CliError::NoPlugin;
     }
     if said("you must be logged in") || said("stripe login") || said("plugin install") {
-        return Trouble::NotSetUp(Setup::LoggedOut);
+        return CliError::NotSetUp(Setup::LoggedOut);
     }
-    Trouble::Unclear(if output.stdout.is_empty() { "said nothing" } else { "printed something else" })
+    CliError::Unclear(if output.stdout.is_empty() { "said nothing" } else { "printed something else" })
 }
 
 /// Whether it is a code, which is safe to show, and not a sentence in its place.
@@ -99,7 +99,7 @@ const MOST_BRACES: usize = 64;
 mod tests {
     use super::*;
 
-    fn read(stdout: &str) -> Result<Value, Trouble> {
+    fn read(stdout: &str) -> Result<Value, CliError> {
         data(Ok(Output { stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() }))
     }
 
@@ -126,11 +126,11 @@ mod tests {
             &nested,
             &"{".repeat(4_000_000),
         ] {
-            let trouble = read(text).unwrap_err();
-            assert!(matches!(trouble, Trouble::Unclear(_)), "{trouble:?}");
+            let cli_error = read(text).unwrap_err();
+            assert!(matches!(cli_error, CliError::Unclear(_)), "{cli_error:?}");
         }
-        for lost in [Lost::TimedOut, Lost::TooMuch] {
-            assert!(matches!(data(Err(lost)), Err(Trouble::Unclear(_))));
+        for lost in [RunError::TimedOut, RunError::TooMuch] {
+            assert!(matches!(data(Err(lost)), Err(CliError::Unclear(_))));
         }
     }
 
@@ -138,25 +138,25 @@ mod tests {
     fn a_no_is_known_by_its_code_alone() {
         let no =
             "{\"ok\":false,\"error\":{\"code\":\"PLAN_REQUIRED\",\"message\":\"sk_canary\",\"details\":{\"a\":1}}}";
-        let Err(Trouble::No(complaint)) = read(no) else { panic!("not a no") };
+        let Err(CliError::No(complaint)) = read(no) else { panic!("not a no") };
         assert_eq!((complaint.code.as_deref(), &complaint.details["a"]), (Some("PLAN_REQUIRED"), &1.into()));
         for odd in ["sk_live_0123", "two words", "", &"A".repeat(65)] {
-            let Err(Trouble::No(complaint)) = read(&format!("{{\"ok\":false,\"error\":{{\"code\":\"{odd}\"}}}}"))
+            let Err(CliError::No(complaint)) = read(&format!("{{\"ok\":false,\"error\":{{\"code\":\"{odd}\"}}}}"))
             else {
                 panic!("not a no")
             };
             assert_eq!(complaint.code, None);
         }
-        assert!(matches!(read("{\"ok\":false}"), Err(Trouble::No(Complaint { code: None, .. }))));
+        assert!(matches!(read("{\"ok\":false}"), Err(CliError::No(ErrorEnvelope { code: None, .. }))));
     }
 
     #[test]
     fn plain_words_say_what_is_missing() {
         let logged_out = "You must be logged in to access the \"projects\" plugin.\nPress Enter to open the browser";
-        assert!(matches!(read(logged_out), Err(Trouble::NotSetUp(Setup::LoggedOut))));
+        assert!(matches!(read(logged_out), Err(CliError::NotSetUp(Setup::LoggedOut))));
         let stderr = b"unknown command \"projects\" for \"stripe\"".to_vec();
-        assert!(matches!(data(Ok(Output { stdout: Vec::new(), stderr })), Err(Trouble::NoPlugin)));
-        assert!(matches!(data(Err(Lost::Missing)), Err(Trouble::NotSetUp(Setup::CliMissing))));
+        assert!(matches!(data(Ok(Output { stdout: Vec::new(), stderr })), Err(CliError::NoPlugin)));
+        assert!(matches!(data(Err(RunError::Missing)), Err(CliError::NotSetUp(Setup::CliMissing))));
     }
 
     #[test]

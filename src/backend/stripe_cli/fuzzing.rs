@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{
-    catalog, envelope,
+    catalog,
+    cli_error::{CliError, Invocation},
+    envelope,
     runner::Output,
     services::{Row, Rows},
-    spend,
-    trouble::{Asked, Trouble},
-    variables,
+    spend, variables,
 };
 use crate::{
     backend::{BackendError, Order},
@@ -28,8 +28,8 @@ pub fn heard(printed: &str, variables: &str) -> Vec<BackendError> {
     let _ = envelope::version(Ok(to_stdout()));
     let mut said = Vec::new();
     for output in [&to_stdout as &dyn Fn() -> Output, &to_stderr] {
-        for of in [Trouble::of_reading, Trouble::of_changing] {
-            said.extend(envelope::data(Ok(output())).err().map(|trouble| of(trouble, asked())));
+        for of in [CliError::for_read, CliError::for_write] {
+            said.extend(envelope::data(Ok(output())).err().map(|cli_error| of(cli_error, asked())));
         }
     }
     let Ok(data) = envelope::data(Ok(to_stdout())) else { return said };
@@ -71,6 +71,6 @@ fn orders() -> Vec<Order> {
     [order(true, None), order(false, None), order(false, Some("exa/free"))].into_iter().flatten().collect()
 }
 
-fn asked() -> Asked<'static> {
-    Asked { verb: "add", provider: Some("exa"), folder: Path::new("/state/stripe-cli") }
+fn asked() -> Invocation<'static> {
+    Invocation { verb: "add", provider: Some("exa"), folder: Path::new("/state/stripe-cli") }
 }

@@ -2,18 +2,18 @@
 //!
 //! Each call takes one lock, says its verbs one after another, and lets go. What a verb says of itself is believed only
 //! where it says no; what there is, is what `status` and `services list` show. See `runner` for the process and its
-//! lock, `trouble` for what each refusal of Stripe's means, and `purchase` for the order of effects.
+//! lock, `cli_error` for what each refusal of Stripe's means, and `order` for the order of effects.
 
 mod catalog;
+mod cli_error;
 mod cut_off;
 mod envelope;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod purchase;
+mod order;
 mod runner;
 mod services;
 mod spend;
-mod trouble;
 mod variables;
 mod verbs;
 mod workspace;
@@ -21,13 +21,13 @@ mod workspace;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use runner::{Lost, Runner};
+use runner::{RunError, Runner};
 use services::{Row, Rows, is_for};
 use tokio::{task, time::sleep};
-use verbs::{Stripe, VERSION_PATIENCE, is_too_old};
+use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, is_begun, plain_copy};
 
-use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service, Setup};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Limits, Observed, Order, Scope, Service, Setup};
 use crate::{
     fs::{self, FsError, Lock},
     ledger::Ledger,
@@ -43,12 +43,12 @@ pub struct StripeCli {
     /// Where `stripe` is run.
     folder: PathBuf,
     lock: PathBuf,
-    pace: Pace,
+    timeouts: Timeouts,
 }
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct Timeouts {
     /// One run of `stripe`.
     pub verb: Duration,
     /// Between two looks at something that is on its way.
@@ -61,7 +61,7 @@ pub struct Pace {
     pub cut_off_memory: Duration,
 }
 
-impl Default for Pace {
+impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
@@ -77,7 +77,7 @@ impl Default for Pace {
 impl StripeCli {
     /// Opens and runs nothing yet. Without a `bin`, `stripe` is looked for on `PATH`.
     #[expect(clippy::needless_pass_by_value, reason = "a composition root hands its parts over")]
-    pub fn new(bin: Option<PathBuf>, ledger: Arc<Ledger>, state: PathBuf, pace: Pace) -> Self {
+    pub fn new(bin: Option<PathBuf>, ledger: Arc<Ledger>, state: PathBuf, timeouts: Timeouts) -> Self {
         let folder = state.join("stripe-cli");
         Self {
             runner: Runner::new(bin, &folder),
@@ -85,23 +85,23 @@ impl StripeCli {
             ledger,
             folder,
             lock: state.join("stripe-cli.lock"),
-            pace,
+            timeouts,
         }
     }
 
     /// `stripe`, once nobody else of this workspace uses it.
-    async fn stripe(&self, patience: Duration) -> Result<Stripe<'_>, BackendError> {
+    async fn stripe(&self, timeout: Duration) -> Result<Stripe<'_>, BackendError> {
         let (folder, lock) = (self.folder.clone(), self.lock.clone());
         let locked = task::spawn_blocking(move || {
             fs::create_private_folder(&folder)?;
-            let lock = Lock::on_file(&lock, patience)?;
+            let lock = Lock::on_file(&lock, timeout)?;
             // What a dead process left in the plain, if it did.
             lock.map(|lock| fs::remove(&plain_copy(&folder)).map(|()| lock)).transpose()
         });
-        let unavailable = |why: String| BackendError::Unavailable { why };
-        let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.to_string()));
-        let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".to_owned()))?;
-        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, pace: self.pace })
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
+        let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.into()));
+        let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
+        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, timeouts: self.timeouts })
     }
 
     fn is_begun(&self) -> Result<bool, BackendError> {
@@ -136,20 +136,20 @@ impl Backend for StripeCli {
         CapScope::ProviderAndMonth
     }
 
-    fn leaves_caps_to_us(&self) -> bool {
+    fn requires_cap_enforcement(&self) -> bool {
         true
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
-        let stripe = self.stripe(self.pace.lock_patience).await?;
-        self.place(&stripe, order).await
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
+        self.submit(&stripe, order).await
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         if !self.is_begun()? {
             return Err(BackendError::NotFound);
         }
-        let stripe = self.stripe(self.pace.lock_patience).await?;
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
         let mut workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
         let row = workspace.service(resource)?;
         workspace.choose_environment().await?;
@@ -160,21 +160,21 @@ impl Backend for StripeCli {
         if !self.is_begun()? {
             return Err(BackendError::NotFound);
         }
-        let stripe = self.stripe(self.pace.lock_patience).await?;
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
         let mut workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
         let row = workspace.service(resource)?;
         workspace.choose_environment().await?;
         let told = stripe.rotate(&row.name).await;
-        told.map_err(|trouble| trouble.of_changing(stripe.asked("rotate", Some(row.provider()))))?;
+        told.map_err(|cli_error| cli_error.for_write(stripe.asked("rotate", Some(row.provider()))))?;
         // The old key is dead from here on, so no error may say that nothing happened.
-        workspace.credentials(&row).await.map_err(BackendError::doubtful)
+        workspace.credentials(&row).await.map_err(BackendError::into_unknown)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         if !self.is_begun()? {
             return Ok(());
         }
-        let stripe = self.stripe(self.pace.lock_patience).await?;
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
         let Some(mut workspace) = Workspace::find(&stripe, &self.ledger).await? else {
             return Ok(());
         };
@@ -183,16 +183,16 @@ impl Backend for StripeCli {
             found => found?,
         };
         let told = stripe.remove(&row.name).await;
-        let refused = told.err().map(|trouble| trouble.of_changing(stripe.asked("remove", Some(row.provider()))));
+        let refused = told.err().map(|cli_error| cli_error.for_write(stripe.asked("remove", Some(row.provider()))));
         for pause in [0, 1, 1, 1] {
-            sleep(self.pace.poll_pause * pause).await;
-            workspace.look().await.map_err(|error| BackendError::Unknown { why: error.to_string() })?;
+            sleep(self.timeouts.poll_pause * pause).await;
+            workspace.look().await.map_err(|error| BackendError::Unknown { why: error.into() })?;
             if workspace.rows()?.service_with_id(resource)?.is_none() {
                 return Ok(());
             }
         }
-        let survives = BackendError::Unknown { why: format!("stripe still lists {}", row.name) };
-        Err(refused.filter(BackendError::is_certain).unwrap_or(survives))
+        let survives = BackendError::Unknown { why: format!("stripe still lists {}", row.name).into() };
+        Err(refused.filter(BackendError::is_definite).unwrap_or(survives))
     }
 
     /// A key that nobody has works for nobody; there is no other way to stop a service without losing it.
@@ -204,7 +204,7 @@ impl Backend for StripeCli {
         if !self.is_begun()? {
             return Err(BackendError::NotFound);
         }
-        let stripe = self.stripe(self.pace.lock_patience).await?;
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
         let workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
         workspace.service(resource).map(drop)
     }
@@ -214,7 +214,7 @@ impl Backend for StripeCli {
             return Ok(Vec::new());
         }
         let is_list = matches!(scope, Scope::Resources(_));
-        let stripe = self.stripe(if is_list { LIST_PATIENCE } else { self.pace.lock_patience }).await?;
+        let stripe = self.stripe(if is_list { LIST_PATIENCE } else { self.timeouts.lock_patience }).await?;
         let Some(workspace) = Workspace::find(&stripe, &self.ledger).await? else {
             return Ok(Vec::new());
         };
@@ -248,10 +248,10 @@ impl Backend for StripeCli {
     }
 
     async fn version(&self) -> Result<Option<String>, BackendError> {
-        match self.runner.version(VERSION_PATIENCE).await {
-            Err(Lost::Missing) => Err(Setup::CliMissing.into()),
+        match self.runner.version(VERSION_TIMEOUT).await {
+            Err(RunError::Missing) => Err(Setup::CliMissing.into()),
             told => {
-                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".to_owned() };
+                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".into() };
                 let version = envelope::version(told).ok_or_else(silent)?;
                 if is_too_old(&version) {
                     return Err(Setup::CliTooOld.into());
@@ -262,12 +262,12 @@ impl Backend for StripeCli {
         }
     }
 
-    async fn settle_limits(&self) -> Result<(), BackendError> {
+    async fn reconcile_limits(&self) -> Result<(), BackendError> {
         // Every start asks, and nearly always there is nothing to do and nobody to wait for.
         if !self.is_begun()? || !self.limits.has_drift().await? {
             return Ok(());
         }
-        let stripe = self.stripe(self.pace.lock_patience).await?;
+        let stripe = self.stripe(self.timeouts.lock_patience).await?;
         while let Some(change) = self.limits.next_drift().await? {
             self.tell_limit(&stripe, change).await?;
         }

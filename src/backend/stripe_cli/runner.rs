@@ -27,7 +27,7 @@ pub struct Call<'a> {
     pub arguments: &'a [&'a str],
     /// Held by the caller, and by the child through its input.
     pub lock: &'a Lock,
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// What it printed. The exit code is left out on purpose: the real one proves nothing.
@@ -40,7 +40,7 @@ pub struct Output {
 
 /// Why there is no output to look at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Lost {
+pub enum RunError {
     /// We can no longer listen to it, as happens when this process is on its way out; it may still be running.
     Broken,
     /// Nothing was run: there is no such program.
@@ -72,33 +72,33 @@ impl Runner {
     /// Runs it to its end, or ends it when its time is up.
     ///
     /// # Errors
-    /// [`Lost`] says why there is no output, and whether anything was run at all.
-    pub async fn run(&self, call: Call<'_>) -> Result<Output, Lost> {
-        let lock = call.lock.share().map_err(|error| Lost::NotStarted(error.source.kind()))?;
-        Self::heard(self.start(call.arguments, lock, Some(&self.folder))?, call.patience).await
+    /// [`RunError`] says why there is no output, and whether anything was run at all.
+    pub async fn run(&self, call: Call<'_>) -> Result<Output, RunError> {
+        let lock = call.lock.share().map_err(|error| RunError::NotStarted(error.source.kind()))?;
+        Self::collect_output(self.start(call.arguments, lock, Some(&self.folder))?, call.timeout).await
     }
 
     /// Asks for its version, which changes nothing and so needs neither a lock nor a folder of ours.
     ///
     /// # Errors
     /// As of [`Self::run`].
-    pub async fn version(&self, patience: Duration) -> Result<Output, Lost> {
-        Self::heard(self.start(&["--version"], Stdio::null(), None)?, patience).await
+    pub async fn version(&self, timeout: Duration) -> Result<Output, RunError> {
+        Self::collect_output(self.start(&["--version"], Stdio::null(), None)?, timeout).await
     }
 
-    async fn heard(mut family: Family, patience: Duration) -> Result<Output, Lost> {
+    async fn collect_output(mut group: ProcessGroup, limit: Duration) -> Result<Output, RunError> {
         let mut output = Output::default();
-        match timeout(patience, listen(&mut family, &mut output)).await {
-            Ok(Err(Lost::Broken)) => return Err(Lost::Broken),
+        match timeout(limit, listen(&mut group, &mut output)).await {
+            Ok(Err(RunError::Broken)) => return Err(RunError::Broken),
             told => {
-                family.end().await;
-                told.unwrap_or(Err(Lost::TimedOut))?;
+                group.end().await;
+                told.unwrap_or(Err(RunError::TimedOut))?;
             }
         }
         Ok(output)
     }
 
-    fn start(&self, arguments: &[&str], input: Stdio, folder: Option<&Path>) -> Result<Family, Lost> {
+    fn start(&self, arguments: &[&str], input: Stdio, folder: Option<&Path>) -> Result<ProcessGroup, RunError> {
         let mut command = Command::new(&self.bin);
         command.args(arguments.iter().map(OsString::from));
         if let Some(folder) = folder {
@@ -109,18 +109,18 @@ impl Runner {
         #[cfg(unix)]
         command.process_group(0);
         match command.spawn() {
-            Ok(child) => Ok(Family(child)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Lost::Missing),
-            Err(error) => Err(Lost::NotStarted(error.kind())),
+            Ok(child) => Ok(ProcessGroup(child)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RunError::Missing),
+            Err(error) => Err(RunError::NotStarted(error.kind())),
         }
     }
 }
 
 /// Reads until the child has ended and nobody holds its pipes. What it has started and left behind is ended with it;
 /// what hides from that keeps a pipe open in vain.
-async fn listen(family: &mut Family, output: &mut Output) -> Result<(), Lost> {
-    let (Some(stdout), Some(stderr)) = (family.0.stdout.take(), family.0.stderr.take()) else {
-        return Err(Lost::Broken);
+async fn listen(group: &mut ProcessGroup, output: &mut Output) -> Result<(), RunError> {
+    let (Some(stdout), Some(stderr)) = (group.0.stdout.take(), group.0.stderr.take()) else {
+        return Err(RunError::Broken);
     };
     let mut reading = Box::pin(async {
         tokio::try_join!(
@@ -131,24 +131,24 @@ async fn listen(family: &mut Family, output: &mut Output) -> Result<(), Lost> {
     tokio::select! {
         read = &mut reading => {
             read?;
-            family.ended().await;
+            group.ended().await;
         }
-        () = family.ended() => {
-            family.kill();
+        () = group.ended() => {
+            group.kill();
             timeout(GRACE, reading).await.unwrap_or(Ok(((), ())))?;
         }
     }
     Ok(())
 }
 
-async fn drain(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: usize) -> Result<(), Lost> {
+async fn drain(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
     loop {
         match pipe.read_buf(into).await {
             Ok(0) => return Ok(()),
-            Ok(_) if into.len() > most => return Err(Lost::TooMuch),
-            Ok(_) if wants_a_login(into) => return Err(Lost::Prompts),
+            Ok(_) if into.len() > most => return Err(RunError::TooMuch),
+            Ok(_) if wants_a_login(into) => return Err(RunError::Prompts),
             Ok(_) => {}
-            Err(_) => return Err(Lost::Broken),
+            Err(_) => return Err(RunError::Broken),
         }
     }
 }
@@ -161,9 +161,9 @@ fn wants_a_login(printed: &[u8]) -> bool {
 }
 
 /// A child and everything it starts: on Unix its process group.
-struct Family(Child);
+struct ProcessGroup(Child);
 
-impl Family {
+impl ProcessGroup {
     /// Ends whatever is left of it, and reaps the child.
     async fn end(&mut self) {
         self.kill();

@@ -49,9 +49,9 @@ impl<'a> Workspace<'a> {
         }
         let status = match stripe.status().await {
             Ok(status) => status,
-            Err(trouble) if trouble.code().is_some_and(|code| NO_PROJECT.contains(&code)) => Value::Null,
-            Err(trouble) if trouble.code().is_some() && !is_whole => Value::Null, // an `init` that did not get far
-            Err(trouble) => return Err(trouble.of_reading(stripe.asked("status", None))),
+            Err(cli_error) if cli_error.code().is_some_and(|code| NO_PROJECT.contains(&code)) => Value::Null,
+            Err(cli_error) if cli_error.code().is_some() && !is_whole => Value::Null, // an `init` that did not get far
+            Err(cli_error) => return Err(cli_error.for_read(stripe.asked("status", None))),
         };
         match (project_of(&status), &known) {
             (Some(_), _) => Self::of_status(stripe, ledger, status).map(Some),
@@ -67,14 +67,14 @@ impl<'a> Workspace<'a> {
     pub async fn make(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Self, BackendError> {
         let random = ProjectId::random()?;
         let name = format!("agent-{}", random.as_str().trim_start_matches("proj_"));
-        let name = ledger.remember_first(NAME, NAME_NOTE, &name)?; // whoever dies behind this line left a trace
+        let name = ledger.put_note_if_absent(NAME, NAME_NOTE, &name)?; // whoever dies behind this line left a trace
         let told = stripe.init(&name).await;
-        let told = told.map_err(|trouble| (trouble.code() == Some(CONNECTED), trouble));
+        let told = told.map_err(|cli_error| (cli_error.code() == Some(CONNECTED), cli_error));
         let refused = match told {
             Ok(_) => None,
-            Err((is_connected, trouble)) => {
-                let error = trouble.of_changing(stripe.asked("init", None));
-                if error.is_certain() && !is_connected {
+            Err((is_connected, cli_error)) => {
+                let error = cli_error.for_write(stripe.asked("init", None));
+                if error.is_definite() && !is_connected {
                     return Err(error);
                 }
                 Some(error)
@@ -83,15 +83,15 @@ impl<'a> Workspace<'a> {
         // What it said is one thing; what there is now is what counts.
         let found = Self::find(stripe, ledger).await?;
         found.ok_or_else(|| match refused {
-            Some(error) => BackendError::Unavailable { why: error.to_string() },
-            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".to_owned() },
+            Some(error) => BackendError::Unavailable { why: error.into() },
+            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".into() },
         })
     }
 
     async fn pulled(stripe: &'a Stripe<'a>, ledger: &'a Ledger, id: &str) -> Result<Self, BackendError> {
         match stripe.pull(id).await {
-            Err(trouble) if trouble.code() != Some(CONNECTED) => {
-                return Err(trouble.of_reading(stripe.asked("pull", None)));
+            Err(cli_error) if cli_error.code() != Some(CONNECTED) => {
+                return Err(cli_error.for_read(stripe.asked("pull", None)));
             }
             _ => {} // connected is what it should be, and to what, `status` says
         }
@@ -99,7 +99,7 @@ impl<'a> Workspace<'a> {
     }
 
     async fn seen(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Self, BackendError> {
-        let status = stripe.status().await.map_err(|trouble| trouble.of_reading(stripe.asked("status", None)))?;
+        let status = stripe.status().await.map_err(|cli_error| cli_error.for_read(stripe.asked("status", None)))?;
         Self::of_status(stripe, ledger, status)
     }
 
@@ -119,10 +119,10 @@ impl<'a> Workspace<'a> {
             return Err(Setup::WrongAccount.into());
         }
         if let (None, Some(merchant)) = (&notes.merchant, project.merchant) {
-            ledger.remember(NAME, MERCHANT_NOTE, merchant)?;
+            ledger.put_note(NAME, MERCHANT_NOTE, merchant)?;
         }
         if notes.project.is_none() {
-            ledger.remember(NAME, PROJECT_NOTE, project.id)?;
+            ledger.put_note(NAME, PROJECT_NOTE, project.id)?;
         }
         Ok(Self { stripe, ledger, status })
     }
@@ -175,12 +175,12 @@ impl<'a> Workspace<'a> {
         let stripe = self.stripe;
         if self.environment().is_none() {
             let told = stripe.create_environment(ENVIRONMENT, PLAIN_COPY).await;
-            told.map_err(|trouble| trouble.of_reading(stripe.asked("env create", None)))?;
+            told.map_err(|cli_error| cli_error.for_read(stripe.asked("env create", None)))?;
             self.look().await?;
         }
         if !self.is_environment_in_use() {
             let told = stripe.use_environment(ENVIRONMENT).await;
-            told.map_err(|trouble| trouble.of_reading(stripe.asked("env use", None)))?;
+            told.map_err(|cli_error| cli_error.for_read(stripe.asked("env use", None)))?;
             self.look().await?;
         }
         let output = self.environment().and_then(|environment| environment.get("output")).and_then(Value::as_str);
@@ -189,7 +189,9 @@ impl<'a> Workspace<'a> {
         if self.environment().is_some() && self.is_environment_in_use() && is_ours {
             return Ok(());
         }
-        Err(BackendError::Unavailable { why: format!("the environment {ENVIRONMENT} is not as this program made it") })
+        Err(BackendError::Unavailable {
+            why: format!("the environment {ENVIRONMENT} is not as this program made it").into(),
+        })
     }
 
     fn environment(&self) -> Option<&Value> {
@@ -205,7 +207,7 @@ impl<'a> Workspace<'a> {
     /// # Errors
     /// The ledger's.
     pub fn note_credentials(&self, service: &str, wanted: &[String]) -> Result<(), BackendError> {
-        Ok(self.ledger.remember(NAME, &format!("{CREDENTIALS_NOTE}{service}"), &wanted.join(" "))?)
+        Ok(self.ledger.put_note(NAME, &format!("{CREDENTIALS_NOTE}{service}"), &wanted.join(" "))?)
     }
 
     /// The credentials of a service, through the plain copy that Stripe writes, which is gone again on return.
@@ -213,13 +215,13 @@ impl<'a> Workspace<'a> {
     /// # Errors
     /// [`BackendError::Malformed`] when it is open which variable is which credential.
     pub async fn credentials(&self, row: &Row) -> Result<Credentials, BackendError> {
-        let wanted = self.ledger.recall(NAME, &format!("{CREDENTIALS_NOTE}{}", row.name))?.unwrap_or_default();
+        let wanted = self.ledger.get_note(NAME, &format!("{CREDENTIALS_NOTE}{}", row.name))?.unwrap_or_default();
         let wanted: Vec<String> = wanted.split_whitespace().map(str::to_owned).collect();
         let rows = self.rows()?;
         let copy = PlainCopy(self.stripe);
         let told = self.stripe.pull_variables().await;
-        told.map_err(|trouble| trouble.of_reading(self.stripe.asked("env", None)))?;
-        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(|error| unavailable(&error))?;
+        told.map_err(|cli_error| cli_error.for_read(self.stripe.asked("env", None)))?;
+        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(unavailable)?;
         copy.remove()?;
         let bytes =
             bytes.ok_or_else(|| BackendError::Malformed { what: "variables", got: "no file with them".to_owned() })?;
@@ -237,7 +239,7 @@ struct PlainCopy<'a>(&'a Stripe<'a>);
 
 impl PlainCopy<'_> {
     fn remove(&self) -> Result<(), BackendError> {
-        fs::remove(&plain_copy(self.0.folder)).map_err(|error| unavailable(&error))
+        fs::remove(&plain_copy(self.0.folder)).map_err(unavailable)
     }
 }
 
@@ -260,7 +262,7 @@ impl Notes {
         if !ledger.exists() {
             return Ok(Self::default());
         }
-        let recall = |key| ledger.recall(NAME, key);
+        let recall = |key| ledger.get_note(NAME, key);
         Ok(Self { name: recall(NAME_NOTE)?, project: recall(PROJECT_NOTE)?, merchant: recall(MERCHANT_NOTE)? })
     }
 }
@@ -281,7 +283,7 @@ fn project_of(status: &Value) -> Option<Project<'_>> {
 /// Whether the folder's state is there to its end.
 fn is_whole(folder: &Path) -> Result<bool, BackendError> {
     let state = fs::read(&folder.join(STATE_FOLDER).join("state.json"), LONGEST_STATE);
-    let bytes = state.map_err(|error| unavailable(&error))?;
+    let bytes = state.map_err(unavailable)?;
     Ok(bytes.is_some_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok()))
 }
 
@@ -301,8 +303,8 @@ fn is_fit_to_open(url: &str) -> bool {
     is_host && printable && url.len() <= 2048
 }
 
-fn unavailable(error: &FsError) -> BackendError {
-    BackendError::Unavailable { why: error.to_string() }
+fn unavailable(error: FsError) -> BackendError {
+    BackendError::Unavailable { why: error.into() }
 }
 
 const ENVIRONMENT: &str = "agent";

@@ -4,14 +4,14 @@
 //! Hashing every window of every file would take days, so each kind of mask has a searcher of its own that proposes
 //! few windows: those of keys that show their last four characters, and those of what shows nothing.
 
-mod odd;
+mod opaque;
 mod runs;
-mod tailed;
+mod suffix;
 
 use std::{collections::HashMap, ops::Range};
 
-use odd::Odd;
-use tailed::Tailed;
+use opaque::OpaqueMatcher;
+use suffix::SuffixMatcher;
 
 use crate::secret::{Fingerprint, Mask};
 
@@ -27,14 +27,14 @@ pub struct Known<'a> {
 /// Finds known credentials in bytes.
 pub struct Matcher {
     places: HashMap<[u8; 32], usize>,
-    tailed: Option<Tailed>,
-    odd: Option<Odd>,
+    suffix: Option<SuffixMatcher>,
+    odd: Option<OpaqueMatcher>,
     longest: usize,
 }
 
-/// A stretch of something longer, and what of it is asked for.
+/// A window of something longer, and what of it is asked for.
 #[derive(Clone, Debug)]
-pub struct Stretch<'a> {
+pub struct Window<'a> {
     pub bytes: &'a [u8],
     /// Where a credential may begin. Before it stand up to [`CONTEXT`] bytes that were asked about already.
     pub starts: Range<usize>,
@@ -42,13 +42,13 @@ pub struct Stretch<'a> {
     pub at_end: bool,
 }
 
-impl<'a> Stretch<'a> {
+impl<'a> Window<'a> {
     /// All there is.
     pub fn whole(bytes: &'a [u8]) -> Self {
         Self { bytes, starts: 0..bytes.len(), at_end: true }
     }
 
-    fn window(&self, start: usize, length: usize) -> Option<&'a [u8]> {
+    fn slice(&self, start: usize, length: usize) -> Option<&'a [u8]> {
         self.bytes.get(start..start.checked_add(length)?)
     }
 }
@@ -72,8 +72,8 @@ impl Matcher {
         }
         Self {
             places,
-            tailed: Tailed::of(known),
-            odd: Odd::of(known),
+            suffix: SuffixMatcher::of(known),
+            odd: OpaqueMatcher::of(known),
             longest: known.iter().map(|one| one.length).max().unwrap_or_default(),
         }
     }
@@ -83,19 +83,19 @@ impl Matcher {
         self.longest + 1
     }
 
-    /// Finds every known credential that begins in `stretch.starts`, in order.
-    pub fn find(&self, stretch: &Stretch<'_>) -> Vec<Hit> {
+    /// Finds every known credential that begins in `window.starts`, in order.
+    pub fn find(&self, window: &Window<'_>) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut consider = |start: usize, window: &[u8]| {
             if let Some(known) = self.places.get(&Fingerprint::digest_of(window)) {
                 hits.push(Hit { range: (start, start + window.len()), known: *known });
             }
         };
-        if let Some(tailed) = &self.tailed {
-            tailed.propose(stretch, &mut consider);
+        if let Some(suffix) = &self.suffix {
+            suffix.propose(window, &mut consider);
         }
         if let Some(odd) = &self.odd {
-            odd.propose(stretch, &mut consider);
+            odd.propose(window, &mut consider);
         }
         hits.sort_unstable();
         hits.dedup(); // two searchers may have proposed the same window

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Stretch;
+use super::Window;
 
 /// What ends a run, and how long one has to be to count.
 pub struct Runs {
@@ -30,23 +30,23 @@ impl Runs {
         Self { quick: Quick::of(&foreign), foreign, shortest }
     }
 
-    /// Calls `each` with every run, in order. The first may have begun before `stretch.starts`, and is given from there.
-    pub fn each(&self, stretch: &Stretch<'_>, mut each: impl FnMut(Range<usize>)) {
-        let mut at = stretch.starts.start;
+    /// Calls `each` with every run, in order. The first may have begun before `window.starts`, and is given from there.
+    pub fn each(&self, window: &Window<'_>, mut each: impl FnMut(Range<usize>)) {
+        let mut at = window.starts.start;
         // A window of the shortest length mostly has a foreign byte near its end, and the next window begins after it:
         // most bytes are never looked at. Where in its last eight bytes it is would take longer to say than it saves.
-        while at < stretch.starts.end
-            && let Some(window) = stretch.window(at, self.shortest)
+        while at < window.starts.end
+            && let Some(bytes) = window.slice(at, self.shortest)
         {
-            if window.last_chunk().is_some_and(|eight| self.quick.sees(*eight)) {
+            if bytes.last_chunk().is_some_and(|eight| self.quick.sees(*eight)) {
                 at += self.shortest - EIGHT + 1;
                 continue;
             }
-            if let Some(foreign) = window.iter().rposition(|byte| self.is_foreign(*byte)) {
+            if let Some(foreign) = bytes.iter().rposition(|byte| self.is_foreign(*byte)) {
                 at += foreign + 1;
                 continue;
             }
-            let rest = stretch.bytes.get(at + self.shortest..).unwrap_or_default();
+            let rest = window.bytes.get(at + self.shortest..).unwrap_or_default();
             let more = rest.iter().position(|byte| self.is_foreign(*byte)).unwrap_or(rest.len());
             let end = at + self.shortest + more;
             each(at..end);
@@ -114,7 +114,7 @@ mod tests {
             for foreign in *b" ,~\xff" {
                 let text = [vec![foreign; before], vec![b'k'; length], vec![foreign; 3]].concat();
                 let mut told = Vec::new();
-                runs.each(&Stretch::whole(&text), |run| told.push(run));
+                runs.each(&Window::whole(&text), |run| told.push(run));
                 let expected = (length >= 20).then_some(before..before + length);
                 assert_eq!(told, expected.into_iter().collect::<Vec<_>>());
             }

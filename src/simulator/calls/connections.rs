@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Context, answer};
 use crate::{
-    backend::simulated::{Account, ConnectionRequest, ConnectionStatus, WorldError},
+    backend::simulated::{Account, ConnectionRequest, ConnectionStatus, SimulatedStoreError},
     simulator::{
         catalog::{self, Provider},
         configuration,
@@ -107,7 +107,7 @@ pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
 
 fn find(account: &Account<'_>, id: &str) -> Result<ConnectionRequest, Failure> {
     account.connection_request(id).map_err(|error| match error {
-        WorldError::NotFound => Failure::missing("provider connection request"),
+        SimulatedStoreError::NotFound => Failure::missing("provider connection request"),
         error => error.into(),
     })
 }

@@ -1,4 +1,4 @@
-//! The calls of the API: what each takes, does to the world, and answers.
+//! The calls of the API: what each takes, does to the store, and answers.
 
 mod billing;
 mod connections;

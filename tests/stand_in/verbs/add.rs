@@ -11,7 +11,7 @@ use crate::{
 
 pub fn add(scene: &mut Scene<'_>) -> Outcome {
     scene.confirmed()?;
-    let wanted = Wanted::read(scene)?;
+    let wanted = ProvisionRequest::read(scene)?;
     if let Some(failure) = wanted.checks(scene).into_iter().find_map(|check| check.failure) {
         return Err(failure);
     }
@@ -25,7 +25,7 @@ pub fn add(scene: &mut Scene<'_>) -> Outcome {
 }
 
 pub fn preflight(scene: &mut Scene<'_>) -> Outcome {
-    let wanted = Wanted::read(scene)?;
+    let wanted = ProvisionRequest::read(scene)?;
     let checks = wanted.checks(scene);
     let rows: Vec<Value> = checks.iter().map(Check::row).collect();
     match checks.into_iter().find_map(|check| check.failure) {
@@ -38,7 +38,7 @@ pub fn preflight(scene: &mut Scene<'_>) -> Outcome {
     }
 }
 
-struct Wanted {
+struct ProvisionRequest {
     project: String,
     service: String,
     row: Value,
@@ -64,7 +64,7 @@ impl Check {
     }
 }
 
-impl Wanted {
+impl ProvisionRequest {
     fn read(scene: &mut Scene<'_>) -> Result<Self, Failure> {
         let project = scene.project_id()?;
         let service = scene.call.subject().to_owned();

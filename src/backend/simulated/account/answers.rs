@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Account;
-use crate::backend::simulated::WorldError;
+use crate::backend::simulated::SimulatedStoreError;
 
 /// What was answered to a request that succeeded.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,10 +18,10 @@ pub struct Answer {
 impl Account<'_> {
     /// # Errors
     /// Only when the file does not serve.
-    pub fn answer(&self, key: &str) -> Result<Option<Answer>, WorldError> {
+    pub fn answer(&self, key: &str) -> Result<Option<Answer>, SimulatedStoreError> {
         let sql = "SELECT request, status, body FROM api_answers WHERE key = ?1 AND created > ?2";
         let oldest = self.now.as_second() - KEPT_SECONDS;
-        let mut statement = self.world.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
         let read = statement.query_row(params![key, oldest], |row| {
             Ok(Answer { request: row.get(0)?, status: row.get(1)?, body: row.get(2)? })
         });
@@ -32,10 +32,10 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn remember(&self, key: &str, answer: &Answer) -> Result<(), WorldError> {
+    pub fn remember(&self, key: &str, answer: &Answer) -> Result<(), SimulatedStoreError> {
         let now = self.now.as_second();
-        self.world.prepare_cached("DELETE FROM api_answers WHERE created <= ?1")?.execute([now - KEPT_SECONDS])?;
-        self.world.prepare_cached("INSERT INTO api_answers VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        self.connection.prepare_cached("DELETE FROM api_answers WHERE created <= ?1")?.execute([now - KEPT_SECONDS])?;
+        self.connection.prepare_cached("INSERT INTO api_answers VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             key,
             answer.request,
             answer.status,

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Row, params, types::Type};
 use serde_json::Value;
 
 use super::{Account, random_id};
-use crate::backend::simulated::WorldError;
+use crate::backend::simulated::SimulatedStoreError;
 
 /// A request to connect a provider.
 #[derive(Clone, Debug)]
@@ -44,14 +44,14 @@ impl ConnectionStatus {
 impl Account<'_> {
     /// # Errors
     /// Only when the file does not serve.
-    pub fn is_connected(&self, provider: &str) -> Result<bool, WorldError> {
-        Ok(!self.world.prepare_cached("SELECT 1 FROM api_unlinked WHERE provider = ?1")?.exists([provider])?)
+    pub fn is_connected(&self, provider: &str) -> Result<bool, SimulatedStoreError> {
+        Ok(!self.connection.prepare_cached("SELECT 1 FROM api_unlinked WHERE provider = ?1")?.exists([provider])?)
     }
 
     /// # Errors
     /// Only when the file does not serve.
-    pub fn connect(&self, provider: &str) -> Result<(), WorldError> {
-        self.world.prepare_cached("DELETE FROM api_unlinked WHERE provider = ?1")?.execute([provider])?;
+    pub fn connect(&self, provider: &str) -> Result<(), SimulatedStoreError> {
+        self.connection.prepare_cached("DELETE FROM api_unlinked WHERE provider = ?1")?.execute([provider])?;
         Ok(())
     }
 
@@ -59,8 +59,8 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn disconnect(&self, provider: &str) -> Result<(), WorldError> {
-        self.world.prepare_cached("INSERT OR IGNORE INTO api_unlinked VALUES (?1)")?.execute([provider])?;
+    pub fn disconnect(&self, provider: &str) -> Result<(), SimulatedStoreError> {
+        self.connection.prepare_cached("INSERT OR IGNORE INTO api_unlinked VALUES (?1)")?.execute([provider])?;
         Ok(())
     }
 
@@ -72,19 +72,26 @@ impl Account<'_> {
         status: ConnectionStatus,
         wanted: Option<Value>,
         livemode: bool,
-    ) -> Result<ConnectionRequest, WorldError> {
+    ) -> Result<ConnectionRequest, SimulatedStoreError> {
         let (id, created) = (random_id("pcr_sim_")?, self.now());
         let sql = "INSERT INTO api_connection_requests VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let schema = wanted.as_ref().map(Value::to_string);
-        self.world.prepare_cached(sql)?.execute(params![id, provider, status.as_str(), schema, livemode, created])?;
+        self.connection.prepare_cached(sql)?.execute(params![
+            id,
+            provider,
+            status.as_str(),
+            schema,
+            livemode,
+            created
+        ])?;
         Ok(ConnectionRequest { id, provider: provider.to_owned(), status, wanted, livemode, created })
     }
 
     /// # Errors
-    /// [`WorldError::NotFound`] when there is no such request.
-    pub fn connection_request(&self, id: &str) -> Result<ConnectionRequest, WorldError> {
+    /// [`SimulatedStoreError::NotFound`] when there is no such request.
+    pub fn connection_request(&self, id: &str) -> Result<ConnectionRequest, SimulatedStoreError> {
         let sql = "SELECT id, provider, status, wanted, livemode, created FROM api_connection_requests WHERE id = ?1";
-        self.world.prepare_cached(sql)?.query_row([id], read).optional()?.ok_or(WorldError::NotFound)
+        self.connection.prepare_cached(sql)?.query_row([id], read).optional()?.ok_or(SimulatedStoreError::NotFound)
     }
 
     /// # Errors
@@ -93,9 +100,9 @@ impl Account<'_> {
         &self,
         request: ConnectionRequest,
         status: ConnectionStatus,
-    ) -> Result<ConnectionRequest, WorldError> {
+    ) -> Result<ConnectionRequest, SimulatedStoreError> {
         let sql = "UPDATE api_connection_requests SET status = ?2, wanted = NULL WHERE id = ?1";
-        self.world.prepare_cached(sql)?.execute(params![request.id, status.as_str()])?;
+        self.connection.prepare_cached(sql)?.execute(params![request.id, status.as_str()])?;
         Ok(ConnectionRequest { status, wanted: None, ..request })
     }
 }

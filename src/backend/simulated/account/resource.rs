@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Account;
 use crate::{
     backend::simulated::{
-        WorldError,
+        SimulatedStoreError,
         resources::{self, NO_CAP, New, Resource},
     },
     project::{ProjectId, ResourceId},
@@ -126,15 +126,16 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve or there is no randomness.
-    pub fn create(&self, ordered: &Ordered<'_>, outcome: &Outcome) -> Result<ApiResource, WorldError> {
+    pub fn create(&self, ordered: &Ordered<'_>, outcome: &Outcome) -> Result<ApiResource, SimulatedStoreError> {
         let [first, second, last] = &ordered.orders;
-        let order = match (resources::by_order(self.world, first)?, resources::by_order(self.world, second)?) {
+        let order = match (resources::by_order(self.connection, first)?, resources::by_order(self.connection, second)?)
+        {
             (None, _) => first,
             (Some(_), None) => second,
             (Some(_), Some(_)) => last,
         };
         let created = resources::create(
-            self.world,
+            self.connection,
             &New {
                 order,
                 name: ordered.details.name.as_deref().unwrap_or_default(),
@@ -146,21 +147,21 @@ impl Account<'_> {
             },
         )?;
         if outcome.status == ApiStatus::Errored {
-            resources::remove(self.world, &created)?;
+            resources::remove(self.connection, &created)?;
         }
-        write(self.world, created.row, &ordered.details, outcome, false)?;
+        write(self.connection, created.row, &ordered.details, outcome, false)?;
         self.resource(&created.id)
     }
 
     /// # Errors
-    /// [`WorldError::NotFound`] when there never was such a resource, or it was unlinked.
-    pub fn resource(&self, id: &ResourceId) -> Result<ApiResource, WorldError> {
-        let resource = resources::ever(self.world, id)?;
+    /// [`SimulatedStoreError::NotFound`] when there never was such a resource, or it was unlinked.
+    pub fn resource(&self, id: &ResourceId) -> Result<ApiResource, SimulatedStoreError> {
+        let resource = resources::ever(self.connection, id)?;
         let sql = "SELECT project, name, catalog, environment, livemode, configuration, status, interim, polls, \
             message, wanted, unlinked FROM api_resources WHERE resource = ?1";
-        let found = self.world.prepare_cached(sql)?.query_row([resource.row], read).optional()?;
+        let found = self.connection.prepare_cached(sql)?.query_row([resource.row], read).optional()?;
         match found {
-            Some((_, _, true)) => Err(WorldError::NotFound),
+            Some((_, _, true)) => Err(SimulatedStoreError::NotFound),
             Some((details, outcome, false)) => Ok(ApiResource { resource, details, outcome }),
             None => Ok(ApiResource { resource, details: not_said(), outcome: Outcome::complete() }),
         }
@@ -170,9 +171,9 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn count_poll(&self, resource: &ApiResource) -> Result<(), WorldError> {
+    pub fn count_poll(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
         let sql = "UPDATE api_resources SET polls = polls - 1 WHERE resource = ?1 AND polls > 0";
-        self.world.prepare_cached(sql)?.execute([resource.resource.row])?;
+        self.connection.prepare_cached(sql)?.execute([resource.resource.row])?;
         Ok(())
     }
 
@@ -180,31 +181,31 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn credentials(&self, resource: &ApiResource) -> Result<Vec<(String, Secret)>, WorldError> {
-        resources::credentials(self.world, &resource.resource)
+    pub fn credentials(&self, resource: &ApiResource) -> Result<Vec<(String, Secret)>, SimulatedStoreError> {
+        resources::credentials(self.connection, &resource.resource)
     }
 
     /// A new generation of credentials; the old ones are forgotten, which is what makes them dead.
     ///
     /// # Errors
     /// Only when the file does not serve or there is no randomness.
-    pub fn rotate(&self, resource: &ApiResource) -> Result<(), WorldError> {
-        resources::mint_again(self.world, &resource.resource, &self.now())
+    pub fn rotate(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
+        resources::mint_again(self.connection, &resource.resource, &self.now())
     }
 
     /// # Errors
     /// Only when the file does not serve.
-    pub fn remove(&self, resource: &ApiResource) -> Result<(), WorldError> {
-        resources::remove(self.world, &resource.resource)
+    pub fn remove(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
+        resources::remove(self.connection, &resource.resource)
     }
 
     /// Switches a resource to another service of its provider.
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn set_service(&self, resource: &ApiResource, service: &str) -> Result<(), WorldError> {
+    pub fn set_service(&self, resource: &ApiResource, service: &str) -> Result<(), SimulatedStoreError> {
         let sql = "UPDATE resources SET service = ?2 WHERE row = ?1";
-        self.world.prepare_cached(sql)?.execute(params![resource.resource.row, service])?;
+        self.connection.prepare_cached(sql)?.execute(params![resource.resource.row, service])?;
         Ok(())
     }
 
@@ -217,8 +218,8 @@ impl Account<'_> {
         resource: &ApiResource,
         details: &Details,
         outcome: &Outcome,
-    ) -> Result<ApiResource, WorldError> {
-        write(self.world, resource.resource.row, details, outcome, false)?;
+    ) -> Result<ApiResource, SimulatedStoreError> {
+        write(self.connection, resource.resource.row, details, outcome, false)?;
         self.resource(resource.id())
     }
 
@@ -226,14 +227,20 @@ impl Account<'_> {
     ///
     /// # Errors
     /// Only when the file does not serve.
-    pub fn unlink(&self, resource: &ApiResource) -> Result<(), WorldError> {
-        write(self.world, resource.resource.row, &resource.details, &resource.outcome, true)
+    pub fn unlink(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
+        write(self.connection, resource.resource.row, &resource.details, &resource.outcome, true)
     }
 }
 
-fn write(world: &Connection, row: i64, details: &Details, outcome: &Outcome, unlinked: bool) -> Result<(), WorldError> {
+fn write(
+    connection: &Connection,
+    row: i64,
+    details: &Details,
+    outcome: &Outcome,
+    unlinked: bool,
+) -> Result<(), SimulatedStoreError> {
     let sql = "INSERT OR REPLACE INTO api_resources VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    world.prepare_cached(sql)?.execute(params![
+    connection.prepare_cached(sql)?.execute(params![
         row,
         details.project,
         details.name,

@@ -1,0 +1,171 @@
+//! What stands in the workspace: the state folder, the env files, the registry.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{Finding, REPAIR, Repair};
+use crate::{
+    env_file::{EnvFile, EnvFileError, Inspection},
+    fs::{self, FsError, Kind},
+    git::GitStatus,
+    ledger::Ledger,
+    name::EnvVar,
+    project::Project,
+    provisioner::Provisioner,
+};
+
+/// The state folder: for its owner alone, with everything in it, and ignored by git.
+pub fn folder(provisioner: &Provisioner) -> Vec<Finding> {
+    let state = provisioner.state();
+    if !state.exists() {
+        return vec![Finding::ok(FOLDER, format!("{} is made on first use", state.display()))];
+    }
+    let mut findings = Vec::new();
+    match open_to_others(state) {
+        Err(error) => return vec![Finding::failure(FOLDER, error)],
+        Ok(open) if !open.is_empty() => {
+            let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            let found = format!("others may read {}", paths.join(", "));
+            findings.push(Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open)));
+        }
+        Ok(_) => {}
+    }
+    match fs::read(&state.join(".gitignore"), LONGEST_IGNORE) {
+        Ok(Some(text)) if text.split(|byte| *byte == b'\n').any(|line| line == b"*") => {}
+        Ok(_) => {
+            let found = format!("git does not ignore {}", state.display());
+            findings.push(Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::Guard));
+        }
+        Err(error) => findings.push(Finding::failure(FOLDER, error)),
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(FOLDER, format!("{} is yours alone, and git ignores it", state.display())));
+    }
+    findings
+}
+
+fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let mut open = Vec::new();
+    for path in [vec![state.to_owned()], fs::files_in(state)?].concat() {
+        let ours_to_hide = path.file_name().is_none_or(|name| name != ".gitignore");
+        if ours_to_hide && fs::is_private(&path)? == Some(false) {
+            open.push(path);
+        }
+    }
+    Ok(open)
+}
+
+/// The env file of new projects, and those that live ones have their keys in.
+pub fn env_files(provisioner: &Provisioner) -> Vec<Finding> {
+    let ledger = provisioner.ledger();
+    let live = if ledger.exists() { ledger.all_live().unwrap_or_default() } else { Vec::new() };
+    let mut paths = BTreeSet::from([provisioner.env_file()]);
+    paths.extend(live.iter().map(|project| project.env_file.as_path()));
+    paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
+}
+
+fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
+    let inspection = match EnvFile::new(path.to_owned()).inspect() {
+        Err(error) => return vec![Finding::failure(ENV_FILE, error)],
+        Ok(None) => {
+            let found = format!("the folder of {} is gone", path.display());
+            return vec![Finding::problem(ENV_FILE, found, "make it again, or name another file with `--env-file`")];
+        }
+        Ok(Some(inspection)) => inspection,
+    };
+    let projects = live.iter().filter(|project| project.env_file == path);
+    let variables: Vec<&EnvVar> =
+        projects.flat_map(|project| &project.deliveries).map(|delivery| &delivery.env_var).collect();
+    let mut findings: Vec<Finding> = [
+        kind(&inspection),
+        privacy(&inspection, path, &variables),
+        standing(&inspection, path, &variables),
+        leftover(&inspection, path),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    findings.extend(variables.iter().filter_map(|variable| duplicates(&inspection, variable)));
+    if findings.is_empty() {
+        findings.push(match inspection.kind {
+            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is made with the first key", path.display())),
+            _ => Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", path.display())),
+        });
+    }
+    findings
+}
+
+fn kind(inspection: &Inspection) -> Option<Finding> {
+    let read_only = inspection.kind == Kind::File { read_only: true };
+    read_only.then(|| Finding::failure(ENV_FILE, EnvFileError::ReadOnly { path: inspection.path.clone() }))
+}
+
+/// Who may read the file matters once a key of ours is in it.
+fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
+    let holds_keys = variables.iter().any(|variable| inspection.holds(variable).is_some());
+    let found = format!("others may read {}, and it holds keys", path.display());
+    let open = holds_keys && !inspection.private;
+    open.then(|| Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::HideEnvFile(path.to_owned())))
+}
+
+fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
+    match &inspection.standing {
+        Ok(GitStatus::Ignored | GitStatus::Outside) => None,
+        Ok(GitStatus::Tracked) => {
+            Some(Finding::failure(ENV_FILE, EnvFileError::Tracked { path: inspection.path.clone() }))
+        }
+        // Before the first key, nothing of ours can get into git, and the first key's preflight sees to it.
+        Ok(GitStatus::Exposed { .. }) if variables.is_empty() => None,
+        Ok(GitStatus::Exposed { .. }) => {
+            let found = format!("the next `git add` would take {}", path.display());
+            Some(Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::Exclude(path.to_owned())))
+        }
+        Err(error) => {
+            let advice = "make `git status` work in that folder; until then no key is written there";
+            Some(Finding::warning(ENV_FILE, error.to_string(), advice))
+        }
+    }
+}
+
+fn leftover(inspection: &Inspection, path: &Path) -> Option<Finding> {
+    let leftover = inspection.leftover.as_ref()?;
+    let found = format!("a process that died left {}", leftover.display());
+    Some(Finding::warning(ENV_FILE, found, REPAIR).repaired_by(Repair::Sweep(path.to_owned())))
+}
+
+fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
+    let times = inspection.values(variable).len();
+    let found = format!("{variable} is set {times} times in {}; readers use the last", inspection.path.display());
+    (times > 1).then(|| Finding::warning(ENV_FILE, found, "remove the others by hand: this program did not write them"))
+}
+
+pub fn registry(provisioner: &Provisioner) -> Finding {
+    let file = provisioner.registry_file().in_use();
+    match provisioner.registry_file().read() {
+        Err(error) => Finding::failure(REGISTRY, error),
+        Ok(registry) => {
+            let source = file.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
+            Finding::ok(REGISTRY, format!("{source} is sound, providers: {}", registry.providers().count()))
+        }
+    }
+}
+
+/// Ours, and that of the program that the backend works through.
+pub fn versions(provisioner: &Provisioner) -> Vec<Finding> {
+    let program = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+    let ours = format!("{program}, ledger version {}, {}", Ledger::version(), std::env::consts::OS);
+    match provisioner.backend_version() {
+        Ok(None) => vec![Finding::ok(VERSIONS, ours)],
+        Ok(Some(theirs)) => vec![Finding::ok(VERSIONS, format!("{ours}, {theirs}"))],
+        Err(error) => vec![Finding::ok(VERSIONS, ours), Finding::failure(VERSIONS, error)],
+    }
+}
+
+const FOLDER: &str = "folder";
+const ENV_FILE: &str = "env_file";
+const REGISTRY: &str = "registry";
+const VERSIONS: &str = "versions";
+
+const LONGEST_IGNORE: u64 = 64 * 1024;
