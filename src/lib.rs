@@ -26,10 +26,10 @@ pub mod dotenv;
 pub mod env_file;
 pub mod fs;
 pub mod git;
+pub mod host_config;
 pub mod ledger;
 pub mod registry;
 pub mod scan;
-pub mod setup;
 pub mod simulator;
 pub mod sqlite;
 

@@ -137,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::registry::{Ceiling, Registry};
+    use crate::registry::{Registry, UserPolicy};
 
     const PROVIDER: &str = "version = 1
         [providers.memory]
@@ -254,7 +254,7 @@ mod tests {
         #[test]
         fn a_policy_above_only_tightens(
             registry in words(),
-            ceiling in words(),
+            user in words(),
             caps in caps(),
             cents in 0_u64..15_000,
             live in 0_u64..5,
@@ -262,8 +262,8 @@ mod tests {
             human in any::<bool>(),
         ) {
             let registry = Registry::parse(&format!("{PROVIDER}\n{}\n[policy]\n{}", registry.1, registry.0), "r").unwrap();
-            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", ceiling.0, ceiling.1, caps);
-            let tight = registry.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", user.0, user.1, caps);
+            let tight = registry.clone().under(&UserPolicy::parse(&above, "c").unwrap());
             let asker = if human { Asker::Human } else { Asker::Agent };
             let committed = Committed { projects: live, caps: Cents::sum_of(committed) };
             let decided = |registry: &Registry, wanted: Cents| {
@@ -284,8 +284,8 @@ mod tests {
             if matches!(loose, Decision::Refused(_)) && cents > 0 {
                 prop_assert!(matches!(decided(&tight, Cents::sum_of(cents)), Decision::Refused(_)));
             }
-            // Tightening with nothing in the way is the ceiling itself: a second time changes nothing.
-            let again = tight.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            // The same policy a second time changes nothing.
+            let again = tight.clone().under(&UserPolicy::parse(&above, "c").unwrap());
             prop_assert_eq!(decided(&again, Cents::sum_of(cents)), decided(&tight, Cents::sum_of(cents)));
         }
     }
@@ -310,7 +310,7 @@ mod tests {
         (policy, line("approval", quoted))
     }
 
-    /// Caps for an entry of a ceiling.
+    /// Caps for an entry of a user's policy.
     fn caps() -> impl Strategy<Value = String> {
         let cap = |key: &'static str| {
             prop::option::of(1_u64..120)

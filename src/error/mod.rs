@@ -10,6 +10,7 @@ use crate::{
     diagnostic::{Channel, Diagnostic as _},
     env_file::EnvFileError,
     fs::FsError,
+    host_config::SetupError,
     ledger::{Break, LedgerError, Operation},
     lifetime::LifetimeError,
     money::MoneyError,
@@ -18,7 +19,6 @@ use crate::{
     project::NoRandomness,
     registry::RegistryError,
     secret::{has_sensitive_part, looks_like_card_number},
-    setup::SetupError,
     simulator::SimulatorError,
     sqlite::DatabaseError,
     view::{ErrorView, ProjectView},
@@ -37,7 +37,7 @@ pub enum Error {
     Backend(#[from] BackendError),
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
-    Ceiling(#[source] RegistryError),
+    UserPolicy(#[source] RegistryError),
     #[error(transparent)]
     EnvFile(#[from] EnvFileError),
     #[error(transparent)]

@@ -13,7 +13,7 @@ use crate::{
     ledger::Verdict,
     name::{EnvVar, ProjectName},
     project::{Project, Status},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     secret::{Fingerprint, Secret},
 };
 
@@ -35,8 +35,8 @@ impl Provisioner {
         &self.registry
     }
 
-    pub fn ceiling_file(&self) -> &CeilingFile {
-        &self.ceiling
+    pub fn user_policy_file(&self) -> &UserPolicyFile {
+        &self.user_policy
     }
 
     /// The folder that the agent works in, and can edit.

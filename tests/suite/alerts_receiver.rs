@@ -30,7 +30,7 @@ use stripe_projects_mcp::{
     name::{ProjectName, ProviderKey},
     policy::Asker,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     secret::{Secret, hex},
     settings::simulated_store,
 };
@@ -190,7 +190,7 @@ impl Harness {
         Provisioner::new(Dependencies {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
-            ceiling: CeilingFile::Nowhere,
+            user_policy: UserPolicyFile::NoFolder,
             env_file: self.workspace.file(".env"),
             state,
             accept_terms: false,

@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("env_file", &["diagnostic", "dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
     // parsers.
-    ("setup", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
+    ("host_config", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
         &["diagnostic", "fs", "lifetime", "money", "name", "project", "secret"],
@@ -91,13 +91,14 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "fs",
             "ledger",
             "lifetime",
+            "ledger",
             "money",
             "name",
             "policy",
             "project",
             "registry",
             "secret",
-            "setup",
+            "host_config",
             "simulator",
             "sqlite",
             "view",
@@ -154,13 +155,13 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "error",
             "fs",
+            "host_config",
             "lifetime",
             "ledger",
             "provisioner",
             "registry",
             "scan",
             "secret",
-            "setup",
             "simulator",
         ],
         // rustix for the name of the user's terminal
@@ -209,6 +210,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "doctor",
             "env_file",
             "error",
+            "host_config",
             "lifetime",
             "ledger",
             "money",
@@ -217,7 +219,6 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "provisioner",
             "scan",
             "settings",
-            "setup",
             "view",
         ],
         &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
@@ -225,7 +226,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Above both transports, and in no release: the parsers of untrusted text.
     (
         "fuzzing",
-        &["backend", "dotenv", "lifetime", "mcp", "money", "name", "registry", "secret", "setup"],
+        &["backend", "dotenv", "host_config", "lifetime", "mcp", "money", "name", "registry", "secret"],
         &["serde_json", "toml"],
     ),
 ];

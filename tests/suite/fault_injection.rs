@@ -21,7 +21,7 @@ use stripe_projects_mcp::{
     policy::Asker,
     project::ResourceId,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     settings::simulated_store,
     view::ProjectView,
 };
@@ -261,7 +261,7 @@ impl Harness {
         let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
-            ceiling: CeilingFile::Nowhere,
+            user_policy: UserPolicyFile::NoFolder,
             env_file: workspace.file(".env"),
             state: workspace.state(),
             accept_terms: false,

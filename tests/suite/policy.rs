@@ -70,9 +70,9 @@ fn broken_policy_stops_provisioning_only() {
         ("[policy]\nmax_live_project = 1\n", "policy.toml:2:1: unknown key; did you mean `max_live_projects`?"),
         (
             "[policy]\napproval = 'sk_live_51Canary0123456789abcdef'\n",
-            "policy.toml:2:12: a registry carries no credential",
+            "policy.toml:2:12: this looks like a credential, which this file must not contain",
         ),
-        ("[policy\n", "policy.toml:1:8: this is not valid TOML"),
+        ("[policy\n", "policy.toml:1:8: invalid TOML"),
     ] {
         let home = config_home(text);
         let mut agent = agent(&here, &home);
@@ -110,7 +110,10 @@ fn dangling_policy_link_is_an_error() {
             cli(&here, &home, &["provision", "web", "search"]).json(),
         ] {
             assert_eq!(error["code"], "invalid_policy", "{dangling}: {error}");
-            assert!(error["message"].as_str().unwrap().ends_with("this is a link that leads nowhere"), "{error}");
+            assert!(
+                error["message"].as_str().unwrap().ends_with("the target of this symbolic link does not exist"),
+                "{error}"
+            );
         }
         cli(&here, &home, &["list"]).succeed();
     }
