@@ -244,13 +244,13 @@ impl FakeStripeCli {
 }
 
 /// The example that builds the executable.
-const EXAMPLE: &str = "stand_in_stripe";
+const EXAMPLE: &str = "fake_stripe_cli";
 
 /// The variable that names the folder of the account.
-const ROOT_VARIABLE: &str = "STRIPE_STAND_IN";
+const ROOT_VARIABLE: &str = "STRIPE_FAKE_CLI_DIR";
 
 /// The file of the planned faults, in that folder.
-const FAULTS_FILE: &str = "weather.json";
+const FAULTS_FILE: &str = "faults.json";
 
 /// Where the URLs for linking a provider begin.
 pub const LINK_URL: &str = "https://connect.standin.example/";

@@ -46,6 +46,7 @@ mod features;
 mod hosts;
 mod interrupts;
 mod invariants;
+mod language;
 mod lifecycle;
 mod lifetimes;
 mod malicious_input;
