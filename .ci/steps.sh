@@ -21,7 +21,7 @@ all_tests() {
 # Repeats the tests of power loss, failing disks, injected faults, clocks and stalled processes to print their counts.
 fault_counts() {
   step "fault injection, with counts"
-  cargo test --locked --test suite -- --nocapture power faults clock stalled
+  cargo test --locked --test suite -- --nocapture power_loss fault clock_skew stalled_process
 }
 
 # ignored_tests SOAK_SECONDS: the soak and the tests of long timeouts. Skipped: real_stripe needs an account, and language is not

@@ -1,18 +1,18 @@
-//! A purchase of which nobody can tell any more: a human gives it up, and nobody else, and only that.
+//! Abandoning a purchase whose outcome can no longer be determined. Only a human does it, and only then.
 
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::{
-    lines::until,
-    workspace::{Kind, Ran, Workspace},
+    raw_client::until,
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
-fn a_human_gives_up_what_nobody_can_tell_of() {
+fn abandon_ends_an_order_of_unknown_outcome() {
     for is_bought in [false, true] {
-        let here = lost(is_bought);
+        let here = order_of_unknown_outcome(is_bought);
         let again = here.json(&PROVISION);
         assert_eq!(again["code"], "outcome_unknown", "{again}");
         let (message, hint) = (again["message"].as_str().unwrap(), again["hint"].as_str().unwrap());
@@ -20,7 +20,7 @@ fn a_human_gives_up_what_nobody_can_tell_of() {
         assert!(hint.contains("`stripe-projects-mcp abandon memory`"), "{hint}");
         let advice = journal(&here)["advice"].as_str().unwrap().to_owned();
         assert!(advice.contains("`stripe-projects-mcp abandon memory`"), "{advice}");
-        assert_eq!(here.run(&["teardown", "memory", "--yes"]).code, 6, "nobody knows what to tear down");
+        assert_eq!(here.run(&["teardown", "memory", "--yes"]).code, 6, "the resource is unknown");
 
         let unasked = here.run(&["abandon", "memory"]);
         assert_eq!(unasked.code, 3, "without a terminal it takes --yes: {unasked:?}");
@@ -40,42 +40,40 @@ fn a_human_gives_up_what_nobody_can_tell_of() {
         assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
-        assert_eq!(here.billed().len(), 1 + usize::from(is_bought), "what exists is left to the human, as he was told");
+        assert_eq!(here.billed_resources().len(), 1 + usize::from(is_bought), "the resource stays, as the prompt says");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
     }
 }
 
-/// As long as the backend can tell, it is asked and believed, whatever the human would give up.
+/// As long as the backend knows the outcome, that outcome counts and nothing is abandoned.
 #[test]
-fn what_the_backend_can_still_tell_is_settled_and_not_given_up() {
+fn abandon_prefers_what_the_backend_can_determine() {
     for is_bought in [false, true] {
-        let here = fresh(is_bought);
+        let here = order_of_killed_process(is_bought);
         let settled = here.json(&["abandon", "memory", "--yes"]);
         assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("found"), &json!("active")));
-        assert_eq!(here.billed().len(), 1);
+        assert_eq!(here.billed_resources().len(), 1);
         assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     }
-    let here = fresh(false);
-    here.simulator().plan(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
+    let here = order_of_killed_process(false);
+    here.simulator().inject(&json!({ "on": CREATE, "fault": "declined", "times": 9 }));
     let settled = here.json(&["abandon", "memory", "--yes"]);
     assert_eq!((&settled["came_of_it"], &settled["project"]["status"]), (&json!("never_was"), &json!("failed")));
-    assert!(here.billed().is_empty());
+    assert!(here.billed_resources().is_empty());
 }
 
-/// That it does not answer now is no reason: tomorrow it may.
+/// A backend that does not answer now may answer tomorrow, so nothing is abandoned.
 #[test]
-fn a_backend_that_does_not_say_now_is_not_one_that_never_will() {
-    let here = lost(false);
-    let mut command = here.command(&["abandon", "memory", "--yes"]);
-    let ran = Ran::from(command.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
-    assert_eq!(ran.code, 6, "{ran:?}");
+fn temporarily_unknown_order_cannot_be_abandoned() {
+    let here = order_of_unknown_outcome(false);
+    here.cli(&["abandon", "memory", "--yes"]).env("STRIPE_API_KEY", "rk_live_0123456789").exit(6);
     assert_eq!(here.json(&["list"])["live_count"], 1);
     assert_eq!(here.json(&["abandon", "memory", "--yes"])["came_of_it"], "given_up");
 }
 
 #[test]
-fn nothing_else_can_be_forgotten() {
-    for kind in Kind::ALL {
+fn abandon_refuses_projects_in_any_other_state() {
+    for kind in BackendKind::ALL {
         let here = Workspace::on(kind);
         assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found");
         here.ok(&PROVISION);
@@ -83,23 +81,23 @@ fn nothing_else_can_be_forgotten() {
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
-        sql(&here, open);
-        let refused = here.run(&["abandon", "memory", "--yes"]);
-        assert_eq!(refused.code, 3, "{refused:?}");
+        here.sql(open);
+        let error = here.run(&["abandon", "memory", "--yes"]);
+        assert_eq!(error.code, 3, "{error:?}");
         assert_eq!(here.json(&["rotate", "memory"])["status"], "active", "what was open is as it was");
     }
-    let here = lost(false);
+    let here = order_of_unknown_outcome(false);
     let wrong = here.json(&["abandon", "memory", "--yes", "--backend", "simulated"]);
     assert_eq!(wrong["code"], "wrong_backend");
 }
 
-/// Where the backend shows everything, what was given up and turns up later is said.
+/// A backend that lists everything reports an abandoned order that turns up later.
 #[test]
-fn what_turns_up_later_is_drift() {
-    for kind in [Kind::Simulated, Kind::StripeCli] {
+fn abandoned_order_found_later_is_drift() {
+    for kind in [BackendKind::Simulated, BackendKind::StripeCli] {
         let here = Workspace::on(kind);
         here.ok(&PROVISION);
-        sql(&here, "UPDATE projects SET status = 'failed'; UPDATE deliveries SET held = 0");
+        here.sql("UPDATE projects SET status = 'failed'; UPDATE deliveries SET held = 0");
         let report = here.json(&["doctor"]);
         let drift = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "drift").unwrap();
         assert_eq!(drift["state"], "problem", "{report:#}");
@@ -108,51 +106,52 @@ fn what_turns_up_later_is_drift() {
 
 #[cfg(unix)]
 #[test]
-fn at_a_terminal_it_is_asked_and_told_what_it_means() {
+fn abandon_at_a_terminal_asks_and_explains() {
     use crate::pseudo_terminal::Terminal;
-    let here = lost(true);
+    let here = order_of_unknown_outcome(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
         let terminal = Terminal::start(&here.command(&["abandon", "memory"]), 100);
         terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
-        let left = terminal.left();
-        assert_eq!((left.code, &here.json(&["list"])["live_count"]), (code, &json!(live)), "{keys:?}: {}", left.screen);
+        let output = terminal.finish();
+        assert_eq!(
+            (output.code, &here.json(&["list"])["live_count"]),
+            (code, &json!(live)),
+            "{keys:?}: {}",
+            output.screen
+        );
     }
 }
 
-/// A purchase whose answer was lost so long ago that Stripe may have forgotten it.
-fn lost(is_bought: bool) -> Workspace {
-    let here = fresh(is_bought);
+/// Creates a purchase with a lost response, so long ago that Stripe may have forgotten it.
+fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
+    let here = order_of_killed_process(is_bought);
     let ledger = here.ledger();
     let (id, text) = ledger.list_notes("stripe-api", "order/").unwrap().remove(0);
-    let mut sent: Value = serde_json::from_str(&text).unwrap();
-    sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    ledger.put_note("stripe-api", &format!("order/{id}"), &sent.to_string()).unwrap();
+    let mut note: Value = serde_json::from_str(&text).unwrap();
+    note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
+    ledger.put_note("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
     here
 }
 
-/// A purchase whose process was killed while it waited for an answer that never came.
-fn fresh(is_bought: bool) -> Workspace {
-    let here = Workspace::on(Kind::StripeApi);
+/// Creates a purchase whose process was killed while it waited for a response.
+fn order_of_killed_process(is_bought: bool) -> Workspace {
+    let here = Workspace::on(BackendKind::StripeApi);
     let fault = if is_bought { "drop_after" } else { "drop_before" };
-    here.simulator().plan(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
+    here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
-        let sent = here.ledger().exists() && !here.ledger().list_notes("stripe-api", "order/").unwrap().is_empty();
-        (sent && (!is_bought || !here.billed().is_empty())).then_some(())
+        let is_sent = here.ledger().exists() && !here.ledger().list_notes("stripe-api", "order/").unwrap().is_empty();
+        (is_sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    here.simulator().clear_up();
+    here.simulator().clear_faults();
     here
 }
 
 fn journal(here: &Workspace) -> Value {
     let report = here.json(&["doctor"]);
     report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "journal").unwrap().clone()
-}
-
-fn sql(here: &Workspace, change: &str) {
-    rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
 }
 
 const PROVISION: [&str; 3] = ["provision", "memory", "supermemory"];

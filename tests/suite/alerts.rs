@@ -1,4 +1,4 @@
-//! Alerts about budgets: each threshold once, signed, kept until somebody has it, and sent nowhere it must not go.
+//! Budget alerts: each threshold once, signed, and kept until delivered to the configured receiver.
 
 use std::{process::Stdio, thread, time::Duration};
 
@@ -13,31 +13,30 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    alerts_receiver::{House, Message, Receiver, SECRET, list, notices, principal, spend},
-    lines::{Lines, until},
-    workspace::Ran,
+    alerts_receiver::{AlertReceiver, Harness, Message, SECRET, list, notices, principal, spend},
+    raw_client::{RawClient, until},
 };
 
-/// Longer than any pause between two tries.
+/// Longer than any pause between two attempts.
 const FOUR_HOURS: Duration = Duration::from_secs(4 * 60 * 60);
 
 #[test]
-fn a_message_says_what_was_reached_and_is_signed() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let provisioner = house.provisioner();
+fn message_names_the_threshold_and_is_signed() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
     spend(&provisioner, "memory", "5.5");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
 
-    let message = only(receiver.seen());
-    assert_eq!(message.signed_at(SECRET), house.seconds());
-    let (alert, id) = (only(house.alerts()), message.id().to_owned());
+    let message = only(receiver.received());
+    assert_eq!(message.signed_at(SECRET), harness.seconds());
+    let (alert, id) = (only(harness.alerts()), message.id().to_owned());
     assert!(id.starts_with("evt_") && id.len() == 36, "{id}");
     let expected = json!({
         "id": alert.id,
         "type": "budget.threshold_reached",
-        "created": house.seconds(),
+        "created": harness.seconds(),
         "data": {
             "name": "memory",
             "provider": "search",
@@ -51,71 +50,71 @@ fn a_message_says_what_was_reached_and_is_signed() {
 }
 
 #[test]
-fn each_threshold_is_told_once_however_often_usage_is_looked_at() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
+fn each_threshold_is_reported_once_however_often_usage_is_read() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
     for (usd, thresholds) in
         [("4.999999", &[][..]), ("0.000001", &[50]), ("2.99", &[50]), ("0.01", &[50, 80]), ("2", &[50, 80, 100])]
     {
-        spend(&house.provisioner(), "memory", usd);
+        spend(&harness.provisioner(), "memory", usd);
         for _ in 0..2 {
-            let again = house.provisioner();
+            let again = harness.provisioner();
             list(&again);
             again.show(&name("memory")).unwrap();
             again.deliver_alerts().unwrap();
         }
         assert_eq!(receiver.thresholds(), thresholds, "after {usd}");
     }
-    let mut ids: Vec<_> = receiver.seen().iter().map(|message| message.id().to_owned()).collect();
+    let mut ids: Vec<_> = receiver.received().iter().map(|message| message.id().to_owned()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3);
-    let raised = house.workspace.ledger().audit().unwrap();
+    let raised = harness.workspace.ledger().audit().unwrap();
     assert_eq!(raised.iter().filter(|row| row.door == "alerts" && row.name.as_deref() == Some("memory")).count(), 3);
-    assert_eq!(house.workspace.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(harness.workspace.ledger().first_broken_row().unwrap(), None);
 }
 
 #[test]
-fn a_jump_over_several_thresholds_raises_each() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let provisioner = house.provisioner();
-    let heard = notices(&provisioner);
+fn usage_over_several_thresholds_raises_each() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "12");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 3);
     assert_eq!(receiver.thresholds(), [50, 80, 100]);
-    assert!(receiver.seen().iter().all(|message| message.body["data"]["usage_usd"] == 12.0));
-    let lines: Vec<_> = heard.lock().unwrap().iter().map(ToString::to_string).collect();
+    assert!(receiver.received().iter().all(|message| message.body["data"]["usage_usd"] == 12.0));
+    let lines: Vec<_> = notices.lock().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(lines, [50, 80, 100].map(|percent| format!("memory has used {percent} % of its cap: 12 of 10 USD")));
 }
 
-/// Nobody recorded it through us: the world was found that way.
+/// The usage did not go through this program; a list observes it at the backend.
 #[test]
-fn usage_that_only_a_list_finds_is_told_too() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
+fn usage_observed_only_by_list_is_reported() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
     for name in ["one", "two", "three"] {
-        house.provision(name);
+        harness.provision(name);
     }
-    let world = house.workspace.world();
-    let resource = house.workspace.ledger().live(&name("two")).unwrap().unwrap().resource.unwrap();
+    let world = harness.workspace.world();
+    let resource = harness.workspace.ledger().live(&name("two")).unwrap().unwrap().resource.unwrap();
     world.accrue(&resource, MicroUsd::parse_usd("8").unwrap()).unwrap();
-    let provisioner = house.provisioner();
+    let provisioner = harness.provisioner();
     list(&provisioner);
     provisioner.deliver_alerts().unwrap();
     assert_eq!(receiver.thresholds(), [50, 80]);
-    assert!(receiver.seen().iter().all(|message| message.body["data"]["name"] == "two"));
+    assert!(receiver.received().iter().all(|message| message.body["data"]["name"] == "two"));
 }
 
 #[test]
-fn a_name_that_is_used_again_has_thresholds_of_its_own() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
+fn reused_name_has_its_own_thresholds() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
     for _ in 0..2 {
-        house.provision("memory");
-        let provisioner = house.provisioner();
+        harness.provision("memory");
+        let provisioner = harness.provisioner();
         spend(&provisioner, "memory", "5");
         provisioner.deliver_alerts().unwrap();
         provisioner.teardown(&name("memory"), &principal()).unwrap();
@@ -124,111 +123,111 @@ fn a_name_that_is_used_again_has_thresholds_of_its_own() {
 }
 
 #[test]
-fn what_the_receiver_turns_away_comes_again_under_the_same_id_and_a_new_time() {
-    let receiver = Receiver::start();
+fn rejected_alert_is_retried_with_the_same_id_and_a_new_time() {
+    let receiver = AlertReceiver::start();
     receiver.script(&[500, 404, 302, 200]);
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let provisioner = house.provisioner();
-    let heard = notices(&provisioner);
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
     let mut times = Vec::new();
     for arrived in [0, 0, 0, 1] {
-        times.push(house.seconds());
-        assert_eq!(house.provisioner().deliver_alerts().unwrap() + provisioner.deliver_alerts().unwrap(), arrived);
-        house.pass(FOUR_HOURS);
+        times.push(harness.seconds());
+        assert_eq!(harness.provisioner().deliver_alerts().unwrap() + provisioner.deliver_alerts().unwrap(), arrived);
+        harness.advance(FOUR_HOURS);
     }
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "it has arrived");
-    let seen = receiver.seen();
-    assert_eq!(seen.len(), 4, "a redirect was followed, or a try was not made: {seen:?}");
-    assert!(seen.iter().all(|message| message.id() == seen[0].id() && message.text == seen[0].text));
-    assert_eq!(seen.iter().map(|message| message.signed_at(SECRET)).collect::<Vec<_>>(), times);
-    assert!(heard.lock().unwrap().iter().all(|notice| matches!(notice, Notice::Raised(_))), "the other one tried");
+    let messages = receiver.received();
+    assert_eq!(messages.len(), 4, "a redirect was followed, or a try was not made: {messages:?}");
+    assert!(messages.iter().all(|message| message.id() == messages[0].id() && message.text == messages[0].text));
+    assert_eq!(messages.iter().map(|message| message.signed_at(SECRET)).collect::<Vec<_>>(), times);
+    assert!(notices.lock().unwrap().iter().all(|notice| matches!(notice, Notice::Raised(_))), "the other one tried");
 }
 
 #[test]
-fn a_receiver_that_is_away_gets_it_when_it_is_back() {
-    let gone = Receiver::start();
-    let (address, house) = (gone.address, House::telling(&gone));
+fn unreachable_receiver_gets_alerts_when_it_is_back() {
+    let gone = AlertReceiver::start();
+    let (address, harness) = (gone.address, Harness::with_alerts_to(&gone));
     drop(gone);
-    house.provision("memory");
-    let provisioner = house.provisioner();
-    let heard = notices(&provisioner);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "8");
     until("the port is free", || std::net::TcpStream::connect(address).is_err().then_some(()));
-    // One try says enough for the moment: the second alert is not tried in the same breath.
+    // One failed attempt is enough for now: the second alert is not attempted in the same run.
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     let undelivered =
-        heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
+        notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
-    let last = heard.lock().unwrap().last().unwrap().to_string();
-    let said = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
+    let last = notices.lock().unwrap().last().unwrap().to_string();
+    let expected = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
         reached; it is kept and sent again later";
-    assert_eq!(last, said);
+    assert_eq!(last, expected);
     drop(provisioner);
 
-    // The process has ended; the outbox has not.
-    house.pass(FOUR_HOURS);
-    let back = Receiver::on(address);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 2);
-    let (mut told, mut kept) =
-        (ids(&back.seen()), house.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
-    told.sort();
-    kept.sort();
-    assert_eq!(told, kept);
+    // The process has ended; the outbox remains.
+    harness.advance(FOUR_HOURS);
+    let back = AlertReceiver::on(address);
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 2);
+    let (mut received, mut stored) =
+        (ids(&back.received()), harness.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
+    received.sort();
+    stored.sort();
+    assert_eq!(received, stored);
 }
 
 #[test]
-fn after_three_days_it_is_given_up_and_said() {
-    let receiver = Receiver::start();
+fn undelivered_alert_is_abandoned_after_three_days() {
+    let receiver = AlertReceiver::start();
     receiver.script(&[500; 100]);
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let provisioner = house.provisioner();
-    let heard = notices(&provisioner);
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
-    let (began, mut tries) = (house.seconds(), 0);
-    let given_up = loop {
+    let (start, mut tries) = (harness.seconds(), 0);
+    let reason = loop {
         provisioner.deliver_alerts().unwrap();
         tries += 1;
-        match heard.lock().unwrap().last().unwrap() {
+        match notices.lock().unwrap().last().unwrap() {
             Notice::GivenUp { why, .. } => break why.clone(),
             Notice::Undelivered { attempts, .. } => assert_eq!(*attempts, tries),
             other => panic!("{other:?}"),
         }
-        house.pass(FOUR_HOURS);
+        harness.advance(FOUR_HOURS);
     };
-    assert_eq!(given_up, Undelivered::Status(500));
-    let days = Duration::from_secs(u64::try_from(house.seconds() - began).unwrap());
+    assert_eq!(reason, Undelivered::Status(500));
+    let days = Duration::from_secs(u64::try_from(harness.seconds() - start).unwrap());
     assert!(days <= RETRY_WINDOW && days + 2 * FOUR_HOURS >= RETRY_WINDOW, "{days:?}");
-    house.pass(RETRY_WINDOW);
+    harness.advance(RETRY_WINDOW);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
-    assert_eq!(receiver.seen().len(), usize::try_from(tries).unwrap());
+    assert_eq!(receiver.received().len(), usize::try_from(tries).unwrap());
 }
 
 #[test]
-fn two_processes_do_not_send_the_same_alert_at_the_same_time() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    spend(&house.provisioner(), "memory", "5");
-    receiver.close();
+fn two_processes_do_not_send_one_alert_concurrently() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    spend(&harness.provisioner(), "memory", "5");
+    receiver.hold_responses();
     thread::scope(|scope| {
-        let first = scope.spawn(|| house.provisioner().deliver_alerts().unwrap());
-        until("the first is at it", || (receiver.seen().len() == 1).then_some(()));
+        let first = scope.spawn(|| harness.provisioner().deliver_alerts().unwrap());
+        until("the first is at it", || (receiver.received().len() == 1).then_some(()));
         for _ in 0..8 {
-            assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
+            assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
         }
-        receiver.open();
+        receiver.release_responses();
         assert_eq!(first.join().unwrap(), 1);
     });
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
+    assert_eq!(receiver.received().len(), 1);
 
-    // And when they all begin together.
-    spend(&house.provisioner(), "memory", "5");
+    // The same when all of them start together.
+    spend(&harness.provisioner(), "memory", "5");
     let arrived: u32 = thread::scope(|scope| {
-        let start = |_| scope.spawn(|| house.provisioner().deliver_alerts().unwrap());
+        let start = |_| scope.spawn(|| harness.provisioner().deliver_alerts().unwrap());
         let started: Vec<_> = (0..8).map(start).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
@@ -238,87 +237,88 @@ fn two_processes_do_not_send_the_same_alert_at_the_same_time() {
     assert_eq!(thresholds, [50, 80, 100]);
 }
 
-/// The receiver has it, and nobody wrote that down.
+/// The receiver has the alert, but the delivery was never recorded.
 #[test]
-fn a_process_that_dies_between_sending_and_saying_so_has_it_sent_again_under_the_same_id() {
-    let receiver = Receiver::start();
-    receiver.close();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    // The real binary, killed while it waits for the answer; its clock is the real one, so ours follows it.
-    let mut command = house.workspace.command(&["usage", "record", "memory", "5"]);
+fn crash_after_sending_resends_the_same_id() {
+    let receiver = AlertReceiver::start();
+    receiver.hold_responses();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    // The real binary, killed while it waits for the response. It uses the real clock, so the test's clock follows it.
+    let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
     let mut child = command
         .env("STRIPE_PROJECTS_ALERT_SECRET", SECRET)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until("it is sent", || (receiver.seen().len() == 1).then_some(()));
+    until("the alert", || (receiver.received().len() == 1).then_some(()));
     child.kill().unwrap();
     child.wait().unwrap();
-    receiver.open();
+    receiver.release_responses();
 
     let real = Timestamp::now().as_second();
-    house.pass(Duration::from_secs(u64::try_from(real - house.seconds()).unwrap()));
-    let provisioner = house.provisioner();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until its time is up, the dead one may be alive");
-    house.pass(CLAIM_DURATION + Duration::from_secs(1));
+    harness.advance(Duration::from_secs(u64::try_from(real - harness.seconds()).unwrap()));
+    let provisioner = harness.provisioner();
+    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until the claim expires, its sender may be alive");
+    harness.advance(CLAIM_DURATION + Duration::from_secs(1));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
-    let seen = receiver.seen();
-    assert_eq!((seen.len(), seen[0].id()), (2, seen[1].id()));
-    house.pass(FOUR_HOURS);
+    let messages = receiver.received();
+    assert_eq!((messages.len(), messages[0].id()), (2, messages[1].id()));
+    harness.advance(FOUR_HOURS);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
 }
 
-/// A late answer of a sender whose time was up does not undo what the next one did.
+/// A late response to a sender with an expired claim changes nothing.
 #[test]
-fn a_claim_that_ran_out_changes_nothing() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let provisioner = house.provisioner();
+fn expired_claim_changes_nothing() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
     spend(&provisioner, "memory", "5");
-    let (ledger, now) = (house.workspace.ledger(), house.clock().now());
+    let (ledger, now) = (harness.workspace.ledger(), harness.clock().now());
     let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
     assert!(!ledger.has_due_alert(now).unwrap());
-    house.pass(CLAIM_DURATION);
+    harness.advance(CLAIM_DURATION);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
-    ledger.settle_alert(&slow, Outcome::Later(house.clock().now())).unwrap();
+    ledger.settle_alert(&slow, Outcome::Later(harness.clock().now())).unwrap();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(receiver.received().len(), 1);
 }
 
 #[test]
-fn nothing_is_sent_unsigned_and_nothing_is_lost() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let unsigned = house.unsigned();
-    let heard = notices(&unsigned);
+fn missing_secret_sends_nothing_and_loses_nothing() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let unsigned = harness.provisioner_without_secret();
+    let notices = notices(&unsigned);
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
         assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
-        house.pass(RETRY_WINDOW);
+        harness.advance(RETRY_WINDOW);
     }
-    assert!(receiver.seen().is_empty());
-    let unsendable = heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
-    assert_eq!(unsendable, 1, "said once");
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 1);
-    only(receiver.seen()).signed_at(SECRET);
+    assert!(receiver.received().is_empty());
+    let unsendable =
+        notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
+    assert_eq!(unsendable, 1, "reported once");
+    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
+    only(receiver.received()).signed_at(SECRET);
 }
 
-/// Who names a receiver later does not want the news of last month.
+/// A receiver that is configured later does not get older alerts.
 #[test]
-fn without_a_receiver_alerts_are_only_told() {
-    let receiver = Receiver::start();
-    let house = House::silent();
-    house.provision("memory");
-    let provisioner = house.provisioner();
-    let heard = notices(&provisioner);
+fn alerts_without_a_receiver_are_only_reported() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::without_alerts();
+    harness.provision("memory");
+    let provisioner = harness.provisioner();
+    let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
-    assert!(matches!(only(heard.lock().unwrap().clone()), Notice::Raised(_)));
-    house.tell(&format!("url = 'http://{}'\nallow_hosts = ['127.0.0.1']", receiver.address));
+    assert!(matches!(only(notices.lock().unwrap().clone()), Notice::Raised(_)));
+    harness.set_alerts(&format!("url = 'http://{}'\nallow_hosts = ['127.0.0.1']", receiver.address));
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     spend(&provisioner, "memory", "3");
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
@@ -326,102 +326,101 @@ fn without_a_receiver_alerts_are_only_told() {
 }
 
 #[test]
-fn a_running_server_tells_and_sends_what_another_process_raised() {
-    let receiver = Receiver::start();
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let mut command = house.workspace.command(&["serve"]);
+fn server_reports_and_sends_alerts_of_another_process() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let mut command = harness.workspace.command(&["serve"]);
     command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET);
-    let mut server = Lines::start(command);
-    server.hello("lines");
-    house.workspace.ok(&["usage", "record", "memory", "8"]); // without a secret, so it is left to the server
-    until("it is sent", || (receiver.seen().len() == 2).then_some(()));
+    let mut server = RawClient::start(command);
+    server.initialize_as("lines");
+    harness.workspace.ok(&["usage", "record", "memory", "8"]); // without a secret, so it is left to the server
+    until("the alert", || (receiver.received().len() == 2).then_some(()));
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
-    until("it is told", || server.errors().contains(line).then_some(()));
-    // What the server learns itself is told as well, and once.
-    let resource = house.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
+    until("the report", || server.errors().contains(line).then_some(()));
+    // Usage that the server observes itself is reported as well, once.
+    let resource = harness.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
     let rest = MicroUsd::parse_usd("2").unwrap();
-    house.workspace.world().accrue(&resource, rest).unwrap();
+    harness.workspace.world().accrue(&resource, rest).unwrap();
     server.call("list_projects", &json!({}));
     assert!(server.errors().contains("alert: memory has used 100 % of its cap: 10 of 10 USD"), "{}", server.errors());
-    until("it is sent", || (receiver.seen().len() == 3).then_some(()));
-    let left = server.leave();
-    assert_eq!(left.stderr.matches("alert:").count(), 3, "{left:?}");
-    assert!(!format!("{left:?}").contains("canary"));
+    until("the alert", || (receiver.received().len() == 3).then_some(()));
+    let output = server.disconnect();
+    assert_eq!(output.stderr.matches("alert:").count(), 3, "{output:?}");
+    assert!(!format!("{output:?}").contains("canary"));
 }
 
 #[test]
-fn usage_record_says_what_it_raised_and_what_did_not_arrive() {
-    let receiver = Receiver::start();
+fn usage_record_reports_raised_and_undelivered_alerts() {
+    let receiver = AlertReceiver::start();
     receiver.script(&[500]);
-    let house = House::telling(&receiver);
-    house.provision("memory");
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
     let run = |usd: &str, secret: Option<&str>| {
-        let mut command = house.workspace.command(&["usage", "record", "memory", usd, "--json"]);
-        command.envs(secret.map(|secret| ("STRIPE_PROJECTS_ALERT_SECRET", secret)));
-        let ran = Ran::from(command.output().unwrap());
-        assert_eq!(ran.code, 0, "{ran:?}");
-        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap();
-        ran.stderr
+        let call = harness.workspace.cli(&["usage", "record", "memory", usd, "--json"]);
+        let call = secret.into_iter().fold(call, |call, secret| call.env("STRIPE_PROJECTS_ALERT_SECRET", secret));
+        let output = call.succeed();
+        serde_json::from_str::<serde_json::Value>(&output.stdout).unwrap();
+        output.stderr
     };
-    let told = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
-    let kept = "; it is kept and sent again later\n";
+    let report = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
+    let retry_note = "; it is kept and sent again later\n";
     assert_eq!(run("1", Some(SECRET)), "");
     let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver \
         answered 500";
-    assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{kept}", told(50, "5")));
-    assert_eq!(run("3", Some(SECRET)), told(80, "8"));
+    assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{retry_note}", report(50, "5")));
+    assert_eq!(run("3", Some(SECRET)), report(80, "8"));
     let unsigned = "warning: alerts are kept and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
         them with\n";
-    assert_eq!(run("2", None), format!("{}{unsigned}", told(100, "10")));
+    assert_eq!(run("2", None), format!("{}{unsigned}", report(100, "10")));
     assert_eq!(receiver.thresholds(), [50, 80]);
 }
 
 #[test]
-fn the_secret_is_nowhere() {
-    let receiver = Receiver::start();
+fn secret_appears_in_no_output_or_file() {
+    let receiver = AlertReceiver::start();
     receiver.script(&[500, 302]);
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let mut said = String::new();
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let mut outputs = String::new();
     for usd in ["5", "3", "2"] {
-        let mut command = house.workspace.command(&["usage", "record", "memory", usd]);
+        let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
-        said.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
+        outputs.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
     }
-    said.extend([format!("{:?}", house.provisioner()), format!("{:?}", receiver.seen())]);
-    assert_eq!(receiver.seen().len(), 3);
-    assert!(said.contains("memory has used") && !said.contains(SECRET), "{said}");
-    let files = house.workspace.files();
+    outputs.extend([format!("{:?}", harness.provisioner()), format!("{:?}", receiver.received())]);
+    assert_eq!(receiver.received().len(), 3);
+    assert!(outputs.contains("memory has used") && !outputs.contains(SECRET), "{outputs}");
+    let files = harness.workspace.files();
     assert!(files.iter().any(|file| file.ends_with("ledger.db")), "{files:?}");
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", file.display());
     }
-    // Nor the key or its mask in what is sent.
-    let mask = house.workspace.ledger().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
-    assert!(receiver.seen().iter().all(|message| !message.text.contains(mask.as_str().trim_start_matches('…'))));
+    // The sent alerts contain neither the key nor its mask.
+    let mask = harness.workspace.ledger().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
+    assert!(receiver.received().iter().all(|message| !message.text.contains(mask.as_str().trim_start_matches('…'))));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is spent in whatever order, looked at by whomever, each threshold is raised and sent once.
+    /// For any order of spending and observing, each threshold is raised and sent once.
     #[test]
-    fn each_threshold_once_in_whatever_order(steps in prop::collection::vec((0_u64..400, any::<bool>()), 1..8)) {
-        let receiver = Receiver::start();
-        let house = House::telling(&receiver);
-        house.provision("memory");
-        let mut provisioner = house.provisioner();
+    fn each_threshold_is_raised_once_in_any_order(steps in prop::collection::vec((0_u64..400, any::<bool>()), 1..8)) {
+        let receiver = AlertReceiver::start();
+        let harness = Harness::with_alerts_to(&receiver);
+        harness.provision("memory");
+        let mut provisioner = harness.provisioner();
         let mut used = 0;
         for (cents, anew) in steps {
             if used >= 1000 {
-                break; // it is suspended, and takes no more
+                break; // suspended, so it can spend no more
             }
             spend(&provisioner, "memory", &format!("{}.{:02}", cents / 100, cents % 100));
             used += cents;
             if anew {
-                provisioner = house.provisioner();
+                provisioner = harness.provisioner();
                 list(&provisioner);
             }
             provisioner.deliver_alerts().unwrap();
@@ -430,12 +429,12 @@ proptest! {
         prop_assert_eq!(receiver.thresholds(), expected);
     }
 
-    /// Meters correct themselves: usage may go down again, and nothing is raised twice for that.
+    /// Usage may go down when a meter is corrected; that raises nothing twice.
     #[test]
-    fn usage_that_goes_up_and_down_raises_each_threshold_once(usages in prop::collection::vec(0_u64..15, 1..12)) {
-        let house = House::silent();
-        house.provision("memory");
-        let ledger = house.workspace.ledger();
+    fn usage_that_rises_and_falls_raises_each_threshold_once(usages in prop::collection::vec(0_u64..15, 1..12)) {
+        let harness = Harness::without_alerts();
+        harness.provision("memory");
+        let ledger = harness.workspace.ledger();
         let project = ledger.live(&name("memory")).unwrap().unwrap();
         for (place, usd) in usages.iter().enumerate() {
             let usage = MicroUsd::new(usd * 1_000_000);
@@ -447,7 +446,7 @@ proptest! {
             prop_assert_eq!(unraised.is_empty(), thresholds.len() <= before.len());
             let ids: Vec<_> = thresholds.iter().map(|threshold| format!("evt_{place}_{threshold}")).collect();
             let event = Event {
-                at: house.clock().now(),
+                at: harness.clock().now(),
                 door: "alerts",
                 actor: String::new(),
                 action: "raise alert",
@@ -459,7 +458,7 @@ proptest! {
         }
         let highest = usages.iter().max().copied().unwrap_or_default() * 1_000_000;
         let expected = reached(project.cap, MicroUsd::new(highest));
-        let raised: Vec<_> = house.alerts().into_iter().map(|alert| alert.threshold).collect();
+        let raised: Vec<_> = harness.alerts().into_iter().map(|alert| alert.threshold).collect();
         prop_assert_eq!(raised, expected);
     }
 }

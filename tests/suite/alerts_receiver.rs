@@ -1,4 +1,4 @@
-//! A receiver of alerts on the loopback, and a house whose clock a test holds.
+//! A webhook receiver on the loopback, and a harness whose clock the test controls.
 
 use std::{
     collections::VecDeque,
@@ -44,21 +44,21 @@ use crate::workspace::Workspace;
 
 pub const SECRET: &str = "whsec_canary_0123456789abcdef";
 
-/// A server that answers as scripted, with 200 when the script is at its end, and remembers what came.
-pub struct Receiver {
+/// A server that answers as scripted, then with 200, and records every request.
+pub struct AlertReceiver {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     _stop: oneshot::Sender<()>,
 }
 
 struct Shared {
-    seen: Mutex<Vec<Message>>,
+    received: Mutex<Vec<Message>>,
     script: Mutex<VecDeque<u16>>,
-    /// Answers wait for a permit.
+    /// Responses wait for a permit.
     gate: Semaphore,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub signature: String,
@@ -66,21 +66,21 @@ pub struct Message {
     pub body: Value,
 }
 
-impl Receiver {
+impl AlertReceiver {
     pub fn start() -> Self {
         Self::on("127.0.0.1:0".parse().unwrap())
     }
 
     pub fn on(address: SocketAddr) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let (seen, script, gate) = (Mutex::default(), Mutex::default(), Semaphore::new(1_000_000));
-        let shared = Arc::new(Shared { seen, script, gate });
+        let (received, script, gate) = (Mutex::default(), Mutex::default(), Semaphore::new(1_000_000));
+        let shared = Arc::new(Shared { received, script, gate });
         let (runtime, state) = (Builder::new_current_thread().enable_all().build().unwrap(), Arc::clone(&shared));
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             runtime.block_on(async move {
-                let routes = Router::new().fallback(answer).with_state(state);
+                let routes = Router::new().fallback(respond).with_state(state);
                 tokio::select! {
                     _ = axum::serve(listener, routes) => {}
                     _ = stopped => {}
@@ -90,37 +90,37 @@ impl Receiver {
         Self { address, shared, _stop: stop }
     }
 
-    /// The next answers, by their status.
+    /// Scripts the statuses of the next responses.
     pub fn script(&self, answers: &[u16]) {
         self.shared.script.lock().unwrap().extend(answers);
     }
 
-    /// Has answers wait until [`Self::open`].
-    pub fn close(&self) {
+    /// Delays responses until [`Self::release_responses`].
+    pub fn hold_responses(&self) {
         self.shared.gate.forget_permits(1_000_000);
     }
 
-    pub fn open(&self) {
+    pub fn release_responses(&self) {
         self.shared.gate.add_permits(1_000_000);
     }
 
-    pub fn seen(&self) -> Vec<Message> {
-        self.shared.seen.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Message> {
+        self.shared.received.lock().unwrap().clone()
     }
 
     pub fn thresholds(&self) -> Vec<u64> {
-        self.seen().iter().map(|message| message.body["data"]["threshold_percent"].as_u64().unwrap()).collect()
+        self.received().iter().map(|message| message.body["data"]["threshold_percent"].as_u64().unwrap()).collect()
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
+async fn respond(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
     let text = String::from_utf8(body.to_vec()).unwrap();
     let signature = headers.get("stripe-projects-signature").map(|value| value.to_str().unwrap().to_owned());
     let body = serde_json::from_str(&text).unwrap();
-    shared.seen.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
+    shared.received.lock().unwrap().push(Message { signature: signature.unwrap_or_default(), text, body });
     let _permit = shared.gate.acquire().await.unwrap();
     let status = shared.script.lock().unwrap().pop_front().unwrap_or(200);
-    // Where a redirect would lead: back to us, where it would be seen.
+    // A redirect would lead back to this receiver, which would record the request.
     let mut headers = HeaderMap::new();
     headers.insert(LOCATION, "/elsewhere".parse().unwrap());
     (StatusCode::from_u16(status).unwrap(), headers)
@@ -131,7 +131,7 @@ impl Message {
         self.body["id"].as_str().unwrap()
     }
 
-    /// The seconds that were signed. Verified with an HMAC of our own, as RFC 2104 writes it down.
+    /// Verifies the signature with an independent HMAC, as in RFC 2104, and returns its seconds.
     pub fn signed_at(&self, secret: &str) -> i64 {
         let (t, v1) = self.signature.split_once(",v1=").unwrap();
         let at = t.strip_prefix("t=").unwrap();
@@ -147,25 +147,24 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
     hex(&Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
 }
 
-/// A workspace on the simulated backend, whose time only a test moves. Any number of provisioners live in it, as
-/// processes do.
-pub struct House {
+/// A workspace on the simulated backend whose clock only the test moves. Each provisioner stands for one process.
+pub struct Harness {
     pub workspace: Workspace,
     now: Arc<AtomicI64>,
     runtime: Handle,
     _stop: oneshot::Sender<()>,
 }
 
-impl House {
-    /// Alerts go to that receiver.
-    pub fn telling(receiver: &Receiver) -> Self {
-        let house = Self::silent();
-        house.tell(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
-        house
+impl Harness {
+    /// Sends alerts to that receiver.
+    pub fn with_alerts_to(receiver: &AlertReceiver) -> Self {
+        let harness = Self::without_alerts();
+        harness.set_alerts(&format!("url = 'http://{}/hook'\nallow_hosts = ['127.0.0.1']", receiver.address));
+        harness
     }
 
-    /// No alerts in the registry.
-    pub fn silent() -> Self {
+    /// Uses a registry without alerts.
+    pub fn without_alerts() -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
@@ -174,18 +173,18 @@ impl House {
         Self { workspace: Workspace::new(), now, runtime: handle, _stop: stop }
     }
 
-    /// Writes a registry with that table of alerts.
-    pub fn tell(&self, table: &str) {
+    /// Writes a registry with that `[alerts]` table.
+    pub fn set_alerts(&self, table: &str) {
         let registry = include_str!("../../providers.toml");
         self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
     }
 
-    /// Another process, so to speak.
+    /// Creates a provisioner, as another process would.
     pub fn provisioner(&self) -> Provisioner {
-        self.unsigned().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
+        self.provisioner_without_secret().signing_alerts_with(Some(Secret::new(SECRET.to_owned())))
     }
 
-    pub fn unsigned(&self) -> Provisioner {
+    pub fn provisioner_without_secret(&self) -> Provisioner {
         let state = self.workspace.state();
         let world = simulated_store(&state);
         Provisioner::new(Dependencies {
@@ -200,16 +199,16 @@ impl House {
         })
     }
 
-    /// A project with a cap of 10 USD.
+    /// Provisions a project with a cap of 10 USD.
     pub fn provision(&self, name: &str) {
-        let wanted = ProvisionRequest {
+        let request = ProvisionRequest {
             name: ProjectName::parse(name).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
             cap: Cents::parse_usd("10").unwrap(),
             lifetime: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&wanted, &principal()).unwrap();
+        self.provisioner().provision(&request, &principal()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -221,17 +220,17 @@ impl House {
         self.now.load(Ordering::SeqCst) / 1000
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub fn advance(&self, time: Duration) {
         self.now.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Sets the clock by that many milliseconds, back too.
-    pub fn jump(&self, by: i64) {
+    /// Moves the clock by that many milliseconds, forward or back.
+    pub fn shift_clock(&self, by: i64) {
         self.now.fetch_add(by, Ordering::SeqCst);
     }
 
-    /// [`Self::jump`], to be handed on.
-    pub fn hand(&self) -> impl Fn(i64) + Send + Sync + 'static {
+    /// Returns [`Self::shift_clock`] as a closure.
+    pub fn clock_shifter(&self) -> impl Fn(i64) + Send + Sync + 'static {
         let now = Arc::clone(&self.now);
         move |by| {
             now.fetch_add(by, Ordering::SeqCst);
@@ -242,13 +241,13 @@ impl House {
         self.runtime.block_on(work)
     }
 
-    /// Every alert in the outbox.
+    /// Returns every alert in the outbox.
     pub fn alerts(&self) -> Vec<Alert> {
         self.workspace.ledger().alerts_after(0).unwrap()
     }
 }
 
-/// Uses so much in that project.
+/// Records that much usage of the project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
     provisioner.record_usage(&name, amount, &principal()).unwrap();
@@ -259,12 +258,12 @@ pub fn list(provisioner: &Provisioner) {
     provisioner.list(&listing).unwrap();
 }
 
-/// What that provisioner says of alerts from now on.
+/// Collects the notices of that provisioner from now on.
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let into = Arc::clone(&heard);
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&notices);
     provisioner.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
-    heard
+    notices
 }
 
 pub fn principal() -> Principal {

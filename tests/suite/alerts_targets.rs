@@ -1,4 +1,4 @@
-//! Where alerts may go: nobody who can edit the registry has us knock at a private door.
+//! Allowed alert receivers: editing the registry cannot make this program connect to a private address.
 
 use std::{
     net::SocketAddr,
@@ -13,11 +13,11 @@ use stripe_projects_mcp::{
     registry::Alerts,
 };
 
-use crate::alerts_receiver::{House, Receiver, SECRET};
+use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
 
 #[test]
-fn private_places_are_refused_by_address() {
-    let house = House::silent();
+fn private_addresses_are_refused() {
+    let harness = Harness::without_alerts();
     for (url, what) in [
         ("https://127.0.0.1/", ReservedAddress::Loopback),
         ("https://127.1/", ReservedAddress::Loopback),
@@ -41,91 +41,90 @@ fn private_places_are_refused_by_address() {
         ("https://METADATA.google.internal./", ReservedAddress::Metadata),
         ("https://localhost/", ReservedAddress::Loopback),
     ] {
-        let refused = house.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err();
-        assert_eq!(refused, Undelivered::ReservedAddress(what), "{url}");
-        let other = house.block_on(WebhookClient::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
+        let error = harness.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err();
+        assert_eq!(error, Undelivered::ReservedAddress(what), "{url}");
+        let other = harness.block_on(WebhookClient::open(&to(url, &["hooks.internal"]), &lookup())).unwrap_err();
         assert_eq!(other, Undelivered::ReservedAddress(what), "{url}: another host is allowed, not this one");
     }
     for url in ["http://93.184.216.34/", "ftp://127.0.0.1/"] {
         assert_eq!(
-            house.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err(),
+            harness.block_on(WebhookClient::open(&to(url, &[]), &lookup())).unwrap_err(),
             Undelivered::InsecureScheme,
             "{url}"
         );
     }
 }
 
-/// The name is asked for once; an answer that changes in between would find nobody listening to it.
+/// The name is resolved once, so a changed second answer has no effect.
 #[test]
-fn a_name_is_judged_by_every_address_it_has_and_looked_up_once() {
-    let (receiver, house) = (Receiver::start(), House::silent());
+fn hostname_is_checked_by_all_addresses_and_resolved_once() {
+    let (receiver, harness) = (AlertReceiver::start(), Harness::without_alerts());
     let (loopback, public) = (receiver.address, "93.184.216.34:443".parse::<SocketAddr>().unwrap());
     let answers = |addresses: &[SocketAddr]| -> (Lookup, Arc<AtomicUsize>) {
-        let (asked, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
-        let count = Arc::clone(&asked);
+        let (lookups, addresses) = (Arc::new(AtomicUsize::new(0)), addresses.to_vec());
+        let count = Arc::clone(&lookups);
         let lookup = move |_: &str, _| {
-            // Whoever asks a second time is led to ourselves.
+            // A second lookup would lead to this receiver.
             Ok(if count.fetch_add(1, Ordering::SeqCst) == 0 { addresses.clone() } else { vec![loopback] })
         };
-        (Arc::new(lookup), asked)
+        (Arc::new(lookup), lookups)
     };
     let url = format!("https://hooks.example.com:{}/", loopback.port());
     for addresses in [&[loopback][..], &[public, loopback], &[loopback, public]] {
-        let (lookup, asked) = answers(addresses);
-        let refused = house.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err();
+        let (lookup, lookups) = answers(addresses);
+        let error = harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err();
         assert_eq!(
-            (refused, asked.load(Ordering::SeqCst)),
+            (error, lookups.load(Ordering::SeqCst)),
             (Undelivered::ReservedAddress(ReservedAddress::Loopback), 1)
         );
     }
-    let (lookup, asked) = answers(&[public]);
-    house.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let (lookup, lookups) = answers(&[public]);
+    harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap();
+    assert_eq!(lookups.load(Ordering::SeqCst), 1);
     let (lookup, _) = answers(&[]);
-    assert_eq!(house.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
+    assert_eq!(harness.block_on(WebhookClient::open(&to(&url, &[]), &lookup)).unwrap_err(), Undelivered::NotFound);
 
-    // The connection goes to the address that was judged: no resolver on earth knows this name.
+    // The connection goes to the checked address: no resolver knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
-    let (lookup, asked) = answers(&[loopback]);
-    let courier = house.block_on(WebhookClient::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
-    house.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
-    assert_eq!((receiver.seen().len(), asked.load(Ordering::SeqCst)), (1, 1));
+    let (lookup, lookups) = answers(&[loopback]);
+    let courier = harness.block_on(WebhookClient::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
+    harness.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
+    assert_eq!((receiver.received().len(), lookups.load(Ordering::SeqCst)), (1, 1));
 }
 
-/// A proxy would look the name up anew, and is somebody else who reads along.
+/// A proxy would resolve the name again, and could read the alert.
 #[test]
-fn no_proxy_of_the_environment_is_used() {
-    let (receiver, proxy) = (Receiver::start(), Receiver::start());
-    let house = House::telling(&receiver);
-    house.provision("memory");
-    let mut command = house.workspace.command(&["usage", "record", "memory", "5"]);
+fn proxy_of_the_environment_is_not_used() {
+    let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());
+    let harness = Harness::with_alerts_to(&receiver);
+    harness.provision("memory");
+    let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
     let address = format!("http://{}", proxy.address);
     for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(variable, &address);
     }
     assert!(command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap().status.success());
-    assert_eq!((receiver.seen().len(), proxy.seen().len()), (1, 0));
+    assert_eq!((receiver.received().len(), proxy.received().len()), (1, 0));
 }
 
-/// Through the real binary: an agent that edits the registry has nobody knocked at.
+/// Through the real binary: an agent that edits the registry causes no connection.
 #[test]
-fn a_registry_cannot_have_us_knock_at_a_private_door() {
-    let receiver = Receiver::start();
-    let house = House::silent();
-    house.provision("memory");
+fn registry_cannot_send_alerts_to_a_private_address() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::without_alerts();
+    harness.provision("memory");
     for (usd, host) in [("5", "localhost"), ("3", "127.0.0.1")] {
-        house.tell(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
-        let mut command = house.workspace.command(&["usage", "record", "memory", usd]);
-        let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let said = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
-        assert!(output.status.success() && stderr.contains(said), "{stderr}");
+        harness.set_alerts(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
+        let call = harness.workspace.cli(&["usage", "record", "memory", usd]);
+        let output = call.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();
+        let expected = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
+        assert!(output.stderr.contains(expected), "{output:?}");
     }
-    house.tell(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
-    let ran = house.workspace.run(&["providers", "check"]);
-    assert_eq!(ran.code, 2, "{ran:?}");
-    assert!(receiver.seen().is_empty());
-    assert_eq!(house.alerts().len(), 2, "they are kept");
+    harness.set_alerts(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
+    let output = harness.workspace.run(&["providers", "check"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(receiver.received().is_empty());
+    assert_eq!(harness.alerts().len(), 2, "they are kept");
 }
 
 fn to(url: &str, hosts: &[&str]) -> Alerts {

@@ -1,8 +1,7 @@
-//! A human's yes, given at the terminal: kept, spent once, and for nothing but what it was given to.
+//! Approvals given at the terminal: stored, used once, and valid only for what was approved.
 
 use std::{panic::catch_unwind, sync::Arc, thread};
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     approval::{Answer, ApprovalError, ApprovalId},
@@ -19,52 +18,56 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
+fn approved_request_lets_one_call_through() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    let asked = agent.call("provision", &above());
-    assert_eq!(asked["code"], "approval_required");
+    let mut agent = RawClient::initialize(&here);
+    let response = agent.call("provision", &above_default());
+    assert_eq!(response["code"], "approval_required");
     let id = pending(&here);
     assert_eq!(
-        asked["message"],
+        response["message"],
         format!("a human has to approve this first: `memory` on supermemory with a cap of 80 USD (request {id})")
     );
-    let hint = asked["hint"].as_str().unwrap();
+    let hint = response["hint"].as_str().unwrap();
     let command = format!("`stripe-projects-mcp approve {id} --dir '{}'`", here.path().display());
     assert!(hint.contains(&command), "{hint}");
     assert!(hint.contains("ask for 25 USD or less"), "{hint}");
     assert_eq!(hint.matches('`').count(), 2, "one command, which says the folder: {hint}");
-    assert_eq!(agent.call("provision", &above())["message"], asked["message"], "asking again is the same request");
+    assert_eq!(
+        agent.call("provision", &above_default())["message"],
+        response["message"],
+        "asking again is the same request"
+    );
     assert_eq!(approvals(&here).len(), 1);
-    let shown = &approvals(&here)[0];
+    let approval = &approvals(&here)[0];
     let keys = ["asked_by", "cap_usd", "created_at", "expires_at", "id", "name", "provider", "status"];
-    assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
-    assert_eq!((&shown["asked_by"], &shown["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
+    assert_eq!(approval.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    assert_eq!((&approval["asked_by"], &approval["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
 
     // As the hint says it, through a shell, from another folder.
     let typed = command.trim_matches('`').replace("stripe-projects-mcp", crate::workspace::BINARY);
     let mut shell = std::process::Command::new("sh");
     here.prepare(&mut shell);
-    let ran = shell.args(["-c", &format!("{typed} --yes --json")]).current_dir("/").output().unwrap();
-    let approved: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let output = shell.args(["-c", &format!("{typed} --yes --json")]).current_dir("/").output().unwrap();
+    let approved: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&approved["id"], &approved["status"]), (&json!(id), &json!("approved")));
 
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     assert_eq!(approvals(&here)[0]["status"], "used");
     agent.call("teardown", &json!({ "name": "memory" }));
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "it counted once");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "it counted once");
     assert_ne!(pending(&here), id);
     assert_eq!(here.ledger().first_broken_row().unwrap(), None);
 }
 
 #[test]
-fn a_yes_is_for_that_name_provider_and_cap() {
+fn approval_covers_one_name_provider_and_cap() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    agent.call("provision", &above());
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
     here.ok(&["approve", &pending(&here), "--yes"]);
     for other in [
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80.01 }),
@@ -74,58 +77,58 @@ fn a_yes_is_for_that_name_provider_and_cap() {
     ] {
         assert_eq!(agent.call("provision", &other)["code"], "approval_required", "{other}");
     }
-    // The recipe is part of what was approved: an edit of the registry makes it another request.
+    // The registry entry is part of the approval: editing it makes another request.
     let dearer =
         include_str!("../../providers.toml").replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
     here.write("providers.toml", &dearer);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another plan");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "another plan");
     here.write("providers.toml", dearer.replace("supermemory/memory", "browserbase/project"));
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "another service");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "another service");
     assert!(here.world().observe_everything().unwrap().is_empty());
 
     std::fs::remove_file(here.file("providers.toml")).unwrap();
     let mut elsewhere = here.command(&["serve", "--env-file", "other.env"]);
     elsewhere.env("COLUMNS", "80");
-    let mut other_file = Lines::start(elsewhere);
-    other_file.hello("lines");
-    assert_eq!(other_file.call("provision", &above())["code"], "approval_required", "another env file");
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    let mut other_file = RawClient::start(elsewhere);
+    other_file.initialize_as("lines");
+    assert_eq!(other_file.call("provision", &above_default())["code"], "approval_required", "another env file");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
 }
 
 #[test]
-fn a_no_holds_until_it_expires() {
+fn denial_holds_until_it_expires() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    agent.call("provision", &above());
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
     let id = pending(&here);
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
     for _ in 0..2 {
-        let refused = agent.call("provision", &above());
-        assert_eq!(refused["code"], "approval_declined");
-        assert_eq!(refused["message"], format!("this request was denied ({id})"));
+        let error = agent.call("provision", &above_default());
+        assert_eq!(error["code"], "approval_declined");
+        assert_eq!(error["message"], format!("this request was denied ({id})"));
     }
     assert_eq!(here.json(&["deny", &id, "--yes"])["code"], "approval_decided");
-    age(&here);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required");
+    here.expire_approvals();
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required");
     assert_ne!(pending(&here), id);
 }
 
-/// A host that has nobody in front of it says no by itself; and a yes that is not used yet can be taken back.
+/// A headless host declines automatically, so a denial can be reversed. So can an unused approval.
 #[test]
-fn the_human_may_think_better_of_it() {
+fn human_may_change_a_decision() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    agent.call("provision", &above());
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
     let id = pending(&here);
     let until = here.json(&["deny", &id, "--yes"])["expires_at"].clone();
     assert_eq!(here.json(&["approve", &id, "--yes"])["status"], "approved");
     assert_eq!(here.json(&["deny", &id, "--yes"])["status"], "denied");
-    assert_eq!(agent.call("provision", &above())["code"], "approval_declined");
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_declined");
     let approved = here.json(&["approve", &id, "--yes"]);
-    assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "it wins no time");
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!((&approved["status"], &approved["expires_at"]), (&json!("approved"), &until), "the expiry stays");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     for decision in ["approve", "deny"] {
-        assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "what is spent is spent: nobody is asked");
+        assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "a used approval causes no prompt");
     }
     let decided = here.ledger().audit().unwrap();
     let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));
@@ -133,31 +136,30 @@ fn the_human_may_think_better_of_it() {
 }
 
 #[test]
-fn what_has_expired_grants_nothing() {
+fn expired_approval_grants_nothing() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    agent.call("provision", &above());
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
     let id = pending(&here);
-    age(&here);
+    here.expire_approvals();
     assert_eq!(here.json(&["approve", &id, "--yes"])["code"], "approval_expired");
     assert_eq!(approvals(&here)[0]["status"], "expired");
 
-    agent.call("provision", &above());
+    agent.call("provision", &above_default());
     here.ok(&["approve", &pending(&here), "--yes"]);
-    age(&here);
-    assert_eq!(agent.call("provision", &above())["code"], "approval_required", "granted, and not used in time");
+    here.expire_approvals();
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "granted, and not used in time");
     assert!(here.world().observe_everything().unwrap().is_empty());
 }
 
 #[test]
-fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
+fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for command in ["approve", "deny"] {
-        let ran = here.run(&[command, &id]);
-        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
-        assert!(ran.stderr.contains("there is no terminal to ask"), "{ran:?}");
+        let output = here.cli(&[command, &id]).stdout("").exit(3);
+        assert!(output.stderr.contains("there is no terminal to ask"), "{output:?}");
     }
     assert_eq!(pending(&here), id);
     for (id, code) in
@@ -167,33 +169,33 @@ fn a_decision_is_read_back_and_needs_a_terminal_or_a_word() {
         assert_eq!(here.json(&["deny", id, "--yes"])["code"], code);
     }
     for canary in ["sk_live_51Canary0123456789abcdef", "4242424242424242", "ap-sk_live_51Canary"] {
-        let ran = here.run(&["approve", canary, "--yes"]);
-        assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(!format!("{ran:?}").contains(canary), "{ran:?}");
+        let output = here.run(&["approve", canary, "--yes"]);
+        assert_eq!(output.code, 2, "{output:?}");
+        assert!(!format!("{output:?}").contains(canary), "{output:?}");
     }
     here.ok(&["approve", &id.to_uppercase(), "--yes"]);
 }
 
-/// At a real terminal: the question repeats what it is about, and only a yes is one.
+/// At a real terminal the prompt repeats the request, and only a yes approves it.
 #[cfg(unix)]
 #[test]
-fn a_person_at_a_terminal_reads_and_types() {
+fn person_at_a_terminal_confirms_by_typing() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = pending(&here);
     for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
-        let ran = typing(here.command(&["approve", &id]), typed);
+        let output = typing(here.command(&["approve", &id]), typed);
         let question =
             "Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ";
-        assert!(ran.stderr.starts_with(question), "{ran:?}");
-        assert_eq!(ran.code, code, "{typed:?}: {ran:?}");
+        assert!(output.stderr.starts_with(question), "{output:?}");
+        assert_eq!(output.code, code, "{typed:?}: {output:?}");
         assert_eq!(approvals(&here)[0]["status"], if code == 0 { "approved" } else { "pending" });
     }
 }
 
-/// Runs a command whose stdin is a terminal at which somebody types that.
+/// Runs a command whose stdin is a terminal with that input.
 #[cfg(unix)]
-fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::Ran {
+fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::CommandOutput {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&keyboard).unwrap();
@@ -201,11 +203,11 @@ fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::R
     let terminal = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
     let terminal = std::fs::File::options().read(true).write(true).open(terminal).unwrap();
     std::io::Write::write_all(&mut std::fs::File::from(keyboard.try_clone().unwrap()), text.as_bytes()).unwrap();
-    crate::workspace::Ran::from(command.stdin(terminal).output().unwrap())
+    crate::workspace::CommandOutput::from(command.stdin(terminal).output().unwrap())
 }
 
 #[test]
-fn a_look_at_nothing_leaves_nothing() {
+fn approvals_in_a_new_workspace_creates_no_files() {
     let here = Workspace::new();
     assert_eq!(here.json(&["approvals"]), json!({ "approvals": [] }));
     assert_eq!(here.json(&["approve", "ap-7k3f", "--yes"])["code"], "approval_not_found");
@@ -213,14 +215,14 @@ fn a_look_at_nothing_leaves_nothing() {
 }
 
 #[test]
-fn an_agent_cannot_bury_the_human_in_requests() {
+fn agent_cannot_flood_the_human_with_requests() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     for number in 0..10 {
         assert_eq!(agent.call("provision", &named(&format!("n{number}")))["code"], "approval_required");
     }
     assert_eq!(agent.call("provision", &named("n10"))["code"], "too_many_approvals");
-    assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "what is asked already stays asked");
+    assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "an existing request stays");
     assert_eq!(approvals(&here).len(), 10);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
     here.ok(&["deny", &id, "--yes"]);
@@ -228,16 +230,15 @@ fn an_agent_cannot_bury_the_human_in_requests() {
 }
 
 #[test]
-fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
+fn audit_records_requester_decider_and_outcome() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
-    agent.call("provision", &above());
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
     let id = pending(&here);
-    let mut approve = here.command(&["approve", &id, "--yes"]);
-    assert!(approve.env("USER", "maria").output().unwrap().status.success());
-    agent.call("provision", &above());
+    here.cli(&["approve", &id, "--yes"]).env("USER", "maria").succeed();
+    agent.call("provision", &above_default());
     let rows = here.ledger().audit().unwrap();
-    let told: Vec<_> = rows
+    let actions: Vec<_> = rows
         .iter()
         .filter(|row| row.detail.contains(&id))
         .map(|row| (row.door.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
@@ -249,12 +250,12 @@ fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
         ("cli", "maria, no terminal", "approve", None), // the call itself, after its effect
         ("mcp", "lines 1", "provision", name),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(actions, expected);
 }
 
-/// The human is his own approval, and the rules bind him too.
+/// A human at the terminal approves by acting, and is bound by the limits too.
 #[test]
-fn a_human_at_the_terminal_needs_no_approval() {
+fn human_at_the_terminal_needs_no_approval() {
     let here = Workspace::new();
     here.write("providers.toml", with_policy("approval = 'always'\ntotal_cap_usd = 100"));
     assert_eq!(here.json(&["provision", "memory", "supermemory", "--cap", "80"])["status"], "active");
@@ -263,50 +264,50 @@ fn a_human_at_the_terminal_needs_no_approval() {
 }
 
 #[test]
-fn always_asks_for_the_least_and_never_for_the_most() {
+fn approval_always_asks_at_any_cap_and_never_at_none() {
     let here = Workspace::new();
-    let mut agent = Lines::greet(&here);
+    let mut agent = RawClient::initialize(&here);
     here.write("providers.toml", with_policy("approval = 'always'"));
-    let asked = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(asked["code"], "approval_required");
-    assert!(!asked["hint"].as_str().unwrap().contains("or less"), "there is no less: {asked}");
+    let response = agent.call("provision", &json!({ "name": "web", "provider": "search" }));
+    assert_eq!(response["code"], "approval_required");
+    assert!(!response["hint"].as_str().unwrap().contains("or less"), "no lower cap would do: {response}");
     here.ok(&["approve", &pending(&here), "--yes"]);
     assert_eq!(
         agent.call("provision", &json!({ "name": "web", "provider": "search", "spend_cap_usd": 0 }))["status"],
         "active"
     );
     here.write("providers.toml", with_policy("approval = 'never'"));
-    assert_eq!(agent.call("provision", &above())["status"], "active");
+    assert_eq!(agent.call("provision", &above_default())["status"], "active");
     let beyond = json!({ "name": "beyond", "provider": "supermemory", "spend_cap_usd": 100.01 });
     assert_eq!(agent.call("provision", &beyond)["code"], "cap_above_maximum");
 }
 
 #[test]
-fn two_servers_race_on_one_approval_and_one_wins() {
+fn two_servers_racing_on_one_approval_one_wins() {
     for _ in 0..5 {
         let here = Workspace::new();
-        let mut agents = [Lines::greet(&here), Lines::greet(&here)];
-        agents[0].call("provision", &above());
+        let mut agents = [RawClient::initialize(&here), RawClient::initialize(&here)];
+        agents[0].call("provision", &above_default());
         here.ok(&["approve", &pending(&here), "--yes"]);
-        let said: Vec<Value> = thread::scope(|scope| {
-            let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above())));
+        let responses: Vec<Value> = thread::scope(|scope| {
+            let calls = agents.each_mut().map(|agent| scope.spawn(|| agent.call("provision", &above_default())));
             calls.into_iter().map(|call| call.join().unwrap()).collect()
         });
-        let won = said.iter().filter(|said| said["status"] == "active").count();
-        let lost = said.iter().filter(|said| said["code"] == "already_exists").count();
-        assert_eq!((won, lost), (1, 1), "{said:?}");
+        let won = responses.iter().filter(|response| response["status"] == "active").count();
+        let lost = responses.iter().filter(|response| response["code"] == "already_exists").count();
+        assert_eq!((won, lost), (1, 1), "{responses:?}");
         assert_eq!(here.world().observe_everything().unwrap().len(), 1);
     }
 }
 
-/// Beneath every lock: the ledger itself spends a yes once, whoever comes.
+/// The ledger uses an approval once, without relying on any lock.
 #[test]
-fn the_ledger_spends_a_yes_once() {
+fn ledger_spends_an_approval_once() {
     let here = Workspace::new();
-    Lines::greet(&here).call("provision", &above());
+    RawClient::initialize(&here).call("provision", &above_default());
     let id = ApprovalId::parse(&pending(&here)).unwrap();
     here.ok(&["approve", id.as_str(), "--yes"]);
-    let spent: usize = thread::scope(|scope| {
+    let successes: usize = thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
             .map(|number| {
                 let (here, id) = (&here, &id);
@@ -315,29 +316,29 @@ fn the_ledger_spends_a_yes_once() {
             .collect();
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
-    assert_eq!(spent, 1);
-    assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
+    assert_eq!(successes, 1);
+    assert_eq!(here.ledger().totals().unwrap().0, 1, "the losers wrote nothing");
 }
 
-/// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
+/// A crash before the intent keeps the approval. A crash after it has used the approval, and is recovered.
 #[test]
-fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
+fn crash_neither_loses_nor_reuses_an_approval() {
     for (step, again) in [(Phase::Locked, "active"), (Phase::Checked, "active"), (Phase::Intended, "approval_required")]
     {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
-        let id = match provisioner.provision(&wanted(), &agent()).unwrap_err() {
+        let id = match provisioner.provision(&request(), &agent()).unwrap_err() {
             Error::Approval(ApprovalError::Required(question)) => question.approval.id,
             other => panic!("{other}"),
         };
         provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
         let dying = provisioner.with_phase_hook(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
-        catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
+        catch_unwind(|| dying.provision(&request(), &agent())).unwrap_err();
 
-        let said = Lines::greet(&here).call("provision", &above());
-        let outcome = said.get("status").or(said.get("code")).unwrap();
-        assert_eq!(outcome, again, "{step:?}: {said}");
+        let response = RawClient::initialize(&here).call("provision", &above_default());
+        let outcome = response.get("status").or(response.get("code")).unwrap();
+        assert_eq!(outcome, again, "{step:?}: {response}");
         let live = usize::from(again == "active");
         assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
@@ -374,7 +375,7 @@ fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
 }
 
-fn wanted() -> ProvisionRequest {
+fn request() -> ProvisionRequest {
     ProvisionRequest {
         name: ProjectName::parse("memory").unwrap(),
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -392,7 +393,7 @@ fn human() -> Principal {
     Principal { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
 }
 
-fn above() -> Value {
+fn above_default() -> Value {
     named("memory")
 }
 
@@ -408,15 +409,9 @@ fn approvals(workspace: &Workspace) -> Vec<Value> {
     workspace.json(&["approvals"])["approvals"].as_array().unwrap().clone()
 }
 
-/// The id of the newest request, which is pending.
+/// Returns the id of the newest request, which is pending.
 fn pending(workspace: &Workspace) -> String {
     let newest = approvals(workspace).pop().unwrap();
     assert_eq!(newest["status"], "pending");
     newest["id"].as_str().unwrap().to_owned()
-}
-
-/// As if the time of every request had run out.
-fn age(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();
 }

@@ -1,7 +1,7 @@
-//! The house rules, as tests.
+//! The structural rules, as tests.
 //!
-//! A crate is one compilation unit, so the compiler lets any module reach any other. These tests are the walls: they
-//! read `src/` as text and fail with the line to change.
+//! A crate is one compilation unit, so the compiler lets any module reach any other. These tests read `src/` as text
+//! and fail with the line to change.
 
 use std::{
     collections::BTreeSet,
@@ -9,12 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `(module, modules it may import, crates it may import)`, ground floor first.
+/// `(module, modules it may import, crates it may import)`, lowest layer first.
 ///
-/// Adding a word here is an architectural decision: say why in `ARCHITECTURE.md`. A module may only name modules that
-/// stand before it, which a test checks too.
-const FLOORS: &[(&str, &[&str], &[&str])] = &[
-    // Ground floor: words.
+/// Adding an entry here is an architectural decision: give the reason in `ARCHITECTURE.md`. A module may only name
+/// modules above it in this list, which a test checks too.
+const LAYERS: &[(&str, &[&str], &[&str])] = &[
+    // Domain.
     ("clock", &[], &["jiff"]),
     ("diagnostic", &[], &[]),
     ("lifetime", &["diagnostic"], &["thiserror"]),
@@ -22,15 +22,16 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["diagnostic", "secret"], &["thiserror"]),
     ("project", &["clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
-    // Says what a human's yes is about; random ids, and the time that it lasts.
+    // Describes what an approval covers; random ids, and its time limit.
     ("approval", &["clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
-    // First floor: ports.
+    // Storage and backends.
     ("fs", &["diagnostic"], &["rustix", "thiserror"]),
     ("git", &["diagnostic"], &["thiserror"]),
     ("sqlite", &["diagnostic", "fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["diagnostic", "name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["diagnostic", "dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
-    // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
+    // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
+    // parsers.
     ("host_config", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
@@ -39,11 +40,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "ledger",
-        // `fs` for the head record of the audit, which has to stand outside the database.
+        // `fs` for the head record of the audit, which is outside the database.
         &["approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
-    // The one way out to an address that the registry names; signs what it sends.
+    // The only connection to an address that the registry names; signs what it sends.
     (
         "alerts",
         &["clock", "ledger", "money", "registry", "secret"],
@@ -65,15 +66,15 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "zeroize",
         ],
     ),
-    // Shows the world of `backend` as Stripe's API: a server, and the only one.
+    // Serves the simulated account as Stripe's API; the only server.
     (
         "simulator",
         &["backend", "clock", "diagnostic", "fs", "money", "project", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
-    // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
+    // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git", "secret"], &["ignore"]),
-    // Second floor: use cases.
+    // Application.
     ("policy", &["diagnostic", "lifetime", "money", "name", "registry"], &["thiserror"]),
     (
         "view",
@@ -128,7 +129,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["serde_json", "tokio"],
     ),
-    // Looks at every port, and repairs through the provisioner.
+    // Inspects every port, and repairs through the provisioner.
     (
         "doctor",
         &[
@@ -146,7 +147,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["serde"],
     ),
-    // The composition root puts the house together; both doors are opened by `lib.rs`.
+    // The composition root; `lib.rs` starts both transports.
     (
         "settings",
         &[
@@ -163,13 +164,13 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "secret",
             "simulator",
         ],
-        // rustix for the name of the person's terminal
+        // rustix for the name of the user's terminal
         &["rustix", "tokio"],
     ),
-    // Third floor: doors, strangers to each other.
+    // Transports, independent of each other.
     (
         "mcp",
-        // `backend` for one error: a link for a person is put to that person.
+        // `backend` for one error: a link that the user has to open.
         &[
             "alerts",
             "approval",
@@ -222,7 +223,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["clap", "clap_complete", "clap_mangen", "comfy_table", "serde", "serde_json", "terminal_size", "tokio"],
     ),
-    // Above both doors, and in no released program: the places where others' text comes in.
+    // Above both transports, and in no release: the parsers of untrusted text.
     (
         "fuzzing",
         &["backend", "dotenv", "host_config", "lifetime", "mcp", "money", "name", "registry", "secret"],
@@ -230,11 +231,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What only some files may say, and what to do instead.
+/// Expressions that only some files may contain, and what to do instead.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
-        // `mcp/request_state.rs` seals with a key of our own, which opens nothing.
+        // `mcp/request_state.rs` signs with its own key, which is no credential.
         &[
             "alerts/signature.rs",
             "dotenv/mod.rs",
@@ -256,8 +257,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
-        // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
-        // that are over; the ledger only adds to what it was options.
+        // `Provisioner::event` is the point up to which Ctrl-C cancels an operation. `provisioner/audit.rs` records
+        // calls that are over; the ledger only adds to the rows it gets.
         "Event {",
         &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
         "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
@@ -265,24 +266,24 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
     ("println!", &[], "return a view and let `cli/render` print it"),
-    ("unsafe ", &[], "this house has none"),
+    ("unsafe ", &[], "this crate has none"),
 ];
 
-/// A module past this many lines wants to be two.
+/// A module with more lines than this is to be split.
 const LONGEST_FILE: usize = 400;
 
 #[test]
-fn modules_import_only_from_the_floors_below() {
+fn modules_import_only_from_lower_layers() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let Some((_, modules, crates)) = FLOORS.iter().find(|(name, ..)| *name == file.module) else {
-            wrong.push(format!("src/{}: `{}` stands on no floor; give it a line in FLOORS", file.path, file.module));
+        let Some((_, modules, crates)) = LAYERS.iter().find(|(name, ..)| *name == file.module) else {
+            wrong.push(format!("src/{}: `{}` is in no layer; add it to LAYERS", file.path, file.module));
             continue;
         };
         for import in file.siblings.iter().filter(|import| **import != file.module) {
             if !modules.contains(&import.as_str()) {
                 let theirs = format!("src/{import}");
-                wrong.push(format!("src/{} may not import {theirs}: it is not on a floor below it", file.path));
+                wrong.push(format!("src/{} may not import {theirs}: it is in no lower layer", file.path));
             }
         }
         for import in &file.externals {
@@ -298,24 +299,24 @@ fn modules_import_only_from_the_floors_below() {
 }
 
 #[test]
-fn floors_stand_on_each_other() {
-    for (place, (module, modules, _)) in FLOORS.iter().enumerate() {
+fn layers_list_dependencies_in_order() {
+    for (place, (module, modules, _)) in LAYERS.iter().enumerate() {
         for import in *modules {
             assert!(
-                FLOORS[..place].iter().any(|(below, ..)| below == import),
-                "`{module}` may not import `{import}`, which stands above or beside it"
+                LAYERS[..place].iter().any(|(below, ..)| below == import),
+                "`{module}` may not import `{import}`, which is in a higher or the same layer"
             );
         }
     }
 }
 
 #[test]
-fn reserved_words_are_said_in_their_places_only() {
+fn reserved_words_stay_in_their_modules() {
     for file in every_source() {
-        for (word, places, instead) in RESERVED {
+        for (expression, places, instead) in RESERVED {
             assert!(
-                places.contains(&file.path.as_str()) || !file.code.contains(word),
-                "src/{} says `{word}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
+                places.contains(&file.path.as_str()) || !file.code.contains(expression),
+                "src/{} says `{expression}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
                 file.path
             );
         }
@@ -323,17 +324,17 @@ fn reserved_words_are_said_in_their_places_only() {
 }
 
 #[test]
-fn no_file_is_two_ideas() {
+fn no_file_exceeds_the_line_limit() {
     for file in every_source() {
         assert!(file.lines <= LONGEST_FILE, "src/{} has {} lines: split it by idea", file.path, file.lines);
     }
 }
 
 #[test]
-fn the_walls_see_what_they_should() {
-    let found = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
-    assert_eq!(found.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
-    assert_eq!(found.externals, BTreeSet::from(["rusqlite".to_owned()]));
+fn import_checks_detect_violations() {
+    let source = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
+    assert_eq!(source.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
+    assert_eq!(source.externals, BTreeSet::from(["rusqlite".to_owned()]));
     let inline = read("money.rs", "fn f() { crate::mcp::serve(); let x = tokio::spawn(y); }");
     assert_eq!(inline.siblings, BTreeSet::from(["mcp".to_owned()]));
     assert_eq!(inline.externals, BTreeSet::from(["tokio".to_owned()]));
@@ -349,7 +350,7 @@ struct Source {
     externals: BTreeSet<String>,
 }
 
-/// All but the two files that only put modules together.
+/// Returns all files but the two that only declare modules.
 fn sources() -> impl Iterator<Item = Source> {
     every_source().into_iter().filter(|file| !matches!(file.module.as_str(), "lib" | "main"))
 }
@@ -358,7 +359,7 @@ fn every_source() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     walk(&root, &mut files);
-    assert!(files.len() > 30, "the walls read too little of the house");
+    assert!(files.len() > 30, "too few files were read");
     let path = |file: &Path| file.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
     files.iter().map(|file| read(&path(file), &fs::read_to_string(file).unwrap())).collect()
 }
@@ -375,8 +376,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn read(path: &str, text: &str) -> Source {
-    let house = text.split("#[cfg(test)]").next().unwrap();
-    let lines = house.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code_part = text.split("#[cfg(test)]").next().unwrap();
+    let lines = code_part.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = lines.collect::<Vec<_>>().join("\n");
     Source {
         path: path.to_owned(),
@@ -388,7 +389,7 @@ fn read(path: &str, text: &str) -> Source {
     }
 }
 
-/// What `Cargo.toml` says the house is built with, as code spells it.
+/// Returns the dependencies in `Cargo.toml`, as code spells them.
 fn dependencies() -> Vec<String> {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     let everywhere = manifest["dependencies"].as_table().unwrap();
@@ -396,7 +397,7 @@ fn dependencies() -> Vec<String> {
     everywhere.keys().chain(on_unix.keys()).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Whether a crate is named by a path, as in `toml::Table`.
+/// Returns whether a path names the crate, as in `toml::Table`.
 fn mentions(code: &str, name: &str) -> bool {
     let path = format!("{name}::");
     code.match_indices(&path)
@@ -404,22 +405,22 @@ fn mentions(code: &str, name: &str) -> bool {
 }
 
 fn is_module(name: &str) -> bool {
-    FLOORS.iter().any(|(module, ..)| *module == name)
+    LAYERS.iter().any(|(module, ..)| *module == name)
 }
 
-/// The first segment of an import, or of each branch of a `{..}` group.
+/// Returns the first segment of an import, or of each branch of a `{..}` group.
 fn heads(import: &str) -> Vec<String> {
     let import = import.trim_start();
     let Some(group) = import.strip_prefix('{') else {
         return head(import).into_iter().collect();
     };
-    let (mut depth, mut branch, mut found) = (1, String::new(), Vec::new());
+    let (mut depth, mut branch, mut names) = (1, String::new(), Vec::new());
     for c in group.chars() {
         match c {
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 1 => {
-                found.extend(head(&branch));
+                names.extend(head(&branch));
                 branch.clear();
                 continue;
             }
@@ -430,8 +431,8 @@ fn heads(import: &str) -> Vec<String> {
         }
         branch.push(c);
     }
-    found.extend(head(&branch));
-    found
+    names.extend(head(&branch));
+    names
 }
 
 fn head(path: &str) -> Option<String> {

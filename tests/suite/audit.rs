@@ -1,25 +1,23 @@
-//! The ledger: what was done is written down in a chain that shows where it was changed, and a file of a newer
-//! version is left alone.
+//! The ledger's audit: a hash chain that shows where it was changed. A file of a newer version stays unchanged.
 
 use std::fs;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS},
-    lines::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
 #[test]
-fn every_effect_has_its_intent_and_its_outcome() {
-    let workspace = worked_in();
+fn each_effect_has_its_intent_and_its_outcome() {
+    let workspace = workspace_with_history();
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
     let mut rows = workspace.ledger().audit().unwrap();
     rows.retain(|row| row.outcome != "called");
-    let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
-    let done = [
+    let outcomes: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
+    let expected = [
         ("provision", "intended"),
         ("provision", "done"),
         ("rotate", "intended"),
@@ -29,14 +27,14 @@ fn every_effect_has_its_intent_and_its_outcome() {
         ("teardown", "done"),
         ("provision", "refused"),
     ];
-    assert_eq!(told, done);
+    assert_eq!(outcomes, expected);
     let detail: Value = serde_json::from_str(&rows.last().unwrap().detail).unwrap();
     assert_eq!(detail["code"], "cap_above_maximum");
     assert!(rows.iter().all(|row| row.door == "cli" && row.name.as_deref() == Some("one")));
 }
 
 #[test]
-fn a_changed_chain_shows_where() {
+fn changed_chain_is_located() {
     for (change, broken) in [
         ("UPDATE audit SET outcome = 'refused' WHERE seq = 2", 2),
         ("UPDATE audit SET actor = actor || 'x' WHERE seq = 1", 1),
@@ -46,7 +44,7 @@ fn a_changed_chain_shows_where() {
         ("DELETE FROM audit_head", 1),
         ("UPDATE audit_head SET seq = seq - 1", 11),
         ("UPDATE audit_head SET hash = 'x'", 12),
-        // Whoever cuts the end off and corrects the head record in the database has the file against him.
+        // Cutting off the end and correcting the head record in the database still contradicts the file.
         (
             "DELETE FROM audit WHERE seq > 9; UPDATE audit_head SET seq = 9, hash = (SELECT hash FROM audit WHERE seq = 9)",
             10,
@@ -58,47 +56,54 @@ fn a_changed_chain_shows_where() {
             12,
         ),
     ] {
-        let workspace = worked_in();
+        let workspace = workspace_with_history();
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
-        Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
+        workspace.sql(change);
         assert_eq!(workspace.ledger().first_broken_row().unwrap(), Some(broken), "{change}");
-        let said = workspace.json(&["audit", "--verify"]);
-        assert_eq!(said["code"], "audit_broken", "{change}: {said}");
-        assert!(said["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{said}");
+        let response = workspace.json(&["audit", "--verify"]);
+        assert_eq!(response["code"], "audit_broken", "{change}: {response}");
+        assert!(response["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{response}");
     }
 }
 
-/// Whoever forges the chain inside the database as well still has the file beside it against him.
+/// Forging the chain inside the database still contradicts the file beside it.
 #[test]
-fn an_older_ledger_in_its_place_is_found_out() {
-    let workspace = worked_in();
+fn older_ledger_in_place_is_detected() {
+    let workspace = workspace_with_history();
     let ledger = workspace.state().join("ledger.db");
-    checkpoint(&workspace);
+    workspace.checkpoint();
     let older = fs::read(&ledger).unwrap();
     workspace.ok(&["provision", "two", "search"]);
-    checkpoint(&workspace);
+    workspace.checkpoint();
     assert_eq!(workspace.json(&["audit", "--verify"])["rows"], 14, "three rows more");
 
     restore(&workspace, &older);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!(said["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing", "{said}");
-    // To go on as if nothing had happened does not wipe it away: other rows take the places of the lost ones.
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(
+        response["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing",
+        "{response}"
+    );
+    // Later rows take the places of the lost ones, and the loss stays visible.
     workspace.ok(&["provision", "three", "llm"]);
     workspace.ok(&["teardown", "three", "--yes"]);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!((&said["code"], workspace.run(&["audit", "--verify"]).code), (&json!("audit_broken"), 1), "{said}");
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(
+        (&response["code"], workspace.run(&["audit", "--verify"]).code),
+        (&json!("audit_broken"), 1),
+        "{response}"
+    );
     fs::remove_file(&ledger).unwrap();
     assert_eq!(workspace.json(&["audit", "--verify"])["code"], "audit_broken", "or no ledger at all");
 }
 
 #[test]
-fn the_head_record_beside_the_ledger_is_missed_and_trusted_only_whole() {
-    let workspace = worked_in();
+fn missing_or_altered_head_record_is_reported() {
+    let workspace = workspace_with_history();
     let head = workspace.state().join("audit.head");
     let right = fs::read_to_string(&head).unwrap();
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&head).unwrap().permissions()) & 0o777, 0o600);
-    for (wrong, word) in [
+    for (wrong, part) in [
         (String::new(), "not what was written"),
         ("v1 1\n".to_owned(), "not what was written"),
         (right.replace("v1", "v2"), "not what was written"),
@@ -107,23 +112,23 @@ fn the_head_record_beside_the_ledger_is_missed_and_trusted_only_whole() {
         (right.replacen("v1 11", "v1 99", 1), "`audit.head` knows, or is missing"),
     ] {
         fs::write(&head, &wrong).unwrap();
-        let said = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
-        assert!(said.contains(word), "{wrong:?}: {said}");
+        let response = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
+        assert!(response.contains(part), "{wrong:?}: {response}");
         workspace.run(&["provision", "two", "nothing"]);
         assert_eq!(fs::read_to_string(&head).unwrap(), wrong, "the evidence stays");
     }
     fs::remove_file(&head).unwrap();
     workspace.run(&["provision", "two", "nothing"]);
-    let said = workspace.json(&["audit", "--verify"]);
-    assert_eq!(said["message"], "`audit.head`, which knows how far the audit had come, is missing");
+    let response = workspace.json(&["audit", "--verify"]);
+    assert_eq!(response["message"], "`audit.head`, which knows how far the audit had come, is missing");
     fs::write(&head, right).unwrap();
-    assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "behind is no crime");
+    assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "a head record that is behind is valid");
 }
 
-/// A crash between the rows and the file leaves the file behind, or not there yet.
+/// A crash between the rows and the file leaves the file behind, or missing.
 #[test]
-fn a_head_record_that_is_behind_is_no_alarm() {
-    let workspace = worked_in();
+fn head_record_behind_the_ledger_is_no_alarm() {
+    let workspace = workspace_with_history();
     let head = workspace.state().join("audit.head");
     let behind = fs::read(&head).unwrap();
     workspace.ok(&["provision", "two", "search"]);
@@ -135,10 +140,10 @@ fn a_head_record_that_is_behind_is_no_alarm() {
 }
 
 #[test]
-fn a_call_leaves_a_row_whatever_came_of_it() {
+fn call_leaves_a_row_whatever_the_outcome() {
     let workspace = Workspace::new();
     let (long, canary) = ("x".repeat(64), "sk_live_51Canary0123456789abcdef");
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     for (tool, arguments) in [
         ("provision", json!({ "name": canary, "provider": canary, "spend_cap_usd": canary })),
         ("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })),
@@ -150,15 +155,15 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
         (canary, json!({})),
         ("teardown", json!({ "name": "web" })),
     ] {
-        lines.call(tool, &arguments);
+        client.call(tool, &arguments);
     }
     for uri in ["stripe-projects://audit", "stripe-projects://projects/web", canary] {
-        lines.ask("resources/read", &json!({ "uri": uri }));
+        client.request("resources/read", &json!({ "uri": uri }));
     }
-    lines.ask("resources/read", &json!({}));
-    lines.ask("prompts/get", &json!({ "name": "budget" }));
-    lines.ask("prompts/get", &json!({ "name": canary, "arguments": { canary: canary } }));
-    assert_eq!(lines.leave().code, 0);
+    client.request("resources/read", &json!({}));
+    client.request("prompts/get", &json!({ "name": "budget" }));
+    client.request("prompts/get", &json!({ "name": canary, "arguments": { canary: canary } }));
+    assert_eq!(client.disconnect().code, 0);
     workspace.run(&["provison", canary]);
     workspace.run(&["teardown", "web3"]);
 
@@ -207,34 +212,34 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
 }
 
 #[test]
-fn to_look_where_nothing_is_leaves_nothing() {
+fn reading_a_new_workspace_creates_no_files() {
     let workspace = Workspace::new();
     for arguments in [&["list"][..], &["audit"], &["audit", "--verify"], &["providers"], &["lst"]] {
         workspace.run(arguments);
     }
-    let mut lines = Lines::greet(&workspace);
-    lines.call("list_projects", &json!({}));
-    lines.call("buy", &json!({}));
-    lines.ask("resources/read", &json!({ "uri": "stripe-projects://audit" }));
-    lines.ask("prompts/get", &json!({ "name": "end-session" }));
-    lines.leave();
+    let mut client = RawClient::initialize(&workspace);
+    client.call("list_projects", &json!({}));
+    client.call("buy", &json!({}));
+    client.request("resources/read", &json!({ "uri": "stripe-projects://audit" }));
+    client.request("prompts/get", &json!({ "name": "end-session" }));
+    client.disconnect();
     assert!(workspace.files().is_empty(), "{:?}", workspace.files());
 }
 
-/// What had an effect is written before its answer leaves, so that no client can kill the row.
+/// A call with an effect is recorded before its answer, so no client can lose the row.
 #[test]
-fn a_call_that_was_answered_is_in_the_audit() {
+fn answered_call_is_in_the_audit() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
+    let mut client = RawClient::initialize(&workspace);
     for (tool, arguments) in
         [("provision", json!({ "name": "web", "provider": "search" })), ("rotate_key", json!({ "name": 7 }))]
     {
-        lines.call(tool, &arguments);
+        client.call(tool, &arguments);
         let rows = workspace.ledger().audit().unwrap();
         assert_eq!((rows.last().unwrap().action.as_str(), rows.last().unwrap().outcome.as_str()), (tool, "called"));
     }
-    // A look follows within the second, without anything else happening.
-    lines.call("list_projects", &json!({}));
+    // A read-only call is recorded within the second, without another call.
+    client.call("list_projects", &json!({}));
     until("the row of the list", || {
         let rows = workspace.ledger().audit().unwrap();
         (rows.last().unwrap().action == "list_projects").then_some(())
@@ -244,56 +249,53 @@ fn a_call_that_was_answered_is_in_the_audit() {
 }
 
 #[test]
-fn an_audit_that_cannot_be_written_hides_no_answer() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger
-        .execute_batch("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-        .unwrap();
-    let ran = workspace.ok(&["list", "--all"]);
-    assert!(ran.stdout.contains("one"), "{ran:?}");
-    assert!(ran.stderr.starts_with("warning: this call is missing from the audit"), "{ran:?}");
-    let mut lines = Lines::greet(&workspace);
-    assert_eq!(lines.call("list_projects", &json!({}))["torn_down_count"], 1);
-    let ran = lines.leave();
-    assert!(ran.stderr.contains("calls are missing from the audit"), "{ran:?}");
+fn audit_write_failure_still_returns_the_answer() {
+    let workspace = workspace_with_history();
+    workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
+    let output = workspace.ok(&["list", "--all"]);
+    assert!(output.stdout.contains("one"), "{output:?}");
+    assert!(output.stderr.starts_with("warning: this call is missing from the audit"), "{output:?}");
+    let mut client = RawClient::initialize(&workspace);
+    assert_eq!(client.call("list_projects", &json!({}))["torn_down_count"], 1);
+    let output = client.disconnect();
+    assert!(output.stderr.contains("calls are missing from the audit"), "{output:?}");
 }
 
 #[test]
-fn rows_are_found_by_project_actor_time_and_outcome() {
-    let workspace = worked_in();
+fn rows_are_filtered_by_project_actor_time_and_outcome() {
+    let workspace = workspace_with_history();
     workspace.run(&["provision", "two", "search", "--cap", "99999"]);
-    Lines::greet(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
-    let found = |arguments: &[&str]| -> Vec<Value> {
-        let ran = workspace.ok(&[&["audit", "--json"], arguments].concat());
-        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    RawClient::initialize(&workspace).call("provision", &json!({ "name": "three", "provider": "llm" }));
+    let search = |arguments: &[&str]| -> Vec<Value> {
+        let output = workspace.ok(&[&["audit", "--json"], arguments].concat());
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let all = found(&["--limit", "0"]);
+    let all = search(&["--limit", "0"]);
     assert_eq!(all.len(), 16);
-    assert_eq!(found(&["--project", "two"]).len(), 2);
-    assert!(found(&["--actor", "LINES", "--outcome", "called"]).iter().all(|row| row["door"] == "mcp"));
-    assert_eq!(found(&["--actor", "lines", "--project", "three"]).len(), 3);
-    assert_eq!(found(&["--outcome", "refused"]).len(), 1);
-    assert_eq!(found(&["--outcome", "cap_above_maximum"]).len(), 2);
-    assert_eq!(found(&["--outcome", "done", "--limit", "1"])[0]["project"], "three");
-    assert_eq!(found(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 11);
-    assert!(found(&["--until", "1h"]).is_empty() && found(&["--since", "2099-01-01"]).is_empty());
+    assert_eq!(search(&["--project", "two"]).len(), 2);
+    assert!(search(&["--actor", "LINES", "--outcome", "called"]).iter().all(|row| row["door"] == "mcp"));
+    assert_eq!(search(&["--actor", "lines", "--project", "three"]).len(), 3);
+    assert_eq!(search(&["--outcome", "refused"]).len(), 1);
+    assert_eq!(search(&["--outcome", "cap_above_maximum"]).len(), 2);
+    assert_eq!(search(&["--outcome", "done", "--limit", "1"])[0]["project"], "three");
+    assert_eq!(search(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 11);
+    assert!(search(&["--until", "1h"]).is_empty() && search(&["--since", "2099-01-01"]).is_empty());
     for wrong in [&["--since", "tomorrow"][..], &["--until", "sk_live_0123456789abcdef"]] {
-        let said = workspace.json(&[&["audit"], wrong].concat());
-        assert_eq!(said["code"], "invalid_time", "{said}");
+        let response = workspace.json(&[&["audit"], wrong].concat());
+        assert_eq!(response["code"], "invalid_time", "{response}");
     }
 }
 
 #[tokio::test]
-async fn the_resource_shows_the_last_fifty_rows() {
-    let workspace = worked_in();
+async fn resource_shows_the_last_fifty_rows() {
+    let workspace = workspace_with_history();
     for _ in 0..50 {
         workspace.ledger().note_calls(&[row()]).unwrap();
     }
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let asked = rmcp::model::ReadResourceRequestParams::new("stripe-projects://audit");
-        let read = client.0.read_resource(asked).await.unwrap();
+        let request = rmcp::model::ReadResourceRequestParams::new("stripe-projects://audit");
+        let read = client.0.read_resource(request).await.unwrap();
         let text = json!(read.contents[0])["text"].as_str().unwrap().to_owned();
         let entries: Value = serde_json::from_str(&text).unwrap();
         let entries = entries["entries"].as_array().unwrap();
@@ -310,12 +312,6 @@ fn row() -> stripe_projects_mcp::ledger::Answered {
     Answered { event, name: None, project: None }
 }
 
-/// Takes everything into the one file, as the last process that closes it does.
-fn checkpoint(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-}
-
 fn restore(workspace: &Workspace, older: &[u8]) {
     for ending in ["-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
@@ -324,12 +320,9 @@ fn restore(workspace: &Workspace, older: &[u8]) {
 }
 
 #[test]
-fn what_cannot_be_logged_is_not_done() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger
-        .execute_batch("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-        .unwrap();
+fn effect_that_cannot_be_logged_is_not_done() {
+    let workspace = workspace_with_history();
+    workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
     let error = workspace.json(&["provision", "two", "search"]);
     assert_eq!(error["code"], "ledger_unavailable", "{error:#}");
     assert!(workspace.world().observe_everything().unwrap().is_empty(), "nothing was bought");
@@ -337,19 +330,17 @@ fn what_cannot_be_logged_is_not_done() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_version_is_left_alone() {
-    let workspace = worked_in();
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.pragma_update(None, "user_version", 99).unwrap();
-    drop(ledger);
+fn ledger_of_a_newer_version_is_unchanged() {
+    let workspace = workspace_with_history();
+    workspace.sql("PRAGMA user_version = 99");
     for arguments in [&["list"][..], &["provision", "two", "search"], &["rotate", "one"]] {
         assert_eq!(workspace.json(arguments)["code"], "ledger_newer", "{arguments:?}");
     }
 }
 
 #[test]
-fn something_else_in_its_place_is_an_error_and_stays() {
-    let workspace = worked_in();
+fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
+    let workspace = workspace_with_history();
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
     }
@@ -359,16 +350,16 @@ fn something_else_in_its_place_is_an_error_and_stays() {
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);
 }
 
-/// What we may not see might be billed.
+/// A ledger that cannot be read may list what is billed.
 #[test]
-fn a_ledger_that_cannot_be_looked_for_is_not_taken_for_none() {
+fn unreadable_ledger_is_not_treated_as_missing() {
     let workspace = Workspace::new();
     workspace.write("file", "");
-    let said = workspace.json(&["list", "--state-dir", "file/state"]);
-    assert_eq!(said["code"], "ledger_unavailable", "{said:#}");
+    let response = workspace.json(&["list", "--state-dir", "file/state"]);
+    assert_eq!(response["code"], "ledger_unavailable", "{response:#}");
 }
 
-fn worked_in() -> Workspace {
+fn workspace_with_history() -> Workspace {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "one", "search"]);
     workspace.ok(&["rotate", "one"]);

@@ -1,4 +1,4 @@
-//! Secrets that were pasted where they do not belong, and our own: neither is ever said or written down.
+//! Pasted secrets and the program's own keys: neither is printed or stored.
 
 use std::{
     collections::BTreeSet,
@@ -10,38 +10,38 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Era},
-    lines::Lines,
-    workspace::{Kind, Ran, Workspace},
+    raw_client::RawClient,
+    workspace::{BackendKind, CommandOutput, Workspace},
 };
 
 #[test]
-fn an_agent_that_pastes_keys_everywhere_hears_and_leaves_none() {
+fn keys_pasted_by_an_agent_are_not_repeated_or_stored() {
     let workspace = Workspace::new();
     for canary in CANARIES {
-        let mut lines = Lines::open(&workspace);
-        lines.hello(canary);
-        for arguments in everywhere(canary) {
+        let mut client = RawClient::open(&workspace);
+        client.initialize_as(canary);
+        for arguments in calls_with(canary) {
             for tool in ["provision", "list_projects", "rotate_key", "teardown", canary] {
-                lines.ask("tools/call", &json!({ "name": tool, "arguments": arguments }));
+                client.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
             }
         }
         for uri in ["", "stripe-projects://", "stripe-projects://projects/", "file:///"] {
-            lines.ask("resources/read", &json!({ "uri": format!("{uri}{canary}") }));
+            client.request("resources/read", &json!({ "uri": format!("{uri}{canary}") }));
         }
         for method in ["tools/list", "resources/list", "resources/templates/list", canary] {
-            lines.ask(method, &json!({ "cursor": canary }));
+            client.request(method, &json!({ "cursor": canary }));
         }
-        lines.say(canary);
-        // The name is fine here, so this one is written to the ledger, with the client's name.
-        lines.call("provision", &json!({ "name": "web", "provider": "search" }));
-        lines.call("teardown", &json!({ "name": "web" }));
-        told_nobody(&workspace, &lines.leave(), &[]);
+        client.write_line(canary);
+        // This name is valid, so the call is written to the ledger together with the client's name.
+        client.call("provision", &json!({ "name": "web", "provider": "search" }));
+        client.call("teardown", &json!({ "name": "web" }));
+        assert_no_canary(&workspace, &client.disconnect(), &[]);
     }
     assert!(workspace.ledger().exists(), "or there was nothing to search");
 }
 
 #[test]
-fn a_human_who_pastes_keys_everywhere_hears_and_leaves_none() {
+fn keys_pasted_at_the_command_line_are_not_repeated_or_stored() {
     let workspace = Workspace::new();
     for canary in CANARIES {
         let flag = format!("--{canary}");
@@ -63,21 +63,21 @@ fn a_human_who_pastes_keys_everywhere_hears_and_leaves_none() {
             &[canary],
             &[&flag],
         ] {
-            let ran = workspace.run(arguments);
-            assert_ne!(ran.code, 0, "{arguments:?}");
-            told_nobody(&workspace, &ran, &[]);
-            told_nobody(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
+            let output = workspace.run(arguments);
+            assert_ne!(output.code, 0, "{arguments:?}");
+            assert_no_canary(&workspace, &output, &[]);
+            assert_no_canary(&workspace, &workspace.run(&[arguments, &["--json"]].concat()), &[]);
         }
         for variable in ["STRIPE_PROJECTS_BACKEND", "STRIPE_PROJECTS_PAYMENT_METHOD"] {
-            let output = workspace.command(&["list"]).env(variable, canary).output().unwrap();
-            told_nobody(&workspace, &Ran::from(output), &[]);
+            let output = workspace.cli(&["list"]).env(variable, canary).run();
+            assert_no_canary(&workspace, &output, &[]);
         }
     }
 }
 
-/// The file is the author's own; nothing of it may get any further.
+/// The registry is the author's file; none of its content may be repeated.
 #[test]
-fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
+fn registry_with_a_key_is_refused_without_quoting_it() {
     let workspace = Workspace::new();
     for canary in CANARIES {
         for (right, wrong) in [
@@ -97,26 +97,26 @@ fn a_registry_with_a_key_in_it_is_refused_without_a_quote() {
             ("version = 1", format!("version = 1\npolicy = {{ denied = ['{canary}'] }}")),
         ] {
             workspace.write("providers.toml", ENTRY.replacen(right, &wrong, 1));
-            let ran = workspace.run(&["provision", "web", "almanac"]);
-            assert_eq!(ran.code, 2, "{wrong}: {ran:?}");
-            told_nobody(&workspace, &ran, &["providers.toml"]);
+            let output = workspace.run(&["provision", "web", "almanac"]);
+            assert_eq!(output.code, 2, "{wrong}: {output:?}");
+            assert_no_canary(&workspace, &output, &["providers.toml"]);
         }
     }
 }
 
-/// Through both doors, over every step that handles a key, and then into every file, byte by byte.
+/// Searches every output and every file after each operation that handles a key.
 #[test]
-fn no_key_of_ours_is_anywhere_but_in_the_env_file() {
-    for kind in Kind::ALL {
-        no_key_of_ours_is_anywhere_else(&Workspace::on(kind));
+fn keys_are_only_in_the_env_file() {
+    for kind in BackendKind::ALL {
+        assert_keys_only_in_env_file(&Workspace::on(kind));
     }
 }
 
-fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
+fn assert_keys_only_in_env_file(workspace: &Workspace) {
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace");
-    let mut lines = Lines::start(command);
-    lines.hello("lines");
+    let mut client = RawClient::start(command);
+    client.initialize_as("lines");
     let mut keys = BTreeSet::new();
     let mut said = String::new();
 
@@ -129,13 +129,13 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         ("list_projects", json!({ "include_torn_down": true })),
         ("teardown", json!({ "name": "memory" })),
     ] {
-        let answer = lines.call(tool, &arguments);
+        let answer = client.call(tool, &arguments);
         assert!(answer["code"].is_null() || answer["code"] == "already_exists", "{answer}");
         keys.extend(values(workspace));
     }
-    lines.ask("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
+    client.request("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
     #[cfg(target_os = "linux")]
-    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", lines.pid())).unwrap()));
+    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", client.pid())).unwrap()));
 
     for arguments in [
         &["provision", "web", "search"][..],
@@ -144,38 +144,38 @@ fn no_key_of_ours_is_anywhere_else(workspace: &Workspace) {
         &["list", "--all", "--json"],
         &["teardown", "web", "--yes", "--json"],
     ] {
-        let ran = workspace.ok(arguments);
+        let output = workspace.ok(arguments);
         keys.extend(values(workspace));
-        said.extend([ran.stdout, ran.stderr]);
+        said.extend([output.stdout, output.stderr]);
     }
-    if workspace.kind() == Kind::Simulated {
-        let ran = workspace.ok(&["usage", "record", "db", "0.5"]);
-        said.extend([ran.stdout, ran.stderr]);
+    if workspace.kind() == BackendKind::Simulated {
+        let output = workspace.ok(&["usage", "record", "db", "0.5"]);
+        said.extend([output.stdout, output.stderr]);
     }
-    let searched = search(workspace, &keys, &[".env"]);
-    let world = if workspace.kind() == Kind::StripeCli { "vault.json" } else { "simulated.db" };
+    let searched = assert_in_no_file(workspace, &keys, &[".env"]);
+    let world = if workspace.kind() == BackendKind::StripeCli { "vault.json" } else { "simulated.db" };
     for file in ["ledger.db", world] {
         assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
     }
-    let ran = lines.leave();
-    said.extend([ran.stdout, ran.stderr]);
+    let output = client.disconnect();
+    said.extend([output.stdout, output.stderr]);
 
-    // Of the four variables one is a project's id, which the stand-in does not take for a secret.
-    let variables = if workspace.kind() == Kind::StripeCli { 3 } else { 4 };
+    // One of the four variables is a project's id, which the fake Stripe CLI does not treat as a secret.
+    let variables = if workspace.kind() == BackendKind::StripeCli { 3 } else { 4 };
     assert_eq!(keys.len(), 2 * variables, "a first and a second key for each");
     for key in &keys {
-        // Nor a part of one that would be worth guessing the rest of: a mask shows four.
+        // Nor a part long enough to help guess the rest: a mask shows four characters.
         let digits: Vec<_> = key.strip_prefix(workspace.key_prefix()).unwrap().chars().collect();
         assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
     }
-    search(workspace, &keys, &[".env"]);
+    assert_in_no_file(workspace, &keys, &[".env"]);
 }
 
-/// A `stripe` that puts keys into its errors and onto its stderr, whatever it is asked.
+/// Uses a `stripe` that prints keys in its errors and on stderr, whatever the verb.
 #[test]
-fn a_stripe_that_says_keys_is_not_repeated() {
+fn keys_printed_by_stripe_are_not_repeated() {
     for verb in ["add", "rotate", "remove", "status", "services list", "env --pull", "billing update", "catalog"] {
-        let workspace = Workspace::on(Kind::StripeCli);
+        let workspace = Workspace::on(BackendKind::StripeCli);
         workspace.ok(&["provision", "memory", "supermemory"]);
         let mut keys: BTreeSet<_> = values(&workspace).into_iter().collect();
         for arguments in [
@@ -185,44 +185,44 @@ fn a_stripe_that_says_keys_is_not_repeated() {
             &["teardown", "memory", "--yes"],
             &["list", "--all", "--json"],
         ] {
-            workspace.stand_in().weather(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
-            let ran = workspace.run(arguments);
+            workspace.fake_stripe().inject_faults(json!([{ "verb": verb, "fault": "leaky", "times": 2 }]));
+            let output = workspace.run(arguments);
             keys.extend(values(&workspace));
-            let live = workspace.stand_in().resources();
+            let live = workspace.fake_stripe().resources();
             let living = live.iter().flat_map(|live| live.values.values()).filter_map(Value::as_str);
             keys.extend(living.filter(|key| key.starts_with(workspace.key_prefix())).map(str::to_owned));
             for key in &keys {
-                assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "{verb}: {arguments:?}");
+                assert!(!output.stdout.contains(key) && !output.stderr.contains(key), "{verb}: {arguments:?}");
             }
         }
         assert!(!keys.is_empty(), "{verb}: or there was nothing to look for");
-        search(&workspace, &keys, &[".env"]);
-        let said: String = workspace.stand_in().log().iter().map(Value::to_string).collect();
-        assert!(keys.iter().all(|key| !said.contains(key)), "{verb}: a key was an argument");
+        assert_in_no_file(&workspace, &keys, &[".env"]);
+        let arguments_log: String = workspace.fake_stripe().log().iter().map(Value::to_string).collect();
+        assert!(keys.iter().all(|key| !arguments_log.contains(key)), "{verb}: a key was an argument");
     }
 }
 
-/// A modern client introduces itself with each request.
+/// A modern client identifies itself in each request.
 #[tokio::test]
-async fn a_modern_client_is_no_leak_either() {
+async fn keys_in_calls_of_a_modern_client_are_not_repeated() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let made = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
+    let response = client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
     let keys: BTreeSet<_> = values(&workspace).into_iter().collect();
     assert_eq!(keys.len(), 1);
-    assert!(keys.iter().all(|key| !made.to_string().contains(key)));
+    assert!(keys.iter().all(|key| !response.to_string().contains(key)));
     for canary in CANARIES {
-        for arguments in everywhere(canary) {
-            let said = format!("{:?}", client.call("provision", arguments).await);
-            assert!(!said.contains(canary), "{said}");
+        for arguments in calls_with(canary) {
+            let result = format!("{:?}", client.call("provision", arguments).await);
+            assert!(!result.contains(canary), "{result}");
         }
     }
-    search(&workspace, &keys, &[".env"]);
-    search(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
+    assert_in_no_file(&workspace, &keys, &[".env"]);
+    assert_in_no_file(&workspace, &CANARIES.map(str::to_owned).into(), &[]);
 }
 
-/// A key in every place that the arguments of a call have.
-fn everywhere(canary: &str) -> Vec<Value> {
+/// Returns calls with the key in each place of their arguments.
+fn calls_with(canary: &str) -> Vec<Value> {
     vec![
         json!({ "name": canary, "provider": "search" }),
         json!({ "name": "web", "provider": canary }),
@@ -240,43 +240,47 @@ fn everywhere(canary: &str) -> Vec<Value> {
     ]
 }
 
-/// No canary in what was said, and none in any file but those that a person wrote.
-fn told_nobody(workspace: &Workspace, ran: &Ran, own: &[&str]) {
+/// Asserts that the output and all files but the named ones contain no canary.
+fn assert_no_canary(workspace: &Workspace, output: &CommandOutput, own: &[&str]) {
     for canary in CANARIES {
-        assert!(!ran.stdout.contains(canary) && !ran.stderr.contains(canary), "{ran:?}");
+        assert!(!output.stdout.contains(canary) && !output.stderr.contains(canary), "{output:?}");
     }
-    search(workspace, &CANARIES.map(str::to_owned).into(), own);
+    assert_in_no_file(workspace, &CANARIES.map(str::to_owned).into(), own);
 }
 
-/// Looks for the words in every file of the workspace and in its name, except in those named.
-fn search(workspace: &Workspace, words: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
+/// Asserts that no file contains one of the words, in its content or path. Excepted files are skipped.
+fn assert_in_no_file(workspace: &Workspace, secrets: &BTreeSet<String>, except: &[&str]) -> Vec<PathBuf> {
     let files: Vec<_> =
         workspace.files().into_iter().filter(|file| !except.iter().any(|own| file.ends_with(own))).collect();
     for file in &files {
         let bytes = fs::read(file).unwrap();
-        for word in words {
-            assert!(!holds(&bytes, word) && !holds(path_bytes(file), word), "a secret is in {}", file.display());
+        for secret in secrets {
+            assert!(
+                !contains(&bytes, secret) && !contains(path_bytes(file), secret),
+                "a secret is in {}",
+                file.display()
+            );
         }
     }
     files
 }
 
-fn holds(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 
 fn path_bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The keys in the env file.
+/// Returns the keys in the env file.
 fn values(workspace: &Workspace) -> Vec<String> {
     let text = workspace.read(".env");
     let values = text.lines().filter_map(|line| Some(line.split_once('=')?.1));
     values.filter(|value| value.starts_with(workspace.key_prefix())).map(str::to_owned).collect()
 }
 
-/// As a person might have them in the clipboard; the last is the number on Stripe's test card.
+/// Keys that a user may have in the clipboard. The last is the number of Stripe's test card.
 const CANARIES: [&str; 4] = [
     "sk_live_51Canary0123456789abcdef",
     "sk-canary-0123456789abcdef0123",

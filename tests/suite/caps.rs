@@ -1,32 +1,32 @@
-//! A cap that is used up ends the spending also where Stripe stops at another limit: whichever process of ours sees it
+//! Enforcement of per-project caps where Stripe limits spending per provider. Any process that observes a used-up cap
 //! suspends the project.
 
 use serde_json::{Value, json};
 
 use crate::{
-    lines::{Lines, until},
-    workspace::{Kind, Ran, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
-fn who_looks_at_a_used_up_cap_suspends_the_project() {
+fn used_up_cap_is_suspended_by_the_next_observer() {
     for look in [&["list"][..], &["reap"]] {
-        let workspace = spent(999);
+        let workspace = project_with_usage(999);
         workspace.ok(look);
         assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some(), "{look:?}: a cent is left");
         let key = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
-        workspace.stand_in().bill("supermemory", 1);
-        let ran = workspace.ok(look);
-        assert!((ran.stdout + &ran.stderr).contains("suspended"), "{look:?}");
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{look:?}");
+        workspace.fake_stripe().bill("supermemory", 1);
+        let output = workspace.ok(look);
+        assert!((output.stdout + &output.stderr).contains("suspended"), "{look:?}");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{look:?}");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{look:?}");
         assert_eq!(workspace.json(&["resume", "memory"])["code"], "cap_reached", "{look:?}");
         let audit = workspace.ok(&["audit", "--json", "--project", "memory", "--outcome", "intended"]).stdout;
         let why: Value = serde_json::from_str(audit.lines().find(|row| row.contains("\"suspend\"")).unwrap()).unwrap();
         assert_eq!(why["detail"]["because"], "cap_reached", "{look:?}");
 
-        // In another month the human lets it go on, with another key.
-        workspace.stand_in().forget_bills();
+        // In another month the user resumes it, with another key.
+        workspace.fake_stripe().start_new_month();
         assert_eq!(workspace.json(&["resume", "memory"])["status"], "active", "{look:?}");
         assert_ne!(workspace.variable("SUPERMEMORY_API_KEY").unwrap(), key, "{look:?}: the old key came back");
         workspace.ok(look);
@@ -35,20 +35,20 @@ fn who_looks_at_a_used_up_cap_suspends_the_project() {
 }
 
 #[test]
-fn a_server_looks_without_being_asked() {
-    let workspace = spent(1_000);
-    let agent = Lines::greet(&workspace);
+fn server_enforces_caps_unprompted() {
+    let workspace = project_with_usage(1_000);
+    let agent = RawClient::initialize(&workspace);
     until("the suspension", || workspace.variable("SUPERMEMORY_API_KEY").is_none().then_some(()));
-    agent.leave();
+    agent.disconnect();
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended");
 }
 
-/// One of two services of a provider: what Stripe says is about both, so nobody knows what one has used.
+/// Stripe's usage of a provider covers all its services, so neither project's usage is known.
 #[test]
-fn what_cannot_be_told_apart_is_left_to_stripe() {
-    let workspace = spent(0);
+fn shared_usage_is_left_to_stripes_limit() {
+    let workspace = project_with_usage(0);
     workspace.ok(&["provision", "notes", "supermemory", "--cap", "10"]);
-    workspace.stand_in().bill("supermemory", 1_500);
+    workspace.fake_stripe().bill("supermemory", 1_500);
     workspace.ok(&["reap"]);
     let statuses = workspace.json(&["list"]);
     let statuses: Vec<&Value> =
@@ -56,19 +56,19 @@ fn what_cannot_be_told_apart_is_left_to_stripe() {
     assert_eq!(statuses, ["active", "active"]);
 }
 
-/// What is suspended spends nothing: it is not asked about, so that nobody has to answer.
+/// A suspended project cannot spend, so the backend is not asked and need not answer.
 #[test]
-fn only_what_can_spend_is_looked_at() {
-    let workspace = spent(1_000);
+fn suspended_project_is_not_observed() {
+    let workspace = project_with_usage(1_000);
     workspace.ok(&["suspend", "memory"]);
-    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
-    let ran = workspace.ok(&["reap"]);
-    assert_eq!((ran.stdout + &ran.stderr).find("not known"), None);
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    let output = workspace.ok(&["reap"]);
+    assert_eq!((output.stdout + &output.stderr).find("not known"), None);
 }
 
-/// It stops the key by itself, and begins again by itself when the month does; nobody takes the variable away.
+/// The backend stops the key and restores it when the month begins; the variable stays.
 #[test]
-fn a_backend_that_enforces_caps_is_left_to_it() {
+fn backend_that_enforces_caps_suspends_by_itself() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
     workspace.ok(&["usage", "record", "memory", "1"]);
@@ -81,30 +81,29 @@ fn a_backend_that_enforces_caps_is_left_to_it() {
     assert!(!audit.contains("\"suspend\""), "{audit}");
 }
 
-/// It is not even asked what was used, so that it need not answer.
+/// The backend is not asked for usage, so it need not answer.
 #[test]
-fn of_a_backend_that_enforces_caps_nothing_is_asked() {
-    let workspace = Workspace::on(Kind::StripeApi);
+fn backend_that_enforces_caps_is_not_asked_for_usage() {
+    let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
-    let mut reap = workspace.command(&["reap"]);
-    let ran = Ran::from(reap.env("STRIPE_API_KEY", "rk_live_0123456789").output().unwrap());
-    assert!(ran.code == 0 && !ran.stderr.contains("not known"), "{ran:?}");
+    let output = workspace.cli(&["reap"]).env("STRIPE_API_KEY", "rk_live_0123456789").succeed();
+    assert!(!output.stderr.contains("not known"), "{output:?}");
 }
 
 #[test]
-fn a_reap_that_cannot_look_says_so_and_reaps() {
-    let workspace = spent(1_000);
-    workspace.stand_in().weather(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
-    let ran = workspace.run(&["reap"]);
-    assert!(ran.code == 0 && ran.stderr.contains("what was used is not known"), "{ran:?}");
+fn reap_without_usage_reports_it_and_reaps() {
+    let workspace = project_with_usage(1_000);
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "status", "fault": "garbage", "times": 3 }]));
+    let output = workspace.run(&["reap"]);
+    assert!(output.code == 0 && output.stderr.contains("what was used is not known"), "{output:?}");
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_some());
 }
 
-/// A project with a cap of ten dollars, of which so many cents are used.
-fn spent(cents: u64) -> Workspace {
-    let workspace = Workspace::on(Kind::StripeCli);
-    workspace.write(".env", "MINE=1\n");
+/// Creates a project with a cap of 10 USD and that many used cents.
+fn project_with_usage(cents: u64) -> Workspace {
+    let workspace = Workspace::on(BackendKind::StripeCli);
+    workspace.write(".env", "USER_LINES=1\n");
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "10"]);
-    workspace.stand_in().bill("supermemory", cents);
+    workspace.fake_stripe().bill("supermemory", cents);
     workspace
 }

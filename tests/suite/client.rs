@@ -1,4 +1,4 @@
-//! The client that most hosts resemble, rmcp's own, in either protocol era, with the real binary as its child.
+//! rmcp's own client, in either protocol era, with the real binary as its child.
 
 use rmcp::{
     ClientLifecycleMode, RoleClient, ServiceError, ServiceExt as _,
@@ -9,9 +9,9 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use crate::{silence::assert_unsaid, workspace::Workspace};
+use crate::{secret_leaks::assert_no_key_in_output, workspace::Workspace};
 
-/// Which of its two generations the protocol is spoken in.
+/// The generation of the protocol that the client speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Era {
     Legacy,
@@ -20,7 +20,7 @@ pub enum Era {
 
 pub const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
-/// A connection to a server of its own.
+/// A connection to its own server.
 pub struct Client(pub RunningService<RoleClient, ()>);
 
 impl Client {
@@ -40,32 +40,32 @@ impl Client {
         })
     }
 
-    /// Calls a tool. Whatever it answers, its text says the same as its structured content.
+    /// Calls a tool and asserts that the text equals the structured content.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
         let arguments = arguments.as_object().unwrap().clone();
         let result = self.0.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await?;
-        assert_unsaid(&serde_json::to_vec(&result).unwrap());
+        assert_no_key_in_output(&serde_json::to_vec(&result).unwrap());
         let text: Value = serde_json::from_str(&result.content[0].as_text().unwrap().text).unwrap();
         assert_eq!(Some(&text), result.structured_content.as_ref());
         Ok(result)
     }
 
-    /// Calls what must succeed.
+    /// Calls a tool that must succeed.
     pub async fn ok(&self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(false), "{result:?}");
         result.structured_content.unwrap()
     }
 
-    /// Calls what must be refused in a way that a model can act on.
-    pub async fn refused(&self, tool: &str, arguments: Value) -> Value {
+    /// Calls a tool that must return an error that a model can act on.
+    pub async fn call_refused(&self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{result:?}");
         result.structured_content.unwrap()
     }
 }
 
-/// The protocol's own code of a request that was not understood.
+/// Returns the JSON-RPC code of the error.
 pub fn code<T: std::fmt::Debug>(answer: Result<T, ServiceError>) -> i32 {
     match answer.unwrap_err() {
         ServiceError::McpError(error) => error.code.0,

@@ -1,8 +1,8 @@
-//! Death at every step: real processes, real files, SIGKILL.
+//! SIGKILL at every step, with real processes and real files.
 //!
-//! A process of ours is killed at each point between two effects of each operation. Then the real binary recovers, and
-//! the promises must hold: every live resource is listed, the env file has the current key of every active project
-//! and no key of a dead one, nothing was bought twice, and the audit chain verifies.
+//! The test kills a process between any two effects of each operation. Then the real binary recovers, and the
+//! invariants must hold: every live resource is listed, the env file has the current key of every active project and no
+//! key of a torn-down one, nothing was bought twice, and the audit chain verifies.
 
 use std::{
     env,
@@ -30,34 +30,34 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    lines::{Lines, until},
-    promises::{MINE, check, finish},
-    workspace::{Kind, Workspace},
+    invariants::{USER_LINES, check, finish},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 pub const OPERATIONS: [&str; 5] = ["provision", "rotate", "suspend", "resume", "teardown"];
 
 #[test]
-fn killed_at_any_step_nothing_is_lost_or_bought_twice() {
-    at_every_step(Kind::Simulated);
+fn kill_at_any_step_loses_and_duplicates_nothing() {
+    at_every_step(BackendKind::Simulated);
 }
 
 #[test]
-fn killed_at_any_step_over_stripes_api() {
-    at_every_step(Kind::StripeApi);
+fn kill_at_any_step_over_stripe_api() {
+    at_every_step(BackendKind::StripeApi);
 }
 
 #[test]
-fn killed_at_any_step_over_stripes_cli() {
-    at_every_step(Kind::StripeCli);
+fn kill_at_any_step_over_stripe_cli() {
+    at_every_step(BackendKind::StripeCli);
 }
 
-fn at_every_step(kind: Kind) {
+fn at_every_step(kind: BackendKind) {
     for operation in OPERATIONS {
         for step in Phase::ALL {
-            if let Some(workspace) = killed_at(kind, operation, step) {
+            if let Some(workspace) = kill_at(kind, operation, step) {
                 let case = format!("{kind:?}: {operation} killed at {step:?}");
-                workspace.run(&["rotate", "bystander"]); // any call of ours may come next
+                workspace.run(&["rotate", "bystander"]); // any command may come next
                 finish(&workspace, operation, &case);
                 check(&workspace, &case);
             }
@@ -66,49 +66,49 @@ fn at_every_step(kind: Kind) {
 }
 
 #[test]
-fn a_server_that_starts_recovers_what_a_dead_process_left() {
-    for kind in Kind::ALL {
+fn server_start_recovers_the_work_of_a_dead_process() {
+    for kind in BackendKind::ALL {
         for operation in OPERATIONS {
-            let workspace = killed_at(kind, operation, Phase::Acted).unwrap();
-            let server = Lines::greet(&workspace);
+            let workspace = kill_at(kind, operation, Phase::Acted).unwrap();
+            let server = RawClient::initialize(&workspace);
             until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
-            assert_eq!(server.leave().code, 0);
+            assert_eq!(server.disconnect().code, 0);
             check(&workspace, &format!("{kind:?}: {operation}"));
         }
     }
 }
 
-/// The steps above are points in our own code; this kills the real binary wherever it happens to be.
+/// The steps above are points in the code; this kills at arbitrary moments.
 #[test]
-fn killed_at_any_moment_nothing_is_lost_or_bought_twice() {
-    at_any_moment(Kind::Simulated, Duration::from_micros(700));
+fn kill_at_any_moment_loses_and_duplicates_nothing() {
+    at_any_moment(BackendKind::Simulated, Duration::from_micros(700));
 }
 
 #[test]
-fn killed_at_any_moment_over_stripes_api() {
-    at_any_moment(Kind::StripeApi, Duration::from_millis(3));
+fn kill_at_any_moment_over_stripe_api() {
+    at_any_moment(BackendKind::StripeApi, Duration::from_millis(3));
 }
 
 #[test]
-fn killed_at_any_moment_over_stripes_cli() {
-    at_any_moment(Kind::StripeCli, Duration::from_millis(9));
+fn kill_at_any_moment_over_stripe_cli() {
+    at_any_moment(BackendKind::StripeCli, Duration::from_millis(9));
 }
 
-fn at_any_moment(kind: Kind, later: Duration) {
+fn at_any_moment(kind: BackendKind, delay: Duration) {
     for round in 0..24_u32 {
         let workspace = Workspace::on(kind);
-        workspace.write(".env", MINE);
+        workspace.write(".env", USER_LINES);
         workspace.ok(&["provision", "bystander", "tts"]);
         for arguments in
             [&["provision", "victim", "supermemory"][..], &["rotate", "victim"], &["teardown", "victim", "--yes"]]
         {
             let mut child = workspace.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            thread::sleep(later * round); // not for luck: each round dies at another moment
+            thread::sleep(delay * round); // deliberate: each round dies at another moment
             child.kill().unwrap();
             child.wait().unwrap();
-            // The next command finds whatever that left, and must cope: it may find the project, or not.
+            // The next command must handle the result, whether or not the project exists.
             workspace.run(&["list"]);
-            if kind == Kind::Simulated {
+            if kind == BackendKind::Simulated {
                 workspace.run(&["usage", "record", "victim", "0.01"]);
             }
         }
@@ -117,11 +117,11 @@ fn at_any_moment(kind: Kind, later: Duration) {
     }
 }
 
-/// Not a test of its own: the process that the tests above kill. It says when it has reached the step that it was told,
-/// and waits to be killed; or it stops itself there, for `stopped`, and says how it ended.
+/// The process that the tests above kill; not a test itself. It prints when it has reached the given step and waits for
+/// the kill. For `stalled_process`, it stops itself there and prints how it ended.
 #[test]
 #[ignore = "started by other tests, in a process of its own"]
-fn victim() {
+fn victim_process() {
     let (Ok(dir), Ok(operation), Ok(step)) = (env::var(DIR), env::var(OPERATION), env::var(STEP)) else {
         return;
     };
@@ -135,20 +135,20 @@ fn victim() {
             thread::park();
         } else if format!("{reached:?}") == step && !stopped.swap(true, Ordering::SeqCst) {
             kill_process(getpid(), Signal::STOP).unwrap();
-            // That stops every thread soon, and this one here.
+            // The signal stops every thread soon, and this read stops this one here.
             std::io::stdin().read_line(&mut String::new()).unwrap();
         }
     }));
-    // As in the program: the work blocks a thread of its own while the runtime drives what it waits for.
+    // As in the program: the work blocks its own thread while the runtime drives the I/O.
     let outcome = runtime.block_on(runtime.spawn_blocking(move || operate(&provisioner, &operation))).unwrap();
     println!("{ENDED}{}", outcome.map_or_else(|error| error.code(), |()| "ok"));
 }
 
-/// That process, to be started.
-pub fn victim_of(workspace: &Workspace, operation: &str, step: Phase) -> Command {
-    let mut command = Command::new("/proc/self/exe"); // whoever it runs as
+/// Returns the command that starts that process.
+pub fn victim_command(workspace: &Workspace, operation: &str, step: Phase) -> Command {
+    let mut command = Command::new("/proc/self/exe"); // independent of the user that it runs as
     workspace.prepare(&mut command);
-    command.args(["--exact", "crash::victim", "--ignored", "--nocapture"]).env(DIR, workspace.path());
+    command.args(["--exact", "crash::victim_process", "--ignored", "--nocapture"]).env(DIR, workspace.path());
     command
         .env(OPERATION, operation)
         .env(STEP, format!("{step:?}"))
@@ -164,9 +164,9 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
-            let wanted =
+            let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &principal)
+            provisioner.provision(&request, &principal)
         }
         "resume" => provisioner.resume(&name, &principal),
         "rotate" => provisioner.rotate(&name, &principal),
@@ -176,10 +176,10 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     .map(drop)
 }
 
-/// A workspace in which a process died at that step; `None` if the operation has no such step.
-fn killed_at(kind: Kind, operation: &str, step: Phase) -> Option<Workspace> {
-    let workspace = prepared(kind, operation);
-    let mut child = victim_of(&workspace, operation, step).spawn().unwrap();
+/// Returns a workspace whose process died at that step. `None` if the operation has no such step.
+fn kill_at(kind: BackendKind, operation: &str, step: Phase) -> Option<Workspace> {
+    let workspace = prepare(kind, operation);
+    let mut child = victim_command(&workspace, operation, step).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reached = lines.map_while(Result::ok).any(|line| line.ends_with(REACHED));
     child.kill().unwrap();
@@ -188,10 +188,10 @@ fn killed_at(kind: Kind, operation: &str, step: Phase) -> Option<Workspace> {
     reached.then_some(workspace)
 }
 
-/// A workspace in which that operation can begin, with a project that it is not about.
-pub fn prepared(kind: Kind, operation: &str) -> Workspace {
+/// Creates a workspace in which that operation can begin, and a bystander project.
+pub fn prepare(kind: BackendKind, operation: &str) -> Workspace {
     let workspace = Workspace::on(kind);
-    workspace.write(".env", MINE);
+    workspace.write(".env", USER_LINES);
     workspace.ok(&["provision", "bystander", "tts"]);
     if operation != "provision" {
         workspace.ok(&["provision", "victim", "supermemory"]);
@@ -214,5 +214,5 @@ const REACHED: &str = "reached";
 /// Set for a victim that stops itself.
 pub const STOPS: &str = "CRASH_STOPS";
 
-/// Before the code with which it ended, or `ok`.
+/// Precedes the error code of the outcome, or `ok`.
 pub const ENDED: &str = "ended: ";

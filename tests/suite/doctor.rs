@@ -1,140 +1,135 @@
-//! The doctor, through the real binary: every check healthy and broken, what is repaired, and what is not.
+//! The doctor, through the real binary: every check healthy and broken, with and without repair.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::workspace::{Kind, Ran, Workspace};
+use crate::workspace::{BackendKind, Workspace};
 
-/// What `doctor` says: the worst state of each check that is not well, and the exit code.
-fn unwell(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
-    let ran = workspace.run(&[&["doctor", "--json"], arguments].concat());
-    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+/// Returns check, worst state and finding of each unhealthy check. Also asserts the exit code.
+fn findings(workspace: &Workspace, arguments: &[&str]) -> Vec<(String, String, String)> {
+    let output = workspace.run(&[&["doctor", "--json"], arguments].concat());
+    let report: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let checks = report["checks"].as_array().unwrap();
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
-    let unwell: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
-    let problems = unwell.iter().any(|finding| finding["state"] == "problem");
-    assert_eq!((report["healthy"] == true, ran.code), (!problems, i32::from(problems)), "{ran:?}");
-    for finding in &unwell {
+    let unhealthy: Vec<_> = checks.iter().filter(|finding| finding["state"] != "ok").collect();
+    let problems = unhealthy.iter().any(|finding| finding["state"] == "problem");
+    assert_eq!((report["healthy"] == true, output.code), (!problems, i32::from(problems)), "{output:?}");
+    for finding in &unhealthy {
         assert!(!text(finding, "advice").is_empty(), "{finding}");
     }
-    unwell.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
+    unhealthy.iter().map(|finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"))).collect()
 }
 
-fn assert_well(workspace: &Workspace) {
-    assert_eq!(unwell(workspace, &[]), []);
+fn assert_healthy(workspace: &Workspace) {
+    assert_eq!(findings(workspace, &[]), []);
 }
 
-/// The one thing that is wrong: its check, state, and a word of what was found.
-fn assert_only(workspace: &Workspace, check: &str, state: &str, words: &str) {
-    let unwell = unwell(workspace, &[]);
-    let [(found_check, found_state, found)] = unwell.as_slice() else { panic!("{unwell:#?}") };
+/// Asserts the only finding: its check, its state, and words of it.
+fn assert_only(workspace: &Workspace, check: &str, state: &str, text: &str) {
+    let unhealthy = findings(workspace, &[]);
+    let [(found_check, found_state, found)] = unhealthy.as_slice() else { panic!("{unhealthy:#?}") };
     assert_eq!((found_check.as_str(), found_state.as_str()), (check, state), "{found}");
-    assert!(found.contains(words), "{found}");
+    assert!(found.contains(text), "{found}");
 }
 
-/// What a repair did; afterwards all is well, and there is nothing left to do.
-fn repaired(workspace: &Workspace) -> Vec<String> {
+/// Repairs, asserts that all is healthy afterwards, and returns what was done.
+fn repair(workspace: &Workspace) -> Vec<String> {
     let report = workspace.json(&["doctor", "--repair"]);
     assert_eq!(report["healthy"], true, "{report:#}");
-    let done = report["repaired"].as_array().unwrap().iter().map(|done| {
-        assert_eq!(done["error"], Value::Null, "{report:#}");
-        done["what"].as_str().unwrap().to_owned()
+    let repairs = report["repaired"].as_array().unwrap().iter().map(|repair| {
+        assert_eq!(repair["error"], Value::Null, "{report:#}");
+        repair["what"].as_str().unwrap().to_owned()
     });
-    let done = done.collect();
-    assert_well(workspace);
+    let repairs = repairs.collect();
+    assert_healthy(workspace);
     assert_eq!(workspace.json(&["doctor", "--repair"])["repaired"], Value::Array(Vec::new()), "once is enough");
-    done
+    repairs
 }
 
-fn with_a_project(kind: Kind) -> Workspace {
+fn workspace_with_project(kind: BackendKind) -> Workspace {
     let workspace = Workspace::on(kind);
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     workspace
 }
 
-fn sql(workspace: &Workspace, file: &str, change: &str) {
-    Connection::open(workspace.state().join(file)).unwrap().execute_batch(change).unwrap();
-}
-
 const VARIABLE: &str = "SUPERMEMORY_API_KEY";
 
 #[test]
-fn a_new_workspace_is_well_and_nothing_is_made() {
-    for kind in Kind::ALL {
+fn new_workspace_is_healthy_and_stays_empty() {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         let before = workspace.files();
-        assert_well(&workspace);
+        assert_healthy(&workspace);
         assert_eq!(workspace.ok(&["doctor", "--repair"]).code, 0);
         assert_eq!(workspace.files(), before, "{kind:?}");
     }
 }
 
 #[test]
-fn a_workspace_at_work_is_well_over_every_backend() {
-    for kind in Kind::ALL {
-        let workspace = with_a_project(kind);
-        assert_well(&workspace);
+fn active_workspace_is_healthy_over_every_backend() {
+    for kind in BackendKind::ALL {
+        let workspace = workspace_with_project(kind);
+        assert_healthy(&workspace);
         let before = workspace.read(".env");
-        assert_eq!(repaired(&workspace), [""; 0]);
+        assert_eq!(repair(&workspace), [""; 0]);
         assert_eq!(workspace.read(".env"), before);
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert_well(&workspace);
+        assert_healthy(&workspace);
     }
 }
 
 #[test]
-fn others_may_not_read_what_is_ours() {
-    let workspace = with_a_project(Kind::Simulated);
+fn files_readable_by_others_are_a_problem() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o044)).unwrap();
     }
-    let checks: Vec<String> = unwell(&workspace, &[]).into_iter().map(|(check, ..)| check).collect();
+    let checks: Vec<String> = findings(&workspace, &[]).into_iter().map(|(check, ..)| check).collect();
     assert_eq!(checks, ["folder", "env_file"]);
-    assert_eq!(repaired(&workspace).len(), 2);
+    assert_eq!(repair(&workspace).len(), 2);
     assert_eq!(fs::metadata(workspace.file(".env")).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(workspace.state()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
-fn the_state_folder_is_ignored_by_git() {
-    let workspace = with_a_project(Kind::Simulated);
+fn state_folder_is_ignored_by_git() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     assert_only(&workspace, "folder", "problem", "git does not ignore");
-    repaired(&workspace);
+    repair(&workspace);
     assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
     fs::remove_file(workspace.state().join(".gitignore")).unwrap();
     workspace.ok(&["rotate", "memory"]);
-    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "whoever locks a project sees to it first");
+    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "taking a project lock restores it");
 }
 
 #[test]
-fn git_may_not_take_the_env_file() {
-    let workspace = with_a_project(Kind::Simulated);
+fn env_file_that_git_would_add_is_a_problem() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         assert!(command.args(arguments).current_dir(workspace.path()).output().unwrap().status.success());
     };
     git(&["init", "--quiet"]);
     assert_only(&workspace, "env_file", "problem", "git add");
-    assert_eq!(repaired(&workspace).len(), 1);
+    assert_eq!(repair(&workspace).len(), 1);
     git(&["add", "--force", ".env"]);
     assert_only(&workspace, "env_file", "problem", "tracked by git");
-    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "that is for a person to undo");
+    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1, "only a user can fix that");
 }
 
 #[test]
-fn an_env_file_has_each_variable_once_and_no_leftovers() {
-    let workspace = with_a_project(Kind::Simulated);
+fn duplicate_variables_and_leftover_files_are_warnings() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let text = workspace.read(".env");
     workspace.write(".env", format!("{VARIABLE}=old\n{text}"));
     assert_only(&workspace, "env_file", "warning", "2 times");
     workspace.write(".env", &text);
     workspace.write(".env.stripe-projects.tmp", &text);
     assert_only(&workspace, "env_file", "warning", "a process that died left");
-    assert_eq!(repaired(&workspace).len(), 1);
+    assert_eq!(repair(&workspace).len(), 1);
     assert!(!workspace.file(".env.stripe-projects.tmp").exists());
 
     fs::set_permissions(workspace.file(".env"), fs::Permissions::from_mode(0o400)).unwrap();
@@ -142,144 +137,144 @@ fn an_env_file_has_each_variable_once_and_no_leftovers() {
 }
 
 #[test]
-fn a_registry_that_is_not_sound_is_a_problem() {
-    let workspace = with_a_project(Kind::Simulated);
+fn invalid_registry_is_a_problem() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     workspace.write("providers.toml", "version = 1\n[providers.a]\nlabel = 'sk_live_canary'\n");
     assert_only(&workspace, "registry", "problem", "providers.toml:2:1");
 }
 
-/// Whoever can edit the policy is held back by nothing; who cannot read it is told what to do.
+/// A policy that others can write limits nothing; one that is unreadable gets a hint.
 #[test]
-fn a_policy_that_others_can_change_is_a_problem() {
-    let (workspace, home) = (with_a_project(Kind::Simulated), tempfile::tempdir().unwrap());
+fn policy_writable_by_others_is_a_problem() {
+    let (workspace, home) = (workspace_with_project(BackendKind::Simulated), tempfile::tempdir().unwrap());
     let home = home.path().canonicalize().unwrap();
     let (folder, file) = (home.join("stripe-projects"), home.join("stripe-projects/policy.toml"));
-    let found = || {
-        let ran = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
-        let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let finding = || {
+        let output = workspace.command(&["doctor", "--json"]).env("XDG_CONFIG_HOME", &home).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let of_policy = |check: &&Value| check["check"] == "policy";
-        let unwell: Vec<_> =
+        let unhealthy: Vec<_> =
             report["checks"].as_array().unwrap().iter().filter(|check| check["state"] != "ok").collect();
-        assert!(unwell.iter().all(of_policy) && unwell.len() <= 1, "{report:#}");
-        assert_eq!(ran.status.code(), Some(i32::from(!unwell.is_empty())));
-        unwell
+        assert!(unhealthy.iter().all(of_policy) && unhealthy.len() <= 1, "{report:#}");
+        assert_eq!(output.status.code(), Some(i32::from(!unhealthy.is_empty())));
+        unhealthy
             .first()
             .map(|check| format!("{} → {}", check["found"].as_str().unwrap(), check["advice"].as_str().unwrap()))
     };
-    assert_eq!(found(), None, "none is no problem");
+    assert_eq!(finding(), None, "a missing policy is no problem");
     fs::create_dir(&folder).unwrap();
     fs::write(&file, "[policy]\ntotal_cap_usd = 30\n").unwrap();
     let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     mode(&folder, 0o755);
     for (path, wrong, right) in [(&file, 0o646, 0o644), (&file, 0o664, 0o600), (&folder, 0o777, 0o755)] {
         mode(path, wrong);
-        let said = found().unwrap();
+        let text = finding().unwrap();
         assert_eq!(
-            said,
+            text,
             format!("others may write {0}, and with it the limits → run `chmod go-w {0}`", path.display())
         );
         mode(path, right);
-        assert_eq!(found(), None);
+        assert_eq!(finding(), None);
     }
     fs::write(&file, "[polcy]\n").unwrap();
-    assert!(found().unwrap().contains("unknown key"));
+    assert!(finding().unwrap().contains("unknown key"));
     fs::remove_file(&file).unwrap();
 
     workspace.write("policy.toml", "");
     mode(&workspace.file("policy.toml"), 0o600);
     std::os::unix::fs::symlink(workspace.file("policy.toml"), &file).unwrap();
-    assert!(found().unwrap().contains("is inside the workspace, where an agent can edit it"));
+    assert!(finding().unwrap().contains("is inside the workspace, where an agent can edit it"));
     fs::remove_file(workspace.file("policy.toml")).unwrap();
-    let said = found().unwrap();
+    let text = finding().unwrap();
     assert!(
-        said.contains("the target of this symbolic link does not exist")
-            && said.contains("make that link lead to the policy again"),
-        "{said}"
+        text.contains("the target of this symbolic link does not exist")
+            && text.contains("make that link lead to the policy again"),
+        "{text}"
     );
 }
 
-/// The workspace is where the agent works, wherever its env file is.
+/// A policy inside the workspace is editable by the agent, wherever the env file is.
 #[test]
-fn a_policy_in_the_workspace_is_a_problem_wherever_the_env_file_is() {
+fn policy_inside_the_workspace_is_a_problem() {
     let (workspace, elsewhere) = (Workspace::new(), tempfile::tempdir().unwrap());
     let policy = workspace.file("policy.toml");
     fs::write(&policy, "").unwrap();
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
     for env_file in [workspace.file(".env"), elsewhere.path().join(".env")] {
-        let mut doctor = workspace.command(&["doctor", "--env-file", env_file.to_str().unwrap()]);
-        let ran = Ran::from(doctor.env("STRIPE_PROJECTS_POLICY", &policy).output().unwrap());
-        assert!(ran.code == 1 && ran.stdout.contains("is inside the workspace"), "{ran:?}");
+        let doctor = workspace.cli(&["doctor", "--env-file", env_file.to_str().unwrap()]);
+        let output = doctor.env("STRIPE_PROJECTS_POLICY", &policy).exit(1);
+        assert!(output.stdout.contains("is inside the workspace"), "{output:?}");
     }
 }
 
-/// Only root can make a file somebody else's.
+/// Only root can change the owner of a file.
 #[test]
-fn a_policy_of_another_user_is_a_problem() {
+fn policy_of_another_user_is_a_problem() {
     let (workspace, home) = (Workspace::new(), tempfile::tempdir().unwrap());
     let file = home.path().join("policy.toml");
     fs::write(&file, "").unwrap();
     if std::os::unix::fs::chown(&file, Some(65_534), None).is_err() {
         return;
     }
-    let ran = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
-    let said = String::from_utf8(ran.stdout).unwrap();
+    let output = workspace.command(&["doctor"]).env("STRIPE_PROJECTS_POLICY", &file).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
-        ran.status.code() == Some(1) && said.contains("belongs to another user, who can lift the limits"),
-        "{said}"
+        output.status.code() == Some(1) && stdout.contains("belongs to another user, who can lift the limits"),
+        "{stdout}"
     );
 }
 
 #[test]
-fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
-    let workspace = Workspace::on(Kind::StripeCli);
+fn stripe_cli_version_is_reported_before_its_use() {
+    let workspace = Workspace::on(BackendKind::StripeCli);
     assert!(workspace.ok(&["doctor"]).stdout.contains(", stripe 1.52.0"));
-    workspace.stand_in().weather(serde_json::json!([{ "fault": "cli_too_old" }]));
+    workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "cli_too_old" }]));
     assert_only(&workspace, "versions", "problem", "too old");
-    let begun = std::time::Instant::now();
-    workspace.stand_in().weather(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
+    let started = std::time::Instant::now();
+    workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
     assert_only(&workspace, "versions", "problem", "does not say its version");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
     assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");
-    assert!(workspace.files().is_empty(), "to look leaves nothing: {:?}", workspace.files());
+    assert!(workspace.files().is_empty(), "doctor creates no files: {:?}", workspace.files());
 }
 
 #[test]
-fn a_ledger_that_was_tampered_with_or_is_another_programs_is_a_problem() {
-    let workspace = with_a_project(Kind::Simulated);
-    sql(&workspace, "ledger.db", "UPDATE audit SET actor = 'nobody' WHERE seq = 1");
+fn tampered_or_foreign_ledger_is_a_problem() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
+    workspace.sql("UPDATE audit SET actor = 'nobody' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
-    sql(&workspace, "ledger.db", "PRAGMA user_version = 99");
+    workspace.sql("PRAGMA user_version = 99");
     assert_only(&workspace, "ledger", "problem", "newer version");
 }
 
 #[test]
-fn what_was_begun_and_not_ended_is_settled() {
-    for kind in Kind::ALL {
-        let workspace = with_a_project(kind);
+fn open_journal_entry_is_reconciled() {
+    for kind in BackendKind::ALL {
+        let workspace = workspace_with_project(kind);
         let open = "UPDATE projects SET status = 'rotating';
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
-        sql(&workspace, "ledger.db", open);
+        workspace.sql(open);
         assert_only(&workspace, "journal", "problem", "memory");
-        assert_eq!(repaired(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
+        assert_eq!(repair(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
     }
 }
 
 #[test]
-fn a_key_that_is_missing_or_dead_is_delivered_again() {
-    for kind in Kind::ALL {
-        let workspace = with_a_project(kind);
+fn missing_or_revoked_key_is_delivered_again() {
+    for kind in BackendKind::ALL {
+        let workspace = workspace_with_project(kind);
         let old = workspace.variable(VARIABLE).unwrap();
         workspace.ok(&["rotate", "memory"]);
         let current = workspace.variable(VARIABLE).unwrap();
         for text in ["OTHER=1\n".to_owned(), format!("OTHER=1\n{VARIABLE}={old}\n")] {
             workspace.write(".env", &text);
             assert_only(&workspace, "keys", "problem", VARIABLE);
-            let ran = workspace.run(&["doctor"]);
-            assert!(!format!("{ran:?}").contains(&old) && !format!("{ran:?}").contains(&current), "{ran:?}");
-            assert_eq!(repaired(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
+            let output = workspace.run(&["doctor"]);
+            assert!(!format!("{output:?}").contains(&old) && !format!("{output:?}").contains(&current), "{output:?}");
+            assert_eq!(repair(&workspace), ["wrote the key of memory to the env file"], "{kind:?}");
             assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
             assert!(workspace.read(".env").starts_with("OTHER=1\n"));
         }
@@ -288,8 +283,8 @@ fn a_key_that_is_missing_or_dead_is_delivered_again() {
 }
 
 #[test]
-fn somebody_elses_value_is_said_and_left() {
-    let workspace = with_a_project(Kind::Simulated);
+fn foreign_value_is_reported_and_kept() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let mine = format!("{VARIABLE}=mine\n");
     workspace.write(".env", &mine);
     assert_only(&workspace, "keys", "problem", "not ours");
@@ -298,8 +293,8 @@ fn somebody_elses_value_is_said_and_left() {
 }
 
 #[test]
-fn a_key_that_was_never_recorded_is_not_delivered() {
-    let workspace = with_a_project(Kind::Simulated);
+fn unrecorded_key_is_not_delivered() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
@@ -307,51 +302,51 @@ fn a_key_that_was_never_recorded_is_not_delivered() {
     assert!(report["repaired"][0]["error"].as_str().unwrap().contains("another key"), "{report:#}");
     assert_eq!((&report["healthy"], workspace.read(".env")), (&Value::Bool(false), String::new()));
     workspace.ok(&["rotate", "memory"]);
-    assert_well(&workspace);
+    assert_healthy(&workspace);
 }
 
 #[test]
-fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
-    let workspace = with_a_project(Kind::Simulated);
+fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
+    let workspace = workspace_with_project(BackendKind::Simulated);
     workspace.ok(&["provision", "other", "search"]);
     let forget =
         "PRAGMA foreign_keys = OFF; DELETE FROM projects WHERE name = 'other'; DELETE FROM journal WHERE project = 2";
-    sql(&workspace, "ledger.db", forget);
+    workspace.sql(forget);
     assert_only(&workspace, "drift", "problem", "not listed");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
-    assert_eq!(workspace.billed().len(), 2, "nothing was removed");
+    assert_eq!(workspace.billed_resources().len(), 2, "nothing was removed");
     assert_eq!(workspace.json(&["list"])["live_count"], 1, "nothing was adopted");
 }
 
 #[test]
-fn what_is_listed_and_gone_is_said() {
-    for kind in [Kind::Simulated, Kind::StripeApi] {
-        let workspace = with_a_project(kind);
+fn listed_but_missing_resource_is_reported() {
+    for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
+        let workspace = workspace_with_project(kind);
         let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
         assert_only(&workspace, "drift", "problem", "does not have it any more");
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert_well(&workspace);
+        assert_healthy(&workspace);
     }
 }
 
 #[test]
-fn a_backend_that_does_not_answer_is_a_problem_and_another_ones_projects_are_said() {
-    let workspace = with_a_project(Kind::StripeCli);
-    workspace.stand_in().log_out();
+fn unreachable_backend_is_a_problem_and_others_are_listed() {
+    let workspace = workspace_with_project(BackendKind::StripeCli);
+    workspace.fake_stripe().log_out();
     assert_only(&workspace, "backend", "problem", "not logged in");
 
-    let workspace = with_a_project(Kind::StripeApi);
+    let workspace = workspace_with_project(BackendKind::StripeApi);
     assert!(workspace.simulator().base.starts_with("http://"));
     let mut command = workspace.command(&["doctor", "--json"]);
     let out = command.env("STRIPE_PROJECTS_STRIPE_API_BASE", "http://127.0.0.1:9").output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.code() == Some(1) && text.contains("cannot be used"), "{text}");
 
-    let workspace = with_a_project(Kind::StripeApi);
+    let workspace = workspace_with_project(BackendKind::StripeApi);
     let list = workspace.json(&["list", "--backend", "simulated"]);
-    assert_eq!(list["projects"][0]["status"], "active", "as last known, since nobody there was asked: {list}");
-    let others = unwell(&workspace, &["--backend", "simulated"]);
+    assert_eq!(list["projects"][0]["status"], "active", "as last known, since that backend was not asked: {list}");
+    let others = findings(&workspace, &["--backend", "simulated"]);
     assert!(
         others.iter().any(|(check, state, found)| {
             check == "backend" && state == "warning" && found.contains("another backend holds them: memory")

@@ -1,6 +1,6 @@
-//! The env file editor against the bytes it was options: whatever is not the variable's stays.
+//! The env file editor at the byte level: only the bytes of the variable change.
 //!
-//! Files are put together here, line by line, so that the expected file is too: no test asks the editor where a line
+//! The tests build each file line by line, together with the expected result, so no test asks the editor where a line
 //! begins. `PROPTEST_CASES` scales all of them.
 
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn set_changes_its_own_line_and_no_other_byte(file in file(), value in value()) {
+    fn set_changes_only_its_own_line(file in file(), value in value()) {
         let mut text = EnvText::new(file.bytes());
         match text.set(&var(), &Secret::new(value.clone()), ours) {
             Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
@@ -32,22 +32,22 @@ proptest! {
     }
 
     #[test]
-    fn remove_takes_our_lines_and_no_other_byte(file in file()) {
+    fn remove_deletes_only_our_lines(file in file()) {
         let mut text = EnvText::new(file.bytes());
-        let kept = file.without(|line| matches!(line.role, Role::Ours));
+        let remaining = file.without(|line| matches!(line.role, Role::Ours));
         match text.remove(&var(), ours) {
             Err(DotenvError::OpenQuote) if file.is_read_in_two_ways() => {
                 prop_assert_eq!(shown(text.bytes()), shown(&file.bytes()));
             }
             outcome => {
-                prop_assert_eq!(outcome, Ok(kept.lines.len() < file.lines.len()));
-                prop_assert_eq!(shown(text.bytes()), shown(&kept.bytes()));
+                prop_assert_eq!(outcome, Ok(remaining.lines.len() < file.lines.len()));
+                prop_assert_eq!(shown(text.bytes()), shown(&remaining.bytes()));
             }
         }
     }
 
     #[test]
-    fn removing_what_was_appended_restores_the_file(file in file(), value in value()) {
+    fn remove_after_append_restores_the_file(file in file(), value in value()) {
         let file = file.without(|line| !matches!(line.role, Role::Other));
         let before = file.bytes();
         let mut text = EnvText::new(before.clone());
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn other_variables_read_as_before(file in rubble(), value in value()) {
+    fn other_variables_read_as_before(file in broken_lines(), value in value()) {
         let mut text = EnvText::new(file);
         let before = OTHERS.map(|name| text.values(&EnvVar::parse(name).unwrap()));
         let _ = text.set(&var(), &Secret::new(value), ours);
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_survive(file in prop_oneof![rubble(), vec(any::<u8>(), 0..200)], value in value()) {
+    fn arbitrary_bytes_survive(file in prop_oneof![broken_lines(), vec(any::<u8>(), 0..200)], value in value()) {
         let mut text = EnvText::new(file.clone());
         prop_assert_eq!(text.remove(&var(), |_| false), Ok(false));
         prop_assert_eq!(shown(text.bytes()), shown(&file));
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_is_written_faithfully_or_not_at_all(value in any::<String>()) {
+    fn value_is_written_faithfully_or_not_at_all(value in any::<String>()) {
         let mut text = EnvText::new(Vec::new());
         match text.set(&var(), &Secret::new(value.clone()), ours) {
             Ok(()) => prop_assert_eq!(shown(text.bytes()), shown(format!("{}\n", assignment(&value)).as_bytes())),
@@ -107,9 +107,9 @@ proptest! {
     }
 }
 
-/// Time that grows with the square of the file would make these take hours.
+/// Quadratic time would make these take hours.
 #[test]
-fn a_large_file_takes_no_special_patience() {
+fn large_file_is_edited_in_linear_time() {
     let hundreds_of_kilobytes =
         ["B='x'\n", "B=\"x\n", "B='\\'\n", "B=\\\"'`\n", "\n", "#\"", "B=`\"'"].map(|line| (line, 300_000));
     let megabytes = ("SOME_VARIABLE=with a value of ordinary length, and # a comment\n", 10_000_000);
@@ -121,13 +121,13 @@ fn a_large_file_takes_no_special_patience() {
     }
 }
 
-/// Four times what `PROPTEST_CASES` says: a case costs a fraction of a millisecond.
+/// Four times `PROPTEST_CASES`: a case costs a fraction of a millisecond.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: default.cases.saturating_mul(4), failure_persistence: None, ..default }
 }
 
-/// A file as this test knows it: each line, and whose it is.
+/// A file as this test builds it: each line, and its owner.
 #[derive(Clone, Debug)]
 struct File {
     mark: bool,
@@ -155,8 +155,8 @@ impl File {
         self.rendered(|_, line| Some(line.text.to_owned()))
     }
 
-    /// Whether a quote in it closes for `python-dotenv` where it does not for Node, or the other way round. Of such a file
-    /// it may be that no edit is right for both.
+    /// Returns whether `python-dotenv` and Node disagree on the end of a quote. Such a file may have no edit that is
+    /// right for both.
     fn is_read_in_two_ways(&self) -> bool {
         self.lines
             .iter()
@@ -187,7 +187,8 @@ impl File {
         self.rendered(|place, line| match line.role {
             Role::Ours | Role::Theirs if place == last => {
                 let (lead, _) = line.text.split_once(NAME).unwrap();
-                // Never behind a mark: ours go, so it is the first line if everything before it did.
+                // Not after a byte order mark: after removals, this is the first line if all lines before it were
+                // removed.
                 let is_first = self.lines[..place].iter().all(|line| matches!(line.role, Role::Ours));
                 let newline = if self.mark && is_first { self.newline() } else { "" };
                 Some(format!("{newline}{lead}{assignment}"))
@@ -201,7 +202,7 @@ impl File {
         let mut bytes = if self.mark { MARK.to_vec() } else { Vec::new() };
         for (place, line) in self.lines.iter().enumerate() {
             let Some(text) = text(place, line) else { continue };
-            // A tilde stands for a byte that no text may hold.
+            // A tilde stands for an invalid UTF-8 byte.
             bytes.extend(text.bytes().map(|byte| if byte == b'~' { 0xff } else { byte }));
             if !(self.open && place + 1 == self.lines.len()) {
                 bytes.extend(line.ending.bytes());
@@ -210,7 +211,7 @@ impl File {
         bytes
     }
 
-    /// The ending of the last line that ends in LF.
+    /// Returns the ending of the last line that ends in LF.
     fn newline(&self) -> &'static str {
         let bytes = self.bytes();
         let at = bytes.iter().rposition(|byte| *byte == b'\n');
@@ -234,9 +235,9 @@ fn line() -> impl Strategy<Value = Line> {
     prop_oneof![5 => lines(Role::Other, OTHER), 1 => lines(Role::Ours, OURS), 1 => lines(Role::Theirs, THEIRS)]
 }
 
-/// Lines broken at random: quotes that nobody closes, halves of names, stray endings.
-fn rubble() -> impl Strategy<Value = Vec<u8>> {
-    let part = prop_oneof![select(RUBBLE), select(OTHER), select(OURS), select(THEIRS), select(ENDINGS)];
+/// Randomly broken lines: unclosed quotes, partial names, stray endings.
+fn broken_lines() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![select(BROKEN_LINES), select(OTHER), select(OURS), select(THEIRS), select(ENDINGS)];
     vec(part, 0..24).prop_map(|parts| parts.concat().into_bytes())
 }
 
@@ -244,7 +245,7 @@ fn value() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_-][A-Za-z0-9_./+,@%?!-]{0,20}=?|postgresql://[a-z]{1,5}:[a-z&#;|]{1,9}@h/d[?]a=b&c=d"
 }
 
-/// As the value is to be written: bare, or in single quotes where a shell would act on something in it.
+/// Returns the expected line. The value is bare, or in single quotes where a shell would interpret it.
 fn assignment(value: &str) -> String {
     let acts = |c: char| "#&()*;<>[]^{|}".contains(c);
     let path_begins = value.starts_with(['~', '=']) || [":~", "=~", ":="].iter().any(|pair| value.contains(pair));
@@ -259,8 +260,8 @@ fn ours(value: &[u8]) -> bool {
     value.starts_with(b"ours")
 }
 
-/// Whether `after` is `before` with one stretch, which began with the name, replaced by `line`; behind a mark a newline
-/// and the line's indentation come before it.
+/// Returns whether `after` is `before` with one range replaced by `line`. The range began with the name. After a byte
+/// order mark, a newline and the line's indentation come first.
 fn is_one_replacement(before: &[u8], after: &[u8], newline: &str, line: &str) -> bool {
     let unmarked = |head: &[u8]| match head.strip_prefix(MARK).and_then(|lead| lead.strip_prefix(newline.as_bytes())) {
         Some(lead) if !newline.is_empty() => [MARK, lead].concat(),
@@ -275,7 +276,7 @@ fn is_one_replacement(before: &[u8], after: &[u8], newline: &str, line: &str) ->
     })
 }
 
-/// Bytes as a failure should show them.
+/// Formats bytes for a failure message.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
@@ -285,7 +286,7 @@ const OTHERS: [&str; 5] = ["OTHER", "QUOTED", "MULTI", "OPEN", "NAME_2"];
 const MARK: &[u8] = b"\xef\xbb\xbf";
 const ENDINGS: &[&str] = &["\n", "\r\n", "\r"];
 
-/// A quote that is left open here is followed, wherever it next occurs, by more than blanks: it never closes.
+/// A quote that is left open here never closes: wherever it next occurs, more than blanks follow.
 const OTHER: &[&str] = &[
     "",
     " \t",
@@ -349,7 +350,7 @@ const THEIRS: &[&str] = &[
     " NAME\t=\t~",
 ];
 
-const RUBBLE: &[&str] = &[
+const BROKEN_LINES: &[&str] = &[
     "\"", "'", "`", "\\", "=", " ", "#", ":", "export ", "NAME", "NAME=", "NAME=\"", "NAME='", "OPEN=\"", "OPEN='",
     "OPEN=`", "ours", "\0", "\u{feff}", "\u{e9}", "\n", "\"\n", "'\n", "`\n",
 ];

@@ -1,4 +1,4 @@
-//! A human's yes, asked for at the host: in both eras, with every way to answer, and with every way to cheat.
+//! Approvals at the host: in both eras, with every kind of answer, and with forged ones.
 
 use std::{
     sync::Arc,
@@ -6,7 +6,6 @@ use std::{
 };
 
 use rmcp::transport::async_rw::AsyncRwTransport;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     mcp,
@@ -16,28 +15,32 @@ use tokio::runtime::Handle;
 
 use crate::{
     client::{ERAS, Era},
-    lines::{Lines, until},
-    person::{Can, Host, Reply, yes},
-    simulator_client::Running,
+    elicitation_host::{ElicitationSupport, Host, Reply, approve},
+    raw_client::{RawClient, until},
+    simulator_client::SimulatorProcess,
     workspace::Workspace,
 };
 
 #[tokio::test]
-async fn a_person_at_the_host_says_yes() {
+async fn approval_at_the_host_provisions() {
     for era in ERAS {
-        for can in [Can::Something, Can::Forms, Can::FormsAndLinks] {
+        for support in [ElicitationSupport::Unspecified, ElicitationSupport::Forms, ElicitationSupport::FormsAndUrls] {
             let here = Workspace::new();
             here.ok(&["provision", "web", "search", "--cap", "7"]);
-            let host = Host::connect(&here, era, can, yes()).await;
-            let made = host.provision(above()).await;
-            assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(80.0)), "{era:?} {can:?}");
+            let host = Host::connect(&here, era, support, approve()).await;
+            let response = host.provision(above_default()).await;
+            assert_eq!(
+                (&response["status"], &response["spend_cap_usd"]),
+                (&json!("active"), &json!(80.0)),
+                "{era:?} {support:?}"
+            );
             assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
 
-            let [question] = &host.asked()[..] else { panic!("asked once: {:?}", host.asked()) };
-            let words = question["message"].as_str().unwrap();
+            let [question] = &host.elicitations()[..] else { panic!("asked once: {:?}", host.elicitations()) };
+            let message = question["message"].as_str().unwrap();
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             assert_eq!(
-                words,
+                message,
                 format!(
                     "a host 1 asks to provision `memory` on supermemory (Supermemory: long-term memory for agents; \
                      supermemory/memory), with a spending cap of 80 USD. It is billed, up to that cap. One project is \
@@ -55,21 +58,21 @@ async fn a_person_at_the_host_says_yes() {
 }
 
 #[tokio::test]
-async fn what_needs_no_human_asks_none() {
+async fn call_that_needs_no_approval_elicits_nothing() {
     for era in ERAS {
         let here = Workspace::new();
-        let host = Host::connect(&here, era, Can::FormsAndLinks, Reply::Decline).await;
-        let made = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
-        assert_eq!(made["status"], "active", "{era:?}");
-        let refused = host.provision(json!({ "name": "m2", "provider": "supermemory", "spend_cap_usd": 101 })).await;
-        assert_eq!(refused["code"], "cap_above_maximum", "no human can grant that either");
-        assert!(host.asked().is_empty());
+        let host = Host::connect(&here, era, ElicitationSupport::FormsAndUrls, Reply::Decline).await;
+        let response = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
+        assert_eq!(response["status"], "active", "{era:?}");
+        let error = host.provision(json!({ "name": "m2", "provider": "supermemory", "spend_cap_usd": 101 })).await;
+        assert_eq!(error["code"], "cap_above_maximum", "no human can grant that either");
+        assert!(host.elicitations().is_empty());
         assert!(approvals(&here).is_empty());
     }
 }
 
 #[tokio::test]
-async fn every_other_answer_buys_nothing_and_has_a_name() {
+async fn answers_other_than_approval_buy_nothing() {
     let accept = |content: Value| Reply::Accept(content);
     for era in ERAS {
         for (reply, code, left) in [
@@ -85,116 +88,125 @@ async fn every_other_answer_buys_nothing_and_has_a_name() {
             (accept(json!(true)), "approval_unclear", "pending"),
         ] {
             let here = Workspace::new();
-            let host = Host::connect(&here, era, Can::Forms, reply.clone()).await;
-            let said = host.provision(above()).await;
-            assert_eq!(said["code"], code, "{era:?} {reply:?}: {said}");
+            let host = Host::connect(&here, era, ElicitationSupport::Forms, reply.clone()).await;
+            let response = host.provision(above_default()).await;
+            assert_eq!(response["code"], code, "{era:?} {reply:?}: {response}");
             assert_eq!(status(&here), left, "{era:?} {reply:?}");
-            assert_eq!(host.asked().len(), 1);
-            nothing_bought(&here);
-            let again = host.provision(above()).await;
+            assert_eq!(host.elicitations().len(), 1);
+            assert_nothing_bought(&here);
+            let again = host.provision(above_default()).await;
             assert_eq!(again["code"], code, "{again}");
             let asked_again = usize::from(left == "pending");
-            assert_eq!(host.asked().len(), 1 + asked_again, "a no is not asked about again: {reply:?}");
+            assert_eq!(host.elicitations().len(), 1 + asked_again, "a denial causes no second elicitation: {reply:?}");
             assert_eq!(approvals(&here).len(), 1, "and no second request is made of it");
         }
     }
 }
 
-/// A host that only knows links, or nothing, is never sent a form; the terminal is.
+/// A host that supports only URLs, or nothing, never gets a form. The user approves at the terminal.
 #[tokio::test]
-async fn a_client_is_asked_only_in_a_way_that_it_declared() {
+async fn client_is_asked_only_through_declared_support() {
     for era in ERAS {
-        for can in [Can::Nothing, Can::Links] {
+        for support in [ElicitationSupport::None, ElicitationSupport::Urls] {
             let here = Workspace::new();
-            let host = Host::connect(&here, era, can, yes()).await;
-            let said = host.provision(above()).await;
-            assert_eq!(said["code"], "approval_required", "{era:?} {can:?}");
-            assert!(host.asked().is_empty());
+            let host = Host::connect(&here, era, support, approve()).await;
+            let response = host.provision(above_default()).await;
+            assert_eq!(response["code"], "approval_required", "{era:?} {support:?}");
+            assert!(host.elicitations().is_empty());
             let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
             here.ok(&["approve", &id, "--yes"]);
-            assert_eq!(host.provision(above()).await["status"], "active", "{era:?} {can:?}");
+            assert_eq!(host.provision(above_default()).await["status"], "active", "{era:?} {support:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_ask_after_all_leaves_it_to_the_terminal() {
+async fn host_that_fails_to_ask_leaves_it_to_the_terminal() {
     let here = Workspace::new();
-    let host = Host::connect(&here, Era::Legacy, Can::Forms, Reply::Fail).await;
-    assert_eq!(host.provision(above()).await["code"], "approval_required");
-    nothing_bought(&here);
+    let host = Host::connect(&here, Era::Legacy, ElicitationSupport::Forms, Reply::Fail).await;
+    assert_eq!(host.provision(above_default()).await["code"], "approval_required");
+    assert_nothing_bought(&here);
 }
 
 #[tokio::test]
-async fn nobody_answers_and_the_request_stays_for_later() {
+async fn unanswered_elicitation_leaves_the_request_pending() {
     let here = Workspace::new();
-    let host = in_process(&here, Can::Forms, Reply::Never, Duration::from_millis(50)).await;
-    let said = host.provision(above()).await;
-    assert_eq!(said["code"], "approval_timed_out", "{said}");
-    assert_eq!(host.asked().len(), 1);
-    nothing_bought(&here);
+    let host = in_process(&here, ElicitationSupport::Forms, Reply::Never, Duration::from_millis(50)).await;
+    let response = host.provision(above_default()).await;
+    assert_eq!(response["code"], "approval_timed_out", "{response}");
+    assert_eq!(host.elicitations().len(), 1);
+    assert_nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
-    assert!(said["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")), "{said}");
+    assert!(
+        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
+        "{response}"
+    );
     here.ok(&["approve", &id, "--yes"]);
-    assert_eq!(host.provision(above()).await["status"], "active");
+    assert_eq!(host.provision(above_default()).await["status"], "active");
 }
 
-/// Whoever leaves, or gives the call up, while a person is being asked has got nothing and lost nothing.
+/// A client that disconnects or cancels during the elicitation gains and loses nothing.
 #[test]
-fn a_call_given_up_during_the_question_buys_nothing() {
+fn call_cancelled_during_elicitation_buys_nothing() {
     for leaves in [false, true] {
         let here = Workspace::new();
-        let mut host = Lines::open(&here);
+        let mut host = RawClient::open(&here);
         let client = json!({ "name": "a host", "version": "1" });
         let capabilities = json!({ "elicitation": {} });
         let params = json!({ "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client });
-        host.ask("initialize", &params);
-        host.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
-        let call = host.send_call("provision", &above());
-        until("the question", || host.answers().into_iter().find(|message| message["method"] == "elicitation/create"));
-        let begun = Instant::now();
+        host.request("initialize", &params);
+        host.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        let call = host.send_call("provision", &above_default());
+        until("the question", || host.messages().into_iter().find(|message| message["method"] == "elicitation/create"));
+        let started = Instant::now();
         if leaves {
-            assert_eq!(host.leave().code, 0);
-            assert!(begun.elapsed() < Duration::from_secs(4), "the process waits for nobody: {:?}", begun.elapsed());
+            assert_eq!(host.disconnect().code, 0);
+            assert!(started.elapsed() < Duration::from_secs(4), "the process does not wait: {:?}", started.elapsed());
         } else {
             let params = json!({ "requestId": call, "reason": "enough" });
-            host.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string());
+            host.write_line(
+                json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string(),
+            );
             until("the audit", || {
                 let rows = here.ledger().audit().unwrap();
                 rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
             });
         }
-        nothing_bought(&here);
+        assert_nothing_bought(&here);
         assert_eq!(status(&here), "pending");
         assert_eq!(here.ledger().first_broken_row().unwrap(), None);
     }
 }
 
-/// The state is a stranger's word when it comes back.
+/// The request state is untrusted input when it comes back.
 #[tokio::test]
-async fn a_forged_or_altered_state_is_refused() {
+async fn forged_or_altered_state_is_refused() {
     let (here, elsewhere) = (Workspace::new(), Workspace::new());
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
-    let theirs = state_of(&modern(&elsewhere).await.once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
+    let theirs = state_of(&modern(&elsewhere).await.call_once(above_default(), None).await);
     let mut altered = state.clone();
     let middle = altered.len() / 2;
     altered.replace_range(middle..=middle, if altered[middle..].starts_with('A') { "B" } else { "A" });
     let canary = "sk_live_51Canary0123456789abcdef";
     for forged in ["", "x", "rs1.AAAA.AAAA", canary, &altered, &theirs, &state[..state.len() - 2], &"A".repeat(9000)] {
-        let said = host.once(above(), Some((forged, accept()))).await;
-        assert_eq!(said["code"], "approval_forged", "{forged}: {said}");
-        assert!(!said.to_string().contains("anary"));
-        nothing_bought(&here);
+        let response = host.call_once(above_default(), Some((forged, accept()))).await;
+        assert_eq!(response["code"], "approval_forged", "{forged}: {response}");
+        assert!(!response.to_string().contains("anary"));
+        assert_nothing_bought(&here);
     }
-    assert_eq!(host.once(above(), Some((&state, accept()))).await["status"], "active", "and the true one still counts");
+    assert_eq!(
+        host.call_once(above_default(), Some((&state, accept()))).await["status"],
+        "active",
+        "and the true one still counts"
+    );
 }
 
 #[tokio::test]
-async fn a_state_is_for_one_call_of_one_client() {
+async fn state_is_for_one_call_of_one_client() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
     for other in [
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 90 }),
         json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 79.99 }),
@@ -202,109 +214,114 @@ async fn a_state_is_for_one_call_of_one_client() {
         json!({ "name": "memory", "provider": "vector-db", "spend_cap_usd": 80 }),
         json!({ "name": "memory", "provider": "supermemory" }),
     ] {
-        let said = host.once(other.clone(), Some((&state, accept()))).await;
-        assert_eq!(said["code"], "approval_mismatch", "{other}: {said}");
+        let response = host.call_once(other.clone(), Some((&state, accept()))).await;
+        assert_eq!(response["code"], "approval_mismatch", "{other}: {response}");
     }
-    let stranger = Host::named("another host", here.command(&["serve"]), Era::Modern, Can::Forms, yes()).await;
-    assert_eq!(stranger.once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
+    let other_client =
+        Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
+    assert_eq!(other_client.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_mismatch");
     let rows = here.ledger().audit().unwrap();
-    let tried: Vec<_> =
+    let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
-    assert_eq!((tried.len(), tried[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
-    nothing_bought(&here);
+    assert_eq!((attempts.len(), attempts[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
+    assert_nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }
 
 #[tokio::test]
-async fn a_state_counts_once() {
+async fn state_counts_once() {
     for first in [accept(), json!({ "action": "decline" }), json!({ "action": "cancel" }), json!("gibberish")] {
         let here = Workspace::new();
         let host = modern(&here).await;
-        let state = state_of(&host.once(above(), None).await);
-        let said = host.once(above(), Some((&state, first.clone()))).await;
-        let bought = said["status"] == "active";
-        assert_eq!(bought, first == accept(), "{said}");
+        let state = state_of(&host.call_once(above_default(), None).await);
+        let response = host.call_once(above_default(), Some((&state, first.clone()))).await;
+        let bought = response["status"] == "active";
+        assert_eq!(bought, first == accept(), "{response}");
         if bought {
             here.ok(&["teardown", "memory", "--yes"]);
         }
-        let replayed = host.once(above(), Some((&state, accept()))).await;
+        let replayed = host.call_once(above_default(), Some((&state, accept()))).await;
         assert_eq!(replayed["code"], "approval_replayed", "after {first}: {replayed}");
-        nothing_bought(&here);
+        assert_nothing_bought(&here);
     }
 }
 
-/// Of two questions about one request, the later is the one that can be answered.
+/// Of two elicitations for one request, only the later can be answered.
 #[tokio::test]
-async fn a_later_question_takes_the_place_of_an_earlier_one() {
+async fn later_elicitation_replaces_an_earlier_one() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let first = state_of(&host.once(above(), None).await);
-    let second = state_of(&host.once(above(), None).await);
-    assert_eq!(host.once(above(), Some((&first, accept()))).await["code"], "approval_replayed");
-    assert_eq!(host.once(above(), Some((&second, accept()))).await["status"], "active");
+    let first = state_of(&host.call_once(above_default(), None).await);
+    let second = state_of(&host.call_once(above_default(), None).await);
+    assert_eq!(host.call_once(above_default(), Some((&first, accept()))).await["code"], "approval_replayed");
+    assert_eq!(host.call_once(above_default(), Some((&second, accept()))).await["status"], "active");
     assert_eq!(approvals(&here).len(), 1);
 }
 
 #[tokio::test]
-async fn a_state_expires_with_its_request() {
+async fn state_expires_with_its_request() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
-    age(&here);
-    assert_eq!(host.once(above(), Some((&state, accept()))).await["code"], "approval_expired");
-    nothing_bought(&here);
-    let anew = state_of(&host.once(above(), None).await);
-    assert_eq!(host.once(above(), Some((&anew, accept()))).await["status"], "active");
+    let state = state_of(&host.call_once(above_default(), None).await);
+    here.expire_approvals();
+    assert_eq!(host.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_expired");
+    assert_nothing_bought(&here);
+    let anew = state_of(&host.call_once(above_default(), None).await);
+    assert_eq!(host.call_once(above_default(), Some((&anew, accept()))).await["status"], "active");
 }
 
-/// The seal outlives the process; what it vouches for does, too.
+/// The signing key outlives the process, and so do the states that it signed.
 #[tokio::test]
-async fn a_question_survives_a_restart_of_the_server() {
+async fn elicitation_survives_a_restart_of_the_server() {
     let here = Workspace::new();
-    let state = state_of(&modern(&here).await.once(above(), None).await);
+    let state = state_of(&modern(&here).await.call_once(above_default(), None).await);
     let restarted = modern(&here).await;
-    assert_eq!(restarted.once(above(), Some((&state, accept()))).await["status"], "active");
+    assert_eq!(restarted.call_once(above_default(), Some((&state, accept()))).await["status"], "active");
 
-    let state = state_of(&restarted.once(other(), None).await);
+    let state = state_of(&restarted.call_once(other(), None).await);
     std::fs::remove_dir_all(here.state()).unwrap();
     let without_ledger = modern(&here).await;
-    assert_eq!(without_ledger.once(other(), Some((&state, accept()))).await["code"], "approval_forged");
+    assert_eq!(without_ledger.call_once(other(), Some((&state, accept()))).await["code"], "approval_forged");
 }
 
-/// A state that comes back in the legacy era, where none is given out, gets nobody further.
+/// The legacy era has no request state, so one in a call has no effect.
 #[tokio::test]
-async fn what_a_client_brings_without_being_asked_counts_for_nothing() {
+async fn unsolicited_elicitation_results_count_for_nothing() {
     let here = Workspace::new();
     for era in ERAS {
-        let host = Host::connect(&here, era, Can::Nothing, yes()).await;
-        assert_eq!(host.once(above(), Some(("rs1.AAAA.AAAA", accept()))).await["code"], "approval_forged", "{era:?}");
+        let host = Host::connect(&here, era, ElicitationSupport::None, approve()).await;
+        assert_eq!(
+            host.call_once(above_default(), Some(("rs1.AAAA.AAAA", accept()))).await["code"],
+            "approval_forged",
+            "{era:?}"
+        );
     }
-    assert!(here.billed().is_empty() && here.read(".env").is_empty(), "nor does it buy anything");
+    assert!(here.billed_resources().is_empty() && here.read(".env").is_empty(), "nor does it buy anything");
 }
 
-/// What the person has granted is asked for again inside the transaction.
+/// The limits are checked again inside the transaction, after the approval.
 #[tokio::test]
-async fn a_yes_lifts_no_rule() {
+async fn approval_overrides_no_limit() {
     let here = Workspace::new();
     let host = modern(&here).await;
-    let state = state_of(&host.once(above(), None).await);
+    let state = state_of(&host.call_once(above_default(), None).await);
     let stricter = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
     here.write("providers.toml", stricter);
-    let said = host.once(above(), Some((&state, accept()))).await;
-    assert_eq!(said["code"], "cap_above_maximum", "{said}");
-    nothing_bought(&here);
+    let response = host.call_once(above_default(), Some((&state, accept()))).await;
+    assert_eq!(response["code"], "cap_above_maximum", "{response}");
+    assert_nothing_bought(&here);
 }
 
 #[tokio::test]
-async fn a_key_in_an_answer_is_neither_said_nor_kept() {
+async fn key_in_an_elicitation_result_is_not_repeated_or_stored() {
     let canary = "sk_live_51Canary0123456789abcdef";
     for era in ERAS {
         let here = Workspace::new();
         let content = json!({ "approve": canary, canary: canary });
-        let host = Host::connect(&here, era, Can::Forms, Reply::Accept(content)).await;
-        let said = host.provision(above()).await;
-        assert_eq!(said["code"], "approval_unclear");
-        assert!(!said.to_string().contains(canary));
+        let host = Host::connect(&here, era, ElicitationSupport::Forms, Reply::Accept(content)).await;
+        let response = host.provision(above_default()).await;
+        assert_eq!(response["code"], "approval_unclear");
+        assert!(!response.to_string().contains(canary));
         for file in here.files() {
             let bytes = std::fs::read(&file).unwrap();
             assert!(!bytes.windows(canary.len()).any(|part| part == canary.as_bytes()), "{}", file.display());
@@ -313,52 +330,55 @@ async fn a_key_in_an_answer_is_neither_said_nor_kept() {
 }
 
 #[tokio::test]
-async fn a_link_goes_to_a_person_where_the_host_can_open_it() {
+async fn link_is_opened_by_a_host_that_supports_urls() {
     for era in ERAS {
-        for (can, reply, code, asked) in [
-            (Can::Links, Reply::Open, None, 1),
-            (Can::FormsAndLinks, Reply::Open, None, 1),
-            (Can::Links, Reply::AcceptWithoutContent, Some("needs_link"), 1), // said yes, and did not go there
-            (Can::Links, Reply::Decline, Some("needs_link"), 1),
-            (Can::Links, Reply::Cancel, Some("needs_link"), 1),
-            (Can::Forms, Reply::Open, Some("needs_link"), 0),
-            (Can::Nothing, Reply::Open, Some("needs_link"), 0),
+        for (support, reply, code, count) in [
+            (ElicitationSupport::Urls, Reply::Open, None, 1),
+            (ElicitationSupport::FormsAndUrls, Reply::Open, None, 1),
+            (ElicitationSupport::Urls, Reply::AcceptWithoutContent, Some("needs_link"), 1), // accepted without opening the link
+            (ElicitationSupport::Urls, Reply::Decline, Some("needs_link"), 1),
+            (ElicitationSupport::Urls, Reply::Cancel, Some("needs_link"), 1),
+            (ElicitationSupport::Forms, Reply::Open, Some("needs_link"), 0),
+            (ElicitationSupport::None, Reply::Open, Some("needs_link"), 0),
         ] {
             let here = Workspace::new();
-            let simulator = Running::start(&here, &["--unlinked", "exa"]);
+            let simulator = SimulatorProcess::start(&here, &["--unlinked", "exa"]);
             let mut command = here.command(&["serve", "--accept-tos", "--backend", "stripe-api"]);
             command.env("STRIPE_API_KEY", "rk_test_0123456789");
             command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
-            let host = Host::named("a host", command, era, can, reply.clone()).await;
-            let said = host.provision(json!({ "name": "web", "provider": "search" })).await;
-            assert_eq!(said["code"].as_str(), code, "{era:?} {can:?} {reply:?}: {said}");
-            assert_eq!(said["status"] == "active", code.is_none());
+            let host = Host::named("a host", command, era, support, reply.clone()).await;
+            let response = host.provision(json!({ "name": "web", "provider": "search" })).await;
+            assert_eq!(response["code"].as_str(), code, "{era:?} {support:?} {reply:?}: {response}");
+            assert_eq!(response["status"] == "active", code.is_none());
             if code.is_some() {
-                assert!(said["hint"].as_str().unwrap().contains(&simulator.base), "the text has the link: {said}");
+                assert!(
+                    response["hint"].as_str().unwrap().contains(&simulator.base),
+                    "the text has the link: {response}"
+                );
             }
-            let questions = host.asked();
-            assert_eq!(questions.len(), asked, "{era:?} {can:?} {reply:?}: {questions:?}");
+            let questions = host.elicitations();
+            assert_eq!(questions.len(), count, "{era:?} {support:?} {reply:?}: {questions:?}");
             assert!(questions.iter().all(|question| question["mode"] == "url"), "{questions:?}");
         }
     }
 }
 
 async fn modern(workspace: &Workspace) -> Host {
-    Host::connect(workspace, Era::Modern, Can::Forms, yes()).await
+    Host::connect(workspace, Era::Modern, ElicitationSupport::Forms, approve()).await
 }
 
-/// A server in this process, so that its timeout is ours to choose.
-async fn in_process(workspace: &Workspace, can: Can, reply: Reply, timeout: Duration) -> Host {
+/// Starts a server in this process, with a timeout that the test chooses.
+async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: Reply, timeout: Duration) -> Host {
     let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
     let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
     tokio::spawn(mcp::serve_over(provisioner, mcp::ToolFilter::everything(), input, output, timeout));
     let (input, output) = tokio::io::split(theirs);
-    Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, can, reply).await
+    Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, support, reply).await
 }
 
-fn above() -> Value {
+fn above_default() -> Value {
     json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 })
 }
 
@@ -381,19 +401,13 @@ fn approvals(workspace: &Workspace) -> Vec<Value> {
     workspace.json(&["approvals"])["approvals"].as_array().unwrap().clone()
 }
 
-/// Of the only request.
+/// Returns the status of the only request.
 fn status(workspace: &Workspace) -> String {
     let [approval] = &approvals(workspace)[..] else { panic!("one request: {:?}", approvals(workspace)) };
     approval["status"].as_str().unwrap().to_owned()
 }
 
-fn nothing_bought(workspace: &Workspace) {
+fn assert_nothing_bought(workspace: &Workspace) {
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 0);
     assert!(workspace.variable("SUPERMEMORY_API_KEY").is_none());
-}
-
-/// As if the time of every request had run out.
-fn age(workspace: &Workspace) {
-    let ledger = Connection::open(workspace.state().join("ledger.db")).unwrap();
-    ledger.execute("UPDATE approvals SET expires_at = created_at", []).unwrap();
 }

@@ -1,12 +1,12 @@
-//! Env files as people have them, in `tests/corpus/env`, through a project's whole life: what is not our line stays.
+//! Common env files, in `tests/corpus/env`, through a project's lifecycle: every line but ours stays.
 
 use std::{fs, path::Path};
 
 use crate::workspace::Workspace;
 
 #[test]
-fn a_file_is_itself_again_when_the_project_is_gone() {
-    let mut tried = 0;
+fn teardown_restores_each_corpus_file() {
+    let mut count = 0;
     for file in fs::read_dir(CORPUS).unwrap().map(|file| file.unwrap().path()) {
         let original = fs::read(&file).unwrap();
         let workspace = Workspace::new();
@@ -21,33 +21,34 @@ fn a_file_is_itself_again_when_the_project_is_gone() {
         let second = assert_one_line_is_ours(&original, &rotated, &file);
         assert_ne!(first, second, "{}", file.display());
         let withdrawn = after(&["teardown", "memory", "--yes"]);
-        let kept = without(&original, original_line(&original).as_deref());
-        let rest = withdrawn.strip_prefix(kept.as_slice());
-        // Behind the last line of a file that lacked its end there is one now.
+        let remaining = without(&original, original_line(&original).as_deref());
+        let rest = withdrawn.strip_prefix(remaining.as_slice());
+        // If the last line of the file lacked its ending, it has one now.
         assert!(matches!(rest, Some(b"" | b"\n" | b"\r\n")), "{}: {}", file.display(), withdrawn.escape_ascii());
-        tried += 1;
+        count += 1;
     }
-    assert!(tried >= 25, "the corpus has shrunk to {tried}");
+    assert!(count >= 25, "the corpus has shrunk to {count}");
 }
 
-/// The key in the file, in a line that stands where the template had an empty one, or at the end.
+/// Asserts that one line holds the key, and returns the key. The line replaces the template's empty one, or is the
+/// last.
 fn assert_one_line_is_ours(original: &[u8], now: &[u8], file: &Path) -> Vec<u8> {
-    let said = || format!("{}: {}", file.display(), now.escape_ascii());
-    let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", said()));
+    let context = || format!("{}: {}", file.display(), now.escape_ascii());
+    let at = find(now, b"SUPERMEMORY_API_KEY=sk_proj_sim_").unwrap_or_else(|| panic!("{}", context()));
     let line = &now[at..];
     let line = &line[..line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len())];
     if let Some(old) = original_line(original) {
         let place = find(original, &old).unwrap();
         let expected = [&original[..place], line, &original[place + old.len()..]].concat();
-        assert!(now == expected, "{}", said());
+        assert!(now == expected, "{}", context());
     } else {
-        let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", said()));
-        assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", said());
+        let added = now.strip_prefix(original).unwrap_or_else(|| panic!("{}", context()));
+        assert!(added.trim_ascii() == line && added.ends_with(b"\n"), "{}", context());
     }
     line.to_vec()
 }
 
-/// The line that a template keeps free for us.
+/// Returns the line that a template keeps free for the key.
 fn original_line(original: &[u8]) -> Option<Vec<u8>> {
     let lines = original.split(|byte| *byte == b'\n');
     lines.into_iter().find(|line| FREE.contains(line)).map(<[u8]>::to_vec)

@@ -1,4 +1,4 @@
-//! The user's env file on a real disk: modes, links, git, and values that are not ours.
+//! The user's env file on a real disk: modes, links, git, and foreign values.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 use crate::workspace::Workspace;
 
 #[test]
-fn a_new_file_is_private_and_an_old_one_loses_what_others_may() {
+fn new_and_existing_env_files_become_private() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "one", "search"]);
     assert_eq!(mode(&workspace.file(".env")), 0o600);
@@ -25,7 +25,7 @@ fn a_new_file_is_private_and_an_old_one_loses_what_others_may() {
 }
 
 #[test]
-fn a_link_stays_a_link_and_its_target_gets_the_key() {
+fn symlink_stays_and_its_target_gets_the_key() {
     let workspace = Workspace::new();
     fs::create_dir(workspace.file("secrets")).unwrap();
     symlink("secrets/app.env", workspace.file(".env")).unwrap();
@@ -37,7 +37,7 @@ fn a_link_stays_a_link_and_its_target_gets_the_key() {
 }
 
 #[test]
-fn somebody_elses_value_is_never_touched() {
+fn foreign_value_is_never_changed() {
     let workspace = Workspace::new();
     let mine = "EXA_API_KEY=mine-and-nobody-elses\n";
     workspace.write(".env", mine);
@@ -48,7 +48,7 @@ fn somebody_elses_value_is_never_touched() {
 
     workspace.ok(&["provision", "one", "search", "--replace"]);
     let ours = workspace.read(".env");
-    assert!(ours.starts_with("EXA_API_KEY=sk_proj_sim_"), "a human may say so");
+    assert!(ours.starts_with("EXA_API_KEY=sk_proj_sim_"), "--replace allows it");
 
     workspace.write(".env", mine);
     assert_eq!(workspace.json(&["rotate", "one"])["code"], "env_var_taken");
@@ -58,7 +58,7 @@ fn somebody_elses_value_is_never_touched() {
 }
 
 #[test]
-fn an_empty_variable_is_an_invitation() {
+fn empty_variable_is_filled_in() {
     let workspace = Workspace::new();
     workspace.write(".env", "# put it here\nEXA_API_KEY=\nAFTER=1\n");
     workspace.ok(&["provision", "one", "search"]);
@@ -67,7 +67,7 @@ fn an_empty_variable_is_an_invitation() {
 }
 
 #[test]
-fn a_second_project_of_a_provider_has_a_variable_of_its_own() {
+fn second_project_of_a_provider_gets_its_own_variable() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "first", "search"]);
     workspace.ok(&["provision", "second-one", "search"]);
@@ -80,7 +80,7 @@ fn a_second_project_of_a_provider_has_a_variable_of_its_own() {
 }
 
 #[test]
-fn two_names_of_one_file_do_not_make_two_projects_share_a_variable() {
+fn two_paths_to_one_file_do_not_share_a_variable() {
     let workspace = Workspace::new();
     symlink(".env", workspace.file("alias.env")).unwrap();
     workspace.ok(&["provision", "first", "search"]);
@@ -91,19 +91,19 @@ fn two_names_of_one_file_do_not_make_two_projects_share_a_variable() {
 }
 
 #[test]
-fn the_dead_key_of_a_project_that_is_gone_makes_room() {
+fn revoked_key_of_a_torn_down_project_is_replaced() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "first", "search"]);
-    let dead = workspace.read(".env");
+    let old = workspace.read(".env");
     workspace.ok(&["teardown", "first", "--yes"]);
-    workspace.write(".env", &dead); // somebody restored a backup
+    workspace.write(".env", &old); // as after restoring a backup
     workspace.ok(&["provision", "second", "search"]);
-    assert_ne!(workspace.read(".env"), dead);
+    assert_ne!(workspace.read(".env"), old);
     assert_eq!(workspace.read(".env").lines().count(), 1);
 }
 
 #[test]
-fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
+fn extra_variables_are_delivered_rotated_and_removed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "db", "postgres"]);
     let before = [workspace.variable("DATABASE_URL").unwrap(), workspace.variable("NEON_PROJECT_ID").unwrap()];
@@ -116,7 +116,7 @@ fn what_a_provider_adds_is_delivered_rotated_and_removed_with_the_key() {
 }
 
 #[test]
-fn what_cannot_take_a_key_costs_nothing() {
+fn env_file_that_cannot_take_a_key_buys_nothing() {
     let cases: [Case; 6] = [
         ("env_file_is_a_folder", |workspace| fs::create_dir(workspace.file(".env")).unwrap()),
         ("env_file_read_only", |workspace| {
@@ -147,22 +147,22 @@ fn what_cannot_take_a_key_costs_nothing() {
 }
 
 #[test]
-fn in_a_work_tree_the_file_is_kept_out_of_git() {
+fn env_file_in_a_work_tree_is_excluded_from_git() {
     let workspace = Workspace::new();
     git(&workspace, &["init", "--quiet"]);
     fs::create_dir(workspace.file("app")).unwrap();
-    let shown = workspace.json(&["--dir", "app", "provision", "one", "search"]);
-    assert!(shown["next"].as_str().unwrap().contains(".git/info/exclude"), "{shown:#}");
+    let response = workspace.json(&["--dir", "app", "provision", "one", "search"]);
+    assert!(response["next"].as_str().unwrap().contains(".git/info/exclude"), "{response:#}");
     assert!(workspace.read(".git/info/exclude").ends_with("\n/app/.env*\n"));
     let exclude = workspace.read(".git/info/exclude");
-    let shown = workspace.json(&["--dir", "app", "rotate", "one"]);
-    assert!(!shown["next"].as_str().unwrap().contains("exclude"), "once is enough");
+    let response = workspace.json(&["--dir", "app", "rotate", "one"]);
+    assert!(!response["next"].as_str().unwrap().contains("exclude"), "once is enough");
     assert_eq!(workspace.read(".git/info/exclude"), exclude);
     assert_eq!(git(&workspace, &["status", "--porcelain"]), "", "nothing of ours would be committed");
 }
 
 #[test]
-fn a_refusal_leaves_no_line_for_git() {
+fn refusal_leaves_no_git_exclude_line() {
     let workspace = Workspace::new();
     git(&workspace, &["init", "--quiet"]);
     let exclude = workspace.read(".git/info/exclude");
@@ -171,7 +171,7 @@ fn a_refusal_leaves_no_line_for_git() {
 }
 
 #[test]
-fn what_takes_the_file_back_into_git_is_an_error() {
+fn gitignore_that_includes_the_env_file_is_an_error() {
     let workspace = Workspace::new();
     git(&workspace, &["init", "--quiet"]);
     workspace.write(".gitignore", "!.env\n");
@@ -182,7 +182,7 @@ fn what_takes_the_file_back_into_git_is_an_error() {
 }
 
 #[test]
-fn what_git_ignored_before_it_ignores_afterwards() {
+fn existing_git_excludes_are_kept() {
     for (before, after) in [("", "/.env*\n"), ("*.log\n", "*.log\n/.env*\n"), ("*.log", "*.log\n/.env*\n")] {
         let workspace = Workspace::new();
         git(&workspace, &["init", "--quiet"]);
@@ -193,7 +193,7 @@ fn what_git_ignored_before_it_ignores_afterwards() {
 }
 
 #[test]
-fn a_file_that_cannot_be_found_is_not_taken_for_one_that_is_gone() {
+fn unresolvable_env_file_is_not_treated_as_missing() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "one", "search"]);
     fs::rename(workspace.file(".env"), workspace.file("elsewhere")).unwrap();
@@ -206,7 +206,7 @@ fn a_file_that_cannot_be_found_is_not_taken_for_one_that_is_gone() {
     assert_eq!(workspace.variable("EXA_API_KEY"), None);
 }
 
-/// An error code, and how to bring it about.
+/// An error code, and a function that causes it.
 type Case = (&'static str, fn(&Workspace));
 
 fn mode(path: &Path) -> u32 {

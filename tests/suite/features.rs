@@ -1,14 +1,14 @@
-//! What is built on request only: tests need it, and nothing that is released has it.
+//! Optional features, which tests need and no release has.
 
 use std::process::Command;
 
-/// The front for `tests/clients/conformance` is a server on the network, which the program must never be.
+/// The HTTP transport for `tests/clients/conformance` is a network server, which the program must never be.
 #[test]
-fn the_program_is_built_without_a_front_over_http() {
+fn default_build_has_no_http_transport() {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     let features = manifest["features"].as_table().unwrap();
     assert_eq!(features["conformance"].as_array().unwrap()[0].as_str(), Some("rmcp/transport-streamable-http-server"));
-    assert!(!features.contains_key("default"), "what is built by default is what is released");
+    assert!(!features.contains_key("default"), "releases have the default features");
 
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"])

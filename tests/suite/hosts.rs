@@ -1,48 +1,46 @@
-//! The promise of the example files: a host that is configured with one starts our server, and it answers.
+//! The example files: a host that is configured with one starts the server.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::workspace::{BINARY, Workspace};
+use crate::{
+    raw_client::RawClient,
+    workspace::{BINARY, Workspace},
+};
 
 #[test]
-fn cursor() {
-    answers("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
+fn cursor_example_starts_the_server() {
+    assert_starts("cursor_mcp.json.example", &json("cursor_mcp.json.example"), "mcpServers");
 }
 
 #[test]
-fn claude_desktop() {
+fn claude_desktop_example_starts_the_server() {
     let file = "examples/claude_desktop_config.json.example";
-    answers(file, &json(file), "mcpServers");
+    assert_starts(file, &json(file), "mcpServers");
 }
 
 #[test]
-fn claude_code() {
+fn claude_code_example_starts_the_server() {
     let file = "examples/claude_code_mcp.json.example";
-    answers(file, &json(file), "mcpServers");
+    assert_starts(file, &json(file), "mcpServers");
 }
 
 #[test]
-fn vscode() {
+fn vscode_example_starts_the_server() {
     let file = "examples/vscode_mcp.json.example";
-    answers(file, &json(file), "servers");
+    assert_starts(file, &json(file), "servers");
 }
 
 #[test]
-fn codex() {
+fn codex_example_starts_the_server() {
     let file = "examples/codex_config.toml.example";
     let config = toml::from_str(&read(file)).unwrap();
-    answers(file, &config, "mcp_servers");
+    assert_starts(file, &config, "mcp_servers");
 }
 
-/// Starts what the file says, with a folder of our own in the place of the placeholder.
-fn answers(file: &str, config: &Value, section: &str) {
+/// Starts the configured command, with a test folder in place of the placeholder.
+fn assert_starts(file: &str, config: &Value, section: &str) {
     let sections = config.as_object().unwrap();
     assert_eq!(sections.keys().collect::<Vec<_>>(), [section], "{file}");
     let servers = sections[section].as_object().unwrap();
@@ -54,27 +52,22 @@ fn answers(file: &str, config: &Value, section: &str) {
 
     let workspace = Workspace::new();
     let folder = workspace.path();
-    let arguments: Vec<&str> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let arguments: Vec<&str> =
+        server["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()).collect();
     let [command, flag, placeholder] = arguments[..] else { panic!("{file}: {arguments:?}") };
     assert!(["${workspaceFolder}", "/absolute/path/to/your/project"].contains(&placeholder), "{file}");
-    let answer = greet(&workspace, &[command, flag, folder.to_str().unwrap()]);
+    let answer = initialize(&workspace, &[command, flag, folder.to_str().unwrap()]);
     assert_eq!(answer["result"]["serverInfo"]["name"], "stripe-projects", "{file}: {answer}");
 }
 
-/// The answer of the real binary to a client's first message; it exits when the client hangs up.
-fn greet(workspace: &Workspace, arguments: &[&str]) -> Value {
-    let mut command = workspace.command(arguments);
-    let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let client = json!({ "name": "a host", "version": "1" });
-    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
-    let greeting = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
-    let mut input = server.stdin.take().unwrap();
-    writeln!(input, "{greeting}").unwrap();
-    let mut answer = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-    drop(input);
-    server.wait().unwrap();
-    serde_json::from_str(&answer).unwrap()
+/// Returns the response of the real binary to `initialize`. The binary exits when the client disconnects.
+fn initialize(workspace: &Workspace, arguments: &[&str]) -> Value {
+    let mut client = RawClient::start(workspace.command(arguments));
+    let info = json!({ "name": "a host", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info });
+    let response = client.request("initialize", &params);
+    client.disconnect();
+    response
 }
 
 fn json(file: &str) -> Value {

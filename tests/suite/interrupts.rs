@@ -1,5 +1,4 @@
-//! The point up to which a command can be called off: every use case tells of it before it writes anything, also the
-//! one that nobody thought of.
+//! The point up to which a command can be cancelled. Every use case reports it before it writes anything.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,11 +18,11 @@ use stripe_projects_mcp::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
-/// Whoever closes the gate at that point finds everything as it was before the command.
+/// Cancelling at that point leaves everything as it was before the command.
 #[test]
-fn whatever_writes_says_so_before_it_does() {
+fn commands_report_the_point_of_no_return_before_writing() {
     for operation in [
         "accept",
         "approve",
@@ -40,20 +39,20 @@ fn whatever_writes_says_so_before_it_does() {
         "teardown",
         "usage record",
     ] {
-        let here = ready_for(operation);
-        let before = written(&here);
+        let here = prepare(operation);
+        let before = snapshot(&here);
         let (provisioner, _runtime) = provisioner(&here);
         let stopped =
             provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "stops here")));
         let stopped = AssertUnwindSafe(stopped);
         catch_unwind(|| operate(&stopped, operation)).expect_err(operation);
-        assert_eq!(written(&here), before, "{operation}");
+        assert_eq!(snapshot(&here), before, "{operation}");
     }
 }
 
 #[test]
-fn what_only_looks_is_never_too_late_to_be_called_off() {
-    let here = ready_for("extend");
+fn read_only_commands_have_no_point_of_no_return() {
+    let here = prepare("extend");
     let (provisioner, _runtime) = provisioner(&here);
     let looking =
         provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "nothing is written")));
@@ -78,9 +77,9 @@ fn operate(provisioner: &Provisioner, operation: &str) {
         "keep" => drop(provisioner.keep(&name, &principal).unwrap()),
         "provision" => {
             let provider = ProviderKey::parse("search").unwrap();
-            let wanted =
+            let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            drop(provisioner.provision(&wanted, &principal).unwrap());
+            drop(provisioner.provision(&request, &principal).unwrap());
         }
         "reap" => drop(provisioner.reap(&principal).unwrap()),
         "resume" => drop(provisioner.resume(&name, &principal).unwrap()),
@@ -91,45 +90,40 @@ fn operate(provisioner: &Provisioner, operation: &str) {
     }
 }
 
-/// A workspace in which there is something for that operation to do.
-fn ready_for(operation: &str) -> Workspace {
+/// Creates a workspace in which that operation has something to do.
+fn prepare(operation: &str) -> Workspace {
     let here = Workspace::new();
     if operation == "provision" {
-        here.run(&["provision", "nothing", "nobody"]); // so that there is a ledger to compare
+        here.run(&["provision", "nothing", "nobody"]); // creates a ledger to compare
         return here;
     }
     here.ok(&["provision", "victim", "search", "--expires-in", "1h"]);
     match operation {
         "accept" => std::fs::write(here.state().join("audit.head"), format!("v1 99 {}\n", "0".repeat(64))).unwrap(),
         "approve" | "deny" => {
-            let wanted = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
-            let mut agent = Lines::greet(&here);
-            assert_eq!(agent.call("provision", &wanted)["code"], "approval_required");
-            assert_eq!(agent.leave().code, 0);
+            let arguments = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80 });
+            let mut agent = RawClient::initialize(&here);
+            assert_eq!(agent.call("provision", &arguments)["code"], "approval_required");
+            assert_eq!(agent.disconnect().code, 0);
         }
-        "abandon" => undo(
-            &here,
+        "abandon" => here.sql(
             "UPDATE projects SET status = 'provisioning', resource = NULL, key_version = 0;
             INSERT INTO journal (project, operation, was_status, was_version, opened_at)
             SELECT row, 'provision', 'provisioning', 0, 0 FROM projects",
         ),
-        "reap" => undo(&here, "UPDATE projects SET expires_at = 0"),
+        "reap" => here.sql("UPDATE projects SET expires_at = 0"),
         "resume" => drop(here.ok(&["suspend", "victim"])),
         _ => {}
     }
     here
 }
 
-fn undo(here: &Workspace, change: &str) {
-    rusqlite::Connection::open(here.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
-}
-
-/// Everything that a call could have written: the audit, what is live and how, the requests, and the files.
-fn written(here: &Workspace) -> String {
+/// Returns everything that a call could have written: audit, projects, requests and files.
+fn snapshot(here: &Workspace) -> String {
     let ledger = here.ledger();
     let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
     let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
-    let billed = here.billed();
+    let billed = here.billed_resources();
     let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
     format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.all_live().unwrap())
 }

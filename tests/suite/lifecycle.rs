@@ -1,4 +1,4 @@
-//! How the server begins, endures and ends, seen from the other end of its pipes.
+//! Start, load and end of the server, seen from the other end of its pipes.
 
 use std::{process::Command, time::Duration};
 
@@ -6,134 +6,134 @@ use serde_json::json;
 use stripe_projects_mcp::fs::{Lock, create_private_folder};
 
 use crate::{
-    lines::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
 #[test]
-fn a_client_that_leaves_without_a_word_is_no_failure() {
+fn disconnect_without_a_message_is_no_failure() {
     let workspace = Workspace::new();
-    let ran = Lines::open(&workspace).leave();
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    let output = RawClient::open(&workspace).disconnect();
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
     assert!(workspace.files().is_empty());
 }
 
-/// A pipe is enough; only a person at a terminal has to say `serve`.
+/// On a pipe, `serve` is the default; only a terminal needs the word.
 #[test]
-fn without_a_command_a_pipe_is_served() {
+fn serve_is_the_default_command_on_a_pipe() {
     let workspace = Workspace::new();
-    let mut lines = Lines::start(workspace.command(&[]));
-    lines.hello("lines");
-    assert_eq!(lines.leave().code, 0);
+    let mut client = RawClient::start(workspace.command(&[]));
+    client.initialize_as("lines");
+    assert_eq!(client.disconnect().code, 0);
 }
 
 #[test]
-fn a_client_that_leaves_early_is_still_answered() {
+fn client_that_disconnects_early_is_still_answered() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
-    let asked: Vec<_> = ["a", "b", "c", "d"]
-        .map(|name| lines.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
+    let mut client = RawClient::initialize(&workspace);
+    let ids: Vec<_> = ["a", "b", "c", "d"]
+        .map(|name| client.send_call("provision", &json!({ "name": name, "provider": "search", "spend_cap_usd": 1 })))
         .into();
-    let ran = lines.leave();
-    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    for id in asked {
-        let answer = ran.answer(id);
+    let output = client.disconnect();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    for id in ids {
+        let answer = output.response(id);
         assert_eq!(answer["result"]["structuredContent"]["status"], "active", "{answer}");
     }
 }
 
-/// What cannot be finished is answered as well, and nobody has to kill the process.
+/// A call that cannot finish is answered as well, and the process ends by itself.
 #[test]
-fn work_that_is_stuck_does_not_keep_the_process() {
+fn stuck_work_does_not_keep_the_process() {
     let workspace = Workspace::new();
-    let held = hold(&workspace, "memory");
-    let mut lines = Lines::greet(&workspace);
-    let id = lines.send_call("rotate_key", &json!({ "name": "memory" }));
-    let ran = lines.leave();
-    assert_eq!(ran.code, 0);
-    assert_eq!(ran.answer(id)["result"]["structuredContent"]["code"], "stopping");
+    let held = lock_project(&workspace, "memory");
+    let mut client = RawClient::initialize(&workspace);
+    let id = client.send_call("rotate_key", &json!({ "name": "memory" }));
+    let output = client.disconnect();
+    assert_eq!(output.code, 0);
+    assert_eq!(output.response(id)["result"]["structuredContent"]["code"], "stopping");
     drop(held);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_it_well() {
+fn signal_ends_the_server_cleanly() {
     for signal in ["-TERM", "-INT", "-HUP"] {
-        let greeted = Lines::greet(&Workspace::new());
-        let sent = Command::new("kill").args([signal, &greeted.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
-        assert_eq!(greeted.wait().code, 0, "{signal}");
+        let server = RawClient::initialize(&Workspace::new());
+        let status = Command::new("kill").args([signal, &server.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert_eq!(server.wait().code, 0, "{signal}");
     }
 }
 
 #[test]
-fn garbage_is_survived() {
-    let mut lines = Lines::greet(&Workspace::new());
+fn invalid_messages_are_survived() {
+    let mut client = RawClient::initialize(&Workspace::new());
     let deep = "[".repeat(100_000);
     for line in ["", "not json", "{}", "[]", "null", "{\"jsonrpc\":\"2.0\"}", "\"\u{0}\"", "{", &deep] {
-        lines.say(line);
+        client.write_line(line);
     }
-    lines.say(b"\xff\xfe\x00");
-    assert_eq!(lines.call("list_projects", &json!({}))["live_count"], 0);
-    assert_eq!(lines.leave().code, 0);
+    client.write_line(b"\xff\xfe\x00");
+    assert_eq!(client.call("list_projects", &json!({}))["live_count"], 0);
+    assert_eq!(client.disconnect().code, 0);
 }
 
 #[test]
-fn no_log_level_makes_it_tell_what_was_said() {
+fn no_log_level_logs_messages() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve"]);
     command.env("RUST_LOG", "trace,rmcp=trace,stripe_projects_mcp=trace");
-    let mut lines = Lines::start(command);
-    lines.hello("lines");
-    lines.call("provision", &json!({ "name": "whispered", "provider": "search" }));
-    lines.call("teardown", &json!({ "name": "whispered" }));
-    assert_eq!(lines.leave().stderr, "");
+    let mut client = RawClient::start(command);
+    client.initialize_as("lines");
+    client.call("provision", &json!({ "name": "confidential", "provider": "search" }));
+    client.call("teardown", &json!({ "name": "confidential" }));
+    assert_eq!(client.disconnect().stderr, "");
 }
 
-/// The project is locked from here, so every call that gets a place keeps it.
+/// The test locks the project, so every accepted call keeps its slot.
 #[test]
-fn a_flood_is_answered_to_the_last_call() {
+fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
-    let held = hold(&workspace, "memory");
-    let mut lines = Lines::greet(&workspace);
-    let asked: Vec<_> = (0..200).map(|_| lines.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
-    let answered = |lines: &Lines, code: &str| {
-        let codes = lines.answers().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
-        codes.filter(|found| found == code).count()
+    let held = lock_project(&workspace, "memory");
+    let mut client = RawClient::initialize(&workspace);
+    let ids: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
+    let answered = |client: &RawClient, code: &str| {
+        let codes = client.messages().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
+        codes.filter(|value| value == code).count()
     };
-    until("those that are too many", || (answered(&lines, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
+    until("those that are too many", || (answered(&client, "busy") >= 200 - MOST_IN_FLIGHT).then_some(()));
     drop(held);
-    until("all the others", || (answered(&lines, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
-    let ran = lines.leave();
-    assert_eq!(ran.code, 0);
-    for id in asked {
-        assert!(ran.answer(id)["result"]["structuredContent"]["hint"].is_string());
+    until("all the others", || (answered(&client, "project_not_found") >= MOST_IN_FLIGHT).then_some(()));
+    let output = client.disconnect();
+    assert_eq!(output.code, 0);
+    for id in ids {
+        assert!(output.response(id)["result"]["structuredContent"]["hint"].is_string());
     }
 }
 
-/// They meet in a workspace where nothing has been made ready yet.
+/// The calls meet in a workspace that is not initialized yet.
 #[test]
-fn the_first_calls_may_come_all_at_once() {
+fn first_calls_may_arrive_concurrently() {
     for _ in 0..5 {
-        let mut lines = Lines::greet(&Workspace::new());
+        let mut client = RawClient::initialize(&Workspace::new());
         let names = (0..MOST_IN_FLIGHT).map(|number| json!({ "name": format!("n{number}") }));
-        let asked: Vec<_> = names.map(|named| lines.send_call("teardown", &named)).collect();
-        // Answered before it leaves: who leaves early is answered within the server's timeout, and on a busy machine that
-        // is another matter.
-        for id in asked {
-            let answer = until("an answer", || lines.answers().into_iter().find(|answer| answer["id"] == id));
+        let ids: Vec<_> = names.map(|named| client.send_call("teardown", &named)).collect();
+        // Waits before it disconnects: answers after a disconnect are limited by a timeout, which a busy machine may
+        // exceed.
+        for id in ids {
+            let answer = until("an answer", || client.messages().into_iter().find(|answer| answer["id"] == id));
             assert_eq!(answer["result"]["structuredContent"]["code"], "project_not_found");
         }
-        assert_eq!(lines.leave().code, 0);
+        assert_eq!(client.disconnect().code, 0);
     }
 }
 
 /// Takes the lock that every call on this project waits for.
-fn hold(workspace: &Workspace, name: &str) -> Lock {
+fn lock_project(workspace: &Workspace, name: &str) -> Lock {
     let locks = workspace.state().join("locks");
     create_private_folder(&locks).unwrap();
     let lock = Lock::on_file(&locks.join(format!("{name}.lock")), Duration::ZERO);
-    lock.unwrap().expect("nobody else is in this workspace")
+    lock.unwrap().expect("no other process uses this workspace")
 }
 
 const MOST_IN_FLIGHT: usize = 64;

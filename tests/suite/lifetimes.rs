@@ -1,4 +1,4 @@
-//! What is granted for a time, or to a session, is given back; what is not offered cannot be called.
+//! Projects with a lifetime or of a session are torn down. Disabled tools cannot be called.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,35 +15,35 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    lines::{Lines, until},
-    workspace::{Kind, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
-fn a_lifetime_is_shown_and_a_longer_one_than_allowed_is_refused() {
+fn lifetime_is_shown_and_one_above_the_maximum_refused() {
     let workspace = Workspace::new();
     workspace.write("providers.toml", REGISTRY);
     let usual = workspace.json(&["provision", "usual", "search"]);
     assert_eq!(hours_left(&usual), 8);
     let short = workspace.json(&["provision", "short", "search", "--expires-in", "60m"]);
     assert_eq!(hours_left(&short), 1);
-    let mut agent = Lines::greet(&workspace);
-    let ask = |agent: &mut Lines, expires_in: &str| {
+    let mut agent = RawClient::initialize(&workspace);
+    let ask = |agent: &mut RawClient, expires_in: &str| {
         agent.call("provision", &json!({ "name": "long", "provider": "search", "expires_in": expires_in }))
     };
     assert_eq!(ask(&mut agent, "25h")["code"], "expiry_above_maximum");
     assert_eq!(ask(&mut agent, "for ever")["code"], "invalid_duration");
     assert_eq!(hours_left(&ask(&mut agent, "1d")), 24);
-    agent.leave();
-    assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "the human's word");
+    agent.disconnect();
+    assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "the human's choice wins");
     assert_eq!(workspace.json(&["extend", "nobody", "1h"])["code"], "project_not_found");
     let forever = Workspace::new();
     assert_eq!(forever.json(&["provision", "memory", "search"])["expires_at"], Value::Null);
 }
 
 #[test]
-fn what_has_expired_is_reaped_and_nothing_else() {
-    for kind in Kind::ALL {
+fn only_expired_projects_are_reaped() {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
         workspace.ok(&["provision", "short", "supermemory", "--expires-in", "1h"]);
         workspace.ok(&["provision", "long", "tts", "--expires-in", "2h"]);
@@ -51,7 +51,7 @@ fn what_has_expired_is_reaped_and_nothing_else() {
         expire(&workspace, "short");
         assert_eq!(workspace.ok(&["reap"]).stdout, "short: torn_down\n", "{kind:?}");
         assert_eq!(
-            (workspace.billed().len(), workspace.json(&["list"])["live_count"].as_u64()),
+            (workspace.billed_resources().len(), workspace.json(&["list"])["live_count"].as_u64()),
             (1, Some(1)),
             "{kind:?}"
         );
@@ -60,35 +60,35 @@ fn what_has_expired_is_reaped_and_nothing_else() {
 }
 
 #[test]
-fn a_server_reaps_at_its_start_and_while_it_runs() {
+fn server_reaps_at_start_and_while_running() {
     let workspace = Workspace::new();
     for name in ["first", "second"] {
         workspace.ok(&["provision", name, "search", "--expires-in", "1h"]);
     }
     expire(&workspace, "first");
-    let server = Lines::greet(&workspace);
-    until("the first is reaped", || (workspace.billed().len() == 1).then_some(()));
+    let server = RawClient::initialize(&workspace);
+    until("the first is reaped", || (workspace.billed_resources().len() == 1).then_some(()));
     expire(&workspace, "second");
-    until("the second is reaped", || workspace.billed().is_empty().then_some(()));
-    let ran = server.leave();
-    assert!(ran.stderr.contains("its time is up: torn_down"), "{ran:?}");
+    until("the second is reaped", || workspace.billed_resources().is_empty().then_some(()));
+    let output = server.disconnect();
+    assert!(output.stderr.contains("its time is up: torn_down"), "{output:?}");
 }
 
 #[test]
-fn a_session_gives_back_what_it_took_and_nobody_keeps() {
+fn session_end_tears_down_its_projects_except_kept_ones() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
-    let mut agent = Lines::start(workspace.command(&["serve", "--session", "--grace", "1m"]));
-    agent.hello("lines");
+    let mut agent = RawClient::start(workspace.command(&["serve", "--session", "--grace", "1m"]));
+    agent.initialize_as("lines");
     for name in ["kept", "taken"] {
         assert_eq!(agent.call("provision", &json!({ "name": name, "provider": "search" }))["status"], "active");
     }
     workspace.ok(&["keep", "kept"]);
-    assert_eq!(agent.leave().code, 0);
+    assert_eq!(agent.disconnect().code, 0);
     let ends = |name: &str| {
         let list = workspace.json(&["list"]);
-        let found = list["projects"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
-        found.unwrap()["expires_at"].clone()
+        let project = list["projects"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned();
+        project.unwrap()["expires_at"].clone()
     };
     assert!(ends("taken").is_string(), "its grace has begun");
     assert_eq!((ends("kept"), ends("mine")), (Value::Null, Value::Null));
@@ -96,9 +96,9 @@ fn a_session_gives_back_what_it_took_and_nobody_keeps() {
     assert_eq!(workspace.ok(&["reap"]).stdout, "taken: torn_down\n");
 }
 
-/// Whoever ends a session sends somebody back for what it leaves, and nobody where it leaves nothing.
+/// The end of a session reports whether projects remain to be torn down later.
 #[test]
-fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
+fn session_end_reports_whether_projects_remain() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
@@ -109,22 +109,22 @@ fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
         let principal = Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
-            let wanted =
+            let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &principal).unwrap();
+            provisioner.provision(&request, &principal).unwrap();
         }
         assert_eq!(provisioner.end_session(&principal).unwrap(), takes);
     }
 }
 
-/// The process of a session that is killed says nothing; whoever looks next finds its lock free.
+/// A killed session reports nothing; the next process finds its lock free.
 #[test]
-fn a_session_that_was_killed_is_ended_by_whoever_looks_next() {
+fn killed_session_is_ended_by_the_next_process() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["serve", "--session", "--grace", "1m"]);
     command.env("RUST_LOG", "off");
-    let mut agent = Lines::start(command);
-    agent.hello("lines");
+    let mut agent = RawClient::start(command);
+    agent.initialize_as("lines");
     agent.call("provision", &json!({ "name": "taken", "provider": "search" }));
     workspace.ok(&["reap"]);
     assert_eq!(workspace.json(&["list"])["projects"][0]["expires_at"], Value::Null, "the session lives");
@@ -134,28 +134,28 @@ fn a_session_that_was_killed_is_ended_by_whoever_looks_next() {
 }
 
 #[test]
-fn what_is_not_offered_is_neither_listed_nor_callable() {
+fn disabled_tools_are_neither_listed_nor_callable() {
     let workspace = Workspace::new();
     for (flags, offered) in [
         (&["serve", "--read-only"][..], &["list_projects"][..]),
         (&["serve", "--tools", "list_projects,provision"], &["list_projects", "provision"]),
     ] {
-        let mut agent = Lines::start(workspace.command(flags));
-        agent.hello("lines");
-        let listed = agent.ask("tools/list", &json!({}))["result"]["tools"].take();
+        let mut agent = RawClient::start(workspace.command(flags));
+        agent.initialize_as("lines");
+        let listed = agent.request("tools/list", &json!({}))["result"]["tools"].take();
         let names: Vec<&str> = listed.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert_eq!(names, offered);
-        let answer = agent.ask("tools/call", &json!({ "name": "teardown", "arguments": { "name": "x" } }));
+        let answer = agent.request("tools/call", &json!({ "name": "teardown", "arguments": { "name": "x" } }));
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
         assert!(agent.call("list_projects", &json!({}))["projects"].is_array());
-        agent.leave();
+        agent.disconnect();
     }
     assert_eq!(workspace.run(&["serve", "--tools", "provision,destroy"]).code, 2);
     assert_eq!(workspace.run(&["serve", "--read-only", "--tools", "provision"]).code, 2);
     assert_eq!(workspace.run(&["serve", "--session", "--grace", "soon"]).code, 2);
 }
 
-/// Makes a project's time be up.
+/// Expires a project.
 fn expire(workspace: &Workspace, name: &str) {
     let ledger = rusqlite::Connection::open(workspace.state().join("ledger.db")).unwrap();
     ledger.busy_timeout(Duration::from_secs(10)).unwrap();
@@ -167,8 +167,8 @@ fn hours_left(project: &Value) -> u64 {
     let at = project["expires_at"].as_str().unwrap_or_else(|| panic!("{project}"));
     let at: stripe_projects_mcp::clock::Timestamp = at.parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let left = u128::try_from(at.as_millisecond()).unwrap() - now;
-    u64::try_from((left + 1_800_000) / 3_600_000).unwrap()
+    let remaining = u128::try_from(at.as_millisecond()).unwrap() - now;
+    u64::try_from((remaining + 1_800_000) / 3_600_000).unwrap()
 }
 
 const REGISTRY: &str = "version = 1

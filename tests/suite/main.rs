@@ -1,4 +1,4 @@
-//! The suite: one binary, so that it is linked once. Each module is about one promise.
+//! The suite: one binary, so that it is linked once. Each module tests one topic.
 
 #![allow(
     clippy::expect_used,
@@ -8,9 +8,9 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test says what went wrong by panicking, and how much it looked at by printing"
+    reason = "a test reports a failure by panicking, and its extent by printing"
 )]
-#![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
+#![allow(clippy::disallowed_methods, reason = "tests write files and start processes")]
 
 mod abandon;
 mod alerts;
@@ -20,73 +20,74 @@ mod approvals;
 mod architecture;
 mod audit;
 mod audit_accept;
+mod backends;
 mod canaries;
 mod caps;
-mod ceiling;
+mod cli_call;
 mod client;
-mod clocks;
+mod clock_skew;
+mod concurrency;
 mod contract;
+mod corruption;
 mod crash;
-mod crowd;
-mod damage;
 mod diagnostics;
+mod disk_faults;
 mod doctor;
 mod dotenv;
 mod elicitation;
+mod elicitation_host;
 mod env_corpus;
 mod env_file;
-mod faults;
+mod fake_stripe;
+mod fake_stripe_behavior;
+mod fake_stripe_faults;
+mod fault_injection;
 mod features;
-mod hostile;
 mod hosts;
-mod incomplete;
 mod interrupts;
+mod invariants;
 mod language;
 mod lifecycle;
 mod lifetimes;
-mod lines;
-mod live;
+mod malicious_input;
 mod mcp;
-mod person;
-mod power;
-mod promises;
+mod mock_stripe_api;
+mod partial_failure;
+mod policy;
+mod power_loss;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
+mod raw_client;
 mod real_backends;
 mod real_stripe;
 mod refusals;
 mod registry;
 mod release;
-mod rules;
 mod scan;
 mod scan_history;
 mod scan_matcher;
 #[cfg(unix)]
 mod scan_terminal;
 mod scrubbed;
+mod secret_leaks;
 mod security;
 mod setup;
 mod setup_text;
-mod silence;
 mod simulator;
 mod simulator_client;
-mod simulator_weather;
+mod simulator_faults;
 mod snapshots;
 mod soak;
-mod stand_in;
-mod stand_in_behaves;
-mod stand_in_weather;
-mod stopped;
+mod stalled_process;
 mod stripe_api;
-mod stripe_api_weather;
+mod stripe_api_faults;
 mod stripe_cli;
-mod stripe_cli_weather;
-mod stripe_double;
-mod subjects;
+mod stripe_cli_faults;
+mod subscriptions;
 mod supermemory;
 mod suspend;
 #[cfg(unix)]
 mod terminal;
-mod weather;
+mod tool_schema_rules;
 mod workspace;

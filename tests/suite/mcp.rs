@@ -1,4 +1,4 @@
-//! The agent's door, as an ordinary client finds it, in both protocol eras.
+//! The MCP server, as an ordinary client uses it, in both protocol eras.
 
 use rmcp::model::{
     ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams, PaginatedRequestParams,
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Client, ERAS, Era, code},
-    lines::Lines,
+    raw_client::RawClient,
     workspace::Workspace,
 };
 
 #[tokio::test]
-async fn the_tools_are_four_and_always_in_the_same_order() {
+async fn tools_are_four_in_a_fixed_order() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -23,27 +23,27 @@ async fn the_tools_are_four_and_always_in_the_same_order() {
             assert_eq!(names, ["list_projects", "provision", "rotate_key", "teardown"], "{era:?}");
         }
     }
-    assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+    assert!(workspace.files().is_empty(), "reading creates no files");
 }
 
-/// The whole life of a project, and at each step the key is asked whether it works.
+/// Runs a project through its lifecycle, and checks the key at each step.
 #[tokio::test]
-async fn a_project_lives_and_dies() {
+async fn project_runs_through_its_lifecycle() {
     for era in ERAS {
         let workspace = Workspace::new();
-        workspace.write(".env", "MINE=1\n");
+        workspace.write(".env", "USER_LINES=1\n");
         let client = Client::connect(&workspace, era).await;
 
-        let asked = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
-        let made = client.ok("provision", asked).await;
+        let arguments = json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 12.5 });
+        let response = client.ok("provision", arguments).await;
         let first = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
         assert!(workspace.owner_of(&first).is_some());
-        assert_eq!((&made["status"], &made["spend_cap_usd"]), (&json!("active"), &json!(12.5)));
-        assert_eq!(made["api_key_masked"], masked(&first));
-        assert_eq!(made["env_written_to"], json!(workspace.file(".env")));
+        assert_eq!((&response["status"], &response["spend_cap_usd"]), (&json!("active"), &json!(12.5)));
+        assert_eq!(response["api_key_masked"], masked(&first));
+        assert_eq!(response["env_written_to"], json!(workspace.file(".env")));
 
         let listed = client.ok("list_projects", json!({})).await;
-        assert_eq!(listed["projects"], json!([made]));
+        assert_eq!(listed["projects"], json!([response]));
 
         let rotated = client.ok("rotate_key", json!({ "name": "memory" })).await;
         let second = workspace.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -54,7 +54,7 @@ async fn a_project_lives_and_dies() {
         let gone = client.ok("teardown", json!({ "name": "memory" })).await;
         assert_eq!(gone["status"], "torn_down");
         assert!(workspace.owner_of(&second).is_none());
-        assert_eq!(workspace.read(".env"), "MINE=1\n");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n");
 
         let live = client.ok("list_projects", json!({})).await;
         assert_eq!((&live["projects"], &live["torn_down_count"]), (&json!([]), &json!(1)));
@@ -64,12 +64,13 @@ async fn a_project_lives_and_dies() {
 }
 
 #[tokio::test]
-async fn resources_show_what_the_tools_show() {
+async fn resources_agree_with_tools() {
     let workspace = Workspace::new();
-    let made = workspace.json(&["provision", "memory", "supermemory"]);
+    let response = workspace.json(&["provision", "memory", "supermemory"]);
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let uris: Vec<_> = client.0.list_all_resources().await.unwrap().into_iter().map(|found| found.uri).collect();
+        let uris: Vec<_> =
+            client.0.list_all_resources().await.unwrap().into_iter().map(|resource| resource.uri).collect();
         assert_eq!(uris, ["stripe-projects://providers", "stripe-projects://projects", "stripe-projects://audit"]);
         let templates = client.0.list_all_resource_templates().await.unwrap();
         assert_eq!(templates[0].uri_template, "stripe-projects://projects/{name}");
@@ -77,7 +78,7 @@ async fn resources_show_what_the_tools_show() {
         assert_eq!(read(&client, "stripe-projects://providers").await, workspace.json(&["providers"]));
         let projects = read(&client, "stripe-projects://projects").await;
         assert_eq!(projects, client.ok("list_projects", json!({})).await);
-        assert_eq!(read(&client, "stripe-projects://projects/memory").await, made);
+        assert_eq!(read(&client, "stripe-projects://projects/memory").await, response);
 
         let missing = match era {
             Era::Legacy => -32002,
@@ -90,7 +91,7 @@ async fn resources_show_what_the_tools_show() {
 }
 
 #[tokio::test]
-async fn what_is_not_offered_is_said_so() {
+async fn unknown_tools_prompts_and_cursors_are_refused() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -110,8 +111,8 @@ async fn what_is_not_offered_is_said_so() {
 
 /// No library would send these.
 #[test]
-fn malformed_requests_are_told_from_unknown_methods() {
-    let mut lines = Lines::greet(&Workspace::new());
+fn malformed_requests_differ_from_unknown_methods() {
+    let mut client = RawClient::initialize(&Workspace::new());
     for (method, params, code) in [
         ("tools/call", json!({}), -32602),
         ("tools/call", json!({ "arguments": {} }), -32602),
@@ -123,16 +124,16 @@ fn malformed_requests_are_told_from_unknown_methods() {
         ("prompts/get", json!({ "name": [] }), -32602),
         ("tools/sell", json!({}), -32601),
     ] {
-        let answer = lines.ask(method, &params);
+        let answer = client.request(method, &params);
         assert_eq!(answer["error"]["code"], code, "{method} {params}: {answer}");
     }
 }
 
-/// What only one era has is no method of the other, with whatever parameters.
+/// A method of one era is unknown in the other, with any parameters.
 #[test]
-fn a_method_of_the_other_era_is_unknown() {
+fn method_of_the_other_era_is_unknown() {
     let workspace = Workspace::new();
-    let (mut legacy, mut modern) = (Lines::greet(&workspace), Lines::open(&workspace));
+    let (mut legacy, mut modern) = (RawClient::initialize(&workspace), RawClient::open(&workspace));
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
@@ -147,22 +148,22 @@ fn a_method_of_the_other_era_is_unknown() {
     ] {
         for params in [Some(json!({ "_meta": meta })), Some(json!({ "_meta": meta, "uri": 7 })), fitting] {
             let Some(params) = params else { continue };
-            let answer = modern.ask(method, &params);
+            let answer = modern.request(method, &params);
             assert_eq!(answer["error"]["code"], -32601, "{method} {params}: {answer}");
         }
     }
     for params in [json!({}), json!({ "notifications": 7 }), json!({ "notifications": { "toolsListChanged": true } })] {
-        let answer = legacy.ask("subscriptions/listen", &params);
+        let answer = legacy.request("subscriptions/listen", &params);
         assert_eq!(answer["error"]["code"], -32601, "{params}: {answer}");
     }
-    // In its own era, the same parameters are what is wrong.
-    assert_eq!(legacy.ask("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
+    // In its own era, the same parameters are invalid.
+    assert_eq!(legacy.request("resources/unsubscribe", &json!({ "uri": 7 }))["error"]["code"], -32602);
     let listen = json!({ "_meta": meta, "notifications": 7 });
-    assert_eq!(modern.ask("subscriptions/listen", &listen)["error"]["code"], -32602);
+    assert_eq!(modern.request("subscriptions/listen", &listen)["error"]["code"], -32602);
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_pages() {
+async fn long_list_is_paged() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
     for name in ["a", "b", "c", "d", "e"] {
@@ -185,16 +186,16 @@ async fn a_long_list_comes_in_pages() {
     }
     assert_eq!(json!(pages), json!([["a", "b"], ["c", "d"], ["e"]]));
     for limit in [0, 201] {
-        assert_eq!(client.refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
+        assert_eq!(client.call_refused("list_projects", json!({ "limit": limit })).await["code"], "invalid_limit");
     }
     for cursor in ["3", "after-0"] {
-        assert_eq!(client.refused("list_projects", json!({ "cursor": cursor })).await["code"], "invalid_cursor");
+        assert_eq!(client.call_refused("list_projects", json!({ "cursor": cursor })).await["code"], "invalid_cursor");
     }
 }
 
-/// There was no handshake that would have said it; in the legacy era there was.
+/// The modern era has no handshake that names the server, so each result does.
 #[tokio::test]
-async fn a_modern_result_says_who_gave_it() {
+async fn modern_result_names_its_server() {
     let workspace = Workspace::new();
     for (era, name) in [(Era::Legacy, None), (Era::Modern, Some("stripe-projects"))] {
         let client = Client::connect(&workspace, era).await;

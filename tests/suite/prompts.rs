@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn there_are_three_and_they_say_what_they_take() {
+async fn three_prompts_declare_their_arguments() {
     for era in ERAS {
         let client = Client::connect(&Workspace::new(), era).await;
         let mut listed = json!(client.0.list_prompts(None).await.unwrap());
@@ -19,30 +19,30 @@ async fn there_are_three_and_they_say_what_they_take() {
 }
 
 #[tokio::test]
-async fn they_carry_what_is_known_now() {
+async fn prompts_contain_the_current_state() {
     for era in ERAS {
         let workspace = Workspace::new();
         let client = Client::connect(&workspace, era).await;
         for name in ["budget", "end-session"] {
             snapshot(&format!("prompt_{name}_of_nothing"), &text(&client, name, None).await);
         }
-        assert!(workspace.files().is_empty(), "looking leaves nothing behind");
+        assert!(workspace.files().is_empty(), "reading creates no files");
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 5 })).await;
         client.ok("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": 2.5 })).await;
         workspace.ok(&["usage", "record", "memory", "1.2345"]);
         for name in ["budget", "end-session"] {
             snapshot(&format!("prompt_{name}"), &text(&client, name, None).await);
         }
-        let said = text(&client, "rotate-on-leak", Some(json!({ "name": "web" }))).await;
+        let prompt = text(&client, "rotate-on-leak", Some(json!({ "name": "web" }))).await;
         let key = workspace.variable("EXA_API_KEY").unwrap();
-        assert!(!said.contains(&key), "a mask is enough");
-        let said = said.replace(workspace.path().to_str().unwrap(), "[DIR]");
-        snapshot("prompt_rotate-on-leak", &said.replace(key.split_at(key.len() - 4).1, "[LAST]"));
+        assert!(!prompt.contains(&key), "a mask is enough");
+        let prompt = prompt.replace(workspace.path().to_str().unwrap(), "[DIR]");
+        snapshot("prompt_rotate-on-leak", &prompt.replace(key.split_at(key.len() - 4).1, "[LAST]"));
     }
 }
 
 #[tokio::test]
-async fn what_a_prompt_does_not_take_is_refused_without_a_quote() {
+async fn invalid_prompt_arguments_are_refused_without_quoting() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "gone", "search"]);
     workspace.ok(&["teardown", "gone", "--yes"]);
@@ -60,7 +60,7 @@ async fn what_a_prompt_does_not_take_is_refused_without_a_quote() {
             ("rotate-on-leak", Some(json!({ "name": "gone" }))),
             ("rotate-on-leak", Some(json!({ "name": "gone", "key": canary }))),
         ] {
-            let answer = ask(&client, name, arguments.clone()).await;
+            let answer = get_prompt(&client, name, arguments.clone()).await;
             assert!(!format!("{answer:?}").contains("Canary"), "{answer:?}");
             assert_eq!(code(answer), -32602, "{name} {arguments:?}");
         }
@@ -68,14 +68,14 @@ async fn what_a_prompt_does_not_take_is_refused_without_a_quote() {
 }
 
 async fn text(client: &Client, name: &str, arguments: Option<Value>) -> String {
-    let result = ask(client, name, arguments).await.unwrap();
-    assert!(result.description.is_some_and(|words| !words.is_empty()), "{name}");
+    let result = get_prompt(client, name, arguments).await.unwrap();
+    assert!(result.description.is_some_and(|text| !text.is_empty()), "{name}");
     let message = json!(result.messages[0]);
     assert_eq!((result.messages.len(), &message["role"]), (1, &json!("user")));
     message["content"]["text"].as_str().unwrap().to_owned()
 }
 
-async fn ask(
+async fn get_prompt(
     client: &Client,
     name: &str,
     arguments: Option<Value>,

@@ -1,4 +1,4 @@
-//! A terminal with a person before it: what is typed, and what is seen.
+//! A terminal with a user: keys that are typed, and the resulting screen.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,26 +10,26 @@ use std::{
 
 use pty_process::{Size, blocking};
 
-use crate::silence::assert_unsaid;
+use crate::secret_leaks::assert_no_key_in_output;
 
-/// A command at work on a terminal of its own.
+/// A command that runs on its own terminal.
 pub struct Terminal {
     child: Child,
     pty: Arc<blocking::Pty>,
-    seen: Arc<(Mutex<Seen>, Condvar)>,
+    display: Arc<(Mutex<Display>, Condvar)>,
     reader: JoinHandle<()>,
 }
 
-/// What a person has before them when it is over.
-pub struct Left {
+/// The result of a command at a terminal.
+pub struct TerminalOutput {
     pub code: i32,
-    /// The screen, as a person sees it.
+    /// The screen as text.
     pub screen: String,
-    /// Everything that was written, with all that moves and paints.
+    /// All bytes that were written, including control sequences.
     pub written: String,
 }
 
-struct Seen {
+struct Display {
     screen: vt100::Parser,
     written: Vec<u8>,
 }
@@ -41,25 +41,25 @@ impl Terminal {
         pty.resize(Size::new(ROWS, columns)).unwrap();
         let child = on_terminal(command).spawn(pts).unwrap();
         let screen = vt100::Parser::new(ROWS.try_into().unwrap(), columns.try_into().unwrap(), 0);
-        let seen = Arc::new((Mutex::new(Seen { screen, written: Vec::new() }), Condvar::new()));
+        let display = Arc::new((Mutex::new(Display { screen, written: Vec::new() }), Condvar::new()));
         let pty = Arc::new(pty);
         let reader = thread::spawn({
-            let (pty, seen) = (Arc::clone(&pty), Arc::clone(&seen));
-            move || watch(&pty, &seen)
+            let (pty, display) = (Arc::clone(&pty), Arc::clone(&display));
+            move || watch(&pty, &display)
         });
-        Self { child, pty, seen, reader }
+        Self { child, pty, display, reader }
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until the screen shows the words.
-    pub fn until(&self, words: &str) -> &Self {
-        let (seen, changed) = &*self.seen;
-        let late = |seen: &mut Seen| !seen.screen.screen().contents().contains(words);
-        let (seen, waited) = changed.wait_timeout_while(seen.lock().unwrap(), TIMEOUT, late).unwrap();
-        assert!(!waited.timed_out(), "{words:?} is not on the screen:\n{}", seen.screen.screen().contents());
+    /// Waits until the screen shows the text.
+    pub fn until(&self, text: &str) -> &Self {
+        let (display, changed) = &*self.display;
+        let late = |display: &mut Display| !display.screen.screen().contents().contains(text);
+        let (display, waited) = changed.wait_timeout_while(display.lock().unwrap(), TIMEOUT, late).unwrap();
+        assert!(!waited.timed_out(), "{text:?} is not on the screen:\n{}", display.screen.screen().contents());
         self
     }
 
@@ -69,20 +69,20 @@ impl Terminal {
     }
 
     /// Waits for the end of the command.
-    pub fn left(mut self) -> Left {
+    pub fn finish(mut self) -> TerminalOutput {
         let status = self.child.wait().unwrap();
         self.reader.join().unwrap();
-        let seen: MutexGuard<'_, Seen> = self.seen.0.lock().unwrap();
-        assert_unsaid(&seen.written);
-        Left {
+        let display: MutexGuard<'_, Display> = self.display.0.lock().unwrap();
+        assert_no_key_in_output(&display.written);
+        TerminalOutput {
             code: status.code().unwrap_or(-1),
-            screen: seen.screen.screen().contents(),
-            written: String::from_utf8(seen.written.clone()).unwrap(),
+            screen: display.screen.screen().contents(),
+            written: String::from_utf8(display.written.clone()).unwrap(),
         }
     }
 }
 
-/// The same command, for a terminal that can do what terminals do.
+/// Copies the command for a terminal with the usual capabilities.
 fn on_terminal(command: &Command) -> blocking::Command {
     let mut on = blocking::Command::new(command.get_program()).args(command.get_args()).env("TERM", "xterm-256color");
     on = on.current_dir(command.get_current_dir().unwrap());
@@ -95,14 +95,14 @@ fn on_terminal(command: &Command) -> blocking::Command {
     on
 }
 
-/// Reads until the last program on the terminal has ended, which Linux says with an error.
-fn watch(pty: &blocking::Pty, (seen, changed): &(Mutex<Seen>, Condvar)) {
+/// Reads until the last program on the terminal has ended. Linux reports that as an error.
+fn watch(pty: &blocking::Pty, (display, changed): &(Mutex<Display>, Condvar)) {
     let mut bytes = [0; 4096];
     let mut pty = pty;
     while let Ok(length @ 1..) = pty.read(&mut bytes) {
-        let mut seen = seen.lock().unwrap();
-        seen.screen.process(&bytes[..length]);
-        seen.written.extend(&bytes[..length]);
+        let mut display = display.lock().unwrap();
+        display.screen.process(&bytes[..length]);
+        display.written.extend(&bytes[..length]);
         changed.notify_all();
     }
 }

@@ -1,19 +1,19 @@
-//! The contract against Stripe itself, for whoever has an account and says so; nobody else's test run comes here.
+//! The contract against Stripe itself, for those who have an account and ask for it.
 //!
-//! `STRIPE_PROJECTS_TEST_BACKEND=stripe-cli cargo test real_stripe -- --ignored --nocapture`, or `stripe-api` with a key of
-//! test mode in `STRIPE_API_KEY`. `STRIPE_PROJECTS_TEST_PROVIDER` names another entry of the built-in registry than the
-//! free `tts`. It creates one project and takes it away again.
+//! `STRIPE_PROJECTS_TEST_BACKEND=stripe-cli cargo test real_stripe -- --ignored --nocapture`, or `stripe-api` with a
+//! key of test mode in `STRIPE_API_KEY`. `STRIPE_PROJECTS_TEST_PROVIDER` names another entry of the built-in registry
+//! than the free `tts`. It creates one project and tears it down.
 
 use std::{env, process::Command};
 
 use serde_json::Value;
 use stripe_projects_mcp::{name::ProviderKey, registry::Registry, secret::Secret};
 
-use crate::workspace::{Ran, Workspace};
+use crate::workspace::{CommandOutput, Workspace};
 
 #[test]
 #[ignore = "speaks to the real Stripe; see the first lines of this file"]
-fn a_project_lives_and_dies_at_stripe() {
+fn project_lifecycle_at_stripe() {
     let backend = env::var("STRIPE_PROJECTS_TEST_BACKEND").expect("STRIPE_PROJECTS_TEST_BACKEND says which backend");
     let provider = env::var("STRIPE_PROJECTS_TEST_PROVIDER").unwrap_or_else(|_| "tts".to_owned());
     let api_key = env::var("STRIPE_API_KEY").unwrap_or_default();
@@ -35,20 +35,20 @@ fn a_project_lives_and_dies_at_stripe() {
         if !api_key.is_empty() {
             command.env("STRIPE_API_KEY", &api_key);
         }
-        let ran = Ran::from(command.output().unwrap());
-        println!("{arguments:?}\n{}", ran.stdout);
-        serde_json::from_str(&ran.stdout).unwrap()
+        let output = CommandOutput::from(command.output().unwrap());
+        println!("{arguments:?}\n{}", output.stdout);
+        serde_json::from_str(&output.stdout).unwrap()
     };
-    let made = run(&["provision", "contract-test", &provider, "--cap", "1"]);
-    if made["code"].is_null() || made["code"] == "outcome_unknown" || made["code"] == "key_not_delivered" {
-        let variable = made["env_var"].as_str().unwrap_or_default().to_owned();
+    let response = run(&["provision", "contract-test", &provider, "--cap", "1"]);
+    if response["code"].is_null() || response["code"] == "outcome_unknown" || response["code"] == "key_not_delivered" {
+        let variable = response["env_var"].as_str().unwrap_or_default().to_owned();
         let first = workspace.variable(&variable);
         let rotated = run(&["rotate", "contract-test"]);
         let second = workspace.variable(&variable);
         let gone = run(&["teardown", "contract-test", "--yes"]);
         assert_eq!(gone["status"], "torn_down", "something may be left at Stripe: look there");
-        assert_eq!(made["status"], "active");
-        // Some services have nothing to rotate.
+        assert_eq!(response["status"], "active");
+        // Some services cannot rotate.
         assert!(rotated["key_version"] == 2 || rotated["code"] == "provider_failed");
         let fingerprint = |key: Option<String>| Secret::new(key.unwrap()).fingerprint();
         assert_eq!(fingerprint(first) != fingerprint(second), rotated["key_version"] == 2);

@@ -1,4 +1,4 @@
-//! What an agent is told when the answer is no: a code to decide on, what happened, and what to do next.
+//! Errors that an agent gets: a code to decide on, a message, and a hint.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn every_refusal_says_what_to_do_next() {
+async fn each_refusal_has_a_code_message_and_hint() {
     for era in ERAS {
         let workspace = Workspace::new();
         workspace.write(".env", "EXA_API_KEY=mine\n");
@@ -18,11 +18,11 @@ async fn every_refusal_says_what_to_do_next() {
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         let before = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         for (tool, arguments, code, message, hint) in refusals() {
-            let error = client.refused(tool, arguments.clone()).await;
+            let error = client.call_refused(tool, arguments.clone()).await;
             assert_eq!(error["code"], code, "{arguments}: {error}");
             assert_eq!(without_id(error["message"].as_str().unwrap()), message, "{arguments}");
-            let said = error["hint"].as_str().unwrap();
-            assert!(said.contains(hint), "{arguments}: {said}");
+            let actual_hint = error["hint"].as_str().unwrap();
+            assert!(actual_hint.contains(hint), "{arguments}: {actual_hint}");
         }
         let after = (workspace.read(".env"), workspace.world().observe_everything().unwrap().len());
         assert_eq!(before, after, "a refusal changes nothing");
@@ -30,13 +30,13 @@ async fn every_refusal_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_comes_with_its_project() {
+async fn taken_name_returns_its_project() {
     let workspace = Workspace::new();
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
-        let asked = json!({ "name": "memory", "provider": "supermemory" });
-        let _ = client.call("provision", asked.clone()).await.unwrap();
-        let error = client.refused("provision", asked).await;
+        let arguments = json!({ "name": "memory", "provider": "supermemory" });
+        let _ = client.call("provision", arguments.clone()).await.unwrap();
+        let error = client.call_refused("provision", arguments).await;
         assert_eq!(error["code"], "already_exists");
         assert_eq!(error["project"], client.ok("list_projects", json!({})).await["projects"][0]);
     }
@@ -44,11 +44,11 @@ async fn a_name_that_is_taken_comes_with_its_project() {
 }
 
 #[tokio::test]
-async fn somebody_elses_variable_is_never_overwritten() {
+async fn foreign_variable_is_never_overwritten() {
     let workspace = Workspace::new();
     workspace.write(".env", "EXA_API_KEY=mine\n");
     let client = Client::connect(&workspace, Era::Modern).await;
-    let error = client.refused("provision", json!({ "name": "web", "provider": "search" })).await;
+    let error = client.call_refused("provision", json!({ "name": "web", "provider": "search" })).await;
     assert_eq!(error["code"], "env_var_taken");
     assert!(error["hint"].as_str().unwrap().contains("--replace"), "only a human may overwrite it: {error}");
     assert_eq!(workspace.read(".env"), "EXA_API_KEY=mine\n");
@@ -56,15 +56,15 @@ async fn somebody_elses_variable_is_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_declined_card_leaves_nothing_behind() {
+async fn declined_card_leaves_nothing_behind() {
     let workspace = Workspace::new();
     for era in ERAS {
         let mut command = workspace.command(&["serve"]);
         command.env("STRIPE_PROJECTS_PAYMENT_METHOD", "pm_card_chargeDeclined");
         let client = Client::start(command, era).await;
-        let error = client.refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
+        let error = client.call_refused("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(error["code"], "card_declined");
-        let gone = client.refused("teardown", json!({ "name": "memory" })).await;
+        let gone = client.call_refused("teardown", json!({ "name": "memory" })).await;
         assert_eq!(gone["code"], "project_not_found", "what never came to be is not torn down");
         assert_eq!(client.ok("list_projects", json!({})).await["live_count"], 0);
         client.ok("provision", json!({ "name": "free", "provider": "search" })).await;
@@ -73,16 +73,16 @@ async fn a_declined_card_leaves_nothing_behind() {
     assert_eq!(workspace.read(".env"), "");
 }
 
-/// An edit of the registry counts from the next call on, for better or worse; what exists stays in reach.
+/// An edit of the registry counts from the next call on; existing projects stay usable.
 #[tokio::test]
-async fn a_broken_registry_stops_provisioning_and_nothing_else() {
+async fn broken_registry_stops_provisioning_only() {
     for era in ERAS {
         let workspace = Workspace::new();
         let client = Client::connect(&workspace, era).await;
         client.ok("provision", json!({ "name": "memory", "provider": "supermemory" })).await;
 
         workspace.write("providers.toml", "version = 1\n[providers.x]\nlabel = \n");
-        let error = client.refused("provision", json!({ "name": "web", "provider": "search" })).await;
+        let error = client.call_refused("provision", json!({ "name": "web", "provider": "search" })).await;
         assert_eq!(error["code"], "invalid_registry");
         assert!(error["message"].as_str().unwrap().contains("providers.toml:3:"), "{error}");
         assert!(providers_named(&client).await.ends_with("stripe-projects://providers"));
@@ -97,14 +97,14 @@ async fn a_broken_registry_stops_provisioning_and_nothing_else() {
     }
 }
 
-/// Where `tools/list` names the keys of the registry.
+/// Returns the provider list of `tools/list`.
 async fn providers_named(client: &Client) -> String {
     let tools = client.0.list_all_tools().await.unwrap();
     let provision = tools.iter().find(|tool| tool.name == "provision").unwrap();
     provision.input_schema["properties"]["provider"]["description"].as_str().unwrap().to_owned()
 }
 
-/// The id of a request is another one each time.
+/// Replaces the random id of the request.
 fn without_id(message: &str) -> String {
     match message.split_once("(request ap-") {
         Some((before, id)) => {
@@ -116,26 +116,26 @@ fn without_id(message: &str) -> String {
 
 /// Tool, arguments, code, message, and a part of the hint.
 fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static str)> {
-    let wanted = |provider: &str, cap: Value| json!({ "name": "web", "provider": provider, "spend_cap_usd": cap });
+    let provision = |provider: &str, cap: Value| json!({ "name": "web", "provider": provider, "spend_cap_usd": cap });
     let rule = "a project name is 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit";
     vec![
         (
             "provision",
-            wanted("supermemory", json!(25.01)),
+            provision("supermemory", json!(25.01)),
             "approval_required",
             "a human has to approve this first: `web` on supermemory with a cap of 25.01 USD (request [ID])",
             "show this to the user, do not run it: `stripe-projects-mcp approve ap-",
         ),
         (
             "provision",
-            wanted("supermemory", json!(100.01)),
+            provision("supermemory", json!(100.01)),
             "cap_above_maximum",
             "a cap of 100.01 USD exceeds the maximum of 100 USD for this provider",
             "ask for 100 USD or less",
         ),
         (
             "provision",
-            wanted("supermemry", json!(1)),
+            provision("supermemry", json!(1)),
             "unknown_provider",
             "the registry has no such provider; did you mean `supermemory`?",
             "search, supermemory",
@@ -144,14 +144,14 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
         ("rotate_key", json!({ "name": "../web" }), "invalid_name", rule, "such as agent-memory"),
         (
             "provision",
-            wanted("search", json!(-1)),
+            provision("search", json!(-1)),
             "invalid_amount",
             "the amount is negative",
             "give 0 for the provider's default",
         ),
         (
             "provision",
-            wanted("search", json!(1.001)),
+            provision("search", json!(1.001)),
             "invalid_amount",
             "the amount has more decimals than can be billed",
             "round a cap to whole cents",
@@ -159,7 +159,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
         ("provision", json!({ "name": "web" }), "invalid_arguments", "an argument is missing: provider", "tools/list"),
         (
             "provision",
-            wanted("search", json!("5")),
+            provision("search", json!("5")),
             "invalid_arguments",
             "`spend_cap_usd` has the wrong type: expected a JSON number",
             "tools/list",
@@ -188,7 +188,7 @@ const TORN_DOWN: &str = "there is no such project any more: it was torn down";
 
 const REPAIRED: &str = "version = 1
 [providers.almanac]
-label = 'Almanac: the weather of last year'
+label = 'Almanac: last year'
 service = 'almanac/api'
 env_var = 'ALMANAC_KEY'
 default_cap_usd = 5

@@ -1,9 +1,9 @@
-//! The registry as its author meets it: what is wrong, where, and what to write instead.
+//! The registry for its author: which mistake, where, and what to write instead.
 
 use crate::workspace::Workspace;
 
 #[test]
-fn a_mistake_is_shown_where_it_stands() {
+fn mistake_is_reported_with_its_position() {
     let workspace = Workspace::new();
     let file = workspace.file("providers.toml");
     let correct = "correct the file and run `stripe-projects-mcp providers check`; until then nothing is provisioned, \
@@ -35,45 +35,45 @@ fn a_mistake_is_shown_where_it_stands() {
         ("docs", "docs = 'https://example.com'\ndocs", "9:1", "duplicate key", correct),
         ("env_var = 'ALMANAC_KEY'", "", "2:1", "`env_var` is missing", correct),
     ] {
-        assert!(SOUND.contains(right), "{right}");
-        workspace.write("providers.toml", SOUND.replacen(right, wrong, 1));
-        let ran = workspace.run(&["providers", "check"]);
-        let said = format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
-        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", said), "{wrong}");
+        assert!(VALID.contains(right), "{right}");
+        workspace.write("providers.toml", VALID.replacen(right, wrong, 1));
+        let expected =
+            format!("error: the registry cannot be used: {}:{place}: {message}\nhint: {hint}\n", file.display());
+        workspace.cli(&["providers", "check"]).stdout("").stderr(expected).exit(2);
     }
-    workspace.write("providers.toml", SOUND);
+    workspace.write("providers.toml", VALID);
     workspace.ok(&["providers", "check"]);
 }
 
-/// One entry in one file is all that it takes.
+/// One entry in one file is enough.
 #[test]
-fn a_new_provider_is_an_entry_and_nothing_else() {
+fn new_provider_needs_only_a_registry_entry() {
     let workspace = Workspace::new();
-    workspace.write("providers.toml", SOUND);
-    let made = workspace.json(&["provision", "weather", "almanac"]);
-    assert_eq!((made["env_var"].as_str(), made["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
+    workspace.write("providers.toml", VALID);
+    let response = workspace.json(&["provision", "climate", "almanac"]);
+    assert_eq!((response["env_var"].as_str(), response["spend_cap_usd"].as_f64()), (Some("ALMANAC_KEY"), Some(5.0)));
     for variable in ["ALMANAC_KEY", "ALMANAC_ID"] {
         assert!(workspace.owner_of(&workspace.variable(variable).unwrap()).is_some(), "{variable}");
     }
 }
 
-/// What a project needs in order to end is in the ledger.
+/// The ledger has all that ending a project needs.
 #[test]
-fn a_provider_that_is_taken_out_leaves_no_orphan() {
+fn removed_provider_orphans_no_project() {
     let workspace = Workspace::new();
-    workspace.write("providers.toml", SOUND);
-    workspace.ok(&["provision", "weather", "almanac"]);
+    workspace.write("providers.toml", VALID);
+    workspace.ok(&["provision", "climate", "almanac"]);
     let key = workspace.variable("ALMANAC_KEY").unwrap();
-    workspace.write("providers.toml", SOUND.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
+    workspace.write("providers.toml", VALID.replace("almanac", "calendar").replace("ALMANAC", "CALENDAR"));
     assert_eq!(workspace.json(&["list"])["projects"][0]["provider"], "almanac");
-    workspace.ok(&["rotate", "weather"]);
+    workspace.ok(&["rotate", "climate"]);
     assert!(workspace.owner_of(&key).is_none());
-    workspace.ok(&["teardown", "weather", "--yes"]);
+    workspace.ok(&["teardown", "climate", "--yes"]);
     assert_eq!(workspace.read(".env"), "");
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }
 
-const SOUND: &str = "version = 1
+const VALID: &str = "version = 1
 [providers.almanac]
 label = 'Almanac'
 service = 'almanac/api'

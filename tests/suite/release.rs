@@ -1,4 +1,4 @@
-//! The promise of what is published: one name, one version, one description, and no secret where a process list shows it.
+//! The published files agree on name, version and description, and no secret becomes an argument.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,39 +10,39 @@ use crate::{
 };
 
 #[test]
-fn everything_says_what_the_manifest_of_the_crate_says() {
+fn published_files_agree_with_the_manifest() {
     let Some(Published { crates_io, registry, bundle }) = Published::read() else { return };
     let (owner, name) = crates_io.owner_and_name();
     let known_as = format!("io.github.{owner}/{name}");
-    assert_eq!(name, crates_io.word("name"), "the repository is called as the crate is");
+    assert_eq!(name, crates_io.text("name"), "the repository is called as the crate is");
 
-    for (file, what, said, meant) in [
+    for (file, what, actual, expected) in [
         ("server.json", "name", &registry["name"], known_as.as_str()),
-        ("server.json", "version", &registry["version"], crates_io.word("version")),
-        ("server.json", "description", &registry["description"], crates_io.word("description")),
-        ("server.json", "repository", &registry["repository"]["url"], crates_io.word("repository")),
-        ("server.json", "package", &registry["packages"][0]["identifier"], crates_io.word("name")),
-        ("server.json", "its version", &registry["packages"][0]["version"], crates_io.word("version")),
-        ("bundle/manifest.json", "name", &bundle["name"], crates_io.word("name")),
-        ("bundle/manifest.json", "version", &bundle["version"], crates_io.word("version")),
-        ("bundle/manifest.json", "description", &bundle["description"], crates_io.word("description")),
+        ("server.json", "version", &registry["version"], crates_io.text("version")),
+        ("server.json", "description", &registry["description"], crates_io.text("description")),
+        ("server.json", "repository", &registry["repository"]["url"], crates_io.text("repository")),
+        ("server.json", "package", &registry["packages"][0]["identifier"], crates_io.text("name")),
+        ("server.json", "its version", &registry["packages"][0]["version"], crates_io.text("version")),
+        ("bundle/manifest.json", "name", &bundle["name"], crates_io.text("name")),
+        ("bundle/manifest.json", "version", &bundle["version"], crates_io.text("version")),
+        ("bundle/manifest.json", "description", &bundle["description"], crates_io.text("description")),
         ("bundle/manifest.json", "author", &bundle["author"]["name"], owner.as_str()),
-        ("bundle/manifest.json", "license", &bundle["license"], crates_io.word("license")),
+        ("bundle/manifest.json", "license", &bundle["license"], crates_io.text("license")),
     ] {
-        assert_eq!(said, meant, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
+        assert_eq!(actual, expected, "{what} in {file} is not what Cargo.toml says: run bundle/stamp");
     }
 
-    // crates.io shows no comments, so the line that proves whose the server is has to be in sight.
+    // crates.io hides comments, so the line that proves the owner of the server has to be visible.
     let line = format!("`mcp-name: {known_as}`");
     assert_eq!(README.matches(&line).count(), 1, "{line} is not in README.md: run bundle/stamp");
-    let heading = format!("## [{}] - ", crates_io.word("version"));
+    let heading = format!("## [{}] - ", crates_io.text("version"));
     assert!(CHANGELOG.contains(&heading), "CHANGELOG.md has no section {heading}");
-    let longest = 100; // more is turned away by the registry
-    assert!(crates_io.word("description").chars().count() <= longest, "the description is too long for the registry");
+    let longest = 100; // the registry rejects more
+    assert!(crates_io.text("description").chars().count() <= longest, "the description is too long for the registry");
 }
 
 #[test]
-fn a_secret_is_a_variable_and_never_an_argument() {
+fn secret_options_become_variables_and_never_arguments() {
     let Some(Published { registry, bundle, .. }) = Published::read() else { return };
     let options = bundle["user_config"].as_object().unwrap();
     let secrets: Vec<_> =
@@ -54,7 +54,7 @@ fn a_secret_is_a_variable_and_never_an_argument() {
         assert!(!arguments.contains(secret.as_str()), "{secret} would stand in the list of processes");
         assert_eq!(server["env"]["STRIPE_API_KEY"], format!("${{user_config.{secret}}}"));
     }
-    // A host leaves what it has no value for as it stands, so an option that may be left out begins as an empty word.
+    // A host leaves a placeholder without a value unchanged, so an optional setting defaults to an empty string.
     for (key, option) in options {
         assert!(option["required"] == true || option["default"].is_string(), "{key} would reach us as a placeholder");
     }
@@ -68,7 +68,7 @@ fn a_secret_is_a_variable_and_never_an_argument() {
 }
 
 #[tokio::test]
-async fn the_bundle_lists_the_tools_that_there_are() {
+async fn bundle_lists_the_existing_tools() {
     let Some(Published { bundle, .. }) = Published::read() else { return };
     let promised: BTreeSet<_> =
         bundle["tools"].as_array().unwrap().iter().map(|tool| tool["name"].to_string()).collect();
@@ -80,7 +80,7 @@ async fn the_bundle_lists_the_tools_that_there_are() {
     }
 }
 
-/// What a registry, a host and crates.io are told.
+/// The metadata for a registry, a host and crates.io.
 struct Published {
     crates_io: CratesIo,
     registry: Value,
@@ -88,7 +88,7 @@ struct Published {
 }
 
 impl Published {
-    /// `None` in the crate, which is one of the three and does not hold the other two.
+    /// Returns `None` in the published crate, which lacks the other two files.
     fn read() -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         if !root.join("bundle").exists() {
@@ -109,13 +109,13 @@ impl Published {
 struct CratesIo(toml::Table);
 
 impl CratesIo {
-    fn word(&self, key: &str) -> &str {
+    fn text(&self, key: &str) -> &str {
         self.0[key].as_str().unwrap()
     }
 
-    /// As `https://github.com/OWNER/NAME` has them.
+    /// Returns OWNER and NAME of `https://github.com/OWNER/NAME`.
     fn owner_and_name(&self) -> (String, String) {
-        let path = self.word("repository").strip_prefix("https://github.com/").unwrap();
+        let path = self.text("repository").strip_prefix("https://github.com/").unwrap();
         let (owner, name) = path.split_once('/').unwrap();
         (owner.to_owned(), name.to_owned())
     }

@@ -1,38 +1,38 @@
-//! The search for leaked keys, through the binary: what it finds, what it does not say, and how it ends.
+//! The search for leaked keys, through the binary: its findings, exit codes and output.
 
 use std::{fs, path::Path};
 
 use serde_json::Value;
 
 use crate::{
-    lines::{Lines, until},
-    workspace::{Ran, Workspace},
+    raw_client::{RawClient, until},
+    workspace::{CommandOutput, Workspace},
 };
 
 #[test]
-fn a_clean_tree_is_clean_and_the_env_file_is_where_a_key_belongs() {
+fn clean_tree_and_env_file_are_clean() {
     let (here, key) = with_key();
     here.write("notes.txt", format!("it begins with {} and ends in {}\n", &key[..16], &key[key.len() - 4..]));
     here.write("other.txt", key.replace(&key[20..24], "zzzz"));
-    let ran = here.ok(&["scan", "."]);
-    assert!(ran.stdout.contains("Clean: none of 1 key in"), "{ran:?}");
+    let output = here.ok(&["scan", "."]);
+    assert!(output.stdout.contains("Clean: none of 1 key in"), "{output:?}");
     let view = here.json(&["scan", "."]);
     assert_eq!((&view["keys_known"], view["findings"].as_array().unwrap().len()), (&1.into(), 0));
     let one = here.json(&["scan", "notes.txt"]);
     let bytes = here.read("notes.txt").len();
-    assert_eq!((&one["files_read"], &one["bytes_read"]), (&1.into(), &bytes.into()), "it says how much it looked at");
+    assert_eq!((&one["files_read"], &one["bytes_read"]), (&1.into(), &bytes.into()), "it reports how much it searched");
 }
 
 #[test]
-fn nothing_to_look_for_is_said() {
+fn workspace_without_keys_is_reported() {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     assert!(here.ok(&["scan", "."]).stdout.starts_with("Nothing to look for"));
-    assert!(here.files().is_empty(), "a look creates nothing");
+    assert!(here.files().is_empty(), "a scan creates no files");
 }
 
 #[test]
-fn a_key_is_found_wherever_it_stands() {
+fn key_is_found_in_every_encoding() {
     let (here, key) = with_key();
     let deep = "a/b/c/.hidden/d";
     fs::create_dir_all(here.file(deep)).unwrap();
@@ -57,10 +57,10 @@ fn a_key_is_found_wherever_it_stands() {
     for (name, bytes, ..) in &files {
         here.write(name, bytes);
     }
-    let ran = here.run(&["scan", ".", "--json"]);
-    assert_eq!(ran.code, 7);
-    silent(&ran, &key);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_eq!(output.code, 7);
+    assert_no_key(&output, &key);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(view["findings"].as_array().unwrap().len(), files.len(), "{view:#}");
     for (name, _, line, occurrences) in &files {
         let finding = at(&view, &here.file(name));
@@ -72,18 +72,18 @@ fn a_key_is_found_wherever_it_stands() {
         assert_eq!((&finding["state"], &finding["project"]), (&"live".into(), &"memory".into()));
         assert_eq!((&finding["key_version"], &finding["commit"]), (&1.into(), &Value::Null));
     }
-    // Naming things twice, or one inside the other, finds nothing twice; a single file will do.
+    // Overlapping paths report a finding once; a single file works as well.
     let named = ["a", "a/b", "glued", "glued"].map(|name| here.file(name).to_str().unwrap().to_owned());
     let again = here.json(&["scan", &named[0], &named[1], &named[2], &named[3]]);
     assert_eq!(again["findings"].as_array().unwrap().len(), 2);
     let people = here.run(&["scan", "."]);
-    silent(&people, &key);
+    assert_no_key(&people, &key);
     assert_eq!(people.code, 7);
     assert!(people.stdout.contains("Found: 9 live and 0 dead"), "{people:?}");
 }
 
 #[test]
-fn a_dead_key_is_found_and_called_dead() {
+fn revoked_key_is_found_and_called_dead() {
     let (here, old) = with_key();
     here.ok(&["rotate", "memory"]);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -96,14 +96,14 @@ fn a_dead_key_is_found_and_called_dead() {
     here.ok(&["teardown", "memory", "--yes"]);
     let view = here.json(&["scan", "log"]);
     assert_eq!((&view["live_count"], &view["dead_count"]), (&0.into(), &2.into()));
-    // A dead key that somebody keeps in the env file is no longer where it belongs.
+    // A revoked key in the env file is a finding too.
     here.write(".env", format!("OLD={old}\n"));
     assert_eq!(findings(&here.json(&["scan", ".env"])).len(), 1);
 }
 
 #[cfg(unix)]
 #[test]
-fn an_env_file_behind_a_link_is_still_where_its_keys_belong() {
+fn symlinked_env_file_may_hold_its_keys() {
     let here = Workspace::new();
     fs::create_dir(here.file("secrets")).unwrap();
     std::os::unix::fs::symlink("secrets/app.env", here.file(".env")).unwrap();
@@ -111,9 +111,9 @@ fn an_env_file_behind_a_link_is_still_where_its_keys_belong() {
     here.ok(&["scan", "."]);
 }
 
-/// Whoever loads the env file of one project was not given the key of another.
+/// A program that loads one project's env file must not get another project's key.
 #[test]
-fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
+fn env_file_may_hold_only_its_own_keys() {
     let (here, key) = with_key();
     here.ok(&["provision", "web", "search", "--env-file", "other.env"]);
     here.ok(&["scan", "."]);
@@ -123,11 +123,11 @@ fn an_env_file_is_where_its_own_keys_belong_and_no_other() {
     assert_eq!(at(&view, &here.file("other.env"))["project"], "memory");
 }
 
-/// A connection string shows nothing in its mask: its length is all that is known.
+/// The mask of a connection string shows nothing, so only its length is known.
 #[test]
-fn a_connection_string_is_found_by_its_length() {
+fn connection_string_is_found_by_its_length() {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     let secret = "postgres://app:s3cret=pass@db.example.com:5432/app?sslmode=require&x=1";
     record(&here, secret);
     for text in [
@@ -139,10 +139,10 @@ fn a_connection_string_is_found_by_its_length() {
         format!("<{secret}>"),
     ] {
         here.write("log", &text);
-        let ran = here.run(&["scan", "log", "--json"]);
-        silent(&ran, secret);
-        let view: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((ran.code, findings(&view).len()), (7, 1), "{text}");
+        let output = here.run(&["scan", "log", "--json"]);
+        assert_no_key(&output, secret);
+        let view: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!((output.code, findings(&view).len()), (7, 1), "{text}");
         assert_eq!(findings(&view)[0]["api_key_masked"], "…");
     }
     here.write("log", secret.replace("s3cret", "s3cret2"));
@@ -150,7 +150,7 @@ fn a_connection_string_is_found_by_its_length() {
 }
 
 #[test]
-fn transcripts_of_agents_and_histories_of_shells_are_known_places() {
+fn agent_transcripts_and_shell_histories_are_known_places() {
     let (here, key) = with_key();
     let home = here.file("home");
     let places = [
@@ -174,8 +174,8 @@ fn transcripts_of_agents_and_histories_of_shells_are_known_places() {
         command.env_remove(variable);
     }
     command.env("HOME", &home).env("CODEX_HOME", home.join("elsewhere/codex"));
-    let ran = Ran::from(command.output().unwrap());
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = CommandOutput::from(command.output().unwrap());
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(findings(&view).len(), places.len(), "{view:#}");
     for place in places {
         assert_eq!(at(&view, &home.join(place))["state"], "live");
@@ -183,49 +183,49 @@ fn transcripts_of_agents_and_histories_of_shells_are_known_places() {
 }
 
 #[test]
-fn rotate_kills_what_is_live_once_it_is_agreed() {
+fn rotate_revokes_live_keys_once_confirmed() {
     let (here, key) = with_key();
     here.write("log", &key);
-    let asked = here.run(&["scan", "log", "--rotate"]);
-    assert_eq!(asked.code, 7);
-    assert!(asked.stderr.contains("not rotated: memory: this needs confirmation"), "{asked:?}");
+    let unconfirmed = here.run(&["scan", "log", "--rotate"]);
+    assert_eq!(unconfirmed.code, 7);
+    assert!(unconfirmed.stderr.contains("not rotated: memory: this needs confirmation"), "{unconfirmed:?}");
     assert!(here.owner_of(&key).is_some());
 
-    let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
-    assert_eq!(ran.code, 7, "it was found, whatever was done about it");
-    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["live_count"], 1);
-    assert_eq!(ran.stderr, "rotated memory: version 2 is in the env file\n");
+    let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
+    assert_eq!(output.code, 7, "the finding counts, whatever follows");
+    assert_eq!(serde_json::from_str::<Value>(&output.stdout).unwrap()["live_count"], 1);
+    assert_eq!(output.stderr, "rotated memory: version 2 is in the env file\n");
     assert!(here.owner_of(&key).is_none());
     assert!(here.owner_of(&here.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
     assert_eq!(here.json(&["scan", "."])["dead_count"], 1);
-    // A dead key is nothing to rotate.
-    assert_eq!(here.run(&["scan", "log", "--rotate", "--yes"]).stderr, "");
+    // A revoked key needs no rotation.
+    here.cli(&["scan", "log", "--rotate", "--yes"]).stderr("").run();
 }
 
 #[test]
-fn a_rotation_that_fails_says_so_by_its_code() {
+fn failed_rotation_is_reported_by_its_code() {
     let (here, key) = with_key();
     here.write("log", &key);
     here.write(".env", "SUPERMEMORY_API_KEY=somebody-else's\n");
-    let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
-    assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.stderr.contains("error: not rotated: memory: SUPERMEMORY_API_KEY holds a value"), "{ran:?}");
-    serde_json::from_str::<Value>(&ran.stdout).unwrap();
+    let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
+    assert_eq!(output.code, 3, "{output:?}");
+    assert!(output.stderr.contains("error: not rotated: memory: SUPERMEMORY_API_KEY holds a value"), "{output:?}");
+    serde_json::from_str::<Value>(&output.stdout).unwrap();
     assert!(here.owner_of(&key).is_some());
 }
 
 #[test]
-fn what_is_not_there_is_an_error_that_repeats_nothing() {
+fn missing_path_is_an_error_that_quotes_nothing() {
     let (here, key) = with_key();
-    let ran = here.run(&["scan", ".", &key]);
-    silent(&ran, &key);
-    assert_eq!((ran.code, ran.stderr.contains("path number 2")), (2, true), "{ran:?}");
+    let output = here.run(&["scan", ".", &key]);
+    assert_no_key(&output, &key);
+    assert_eq!((output.code, output.stderr.contains("path number 2")), (2, true), "{output:?}");
     assert_eq!(here.run(&["scan"]).code, 2);
 }
 
 #[cfg(unix)]
 #[test]
-fn hostile_names_and_kinds_of_files_are_survived() {
+fn hostile_file_names_and_types_are_survived() {
     use std::os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener};
     let (here, key) = with_key();
     let tree = here.file("tree");
@@ -241,37 +241,37 @@ fn hostile_names_and_kinds_of_files_are_survived() {
     here.write("outside", &key);
     fs::write(file(b"empty"), "").unwrap();
 
-    let ran = here.run(&["scan", "tree"]);
-    silent(&ran, &key);
-    assert_eq!(ran.code, 7);
-    assert!(ran.stdout.contains("a\\nb\\u{1b}[31m\u{fffd}\\u{202e}:1"), "{}", ran.stdout);
-    assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{202e}'));
-    assert_eq!(ran.stdout.lines().count(), 4 + 2, "{}", ran.stdout);
-    assert_eq!(ran.stdout.matches("the name ").count(), 2);
+    let output = here.run(&["scan", "tree"]);
+    assert_no_key(&output, &key);
+    assert_eq!(output.code, 7);
+    assert!(output.stdout.contains("a\\nb\\u{1b}[31m\u{fffd}\\u{202e}:1"), "{}", output.stdout);
+    assert!(!output.stdout.contains('\u{1b}') && !output.stdout.contains('\u{202e}'));
+    assert_eq!(output.stdout.lines().count(), 4 + 2, "{}", output.stdout);
+    assert_eq!(output.stdout.matches("the name ").count(), 2);
     let json = here.run(&["scan", "tree", "--json"]);
-    silent(&json, &key);
-    // A link that is named is followed: it was meant.
+    assert_no_key(&json, &key);
+    // A link that is named explicitly is followed.
     symlink(&tree, here.file("named")).unwrap();
     assert_eq!(findings(&here.json(&["scan", "named"])).len(), 4);
 }
 
-/// The first page of a process is never there to be read, whoever asks.
+/// The first page of a process can never be read, by any user.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_read_is_said() {
+fn unreadable_files_are_reported() {
     let (here, _) = with_key();
-    let ran = here.ok(&["scan", "/proc/self/mem"]);
-    assert!(ran.stderr.starts_with("warning: 1 file or folder could not be read, such as /proc/"), "{ran:?}");
+    let output = here.ok(&["scan", "/proc/self/mem"]);
+    assert!(output.stderr.starts_with("warning: 1 file or folder could not be read, such as /proc/"), "{output:?}");
     assert_eq!(here.json(&["scan", "/proc/self/mem"])["unreadable_count"], 1);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_watch_tells_what_is_new_until_it_is_stopped() {
+fn watch_reports_new_findings_until_stopped() {
     let (here, key) = with_key();
     here.write("log", format!("{key}\n"));
-    let watching = Lines::start(here.command(&["scan", ".", "--watch", "--json"]));
-    let lines = |count: usize| until("findings", || Some(watching.answers()).filter(|found| found.len() == count));
+    let watch = RawClient::start(here.command(&["scan", ".", "--watch", "--json"]));
+    let lines = |count: usize| until("findings", || Some(watch.messages()).filter(|finding| finding.len() == count));
     assert_eq!(lines(1)[0]["line"], 1);
     here.write("log", format!("{key}\nharmless\n"));
     here.write("late", format!("\n\n{key}"));
@@ -281,33 +281,33 @@ fn a_watch_tells_what_is_new_until_it_is_stopped() {
     here.ok(&["rotate", "memory"]);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
     here.write("newest", &new);
-    let found = until("the new key", || {
-        watching.answers().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
+    let finding = until("the new key", || {
+        watch.messages().into_iter().find(|one| one["file"].as_str().unwrap().ends_with("newest"))
     });
-    assert_eq!((&found["state"], &found["key_version"]), (&"live".into(), &2.into()));
-    let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let ran = watching.wait();
-    assert_eq!((ran.code, ran.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
-    silent(&ran, &key);
-    silent(&ran, &new);
+    assert_eq!((&finding["state"], &finding["key_version"]), (&"live".into(), &2.into()));
+    let status = std::process::Command::new("kill").args(["-INT", &watch.pid().to_string()]).status().unwrap();
+    assert!(status.success());
+    let output = watch.wait();
+    assert_eq!((output.code, output.stderr.as_str()), (7, "watching 1 place; Ctrl-C ends it\n"));
+    assert_no_key(&output, &key);
+    assert_no_key(&output, &new);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_watch_that_saw_nothing_ends_well_and_soon() {
+fn watch_without_findings_exits_cleanly() {
     let (here, _) = with_key();
-    let watching = Lines::start(here.command(&["scan", ".", "--watch"]));
-    until("the first line", || watching.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
-    let sent = std::process::Command::new("kill").args(["-INT", &watching.pid().to_string()]).status().unwrap();
-    assert!(sent.success());
-    assert_eq!(watching.wait().code, 0);
+    let watch = RawClient::start(here.command(&["scan", ".", "--watch"]));
+    until("the first line", || watch.errors().ends_with("watching 1 place; Ctrl-C ends it\n").then_some(()));
+    let status = std::process::Command::new("kill").args(["-INT", &watch.pid().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(watch.wait().code, 0);
 }
 
-/// A workspace with one project, and its key.
+/// Creates a workspace with one project, and returns its key.
 pub fn with_key() -> (Workspace, String) {
     let here = Workspace::new();
-    here.has_plants();
+    here.allow_planted_keys();
     here.ok(&["provision", "memory", "supermemory"]);
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     (here, key)
@@ -317,16 +317,16 @@ pub fn findings(view: &Value) -> &[Value] {
     view["findings"].as_array().unwrap()
 }
 
-pub fn silent(ran: &Ran, key: &str) {
-    assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "it says the key");
+pub fn assert_no_key(output: &CommandOutput, key: &str) {
+    assert!(!output.stdout.contains(key) && !output.stderr.contains(key), "it prints the key");
 }
 
 fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
-    let found = findings(view).iter().find(|one| one["file"] == *file.to_str().unwrap());
-    found.unwrap_or_else(|| panic!("nothing in {}: {view:#}", file.display()))
+    let finding = findings(view).iter().find(|one| one["file"] == *file.to_str().unwrap());
+    finding.unwrap_or_else(|| panic!("nothing in {}: {view:#}", file.display()))
 }
 
-/// Writes down a credential as delivered, which the simulation would not hand out.
+/// Records a credential as delivered that the simulation would not create.
 fn record(here: &Workspace, secret: &str) {
     use stripe_projects_mcp::{
         clock::Clock,

@@ -1,16 +1,16 @@
-//! Keys in what git keeps: deleted, on another branch, stashed, staged, in a message.
+//! Keys in git objects: deleted, on another branch, stashed, staged, in a message.
 
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::{
-    scan::{findings, silent, with_key},
+    scan::{assert_no_key, findings, with_key},
     workspace::Workspace,
 };
 
 #[test]
-fn everything_that_git_keeps_is_searched() {
+fn every_git_object_is_searched() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "deleted.txt", &format!("one\n{key}\n"), "a file");
@@ -33,18 +33,18 @@ fn everything_that_git_keeps_is_searched() {
     git(&here, &["reset", "-q", "--hard", "HEAD~1"]);
     git(&here, &["gc", "-q"]);
 
-    let ran = here.run(&["scan", ".", "--json"]);
-    silent(&ran, &key);
-    assert_eq!(ran.code, 7);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_no_key(&output, &key);
+    assert_eq!(output.code, 7);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(view["histories_read"], 1);
     let by = |file: Option<&str>, commit: Option<&str>| {
-        let found = findings(&view).iter().find(|one| {
+        let finding = findings(&view).iter().find(|one| {
             one["found_in"] == "history"
                 && one["file"].as_str() == file
                 && (commit.is_none() || one["commit"].as_str() == commit)
         });
-        found.unwrap_or_else(|| panic!("nothing in {file:?} of {commit:?}: {view:#}"))
+        finding.unwrap_or_else(|| panic!("nothing in {file:?} of {commit:?}: {view:#}"))
     };
     assert_eq!(by(Some("deleted.txt"), Some(&deleted))["line"], 2);
     by(Some("sub dir/\u{fc} \"x\"\t.txt"), Some(&branch));
@@ -56,14 +56,14 @@ fn everything_that_git_keeps_is_searched() {
     assert_eq!(history, 5, "{view:#}");
 
     let people = here.run(&["scan", "."]);
-    silent(&people, &key);
+    assert_no_key(&people, &key);
     assert!(people.stdout.contains("deleted.txt:2, commit "), "{people:?}");
     assert!(people.stdout.contains("the message of commit "), "{people:?}");
     assert!(people.stdout.contains("which no commit brought"), "{people:?}");
 }
 
 #[test]
-fn a_repository_below_and_a_folder_within_have_histories_too() {
+fn nested_repository_and_subfolder_are_searched() {
     let (here, key) = with_key();
     std::fs::create_dir_all(here.file("work/repo/src")).unwrap();
     let inside = here.file("work/repo");
@@ -82,9 +82,9 @@ fn a_repository_below_and_a_folder_within_have_histories_too() {
     assert_eq!(here.json(&["scan", "work/repo/src", "work/repo"])["histories_read"], 1);
 }
 
-/// The agent may write in a repository, so nothing that its configuration names may run.
+/// The agent can write to a repository, so nothing that its configuration names may run.
 #[test]
-fn a_repository_is_read_without_running_anything_of_it() {
+fn repository_is_read_without_running_its_configuration() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     here.write(".gitattributes", "*.txt diff=evil filter=evil\n");
@@ -112,19 +112,19 @@ fn a_repository_is_read_without_running_anything_of_it() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_is_said_and_the_rest_is_searched() {
+fn unreadable_history_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
     std::fs::create_dir_all(here.file("repo/.git")).unwrap();
     here.write("repo/.git/config", format!("url = https://x:{key}@example.com\n"));
-    let ran = here.run(&["scan", "repo"]);
-    assert_eq!(ran.code, 7);
-    silent(&ran, &key);
-    assert!(ran.stderr.contains("warning: git would not show the whole history of"), "{ran:?}");
+    let output = here.run(&["scan", "repo"]);
+    assert_eq!(output.code, 7);
+    assert_no_key(&output, &key);
+    assert!(output.stderr.contains("warning: git would not show the whole history of"), "{output:?}");
 }
 
-/// An empty file in the place of an object is one that git has a name for and cannot read; it says so and goes on.
+/// Git lists an object that is an empty file, and cannot read it. It reports that and continues.
 #[test]
-fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
+fn broken_object_is_reported_and_the_rest_searched() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "a.txt", &key, "a");
@@ -136,17 +136,17 @@ fn an_object_that_is_broken_is_said_and_the_rest_is_searched() {
     let object = here.file(&format!(".git/objects/{}/{}", &id[..2], id[2..].trim()));
     std::fs::remove_file(&object).unwrap();
     std::fs::write(&object, "").unwrap();
-    let ran = here.run(&["scan", ".", "--json"]);
-    assert_eq!(ran.code, 7, "{ran:?}");
-    silent(&ran, &key);
-    let view: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let output = here.run(&["scan", ".", "--json"]);
+    assert_eq!(output.code, 7, "{output:?}");
+    assert_no_key(&output, &key);
+    let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!((&findings(&view)[0]["file"], &view["histories_read"]), (&"a.txt".into(), &0.into()));
-    assert!(ran.stderr.contains("git would not show the whole history of"), "{ran:?}");
+    assert!(output.stderr.contains("git would not show the whole history of"), "{output:?}");
 }
 
-/// Names of branches and reflogs stand beside the objects, wherever in the work tree one looks.
+/// Branch names and reflogs are outside the objects, and are searched from any subfolder.
 #[test]
-fn a_branch_is_found_by_its_name_from_a_folder_within() {
+fn branch_name_is_found_from_a_subfolder() {
     let (here, key) = with_key();
     git(&here, &["init", "-q", "-b", "main"]);
     commit(&here, "src/a.txt", "clean", "a");
@@ -155,19 +155,19 @@ fn a_branch_is_found_by_its_name_from_a_folder_within() {
         if pack {
             git(&here, &["pack-refs", "--all"]);
         }
-        let ran = here.run(&["scan", "src", "--json"]);
-        silent(&ran, &key);
-        let view: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let found =
+        let output = here.run(&["scan", "src", "--json"]);
+        assert_no_key(&output, &key);
+        let view: Value = serde_json::from_str(&output.stdout).unwrap();
+        let places =
             findings(&view).iter().map(|one| (one["found_in"].as_str().unwrap(), one["file"].as_str().unwrap()));
-        let found: Vec<_> = found.collect();
+        let places: Vec<_> = places.collect();
         let expected = if pack { ("file", "packed-refs") } else { ("name", "refs/heads/") };
-        assert!(found.iter().any(|(kind, file)| *kind == expected.0 && file.contains(expected.1)), "{found:?}");
+        assert!(places.iter().any(|(kind, file)| *kind == expected.0 && file.contains(expected.1)), "{places:?}");
     }
 }
 
 #[test]
-fn a_bare_repository_has_a_history_too() {
+fn bare_repository_is_searched() {
     let (here, key) = with_key();
     let work = here.file("work");
     std::fs::create_dir(&work).unwrap();
@@ -180,9 +180,9 @@ fn a_bare_repository_has_a_history_too() {
     for path in [".", "bare.git"] {
         let view = here.json(&["scan", path]);
         assert_eq!(view["histories_read"], 1, "{path}: {view:#}");
-        let found = findings(&view).iter().find(|one| one["found_in"] == "history").expect(path);
+        let finding = findings(&view).iter().find(|one| one["found_in"] == "history").expect(path);
         assert_eq!(
-            (&found["file"], &found["repository"]),
+            (&finding["file"], &finding["repository"]),
             (&"a".into(), &here.file("bare.git").to_str().unwrap().into())
         );
     }

@@ -1,4 +1,4 @@
-//! The matcher against one that takes its time: it hashes every window there is.
+//! The matcher against a naive one that hashes every window.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use stripe_projects_mcp::{
     secret::{Fingerprint, Secret},
 };
 
-/// With a prefix that begins another one, without any, odd ones, and a short one.
+/// With a prefix of another one, without any, unusual ones, and a short one.
 const KEYS: [&str; 9] = [
     "sk_proj_sim_0123456789abcdef0123456789abcdef",
     "sk_proj_sim_0123456789abcdef0123456789ab0000",
@@ -21,7 +21,7 @@ const KEYS: [&str; 9] = [
     "hunter2",
 ];
 
-/// What stands between keys: every kind of boundary and sign, and what only looks like the beginning of something.
+/// Text between keys: every kind of boundary and sign, and false starts.
 const BETWEEN: [&str; 26] = [
     " ", "\n", "\"", "'", "`", "=", ":", ",", "(", ")", "[", "]", "{", "}", "<", ">", "\\n", "\\\"", "\\", "%3D", "a",
     "sk_", "_", "\0", "ü", "word",
@@ -29,15 +29,15 @@ const BETWEEN: [&str; 26] = [
 
 proptest! {
     #[test]
-    fn it_finds_what_a_patient_one_finds(pieces in pieces(), some in some()) {
+    fn matches_agree_with_a_naive_search(pieces in pieces(), some in key_subset()) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let hits = matcher.find(&Window::whole(&text)).into_iter().collect::<BTreeSet<_>>();
-        prop_assert_eq!(hits, patiently(&text, &some));
+        prop_assert_eq!(hits, naive_search(&text, &some));
     }
 
-    /// Whatever the stretches, each start is asked about once, and answered as if the whole had been seen.
+    /// For any chunk size, each start is reported once, as in one chunk.
     #[test]
-    fn it_finds_the_same_in_stretches(pieces in pieces(), some in some(), step in 1_usize..200) {
+    fn matches_are_the_same_across_chunks(pieces in pieces(), some in key_subset(), step in 1_usize..200) {
         let (text, matcher) = (text(&pieces), matcher(&some));
         let mut hits = Vec::new();
         for from in (0..text.len()).step_by(step) {
@@ -47,8 +47,8 @@ proptest! {
             let whole = |hit: Hit| Hit { range: (hit.range.0 + base, hit.range.1 + base), known: hit.known };
             hits.extend(matcher.find(&stretch).into_iter().map(whole));
         }
-        prop_assert_eq!(hits.iter().cloned().collect::<BTreeSet<_>>(), patiently(&text, &some));
-        prop_assert_eq!(hits.len(), patiently(&text, &some).len(), "something was found twice");
+        prop_assert_eq!(hits.iter().cloned().collect::<BTreeSet<_>>(), naive_search(&text, &some));
+        prop_assert_eq!(hits.len(), naive_search(&text, &some).len(), "something was found twice");
     }
 }
 
@@ -56,12 +56,12 @@ fn pieces() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
     proptest::collection::vec((0..KEYS.len(), 0..BETWEEN.len(), 0..BETWEEN.len()), 0..12)
 }
 
-/// Which keys are known decides how far it leaps: without the short ones, far.
-fn some() -> impl Strategy<Value = Vec<&'static str>> {
+/// The set of known keys decides the step size: without short keys, it is large.
+fn key_subset() -> impl Strategy<Value = Vec<&'static str>> {
     proptest::sample::subsequence(KEYS.to_vec(), 1..=KEYS.len())
 }
 
-/// Some keys whole and some cut, with something in between.
+/// Builds a text of whole and cut keys, with other text in between.
 fn text(pieces: &[(usize, usize, usize)]) -> Vec<u8> {
     let mut text = Vec::new();
     for (key, before, after) in pieces {
@@ -77,21 +77,21 @@ fn secrets(keys: &[&str]) -> Vec<Secret> {
     keys.iter().map(|key| Secret::new((*key).to_owned())).collect()
 }
 
-/// Knows the keys in `only`, each under its place there.
+/// Creates a matcher for the keys in `only`, each under its index there.
 fn matcher(only: &[&str]) -> Matcher {
-    let kept: Vec<_> = secrets(only).iter().map(|secret| (secret.fingerprint(), secret.mask(), secret.len())).collect();
+    let keys: Vec<_> = secrets(only).iter().map(|secret| (secret.fingerprint(), secret.mask(), secret.len())).collect();
     let known = |(fingerprint, mask, length)| Known { fingerprint, mask, length };
     Matcher::new(
-        &kept.iter().map(|(fingerprint, mask, length)| known((fingerprint, mask, *length))).collect::<Vec<_>>(),
+        &keys.iter().map(|(fingerprint, mask, length)| known((fingerprint, mask, *length))).collect::<Vec<_>>(),
     )
 }
 
-fn patiently(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
+fn naive_search(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
     let mut hits = BTreeSet::new();
     for (place, one) in secrets(only).iter().enumerate() {
         for (start, window) in text.windows(one.len()).enumerate() {
             let end = start + one.len();
-            let right = one.mask().shown().is_some() || stands_alone(text, start, end);
+            let right = one.mask().shown().is_some() || is_separate_word(text, start, end);
             if right && window == only[place].as_bytes() && Fingerprint::of(window) == one.fingerprint() {
                 hits.insert(Hit { range: (start, end), known: place });
             }
@@ -100,8 +100,9 @@ fn patiently(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
     hits
 }
 
-/// A credential without a mask is found as a word: one end at a boundary, the other there or at a sign.
-fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+/// Returns whether a credential without a mask is a separate word. One end is at a boundary, the other at a boundary or
+/// sign.
+fn is_separate_word(text: &[u8], start: usize, end: usize) -> bool {
     let boundary = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"\"'`\\<>".contains(&byte);
     let sign = |byte: u8| b"=:,;|&()[]{}".contains(&byte);
     let before = start.checked_sub(1).map(|place| text[place]);

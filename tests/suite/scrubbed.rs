@@ -13,14 +13,14 @@ use stripe_projects_mcp::{
     secret::Secret,
 };
 
-use crate::subjects::{KEY, order};
+use crate::backends::{KEY, order};
 
 #[tokio::test]
-async fn a_credential_that_passed_through_is_in_no_error_after_it() {
+async fn credential_seen_by_the_backend_is_in_no_later_error() {
     let folder = tempfile::tempdir().unwrap();
     let inner = Simulated::new(folder.path().join("simulated.db"), PaymentMethod::Succeeds, Clock::system());
     let api_key = Secret::new("rk_test_canary0123456789".to_owned());
-    let backend = Scrubbed::new(Arc::new(Talkative { inner, api_key: api_key.clone() })).knowing(Some(&api_key));
+    let backend = Scrubbed::new(Arc::new(LeakyBackend { inner, api_key: api_key.clone() })).knowing(Some(&api_key));
     let service = backend.provision(&order("quiet")).await.unwrap();
     let rotated = backend.rotate(&service.resource).await.unwrap();
     let keys = [service.credentials.pick(Some(KEY)).unwrap(), rotated.pick(Some(KEY)).unwrap(), &api_key];
@@ -32,11 +32,11 @@ async fn a_credential_that_passed_through_is_in_no_error_after_it() {
         backend.reconcile_limits().await.unwrap_err(),
     ];
     for error in errors {
-        let said = format!("{error} {error:?}");
+        let text = format!("{error} {error:?}");
         for key in keys {
-            assert!(!said.contains(key.expose()), "a credential is in {}", error_name(&error));
+            assert!(!text.contains(key.expose()), "a credential is in {}", error_name(&error));
         }
-        assert!(said.contains("é…é") || matches!(error, BackendError::NeedsBrowser), "the rest is kept: {said}");
+        assert!(text.contains("é…é") || matches!(error, BackendError::NeedsBrowser), "the rest is kept: {text}");
     }
 }
 
@@ -44,14 +44,14 @@ fn error_name(error: &BackendError) -> String {
     format!("{error:?}").split([' ', '{']).next().unwrap().to_owned()
 }
 
-/// Says the current credential of a resource, and its own key, wherever there is room.
-struct Talkative {
+/// A backend that puts the current credential and its own key into each error field.
+struct LeakyBackend {
     inner: Simulated,
     api_key: Secret,
 }
 
-impl Talkative {
-    async fn chatter(&self, resource: &ResourceId) -> String {
+impl LeakyBackend {
+    async fn leaky_text(&self, resource: &ResourceId) -> String {
         let credentials = self.inner.reveal(resource).await.unwrap();
         let key = credentials.pick(Some(KEY)).unwrap().expose().to_owned();
         format!("é{key}é, again{key}{key}, by é{}é", self.api_key.expose())
@@ -59,7 +59,7 @@ impl Talkative {
 }
 
 #[async_trait]
-impl Backend for Talkative {
+impl Backend for LeakyBackend {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -81,24 +81,24 @@ impl Backend for Talkative {
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Unknown { why: self.chatter(resource).await.into() })
+        Err(BackendError::Unknown { why: self.leaky_text(resource).await.into() })
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::NeedsLink { url: format!("https://example.com/{}", self.chatter(resource).await) })
+        Err(BackendError::NeedsLink { url: format!("https://example.com/{}", self.leaky_text(resource).await) })
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Malformed { what: "status", got: self.chatter(resource).await })
+        Err(BackendError::Malformed { what: "status", got: self.leaky_text(resource).await })
     }
 
     async fn observe(&self, _: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await.into() })
+        Err(BackendError::Unavailable { why: self.leaky_text(&all[0].resource).await.into() })
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::NeedsInformation { fields: vec![self.chatter(&all[0].resource).await] })
+        Err(BackendError::NeedsInformation { fields: vec![self.leaky_text(&all[0].resource).await] })
     }
 }

@@ -1,8 +1,8 @@
-//! SECURITY.md promises what tests prove, and nothing else.
+//! SECURITY.md claims only what tests prove.
 
 use std::{fs, path::Path};
 
-/// A claim that names a test which is gone, or was never there, is none.
+/// A claim that cites a missing test proves nothing.
 #[test]
 fn every_test_that_is_named_exists() {
     let named = named_tests();
@@ -14,7 +14,7 @@ fn every_test_that_is_named_exists() {
     }
 }
 
-/// What an attacker cannot do is said line by line, each with what proves it.
+/// Each line about what an attacker cannot do cites its test.
 #[test]
 fn every_claim_names_a_test() {
     let claims: Vec<&str> = lists("\n**Cannot**\n").collect();
@@ -24,13 +24,13 @@ fn every_claim_names_a_test() {
     }
 }
 
-/// The items of every list that follows such a heading, each on one line.
+/// Returns the items of each list under such a heading, each on one line.
 fn lists(heading: &'static str) -> impl Iterator<Item = &'static str> {
     let parts = SECURITY.split(heading).skip(1);
     parts.flat_map(|part| part.trim_start().split("\n\n").next().unwrap_or_default().split("\n- "))
 }
 
-/// `module::test`, as a name in backticks.
+/// Returns each `module::test` in backticks.
 fn named_tests() -> Vec<(&'static str, &'static str)> {
     let words = SECURITY.split('`').skip(1).step_by(2);
     words.filter_map(|word| word.split_once("::")).collect()

@@ -1,4 +1,4 @@
-//! `setup`, through the real binary: our entry in a host's file, and every other byte of the file as it was.
+//! `setup`, through the real binary: our entry in a host's file. Every other byte stays.
 
 use std::{
     fs,
@@ -10,24 +10,24 @@ use std::{
 use serde_json::{Value, json};
 use stripe_projects_mcp::host_config::{Desired, Entry, Host, Places, Plan, SetupError};
 
-use crate::workspace::{BINARY, Ran, Workspace};
+use crate::workspace::{BINARY, CommandOutput, Workspace};
 
-/// A workspace with a home folder in it, and a host's file there.
+/// A workspace with a home folder, and a host's file there.
 struct Home {
     workspace: Workspace,
     host: Host,
 }
 
 impl Home {
-    fn of(host: Host) -> Self {
+    fn new(host: Host) -> Self {
         let workspace = Workspace::new();
         fs::create_dir(workspace.file("home")).unwrap();
         Self { workspace, host }
     }
 
-    /// One whose file says this.
-    fn with(host: Host, text: &str) -> Self {
-        let home = Self::of(host);
+    /// Creates a host's file with that text.
+    fn with_text(host: Host, text: &str) -> Self {
+        let home = Self::new(host);
         fs::create_dir_all(home.file().parent().unwrap()).unwrap();
         fs::write(home.file(), text).unwrap();
         home
@@ -54,7 +54,7 @@ impl Home {
         backups
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         let arguments = [&["setup", self.host.as_str()], arguments].concat();
         let mut command = self.workspace.command(&arguments);
         command.env("HOME", self.workspace.file("home"));
@@ -64,19 +64,19 @@ impl Home {
         command.output().unwrap().into()
     }
 
-    fn ok(&self, arguments: &[&str]) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{:?} {arguments:?}: {ran:?}", self.host);
-        ran
+    fn ok(&self, arguments: &[&str]) -> CommandOutput {
+        let output = self.run(arguments);
+        assert_eq!(output.code, 0, "{:?} {arguments:?}: {output:?}", self.host);
+        output
     }
 
     fn code(&self, arguments: &[&str]) -> String {
-        let ran = self.run(&[arguments, &["--json"]].concat());
-        let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let answer: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         answer["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
-    /// Our entry, as the host reads it.
+    /// Returns our entry, as the host reads it.
     fn entry(&self) -> Value {
         if self.host == Host::Codex {
             let all: Value = toml::from_str(&self.text()).unwrap();
@@ -88,9 +88,9 @@ impl Home {
 }
 
 #[test]
-fn a_file_is_made_where_there_is_none_and_goes_again() {
+fn new_file_is_created_and_removed_again() {
     for host in Host::ALL {
-        let home = Home::of(host);
+        let home = Home::new(host);
         home.ok(&["--yes"]);
         assert_eq!(home.entry()["command"], BINARY);
         let folder = home.workspace.path();
@@ -101,9 +101,9 @@ fn a_file_is_made_where_there_is_none_and_goes_again() {
         assert_eq!(home.entry()["args"], json!(["serve", "--dir", folder]));
         let kind = home.entry().get("type").cloned();
         assert_eq!(kind, matches!(host, Host::ClaudeCode | Host::VsCode).then(|| json!("stdio")));
-        let made = home.text();
+        let content = home.text();
         assert!(home.ok(&["--yes"]).stdout.starts_with("Already there, nothing changed"));
-        assert_eq!(home.text(), made);
+        assert_eq!(home.text(), content);
         assert_eq!(fs::metadata(home.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
         home.ok(&["--remove", "--yes"]);
@@ -114,13 +114,13 @@ fn a_file_is_made_where_there_is_none_and_goes_again() {
 }
 
 #[test]
-fn what_is_there_stays_to_the_byte_and_is_kept() {
+fn existing_content_is_kept_and_backed_up() {
     let jsonc = "\u{feff}// my servers\r\n{\r\n\t\"servers\": {\r\n\t\t\"other\": { \"env\": { \"T\": \"sk_live_canary\" }, }, // theirs\r\n\t},\r\n}";
     let toml = "model = \"o9\" # mine\r\n\r\n[mcp_servers.other]\r\ncommand = 'x'\r\nenv = { T = \"sk_live_canary\" }";
     for (host, text) in [(Host::VsCode, jsonc), (Host::Codex, toml)] {
-        let home = Home::with(host, text);
-        let said = home.ok(&["--yes"]);
-        assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        let home = Home::with_text(host, text);
+        let output = home.ok(&["--yes"]);
+        assert!(!format!("{output:?}").contains("canary"), "{output:?}");
         assert_eq!(home.backups(), [text]);
         let with = home.text();
         assert!(with.contains("stripe-projects") && with.len() > text.len());
@@ -128,9 +128,9 @@ fn what_is_there_stays_to_the_byte_and_is_kept() {
         assert_eq!(home.text(), with);
         home.ok(&["--remove", "--yes"]);
         assert_eq!(home.text(), text);
-        let mut kept = vec![text.to_owned(), with];
-        kept.sort();
-        assert_eq!(home.backups(), kept, "an older backup that differs is not overwritten");
+        let mut backups = vec![text.to_owned(), with];
+        backups.sort();
+        assert_eq!(home.backups(), backups, "an older backup that differs is not overwritten");
         for file in home.workspace.files().iter().filter(|file| file.to_string_lossy().contains(".bak")) {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }
@@ -138,16 +138,16 @@ fn what_is_there_stays_to_the_byte_and_is_kept() {
 }
 
 #[test]
-fn a_file_that_was_there_is_never_removed() {
-    let home = Home::with(Host::Cursor, "");
+fn existing_file_is_never_removed() {
+    let home = Home::with_text(Host::Cursor, "");
     home.ok(&["--yes"]);
     home.ok(&["--remove", "--yes"]);
     assert_eq!(home.text(), "{\n  \"mcpServers\": {}\n}\n");
 }
 
 #[test]
-fn the_mode_and_the_link_of_a_file_stay() {
-    let home = Home::with(Host::Cursor, "{}");
+fn file_mode_and_symlink_are_kept() {
+    let home = Home::with_text(Host::Cursor, "{}");
     let real = home.workspace.file("dotfiles.json");
     fs::rename(home.file(), &real).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
@@ -160,17 +160,17 @@ fn the_mode_and_the_link_of_a_file_stay() {
 }
 
 #[test]
-fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
-    let home = Home::of(Host::Codex);
-    home.workspace.has_plants();
+fn entry_has_relevant_flags_and_no_keys() {
+    let home = Home::new(Host::Codex);
+    home.workspace.allow_planted_keys();
     home.workspace.write("key", "rk_test_0123456789abcdef");
     let mut command = home.workspace.command(&["setup", "codex", "--yes", "--backend", "stripe-api", "--accept-tos"]);
     command
         .args(["--stripe-api-key-file", "key", "--state-dir", "s"])
         .env("STRIPE_API_KEY", "rk_test_canary0123456789");
     let codex = home.workspace.file("elsewhere");
-    let ran: Ran = command.env("CODEX_HOME", &codex).output().unwrap().into();
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let output: CommandOutput = command.env("CODEX_HOME", &codex).output().unwrap().into();
+    assert_eq!(output.code, 0, "{output:?}");
     let text = fs::read_to_string(codex.join("config.toml")).unwrap();
     let all: Value = toml::from_str(&text).unwrap();
     let flags = ["--state-dir", "s", "--stripe-api-key-file", "key", "--backend", "stripe-api", "--accept-tos"];
@@ -178,17 +178,17 @@ fn flags_that_matter_go_into_the_entry_and_keys_do_not() {
     for file in home.workspace.files().iter().filter(|file| !file.ends_with("key")) {
         assert!(!fs::read_to_string(file).unwrap().contains("rk_test_"), "{}", file.display());
     }
-    assert!(!format!("{ran:?}").contains("rk_test_"));
+    assert!(!format!("{output:?}").contains("rk_test_"));
 }
 
 #[test]
-fn the_name_is_enough_where_the_path_finds_the_very_file() {
-    let home = Home::of(Host::Cursor);
+fn program_name_is_used_where_path_resolves_to_it() {
+    let home = Home::new(Host::Cursor);
     let bin = home.workspace.file("bin");
     fs::create_dir(&bin).unwrap();
     let start = |path: &PathBuf| {
         let mut command = home.workspace.command(&["setup", "cursor", "--print"]);
-        let printed: Ran = command.env("PATH", path).output().unwrap().into();
+        let printed: CommandOutput = command.env("PATH", path).output().unwrap().into();
         let all: Value = serde_json::from_str(&printed.stdout).unwrap();
         all["mcpServers"]["stripe-projects"]["command"].as_str().unwrap().to_owned()
     };
@@ -202,7 +202,7 @@ fn the_name_is_enough_where_the_path_finds_the_very_file() {
 #[test]
 fn print_only_prints() {
     for host in Host::ALL {
-        let home = Home::with(host, "not what it should be {{");
+        let home = Home::with_text(host, "not what it should be {{");
         let before = home.workspace.files();
         let printed = home.ok(&["--print"]).stdout;
         assert!(printed.contains("stripe-projects") && printed.contains("serve"), "{printed}");
@@ -211,8 +211,8 @@ fn print_only_prints() {
 }
 
 #[test]
-fn without_a_yes_nothing_is_changed() {
-    let home = Home::with(Host::Cursor, "{}");
+fn unconfirmed_setup_changes_nothing() {
+    let home = Home::with_text(Host::Cursor, "{}");
     for arguments in [&[][..], &["--remove"]] {
         if arguments.is_empty() {
             assert_eq!(home.code(arguments), "not_confirmed");
@@ -223,7 +223,7 @@ fn without_a_yes_nothing_is_changed() {
 }
 
 #[test]
-fn a_file_that_is_not_what_it_should_be_is_left_alone() {
+fn malformed_file_is_unchanged() {
     for (host, text, code) in [
         (Host::Cursor, "{\"mcpServers\": []}", "config_wrong_shape"),
         (Host::Cursor, "[1]", "config_wrong_shape"),
@@ -235,10 +235,10 @@ fn a_file_that_is_not_what_it_should_be_is_left_alone() {
         (Host::Codex, "a = 'sk_live_canary", "config_syntax"),
         (Host::Codex, "mcp_servers = { a = { command = 'sk_live_canary' } }\n", "config_not_editable"),
     ] {
-        let home = Home::with(host, text);
+        let home = Home::with_text(host, text);
         for arguments in [&["--yes"][..], &["--remove", "--yes"]] {
-            let ran = home.run(arguments);
-            assert!(!format!("{ran:?}").contains("canary"), "{ran:?}");
+            let output = home.run(arguments);
+            assert!(!format!("{output:?}").contains("canary"), "{output:?}");
             assert_eq!(home.text(), text);
         }
         assert_eq!(home.code(&["--yes"]), code, "{text}");
@@ -247,51 +247,51 @@ fn a_file_that_is_not_what_it_should_be_is_left_alone() {
 }
 
 #[test]
-fn a_place_that_is_no_file_of_ours_to_write_is_left_alone() {
-    let no_text = Home::with(Host::Cursor, "");
+fn unwritable_path_is_refused() {
+    let no_text = Home::with_text(Host::Cursor, "");
     fs::write(no_text.file(), b"\xff\xfe{\0}\0").unwrap();
     assert_eq!(no_text.code(&["--yes"]), "config_not_text");
 
-    let read_only = Home::with(Host::Cursor, "{}");
+    let read_only = Home::with_text(Host::Cursor, "{}");
     fs::set_permissions(read_only.file(), fs::Permissions::from_mode(0o444)).unwrap();
     assert_eq!(read_only.code(&["--yes"]), "config_read_only");
 
-    let folder = Home::of(Host::Cursor);
+    let folder = Home::new(Host::Cursor);
     fs::create_dir_all(folder.file()).unwrap();
     assert_eq!(folder.code(&["--yes"]), "config_is_a_folder");
 
-    let dangling = Home::of(Host::ClaudeCode);
+    let dangling = Home::new(Host::ClaudeCode);
     symlink("nowhere", dangling.file()).unwrap();
     assert_eq!(dangling.code(&["--yes"]), "config_link_dangling");
     assert!(!dangling.workspace.file("nowhere").exists());
 
-    let large = Home::with(Host::Cursor, &" ".repeat(5_000_000));
+    let large = Home::with_text(Host::Cursor, &" ".repeat(5_000_000));
     assert_eq!(large.code(&["--yes"]), "config_too_large");
 
-    let blocked = Home::of(Host::Cursor);
+    let blocked = Home::new(Host::Cursor);
     blocked.workspace.write(".cursor", "a file where the folder should be");
     assert_eq!(blocked.code(&["--yes"]), "config_unreadable");
 }
 
 #[test]
-fn who_has_no_home_is_told_so() {
+fn missing_home_is_reported() {
     let workspace = Workspace::new();
     let mut command = workspace.command(&["setup", "codex", "--yes", "--json"]);
-    let ran: Ran = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
-    assert!(ran.stdout.contains("\"no_home\"") && ran.code == 2, "{ran:?}");
-    let ran = workspace.run(&["setup", "emacs", "--json"]);
-    assert!(ran.stdout.contains("\"unknown_host\"") && ran.code == 2, "{ran:?}");
+    let output: CommandOutput = command.env_remove("HOME").env_remove("CODEX_HOME").output().unwrap().into();
+    assert!(output.stdout.contains("\"no_home\"") && output.code == 2, "{output:?}");
+    let output = workspace.run(&["setup", "emacs", "--json"]);
+    assert!(output.stdout.contains("\"unknown_host\"") && output.code == 2, "{output:?}");
 }
 
 #[test]
-fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
+fn edited_entry_is_shown_without_its_secrets() {
     let text = "{\"mcpServers\": {\"stripe-projects\": {\"command\": \"old\", \"env\": {\"STRIPE_API_KEY\": \"canary\"}, \"args\": [\"serve\", \"--backend\", \"stripe-cli\", \"--key\", \"canary\"]}}}";
-    let home = Home::with(Host::Cursor, text);
-    let asked = home.run(&[]);
-    assert_eq!((asked.code, home.text()), (3, text.to_owned()));
-    assert!(asked.stderr.contains("- command: \"old\"") && asked.stderr.contains("+ command: "), "{asked:?}");
-    assert!(asked.stderr.contains(r#"- args: ["serve", "--backend", "stripe-cli", "…", "…"]"#), "{asked:?}");
-    assert!(!format!("{asked:?}").contains("canary"), "{asked:?}");
+    let home = Home::with_text(Host::Cursor, text);
+    let output = home.run(&[]);
+    assert_eq!((output.code, home.text()), (3, text.to_owned()));
+    assert!(output.stderr.contains("- command: \"old\"") && output.stderr.contains("+ command: "), "{output:?}");
+    assert!(output.stderr.contains(r#"- args: ["serve", "--backend", "stripe-cli", "…", "…"]"#), "{output:?}");
+    assert!(!format!("{output:?}").contains("canary"), "{output:?}");
     let changed = home.ok(&["--yes"]);
     assert!(!format!("{changed:?}").contains("canary"), "{changed:?}");
     assert_eq!(home.entry()["env"]["STRIPE_API_KEY"], "canary", "what is not ours stays");
@@ -300,17 +300,17 @@ fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
 }
 
 #[test]
-fn what_has_changed_since_it_was_shown_is_left_alone() {
+fn file_changed_since_the_preview_is_unchanged() {
     let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
     let add = Desired::Present(Entry { command: "x".to_owned(), args: Vec::new() });
     for (before, desired, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
-        let home = before.map_or_else(|| Home::of(Host::ClaudeCode), |text| Home::with(Host::ClaudeCode, text));
+        let home = before.map_or_else(|| Home::new(Host::ClaudeCode), |text| Home::with_text(Host::ClaudeCode, text));
         let plan = Plan::new(home.host, &places(&home), desired).unwrap();
         fs::write(home.file(), after).unwrap();
         assert!(matches!(plan.apply(), Err(SetupError::Changed { .. })));
         assert_eq!((home.text().as_str(), home.backups()), (after, Vec::new()));
     }
-    let home = Home::of(Host::ClaudeCode);
+    let home = Home::new(Host::ClaudeCode);
     Plan::new(home.host, &places(&home), &add).unwrap().apply().unwrap();
     let plan = Plan::new(home.host, &places(&home), &Desired::Absent).unwrap();
     let theirs = home.text().replace("\"x\"", "\"y\"");
@@ -320,16 +320,16 @@ fn what_has_changed_since_it_was_shown_is_left_alone() {
 }
 
 #[test]
-fn a_backup_that_git_would_take_is_said() {
-    let home = Home::with(Host::ClaudeCode, "{}");
+fn backup_that_git_would_add_is_reported() {
+    let home = Home::with_text(Host::ClaudeCode, "{}");
     let mut git = Command::new("git");
     assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
     assert!(home.ok(&["--yes"]).stdout.contains("The next `git add` would take that copy"));
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
-    let home = Home::of(Host::ClaudeCode);
+fn fifo_in_place_of_the_file_does_not_block() {
+    let home = Home::new(Host::ClaudeCode);
     assert!(Command::new("mkfifo").arg(home.file()).status().unwrap().success());
     assert_eq!(home.code(&["--yes"]), "config_unreadable");
 }

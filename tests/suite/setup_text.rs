@@ -1,4 +1,4 @@
-//! The editing of hosts' configurations, as text: whatever the file looks like, no byte of it changes but our entry's.
+//! The edits of host configurations, as text: no byte changes but those of our entry.
 
 use proptest::{prelude::*, string::string_regex};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn entry() -> Entry {
     Entry { command: "/bin/x".into(), args: vec!["serve".into(), "--dir".into(), "/p".into()] }
 }
 
-/// What becomes of a Cursor file.
+/// Returns the text of a Cursor file with our entry.
 fn json_with(text: &str) -> String {
     upsert(Host::Cursor, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -27,7 +27,7 @@ const SHORT: &str = r#""stripe-projects": {"command": "/bin/x", "args": ["serve"
 const TABLE: &str = "[mcp_servers.stripe-projects]\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]";
 
 #[test]
-fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
+fn json_entry_is_inserted_in_the_style_of_its_neighbors() {
     let whole = format!("{{\n  \"mcpServers\": {{\n    {LONG}\n  }}\n}}");
     for (before, after) in [
         ("", format!("{whole}\n")),
@@ -59,7 +59,7 @@ fn an_entry_goes_where_its_neighbours_are_and_looks_like_them() {
 }
 
 #[test]
-fn a_table_goes_to_the_end() {
+fn toml_table_is_appended() {
     for (before, after) in [
         ("", format!("{TABLE}\n")),
         ("a = 1\n", format!("a = 1\n\n{TABLE}\n")),
@@ -74,25 +74,25 @@ fn a_table_goes_to_the_end() {
 }
 
 #[test]
-fn an_entry_that_says_something_else_keeps_what_is_not_ours() {
+fn different_entry_keeps_foreign_fields() {
     let edited = "{\"mcpServers\": {\"stripe-projects\": {\"env\": {\"A\": \"b\"}, \"args\": [1, 2], /* c */ \"command\": \"old\"}}}";
-    let wanted = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
-    assert_eq!(json_with(edited), wanted);
+    let expected = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
+    assert_eq!(json_with(edited), expected);
     let empty = "{\"mcpServers\": {\"stripe-projects\": {}}}";
     assert_eq!(json_with(empty), format!("{{\"mcpServers\": {{{SHORT}}}}}"));
 
     let edited = "[mcp_servers.stripe-projects] # ours\nargs = [ 'x', # y\n]\nstartup_timeout_sec = 9\n[b]\nc = 1\n";
-    let wanted = "[mcp_servers.stripe-projects] # ours\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]\n\
+    let expected = "[mcp_servers.stripe-projects] # ours\ncommand = \"/bin/x\"\nargs = [\"serve\", \"--dir\", \"/p\"]\n\
         startup_timeout_sec = 9\n[b]\nc = 1\n";
-    assert_eq!(toml_with(edited), wanted);
+    assert_eq!(toml_with(edited), expected);
     let inline = "mcp_servers.stripe-projects = { command = 'old', args = [] } # ours\n";
-    let wanted =
+    let expected =
         "mcp_servers.stripe-projects = { command = \"/bin/x\", args = [\"serve\", \"--dir\", \"/p\"] } # ours\n";
-    assert_eq!(toml_with(inline), wanted);
+    assert_eq!(toml_with(inline), expected);
 }
 
 #[test]
-fn an_entry_is_taken_out_wherever_it_stands() {
+fn json_entry_is_removed_from_any_position() {
     for (before, after) in [
         ("{\"mcpServers\": {\"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"b\": 1}}"),
         ("{\"mcpServers\": {\"a\": 1, \"stripe-projects\": {}, \"b\": 1}}", "{\"mcpServers\": {\"a\": 1, \"b\": 1}}"),
@@ -130,7 +130,7 @@ fn an_entry_is_taken_out_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_not_as_it_should_be_is_refused() {
+fn malformed_file_is_refused() {
     let not = |key| ShapeError::NotATable { key };
     for (text, error) in [
         ("[]", not("the file")),
@@ -166,7 +166,7 @@ fn what_is_not_as_it_should_be_is_refused() {
     assert!(matches!(upsert(Host::Codex, &deep, &entry()), Err(ShapeError::Syntax { .. })));
 }
 
-/// Blanks and comments, as they may stand between any two tokens.
+/// Blanks and comments, as allowed between any two tokens.
 fn gap() -> impl Strategy<Value = String> {
     let comment = prop_oneof!["//[ a-z\"{},:é]{0,6}\n", "//[ a-z\"{},:é]{0,6}\r\n", r"/\*[ a-z/\n\x22{},:]{0,6}\*/"];
     let blank = string_regex("[ \t\r\n]{0,4}").unwrap();
@@ -209,7 +209,7 @@ fn object(pairs: Pairs) -> impl Strategy<Value = String> {
     })
 }
 
-/// A file: others' servers, or none, or no section at all.
+/// A file with other servers, with none, or without the section.
 fn json_file() -> impl Strategy<Value = String> {
     let pairs = || prop::collection::vec((gap(), "[a-z]{1,3}", gap(), node(), gap()), 0..4).boxed();
     let servers = prop::option::of(object(pairs()));
@@ -244,7 +244,7 @@ fn toml_file() -> impl Strategy<Value = String> {
     text.prop_filter("must be TOML", |text| toml::from_str::<toml::Table>(text).is_ok())
 }
 
-/// Whether `long` is `short` with something put in.
+/// Returns whether `long` is `short` with insertions.
 fn keeps(short: &str, long: &str) -> bool {
     let mut rest = long.chars();
     short.chars().all(|c| rest.any(|other| other == c))
@@ -252,22 +252,22 @@ fn keeps(short: &str, long: &str) -> bool {
 
 proptest! {
     #[test]
-    fn json_keeps_every_byte_and_comes_back(text in json_file()) {
+    fn json_keeps_every_byte_and_is_reversible(text in json_file()) {
         let with = upsert(Host::Cursor, &text, &entry()).unwrap();
         prop_assert!(keeps(&text, &with), "{text:?}\n{with:?}");
         prop_assert_eq!(upsert(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
         let without = remove(Host::Cursor, &with).unwrap();
         prop_assert!(keeps(&without, &with));
-        // Blanks alone may differ: those inside braces that had nothing else in them.
+        // Only blanks may differ: those inside otherwise empty braces.
         let bare = |text: &str| text.split_whitespace().collect::<String>();
         let section = "\"mcpServers\":{}";
-        let found = bare(&without);
-        let back = found == bare(&text) || found.replacen(section, "", 1).replace(',', "") == bare(&text).replace(',', "");
+        let result = bare(&without);
+        let back = result == bare(&text) || result.replacen(section, "", 1).replace(',', "") == bare(&text).replace(',', "");
         prop_assert!(back, "{text:?}\n{with:?}\n{without:?}");
     }
 
     #[test]
-    fn toml_keeps_every_byte_and_comes_back(text in toml_file()) {
+    fn toml_keeps_every_byte_and_is_reversible(text in toml_file()) {
         if let Ok(with) = upsert(Host::Codex, &text, &entry()) {
             prop_assert!(with.starts_with(&text));
             prop_assert_eq!(upsert(Host::Codex, &with, &entry()).unwrap(), with.clone());
@@ -276,14 +276,14 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_it_stumble(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
         if let Ok(with) = upsert(host, &text, &entry()) {
             prop_assert!(remove(host, &with).is_ok());
         }
     }
 
     #[test]
-    fn an_update_touches_our_fields_only(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
+    fn update_changes_only_our_fields(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
         let other = Entry { command: "old".into(), args: words };
         let old = upsert(Host::Cursor, &text, &other).unwrap();
         prop_assert_eq!(upsert(Host::Cursor, &old, &entry()).unwrap(), upsert(Host::Cursor, &text, &entry()).unwrap());
@@ -291,7 +291,7 @@ proptest! {
 }
 
 #[test]
-fn a_strict_reader_reads_what_was_strict() {
+fn strict_json_stays_strict() {
     let text = json!({ "a": [1, { "b": null }], "mcpServers": { "x": { "command": "y" } } });
     for text in [text.to_string(), serde_json::to_string_pretty(&text).unwrap()] {
         let read: Value = serde_json::from_str(&json_with(&text)).unwrap();

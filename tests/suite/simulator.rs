@@ -1,31 +1,30 @@
-//! The simulator keeps to what Stripe's Provisioning API promises; Stripe's own library is held against it in
-//! `tests/clients/stripe_sdk`.
+//! The simulator keeps to Stripe's Provisioning API; `tests/clients/stripe_sdk` runs Stripe's own library against it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_store};
 
 use crate::{
-    simulator_client::{Answer, Simulator, VERSION},
+    simulator_client::{Response, Simulator, VERSION},
     workspace::Workspace,
 };
 
 #[test]
-fn who_asks_and_for_which_version_must_be_said() {
+fn authentication_and_version_are_required() {
     let here = Simulator::start();
     let ask = |key: Option<&str>, version: Option<&str>| {
-        let request = here.bare(Method::GET, "eligibility");
+        let request = here.bare_request(Method::GET, "eligibility");
         let request = key.into_iter().fold(request, |request, key| request.header("authorization", key));
-        here.ask(version.into_iter().fold(request, |request, version| request.header("stripe-version", version)))
+        here.send(version.into_iter().fold(request, |request, version| request.header("stripe-version", version)))
     };
     for key in [None, Some("Bearer pk_test_x"), Some("Bearer rk_test_"), Some("Basic rk_test_x")] {
         let answer = ask(key, Some(VERSION)).unwrap();
-        assert_eq!((answer.status, answer.at("/error/type")), (401, "invalid_request_error"), "{key:?}");
+        assert_eq!((answer.status, answer.text_at("/error/type")), (401, "invalid_request_error"), "{key:?}");
     }
     for version in [None, Some("2025-01-01")] {
         let answer = ask(Some("Bearer rk_test_x"), version).unwrap();
         assert_eq!(answer.status, 400);
-        assert!(answer.at("/error/message").contains(VERSION));
+        assert!(answer.text_at("/error/message").contains(VERSION));
     }
     for (key, livemode) in [("rk_test_x", false), ("sk_test_x", false), ("rk_live_x", true), ("sk_live_x", true)] {
         let answer = ask(Some(&format!("Bearer {key}")), Some(VERSION)).unwrap();
@@ -35,7 +34,7 @@ fn who_asks_and_for_which_version_must_be_said() {
 }
 
 #[test]
-fn a_request_that_is_wrong_names_what() {
+fn invalid_request_names_the_parameter() {
     let here = Simulator::start();
     let memory = |configuration: Value| json!({ "provider": "Supermemory", "service_ref": "memory", "configuration": configuration });
     for (body, code, param) in [
@@ -49,26 +48,26 @@ fn a_request_that_is_wrong_names_what() {
         (json!({ "provider": "exa", "service_ref": "api", "configuration": {}, "cap": 5 }), "parameter_unknown", "cap"),
     ] {
         let answer = here.post("resources", &body);
-        assert_eq!((answer.error(), answer.at("/error/param")), ((400, code), param), "{body}");
-        assert!(answer.at("/error/message").contains(param));
+        assert_eq!((answer.error(), answer.text_at("/error/param")), ((400, code), param), "{body}");
+        assert!(answer.text_at("/error/message").contains(param));
     }
     assert_eq!(here.get("catalog/services?limti=1").error(), (400, "parameter_unknown"));
     assert_eq!(here.get("nothing").error(), (404, "url_unrecognized"));
     assert_eq!(here.get("resources/fres_none").error(), (404, "resource_missing"));
     assert_eq!(here.resources(), 0);
 
-    let sent = |kind: &str, body: Vec<u8>| {
-        here.ask(here.request(Method::POST, "projects").header("content-type", kind).body(body)).unwrap()
+    let send = |kind: &str, body: Vec<u8>| {
+        here.send(here.request(Method::POST, "projects").header("content-type", kind).body(body)).unwrap()
     };
-    assert_eq!(sent("application/x-www-form-urlencoded", b"name=x".to_vec()).error(), (400, "content_type_invalid"));
-    assert_eq!(sent("application/json", b"[]".to_vec()).error(), (400, "invalid_json"));
-    assert_eq!(sent("application/json", vec![b' '; 1024 * 1024 + 1]).error(), (413, "body_too_large"));
+    assert_eq!(send("application/x-www-form-urlencoded", b"name=x".to_vec()).error(), (400, "content_type_invalid"));
+    assert_eq!(send("application/json", b"[]".to_vec()).error(), (400, "invalid_json"));
+    assert_eq!(send("application/json", vec![b' '; 1024 * 1024 + 1]).error(), (413, "body_too_large"));
     let elsewhere = here.request(Method::GET, "eligibility").header("host", "evil.example");
-    assert_eq!(here.ask(elsewhere).unwrap().error(), (403, "host_not_loopback"));
+    assert_eq!(here.send(elsewhere).unwrap().error(), (403, "host_not_loopback"));
 }
 
 #[test]
-fn what_was_sent_is_not_said_again() {
+fn request_content_is_not_repeated() {
     let here = Simulator::start();
     let secret = "sk_live_0123456789abcdef0123456789";
     for answer in [
@@ -83,7 +82,7 @@ fn what_was_sent_is_not_said_again() {
         assert!(!answer.text.contains(secret) && !answer.text.contains("4242"), "{answer:?}");
     }
     let key = here.request(Method::GET, "eligibility").bearer_auth(secret);
-    assert_eq!(here.ask(key).unwrap().status, 200);
+    assert_eq!(here.send(key).unwrap().status, 200);
     for file in here.workspace.files() {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{}", file.display());
@@ -91,29 +90,29 @@ fn what_was_sent_is_not_said_again() {
 }
 
 #[test]
-fn the_catalog_has_pages() {
+fn catalog_is_paged() {
     let here = Simulator::start();
     for (list, total) in [("services", 23), ("providers", 13)] {
-        let (mut seen, mut pages) = (Vec::new(), 0);
+        let (mut ids, mut pages) = (Vec::new(), 0);
         let mut next = Some(format!("/v2/provisioning/catalog/{list}?catalog=prod"));
         while let Some(url) = next {
             let page = here.get(&url);
             assert!(page.body["data"].as_array().unwrap().len() <= 10);
             assert_eq!(page.body["previous_page_url"].is_null(), pages == 0);
-            seen.extend(page.body["data"].as_array().unwrap().iter().map(|row| row["id"].clone().to_string()));
+            ids.extend(page.body["data"].as_array().unwrap().iter().map(|row| row["id"].clone().to_string()));
             next = page.body["next_page_url"].as_str().map(str::to_owned);
             assert!(next.as_ref().is_none_or(|url| url.contains("catalog=prod") && url.contains("limit=10")));
             pages += 1;
         }
-        let listed = seen.len();
-        seen.sort();
-        seen.dedup();
-        assert_eq!((seen.len(), listed), (total, total));
+        let listed = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((ids.len(), listed), (total, total));
         assert!(pages > 1);
     }
     let some = here.get("catalog/services?provider_name=OpenRouter&limit=2");
     assert_eq!(some.body["data"].as_array().unwrap().len(), 2);
-    let rest = here.get(some.at("/next_page_url"));
+    let rest = here.get(some.text_at("/next_page_url"));
     assert_eq!(rest.body["data"][0]["provider_name"], "OpenRouter");
     assert!(rest.body["next_page_url"].is_null());
     assert_eq!(here.get("catalog/services?page=x").error(), (400, "parameter_invalid"));
@@ -121,18 +120,18 @@ fn the_catalog_has_pages() {
 }
 
 #[test]
-fn a_life() {
+fn resource_lifecycle() {
     let here = Simulator::start();
     let project = here.post("projects", &json!({ "name": "demo" }));
-    let wanted = json!({
+    let request = json!({
         "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" },
-        "project": project.at("/id"), "name": "memory", "environment": "prod",
+        "project": project.text_at("/id"), "name": "memory", "environment": "prod",
     });
     let order = "proj_0123456789abcdef01234567";
-    let created = here.post_as(&format!("provision-{order}"), "resources", &wanted);
-    let id = created.at("/id").to_owned();
+    let created = here.post_as(&format!("provision-{order}"), "resources", &request);
+    let id = created.text_at("/id").to_owned();
     assert_eq!(
-        (created.at("/status"), created.at("/environment"), created.at("/name")),
+        (created.text_at("/status"), created.text_at("/environment"), created.text_at("/name")),
         ("complete", "prod", "memory")
     );
     let of_order = here.workspace.world().observe_order(&ProjectId::from_stored(order.to_owned())).unwrap();
@@ -141,24 +140,24 @@ fn a_life() {
     let reveal = || here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({})).body;
     let first = reveal();
     assert_eq!(first["configuration"].as_object().unwrap().keys().collect::<Vec<_>>(), ["API_KEY", "PROJECT_ID"]);
-    assert_eq!(reveal(), first, "a look mints nothing");
+    assert_eq!(reveal(), first, "a reveal creates nothing");
     assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
 
-    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).at("/status"), "complete");
+    assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).text_at("/status"), "complete");
     let second = reveal();
     assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]), None, "the old key is dead");
     assert_eq!(here.owner_of(&second["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
     let time = |revealed: &Value| revealed["created"].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert!(time(&second) >= time(&first)); // as times: of texts the one with fewer decimals would be the later
+    assert!(time(&second) >= time(&first)); // compared as times: as text, fewer decimals would sort later
 
     let updated = here.post(&format!("resources/{id}"), &json!({ "configuration": { "plan": "max" } }));
-    assert_eq!(updated.at("/service_ref"), "memory");
+    assert_eq!(updated.text_at("/service_ref"), "memory");
     assert_eq!(here.post(&format!("resources/{id}"), &json!({ "configuration": {} })).status, 400);
 
     for _ in 0..2 {
-        assert_eq!(here.post(&format!("resources/{id}/remove"), &json!({})).at("/status"), "removed");
+        assert_eq!(here.post(&format!("resources/{id}/remove"), &json!({})).text_at("/status"), "removed");
     }
-    assert_eq!(here.get(&format!("resources/{id}")).at("/status"), "removed");
+    assert_eq!(here.get(&format!("resources/{id}")).text_at("/status"), "removed");
     assert_eq!(here.owner_of(&second["configuration"]["API_KEY"]), None);
     for gone in ["reveal_access_configuration", "rotate_credentials", "unlink"] {
         assert_eq!(here.post(&format!("resources/{id}/{gone}"), &json!({})).error(), (404, "resource_missing"));
@@ -167,17 +166,17 @@ fn a_life() {
 }
 
 #[test]
-fn what_the_simulated_backend_made_is_seen_and_handled_too() {
+fn resource_of_the_simulated_backend_is_visible() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     let key = json!(workspace.variable("SUPERMEMORY_API_KEY").unwrap());
     let here = Simulator::start_in(workspace, &[]);
     let id = here.owner_of(&key).unwrap();
-    let seen = here.get(&format!("resources/{id}"));
-    assert_eq!((seen.at("/status"), seen.at("/service_ref")), ("complete", "memory"));
+    let response = here.get(&format!("resources/{id}"));
+    assert_eq!((response.text_at("/status"), response.text_at("/service_ref")), ("complete", "memory"));
     here.post(&format!("resources/{id}/rotate_credentials"), &json!({}));
     assert_eq!(here.owner_of(&key), None);
-    // And the other way: a resource without a cap of its own leaves the cap of this one what it is.
+    // Conversely, a resource without its own cap does not change the cap of this one.
     create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     here.workspace.ok(&["usage", "record", "memory", "25"]);
     assert_eq!(here.workspace.json(&["list"])["projects"][0]["status"], "suspended");
@@ -186,7 +185,7 @@ fn what_the_simulated_backend_made_is_seen_and_handled_too() {
 }
 
 #[test]
-fn a_world_of_before_the_simulator_is_brought_up_to_date() {
+fn simulated_data_of_the_first_schema_is_migrated() {
     let workspace = Workspace::new();
     std::fs::create_dir(workspace.state()).unwrap();
     let old = rusqlite::Connection::open(simulated_store(&workspace.state())).unwrap();
@@ -199,50 +198,50 @@ fn a_world_of_before_the_simulator_is_brought_up_to_date() {
     .unwrap();
     drop(old);
     let here = Simulator::start_in(workspace, &[]);
-    let seen = here.get("resources/fres_sim_old");
-    assert_eq!((seen.at("/status"), seen.at("/created")), ("complete", "1970-01-01T00:00:00Z"));
+    let response = here.get("resources/fres_sim_old");
+    assert_eq!((response.text_at("/status"), response.text_at("/created")), ("complete", "1970-01-01T00:00:00Z"));
     let revealed = here.post("resources/fres_sim_old/reveal_access_configuration", &json!({}));
-    assert_eq!(revealed.at("/configuration/API_KEY"), "sk_proj_sim_000102030405060708090a0b0c0d0e0f");
+    assert_eq!(revealed.text_at("/configuration/API_KEY"), "sk_proj_sim_000102030405060708090a0b0c0d0e0f");
 }
 
 #[test]
-fn a_link_and_an_unlink_are_about_knowing_only() {
+fn link_and_unlink_change_only_the_connection() {
     let here = Simulator::start();
     let linked = here.post("resources/link", &json!({ "provider": "neon", "service_ref": "postgres" }));
-    let id = linked.at("/id");
+    let id = linked.text_at("/id");
     let revealed = here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({}));
-    assert_eq!(here.post(&format!("resources/{id}/unlink"), &json!({})).at("/status"), "complete");
+    assert_eq!(here.post(&format!("resources/{id}/unlink"), &json!({})).text_at("/status"), "complete");
     assert_eq!(here.get(&format!("resources/{id}")).error(), (404, "resource_missing"));
     let key = &revealed.body["configuration"]["CONNECTION_STRING"];
     assert_eq!(here.owner_of(key).as_deref(), Some(id), "the provider keeps it running");
 }
 
 #[test]
-fn a_provider_that_is_not_connected_wants_a_person() {
+fn unconnected_provider_needs_a_person() {
     let here = Simulator::start_in(Workspace::new(), &["--unlinked", "exa"]);
-    let wanted = json!({ "provider": "exa", "service_ref": "api", "configuration": {} });
-    assert_eq!(here.post("resources", &wanted).error(), (400, "provider_not_connected"));
+    let resource = json!({ "provider": "exa", "service_ref": "api", "configuration": {} });
+    assert_eq!(here.post("resources", &resource).error(), (400, "provider_not_connected"));
     assert_eq!(connections(&here), 12);
 
     let request = here.post("provider_connection_requests", &json!({ "provider": "exa", "configuration": {} }));
-    assert_eq!(request.at("/request_status"), "pending_auth");
-    let (page, id) = (request.at("/redirect_url").to_owned(), request.at("/id"));
-    let page = here.get(page.strip_prefix(&here.running.base).unwrap());
+    assert_eq!(request.text_at("/request_status"), "pending_auth");
+    let (page, id) = (request.text_at("/redirect_url").to_owned(), request.text_at("/id"));
+    let page = here.get(page.strip_prefix(&here.process.base).unwrap());
     assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
     let request = here.get(&format!("provider_connection_requests/{id}"));
-    assert_eq!(request.at("/request_status"), "complete");
-    assert_eq!(request.at("/provider_connection/status"), "active");
+    assert_eq!(request.text_at("/request_status"), "complete");
+    assert_eq!(request.text_at("/provider_connection/status"), "active");
     assert_eq!(connections(&here), 13);
-    assert_eq!(here.post("resources", &wanted).status, 200);
+    assert_eq!(here.post("resources", &resource).status, 200);
 
-    let connection = request.at("/provider_connection/id");
+    let connection = request.text_at("/provider_connection/id");
     assert_eq!(here.post(&format!("provider_connections/{connection}/unlink"), &json!({})).status, 200);
-    assert_eq!(here.post("resources", &wanted).error(), (400, "provider_not_connected"));
+    assert_eq!(here.post("resources", &resource).error(), (400, "provider_not_connected"));
     assert_eq!(here.get("/connect/pcr_none").error(), (404, "resource_missing"));
 }
 
 #[test]
-fn the_limit_of_the_provider_stops_the_spending() {
+fn provider_limit_stops_the_spending() {
     let here = Simulator::start();
     let id = create(&here, "supermemory", "memory", &json!({ "plan": "pro" }));
     let revealed = here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({}));
@@ -259,14 +258,14 @@ fn the_limit_of_the_provider_stops_the_spending() {
 
     let bill = |amount: u64| {
         let usage = json!({ "resource": id, "micro_usd": amount });
-        here.ask(here.bare(Method::POST, "/_simulator/usage").json(&usage)).unwrap()
+        here.send(here.bare_request(Method::POST, "/_simulator/usage").json(&usage)).unwrap()
     };
     assert_eq!(bill(24_999_999).body["suspended"], false);
     assert!(here.owner_of(key).is_some());
     assert_eq!(bill(1).body["suspended"], true);
     assert_eq!(here.owner_of(key), None, "above the limit the key does not work");
     assert_eq!(bill(1).error(), (402, "usage_limit_reached"));
-    assert_eq!(here.get(&format!("resources/{id}")).at("/status"), "complete");
+    assert_eq!(here.get(&format!("resources/{id}")).text_at("/status"), "complete");
     let again = here.post(&format!("resources/{id}/reveal_access_configuration"), &json!({}));
     assert_eq!(&again.body["configuration"]["API_KEY"], key, "suspended resources reveal, too");
     let more = json!({ "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" } });
@@ -284,22 +283,25 @@ fn the_limit_of_the_provider_stops_the_spending() {
 }
 
 #[test]
-fn who_does_not_pay_gets_nothing() {
+fn declined_payment_creates_nothing() {
     let here = Simulator::start_in(Workspace::new(), &["--payment-method", "pm_card_chargeDeclined"]);
     let paid = json!({ "provider": "supermemory", "service_ref": "memory", "configuration": { "plan": "pro" } });
     assert_eq!(here.post("resources", &paid).error(), (402, "card_declined"));
     create(&here, "elevenlabs", "tts", &json!({}));
     assert_eq!(here.resources(), 1, "what is free needs no payment");
     let request = |token: &str| here.post("payment_method_requests", &json!({ "source_payment_method": token }));
-    assert_eq!(request("pm_card_visa").at("/status"), "complete");
+    assert_eq!(request("pm_card_visa").text_at("/status"), "complete");
     assert_eq!(request("pm_card_chargeDeclined").error(), (402, "card_declined"));
-    let asked = here.post("payment_method_requests", &json!({}));
-    assert_eq!(asked.at("/status"), "checkout_initiated");
-    assert_eq!(here.get(asked.at("/checkout_session_url").strip_prefix(&here.running.base).unwrap()).status, 200);
+    let response = here.post("payment_method_requests", &json!({}));
+    assert_eq!(response.text_at("/status"), "checkout_initiated");
+    assert_eq!(
+        here.get(response.text_at("/checkout_session_url").strip_prefix(&here.process.base).unwrap()).status,
+        200
+    );
 }
 
 #[test]
-fn it_listens_on_the_loopback_only_and_says_what_is_wrong() {
+fn listens_on_loopback_only_and_reports_bad_addresses() {
     let workspace = Workspace::new();
     for (address, code) in [
         ("0.0.0.0:0", "listen_address_not_loopback"),
@@ -311,17 +313,17 @@ fn it_listens_on_the_loopback_only_and_says_what_is_wrong() {
     let unknown = workspace.json(&["simulator", "--listen", "127.0.0.1:0", "--unlinked", "nobody"]);
     assert_eq!(unknown["code"], "unlinked_provider_unknown");
     let mut here = Simulator::start();
-    let taken = here.running.base.strip_prefix("http://").unwrap();
-    assert_eq!(workspace.json(&["simulator", "--listen", taken])["code"], "cannot_listen");
-    assert_eq!(here.running.terminate(), Some(0));
+    let address = here.process.base.strip_prefix("http://").unwrap();
+    assert_eq!(workspace.json(&["simulator", "--listen", address])["code"], "cannot_listen");
+    assert_eq!(here.process.terminate(), Some(0));
 }
 
-/// The id of a new resource.
+/// Creates a resource and returns its id.
 pub fn create(here: &Simulator, provider: &str, service: &str, configuration: &Value) -> String {
-    let wanted = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
-    let created: Answer = here.post("resources", &wanted);
+    let request = json!({ "provider": provider, "service_ref": service, "configuration": configuration });
+    let created: Response = here.post("resources", &request);
     assert_eq!(created.status, 200, "{created:?}");
-    created.at("/id").to_owned()
+    created.text_at("/id").to_owned()
 }
 
 fn connections(here: &Simulator) -> usize {

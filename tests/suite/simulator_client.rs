@@ -1,4 +1,4 @@
-//! A client of the simulator, and the real binary behind it.
+//! The simulator as a process, and an HTTP client for it.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,23 +12,23 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::workspace::Workspace;
 
-/// A running simulator, and a client of it.
+/// A running simulator, and a client for it.
 pub struct Simulator {
     pub workspace: Workspace,
-    pub running: Running,
+    pub process: SimulatorProcess,
     client: Client,
     runtime: Runtime,
 }
 
-/// The process. It ends with this value.
-pub struct Running {
+/// The process. It ends when this value is dropped.
+pub struct SimulatorProcess {
     pub base: String,
     child: Child,
 }
 
-/// What came back.
+/// A response of the simulator.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
@@ -44,85 +44,85 @@ impl Simulator {
     pub fn start_in(workspace: Workspace, more: &[&str]) -> Self {
         let client = client();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Self { running: Running::start(&workspace, more), workspace, client, runtime }
+        Self { process: SimulatorProcess::start(&workspace, more), workspace, client, runtime }
     }
 
-    /// Ends it as a service manager would, and starts another on the same world.
+    /// Terminates the process as a service manager would, and starts another on the same data.
     pub fn restart(mut self) -> Self {
-        assert_eq!(self.running.terminate(), Some(0));
+        assert_eq!(self.process.terminate(), Some(0));
         Self::start_in(std::mem::replace(&mut self.workspace, Workspace::new()), &[])
     }
 
-    pub fn get(&self, path: &str) -> Answer {
-        self.ask(self.request(Method::GET, path)).unwrap()
+    pub fn get(&self, path: &str) -> Response {
+        self.send(self.request(Method::GET, path)).unwrap()
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
-        self.ask(self.request(Method::POST, path).json(body)).unwrap()
+    pub fn post(&self, path: &str, body: &Value) -> Response {
+        self.send(self.request(Method::POST, path).json(body)).unwrap()
     }
 
-    pub fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+    pub fn post_as(&self, key: &str, path: &str, body: &Value) -> Response {
         self.try_post_as(key, path, body).unwrap()
     }
 
-    /// An error means that no answer came.
-    pub fn try_post_as(&self, key: &str, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
-        self.ask(self.request(Method::POST, path).header("idempotency-key", key).json(body))
+    /// Returns an error if no response came.
+    pub fn try_post_as(&self, key: &str, path: &str, body: &Value) -> Result<Response, reqwest::Error> {
+        self.send(self.request(Method::POST, path).header("idempotency-key", key).json(body))
     }
 
-    /// A request with the headers that Stripe wants.
+    /// Creates a request with the headers that Stripe requires.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.bare(method, path).bearer_auth("rk_test_x").header("stripe-version", VERSION)
+        self.bare_request(method, path).bearer_auth("rk_test_x").header("stripe-version", VERSION)
     }
 
-    /// A request below the API, without a header.
-    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+    /// Creates a request to the API without any header.
+    pub fn bare_request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { path.to_owned() } else { format!("/v2/provisioning/{path}") };
-        self.client.request(method, format!("{}{url}", self.running.base))
+        self.client.request(method, format!("{}{url}", self.process.base))
     }
 
-    pub fn ask(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    pub fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         self.runtime.block_on(fetch(request))
     }
 
-    /// Asks all of them at the same time.
-    pub fn ask_at_once(&self, requests: Vec<RequestBuilder>) -> Vec<Answer> {
+    /// Sends all requests concurrently.
+    pub fn send_concurrently(&self, requests: Vec<RequestBuilder>) -> Vec<Response> {
         self.runtime.block_on(async {
-            let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
+            let tasks: Vec<_> = requests.into_iter().map(|request| tokio::spawn(fetch(request))).collect();
             let mut answers = Vec::new();
-            for answer in asked {
+            for answer in tasks {
                 answers.push(answer.await.unwrap().unwrap());
             }
             answers
         })
     }
 
-    /// Plans bad weather.
-    pub fn plan(&self, fault: &Value) {
-        self.running.plan(fault);
+    /// Injects a fault.
+    pub fn inject(&self, fault: &Value) {
+        self.process.inject(fault);
     }
 
-    /// The resource that a revealed key opens.
+    /// Returns the resource that a revealed key belongs to.
     pub fn owner_of(&self, key: &Value) -> Option<String> {
         self.workspace.owner_of(key.as_str().unwrap()).map(|id: ResourceId| id.as_str().to_owned())
     }
 
-    /// What exists in the world and may be billed.
+    /// Counts the existing resources, which may be billed.
     pub fn resources(&self) -> usize {
         self.workspace.world().observe_everything().unwrap().len()
     }
 }
 
-impl Answer {
-    /// The text at a place such as `/error/code`.
-    pub fn at(&self, place: &str) -> &str {
-        let found = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
-        found.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
+impl Response {
+    /// Returns the text at a JSON pointer such as `/error/code`.
+    pub fn text_at(&self, place: &str) -> &str {
+        let value = self.body.pointer(place).unwrap_or_else(|| panic!("no {place}: {self:?}"));
+        value.as_str().unwrap_or_else(|| panic!("{place}: {self:?}"))
     }
 
-    /// Status and code of an error.
+    /// Returns status and code of an error.
     pub fn error(&self) -> (u16, &str) {
-        (self.status, self.at("/error/code"))
+        (self.status, self.text_at("/error/code"))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -130,8 +130,8 @@ impl Answer {
     }
 }
 
-impl Running {
-    /// Serves the world of that workspace.
+impl SimulatorProcess {
+    /// Serves the simulated account of that workspace.
     pub fn start(workspace: &Workspace, more: &[&str]) -> Self {
         let mut arguments = vec!["simulator", "--listen", "127.0.0.1:0"];
         arguments.extend(more);
@@ -142,24 +142,24 @@ impl Running {
         Self { base, child }
     }
 
-    /// Plans bad weather.
-    pub fn plan(&self, fault: &Value) {
+    /// Injects a fault.
+    pub fn inject(&self, fault: &Value) {
         let planned = ask(|client| client.post(format!("{}/_simulator/faults", self.base)).json(fault));
         assert_eq!(planned, 200);
     }
 
-    /// Takes back what is planned.
-    pub fn clear_up(&self) {
+    /// Removes the injected faults.
+    pub fn clear_faults(&self) {
         assert_eq!(ask(|client| client.delete(format!("{}/_simulator/faults", self.base))), 200);
     }
 
-    /// What a person does with an address in a browser.
+    /// Opens a URL, as a user does in a browser.
     #[expect(clippy::unused_self, reason = "the address is this process's")]
     pub fn open(&self, url: &str) {
         assert_eq!(ask(|client| client.get(url)), 200);
     }
 
-    /// The exit code after SIGTERM.
+    /// Sends SIGTERM and returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -167,32 +167,32 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for SimulatorProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The status of an answer to somebody who is no client of the API.
+/// Returns the status of a response outside the API.
 fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> u16 {
     let request = request(&client());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(fetch(request)).unwrap().status
 }
 
-/// It goes to the loopback in the clear, but reqwest wants to know the cryptography before it builds any client.
+/// Installs a crypto provider, which reqwest needs to build a client even for plain HTTP.
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
 
-async fn fetch(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+async fn fetch(request: RequestBuilder) -> Result<Response, reqwest::Error> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Ok(Answer { status, headers, text, body })
+    Ok(Response { status, headers, text, body })
 }
 
 pub const VERSION: &str = "2026-10-14.preview";

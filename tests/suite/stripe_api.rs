@@ -1,4 +1,4 @@
-//! The backend on Stripe's API against a double: exactly what is asked, in which order, and how often.
+//! The backend on Stripe's API against a mock: the exact requests and their order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,40 +17,40 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::stripe_double::{
-    CREDENTIAL, Double, KEY, ok, providers, raw, refusal, resource, revealed, row, services, status,
+use crate::mock_stripe_api::{
+    CREDENTIAL, KEY, MockStripeApi, ok, providers, raw, refusal, resource, revealed, row, services, status,
 };
 
-/// A backend whose Stripe is a double.
-pub struct Subject {
-    pub stripe: Double,
+/// A backend that uses a mock of Stripe's API.
+pub struct StripeApiHarness {
+    pub stripe: MockStripeApi,
     pub backend: StripeApi,
     pub ledger: Arc<Ledger>,
     folder: TempDir,
 }
 
-impl Subject {
+impl StripeApiHarness {
     pub fn new() -> Self {
-        Self::of(Double::stripe())
+        Self::with_mock(MockStripeApi::scripted())
     }
 
-    pub fn of(stripe: Double) -> Self {
+    pub fn with_mock(stripe: MockStripeApi) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::of(folder.path()));
         let backend = StripeApi::new(access(&stripe), Arc::clone(&ledger), folder.path().to_owned(), QUICK);
         Self { stripe, backend, ledger, folder }
     }
 
-    /// The same workspace after a restart.
-    pub fn with(&self, access: ApiConfig, pace: RetryPolicy) -> StripeApi {
+    /// Creates the same backend again, as after a restart.
+    pub fn restart(&self, access: ApiConfig, pace: RetryPolicy) -> StripeApi {
         StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
     }
 
     pub fn creates(&self) -> usize {
-        self.stripe.requests("POST /v2/provisioning/resources").len()
+        self.stripe.requests_to("POST /v2/provisioning/resources").len()
     }
 
-    /// Has the ledger know of an order, as the provisioner does before it places one.
+    /// Records an order in the ledger, as the provisioner does before placing it.
     fn commit(&self, order: &Order) -> Intent {
         let draft = NewProject {
             id: order.id.clone(),
@@ -66,19 +66,19 @@ impl Subject {
 }
 
 #[tokio::test]
-async fn a_provision_asks_exactly_this() {
-    let subject = Subject::new();
+async fn provision_sends_exactly_these_requests() {
+    let harness = StripeApiHarness::new();
     let order = order("my-app");
-    let intent = subject.commit(&order);
-    let (service, ids) = collect_request_ids(subject.backend.provision(&order)).await;
+    let intent = harness.commit(&order);
+    let (service, ids) = collect_request_ids(harness.backend.provision(&order)).await;
     let service = service.unwrap();
     assert_eq!(service.resource.as_str(), "fres_1");
     let fingerprint = Secret::new(CREDENTIAL.to_owned()).fingerprint();
     assert_eq!(service.credentials.pick(Some("API_KEY")).unwrap().fingerprint(), fingerprint);
 
-    let seen = subject.stripe.seen();
+    let requests = harness.stripe.received();
     assert_eq!(
-        subject.stripe.lines(),
+        harness.stripe.request_lines(),
         [
             "GET /v2/provisioning/catalog/providers?limit=100",
             "GET /v2/provisioning/catalog/services?limit=100&provider_name=Super+Memory",
@@ -90,8 +90,8 @@ async fn a_provision_asks_exactly_this() {
             "POST /v2/provisioning/resources/fres_1/reveal_access_configuration",
         ]
     );
-    assert_eq!(ids, vec!["req_200"; seen.len()]);
-    for request in &seen {
+    assert_eq!(ids, vec!["req_200"; requests.len()]);
+    for request in &requests {
         assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
         assert_eq!(request.headers["stripe-version"], "2026-10-14.preview");
         assert!(!request.headers.contains_key("stripe-context"));
@@ -100,12 +100,12 @@ async fn a_provision_asks_exactly_this() {
         let is_change = is_post && !path.ends_with("reveal_access_configuration");
         assert_eq!(is_change, request.headers.contains_key("idempotency-key"), "{path}");
     }
-    let body = |place: usize| serde_json::from_str::<Value>(&seen[place].body).unwrap();
+    let body = |place: usize| serde_json::from_str::<Value>(&requests[place].body).unwrap();
     let workspace = body(3)["name"].as_str().unwrap().to_owned();
-    assert_eq!(seen[3].headers["idempotency-key"], format!("{workspace}-create"));
+    assert_eq!(requests[3].headers["idempotency-key"], format!("{workspace}-create"));
     let limits = json!({ "currency": "usd", "max_amount": "1000", "recurring_interval": "month" });
     assert_eq!(body(5), json!({ "livemode": false, "provider": "prvdr_1", "usage_limits": limits }));
-    assert_eq!(seen[6].headers["idempotency-key"], format!("{}-create", order.id.as_str()));
+    assert_eq!(requests[6].headers["idempotency-key"], format!("{}-create", order.id.as_str()));
     let name = format!("my-app-{}", &order.id.as_str()[5..17]);
     assert_eq!(
         body(6),
@@ -114,106 +114,106 @@ async fn a_provision_asks_exactly_this() {
     );
     assert_eq!(body(7), json!({}));
 
-    // Submitted again, it is looked at and revealed; nothing is created.
-    subject.backend.provision(&order).await.unwrap();
+    // A repeated order is retrieved and revealed; nothing is created.
+    harness.backend.provision(&order).await.unwrap();
     assert_eq!(
-        subject.stripe.lines()[8..],
+        harness.stripe.request_lines()[8..],
         ["GET /v2/provisioning/resources/fres_1", "POST /v2/provisioning/resources/fres_1/reveal_access_configuration",]
     );
 
-    // Its end leaves a limit that is too high, which is settled.
-    subject.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
-    subject.backend.reconcile_limits().await.unwrap();
-    let last = subject.stripe.seen().pop().unwrap();
+    // Its end leaves a limit that is too high, which is reconciled.
+    harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
+    harness.backend.reconcile_limits().await.unwrap();
+    let last = harness.stripe.received().pop().unwrap();
     assert!(last.body.contains(r#""max_amount":"0""#) && last.body.contains("prvdr_1"), "{}", last.body);
-    subject.backend.reconcile_limits().await.unwrap();
-    assert_eq!(subject.stripe.lines().len(), 11, "settled once");
+    harness.backend.reconcile_limits().await.unwrap();
+    assert_eq!(harness.stripe.request_lines().len(), 11, "settled once");
 }
 
 #[tokio::test]
-async fn a_live_key_acts_in_live_mode_and_for_the_context_that_is_given() {
-    let subject = Subject::new();
+async fn live_key_uses_live_mode_and_the_given_context() {
+    let harness = StripeApiHarness::new();
     let key = Some(Secret::new("sk_live_51abc".to_owned()));
-    let live = ApiConfig { key, context: Some("acct_7".to_owned()), ..access(&subject.stripe) };
-    subject.with(live, QUICK).provision(&order("live")).await.unwrap();
-    let create = &subject.stripe.requests("POST /v2/provisioning/resources")[0];
+    let live = ApiConfig { key, context: Some("acct_7".to_owned()), ..access(&harness.stripe) };
+    harness.restart(live, QUICK).provision(&order("live")).await.unwrap();
+    let create = &harness.stripe.requests_to("POST /v2/provisioning/resources")[0];
     assert!(create.body.contains(r#""livemode":true"#), "{}", create.body);
     assert_eq!(create.headers["stripe-context"], "acct_7");
-    // The ledger now remembers resources that another account does not have: to it they would all look removed.
-    let theirs = subject.backend.teardown(&fres_1()).await.unwrap_err();
+    // The ledger now has resources that another account lacks: there, they would all look removed.
+    let theirs = harness.backend.teardown(&fres_1()).await.unwrap_err();
     assert!(matches!(theirs, BackendError::NotSetUp(Setup::WrongAccount)), "{theirs}");
 }
 
 #[tokio::test]
-async fn a_plan_comes_first_and_once() {
-    let subject = Subject::new();
+async fn plan_is_ordered_first_and_once() {
+    let harness = StripeApiHarness::new();
     let planned = |name| Order { plan: Some(ServiceRef::parse("supermemory/startup").unwrap()), ..order(name) };
     let plan = json!({ "id": "fres_plan", "status": "complete" });
     let create = "POST /v2/provisioning/resources";
-    subject.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
-    subject.stripe.on("GET /v2/provisioning/resources/fres_plan", [ok(&plan)]);
+    harness.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
+    harness.stripe.on("GET /v2/provisioning/resources/fres_plan", [ok(&plan)]);
     let first = planned("first");
-    subject.backend.provision(&first).await.unwrap();
-    subject.backend.provision(&planned("second")).await.unwrap();
-    let refs: Vec<_> = subject.stripe.requests(create).iter().map(|seen| service_ref(&seen.body)).collect();
+    harness.backend.provision(&first).await.unwrap();
+    harness.backend.provision(&planned("second")).await.unwrap();
+    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|request| service_ref(&request.body)).collect();
     assert_eq!(refs, ["startup", "memory", "memory"]);
-    let key = &subject.stripe.requests(create)[0].headers["idempotency-key"];
+    let key = &harness.stripe.requests_to(create)[0].headers["idempotency-key"];
     assert_eq!(*key, format!("{}-plan", first.id.as_str()));
 
-    // A plan that was removed is ordered anew.
-    subject.stripe.on("GET /v2/provisioning/resources/fres_plan", [refusal(404, "resource_missing")]);
-    subject.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
-    subject.backend.provision(&planned("third")).await.unwrap();
-    let refs: Vec<_> = subject.stripe.requests(create).iter().map(|seen| service_ref(&seen.body)).collect();
+    // A removed plan is ordered again.
+    harness.stripe.on("GET /v2/provisioning/resources/fres_plan", [refusal(404, "resource_missing")]);
+    harness.stripe.on(create, [ok(&plan), ok(&resource("complete"))]);
+    harness.backend.provision(&planned("third")).await.unwrap();
+    let refs: Vec<_> = harness.stripe.requests_to(create).iter().map(|request| service_ref(&request.body)).collect();
     assert_eq!(refs[3..], ["startup", "memory"]);
 }
 
 #[tokio::test]
-async fn what_a_person_must_do_is_said_before_anything_is_bought() {
-    let subject = Subject::new();
-    let refused = |order: Order| {
-        let backend = &subject.backend;
+async fn needed_consent_is_reported_before_any_purchase() {
+    let harness = StripeApiHarness::new();
+    let error_of = |order: Order| {
+        let backend = &harness.backend;
         async move { backend.provision(&order).await.unwrap_err() }
     };
-    let error = refused(Order { terms_accepted: false, ..order("a") }).await;
+    let error = error_of(Order { terms_accepted: false, ..order("a") }).await;
     assert!(matches!(error, BackendError::NeedsConsent(Consent::Terms)), "{error}");
-    assert_eq!(subject.stripe.lines(), [""; 0]);
-    let error = refused(Order { paid: false, ..order("a") }).await;
+    assert_eq!(harness.stripe.request_lines(), [""; 0]);
+    let error = error_of(Order { paid: false, ..order("a") }).await;
     assert!(matches!(error, BackendError::NeedsConsent(Consent::Price)), "{error}");
     let one_page = services(&[row("prvdr_1", "memory", "paid")], None);
-    subject.stripe.on("GET /v2/provisioning/catalog/services", [ok(&one_page)]);
+    harness.stripe.on("GET /v2/provisioning/catalog/services", [ok(&one_page)]);
     let odd = json!({ "plan": "gold" }).as_object().unwrap().clone();
-    let error = refused(Order { config: odd, ..order("a") }).await;
+    let error = error_of(Order { config: odd, ..order("a") }).await;
     assert!(
         matches!(&error, BackendError::Refused(Refusal::Configuration { fields }) if fields == &["plan"]),
         "{error}"
     );
-    let error = refused(Order { service: ServiceRef::parse("super-memory/none").unwrap(), ..order("a") }).await;
+    let error = error_of(Order { service: ServiceRef::parse("super-memory/none").unwrap(), ..order("a") }).await;
     assert!(matches!(error, BackendError::Refused(Refusal::ServiceMissing { .. })), "{error}");
-    subject.stripe.on("POST /v2/provisioning/payment_profile/update_limit", [refusal(400, "no_payment_method")]);
-    let error = refused(order("a")).await;
+    harness.stripe.on("POST /v2/provisioning/payment_profile/update_limit", [refusal(400, "no_payment_method")]);
+    let error = error_of(order("a")).await;
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
-    assert_eq!(subject.creates(), 0);
+    assert_eq!(harness.creates(), 0);
 }
 
 #[tokio::test]
-async fn a_provider_that_is_not_connected_is_connected_or_linked_by_a_person() {
-    let subject = Subject::new();
+async fn unconnected_provider_is_connected_or_linked_by_a_person() {
+    let harness = StripeApiHarness::new();
     let connections = "GET /v2/provisioning/provider_connections";
     let requests = "POST /v2/provisioning/provider_connection_requests";
     let looks = "GET /v2/provisioning/provider_connection_requests/pcr_1";
     let expired = json!({ "id": "c", "provider": "prvdr_1", "status": "expired" });
-    subject.stripe.on(connections, [ok(&json!({ "data": [expired] }))]);
+    harness.stripe.on(connections, [ok(&json!({ "data": [expired] }))]);
     let request = |status: &str, url: Option<&str>| {
         let schema = json!({ "properties": { "region": {} } });
         ok(&json!({ "id": "pcr_1", "request_status": status, "redirect_url": url, "needs_information_schema": schema,
                     "error": { "code": "denied", "message": "m" } }))
     };
     let link = "https://connect.example/x?state=1";
-    subject.stripe.on(requests, [request("pending_auth", Some(link))]);
-    let error = subject.backend.provision(&order("a")).await.unwrap_err();
+    harness.stripe.on(requests, [request("pending_auth", Some(link))]);
+    let error = harness.backend.provision(&order("a")).await.unwrap_err();
     assert!(matches!(&error, BackendError::NeedsLink { url } if url == link), "{error:?}");
-    let body: Value = serde_json::from_str(&subject.stripe.requests(requests)[0].body).unwrap();
+    let body: Value = serde_json::from_str(&harness.stripe.requests_to(requests)[0].body).unwrap();
     assert_eq!(body, json!({ "configuration": {}, "project": "proj_at_stripe", "provider": "prvdr_1" }));
 
     for (status, url, what) in [
@@ -223,96 +223,99 @@ async fn a_provider_that_is_not_connected_is_connected_or_linked_by_a_person() {
         ("needs_information", None, "wants more information: region"),
         ("error", None, "did not do it (denied)"),
     ] {
-        subject.stripe.on(requests, [request(status, url)]);
-        let error = subject.backend.provision(&order("a")).await.unwrap_err();
+        harness.stripe.on(requests, [request(status, url)]);
+        let error = harness.backend.provision(&order("a")).await.unwrap_err();
         assert!(error.to_string().ends_with(what), "{error}");
     }
-    assert_eq!(subject.creates(), 0);
-    subject.stripe.on(requests, [request("requested", None)]);
-    subject.stripe.on(looks, [request("requested", None), request("complete", None)]);
-    subject.backend.provision(&order("a")).await.unwrap();
-    assert_eq!(subject.stripe.requests(looks).len(), 2);
+    assert_eq!(harness.creates(), 0);
+    harness.stripe.on(requests, [request("requested", None)]);
+    harness.stripe.on(looks, [request("requested", None), request("complete", None)]);
+    harness.backend.provision(&order("a")).await.unwrap();
+    assert_eq!(harness.stripe.requests_to(looks).len(), 2);
 }
 
 #[tokio::test]
-async fn a_rotation_is_waited_for_and_each_one_is_its_own() {
-    let subject = Subject::new();
+async fn rotation_is_polled_and_has_its_own_key() {
+    let harness = StripeApiHarness::new();
     let rotate = "POST /v2/provisioning/resources/fres_1/rotate_credentials";
-    subject.stripe.on(rotate, [raw(500, b""), ok(&resource("pending"))]);
+    harness.stripe.on(rotate, [raw(500, b""), ok(&resource("pending"))]);
     let look = "GET /v2/provisioning/resources/fres_1";
-    subject.stripe.on(look, [ok(&resource("pending")), ok(&resource("complete"))]);
-    subject.backend.rotate(&fres_1()).await.unwrap();
-    subject.backend.suspend(&fres_1()).await.unwrap();
+    harness.stripe.on(look, [ok(&resource("pending")), ok(&resource("complete"))]);
+    harness.backend.rotate(&fres_1()).await.unwrap();
+    harness.backend.suspend(&fres_1()).await.unwrap();
     let keys: Vec<_> =
-        subject.stripe.requests(rotate).iter().map(|seen| seen.headers["idempotency-key"].clone()).collect();
+        harness.stripe.requests_to(rotate).iter().map(|request| request.headers["idempotency-key"].clone()).collect();
     assert_eq!(keys[0], keys[1], "a try of the same rotation");
     assert_ne!(keys[1], keys[2], "another rotation");
     let reveals = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
-    assert_eq!(subject.stripe.requests(reveals).len(), 1, "a suspension is told to nobody");
+    assert_eq!(harness.stripe.requests_to(reveals).len(), 1, "a suspension reveals no key");
 
-    // Refused in whatever words: what is gone is gone.
-    subject.stripe.on(rotate, [refusal(400, "resource_not_complete")]);
-    subject.stripe.on(look, [ok(&resource("removed"))]);
-    let gone = subject.backend.rotate(&fres_1()).await.unwrap_err();
+    // A removed resource counts as removed, whatever the error says.
+    harness.stripe.on(rotate, [refusal(400, "resource_not_complete")]);
+    harness.stripe.on(look, [ok(&resource("removed"))]);
+    let gone = harness.backend.rotate(&fres_1()).await.unwrap_err();
     assert!(matches!(gone, BackendError::NotFound), "{gone}");
-    let gone = subject.backend.resume(&fres_1()).await.unwrap_err();
+    let gone = harness.backend.resume(&fres_1()).await.unwrap_err();
     assert!(matches!(gone, BackendError::NotFound), "{gone}");
-    subject.stripe.on(look, [ok(&resource("complete"))]);
-    subject.backend.resume(&fres_1()).await.unwrap();
-    let error = subject.backend.rotate(&fres_1()).await.unwrap_err();
+    harness.stripe.on(look, [ok(&resource("complete"))]);
+    harness.backend.resume(&fres_1()).await.unwrap();
+    let error = harness.backend.rotate(&fres_1()).await.unwrap_err();
     assert!(error.is_definite() && error.to_string().ends_with("(resource_not_complete)"), "{error}");
 }
 
 #[tokio::test]
-async fn a_teardown_waits_for_the_end_and_may_be_repeated() {
-    let subject = Subject::new();
+async fn teardown_is_polled_and_idempotent() {
+    let harness = StripeApiHarness::new();
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
     let look = "GET /v2/provisioning/resources/fres_1";
-    subject
+    harness
         .stripe
         .on(remove, [ok(&resource("pending")), refusal(400, "already_removed"), refusal(404, "resource_missing")]);
-    subject.stripe.on(look, [ok(&resource("pending")), ok(&resource("removed"))]);
+    harness.stripe.on(look, [ok(&resource("pending")), ok(&resource("removed"))]);
     for _ in 0..3 {
-        subject.backend.teardown(&fres_1()).await.unwrap();
+        harness.backend.teardown(&fres_1()).await.unwrap();
     }
-    assert_eq!(subject.stripe.requests(remove).len(), 3);
-    subject.stripe.on(remove, [ok(&resource("pending"))]);
-    subject.stripe.on(look, [ok(&resource("pending"))]);
-    let error = subject.backend.teardown(&fres_1()).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unknown { .. }), "timeout ends: {error}");
-    subject.backend.teardown(&ResourceId::new("../projects".to_owned())).await.unwrap();
-    assert!(subject.stripe.lines().iter().all(|line| !line.contains("..")), "what is no id is asked about nowhere");
+    assert_eq!(harness.stripe.requests_to(remove).len(), 3);
+    harness.stripe.on(remove, [ok(&resource("pending"))]);
+    harness.stripe.on(look, [ok(&resource("pending"))]);
+    let error = harness.backend.teardown(&fres_1()).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unknown { .. }), "polling ends: {error}");
+    harness.backend.teardown(&ResourceId::new("../projects".to_owned())).await.unwrap();
+    assert!(harness.stripe.request_lines().iter().all(|line| !line.contains("..")), "an invalid id causes no request");
 }
 
 #[tokio::test]
-async fn observations_say_what_is_there_or_that_nobody_knows() {
-    let subject = Subject::new();
-    let everything = subject.backend.observe(Scope::Everything).await.unwrap_err();
+async fn observations_are_complete_or_unknown() {
+    let harness = StripeApiHarness::new();
+    let everything = harness.backend.observe(Scope::Everything).await.unwrap_err();
     assert!(matches!(everything, BackendError::Unknown { .. }), "{everything}");
     let ids: Vec<_> = (0..20).map(|n| ResourceId::new(format!("fres_{n}"))).collect();
     for n in 0..20 {
         let there = json!({ "id": format!("fres_{n}"), "status": if n % 2 == 0 { "removed" } else { "complete" } });
-        subject.stripe.on(&format!("GET /v2/provisioning/resources/fres_{n}"), [ok(&there)]);
+        harness.stripe.on(&format!("GET /v2/provisioning/resources/fres_{n}"), [ok(&there)]);
     }
-    subject.stripe.on("GET /v2/provisioning/resources/fres_3", [refusal(404, "resource_missing")]);
-    let seen = subject.backend.observe(Scope::Resources(&ids)).await.unwrap();
-    let seen: Vec<_> = seen.iter().map(|observed| observed.resource.as_str()).collect();
-    assert_eq!(seen, ["fres_1", "fres_5", "fres_7", "fres_9", "fres_11", "fres_13", "fres_15", "fres_17", "fres_19"]);
-    subject.stripe.on("GET /v2/provisioning/resources/fres_19", [status(500, &json!({}))]);
-    let error = subject.backend.observe(Scope::Resources(&ids)).await.unwrap_err();
-    assert!(matches!(error, BackendError::Unavailable { .. }), "less is no answer: {error}");
+    harness.stripe.on("GET /v2/provisioning/resources/fres_3", [refusal(404, "resource_missing")]);
+    let observed = harness.backend.observe(Scope::Resources(&ids)).await.unwrap();
+    let observed: Vec<_> = observed.iter().map(|observed| observed.resource.as_str()).collect();
+    assert_eq!(
+        observed,
+        ["fres_1", "fres_5", "fres_7", "fres_9", "fres_11", "fres_13", "fres_15", "fres_17", "fres_19"]
+    );
+    harness.stripe.on("GET /v2/provisioning/resources/fres_19", [status(500, &json!({}))]);
+    let error = harness.backend.observe(Scope::Resources(&ids)).await.unwrap_err();
+    assert!(matches!(error, BackendError::Unavailable { .. }), "a partial answer is an error: {error}");
 
     let order = order("mine");
-    assert_eq!(subject.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
-    subject.stripe.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
-    subject.backend.provision(&order).await.unwrap();
-    let seen = subject.backend.observe(Scope::Order(&order.id)).await.unwrap();
-    assert_eq!((seen[0].resource.as_str(), seen[0].order.as_ref()), ("fres_1", Some(&order.id)));
+    assert_eq!(harness.backend.observe(Scope::Order(&order.id)).await.unwrap(), []);
+    harness.stripe.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
+    harness.backend.provision(&order).await.unwrap();
+    let observed = harness.backend.observe(Scope::Order(&order.id)).await.unwrap();
+    assert_eq!((observed[0].resource.as_str(), observed[0].order.as_ref()), ("fres_1", Some(&order.id)));
 }
 
 #[tokio::test]
-async fn a_key_goes_to_the_list_that_was_asked_for_and_nowhere_else() {
-    let (subject, stranger) = (Subject::new(), Double::silent());
+async fn api_key_goes_only_to_the_requested_list() {
+    let (harness, stranger) = (StripeApiHarness::new(), MockStripeApi::unscripted());
     for next in [
         format!("http://{}/v2/provisioning/catalog/providers", stranger.address),
         format!("//{}/v2/provisioning/catalog/providers", stranger.address),
@@ -320,23 +323,23 @@ async fn a_key_goes_to_the_list_that_was_asked_for_and_nowhere_else() {
     ] {
         let mut page = providers();
         page["next_page_url"] = json!(next);
-        subject.stripe.on("GET /v2/provisioning/catalog/providers", [ok(&page)]);
-        let error = subject.backend.provision(&order("a")).await.unwrap_err();
+        harness.stripe.on("GET /v2/provisioning/catalog/providers", [ok(&page)]);
+        let error = harness.backend.provision(&order("a")).await.unwrap_err();
         assert!(matches!(error, BackendError::Malformed { what: "next_page_url", .. }), "{error}");
     }
     let circle = json!({ "data": [], "next_page_url": "/v2/provisioning/catalog/providers" });
-    subject.stripe.on("GET /v2/provisioning/catalog/providers", [ok(&circle)]);
-    subject.backend.provision(&order("a")).await.unwrap_err();
+    harness.stripe.on("GET /v2/provisioning/catalog/providers", [ok(&circle)]);
+    harness.backend.provision(&order("a")).await.unwrap_err();
     let moved = raw(307, b"").with("location", &format!("http://{}/", stranger.address));
-    subject.stripe.on("GET /v2/provisioning/catalog/providers", [moved]);
-    let error = subject.backend.provision(&order("a")).await.unwrap_err();
+    harness.stripe.on("GET /v2/provisioning/catalog/providers", [moved]);
+    let error = harness.backend.provision(&order("a")).await.unwrap_err();
     assert!(matches!(&error, BackendError::Malformed { what: "HTTP status", got } if got == "307"), "{error}");
-    assert_eq!(stranger.lines(), [""; 0]);
+    assert_eq!(stranger.request_lines(), [""; 0]);
 }
 
 #[tokio::test]
-async fn credentials_are_texts_or_an_error() {
-    let subject = Subject::new();
+async fn non_text_credentials_are_an_error() {
+    let harness = StripeApiHarness::new();
     let reveal = "POST /v2/provisioning/resources/fres_1/reveal_access_configuration";
     for (configuration, what) in [
         (json!({}), "unexpected credentials (none)"),
@@ -345,18 +348,18 @@ async fn credentials_are_texts_or_an_error() {
         (json!({ CREDENTIAL: 1 }), "unexpected credential (…)"),
         (json!(CREDENTIAL), "unexpected answer (…)"),
     ] {
-        subject.stripe.on(reveal, [ok(&json!({ "configuration": configuration }))]);
-        let error = subject.backend.reveal(&fres_1()).await.unwrap_err();
+        harness.stripe.on(reveal, [ok(&json!({ "configuration": configuration }))]);
+        let error = harness.backend.reveal(&fres_1()).await.unwrap_err();
         assert!(error.to_string().ends_with(what), "{error}");
     }
-    // One that is still being made has credentials in a moment.
-    subject.stripe.on(reveal, [refusal(400, "not_complete"), ok(&revealed())]);
+    // A resource that is still being created has credentials soon.
+    harness.stripe.on(reveal, [refusal(400, "not_complete"), ok(&revealed())]);
     let look = "GET /v2/provisioning/resources/fres_1";
-    subject.stripe.on(look, [ok(&resource("pending")), ok(&resource("complete"))]);
-    subject.backend.reveal(&fres_1()).await.unwrap();
+    harness.stripe.on(look, [ok(&resource("pending")), ok(&resource("complete"))]);
+    harness.backend.reveal(&fres_1()).await.unwrap();
 }
 
-pub fn access(stripe: &Double) -> ApiConfig {
+pub fn access(stripe: &MockStripeApi) -> ApiConfig {
     let base = ApiBase::parse(&format!("http://{}", stripe.address)).unwrap();
     ApiConfig { base, key: Some(Secret::new(KEY.to_owned())), context: None }
 }

@@ -1,4 +1,4 @@
-//! The promise of the demo's client of Supermemory: it speaks the API, and a key goes to one host and into no error.
+//! The demo's client of Supermemory. It sends a key to one host and into no error.
 
 #[path = "../../examples/agent_demo/supermemory.rs"]
 mod client;
@@ -25,87 +25,87 @@ use stripe_projects_mcp::secret::Secret;
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn a_text_is_stored_as_the_api_wants_it() {
-    let double = Double::start(Mood::Well).await;
-    double.client().store(&key(), TEA).await.unwrap();
-    let [request] = &double.requests()[..] else { panic!("{:?}", double.requests()) };
+async fn store_sends_the_documented_request() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
+    mock.client().store(&key(), TEA).await.unwrap();
+    let [request] = &mock.requests()[..] else { panic!("{:?}", mock.requests()) };
     assert_eq!(request.path, "/v3/documents");
     assert_eq!(request.body, json!({ "content": TEA, "containerTag": "agent-demo" }));
     assert_eq!(request.content_type, "application/json");
 }
 
 #[tokio::test]
-async fn a_search_finds_parts_and_wholes() {
-    let double = Double::start(Mood::Well).await;
-    double.client().store(&key(), TEA).await.unwrap();
-    let found = double.client().search(&key(), "tea").await.unwrap();
-    assert_eq!(found, [TEA, "the whole document", "of another shape"]);
-    let request = &double.requests()[1];
+async fn search_returns_chunks_and_documents() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
+    mock.client().store(&key(), TEA).await.unwrap();
+    let results = mock.client().search(&key(), "tea").await.unwrap();
+    assert_eq!(results, [TEA, "the whole document", "of another shape"]);
+    let request = &mock.requests()[1];
     assert_eq!(request.path, "/v3/search");
     assert_eq!(request.body, json!({ "q": "tea", "limit": 10 }));
 }
 
 #[tokio::test]
-async fn the_key_is_a_bearer_in_the_header_and_nowhere_else() {
-    let double = Double::start(Mood::Well).await;
-    double.client().store(&key(), TEA).await.unwrap();
-    double.client().search(&key(), "tea").await.unwrap();
-    for request in double.requests() {
+async fn key_is_sent_only_in_the_authorization_header() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
+    mock.client().store(&key(), TEA).await.unwrap();
+    mock.client().search(&key(), "tea").await.unwrap();
+    for request in mock.requests() {
         assert_eq!(request.authorization, format!("Bearer {KEY}"));
         assert!(!request.body.to_string().contains(KEY) && !request.path.contains(KEY), "{request:?}");
     }
     let other = Secret::new("sm_another_key_altogether".to_owned());
-    let refused = Failure::Refused(StatusCode::UNAUTHORIZED);
-    assert_eq!(double.client().store(&other, TEA).await, Err(refused));
-    assert_eq!(double.client().refusal(&other, AT_ONCE).await, Ok(StatusCode::UNAUTHORIZED));
+    let error = Failure::Refused(StatusCode::UNAUTHORIZED);
+    assert_eq!(mock.client().store(&other, TEA).await, Err(error));
+    assert_eq!(mock.client().refusal(&other, AT_ONCE).await, Ok(StatusCode::UNAUTHORIZED));
 }
 
 #[tokio::test]
-async fn a_base_with_a_path_keeps_it() {
-    let double = Double::start(Mood::Well).await;
+async fn base_path_is_kept() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
     for base in ["prefix", "prefix/"] {
-        let base = Base::parse(&format!("http://{}/{base}", double.address)).unwrap();
-        // The double knows no such place, and says where it was looked for.
+        let base = Base::parse(&format!("http://{}/{base}", mock.address)).unwrap();
+        // The mock has no such path, and records the request.
         let failure = Supermemory::at(base, LATER).unwrap().store(&key(), TEA).await;
         assert_eq!(failure, Err(Failure::Status(StatusCode::NOT_FOUND)));
     }
-    let paths: Vec<_> = double.requests().into_iter().map(|request| request.path).collect();
+    let paths: Vec<_> = mock.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/prefix/v3/documents", "/prefix/v3/documents"]);
 }
 
 #[tokio::test]
-async fn what_is_still_being_ingested_is_waited_for() {
-    let double = Double::start(Mood::Ingesting { searches: 3 }).await;
-    double.client().store(&key(), TEA).await.unwrap();
-    assert_eq!(double.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
-    assert_eq!(double.searches(), 4);
+async fn ingestion_is_waited_for() {
+    let mock = MockSupermemory::start(Behavior::Ingesting { searches: 3 }).await;
+    mock.client().store(&key(), TEA).await.unwrap();
+    assert_eq!(mock.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
+    assert_eq!(mock.searches(), 4);
 }
 
 #[tokio::test]
-async fn patience_with_ingestion_ends() {
-    let double = Double::start(Mood::Ingesting { searches: usize::MAX }).await;
-    double.client().store(&key(), TEA).await.unwrap();
-    assert_eq!(double.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
-    assert_eq!(double.searches(), 1);
+async fn ingestion_wait_times_out() {
+    let mock = MockSupermemory::start(Behavior::Ingesting { searches: usize::MAX }).await;
+    mock.client().store(&key(), TEA).await.unwrap();
+    assert_eq!(mock.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
+    assert_eq!(mock.searches(), 1);
     let brief = Retry { timeout: Duration::from_millis(30), interval: Duration::from_millis(10) };
-    assert_eq!(double.client().find(&key(), "tea", TEA, brief).await, Err(Failure::Late));
-    assert!((2..=5).contains(&double.searches()), "{}", double.searches());
+    assert_eq!(mock.client().find(&key(), "tea", TEA, brief).await, Err(Failure::Late));
+    assert!((2..=5).contains(&mock.searches()), "{}", mock.searches());
 }
 
 #[tokio::test]
-async fn a_key_that_still_works_is_no_refusal() {
-    let double = Double::start(Mood::Well).await;
-    assert_eq!(double.client().refusal(&key(), AT_ONCE).await, Err(Failure::StillAccepted));
+async fn accepted_key_is_no_refusal() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
+    assert_eq!(mock.client().refusal(&key(), AT_ONCE).await, Err(Failure::StillAccepted));
 }
 
 #[tokio::test]
-async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
-    let refusing = Double::start(Mood::Answers(StatusCode::UNAUTHORIZED)).await;
+async fn refused_search_is_not_retried_and_a_busy_one_is() {
+    let refusing = MockSupermemory::start(Behavior::Answers(StatusCode::UNAUTHORIZED)).await;
     let failure = refusing.client().find(&key(), "tea", TEA, PATIENT).await;
     assert_eq!(failure, Err(Failure::Refused(StatusCode::UNAUTHORIZED)));
     assert_eq!(refusing.searches(), 1);
     for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR] {
-        let busy = Double::start(Mood::Busy { searches: 2, status }).await;
+        let busy = MockSupermemory::start(Behavior::Busy { searches: 2, status }).await;
         busy.client().store(&key(), TEA).await.unwrap();
         assert_eq!(busy.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()), "{status}");
         assert_eq!(busy.searches(), 3, "{status}");
@@ -113,30 +113,30 @@ async fn a_refused_search_is_not_asked_again_and_a_busy_one_is() {
 }
 
 #[tokio::test]
-async fn a_write_is_sent_once_whatever_comes_of_it() {
-    for (mood, _) in failures() {
-        let double = Double::start(mood).await;
-        double.client().store(&key(), TEA).await.unwrap_err();
-        assert_eq!(double.requests().len(), 1, "{mood:?}");
+async fn write_is_sent_once_whatever_the_outcome() {
+    for (behavior, _) in failures() {
+        let mock = MockSupermemory::start(behavior).await;
+        mock.client().store(&key(), TEA).await.unwrap_err();
+        assert_eq!(mock.requests().len(), 1, "{behavior:?}");
     }
 }
 
 #[tokio::test]
 async fn each_failure_has_a_name_and_shows_no_key() {
-    for (mood, expected) in failures() {
-        let double = Double::start(mood).await;
+    for (behavior, expected) in failures() {
+        let mock = MockSupermemory::start(behavior).await;
         for failure in [
-            double.client().store(&key(), TEA).await.unwrap_err(),
-            double.client().search(&key(), "tea").await.unwrap_err(),
+            mock.client().store(&key(), TEA).await.unwrap_err(),
+            mock.client().search(&key(), "tea").await.unwrap_err(),
         ] {
-            assert_eq!(failure, expected, "{mood:?}");
+            assert_eq!(failure, expected, "{behavior:?}");
             assert!(!format!("{failure} {failure:?}").contains(KEY), "{failure}");
         }
     }
 }
 
 #[tokio::test]
-async fn nobody_at_home_is_said_without_the_key() {
+async fn unreachable_service_is_reported_without_the_key() {
     let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = Base::parse(&format!("http://{}", free.local_addr().unwrap())).unwrap();
     drop(free);
@@ -145,21 +145,21 @@ async fn nobody_at_home_is_said_without_the_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_no_header_can_carry_is_not_sent() {
-    let double = Double::start(Mood::Well).await;
-    let failure = double.client().store(&Secret::new(format!("{KEY}\nX-Other: 1")), TEA).await.unwrap_err();
+async fn key_unfit_for_a_header_is_not_sent() {
+    let mock = MockSupermemory::start(Behavior::Well).await;
+    let failure = mock.client().store(&Secret::new(format!("{KEY}\nX-Other: 1")), TEA).await.unwrap_err();
     assert_eq!(failure, Failure::BadKey);
-    assert!(double.requests().is_empty());
+    assert!(mock.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_key_stays() {
-    let elsewhere = Double::start(Mood::Well).await;
+async fn redirect_is_not_followed() {
+    let elsewhere = MockSupermemory::start(Behavior::Well).await;
     for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT] {
-        let double = Double::start(Mood::Redirects { to: elsewhere.address, status }).await;
-        assert_eq!(double.client().store(&key(), TEA).await, Err(Failure::Redirected(status)));
-        assert_eq!(double.client().search(&key(), "tea").await, Err(Failure::Redirected(status)));
-        assert_eq!(double.requests().len(), 2);
+        let mock = MockSupermemory::start(Behavior::Redirects { to: elsewhere.address, status }).await;
+        assert_eq!(mock.client().store(&key(), TEA).await, Err(Failure::Redirected(status)));
+        assert_eq!(mock.client().search(&key(), "tea").await, Err(Failure::Redirected(status)));
+        assert_eq!(mock.requests().len(), 2);
     }
     assert!(elsewhere.requests().is_empty(), "{:?}", elsewhere.requests());
 }
@@ -180,7 +180,7 @@ fn each_key_has_its_base() {
 }
 
 #[test]
-fn a_key_travels_in_the_open_on_this_machine_only() {
+fn key_is_sent_unencrypted_to_loopback_only() {
     for good in [
         "https://memory.example",
         "https://memory.example:8443/v",
@@ -209,31 +209,31 @@ fn a_key_travels_in_the_open_on_this_machine_only() {
     }
 }
 
-/// A Supermemory of our own: it has one key, keeps what it is told, and does what its mood is.
-struct Double {
+/// A mock of Supermemory: it has one key, stores documents, and behaves as configured.
+struct MockSupermemory {
     address: SocketAddr,
     state: Arc<Memory>,
 }
 
 struct Memory {
-    mood: Mood,
+    behavior: Behavior,
     searches: AtomicUsize,
     documents: Mutex<Vec<String>>,
     requests: Mutex<Vec<Request>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Mood {
+enum Behavior {
     Answers(StatusCode),
-    /// That many searches are turned away.
+    /// Rejects that many searches.
     Busy {
         searches: usize,
         status: StatusCode,
     },
-    /// What the API promises, and far too much of it.
+    /// A valid response that is far too long.
     Flood,
     Garbage(&'static str),
-    /// That many searches find nothing.
+    /// Returns nothing for that many searches.
     Ingesting {
         searches: usize,
     },
@@ -241,7 +241,7 @@ enum Mood {
         to: SocketAddr,
         status: StatusCode,
     },
-    /// It never answers.
+    /// Never answers.
     Slow,
     Well,
 }
@@ -254,10 +254,10 @@ struct Request {
     body: Value,
 }
 
-impl Double {
-    async fn start(mood: Mood) -> Self {
+impl MockSupermemory {
+    async fn start(behavior: Behavior) -> Self {
         let (searches, documents, requests) = (AtomicUsize::default(), Mutex::default(), Mutex::default());
-        let state = Arc::new(Memory { mood, searches, documents, requests });
+        let state = Arc::new(Memory { behavior, searches, documents, requests });
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -268,7 +268,7 @@ impl Double {
     fn client(&self) -> Supermemory {
         let base = Base::parse(&format!("http://{}", self.address)).unwrap();
         let client =
-            Supermemory::at(base.clone(), if let Mood::Slow = self.state.mood { SOON } else { LATER }).unwrap();
+            Supermemory::at(base.clone(), if let Behavior::Slow = self.state.behavior { SOON } else { LATER }).unwrap();
         assert_eq!(client.base(), &base);
         client
     }
@@ -291,16 +291,16 @@ async fn answer(State(memory): State<Arc<Memory>>, uri: Uri, headers: HeaderMap,
         body: serde_json::from_slice(&body).unwrap(),
     };
     memory.requests.lock().unwrap().push(request.clone());
-    // A careless service repeats what it was shown.
+    // A careless service repeats the request.
     let careless = json!({ "error": "no", "seen": request.authorization }).to_string();
-    match memory.mood {
-        Mood::Answers(status) => (status, careless).into_response(),
-        Mood::Flood => json!({ "id": "1", "results": [], "more": "x".repeat(2 << 20) }).to_string().into_response(),
-        Mood::Garbage(text) => text.replace("KEY", KEY).into_response(),
-        Mood::Redirects { to, status } => {
+    match memory.behavior {
+        Behavior::Answers(status) => (status, careless).into_response(),
+        Behavior::Flood => json!({ "id": "1", "results": [], "more": "x".repeat(2 << 20) }).to_string().into_response(),
+        Behavior::Garbage(text) => text.replace("KEY", KEY).into_response(),
+        Behavior::Redirects { to, status } => {
             (status, [(header::LOCATION, format!("http://{to}{}", request.path))], careless).into_response()
         }
-        Mood::Slow => std::future::pending().await,
+        Behavior::Slow => std::future::pending().await,
         _ if request.authorization != format!("Bearer {KEY}") => (StatusCode::UNAUTHORIZED, careless).into_response(),
         _ => memory.serve(&request),
     }
@@ -315,10 +315,10 @@ impl Memory {
             }
             "/v3/search" => {
                 let earlier = self.searches.fetch_add(1, Ordering::SeqCst);
-                match self.mood {
-                    Mood::Busy { searches, status } if earlier < searches => status.into_response(),
-                    Mood::Ingesting { searches } if earlier < searches => found(&[]),
-                    _ => found(&self.documents.lock().unwrap()),
+                match self.behavior {
+                    Behavior::Busy { searches, status } if earlier < searches => status.into_response(),
+                    Behavior::Ingesting { searches } if earlier < searches => search_response(&[]),
+                    _ => search_response(&self.documents.lock().unwrap()),
                 }
             }
             _ => StatusCode::NOT_FOUND.into_response(),
@@ -326,8 +326,8 @@ impl Memory {
     }
 }
 
-/// An answer of the API's shape, with more in it than the client asks for.
-fn found(documents: &[String]) -> Response {
+/// Returns a response of the API's shape, with more fields than the client needs.
+fn search_response(documents: &[String]) -> Response {
     let chunks: Vec<_> = documents.iter().map(|text| json!({ "content": text, "score": 0.9 })).collect();
     let mut results = vec![json!({ "documentId": "1", "score": 0.9, "chunks": chunks, "content": null })];
     if !documents.is_empty() {
@@ -338,8 +338,8 @@ fn found(documents: &[String]) -> Response {
     json!({ "results": results, "total": results.len(), "timing": 12.5 }).to_string().into_response()
 }
 
-/// Moods in which nothing succeeds, and what each is called.
-fn failures() -> Vec<(Mood, Failure)> {
+/// Behaviors in which every call fails, with the expected failures.
+fn failures() -> Vec<(Behavior, Failure)> {
     let statuses = [
         StatusCode::BAD_REQUEST,
         StatusCode::PAYMENT_REQUIRED,
@@ -347,11 +347,11 @@ fn failures() -> Vec<(Mood, Failure)> {
         StatusCode::INTERNAL_SERVER_ERROR,
     ];
     let garbage = ["", "<html>KEY</html>", "{\"id\":7,\"results\":\"KEY\"}", "{\"id\":\"\",\"KEY\":1}", "[]"];
-    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-    let mut all = vec![(Mood::Slow, Failure::Slow), (Mood::Flood, Failure::Garbled)];
-    all.extend(statuses.map(|status| (Mood::Answers(status), Failure::Status(status))));
-    all.extend(refused.map(|status| (Mood::Answers(status), Failure::Refused(status))));
-    all.extend(garbage.map(|text| (Mood::Garbage(text), Failure::Garbled)));
+    let error = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+    let mut all = vec![(Behavior::Slow, Failure::Slow), (Behavior::Flood, Failure::Garbled)];
+    all.extend(statuses.map(|status| (Behavior::Answers(status), Failure::Status(status))));
+    all.extend(error.map(|status| (Behavior::Answers(status), Failure::Refused(status))));
+    all.extend(garbage.map(|text| (Behavior::Garbage(text), Failure::Garbled)));
     all
 }
 
@@ -363,7 +363,7 @@ const KEY: &str = "sm_canary_0123456789abcdefghij";
 
 const TEA: &str = "the user takes tea without sugar";
 
-/// How long a double that never answers is given, and one that does.
+/// The timeouts for a mock that never answers, and for one that does.
 const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(30);
 

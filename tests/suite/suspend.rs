@@ -1,18 +1,18 @@
-//! The kill switch, over every backend: what is suspended is dead, and stays dead until a human says otherwise.
+//! The kill switch, over every backend. A suspended key is revoked and stays so until a human resumes the project.
 
 use serde_json::{Value, json};
 use stripe_projects_mcp::name::ProjectName;
 
 use crate::{
-    lines::Lines,
-    workspace::{Kind, Workspace},
+    raw_client::RawClient,
+    workspace::{BackendKind, Workspace},
 };
 
 #[test]
-fn a_suspended_key_is_dead_and_resume_delivers_another() {
-    for kind in Kind::ALL {
+fn suspend_revokes_the_key_and_resume_delivers_another() {
+    for kind in BackendKind::ALL {
         let workspace = Workspace::on(kind);
-        workspace.write(".env", "MINE=1\n");
+        workspace.write(".env", "USER_LINES=1\n");
         workspace.ok(&["provision", "memory", "supermemory"]);
         let first = key(&workspace);
         let suspended = workspace.json(&["suspend", "memory"]);
@@ -22,18 +22,18 @@ fn a_suspended_key_is_dead_and_resume_delivers_another() {
             "{kind:?}"
         );
         assert!(workspace.owner_of(&first).is_none(), "{kind:?}: the key still works");
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{kind:?}");
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{kind:?}");
         assert_eq!(workspace.json(&["suspend", "memory"])["status"], "suspended", "{kind:?}: safe to repeat");
         assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "suspended", "{kind:?}");
 
-        // Nor is there a way around it.
+        // Nothing else works around it.
         assert_eq!(workspace.json(&["rotate", "memory"])["code"], "suspended", "{kind:?}");
-        let mut agent = Lines::greet(&workspace);
+        let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("rotate_key", &json!({ "name": "memory" }))["code"], "suspended", "{kind:?}");
         let again = agent.call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         assert_eq!(again["code"], "already_exists", "{kind:?}");
-        agent.leave();
-        assert_eq!(workspace.read(".env"), "MINE=1\n", "{kind:?}");
+        agent.disconnect();
+        assert_eq!(workspace.read(".env"), "USER_LINES=1\n", "{kind:?}");
 
         let resumed = workspace.json(&["resume", "memory"]);
         assert_eq!((&resumed["status"], &resumed["key_version"]), (&json!("active"), &json!(2)), "{kind:?}: {resumed}");
@@ -42,12 +42,12 @@ fn a_suspended_key_is_dead_and_resume_delivers_another() {
         assert_eq!(workspace.json(&["resume", "memory"])["status"], "active", "{kind:?}: safe to repeat");
         workspace.ok(&["suspend", "memory"]);
         workspace.ok(&["teardown", "memory", "--yes"]);
-        assert!(workspace.billed().is_empty() && workspace.owner_of(&second).is_none(), "{kind:?}");
+        assert!(workspace.billed_resources().is_empty() && workspace.owner_of(&second).is_none(), "{kind:?}");
     }
 }
 
 #[test]
-fn a_used_up_cap_is_not_resumed() {
+fn used_up_cap_is_not_resumed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory", "--cap", "1"]);
     workspace.ok(&["suspend", "memory"]);
@@ -59,11 +59,11 @@ fn a_used_up_cap_is_not_resumed() {
 }
 
 #[test]
-fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
-    let workspace = Workspace::on(Kind::StripeCli);
+fn unknown_suspend_is_reported_and_finished_by_the_next_call() {
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "memory", "supermemory"]);
     let first = key(&workspace);
-    workspace.stand_in().weather(json!([{ "verb": "rotate", "fault": "garbage" }]));
+    workspace.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "garbage" }]));
     let unsure = workspace.json(&["suspend", "memory"]);
     assert_eq!(unsure["code"], "suspension_incomplete", "{unsure}");
     assert!(unsure["hint"].as_str().unwrap().contains("suspend memory"), "{unsure}");
@@ -72,7 +72,7 @@ fn a_suspension_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call(
 }
 
 #[test]
-fn to_suspend_what_is_suspended_begins_nothing() {
+fn suspend_of_a_suspended_project_opens_nothing() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     for _ in 0..2 {
@@ -81,57 +81,57 @@ fn to_suspend_what_is_suspended_begins_nothing() {
     assert_eq!(intents(&workspace, "suspend"), 1);
 }
 
-/// The backend says for certain that it will not: nothing stays open, and the next call asks anew.
+/// A definite failure leaves nothing open, and the next call asks again.
 #[test]
-fn a_resumption_that_is_refused_is_over() {
+fn refused_resume_is_closed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
     let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
     workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
-    for asked in 1..=2 {
-        let refused = workspace.run(&["resume", "memory"]);
-        assert!(refused.code != 0 && refused.code != 6, "{refused:?}");
-        assert_eq!(intents(&workspace, "resume"), asked);
+    for attempt in 1..=2 {
+        let error = workspace.run(&["resume", "memory"]);
+        assert!(error.code != 0 && error.code != 6, "{error:?}");
+        assert_eq!(intents(&workspace, "resume"), attempt);
         assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
     }
 }
 
-/// What it did is not known, so the intent stays open, and the next call finds out.
+/// An unknown outcome leaves the intent open, and the next call reconciles it.
 #[test]
-fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call() {
-    let workspace = Workspace::on(Kind::StripeApi);
+fn unknown_resume_is_reported_and_finished_by_the_next_call() {
+    let workspace = Workspace::on(BackendKind::StripeApi);
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
     let reveal = "POST /v2/provisioning/resources/{id}/reveal_access_configuration";
-    workspace.simulator().plan(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
+    workspace.simulator().inject(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
     let unsure = workspace.json(&["resume", "memory"]);
     assert_eq!(unsure["code"], "outcome_unknown", "{unsure}");
     assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
-    workspace.simulator().clear_up();
+    workspace.simulator().clear_faults();
     assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
-    assert_eq!(intents(&workspace, "resume"), 1, "what was open is what was finished");
+    assert_eq!(intents(&workspace, "resume"), 1, "the open intent is the finished one");
     assert!(workspace.owner_of(&key(&workspace)).is_some());
 }
 
 #[test]
-fn all_at_once_and_each_is_told_of() {
+fn suspend_all_reports_each_project() {
     let workspace = Workspace::new();
     for name in ["a", "b", "c"] {
         workspace.ok(&["provision", name, "search"]);
     }
     let keys: Vec<String> =
         workspace.read(".env").lines().map(|line| line.split_once('=').unwrap().1.to_owned()).collect();
-    let told = workspace.ok(&["suspend", "--all"]).stdout;
-    assert_eq!(told, "a: suspended\nb: suspended\nc: suspended\n");
+    let output = workspace.ok(&["suspend", "--all"]).stdout;
+    assert_eq!(output, "a: suspended\nb: suspended\nc: suspended\n");
     assert!(keys.len() == 3 && keys.iter().all(|key| workspace.owner_of(key).is_none()));
-    let refused = workspace.run(&["teardown", "--all"]);
-    assert!(refused.code == 3 && refused.stderr.contains("--yes"), "{refused:?}");
+    let error = workspace.run(&["teardown", "--all"]);
+    assert!(error.code == 3 && error.stderr.contains("--yes"), "{error:?}");
     let gone = workspace.json(&["teardown", "--all", "--yes"]);
     let statuses: Vec<&Value> =
         gone["projects"].as_array().unwrap().iter().map(|one| &one["project"]["status"]).collect();
     assert_eq!(statuses, ["torn_down"; 3]);
-    assert!(workspace.billed().is_empty());
+    assert!(workspace.billed_resources().is_empty());
     assert_eq!(workspace.ok(&["suspend", "--all"]).stdout, "No live projects.\n");
     for wrong in [&["suspend"][..], &["suspend", "a", "--all"], &["teardown", "a", "--all", "--yes"]] {
         assert_eq!(workspace.run(wrong).code, 2, "{wrong:?}");
@@ -139,17 +139,16 @@ fn all_at_once_and_each_is_told_of() {
 }
 
 #[test]
-fn one_that_fails_does_not_save_the_others() {
-    let workspace = Workspace::on(Kind::StripeCli);
+fn suspend_all_continues_after_a_failure() {
+    let workspace = Workspace::on(BackendKind::StripeCli);
     workspace.ok(&["provision", "a", "supermemory"]);
     workspace.ok(&["provision", "b", "tts"]);
-    workspace.stand_in().set("supermemory/memory", "unrotatable", json!(true));
-    let ran = workspace.run(&["suspend", "--all"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (5, "b: suspended\n"), "{ran:?}");
-    assert!(ran.stderr.starts_with("a: error: "), "{ran:?}");
+    workspace.fake_stripe().set("supermemory/memory", "unrotatable", json!(true));
+    let output = workspace.cli(&["suspend", "--all"]).stdout("b: suspended\n").exit(5);
+    assert!(output.stderr.starts_with("a: error: "), "{output:?}");
 }
 
-/// How often such an operation was begun.
+/// Counts the intents of such an operation.
 fn intents(workspace: &Workspace, action: &str) -> usize {
     let rows = workspace.ledger().audit().unwrap();
     rows.iter().filter(|row| row.action == action && row.outcome == "intended").count()

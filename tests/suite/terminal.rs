@@ -1,4 +1,4 @@
-//! At a terminal: what a person sees, is asked, and may interrupt; and what a pipe gets instead.
+//! The command line at a terminal: output, prompts and interrupts. Also the output on a pipe.
 
 use std::{
     io,
@@ -10,22 +10,22 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    lines::until,
-    pseudo_terminal::{Left, Terminal},
-    snapshots::shown,
-    workspace::{Kind, Ran, Workspace},
+    pseudo_terminal::{Terminal, TerminalOutput},
+    raw_client::until,
+    snapshots::assert_text,
+    workspace::{BackendKind, CommandOutput, Workspace},
 };
 
 #[test]
-fn a_list_shows_budgets_and_fits() {
-    let here = spending();
+fn list_shows_budgets_and_fits_the_width() {
+    let here = workspace_with_budgets();
     for columns in [160, 120, 80, 60, 40] {
-        let left = Terminal::start(&here.command(&["list", "--all"]), columns).left();
-        assert_eq!(left.code, 0, "{}", left.screen);
-        for line in left.screen.lines() {
+        let output = Terminal::start(&here.command(&["list", "--all"]), columns).finish();
+        assert_eq!(output.code, 0, "{}", output.screen);
+        for line in output.screen.lines() {
             assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
         }
-        saw(&here, &format!("terminal_list_{columns}"), &left);
+        assert_output(&here, &format!("terminal_list_{columns}"), &output);
     }
     let piped = here.ok(&["list", "--all"]).stdout;
     assert!(!piped.contains("ago") && !piped.contains('█') && !piped.contains('\x1b'), "{piped}");
@@ -33,15 +33,15 @@ fn a_list_shows_budgets_and_fits() {
 }
 
 #[test]
-fn colour_goes_where_it_is_wanted() {
-    let here = spending();
+fn color_follows_the_terminal_and_environment() {
+    let here = workspace_with_budgets();
     let terminal = |wishes: &[(&str, &str)]| {
         let mut command = here.command(&["list"]);
         command.envs(wishes.iter().copied());
-        Terminal::start(&command, 120).left().written
+        Terminal::start(&command, 120).finish().written
     };
     let painted = terminal(&[]);
-    shown("terminal_list_painted", &painted.replace("\r\n", "\n").replace('\x1b', "␛"));
+    assert_text("terminal_list_painted", &painted.replace("\r\n", "\n").replace('\x1b', "␛"));
     for wishes in [&[("NO_COLOR", "")][..], &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")]] {
         assert!(is_painted(&terminal(wishes)), "{wishes:?}");
     }
@@ -54,87 +54,84 @@ fn colour_goes_where_it_is_wanted() {
         let written = terminal(wishes);
         assert!(!is_painted(&written) && written.contains('█'), "{wishes:?}: {written}");
     }
-    let piped = |wish: &str| {
-        let output = here.command(&["list"]).env("CLICOLOR_FORCE", wish).output().unwrap();
-        Ran::from(output).stdout
-    };
+    let piped = |value: &str| here.cli(&["list"]).env("CLICOLOR_FORCE", value).run().stdout;
     assert!(is_painted(&piped("1")));
     assert_eq!((piped("0"), piped("")), (here.ok(&["list"]).stdout, here.ok(&["list"]).stdout));
 }
 
 #[test]
-fn errors_stand_out() {
+fn errors_are_highlighted() {
     let here = Workspace::new();
-    let left = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
-    assert!(left.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", left.written);
-    assert_eq!(left.code, 4);
-    saw(&here, "terminal_error", &left);
+    let output = Terminal::start(&here.command(&["rotate", "memory"]), 100).finish();
+    assert!(output.written.contains("\x1b[1;31merror:\x1b[0m "), "{}", output.written);
+    assert_eq!(output.code, 4);
+    assert_output(&here, "terminal_error", &output);
 }
 
 #[test]
-fn a_teardown_asks_and_does_what_it_is_told() {
+fn teardown_asks_and_obeys_the_answer() {
     let here = Workspace::new();
     here.ok(&["provision", "memory", "supermemory"]);
     for (name, keys, code) in [("no", "n\r", 3), ("nothing", "\r", 3), ("end", "\x04", 3), ("ctrl_c", "\x03", 130)] {
         let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
         terminal.until("[y/N] ").press(keys);
-        let left = terminal.left();
-        assert_eq!(left.code, code, "{name}: {}", left.screen);
+        let output = terminal.finish();
+        assert_eq!(output.code, code, "{name}: {}", output.screen);
         assert_eq!(here.json(&["list"])["live_count"], 1, "{name}");
-        saw(&here, &format!("terminal_teardown_{name}"), &left);
+        assert_output(&here, &format!("terminal_teardown_{name}"), &output);
     }
     let terminal = Terminal::start(&here.command(&["teardown", "memory"]), 100);
     terminal.until("[y/N] ").press("y\r");
-    let left = terminal.left();
-    assert_eq!((left.code, &here.json(&["list"])["live_count"]), (0, &json!(0)), "{}", left.screen);
-    saw(&here, "terminal_teardown_yes", &left);
+    let output = terminal.finish();
+    assert_eq!((output.code, &here.json(&["list"])["live_count"]), (0, &json!(0)), "{}", output.screen);
+    assert_output(&here, "terminal_teardown_yes", &output);
 }
 
 #[test]
-fn a_wait_is_shown_and_leaves_nothing_behind() {
-    let here = slow(2500);
+fn wait_is_shown_and_erased() {
+    let here = workspace_with_slow_purchase(2500);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     terminal.until("waiting for stripe-cli …").until("waiting for stripe-cli … 1 s");
-    let left = terminal.left();
-    assert!(left.code == 0 && !left.screen.contains("waiting"), "{}", left.screen);
-    saw(&here, "terminal_provision", &left);
-    let piped = here.ok(&["list"]);
-    assert_eq!(piped.stderr, "");
+    let output = terminal.finish();
+    assert!(output.code == 0 && !output.screen.contains("waiting"), "{}", output.screen);
+    assert_output(&here, "terminal_provision", &output);
+    here.cli(&["list"]).stderr("").succeed();
 }
 
 #[test]
-fn the_first_ctrl_c_lets_a_purchase_finish() {
-    let here = slow(3000);
+fn first_ctrl_c_lets_a_purchase_finish() {
+    let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
-    bought_soon(&here);
+    wait_for_purchase(&here);
     terminal.press("\x03").until("finishing what was begun");
-    let left = terminal.left();
-    assert_eq!(left.code, 0, "{}", left.screen);
-    delivered_once(&here);
-    saw(&here, "terminal_ctrl_c_once", &left);
+    let output = terminal.finish();
+    assert_eq!(output.code, 0, "{}", output.screen);
+    assert_delivered_once(&here);
+    assert_output(&here, "terminal_ctrl_c_once", &output);
 }
 
 #[test]
-fn the_second_ctrl_c_leaves_the_purchase_to_the_next_call() {
-    let here = slow(3000);
+fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
+    let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
-    bought_soon(&here);
+    wait_for_purchase(&here);
     terminal.press("\x03").until("finishing what was begun");
-    // Told to end by somebody else counts as well.
+    // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
-    let left = terminal.left();
-    assert_eq!(left.code, 6, "{}", left.screen);
+    let output = terminal.finish();
+    assert_eq!(output.code, 6, "{}", output.screen);
     assert_eq!(here.variable("SUPERMEMORY_API_KEY"), None);
-    saw(&here, "terminal_ctrl_c_twice", &left);
+    assert_output(&here, "terminal_ctrl_c_twice", &output);
 
     let next = here.run(&PROVISION);
     assert_eq!(next.code, 3, "it is finished, and so it exists: {next:?}");
-    delivered_once(&here);
+    assert_delivered_once(&here);
 }
 
-/// Of any command: what has been written down as begun is not called off. Here the world is held up at that point.
+/// An operation with a recorded intent is not cancelled, for any command. The test stalls the simulated account at that
+/// point.
 #[test]
-fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
+fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     let here = Workspace::new();
     here.ok(&PROVISION);
     let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
@@ -143,42 +140,42 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
     until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
     terminal.press("\x03").until("finishing what was begun");
     world.execute_batch("ROLLBACK").unwrap();
-    let left = terminal.left();
-    assert_eq!(left.code, 0, "{}", left.screen);
+    let output = terminal.finish();
+    assert_eq!(output.code, 0, "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["usage_usd"], 1.25);
 }
 
 #[test]
-fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
-    let here = leaked(Kind::Simulated);
+fn ctrl_c_at_the_prompt_ends_a_watch_and_rotates_nothing() {
+    let here = workspace_with_leak(BackendKind::Simulated);
     let terminal = Terminal::start(&here.command(&["scan", "log", "--watch", "--rotate"]), 100);
     terminal.until("[y/N] ").press("\x03");
-    let left = terminal.left();
-    assert_eq!(left.code, 7, "{}", left.screen);
-    assert!(left.screen.contains("not rotated: memory: cancelled"), "{}", left.screen);
+    let output = terminal.finish();
+    assert_eq!(output.code, 7, "{}", output.screen);
+    assert!(output.screen.contains("not rotated: memory: cancelled"), "{}", output.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
 }
 
-/// Whether it goes on or not: what is being rotated is rotated, and which that was is said.
+/// A rotation in progress completes and is reported, whether or not the scan goes on.
 #[test]
-fn ctrl_c_in_a_rotation_lets_it_finish_and_says_which_it_was() {
+fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
     for arguments in [&["scan", "log", "--rotate", "--yes"][..], &["scan", "log", "--rotate", "--yes", "--watch"]] {
-        let here = leaked(Kind::StripeCli);
-        here.stand_in().weather(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
+        let here = workspace_with_leak(BackendKind::StripeCli);
+        here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
         let terminal = Terminal::start(&here.command(arguments), 100);
-        bought_soon(&here);
+        wait_for_purchase(&here);
         terminal.press("\x03").until("finishing what was begun");
-        let left = terminal.left();
-        assert_eq!(left.code, 7, "{}", left.screen);
-        assert!(left.screen.contains("rotated memory: version 2 is in the env file"), "{}", left.screen);
-        let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).left();
+        let output = terminal.finish();
+        assert_eq!(output.code, 7, "{}", output.screen);
+        assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
+        let twice = Terminal::start(&here.command(&["rotate", "memory"]), 100).finish();
         assert_eq!(twice.code, 0, "nothing was left open: {}", twice.screen);
     }
 }
 
 #[test]
-fn a_reader_who_has_left_is_no_error() {
-    let here = spending();
+fn closed_stdout_is_no_error() {
+    let here = workspace_with_budgets();
     for arguments in [
         &["list"][..],
         &["list", "--json"],
@@ -192,13 +189,13 @@ fn a_reader_who_has_left_is_no_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let child = here.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
+        let output = CommandOutput::from(child.wait_with_output().unwrap());
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{arguments:?}");
     }
 }
 
 #[test]
-fn every_shell_gets_its_completions_and_man_its_pages() {
+fn each_shell_gets_completions_and_man_pages() {
     let here = Workspace::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = here.ok(&["completions", shell]).stdout;
@@ -212,12 +209,12 @@ fn every_shell_gets_its_completions_and_man_its_pages() {
     for label in sought {
         assert!(script.contains(&format!("\n        {label})")), "bash looks for {label} and does not find it");
     }
-    shown("man", &here.ok(&["man"]).stdout);
-    shown("man_provision", &here.ok(&["man", "provision"]).stdout);
+    assert_text("man", &here.ok(&["man"]).stdout);
+    assert_text("man_provision", &here.ok(&["man", "provision"]).stdout);
 }
 
-/// Budgets of every kind: nearly spent, spent, untouched, gone; one name is long, and times differ.
-fn spending() -> Workspace {
+/// Budgets of every kind: nearly used, used up, unused, torn down. One name is long, and times differ.
+fn workspace_with_budgets() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "old-idea", "search"]);
     here.ok(&["teardown", "old-idea", "--yes"]);
@@ -234,41 +231,41 @@ fn spending() -> Workspace {
     here
 }
 
-/// A workspace whose one key stands in a log.
-fn leaked(kind: Kind) -> Workspace {
+/// Creates a workspace whose only key is in a log.
+fn workspace_with_leak(kind: BackendKind) -> Workspace {
     let here = Workspace::on(kind);
     here.ok(&PROVISION);
-    here.has_plants();
+    here.allow_planted_keys();
     here.write("log", here.read(".env"));
     here
 }
 
-/// A workspace whose next purchase takes so many milliseconds.
-fn slow(ms: u32) -> Workspace {
-    let here = Workspace::on(Kind::StripeCli);
-    here.stand_in().weather(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
+/// Creates a workspace whose next purchase takes that many milliseconds.
+fn workspace_with_slow_purchase(ms: u32) -> Workspace {
+    let here = Workspace::on(BackendKind::StripeCli);
+    here.fake_stripe().inject_faults(json!([{ "verb": "add", "fault": "slow", "ms": ms }]));
     here
 }
 
-/// Waits until `stripe` is at it.
-fn bought_soon(here: &Workspace) {
-    let begun = Instant::now();
-    while !here.stand_in().forecast().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is being bought");
+/// Waits until `stripe` runs.
+fn wait_for_purchase(here: &Workspace) {
+    let started = Instant::now();
+    while !here.fake_stripe().pending_faults().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is being bought");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn delivered_once(here: &Workspace) {
+fn assert_delivered_once(here: &Workspace) {
     let key = here.variable("SUPERMEMORY_API_KEY").unwrap();
     assert!(here.owner_of(&key).is_some(), "the key opens nothing");
-    assert_eq!(here.billed().len(), 1);
+    assert_eq!(here.billed_resources().len(), 1);
     assert_eq!(here.json(&["list"])["projects"][0]["status"], "active");
 }
 
-fn saw(here: &Workspace, name: &str, left: &Left) {
-    let screen = left.screen.trim_end();
-    shown(name, &format!("{screen}\n── exit {}", left.code).replace(here.path().to_str().unwrap(), "[DIR]"));
+fn assert_output(here: &Workspace, name: &str, output: &TerminalOutput) {
+    let screen = output.screen.trim_end();
+    assert_text(name, &format!("{screen}\n── exit {}", output.code).replace(here.path().to_str().unwrap(), "[DIR]"));
 }
 
 fn is_painted(text: &str) -> bool {

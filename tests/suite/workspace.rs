@@ -1,4 +1,4 @@
-//! A workspace of its own for each test, and the real binary in it.
+//! A temporary workspace for each test, and the real binary in it.
 
 use std::{
     collections::BTreeSet,
@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use rusqlite::Connection;
 use serde_json::Value;
 use stripe_projects_mcp::{
     backend::simulated::SimulatedStripe, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
@@ -17,40 +18,41 @@ use stripe_projects_mcp::{
 use tempfile::TempDir;
 
 use crate::{
-    silence::{assert_unkept, assert_unsaid},
-    simulator_client::Running,
-    stand_in::StandIn,
+    cli_call::CliCall,
+    fake_stripe::{self, FakeStripeCli},
+    secret_leaks::{assert_no_key_in_output, assert_no_key_on_disk},
+    simulator_client::SimulatorProcess,
 };
 
-/// A folder that is gone when the test is over.
+/// A folder that is removed at the end of the test.
 pub struct Workspace {
     folder: TempDir,
-    behind: Behind,
-    has_plants: AtomicBool,
+    behind: Counterpart,
+    allow_planted_keys: AtomicBool,
 }
 
-/// The backend that the commands of a workspace speak to.
+/// The backend of the commands in a workspace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum BackendKind {
     Simulated,
     StripeApi,
     StripeCli,
 }
 
-impl Kind {
+impl BackendKind {
     pub const ALL: [Self; 3] = [Self::Simulated, Self::StripeApi, Self::StripeCli];
 }
 
-/// The world behind the backend, held for as long as the workspace.
-enum Behind {
+/// The counterpart of the backend, alive as long as the workspace.
+enum Counterpart {
     Simulated,
-    StripeApi(Running),
-    StripeCli(StandIn),
+    StripeApi(SimulatorProcess),
+    StripeCli(FakeStripeCli),
 }
 
-/// What a command left: exit code, stdout, stderr.
+/// The result of a command: exit code, stdout, stderr.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -58,24 +60,28 @@ pub struct Ran {
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), behind: Behind::Simulated, has_plants: AtomicBool::new(false) }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            behind: Counterpart::Simulated,
+            allow_planted_keys: AtomicBool::new(false),
+        }
     }
 
-    /// One whose commands speak to that backend, with a world of its own behind it.
-    pub fn on(kind: Kind) -> Self {
+    /// Creates a workspace on that backend, with its own counterpart.
+    pub fn on(kind: BackendKind) -> Self {
         let mut workspace = Self::new();
         let behind = match kind {
-            Kind::Simulated => Behind::Simulated,
-            Kind::StripeApi => Behind::StripeApi(Running::start(&workspace, &[])),
-            Kind::StripeCli => Behind::StripeCli(StandIn::new()),
+            BackendKind::Simulated => Counterpart::Simulated,
+            BackendKind::StripeApi => Counterpart::StripeApi(SimulatorProcess::start(&workspace, &[])),
+            BackendKind::StripeCli => Counterpart::StripeCli(FakeStripeCli::new()),
         };
         workspace.behind = behind;
         workspace
     }
 
-    /// Says that the test itself puts keys where none belongs.
-    pub fn has_plants(&self) {
-        self.has_plants.store(true, Ordering::Relaxed);
+    /// Allows keys in any file, because the test plants them.
+    pub fn allow_planted_keys(&self) {
+        self.allow_planted_keys.store(true, Ordering::Relaxed);
     }
 
     /// Without symbolic links, as the program shows it.
@@ -91,83 +97,84 @@ impl Workspace {
         fs::write(self.file(name), text).unwrap();
     }
 
-    /// The text of a file, empty if there is none.
+    /// Returns the text of a file, empty if there is none.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.file(name)).unwrap_or_default()
     }
 
-    /// The real binary in this folder, with nothing of the surrounding environment that could steer it.
+    /// Returns the real binary in this folder. Variables of the environment that could change its behavior are removed.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         self.prepare(&mut command);
-        if !matches!(self.behind, Behind::Simulated) {
+        if !matches!(self.behind, Counterpart::Simulated) {
             command.arg("--accept-tos");
         }
         command
     }
 
-    /// Sets the environment of a command as the backend wants it.
+    /// Sets the environment of a command for the backend.
     pub fn prepare(&self, command: &mut Command) {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
-        // Where the developer's own policy cannot steer it either.
+        // The developer's own policy must not apply either.
         command.env("XDG_CONFIG_HOME", self.file("no-configuration"));
         match &self.behind {
-            Behind::Simulated => {}
-            Behind::StripeApi(simulator) => {
+            Counterpart::Simulated => {}
+            Counterpart::StripeApi(simulator) => {
                 command.env("STRIPE_PROJECTS_BACKEND", "stripe-api").env("STRIPE_API_KEY", "rk_test_0123456789");
                 command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
             }
-            Behind::StripeCli(stand_in) => {
-                let (variable, world) = stand_in.env();
+            Counterpart::StripeCli(fake_stripe) => {
+                let (variable, world) = fake_stripe.env();
                 command.env("STRIPE_PROJECTS_BACKEND", "stripe-cli").env(variable, world);
-                command.env("STRIPE_PROJECTS_STRIPE_BIN", stand_in.bin());
+                command.env("STRIPE_PROJECTS_STRIPE_BIN", fake_stripe.bin());
             }
         }
     }
 
-    /// The stand-in that commands of this workspace call.
-    pub fn stand_in(&self) -> &StandIn {
-        let Behind::StripeCli(stand_in) = &self.behind else { panic!("there is no stand-in behind this workspace") };
-        stand_in
+    /// Returns the fake Stripe CLI behind this workspace.
+    pub fn fake_stripe(&self) -> &FakeStripeCli {
+        let Counterpart::StripeCli(fake_stripe) = &self.behind else { panic!("this workspace has no fake Stripe CLI") };
+        fake_stripe
     }
 
-    /// The simulator that commands of this workspace speak to.
-    pub fn simulator(&self) -> &Running {
-        let Behind::StripeApi(simulator) = &self.behind else { panic!("there is no simulator behind this workspace") };
+    /// Returns the simulator behind this workspace.
+    pub fn simulator(&self) -> &SimulatorProcess {
+        let Counterpart::StripeApi(simulator) = &self.behind else { panic!("this workspace has no simulator") };
         simulator
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> BackendKind {
         match &self.behind {
-            Behind::Simulated => Kind::Simulated,
-            Behind::StripeApi(_) => Kind::StripeApi,
-            Behind::StripeCli(_) => Kind::StripeCli,
+            Counterpart::Simulated => BackendKind::Simulated,
+            Counterpart::StripeApi(_) => BackendKind::StripeApi,
+            Counterpart::StripeCli(_) => BackendKind::StripeCli,
         }
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
+    /// Prepares a call of the command line, to be run by one of its verbs.
+    pub fn cli(&self, arguments: &[&str]) -> CliCall {
+        CliCall::new(self.command(arguments))
     }
 
-    /// Runs what must succeed.
-    pub fn ok(&self, arguments: &[&str]) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
-        ran
+    /// Runs a command, for any exit code.
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        self.cli(arguments).run()
     }
 
-    /// Runs with `--json`; what stdout holds, whatever the exit code.
+    /// Runs a command that must succeed.
+    pub fn ok(&self, arguments: &[&str]) -> CommandOutput {
+        self.cli(arguments).succeed()
+    }
+
+    /// Runs a command with `--json` and returns its stdout, whatever the exit code.
     pub fn json(&self, arguments: &[&str]) -> Value {
-        let mut arguments = arguments.to_vec();
-        arguments.push("--json");
-        let ran = self.run(&arguments);
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
+        self.cli(arguments).json()
     }
 
-    /// The value that a variable of the env file has.
+    /// Returns the value of a variable in the env file.
     pub fn variable(&self, name: &str) -> Option<String> {
         let text = self.read(".env");
         text.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
@@ -181,41 +188,62 @@ impl Workspace {
         Ledger::of(&self.state())
     }
 
-    /// The simulated world, to be asked what is live.
+    /// Executes SQL directly on the ledger.
+    pub fn sql(&self, change: &str) {
+        self.open_ledger().execute_batch(change).unwrap();
+    }
+
+    /// Moves the write-ahead log into the database file, as the last closing process does.
+    pub fn checkpoint(&self) {
+        self.open_ledger().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    }
+
+    /// Expires every approval request.
+    pub fn expire_approvals(&self) {
+        self.sql("UPDATE approvals SET expires_at = created_at");
+    }
+
+    fn open_ledger(&self) -> Connection {
+        Connection::open(self.state().join("ledger.db")).unwrap()
+    }
+
+    /// Opens the simulated account, to inspect what is live.
     pub fn world(&self) -> SimulatedStripe {
         SimulatedStripe::new(simulated_store(&self.state()), Clock::system())
     }
 
-    /// The resource that a key opens right now.
+    /// Returns the resource that a key belongs to now.
     pub fn owner_of(&self, key: &str) -> Option<ResourceId> {
         match &self.behind {
-            Behind::Simulated | Behind::StripeApi(_) => self.world().owner_of(&Secret::new(key.to_owned())).unwrap(),
-            Behind::StripeCli(stand_in) => stand_in.owner_of(key).map(ResourceId::new),
+            Counterpart::Simulated | Counterpart::StripeApi(_) => {
+                self.world().owner_of(&Secret::new(key.to_owned())).unwrap()
+            }
+            Counterpart::StripeCli(fake_stripe) => fake_stripe.owner_of(key).map(ResourceId::new),
         }
     }
 
-    /// Everything that exists behind the backend, and may be billed.
-    pub fn billed(&self) -> BTreeSet<String> {
+    /// Returns everything that exists at the backend, and may be billed.
+    pub fn billed_resources(&self) -> BTreeSet<String> {
         match &self.behind {
-            Behind::Simulated | Behind::StripeApi(_) => {
+            Counterpart::Simulated | Counterpart::StripeApi(_) => {
                 let existing = self.world().observe_everything().unwrap();
                 existing.into_iter().map(|observed| observed.resource.as_str().to_owned()).collect()
             }
-            Behind::StripeCli(stand_in) => stand_in.resources().into_iter().map(|live| live.id).collect(),
+            Counterpart::StripeCli(fake_stripe) => fake_stripe.resources().into_iter().map(|live| live.id).collect(),
         }
     }
 
-    /// How credentials of that world begin.
+    /// Returns the prefix of the counterpart's credentials.
     pub fn key_prefix(&self) -> &'static str {
-        if matches!(self.behind, Behind::StripeCli(_)) { "sk_standin_" } else { "sk_proj_sim_" }
+        if matches!(self.behind, Counterpart::StripeCli(_)) { fake_stripe::PREFIX } else { "sk_proj_sim_" }
     }
 
-    /// Temporary files that somebody left.
+    /// Returns the remaining temporary files.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         self.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect()
     }
 
-    /// Every file below the folder; a link is one, wherever it leads.
+    /// Returns every file below the folder; a link counts as one.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         walk(&self.path(), &mut files);
@@ -225,23 +253,23 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if !thread::panicking() && !self.has_plants.load(Ordering::Relaxed) {
-            assert_unkept(&self.files());
+        if !thread::panicking() && !self.allow_planted_keys.load(Ordering::Relaxed) {
+            assert_no_key_on_disk(&self.files());
         }
     }
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
-        assert_unsaid(&output.stdout);
-        assert_unsaid(&output.stderr);
-        Self::of_another(output)
+        assert_no_key_in_output(&output.stdout);
+        assert_no_key_in_output(&output.stderr);
+        Self::of_other_program(output)
     }
 }
 
-impl Ran {
-    /// What somebody else's command left, which may say its own keys.
-    pub fn of_another(output: Output) -> Self {
+impl CommandOutput {
+    /// Reads the output of another program, which may contain its own keys.
+    pub fn of_other_program(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -249,8 +277,8 @@ impl Ran {
         }
     }
 
-    /// The answer to a request, among the lines that a server wrote.
-    pub fn answer(&self, id: u64) -> Value {
+    /// Returns the response to a request, among the lines that a server wrote.
+    pub fn response(&self, id: u64) -> Value {
         let mut answers = self.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         answers.find(|answer| answer["id"] == id).unwrap_or_else(|| panic!("no answer to {id}: {self:?}"))
     }
@@ -269,7 +297,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
 
-/// What of the surrounding environment could steer a command; `COLUMNS` says how wide help is.
+/// Variables of the environment that could change a command; `COLUMNS` sets the width of help.
 const VARIABLES: [&str; 17] = [
     "CLICOLOR",
     "CLICOLOR_FORCE",

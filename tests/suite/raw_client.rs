@@ -1,4 +1,4 @@
-//! A client made of bare lines: it can say what no library would, and it sees every byte that comes back.
+//! A client that writes raw lines and sees every byte that comes back. It can send what no library would.
 
 use std::{
     io::Write as _,
@@ -12,12 +12,12 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    silence::assert_unsaid,
-    workspace::{Ran, Workspace},
+    secret_leaks::assert_no_key_in_output,
+    workspace::{CommandOutput, Workspace},
 };
 
-/// A server process, and all that it has said so far.
-pub struct Lines {
+/// A server process, and all its output so far.
+pub struct RawClient {
     child: Child,
     input: Option<ChildStdin>,
     output: Stream,
@@ -25,7 +25,7 @@ pub struct Lines {
     sent: u64,
 }
 
-impl Lines {
+impl RawClient {
     pub fn open(workspace: &Workspace) -> Self {
         Self::start(workspace.command(&["serve"]))
     }
@@ -34,34 +34,40 @@ impl Lines {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Self { input: child.stdin.take(), output: Stream::of(output), errors: Stream::of(errors), child, sent: 0 }
+        Self {
+            input: child.stdin.take(),
+            output: Stream::read_from(output),
+            errors: Stream::read_from(errors),
+            child,
+            sent: 0,
+        }
     }
 
-    /// Opens, and shakes hands as a client of the legacy era does.
-    pub fn greet(workspace: &Workspace) -> Self {
-        let mut lines = Self::open(workspace);
-        lines.hello("lines");
-        lines
+    /// Starts a server and initializes it as a client of the legacy era.
+    pub fn initialize(workspace: &Workspace) -> Self {
+        let mut client = Self::open(workspace);
+        client.initialize_as("lines");
+        client
     }
 
-    pub fn hello(&mut self, name: &str) {
+    pub fn initialize_as(&mut self, name: &str) {
         let client = json!({ "name": name, "version": "1" });
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-        self.ask("initialize", &params);
-        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
+        self.request("initialize", &params);
+        self.write_line(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string());
     }
 
-    /// Writes one line, whatever it is.
-    pub fn say(&mut self, line: impl AsRef<[u8]>) {
+    /// Writes any bytes as one line.
+    pub fn write_line(&mut self, line: impl AsRef<[u8]>) {
         let input = self.input.as_mut().unwrap();
         input.write_all(line.as_ref()).and_then(|()| input.write_all(b"\n")).unwrap();
     }
 
-    /// Sends a request without waiting for its answer.
+    /// Sends a request without waiting for its response.
     pub fn send(&mut self, method: &str, params: &Value) -> u64 {
         self.sent += 1;
         let id = self.sent;
-        self.say(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
+        self.write_line(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
         id
     }
 
@@ -69,27 +75,28 @@ impl Lines {
         self.send("tools/call", &json!({ "name": tool, "arguments": arguments }))
     }
 
-    /// Sends a request and waits for its answer.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
-        let mut place = self.output.whole_lines(); // an answer cannot have come before its question
+    /// Sends a request and waits for its response.
+    pub fn request(&mut self, method: &str, params: &Value) -> Value {
+        let mut place = self.output.whole_lines(); // a response cannot precede its request
         let id = self.send(method, params);
         until("an answer", || {
-            let lines = self.output.lines_behind(&mut place);
-            messages(&lines).find(|answer| answer["id"] == id)
+            let lines = self.output.lines_after(&mut place);
+            parse_messages(&lines).find(|answer| answer["id"] == id)
         })
     }
 
     /// Calls a tool and waits for its structured content.
     pub fn call(&mut self, tool: &str, arguments: &Value) -> Value {
-        self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"]["structuredContent"].take()
+        self.request("tools/call", &json!({ "name": tool, "arguments": arguments }))["result"]["structuredContent"]
+            .take()
     }
 
-    /// Every message so far. A line that is not finished yet is none.
-    pub fn answers(&self) -> Vec<Value> {
-        messages(&self.output.lines_behind(&mut 0)).collect()
+    /// Returns every message so far, without an incomplete line.
+    pub fn messages(&self) -> Vec<Value> {
+        parse_messages(&self.output.lines_after(&mut 0)).collect()
     }
 
-    /// What was said on stderr so far.
+    /// Returns the output on stderr so far.
     pub fn errors(&self) -> String {
         self.errors.text()
     }
@@ -98,23 +105,23 @@ impl Lines {
         self.child.id()
     }
 
-    /// Leaves, as a client does that is done, and waits for the process to end.
-    pub fn leave(mut self) -> Ran {
+    /// Closes stdin, as a finished client does, and waits for the process to end.
+    pub fn disconnect(mut self) -> CommandOutput {
         drop(self.input.take());
         self.wait()
     }
 
-    /// Ends the process as the machine would.
+    /// Kills the process.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(mut self) -> Ran {
+    pub fn wait(mut self) -> CommandOutput {
         let status = until("the end of the process", || self.child.try_wait().unwrap());
         let code = status.code().unwrap_or(-1);
-        Ran { code, stdout: self.output.whole(), stderr: self.errors.whole() }
+        CommandOutput { code, stdout: self.output.whole(), stderr: self.errors.whole() }
     }
 }
 
@@ -122,41 +129,41 @@ fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
 }
 
-fn messages(lines: &str) -> impl Iterator<Item = Value> {
+fn parse_messages(lines: &str) -> impl Iterator<Item = Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap())
 }
 
-/// What a pipe has brought so far, read on a thread of its own so that the process never waits for its reader.
+/// The output of a pipe so far. A thread reads it, so that the process never waits for its reader.
 struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Stream {
-    fn of(mut pipe: impl std::io::Read + Send + 'static) -> Self {
+    fn read_from(mut pipe: impl std::io::Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&bytes);
+        let shared = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..count]);
+                shared.lock().unwrap().extend_from_slice(&buffer[..count]);
             }
         });
         Self { bytes, reader: Some(reader) }
     }
 
-    /// A character that has come only in part shows as a replacement until the rest is there.
+    /// An incomplete character shows as a replacement until the rest is there.
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    /// How many bytes are whole lines.
+    /// Counts the bytes in whole lines.
     fn whole_lines(&self) -> usize {
         whole_lines(&self.bytes.lock().unwrap())
     }
 
-    /// The whole lines behind a place, which moves to their end.
-    fn lines_behind(&self, place: &mut usize) -> String {
+    /// Returns the whole lines behind a position, and moves it to their end.
+    fn lines_after(&self, place: &mut usize) -> String {
         let bytes = self.bytes.lock().unwrap();
         let begin = mem::replace(place, whole_lines(&bytes));
         String::from_utf8(bytes[begin..*place].to_vec()).unwrap()
@@ -171,19 +178,19 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if !thread::panicking() {
-            assert_unsaid(&self.bytes.lock().unwrap());
+            assert_no_key_in_output(&self.bytes.lock().unwrap());
         }
     }
 }
 
-/// Asks again and again until there is an answer; only something that hangs gets as far as the deadline.
+/// Polls until there is a value, with a deadline that only a hang reaches.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

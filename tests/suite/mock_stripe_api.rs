@@ -1,4 +1,4 @@
-//! A double of Stripe on the loopback: it answers as scripted, and remembers every request word for word.
+//! A mock of Stripe's API on the loopback, with scripted responses and recorded requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,21 +10,21 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub struct Double {
+pub struct MockStripeApi {
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
-    seen: Mutex<Vec<Seen>>,
-    /// By method and path; the last answer to each stays.
+    received: Mutex<Vec<ReceivedRequest>>,
+    /// By method and path; the last response to each stays.
     script: Mutex<BTreeMap<String, VecDeque<Reply>>>,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// `GET /path?query`.
     pub line: String,
     pub headers: BTreeMap<String, String>,
@@ -33,7 +33,7 @@ pub struct Seen {
 
 #[derive(Clone)]
 pub enum Reply {
-    /// Cut the connection instead of answering.
+    /// Closes the connection without a response.
     Drop,
     Http {
         status: u16,
@@ -42,7 +42,7 @@ pub enum Reply {
     },
 }
 
-/// Status 200.
+/// Responds with status 200.
 pub fn ok(body: &Value) -> Reply {
     status(200, body)
 }
@@ -55,9 +55,9 @@ pub fn raw(status: u16, body: &[u8]) -> Reply {
     Reply::Http { status, headers: Vec::new(), body: body.to_vec() }
 }
 
-/// A refusal that quotes what it should not.
-pub fn refusal(code: u16, word: &str) -> Reply {
-    status(code, &json!({ "error": { "code": word, "message": CANARY, "type": "invalid_request_error" } }))
+/// Responds with an error that quotes secrets.
+pub fn refusal(code: u16, error_code: &str) -> Reply {
+    status(code, &json!({ "error": { "code": error_code, "message": CANARY, "type": "invalid_request_error" } }))
 }
 
 impl Reply {
@@ -72,9 +72,9 @@ impl Reply {
     }
 }
 
-impl Double {
-    /// One that knows nothing.
-    pub fn silent() -> Self {
+impl MockStripeApi {
+    /// Starts a server without a script.
+    pub fn unscripted() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, shared) = (listener.local_addr().unwrap(), Arc::new(Shared::default()));
         let theirs = Arc::clone(&shared);
@@ -87,11 +87,11 @@ impl Double {
         Self { address, shared }
     }
 
-    /// One with which a whole provision succeeds.
-    pub fn stripe() -> Self {
-        let double = Self::silent();
-        double.on("GET /v2/provisioning/catalog/providers", [ok(&providers())]);
-        double.on(
+    /// Starts a server with which a whole provision succeeds.
+    pub fn scripted() -> Self {
+        let api = Self::unscripted();
+        api.on("GET /v2/provisioning/catalog/providers", [ok(&providers())]);
+        api.on(
             "GET /v2/provisioning/catalog/services",
             [
                 ok(&services(
@@ -99,45 +99,45 @@ impl Double {
                     Some(SECOND_PAGE),
                 )),
                 ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
-                // For a second search, of which there is one where there is a plan.
+                // For a second search, which happens if there is a plan.
                 ok(&services(&[row("prvdr_1", "memory", "paid"), row("prvdr_1", "startup", "free")], None)),
             ],
         );
         let connection = json!({ "id": "c", "object": "x", "provider": "prvdr_1", "status": "active" });
-        double.on("GET /v2/provisioning/provider_connections", [ok(&json!({ "data": [connection] }))]);
-        double.on("POST /v2/provisioning/projects", [ok(&json!({ "id": "proj_at_stripe", "name": "n" }))]);
-        double.on("POST /v2/provisioning/payment_profile/update_limit", [ok(&json!({ "object": "p", "new": [1] }))]);
-        double.on("POST /v2/provisioning/resources", [ok(&resource("complete"))]);
-        double.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
-        double.on("POST /v2/provisioning/resources/fres_1/reveal_access_configuration", [ok(&revealed())]);
-        double
+        api.on("GET /v2/provisioning/provider_connections", [ok(&json!({ "data": [connection] }))]);
+        api.on("POST /v2/provisioning/projects", [ok(&json!({ "id": "proj_at_stripe", "name": "n" }))]);
+        api.on("POST /v2/provisioning/payment_profile/update_limit", [ok(&json!({ "object": "p", "new": [1] }))]);
+        api.on("POST /v2/provisioning/resources", [ok(&resource("complete"))]);
+        api.on("GET /v2/provisioning/resources/fres_1", [ok(&resource("complete"))]);
+        api.on("POST /v2/provisioning/resources/fres_1/reveal_access_configuration", [ok(&revealed())]);
+        api
     }
 
-    /// What is answered from now on, in order; the last one for ever.
+    /// Scripts the responses from now on, in order; the last one stays.
     pub fn on(&self, line: &str, replies: impl IntoIterator<Item = Reply>) {
         self.shared.script.lock().unwrap().insert(line.to_owned(), replies.into_iter().collect());
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<ReceivedRequest> {
+        self.shared.received.lock().unwrap().clone()
     }
 
-    pub fn lines(&self) -> Vec<String> {
-        self.seen().into_iter().map(|seen| seen.line).collect()
+    pub fn request_lines(&self) -> Vec<String> {
+        self.received().into_iter().map(|received| received.line).collect()
     }
 
-    /// The requests of one line.
-    pub fn requests(&self, line: &str) -> Vec<Seen> {
-        self.seen().into_iter().filter(|seen| seen.line == line).collect()
+    /// Returns the requests with that line.
+    pub fn requests_to(&self, line: &str) -> Vec<ReceivedRequest> {
+        self.received().into_iter().filter(|received| received.line == line).collect()
     }
 }
 
 impl Shared {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(seen) = read(&mut reader) {
-            let path = seen.line.split('?').next().unwrap().to_owned();
-            self.seen.lock().unwrap().push(seen);
+        while let Some(received) = read(&mut reader) {
+            let path = received.line.split('?').next().unwrap().to_owned();
+            self.received.lock().unwrap().push(received);
             let mut script = self.script.lock().unwrap();
             let reply = match script.get_mut(&path) {
                 Some(replies) if replies.len() > 1 => replies.pop_front().unwrap(),
@@ -155,14 +155,14 @@ impl Shared {
                 format!("HTTP/1.1 {status} X\r\nrequest-id: req_{status}\r\ncontent-length: {length}\r\n{headers}\r\n");
             let mut stream = stream;
             if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
-                return; // who stops reading has seen enough
+                return; // a client that stops reading has received enough
             }
         }
     }
 }
 
-/// The next request, if the connection still has one and it is HTTP.
-fn read(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
+/// Reads the next HTTP request, if the connection has one.
+fn read(reader: &mut BufReader<&TcpStream>) -> Option<ReceivedRequest> {
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line).ok()?;
     let line = String::from_utf8(line).ok()?;
@@ -179,7 +179,7 @@ fn read(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
     let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Seen { line, headers, body: String::from_utf8(body).unwrap() })
+    Some(ReceivedRequest { line, headers, body: String::from_utf8(body).unwrap() })
 }
 
 pub fn resource(status: &str) -> Value {
@@ -216,5 +216,5 @@ pub const CREDENTIAL: &str = "sm_0123456789abcdefghijklmnop";
 
 pub const KEY: &str = "rk_test_51canarycanarycanary";
 
-/// What nobody may ever see: our key and a credential in Stripe's free text.
+/// Text that no output may contain: our key and a credential in Stripe's free text.
 pub const CANARY: &str = "your key rk_test_51canarycanarycanary made sm_0123456789abcdefghijklmnop";

@@ -1,4 +1,4 @@
-//! Every backend there is, each with a small world behind it that can be asked what is so.
+//! Every backend under test, each with a counterpart that can be inspected.
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
@@ -19,47 +19,47 @@ use stripe_projects_mcp::{
 };
 use tempfile::TempDir;
 
-use crate::{simulator_client::Running, stand_in::StandIn, workspace::Workspace};
+use crate::{fake_stripe::FakeStripeCli, simulator_client::SimulatorProcess, workspace::Workspace};
 
-/// A backend, and ways to see for oneself what came of what it was told.
-pub struct Subject {
+/// A backend, and ways to inspect its effects independently.
+pub struct BackendUnderTest {
     pub backend: Arc<dyn Backend>,
     ledger: Arc<Ledger>,
-    works: Box<dyn Fn(&Secret) -> bool>,
+    accepts: Box<dyn Fn(&Secret) -> bool>,
     resources: Box<dyn Fn() -> usize>,
     _kept: Box<dyn Any>,
 }
 
-/// One of each.
-pub const SUBJECTS: &[fn() -> Subject] = &[simulated, scrubbed, stripe_api, stripe_cli];
+/// One constructor for each backend.
+pub const BACKENDS: &[fn() -> BackendUnderTest] = &[simulated, scrubbed, stripe_api, stripe_cli];
 
-pub fn simulated() -> Subject {
-    over_a_simulated_world(|backend| backend)
+pub fn simulated() -> BackendUnderTest {
+    on_simulated_account(|backend| backend)
 }
 
-fn scrubbed() -> Subject {
-    over_a_simulated_world(|backend| Arc::new(Scrubbed::new(backend)))
+fn scrubbed() -> BackendUnderTest {
+    on_simulated_account(|backend| Arc::new(Scrubbed::new(backend)))
 }
 
-fn over_a_simulated_world(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Subject {
+fn on_simulated_account(wrapped: fn(Arc<dyn Backend>) -> Arc<dyn Backend>) -> BackendUnderTest {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("simulated.db");
     let backend = Simulated::new(file.clone(), PaymentMethod::Succeeds, Clock::system());
-    let (asked, counted) =
+    let (for_keys, for_count) =
         (SimulatedStripe::new(file.clone(), Clock::system()), SimulatedStripe::new(file, Clock::system()));
-    Subject {
+    BackendUnderTest {
         backend: wrapped(Arc::new(backend)),
         ledger: ledger(&folder),
-        works: Box::new(move |credential| asked.owner_of(credential).unwrap().is_some()),
-        resources: Box::new(move || counted.observe_everything().unwrap().len()),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential).unwrap().is_some()),
+        resources: Box::new(move || for_count.observe_everything().unwrap().len()),
         _kept: Box::new(folder),
     }
 }
 
-/// Against the simulator, whose world is looked at from behind.
-fn stripe_api() -> Subject {
+/// Runs `stripe-api` against the simulator, whose data is inspected directly.
+fn stripe_api() -> BackendUnderTest {
     let workspace = Rc::new(Workspace::new());
-    let simulator = Running::start(&workspace, &[]);
+    let simulator = SimulatorProcess::start(&workspace, &[]);
     let ledger = Arc::new(Ledger::of(&workspace.state()));
     let access = ApiConfig {
         base: ApiBase::parse(&simulator.base).unwrap(),
@@ -67,30 +67,30 @@ fn stripe_api() -> Subject {
         context: None,
     };
     let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::RetryPolicy::default());
-    let (asked, counted) = (Rc::clone(&workspace), Rc::clone(&workspace));
-    Subject {
+    let (for_keys, for_count) = (Rc::clone(&workspace), Rc::clone(&workspace));
+    BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
-        resources: Box::new(move || counted.billed().len()),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || for_count.billed_resources().len()),
         _kept: Box::new((simulator, workspace)),
     }
 }
 
-/// Against the stand-in for `stripe`.
-fn stripe_cli() -> Subject {
-    let (stand_in, folder) = (Rc::new(StandIn::new()), tempfile::tempdir().unwrap());
+/// Runs `stripe-cli` against the fake Stripe CLI.
+fn stripe_cli() -> BackendUnderTest {
+    let (fake_stripe, folder) = (Rc::new(FakeStripeCli::new()), tempfile::tempdir().unwrap());
     let ledger = ledger(&folder);
     let pace = stripe_cli::Timeouts { poll_pause: Duration::from_millis(10), ..stripe_cli::Timeouts::default() };
-    let bin = stand_in.script(folder.path());
+    let bin = fake_stripe.script(folder.path());
     let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
-    let (asked, counted) = (Rc::clone(&stand_in), Rc::clone(&stand_in));
-    Subject {
+    let (for_keys, for_count) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
+    BackendUnderTest {
         backend: Arc::new(backend),
         ledger,
-        works: Box::new(move |credential| asked.owner_of(credential.expose()).is_some()),
-        resources: Box::new(move || counted.resources().len()),
-        _kept: Box::new((stand_in, folder)),
+        accepts: Box::new(move |credential| for_keys.owner_of(credential.expose()).is_some()),
+        resources: Box::new(move || for_count.resources().len()),
+        _kept: Box::new((fake_stripe, folder)),
     }
 }
 
@@ -98,8 +98,8 @@ fn ledger(folder: &TempDir) -> Arc<Ledger> {
     Arc::new(Ledger::of(folder.path()))
 }
 
-impl Subject {
-    /// An order, with its project in the ledger, as backends find it when they are asked to act.
+impl BackendUnderTest {
+    /// Creates an order with its project in the ledger, as backends expect it.
     pub fn order(&self, name: &str) -> Order {
         let order = order(name);
         let draft = NewProject {
@@ -129,18 +129,18 @@ impl Subject {
         order
     }
 
-    /// Whether the service would let this credential in.
-    pub fn works(&self, credential: &Secret) -> bool {
-        (self.works)(credential)
+    /// Returns whether the service accepts this credential.
+    pub fn accepts(&self, credential: &Secret) -> bool {
+        (self.accepts)(credential)
     }
 
-    /// How many resources there are.
+    /// Counts the resources.
     pub fn resources(&self) -> usize {
         (self.resources)()
     }
 }
 
-/// An order for one credential of a paid service.
+/// Creates an order for one credential of a paid service.
 pub fn order(name: &str) -> Order {
     Order {
         id: ProjectId::random().unwrap(),
@@ -155,5 +155,5 @@ pub fn order(name: &str) -> Order {
     }
 }
 
-/// What the service calls its credential.
+/// The service's name for its credential.
 pub const KEY: &str = "API_KEY";

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     client::{Client, Era},
-    lines::{Lines, until},
+    raw_client::{RawClient, until},
     workspace::Workspace,
 };
 
@@ -26,18 +26,18 @@ const PROVIDERS: &str = "stripe-projects://providers";
 const PROJECTS: &str = "stripe-projects://projects";
 const WEB: &str = "stripe-projects://projects/web";
 
-/// However it is edited: made, written over, put in its place by a rename, broken, taken away.
+/// For each kind of edit: created, overwritten, replaced by a rename, broken, removed.
 #[tokio::test]
-async fn a_modern_client_hears_of_every_edit_of_the_registry() {
+async fn modern_client_is_notified_of_every_registry_edit() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
-    let mut heard = client.0.listen(wishes.clone()).await.unwrap();
-    assert_eq!(*heard.acknowledged(), wishes);
+    let filter = SubscriptionFilter::builder().tools_list_changed().resource_subscription(PROVIDERS).build();
+    let mut notifications = client.0.listen(filter.clone()).await.unwrap();
+    assert_eq!(*notifications.acknowledged(), filter);
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(next(&mut heard).await, "tools", "{what}");
-        assert_eq!(next(&mut heard).await, PROVIDERS, "{what}");
+        assert_eq!(next_in_stream(&mut notifications).await, "tools", "{what}");
+        assert_eq!(next_in_stream(&mut notifications).await, PROVIDERS, "{what}");
         let tools = client.0.list_tools(None).await.unwrap().tools;
         let provision = json!(tools.iter().find(|tool| tool.name == "provision").unwrap().input_schema);
         assert!(provision["properties"]["provider"]["description"].as_str().unwrap().contains(named), "{provision}");
@@ -45,68 +45,85 @@ async fn a_modern_client_hears_of_every_edit_of_the_registry() {
 }
 
 #[tokio::test]
-async fn a_legacy_client_hears_of_them_unasked() {
+async fn legacy_client_is_notified_of_registry_edits() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     for (what, edit, named) in edits() {
         edit(&workspace);
-        assert_eq!(hear(&mut heard).await, "tools", "{what}");
-        assert_eq!(hear(&mut heard).await, PROVIDERS, "{what}");
+        assert_eq!(next_notification(&mut notifications).await, "tools", "{what}");
+        assert_eq!(next_notification(&mut notifications).await, PROVIDERS, "{what}");
         let tools = json!(client.list_tools(None).await.unwrap());
         assert!(tools.to_string().contains(named), "{what}");
     }
     client.unsubscribe(UnsubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     workspace.write("providers.toml", registry("zebra"));
-    assert_eq!(hear(&mut heard).await, "tools");
-    // The next news is of something else: nothing came of what is not subscribed to any more.
+    assert_eq!(next_notification(&mut notifications).await, "tools");
+    // The next notification is about something else: the unsubscribed resource caused none.
     workspace.write("providers.toml", registry("zeppelin"));
-    assert_eq!(hear(&mut heard).await, "tools");
+    assert_eq!(next_notification(&mut notifications).await, "tools");
 }
 
 #[tokio::test]
-async fn a_project_that_changes_is_news_for_a_legacy_client_that_asked() {
+async fn legacy_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     for uri in [PROJECTS, WEB] {
         client.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
     }
-    for (tool, arguments) in a_life() {
+    for (tool, arguments) in lifecycle_calls() {
         let arguments = arguments.as_object().unwrap().clone();
         client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();
-        assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), (PROJECTS, WEB), "{tool}");
+        assert_eq!(
+            (
+                next_notification(&mut notifications).await.as_str(),
+                next_notification(&mut notifications).await.as_str()
+            ),
+            (PROJECTS, WEB),
+            "{tool}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_project_that_changes_is_news_for_a_modern_client_that_asked() {
+async fn modern_subscriber_is_notified_of_project_changes() {
     let workspace = Workspace::new();
     let client = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
-    let mut stream = client.0.listen(wishes).await.unwrap();
+    let filter = SubscriptionFilter::builder().resource_subscriptions([PROJECTS, WEB, "file:///etc/passwd"]).build();
+    let mut stream = client.0.listen(filter).await.unwrap();
     let accepted = stream.acknowledged().resource_subscriptions.clone().unwrap();
-    assert_eq!(accepted, [PROJECTS, WEB], "what we do not tell of is not promised");
-    for (tool, arguments) in a_life() {
+    assert_eq!(accepted, [PROJECTS, WEB], "unknown resources are not acknowledged");
+    for (tool, arguments) in lifecycle_calls() {
         client.ok(tool, arguments).await;
-        assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB), "{tool}");
+        assert_eq!(
+            (next_in_stream(&mut stream).await.as_str(), next_in_stream(&mut stream).await.as_str()),
+            (PROJECTS, WEB),
+            "{tool}"
+        );
     }
-    // A refusal changes nothing, so the next news is of the next change.
-    client.refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
+    // A refusal changes nothing, so the next notification is about the next change.
+    client.call_refused("provision", json!({ "name": "web", "provider": "nothing" })).await;
     client.ok("provision", json!({ "name": "other", "provider": "search" })).await;
-    assert_eq!(next(&mut stream).await, PROJECTS);
+    assert_eq!(next_in_stream(&mut stream).await, PROJECTS);
     client.ok("provision", json!({ "name": "web", "provider": "llm" })).await;
-    assert_eq!((next(&mut stream).await.as_str(), next(&mut stream).await.as_str()), (PROJECTS, WEB));
+    assert_eq!(
+        (next_in_stream(&mut stream).await.as_str(), next_in_stream(&mut stream).await.as_str()),
+        (PROJECTS, WEB)
+    );
 }
 
-/// The policy outside the workspace is a word of the registry's as well.
+/// The policy outside the workspace is part of the effective registry.
 #[tokio::test]
-async fn an_edit_of_the_policy_is_an_edit_of_the_registry() {
+async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
     fs::create_dir_all(workspace.file("no-configuration/stripe-projects")).unwrap();
     workspace.write("no-configuration/stripe-projects/policy.toml", "[providers.search]\nmax_cap_usd = 3\n");
-    assert_eq!((hear(&mut heard).await.as_str(), hear(&mut heard).await.as_str()), ("tools", PROVIDERS));
+    assert_eq!(
+        (next_notification(&mut notifications).await.as_str(), next_notification(&mut notifications).await.as_str()),
+        ("tools", PROVIDERS)
+    );
     let providers = client.read_resource(ReadResourceRequestParams::new(PROVIDERS)).await.unwrap();
     let ResourceContents::TextResourceContents { text, .. } = &providers.contents[0] else { panic!("{providers:?}") };
     let providers: Value = serde_json::from_str(text).unwrap();
@@ -114,26 +131,29 @@ async fn an_edit_of_the_policy_is_an_edit_of_the_registry() {
     assert_eq!(search.unwrap()["max_cap_usd"], 3.0);
 }
 
-/// Whoever has brought it about: the usage is recorded by another process.
+/// Another process records the usage.
 #[tokio::test]
-async fn an_alert_is_news_of_its_project() {
+async fn alert_notifies_subscribers_of_its_project() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "web", "search", "--cap", "10"]);
-    let (client, mut heard) = legacy(&workspace).await;
+    let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(WEB)).await.unwrap();
     workspace.ok(&["usage", "record", "web", "5"]);
-    assert_eq!(hear(&mut heard).await, WEB);
+    assert_eq!(next_notification(&mut notifications).await, WEB);
     let modern = Client::connect(&workspace, Era::Modern).await;
-    let wishes = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
-    let mut stream = modern.0.listen(wishes).await.unwrap();
+    let filter = SubscriptionFilter::builder().resource_subscriptions([WEB]).build();
+    let mut stream = modern.0.listen(filter).await.unwrap();
     workspace.ok(&["usage", "record", "web", "3"]);
-    assert_eq!((next(&mut stream).await.as_str(), hear(&mut heard).await.as_str()), (WEB, WEB));
+    assert_eq!(
+        (next_in_stream(&mut stream).await.as_str(), next_notification(&mut notifications).await.as_str()),
+        (WEB, WEB)
+    );
 }
 
 #[tokio::test]
-async fn what_does_not_change_cannot_be_subscribed_to() {
+async fn immutable_resource_cannot_be_subscribed_to() {
     let workspace = Workspace::new();
-    let (client, _heard) = legacy(&workspace).await;
+    let (client, _heard) = connect_legacy(&workspace).await;
     for uri in ["stripe-projects://audit", "stripe-projects://projects/Wrong Name", "file:///etc/passwd", ""] {
         let answer = client.subscribe(SubscribeRequestParams::new(uri)).await;
         assert_eq!(crate::client::code(answer), -32002, "{uri}");
@@ -144,48 +164,48 @@ async fn what_does_not_change_cannot_be_subscribed_to() {
     assert_eq!(crate::client::code(client.subscribe(SubscribeRequestParams::new(PROJECTS)).await), -32602);
 }
 
-/// A modern session that asked for nothing is told nothing: that would break the protocol.
+/// The protocol forbids notifications to a modern session without a stream.
 #[test]
-fn a_modern_session_without_a_stream_hears_nothing() {
+fn modern_session_without_a_stream_is_not_notified() {
     let workspace = Workspace::new();
-    let mut lines = Lines::open(&workspace);
-    let meta = modern();
-    lines.ask("server/discover", &json!({ "_meta": meta }));
+    let mut client = RawClient::open(&workspace);
+    let meta = modern_meta();
+    client.request("server/discover", &json!({ "_meta": meta }));
     workspace.write("providers.toml", registry("almanac"));
-    // The server of a second client shows when the news is out.
-    let mut other = Lines::greet(&workspace);
+    // The server of a second client shows when the notification is out.
+    let mut other = RawClient::initialize(&workspace);
     workspace.write("providers.toml", registry("zebra"));
     until("the news", || {
         notifications(&other).iter().any(|method| method == "notifications/tools/list_changed").then_some(())
     });
-    let listed = lines.ask("tools/list", &json!({ "_meta": meta }));
+    let listed = client.request("tools/list", &json!({ "_meta": meta }));
     assert!(listed.to_string().contains("zebra"), "{listed}");
-    std::thread::sleep(Duration::from_millis(1_100)); // a whole round of the watcher
-    lines.ask("tools/list", &json!({ "_meta": meta }));
-    assert_eq!(notifications(&lines), Vec::<String>::new());
-    other.ask("ping", &json!({}));
+    std::thread::sleep(Duration::from_millis(1_100)); // a whole polling interval of the watcher
+    client.request("tools/list", &json!({ "_meta": meta }));
+    assert_eq!(notifications(&client), Vec::<String>::new());
+    other.request("ping", &json!({}));
 }
 
-/// An open stream does not hold up the end, and is closed as the protocol wants it.
+/// An open stream does not delay the end, and is closed as the protocol requires.
 #[test]
-fn a_stream_ends_with_the_server() {
+fn stream_ends_with_the_server() {
     let workspace = Workspace::new();
-    let mut lines = Lines::open(&workspace);
-    let meta = modern();
+    let mut client = RawClient::open(&workspace);
+    let meta = modern_meta();
     let id =
-        lines.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
+        client.send("subscriptions/listen", &json!({ "_meta": meta, "notifications": { "toolsListChanged": true } }));
     until("the acknowledgment", || {
-        notifications(&lines).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
+        notifications(&client).iter().any(|method| method == "notifications/subscriptions/acknowledged").then_some(())
     });
-    let begun = std::time::Instant::now();
-    let ran = lines.leave();
-    assert!(begun.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
-    assert_eq!(ran.code, 0);
-    assert!(ran.answer(id)["error"].is_null(), "{ran:?}");
+    let started = std::time::Instant::now();
+    let output = client.disconnect();
+    assert!(started.elapsed() < Duration::from_secs(4), "rmcp alone would wait for five seconds");
+    assert_eq!(output.code, 0);
+    assert!(output.response(id)["error"].is_null(), "{output:?}");
 }
 
-/// How a client of the modern era introduces itself with each request.
-fn modern() -> Value {
+/// Returns the metadata with which a modern client identifies itself in each request.
+fn modern_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "lines", "version": "1" },
@@ -193,10 +213,10 @@ fn modern() -> Value {
     })
 }
 
-fn a_life() -> [(&'static str, Value); 3] {
+fn lifecycle_calls() -> [(&'static str, Value); 3] {
     let named = json!({ "name": "web" });
-    let made = json!({ "name": "web", "provider": "search" });
-    [("provision", made), ("rotate_key", named.clone()), ("teardown", named)]
+    let arguments = json!({ "name": "web", "provider": "search" });
+    [("provision", arguments), ("rotate_key", named.clone()), ("teardown", named)]
 }
 
 type Edit = fn(&Workspace);
@@ -204,7 +224,7 @@ type Edit = fn(&Workspace);
 fn edits() -> [(&'static str, Edit, &'static str); 5] {
     [
         ("made", |workspace| workspace.write("providers.toml", registry("almanac")), "almanac"),
-        ("written over", |workspace| workspace.write("providers.toml", registry("weather")), "weather"),
+        ("written over", |workspace| workspace.write("providers.toml", registry("climate")), "climate"),
         (
             "renamed into its place",
             |workspace| {
@@ -225,10 +245,10 @@ fn registry(key: &str) -> String {
     )
 }
 
-/// Writes down what it is told unasked.
-struct Ears(UnboundedSender<String>);
+/// Forwards each notification.
+struct NotificationListener(UnboundedSender<String>);
 
-impl ClientHandler for Ears {
+impl ClientHandler for NotificationListener {
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
         self.0.send("tools".to_owned()).unwrap();
     }
@@ -238,18 +258,20 @@ impl ClientHandler for Ears {
     }
 }
 
-async fn legacy(workspace: &Workspace) -> (RunningService<RoleClient, Ears>, UnboundedReceiver<String>) {
+async fn connect_legacy(
+    workspace: &Workspace,
+) -> (RunningService<RoleClient, NotificationListener>, UnboundedReceiver<String>) {
     let command = tokio::process::Command::from(workspace.command(&["serve"]));
-    let (mouth, heard) = unbounded_channel();
-    (Ears(mouth).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), heard)
+    let (sender, notifications) = unbounded_channel();
+    (NotificationListener(sender).serve(TokioChildProcess::new(command).unwrap()).await.unwrap(), notifications)
 }
 
-async fn hear(heard: &mut UnboundedReceiver<String>) -> String {
-    tokio::time::timeout(TIMEOUT, heard.recv()).await.expect("no news").unwrap()
+async fn next_notification(notifications: &mut UnboundedReceiver<String>) -> String {
+    tokio::time::timeout(TIMEOUT, notifications.recv()).await.expect("no news").unwrap()
 }
 
-async fn next(heard: &mut Subscription) -> String {
-    let news = tokio::time::timeout(TIMEOUT, heard.next()).await.expect("no news").unwrap().unwrap();
+async fn next_in_stream(notifications: &mut Subscription) -> String {
+    let news = tokio::time::timeout(TIMEOUT, notifications.next()).await.expect("no news").unwrap().unwrap();
     match news {
         ServerNotification::ToolListChangedNotification(_) => "tools".to_owned(),
         ServerNotification::ResourceUpdatedNotification(update) => update.params.uri,
@@ -257,9 +279,9 @@ async fn next(heard: &mut Subscription) -> String {
     }
 }
 
-/// The methods of what came without being an answer.
-fn notifications(lines: &Lines) -> Vec<String> {
-    let unasked = lines.answers().into_iter().filter(|message: &Value| message.get("id").is_none());
+/// Returns the methods of all messages that are no responses.
+fn notifications(client: &RawClient) -> Vec<String> {
+    let unasked = client.messages().into_iter().filter(|message: &Value| message.get("id").is_none());
     unasked.map(|message| message["method"].as_str().unwrap().to_owned()).collect()
 }
 

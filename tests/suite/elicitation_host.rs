@@ -1,4 +1,4 @@
-//! A host with a person at it: rmcp's own client in either era, which puts questions to somebody who answers as told.
+//! A host that supports elicitation: rmcp's own client, which answers elicitations as scripted.
 
 use std::{
     process::Command,
@@ -20,85 +20,97 @@ use serde_json::{Value, json};
 
 use crate::{client::Era, workspace::Workspace};
 
-/// What the host can put to its person.
+/// The kinds of elicitation that the host declares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Can {
-    Nothing,
-    /// Says "elicitation" and no more, as older hosts do.
-    Something,
+pub enum ElicitationSupport {
+    None,
+    /// Declares "elicitation" without a mode, as older hosts do.
+    Unspecified,
     Forms,
-    Links,
-    FormsAndLinks,
+    Urls,
+    FormsAndUrls,
 }
 
-/// How the person, or the host instead of him, answers.
+/// How the user, or the host in the user's place, answers.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Accept(Value),
     AcceptWithoutContent,
     Cancel,
     Decline,
-    /// The host says that it cannot after all.
+    /// The host returns an error although it declared support.
     Fail,
-    /// Nobody is there.
+    /// No answer comes.
     Never,
-    /// Opens the page that the link leads to, and says so.
+    /// Opens the link and accepts.
     Open,
 }
 
-pub fn yes() -> Reply {
+pub fn approve() -> Reply {
     Reply::Accept(json!({ "approve": true }))
 }
 
 #[derive(Clone)]
-pub struct Person {
-    can: Can,
+pub struct HostClient {
+    support: ElicitationSupport,
     name: &'static str,
     reply: Reply,
-    asked: Arc<Mutex<Vec<Value>>>,
+    elicitations: Arc<Mutex<Vec<Value>>>,
 }
 
 /// A connection of such a host.
 pub struct Host {
-    pub service: RunningService<RoleClient, Person>,
-    asked: Arc<Mutex<Vec<Value>>>,
+    pub service: RunningService<RoleClient, HostClient>,
+    elicitations: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Host {
-    pub async fn connect(workspace: &Workspace, era: Era, can: Can, reply: Reply) -> Self {
-        Self::named("a host", workspace.command(&["serve"]), era, can, reply).await
+    pub async fn connect(workspace: &Workspace, era: Era, support: ElicitationSupport, reply: Reply) -> Self {
+        Self::named("a host", workspace.command(&["serve"]), era, support, reply).await
     }
 
-    pub async fn named(name: &'static str, command: Command, era: Era, can: Can, reply: Reply) -> Self {
+    pub async fn named(
+        name: &'static str,
+        command: Command,
+        era: Era,
+        support: ElicitationSupport,
+        reply: Reply,
+    ) -> Self {
         let transport = TokioChildProcess::new(tokio::process::Command::from(command)).unwrap();
-        Self::over(name, transport, era, can, reply).await
+        Self::over(name, transport, era, support, reply).await
     }
 
-    pub async fn over<T, E, A>(name: &'static str, transport: T, era: Era, can: Can, reply: Reply) -> Self
+    pub async fn over<T, E, A>(
+        name: &'static str,
+        transport: T,
+        era: Era,
+        support: ElicitationSupport,
+        reply: Reply,
+    ) -> Self
     where
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let person = Person { can, name, reply, asked: Arc::clone(&asked) };
+        let elicitations = Arc::new(Mutex::new(Vec::new()));
+        let client = HostClient { support, name, reply, elicitations: Arc::clone(&elicitations) };
         let service = match era {
-            Era::Legacy => person.serve(transport).await.unwrap(),
+            Era::Legacy => client.serve(transport).await.unwrap(),
             Era::Modern => {
                 let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
                 let lifecycle = ClientLifecycleMode::Discover { preferred_versions };
-                serve_client_with_lifecycle(person, transport, lifecycle).await.unwrap()
+                serve_client_with_lifecycle(client, transport, lifecycle).await.unwrap()
             }
         };
-        Self { service, asked }
+        Self { service, elicitations }
     }
 
-    /// Provisions, with every question answered on the way; the structured content.
+    /// Provisions, answers each elicitation, and returns the structured content.
     pub async fn provision(&self, arguments: Value) -> Value {
         self.service.call_tool(call(&arguments)).await.unwrap().structured_content.unwrap()
     }
 
-    /// One call without what may follow: its question as JSON, or its structured content.
-    pub async fn once(&self, arguments: Value, more: Option<(&str, Value)>) -> Value {
+    /// Makes one call and returns its elicitation as JSON, or its structured content.
+    pub async fn call_once(&self, arguments: Value, more: Option<(&str, Value)>) -> Value {
         let mut call = call(&arguments);
         if let Some((state, answer)) = more {
             call = call.with_request_state(state).with_input_responses([("approval".to_owned(), answer)].into());
@@ -110,9 +122,9 @@ impl Host {
         }
     }
 
-    /// Every question that was put so far.
-    pub fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+    /// Returns every elicitation so far.
+    pub fn elicitations(&self) -> Vec<Value> {
+        self.elicitations.lock().unwrap().clone()
     }
 }
 
@@ -120,16 +132,16 @@ fn call(arguments: &Value) -> CallToolRequestParams {
     CallToolRequestParams::new("provision").with_arguments(arguments.as_object().unwrap().clone())
 }
 
-impl ClientHandler for Person {
+impl ClientHandler for HostClient {
     fn get_info(&self) -> ClientConfig {
         let (form, url) = (FormElicitationCapability::new(), UrlElicitationCapability::new());
         let mut capabilities = ClientCapabilities::default();
-        capabilities.elicitation = match self.can {
-            Can::Nothing => None,
-            Can::Something => Some(ElicitationCapability::new()),
-            Can::Forms => Some(ElicitationCapability::new().with_form(form)),
-            Can::Links => Some(ElicitationCapability::new().with_url(url)),
-            Can::FormsAndLinks => Some(ElicitationCapability::new().with_form(form).with_url(url)),
+        capabilities.elicitation = match self.support {
+            ElicitationSupport::None => None,
+            ElicitationSupport::Unspecified => Some(ElicitationCapability::new()),
+            ElicitationSupport::Forms => Some(ElicitationCapability::new().with_form(form)),
+            ElicitationSupport::Urls => Some(ElicitationCapability::new().with_url(url)),
+            ElicitationSupport::FormsAndUrls => Some(ElicitationCapability::new().with_form(form).with_url(url)),
         };
         ClientConfig::new(capabilities, Implementation::new(self.name, "1"))
     }
@@ -139,7 +151,7 @@ impl ClientHandler for Person {
         question: ElicitRequestParams,
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        self.asked.lock().unwrap().push(json!(question));
+        self.elicitations.lock().unwrap().push(json!(question));
         let result = match (&self.reply, &question) {
             (Reply::Open, ElicitRequestParams::UrlElicitationParams { url, .. }) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();

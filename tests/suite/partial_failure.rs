@@ -1,5 +1,5 @@
-//! Half-way ends: the backend has done its part and the env file cannot take it, or give it up. The report says which,
-//! what is billed stays listed, and the next call finishes.
+//! Partial failures: the backend succeeded, and the env file cannot take or lose the variable. The report says which,
+//! billed projects stay listed, and the next call finishes.
 
 use std::{fs, sync::Arc};
 
@@ -20,16 +20,17 @@ use tokio::runtime::{Builder, Runtime};
 use crate::workspace::Workspace;
 
 #[test]
-fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
+fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    let error =
+        with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
-    assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");
-    let kept = workspace.json(&["abandon", "victim", "--yes"]);
-    assert_eq!(kept["code"], "nothing_to_forget", "it is known what became of it, so it is there to be torn down");
+    assert_eq!(workspace.read(".env"), THEIRS, "the user's value stays");
+    let response = workspace.json(&["abandon", "victim", "--yes"]);
+    assert_eq!(response["code"], "nothing_to_forget", "its outcome is known, so it can be torn down");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);
@@ -38,28 +39,29 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     assert_eq!(workspace.world().observe_everything().unwrap().len(), 1, "nothing was bought twice");
 }
 
-/// The provision ends well on the way, which ends nothing: it was asked for the end. Asked twice is as good as once.
+/// Reconciling completes the provision, and the teardown goes on. A repeated teardown succeeds as well.
 #[test]
-fn what_was_half_way_is_torn_down_all_the_same() {
+fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
-        assert!(workspace.billed().is_empty());
+        assert!(workspace.billed_resources().is_empty());
     }
 }
 
 #[test]
-fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
+fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
+    let error =
+        with_variable_replaced(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
-    assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and said again");
+    assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and reported again");
 
     fs::remove_file(workspace.file(".env")).unwrap();
     workspace.ok(&["rotate", "victim"]);
@@ -67,31 +69,31 @@ fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
 }
 
 #[test]
-fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
+fn unrecorded_rotation_is_reported_as_key_not_delivered() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
     let ledger = workspace.state().join("ledger.db");
     let full = "CREATE TRIGGER full BEFORE INSERT ON credentials BEGIN SELECT RAISE(ABORT, 'full'); END";
-    let error = interrupted(
+    let error = with_change_at(
         &workspace,
         Phase::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
         |provisioner| provisioner.rotate(&name(), &principal()),
     )
     .unwrap_err();
-    assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
+    assert_eq!(error.code(), "key_not_delivered", "the old key is revoked, which has to be reported");
     assert!(workspace.owner_of(&old).is_none());
 
-    Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch("DROP TRIGGER full").unwrap();
+    workspace.sql("DROP TRIGGER full");
     workspace.ok(&["rotate", "victim"]);
     assert!(workspace.owner_of(&workspace.variable("EXA_API_KEY").unwrap()).is_some());
 }
 
 #[test]
-fn what_cannot_be_delivered_can_still_be_torn_down() {
+fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -99,12 +101,12 @@ fn what_cannot_be_delivered_can_still_be_torn_down() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
+fn unremoved_variable_is_reported_and_removed_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let file = workspace.file(".env");
-    let kept = workspace.read(".env");
-    let error = interrupted(
+    let content = workspace.read(".env");
+    let error = with_change_at(
         &workspace,
         Phase::Acted,
         {
@@ -121,14 +123,14 @@ fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
     assert_eq!(workspace.json(&["list"])["projects"][0]["status"], "tearing_down");
 
     fs::remove_dir(&file).unwrap();
-    workspace.write(".env", kept);
+    workspace.write(".env", content);
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert_eq!(workspace.read(".env"), "");
     assert_eq!(workspace.json(&["list"])["live_count"], 0);
 }
 
 #[test]
-fn a_teardown_does_not_wait_for_a_folder_that_is_gone() {
+fn teardown_ignores_a_removed_env_folder() {
     let workspace = Workspace::new();
     fs::create_dir(workspace.file("sub")).unwrap();
     workspace.ok(&["provision", "victim", "search", "--env-file", "sub/.env"]);
@@ -137,16 +139,16 @@ fn a_teardown_does_not_wait_for_a_folder_that_is_gone() {
     assert!(workspace.world().observe_everything().unwrap().is_empty());
 }
 
-/// Runs an operation during which, after the backend has acted, somebody puts a value of his own into the variable.
-fn taken_meanwhile(
+/// Runs an operation during which the user changes the variable, after the backend call.
+fn with_variable_replaced(
     workspace: &Workspace,
     operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
-    interrupted(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
+    with_change_at(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
 }
 
-fn interrupted(
+fn with_change_at(
     workspace: &Workspace,
     at: Phase,
     meanwhile: impl Fn() + Send + Sync + 'static,
@@ -162,7 +164,7 @@ fn interrupted(
     })))
 }
 
-fn wanted() -> ProvisionRequest {
+fn request() -> ProvisionRequest {
     let provider = ProviderKey::parse("search").unwrap();
     ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly }
 }

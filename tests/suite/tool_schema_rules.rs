@@ -1,11 +1,11 @@
-//! Rules over all tools at once: what every host needs of a tool list, and what every result keeps to.
+//! Rules for all tools: the requirements of hosts on a tool list, and valid results.
 
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn every_tool_says_what_it_is_and_what_it_does() {
+fn each_tool_has_a_description_and_annotations() {
     for tool in tools() {
         for words in ["title", "description"] {
             assert!(tool[words].as_str().is_some_and(|text| !text.is_empty()), "{words}: {tool}");
@@ -16,9 +16,9 @@ fn every_tool_says_what_it_is_and_what_it_does() {
     }
 }
 
-/// Hosts exist that reject a whole list for one root that is not a plain object.
+/// Some hosts reject a whole list for one root that is not a plain object.
 #[test]
-fn the_root_of_every_schema_is_a_plain_object() {
+fn each_schema_root_is_a_plain_object() {
     for tool in tools() {
         for schema in [&tool["inputSchema"], &tool["outputSchema"]] {
             assert_eq!(schema["type"], "object", "{tool}");
@@ -30,7 +30,7 @@ fn the_root_of_every_schema_is_a_plain_object() {
 }
 
 #[test]
-fn what_a_tool_takes_is_simple_and_described() {
+fn tool_arguments_are_simple_and_described() {
     for tool in tools() {
         let schema = &tool["inputSchema"];
         assert_eq!(schema["additionalProperties"], false, "{tool}");
@@ -46,7 +46,7 @@ fn what_a_tool_takes_is_simple_and_described() {
 
 /// A model pays for this list in every conversation.
 #[test]
-fn the_list_is_small() {
+fn tool_list_is_small() {
     let tools = tools();
     let whole = json!({ "tools": tools }).to_string().len();
     assert!(whole < 12 * 1024, "{whole} bytes");
@@ -58,16 +58,16 @@ fn the_list_is_small() {
 }
 
 #[test]
-fn every_answer_fits_the_schema_that_was_promised() {
+fn each_result_fits_its_output_schema() {
     let workspace = Workspace::new();
-    let mut lines = Lines::greet(&workspace);
-    let (named, wanted) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
+    let mut client = RawClient::initialize(&workspace);
+    let (named, provision) = (json!({ "name": "memory" }), json!({ "name": "memory", "provider": "supermemory" }));
     let mut answered = Vec::new();
     for (tool, arguments) in [
         ("list_projects", &json!({})),
         ("rotate_key", &named),
-        ("provision", &wanted),
-        ("provision", &wanted),
+        ("provision", &provision),
+        ("provision", &provision),
         ("provision", &named),
         ("rotate_key", &named),
         ("list_projects", &json!({ "limit": 1 })),
@@ -76,7 +76,7 @@ fn every_answer_fits_the_schema_that_was_promised() {
         ("teardown", &json!({})),
         ("list_projects", &json!({ "include_torn_down": true })),
     ] {
-        answered.push((tool, lines.call(tool, arguments)));
+        answered.push((tool, client.call(tool, arguments)));
     }
     for tool in tools() {
         let answers: Vec<_> =
@@ -84,7 +84,7 @@ fn every_answer_fits_the_schema_that_was_promised() {
         assert!(answers.iter().any(|answer| answer.get("code").is_some()), "an error of {}", tool["name"]);
         assert!(answers.iter().any(|answer| answer.get("code").is_none()), "a success of {}", tool["name"]);
         for answer in answers {
-            assert!(fits(answer, &tool["outputSchema"]), "{answer} is not as {} promises", tool["name"]);
+            assert!(validates(answer, &tool["outputSchema"]), "{answer} is not as {} promises", tool["name"]);
             for key in answer.as_object().unwrap().keys().filter(|key| *key != "project") {
                 assert!(tool["outputSchema"]["properties"].get(key).is_some(), "{key} of {}", tool["name"]);
             }
@@ -93,34 +93,36 @@ fn every_answer_fits_the_schema_that_was_promised() {
 }
 
 #[test]
-fn the_check_itself_can_say_no() {
+fn schema_check_rejects_violations() {
     let schema = json!({ "type": "object", "required": ["a"], "properties": {
         "a": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
         "b": { "type": "array", "items": { "type": "integer" } },
     } });
     for value in [json!({ "a": null }), json!({ "a": "x", "b": [1, 2], "c": true })] {
-        assert!(fits(&value, &schema), "{value}");
+        assert!(validates(&value, &schema), "{value}");
     }
     for value in [json!([]), json!({}), json!({ "a": 1 }), json!({ "a": "x", "b": 1 }), json!({ "a": "x", "b": [0.5] })]
     {
-        assert!(!fits(&value, &schema), "{value}");
+        assert!(!validates(&value, &schema), "{value}");
     }
 }
 
 fn tools() -> Vec<Value> {
-    let mut listed = Lines::greet(&Workspace::new()).ask("tools/list", &json!({}));
+    let mut listed = RawClient::initialize(&Workspace::new()).request("tools/list", &json!({}));
     serde_json::from_value(listed["result"]["tools"].take()).unwrap()
 }
 
-/// As much of JSON Schema as our schemas use. A word that is not understood here is a failure and not a shrug.
-fn fits(value: &Value, schema: &Value) -> bool {
+/// Validates with the part of JSON Schema that the tools use. An unknown keyword is a failure.
+fn validates(value: &Value, schema: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(word, rule)| match word.as_str() {
         "description" => true,
-        "anyOf" => rule.as_array().unwrap().iter().any(|schema| fits(value, schema)),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| fits(item, rule))),
+        "anyOf" => rule.as_array().unwrap().iter().any(|schema| validates(value, schema)),
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| validates(item, rule))),
         "properties" => {
             let known = rule.as_object().unwrap().iter();
-            known.filter_map(|(key, schema)| Some((value.get(key)?, schema))).all(|(value, schema)| fits(value, schema))
+            known
+                .filter_map(|(key, schema)| Some((value.get(key)?, schema)))
+                .all(|(value, schema)| validates(value, schema))
         }
         "required" => rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
         "type" => match rule.as_str().unwrap() {
@@ -136,7 +138,7 @@ fn fits(value: &Value, schema: &Value) -> bool {
     })
 }
 
-/// Whether a key of that name stands anywhere in a schema.
+/// Returns whether a schema contains a key of that name anywhere.
 fn mentions(schema: &Value, word: &str) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(|item| mentions(item, word)),

@@ -1,21 +1,21 @@
-//! A ledger that is damaged, old, or newer than we are: refused with a way out, or brought up to date with a copy kept.
+//! A damaged ledger is refused with a fix, an old one migrated. A ledger of a newer version stays unchanged.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::{lines::Lines, workspace::Workspace};
+use crate::{raw_client::RawClient, workspace::Workspace};
 
 #[test]
-fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
+fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
     let workspace = Workspace::new();
     for name in ["a", "b", "c", "d"] {
         workspace.ok(&["provision", name, "search"]);
     }
     let ledger = workspace.state().join("ledger.db");
-    settle(&ledger);
-    let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed());
+    workspace.checkpoint();
+    let (whole, env_file, billed) = (fs::read(&ledger).unwrap(), workspace.read(".env"), workspace.billed_resources());
     let pages = whole.len() / PAGE;
     let hurt = |from: usize, to: usize, byte: u8| {
         let mut bytes = whole.clone();
@@ -32,59 +32,63 @@ fn a_damaged_ledger_is_refused_with_a_way_out_and_left_as_it_is() {
     ] {
         fs::write(&ledger, &bytes).unwrap();
         for arguments in [&["list"][..], &["provision", "e", "llm"], &["rotate", "a"], &["teardown", "a", "--yes"]] {
-            let refused = workspace.json(arguments);
-            assert_eq!(refused["code"], "ledger_damaged", "{what}: {arguments:?}: {refused}");
-            assert!(refused["hint"].as_str().unwrap().contains("backup of ledger.db"), "{refused}");
+            let error = workspace.json(arguments);
+            assert_eq!(error["code"], "ledger_damaged", "{what}: {arguments:?}: {error}");
+            assert!(error["hint"].as_str().unwrap().contains("backup of ledger.db"), "{error}");
         }
         let doctor = workspace.json(&["doctor"]);
         let ledger_check = check(&doctor, "ledger");
         assert_eq!(ledger_check["state"], "problem", "{what}: {doctor}");
         assert!(ledger_check.to_string().contains("backup of ledger.db"), "{what}: {doctor}");
         assert_eq!(fs::read(&ledger).unwrap(), bytes, "{what}: it was written to");
-        assert_eq!((workspace.read(".env"), workspace.billed()), (env_file.clone(), billed.clone()), "{what}");
+        assert_eq!(
+            (workspace.read(".env"), workspace.billed_resources()),
+            (env_file.clone(), billed.clone()),
+            "{what}"
+        );
     }
-    // The way out.
+    // The fix that the hint names.
     fs::write(&ledger, &whole).unwrap();
     assert_eq!(workspace.json(&["list"])["live_count"], 4);
     workspace.ok(&["audit", "--verify"]);
 }
 
-/// To begin anew would be to forget what is billed, so that takes a human.
+/// Starting with a new ledger would lose what is billed, so that takes a human.
 #[test]
-fn a_ledger_that_is_gone_is_no_new_beginning() {
+fn missing_ledger_is_not_replaced_by_a_new_one() {
     for emptied in [true, false] {
         let workspace = Workspace::new();
         workspace.ok(&["provision", "web", "search"]);
         let ledger = workspace.state().join("ledger.db");
-        settle(&ledger);
+        workspace.checkpoint();
         if emptied {
             fs::write(&ledger, "").unwrap();
         } else {
             fs::remove_file(&ledger).unwrap();
         }
         for arguments in [&["list"][..], &["provision", "llm", "llm"], &["teardown", "web", "--yes"], &["reap"]] {
-            let refused = workspace.json(arguments);
-            assert_eq!(refused["code"], "ledger_gone", "{arguments:?}: {refused}");
-            assert!(refused["hint"].as_str().unwrap().contains("audit --accept"), "{refused}");
+            let error = workspace.json(arguments);
+            assert_eq!(error["code"], "ledger_gone", "{arguments:?}: {error}");
+            assert!(error["hint"].as_str().unwrap().contains("audit --accept"), "{error}");
         }
-        let mut agent = Lines::greet(&workspace);
+        let mut agent = RawClient::initialize(&workspace);
         assert_eq!(agent.call("list_projects", &json!({}))["code"], "ledger_gone");
-        agent.leave();
+        agent.disconnect();
         assert_eq!(check(&workspace.json(&["doctor"]), "ledger")["state"], "problem");
-        assert_eq!((ledger.exists(), workspace.billed().len()), (emptied, 1), "nothing was made in its place");
+        assert_eq!((ledger.exists(), workspace.billed_resources().len()), (emptied, 1), "no new ledger was created");
 
         workspace.ok(&["audit", "--accept", "--yes"]);
         let verified = workspace.ok(&["audit", "--verify"]).stdout;
         assert!(verified.contains("Accepted breaks: 1"), "{verified}");
         assert_eq!(workspace.json(&["list"])["live_count"], 0);
         let doctor = workspace.json(&["doctor"]).to_string();
-        assert!(doctor.contains("what is not listed here"), "what is billed and not listed is said: {doctor}");
+        assert!(doctor.contains("what is not listed here"), "billed but unlisted resources are reported: {doctor}");
     }
 }
 
-/// Before its tables change, a ledger is copied by SQLite itself, with what is still in its log.
+/// Before a migration, SQLite copies the ledger, including its write-ahead log.
 #[test]
-fn a_migration_keeps_what_was_there() {
+fn migration_keeps_existing_data() {
     for version in 1..MIGRATIONS.len() {
         let workspace = Workspace::new();
         fs::create_dir(workspace.state()).unwrap();
@@ -97,34 +101,28 @@ fn a_migration_keeps_what_was_there() {
         old.pragma_update(None, "user_version", version.to_string()).unwrap();
         old.execute("CREATE TABLE keepsake (word TEXT)", []).unwrap();
         old.execute("INSERT INTO keepsake VALUES ('kept')", []).unwrap();
-        // The copy of a migration that was cut off is no obstacle.
+        // The copy of an interrupted migration does not block the next one.
         let copy = workspace.state().join(format!("ledger.v{version}.db"));
         fs::write(&copy, "half a copy").unwrap();
 
         assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
-        let kept = Connection::open(&copy).unwrap();
-        assert_eq!(user_version(&kept), version);
-        let word: String = kept.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
-        assert_eq!(word, "kept", "what is in the log is in the copy");
+        let backup = Connection::open(&copy).unwrap();
+        assert_eq!(user_version(&backup), version);
+        let text: String = backup.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        assert_eq!(text, "kept", "the copy includes the write-ahead log");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");
         assert_eq!(user_version(&old), MIGRATIONS.len());
         workspace.ok(&["provision", "web", "search"]);
-        drop(kept);
-        let copies = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
-        assert_eq!(copies, 1, "one is enough");
+        drop(backup);
+        let count = workspace.files().into_iter().filter(|file| file.to_string_lossy().contains("ledger.v")).count();
+        assert_eq!(count, 1, "one is enough");
     }
 }
 
 fn check(doctor: &Value, name: &str) -> Value {
     let checks = doctor["checks"].as_array().unwrap_or_else(|| panic!("{doctor}"));
     checks.iter().find(|check| check["check"] == name).cloned().unwrap_or(json!(null))
-}
-
-/// Everything in the file itself, and nothing in its log.
-fn settle(ledger: &Path) {
-    let connection = Connection::open(ledger).unwrap();
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
 }
 
 fn user_version(connection: &Connection) -> usize {

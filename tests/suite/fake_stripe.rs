@@ -1,4 +1,4 @@
-//! The stand-in for the `stripe` executable, and the world behind it, as a test holds them.
+//! The fake Stripe CLI, an executable in place of `stripe`, and access to its account.
 
 use std::{
     env::consts::EXE_SUFFIX,
@@ -13,18 +13,18 @@ use tempfile::TempDir;
 
 use crate::{
     stripe_cli::write_script,
-    workspace::{BINARY, Ran},
+    workspace::{BINARY, CommandOutput},
 };
 
-/// A world of its own for each test: somebody is logged in, every provider is linked, and there is a card to pay with.
-pub struct StandIn {
+/// An account of its own for each test. It is logged in, has every provider linked, and has a payment card.
+pub struct FakeStripeCli {
     root: TempDir,
     bin: PathBuf,
 }
 
 /// A resource that exists, and so costs.
 #[derive(Debug)]
-pub struct Live {
+pub struct Resource {
     pub id: String,
     pub name: String,
     /// `exa/api`; plans are resources too.
@@ -33,29 +33,29 @@ pub struct Live {
     pub values: Map<String, Value>,
 }
 
-impl StandIn {
+impl FakeStripeCli {
     pub fn new() -> Self {
-        let name = format!("examples/fake_stripe_cli{EXE_SUFFIX}");
+        let name = format!("examples/{EXAMPLE}{EXE_SUFFIX}");
         let bin = Path::new(BINARY).with_file_name(name);
         assert!(
             bin.exists(),
             "{} is missing: `cargo test` builds it and keeps it new, `cargo test --test suite` does neither; \
-             run `cargo build --example fake_stripe_cli`",
+             run `cargo build --example {EXAMPLE}`",
             bin.display()
         );
-        let stand_in = Self { root: tempfile::tempdir().unwrap(), bin };
+        let fake_stripe = Self { root: tempfile::tempdir().unwrap(), bin };
         let linked = json!({ "status": "linked", "linked_at": "2026-10-01T00:00:00.000Z", "redirect_url": null });
         let providers: Map<_, _> = PROVIDERS.iter().map(|name| ((*name).to_owned(), linked.clone())).collect();
-        stand_in.change(|account| *account = json!({ "logged_in": true, "providers": providers }));
-        stand_in
+        fake_stripe.change(|account| *account = json!({ "logged_in": true, "providers": providers }));
+        fake_stripe
     }
 
-    /// The executable, to be called as `stripe` would be, with [`Self::env`] in its environment.
+    /// Returns the executable, to be called as `stripe`, with [`Self::env`] in its environment.
     pub fn bin(&self) -> &Path {
         &self.bin
     }
 
-    /// A folder for `PATH` in which the executable is called `stripe`.
+    /// Returns a folder for `PATH` in which the executable is called `stripe`.
     pub fn path(&self) -> PathBuf {
         let folder = self.file("bin");
         fs::create_dir_all(&folder).unwrap();
@@ -66,7 +66,7 @@ impl StandIn {
         folder
     }
 
-    /// The executable with its environment, as a script in that folder, for whoever cannot set the environment.
+    /// Writes a script into the folder that sets the environment and calls the executable.
     pub fn script(&self, folder: &Path) -> PathBuf {
         let (script, (variable, world)) = (folder.join("stripe"), self.env());
         let line = format!("export {variable}='{}'\nexec '{}' \"$@\"", world.display(), self.bin().display());
@@ -74,12 +74,12 @@ impl StandIn {
         script
     }
 
-    /// What the executable needs in its environment to find this world.
+    /// Returns the variable that leads the executable to this account.
     pub fn env(&self) -> (&'static str, &Path) {
-        ("STRIPE_FAKE_CLI_DIR", self.root.path())
+        (ROOT_VARIABLE, self.root.path())
     }
 
-    /// `stripe ARGUMENTS` in that folder, which is the project folder.
+    /// Returns `stripe ARGUMENTS` in the project folder.
     pub fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
         let (variable, root) = self.env();
         let mut command = Command::new(self.bin());
@@ -87,40 +87,40 @@ impl StandIn {
         command
     }
 
-    /// `stripe projects ARGUMENTS --json`, to its end.
-    pub fn run(&self, folder: &Path, arguments: &[&str]) -> Ran {
+    /// Runs `stripe projects ARGUMENTS --json` to its end.
+    pub fn run(&self, folder: &Path, arguments: &[&str]) -> CommandOutput {
         let mut all = vec!["projects"];
         all.extend(arguments);
         all.push("--json");
-        Ran::of_another(self.command(folder, &all).output().unwrap())
+        CommandOutput::of_other_program(self.command(folder, &all).output().unwrap())
     }
 
-    /// The envelope that such a call answers with.
-    pub fn ask(&self, folder: &Path, arguments: &[&str]) -> Value {
-        let ran = self.run(folder, arguments);
-        let start = ran.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {ran:?}"));
-        serde_json::from_str(&ran.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    /// Runs such a call and returns the envelope of its answer.
+    pub fn envelope(&self, folder: &Path, arguments: &[&str]) -> Value {
+        let output = self.run(folder, arguments);
+        let start = output.stdout.find('{').unwrap_or_else(|| panic!("no envelope: {output:?}"));
+        serde_json::from_str(&output.stdout[start..]).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
-    /// Replaces the forecast: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.
-    #[expect(clippy::needless_pass_by_value, reason = "a forecast is written at the place of the call")]
-    pub fn weather(&self, forecast: Value) {
-        assert!(forecast.is_array());
+    /// Replaces the planned faults: a list of `{ "verb"?, "fault", "times"?, "skip"?, "only"?, … }`.
+    #[expect(clippy::needless_pass_by_value, reason = "faults are written at the place of the call")]
+    pub fn inject_faults(&self, faults: Value) {
+        assert!(faults.is_array());
         let _lock = self.lock();
-        fs::write(self.file("faults.json"), forecast.to_string()).unwrap();
+        fs::write(self.file(FAULTS_FILE), faults.to_string()).unwrap();
     }
 
-    /// Faults that have not struck yet: a test that still has some did not test them.
-    pub fn forecast(&self) -> Vec<Value> {
+    /// Returns the faults that have not occurred yet. A test with remaining faults did not test them.
+    pub fn pending_faults(&self) -> Vec<Value> {
         let _lock = self.lock();
-        let text = fs::read_to_string(self.file("faults.json")).unwrap_or_else(|_| "[]".to_owned());
+        let text = fs::read_to_string(self.file(FAULTS_FILE)).unwrap_or_else(|_| "[]".to_owned());
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Everything that is live, in all projects of the account, oldest first.
-    pub fn resources(&self) -> Vec<Live> {
+    /// Returns every live resource in all projects of the account, oldest first.
+    pub fn resources(&self) -> Vec<Resource> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let live = |resource: &Value| Live {
+        let live = |resource: &Value| Resource {
             id: text(&resource["id"]),
             name: text(&resource["name"]),
             service: text(&resource["service"]),
@@ -131,7 +131,7 @@ impl StandIn {
         projects.flat_map(|project| project["resources"].as_array().unwrap()).map(live).collect()
     }
 
-    /// The id of the resource that a key opens right now; none if its provider has used up its limit.
+    /// Returns the id of the resource that accepts the key. `None` if its provider has used up its limit.
     pub fn owner_of(&self, key: &str) -> Option<String> {
         let is_secret = key.contains(PREFIX);
         let owner =
@@ -140,23 +140,23 @@ impl StandIn {
         (self.spent(provider) < self.limit(provider)).then_some(owner.id)
     }
 
-    /// The verbs that were called, in order: `init`, `add --preflight`, `add`, `env --pull`, …
+    /// Returns the called verbs in order: `init`, `add --preflight`, `add`, `env --pull`, …
     pub fn calls(&self) -> Vec<String> {
         self.log().iter().map(|call| call["verb"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The calls in full: `{verb, argv, folder}`.
+    /// Returns the calls in full: `{verb, argv, folder}`.
     pub fn log(&self) -> Vec<Value> {
         self.account()["calls"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Cents that a provider may bill in a month.
+    /// Returns the cents that a provider may bill in a month.
     pub fn limit(&self, provider: &str) -> u64 {
         let limits = &self.account()["limits"];
         limits["providers"][provider].as_u64().or(limits["global"].as_u64()).unwrap_or(10_000)
     }
 
-    /// Cents that a provider has billed.
+    /// Returns the cents that a provider has billed.
     pub fn spent(&self, provider: &str) -> u64 {
         self.account()["spent"][provider].as_u64().unwrap_or(0)
     }
@@ -166,12 +166,12 @@ impl StandIn {
         self.change(|account| account["spent"][provider] = json!(spent + cents));
     }
 
-    /// A new month.
-    pub fn forget_bills(&self) {
+    /// Resets the bills, as a new month does.
+    pub fn start_new_month(&self) {
         self.change(|account| account["spent"] = json!({}));
     }
 
-    /// What a person does in the browser.
+    /// Links a provider, as a user does in the browser.
     pub fn link(&self, provider: &str) {
         self.change(|account| account["providers"][provider] = json!({ "status": "linked", "redirect_url": null }));
     }
@@ -188,32 +188,32 @@ impl StandIn {
         self.change(|account| account["payment_method"] = json!(false));
     }
 
-    /// How a service, a provider or the env file behaves from now on.
+    /// Sets how a service, a provider or the env file behaves from now on.
     ///
-    /// | of | key | value | what then |
+    /// | of | key | value | effect |
     /// |---|---|---|---|
-    /// | `exa/api` | `naming` | `"provider"` | its variables begin with the provider, if nothing else of it is there |
+    /// | `exa/api` | `naming` | `"provider"` | its variables begin with the provider, if it has no other service there |
     /// | `exa/api` | `unrotatable` | `true` | `rotate` answers `provider_failure` |
     /// | `exa/api` | `confirm_by_tier` | `true` | a free tier of a paid service needs no confirmation of the price |
-    /// | `neon/postgres` | `connection_string` | `true` | the secret stands inside a connection string |
-    /// | `exa` | `browser` | `true` | `link` wants a person in a browser |
+    /// | `neon/postgres` | `connection_string` | `true` | the secret is inside a connection string |
+    /// | `exa` | `browser` | `true` | `link` needs a person in a browser |
     /// | `env` | `quote` | `true` | every value in the env file is in double quotes |
     #[expect(clippy::needless_pass_by_value, reason = "a setting is written at the place of the call")]
     pub fn set(&self, of: &str, key: &str, value: Value) {
         self.change(|account| account["settings"][of][key] = value.clone());
     }
 
-    /// The newest project of the account.
+    /// Returns the newest project of the account.
     pub fn project_id(&self) -> String {
         self.account()["projects"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Whether a `hang` has begun in this world.
+    /// Returns whether a `hang` has begun.
     pub fn has_hung(&self) -> bool {
         self.file("hung").exists()
     }
 
-    /// Whether a process that hangs, or the helper that it started, is alive still.
+    /// Returns whether a hanging process, or the helper that it started, is still alive.
     pub fn still_hangs(&self) -> bool {
         File::open(self.file("hanging")).is_ok_and(|file| file.try_lock().is_err())
     }
@@ -231,7 +231,7 @@ impl StandIn {
         fs::write(file, account.to_string()).unwrap();
     }
 
-    /// The world stands still while this is held.
+    /// Locks the account, so that no call changes it.
     fn lock(&self) -> File {
         let lock = File::options().create(true).append(true).open(self.file("lock")).unwrap();
         lock.lock().unwrap();
@@ -243,10 +243,22 @@ impl StandIn {
     }
 }
 
-/// How every secret of the stand-in begins, wherever in a value it stands.
+/// The example that builds the executable.
+const EXAMPLE: &str = "fake_stripe_cli";
+
+/// The variable that names the folder of the account.
+const ROOT_VARIABLE: &str = "STRIPE_FAKE_CLI_DIR";
+
+/// The file of the planned faults, in that folder.
+const FAULTS_FILE: &str = "faults.json";
+
+/// Where the URLs for linking a provider begin.
+pub const LINK_URL: &str = "https://connect.standin.example/";
+
+/// The prefix of every secret of the fake Stripe CLI, anywhere in a value.
 pub const PREFIX: &str = "sk_standin_";
 
-/// Those of the recorded catalog.
+/// The providers of the recorded catalog.
 const PROVIDERS: [&str; 13] = [
     "agentmail",
     "browserbase",
