@@ -10,12 +10,14 @@
 //! agent and for the human, which do not know of each other.
 
 // Ground floor.
+pub mod alert;
 pub mod approval;
 pub mod clock;
 pub mod lifetime;
 pub mod money;
 pub mod name;
 pub mod project;
+pub mod safe_url;
 pub mod secret;
 
 // First floor.
@@ -26,6 +28,7 @@ pub mod env_file;
 pub mod fs;
 pub mod git;
 pub mod ledger;
+pub mod net;
 pub mod registry;
 pub mod scan;
 pub mod setup;

@@ -1,7 +1,7 @@
-//! A decorator over any backend: no credential that passed through survives inside an error.
+//! A backend that removes credentials from the errors of the wrapped implementation.
 //!
-//! Backends do not put credentials into errors; this is for the one that repeats what it was told by somebody else.
-//! No credential is kept for it: what has passed is known by length and fingerprint.
+//! Backends do not put credentials into errors; this is a second line of defence against an upstream that echoes one.
+//! Credentials are recognized by length and fingerprint; none is stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +17,10 @@ use crate::{
     secret::{Fingerprint, Secret},
 };
 
-/// A backend whose errors are clean.
+/// A backend whose errors contain no credential that it has handed out.
 pub struct Scrubbed {
     inner: Arc<dyn Backend>,
-    /// Fingerprints of what may not be said, by length in bytes.
+    /// Fingerprints of the credentials, by length in bytes.
     known: Mutex<BTreeMap<usize, BTreeSet<Fingerprint>>>,
 }
 
@@ -29,7 +29,7 @@ impl Scrubbed {
         Self { inner, known: Mutex::default() }
     }
 
-    /// Learns one more secret, such as the API key that the backend itself uses.
+    /// Removes one more secret, such as the API key that the backend itself uses.
     #[must_use]
     pub fn knowing(self, secret: Option<&Secret>) -> Self {
         if let Some(secret) = secret {
@@ -43,19 +43,19 @@ impl Scrubbed {
         known.entry(secret.len()).or_default().insert(secret.fingerprint());
     }
 
-    fn credentials(&self, outcome: Result<Credentials, BackendError>) -> Result<Credentials, BackendError> {
-        let credentials = self.clean(outcome)?;
+    fn learn_credentials(&self, result: Result<Credentials, BackendError>) -> Result<Credentials, BackendError> {
+        let credentials = self.clean(result)?;
         credentials.secrets().for_each(|secret| self.learn(secret));
         Ok(credentials)
     }
 
-    fn clean<T>(&self, outcome: Result<T, BackendError>) -> Result<T, BackendError> {
-        outcome.map_err(|error| match error {
+    fn clean<T>(&self, result: Result<T, BackendError>) -> Result<T, BackendError> {
+        result.map_err(|error| match error {
             BackendError::Malformed { what, got } => BackendError::Malformed { what, got: self.scrub(&got) },
             BackendError::NeedsInformation { fields } => {
                 BackendError::NeedsInformation { fields: fields.iter().map(|field| self.scrub(field)).collect() }
             }
-            // An address with a key in it is no address for anybody.
+            // An address with a key in it must not be shown.
             BackendError::NeedsLink { url } if self.scrub(&url) != url => BackendError::NeedsBrowser,
             BackendError::Unavailable { why } => BackendError::Unavailable { why: self.scrub(&why) },
             BackendError::Unknown { why } => BackendError::Unknown { why: self.scrub(&why) },
@@ -63,7 +63,7 @@ impl Scrubbed {
         })
     }
 
-    /// The text with every known secret in it replaced.
+    /// Replaces every known secret in a text.
     fn scrub(&self, text: &str) -> String {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
@@ -81,6 +81,7 @@ impl Scrubbed {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Backend for Scrubbed {
     fn name(&self) -> &'static str {
@@ -102,11 +103,11 @@ impl Backend for Scrubbed {
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        self.credentials(self.inner.reveal(resource).await)
+        self.learn_credentials(self.inner.reveal(resource).await)
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        self.credentials(self.inner.rotate(resource).await)
+        self.learn_credentials(self.inner.rotate(resource).await)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {

@@ -162,8 +162,8 @@ fn a_receiver_that_is_away_gets_it_when_it_is_back() {
         heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
     let last = heard.lock().unwrap().last().unwrap().to_string();
-    let said = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
-        reached; it is kept and sent again later";
+    let said = "the alert that memory has used 50 % of its cap was not delivered (attempt 1): the receiver could not \
+        be reached; it is saved and retried later";
     assert_eq!(last, said);
     drop(provisioner);
 
@@ -365,13 +365,13 @@ fn usage_record_says_what_it_raised_and_what_did_not_arrive() {
         ran.stderr
     };
     let told = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
-    let kept = "; it is kept and sent again later\n";
+    let kept = "; it is saved and retried later\n";
     assert_eq!(run("1", Some(SECRET)), "");
-    let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver \
-        answered 500";
+    let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (attempt 1): the \
+        receiver answered 500";
     assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{kept}", told(50, "5")));
     assert_eq!(run("3", Some(SECRET)), told(80, "8"));
-    let unsigned = "warning: alerts are kept and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
+    let unsigned = "warning: alerts are saved and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
         them with\n";
     assert_eq!(run("2", None), format!("{}{unsigned}", told(100, "10")));
     assert_eq!(receiver.thresholds(), [50, 80]);

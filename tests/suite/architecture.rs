@@ -21,6 +21,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["secret"], &["thiserror"]),
     ("project", &["clock", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("safe_url", &[], &["thiserror", "url"]),
+    ("alert", &["clock", "money", "name", "project"], &[]),
     // Says what a human's yes is about; random ids, and the time that it lasts.
     ("approval", &["clock", "money", "name", "project"], &["thiserror"]),
     // First floor: ports.
@@ -33,24 +35,26 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("setup", &["fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
-        &["fs", "lifetime", "money", "name", "project", "secret"],
+        &["fs", "lifetime", "money", "name", "project", "safe_url", "secret"],
         &["serde_json", "strsim", "thiserror", "toml"],
     ),
     (
         "ledger",
         // `fs` for the head record of the audit, which has to stand outside the database.
-        &["approval", "clock", "fs", "money", "name", "project", "secret", "sqlite"],
+        &["alert", "approval", "clock", "fs", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
-    // The one way out to an address that the registry names; signs what it sends.
+    // Builds every HTTP client; knows the addresses that are not public.
+    ("net", &["safe_url"], &["reqwest", "rustls", "thiserror"]),
+    // Sends to the address that the registry names, and signs what it sends.
     (
         "alerts",
-        &["clock", "ledger", "money", "registry", "secret"],
-        &["hmac", "reqwest", "rustls", "serde_json", "sha2", "thiserror", "tokio"],
+        &["alert", "clock", "money", "net", "registry", "safe_url", "secret"],
+        &["hmac", "reqwest", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     (
         "backend",
-        &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
+        &["clock", "dotenv", "fs", "money", "name", "net", "project", "safe_url", "secret", "sqlite"],
         &[
             "async_trait",
             "reqwest",
@@ -67,7 +71,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Shows the world of `backend` as Stripe's API: a server, and the only one.
     (
         "simulator",
-        &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
+        &["backend", "clock", "fs", "money", "project", "safe_url", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
@@ -126,6 +130,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "fs",
             "lifetime",
             "ledger",
+            "money",
             "provisioner",
             "registry",
             "scan",
@@ -153,6 +158,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "name",
             "policy",
             "provisioner",
+            "safe_url",
             "secret",
             "view",
         ],

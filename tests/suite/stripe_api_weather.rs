@@ -119,7 +119,7 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
         subject.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
     ] {
         let error = outcome.unwrap_err();
-        assert!(error.to_string().contains("too long ago"), "{error}");
+        assert!(error.to_string().contains("too old"), "{error}");
         assert!(!error.is_definite());
     }
     assert_eq!(subject.creates(), before);
@@ -128,7 +128,7 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
 #[tokio::test]
 async fn what_can_never_be_used_is_removed_before_it_is_reported() {
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
-    for (status, what) in [("errored", "did not do it"), ("needs_information", "more information: company_name")] {
+    for (status, what) in [("errored", "the provider failed"), ("needs_information", "more information: company_name")] {
         let subject = Subject::new();
         subject.stripe.on(CREATE, [ok(&resource("pending"))]);
         subject.stripe.on(LOOK, [ok(&resource("pending")), ok(&resource(status))]);
@@ -178,15 +178,15 @@ async fn a_refused_order_is_named_by_what_to_do_and_leaves_nothing() {
     for (reply, what) in [
         (refusal(402, "card_declined"), "the payment method was declined"),
         (refusal(403, "requirements_outstanding"), "not eligible for Stripe Projects"),
-        (refusal(403, "forbidden"), "does not accept who we are"),
-        (refusal(400, "plan_required"), "wants a plan to exist first"),
+        (refusal(403, "forbidden"), "rejected the key or login"),
+        (refusal(400, "plan_required"), "requires a plan"),
         (refusal(400, "tos_acceptance_required"), "terms of service have not been accepted"),
         (refusal(400, "usage_limit_reached"), "monthly limit of 0 USD is used up"),
-        (refusal(400, "mystery"), "did not do it (mystery)"),
-        (refusal(400, CREDENTIAL), "did not do it (invalid_request_error)"),
-        (refusal(404, "resource_missing"), "does not have the service supermemory/memory, or not at the moment"),
-        (status(404, &json!({ "error": { "param": "project" } })), "is not the one that it was"),
-        (status(400, &json!({ "error": { "param": "configuration.plan" } })), "as the registry has it: plan"),
+        (refusal(400, "mystery"), "the provider failed (mystery)"),
+        (refusal(400, CREDENTIAL), "the provider failed (invalid_request_error)"),
+        (refusal(404, "resource_missing"), "does not offer the service supermemory/memory at the moment"),
+        (status(404, &json!({ "error": { "param": "project" } })), "now belongs to another Stripe project"),
+        (status(400, &json!({ "error": { "param": "configuration.plan" } })), "configuration in the registry: plan"),
     ] {
         let subject = Subject::new();
         subject.stripe.on(CREATE, [reply]);
@@ -203,8 +203,8 @@ async fn what_cannot_be_reached_is_said_in_words() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain = Double::stripe();
     for (base, words) in [
-        (format!("http://{nobody}"), "no connection to the API came about"),
-        (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
+        (format!("http://{nobody}"), "no connection to the API"),
+        (format!("https://{}", plain.address), "the encrypted connection to the API failed"),
     ] {
         let subject = Subject::new();
         let access = ApiConfig { base: ApiBase::parse(&base).unwrap(), ..access(&subject.stripe) };

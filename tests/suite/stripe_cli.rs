@@ -12,13 +12,14 @@ use serde_json::Map;
 use stripe_projects_mcp::{
     backend::{
         Backend as _, BackendError, Order, Refusal, Scope, Setup,
-        stripe_cli::{StripeCli, Timeouts},
+        stripe_cli::{NAME, StripeCli, Timeouts},
     },
     fs::Lock,
     ledger::Ledger,
     money::Cents,
     name::{ProjectName, ServiceRef},
     project::{ProjectId, ResourceId},
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -40,10 +41,10 @@ impl Bench {
     }
 
     fn backend(&self, verb: Duration) -> StripeCli {
-        let ledger = Arc::new(Ledger::of(self.state.path()));
+        let notes = notes(self.state.path());
         let pace =
-            Timeouts { verb, poll_pause: MOMENT, poll_patience: MOMENT, lock_patience: MOMENT, cut_off_memory: MOMENT };
-        StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
+            Timeouts { verb, poll_pause: MOMENT, poll_timeout: MOMENT, lock_timeout: MOMENT, interrupted_add: MOMENT };
+        StripeCli::new(Some(self.bin.clone()), notes, self.state.path().to_owned(), pace)
     }
 
     async fn observe(&self, verb: Duration) -> Result<usize, BackendError> {
@@ -57,6 +58,10 @@ impl Bench {
 }
 
 /// Written by another process: a file that this one has open for writing, even in a fork, could not be run.
+fn notes(state: &Path) -> Arc<LedgerNotes> {
+    Arc::new(LedgerNotes::new(Arc::new(Ledger::of(state)), NAME))
+}
+
 pub fn write_script(file: &Path, script: &str) {
     let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 700 "$2""#;
     let status = Command::new("sh").args(["-c", write, "sh", script]).arg(file).status().unwrap();
@@ -68,7 +73,7 @@ async fn a_verb_that_takes_too_long_is_ended_with_all_it_started() {
     let bench = Bench::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
     let began = Instant::now();
     let error = bench.observe(Duration::from_millis(300)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` took too long");
+    assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` timed out");
     assert!(began.elapsed() < Duration::from_secs(10));
     until("the lock that each of them held", || bench.is_unlocked().then_some(()));
 }
@@ -228,14 +233,14 @@ fn fails_with(word: &str, removes: bool) -> String {
 #[tokio::test]
 async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
     let bench = Bench::new(&format!("echo '{ANSWER}'"));
-    let ledger = Arc::new(Ledger::of(bench.state.path()));
-    let backend = StripeCli::new(Some(bench.bin.clone()), ledger, bench.state.path().to_owned(), Timeouts::default());
+    let notes = notes(bench.state.path());
+    let backend = StripeCli::new(Some(bench.bin.clone()), notes, bench.state.path().to_owned(), Timeouts::default());
     let lock = Lock::on_file(&bench.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
     let began = Instant::now();
     let asked = [ResourceId::new("fres_1".to_owned())];
     let error = backend.observe(Scope::Resources(&asked)).await.unwrap_err();
     assert!(
-        matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Timeouts::default().lock_patience / 4
+        matches!(error, BackendError::Unavailable { .. }) && began.elapsed() < Timeouts::default().lock_timeout / 4
     );
     drop(lock);
     assert_eq!(backend.observe(Scope::Resources(&asked)).await.unwrap().len(), 1);
@@ -244,9 +249,9 @@ async fn a_list_does_not_wait_long_for_a_call_that_is_at_work() {
 #[tokio::test]
 async fn where_nothing_was_begun_nothing_is_run_or_made() {
     let state = tempfile::tempdir().unwrap();
-    let ledger = Arc::new(Ledger::of(state.path()));
+    let notes = notes(state.path());
     let nowhere = state.path().join("nowhere");
-    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Timeouts::default());
+    let backend = StripeCli::new(Some(nowhere), notes, state.path().to_owned(), Timeouts::default());
     let id = ResourceId::new("fres_1".to_owned());
     assert_eq!(backend.observe(Scope::Everything).await.unwrap(), []);
     backend.teardown(&id).await.unwrap();

@@ -16,6 +16,7 @@ use stripe_projects_mcp::{
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
     secret::Secret,
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -66,7 +67,8 @@ fn stripe_api() -> Subject {
         key: Some(Secret::new("rk_test_0123456789".to_owned())),
         context: None,
     };
-    let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::RetryPolicy::default());
+    let backend =
+        StripeApi::new(access, notes(&ledger, stripe_api::NAME), workspace.state(), stripe_api::RetryPolicy::default());
     let (asked, counted) = (Rc::clone(&workspace), Rc::clone(&workspace));
     Subject {
         backend: Arc::new(backend),
@@ -83,7 +85,7 @@ fn stripe_cli() -> Subject {
     let ledger = ledger(&folder);
     let pace = stripe_cli::Timeouts { poll_pause: Duration::from_millis(10), ..stripe_cli::Timeouts::default() };
     let bin = stand_in.script(folder.path());
-    let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
+    let backend = StripeCli::new(Some(bin), notes(&ledger, stripe_cli::NAME), folder.path().to_owned(), pace);
     let (asked, counted) = (Rc::clone(&stand_in), Rc::clone(&stand_in));
     Subject {
         backend: Arc::new(backend),
@@ -92,6 +94,10 @@ fn stripe_cli() -> Subject {
         resources: Box::new(move || counted.resources().len()),
         _kept: Box::new((stand_in, folder)),
     }
+}
+
+fn notes(ledger: &Arc<Ledger>, backend: &'static str) -> Arc<LedgerNotes> {
+    Arc::new(LedgerNotes::new(Arc::clone(ledger), backend))
 }
 
 fn ledger(folder: &TempDir) -> Arc<Ledger> {
