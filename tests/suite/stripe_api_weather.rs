@@ -128,7 +128,8 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
 #[tokio::test]
 async fn what_can_never_be_used_is_removed_before_it_is_reported() {
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
-    for (status, what) in [("errored", "the provider failed"), ("needs_information", "more information: company_name")] {
+    for (status, what) in [("errored", "the provider failed"), ("needs_information", "more information: company_name")]
+    {
         let subject = Subject::new();
         subject.stripe.on(CREATE, [ok(&resource("pending"))]);
         subject.stripe.on(LOOK, [ok(&resource("pending")), ok(&resource(status))]);

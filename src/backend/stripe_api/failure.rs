@@ -155,6 +155,9 @@ mod tests {
         {
             assert_eq!(field(&sensitive), "…", "{sensitive}");
         }
-        assert_eq!(unexpected("status", "half done").to_string(), "the backend's response is malformed: unexpected status (…)");
+        assert_eq!(
+            unexpected("status", "half done").to_string(),
+            "the backend's response is malformed: unexpected status (…)"
+        );
     }
 }
