@@ -1,7 +1,9 @@
-//! A request for a human's yes, and what became of it.
+//! Approval requests and their decisions.
 //!
-//! It is about one thing and nothing else: this name, this provider and its recipe as it stood, this cap, this
-//! workspace. Its id is short because a person types it; it is no secret, and knowing it grants nothing.
+//! An approval covers one subject: a name, a provider with its configuration at that time, a cap and a workspace. The id
+//! is short because a person types it; it is not a secret, and knowing it grants nothing.
+
+mod diagnostic;
 
 use std::fmt;
 
@@ -12,13 +14,12 @@ use crate::{
     project::{NoRandomness, fill_random},
 };
 
-/// What a person types: `ap-` and four characters of Crockford's alphabet, which has no letter that reads like a digit.
+/// An approval's id: `ap-` and four characters of Crockford's base32 alphabet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ApprovalId(String);
 
 impl ApprovalId {
-    /// # Errors
-    /// When the operating system has no randomness to give.
+    /// Creates an id from the operating system's randomness.
     pub fn random() -> Result<Self, NoRandomness> {
         let mut bytes = [0; LENGTH];
         fill_random(&mut bytes)?;
@@ -26,10 +27,7 @@ impl ApprovalId {
         Ok(Self(letters.fold(PREFIX.to_owned(), |id, letter| id + &char::from(*letter).to_string())))
     }
 
-    /// Reads what a person typed: upper case will do, and so will the letters that read like digits.
-    ///
-    /// # Errors
-    /// [`NotAnId`], which does not repeat the text.
+    /// Parses a typed id. Accepts upper case, and `o`, `i` and `l` for the digits that they resemble.
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         let text = text.trim().to_ascii_lowercase();
         let letters = text.strip_prefix(PREFIX).ok_or(NotAnId)?.replace('o', "0").replace(['i', 'l'], "1");
@@ -48,46 +46,46 @@ impl fmt::Display for ApprovalId {
     }
 }
 
-/// The text is no id of a request. It may be anything, a pasted key too.
+/// The text is not an approval id. It is not quoted, because it may be a pasted key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an approval's id is written ap- and four letters or digits, such as ap-7k3f")]
 pub struct NotAnId;
 
-/// What exactly is asked for. A yes to one of these is a yes to no other.
+/// What an approval covers. Approving one subject approves no other.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
     pub name: ProjectName,
     pub provider: ProviderKey,
     pub service: ServiceRef,
     pub cap: Cents,
-    /// A hash of everything else that a yes is bound to: backend, env file, plan, configuration, whether it is billed.
+    /// A hash of everything else that the approval is bound to: backend, env file, plan, configuration, billing.
     pub terms: String,
 }
 
-/// A request as the ledger keeps it.
+/// An approval request as the ledger stores it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Approval {
     pub id: ApprovalId,
     pub subject: Subject,
-    /// A client's name and version, as it says of itself.
+    /// The client's name and version, as the client reports them.
     pub asked_by: String,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub status: ApprovalStatus,
-    /// Who said yes or no.
+    /// Who approved or denied it.
     pub decided_by: Option<String>,
 }
 
-/// Where a request stands.
+/// The status of an approval request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ApprovalStatus {
-    /// Granted, and not used yet.
+    /// Approved and not used yet.
     Approved,
     Denied,
-    /// Nobody decided, or nobody used it, in time.
+    /// Not decided, or not used, in time.
     Expired,
     Pending,
-    /// Granted, and spent on the one project that it was for.
+    /// Approved and used by its one project.
     Used,
 }
 
@@ -108,8 +106,10 @@ impl ApprovalStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether that may still be said of it. Of what waits, by anybody; a human at a terminal may also think better of
-    /// what was said, as long as it is not spent: a host that has nobody in front of it says no by itself.
+    /// Returns whether `answer` is still a legal decision.
+    ///
+    /// Pending requests accept any answer. At a terminal, an unused decision may also be reversed, because hosts without
+    /// a user decline automatically.
     pub fn may_be(self, answer: Answer, at_terminal: bool) -> bool {
         match self {
             Self::Approved => at_terminal && answer == Answer::Declined,
@@ -119,7 +119,7 @@ impl ApprovalStatus {
         }
     }
 
-    /// The status at a later time: what was not decided or used by then has expired.
+    /// Returns the status at `now`: undecided or unused approvals expire at `expires_at`.
     #[must_use]
     pub fn at(self, now: Timestamp, expires_at: Timestamp) -> Self {
         match self {
@@ -129,39 +129,40 @@ impl ApprovalStatus {
     }
 }
 
-/// What a person at a host answered.
+/// A user's answer to an approval form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
     Accepted,
     /// Closed without a decision.
     Cancelled,
     Declined,
-    /// Nobody answered in time.
+    /// Not answered in time.
     TimedOut,
-    /// The client says yes and the form does not.
+    /// The client accepted, but the form's value does not confirm it.
     Unclear,
 }
 
-/// A request with all that a person wants to know before deciding.
+/// An approval request with the facts needed to decide it.
 #[derive(Clone, Debug)]
 pub struct Question {
     pub approval: Approval,
-    /// What the registry calls the provider.
+    /// The provider's label in the registry.
     pub label: String,
     /// Whether the service can bill.
     pub paid: bool,
     pub live_projects: u64,
-    /// The sum of the caps of what is live.
+    /// The sum of the caps of the live projects.
     pub committed: Cents,
-    /// The cap that needs no human, if there is one.
+    /// The highest cap that needs no approval, if any.
     pub without: Option<Cents>,
-    /// The words that decide it at a terminal.
+    /// The command that decides it at a terminal.
     pub command: String,
 }
 
 impl Question {
-    /// The question as a person reads it. The service is said beside the label, because whoever can edit the registry
-    /// has chosen the label.
+    /// Returns the question as one paragraph.
+    ///
+    /// It names the service beside the label, because the label comes from the registry, which an agent may edit.
     pub fn words(&self) -> String {
         let Approval { subject, asked_by, .. } = &self.approval;
         let Subject { name, provider, service, cap, .. } = subject;
@@ -180,23 +181,23 @@ impl Question {
     }
 }
 
-/// Why a yes is not there, or does not count.
+/// A missing, expired or invalid approval.
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalError {
     #[error("the question was closed without an answer, so nothing was provisioned")]
     Cancelled { id: ApprovalId, command: String },
-    #[error("this request is decided already: it is {}", status.as_str())]
+    #[error("this request is already {}", status.as_str())]
     Decided { status: ApprovalStatus },
-    #[error("a human said no to this request ({id})")]
+    #[error("this request was denied ({id})")]
     Denied { id: ApprovalId, until: Timestamp },
     #[error("this request has expired")]
     Expired,
-    /// The state that came back was not sealed here.
+    /// The returned request state has no valid signature of this server.
     #[error("the requestState is not one that this server gave out")]
     Forged,
     #[error("the requestState belongs to a call with other arguments, or of another client")]
     Mismatch,
-    #[error("{0}")]
+    #[error(transparent)]
     NotAnId(#[from] NotAnId),
     #[error("there is no such request")]
     NotFound,
@@ -207,7 +208,7 @@ pub enum ApprovalError {
         .0.approval.subject.name, .0.approval.subject.provider, .0.approval.subject.cap, .0.approval.id
     )]
     Required(Box<Question>),
-    #[error("nobody answered the question in time, so nothing was provisioned")]
+    #[error("the question was not answered in time, so nothing was provisioned")]
     TimedOut { id: ApprovalId, command: String },
     #[error("{most} requests wait for a human already")]
     TooMany { most: u32 },
@@ -217,7 +218,7 @@ pub enum ApprovalError {
 
 const PREFIX: &str = "ap-";
 
-/// 32 letters, so that a byte modulo their number is as random as the byte.
+/// 32 letters, so that a random byte modulo 32 has no bias.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 const LENGTH: usize = 4;
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_person_types_is_understood() {
+    fn typed_ids_parse_and_others_are_refused() {
         let id = ApprovalId::random().unwrap();
         assert_eq!(ApprovalId::parse(id.as_str()), Ok(id));
         assert_eq!(ApprovalId::parse(" AP-7K3F\n").unwrap().as_str(), "ap-7k3f");
@@ -239,9 +240,9 @@ mod tests {
         }
     }
 
-    /// With fewer letters than the alphabet has, two requests would meet in one id far sooner.
+    /// A smaller alphabet would make collisions of ids more likely.
     #[test]
-    fn a_random_id_is_of_the_whole_alphabet() {
+    fn random_ids_use_the_whole_alphabet() {
         let ids: Vec<_> = (0..1000).map(|_| ApprovalId::random().unwrap()).collect();
         let letters: BTreeSet<u8> = ids.iter().flat_map(|id| id.as_str().bytes().skip(PREFIX.len())).collect();
         assert_eq!(letters, BTreeSet::from(*ALPHABET));
@@ -249,20 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_human_at_a_terminal_takes_an_answer_back_and_never_one_that_is_spent() {
+    fn unused_decisions_are_reversible_at_a_terminal_only() {
         use Answer::{Accepted, Cancelled, Declined, TimedOut, Unclear};
         use ApprovalStatus::{Approved, Denied, Pending};
         for status in ApprovalStatus::ALL {
             for answer in [Accepted, Cancelled, Declined, TimedOut, Unclear] {
                 assert_eq!(status.may_be(answer, false), status == Pending, "{status:?} {answer:?}");
-                let second_thought = [(Approved, Declined), (Denied, Accepted)].contains(&(status, answer));
-                assert_eq!(status.may_be(answer, true), status == Pending || second_thought, "{status:?} {answer:?}");
+                let reversal = [(Approved, Declined), (Denied, Accepted)].contains(&(status, answer));
+                assert_eq!(status.may_be(answer, true), status == Pending || reversal, "{status:?} {answer:?}");
             }
         }
     }
 
     #[test]
-    fn time_runs_out_on_everything_but_what_is_spent() {
+    fn every_status_but_used_expires() {
         let (soon, late) = (Timestamp::from_second(1).unwrap(), Timestamp::from_second(2).unwrap());
         for status in ApprovalStatus::ALL {
             assert_eq!(ApprovalStatus::parse(status.as_str()), Some(status));

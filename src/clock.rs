@@ -1,11 +1,11 @@
-//! The time, handed in, so that a test can hold it still.
+//! The clock, passed in so that tests can control it.
 
 use std::sync::Arc;
 
 pub use jiff::{SignedDuration, Timestamp};
 use jiff::{Span, SpanRelativeTo, civil::Date, tz::TimeZone};
 
-/// Tells the time. [`Clock::system`] is the real one.
+/// A source of the current time; [`Clock::system`] is the operating system's.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -13,7 +13,7 @@ impl Clock {
     pub fn system() -> Self {
         Self::new(|| {
             let now = Timestamp::now();
-            // The ledger keeps milliseconds, and a time reads the same before and after it was kept.
+            // The ledger stores milliseconds; truncating here keeps times equal before and after storage.
             Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
         })
     }
@@ -27,8 +27,7 @@ impl Clock {
     }
 }
 
-/// A moment as people write one: a time (`2026-11-21T09:30:00Z`), a day in UTC (`2026-11-21`), or how long before
-/// `now` (`30m`, `8h`, `7d`). `None` when it is none of these.
+/// Parses a time (`2026-11-21T09:30:00Z`), a UTC date (`2026-11-21`) or a duration before `now` (`30m`, `8h`, `7d`).
 pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -45,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_a_time_a_day_or_so_long_ago() {
+    fn moment_parses_times_dates_and_durations() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        for (text, meant) in [
+        for (text, expected) in [
             ("2026-11-20T09:30:00Z", "2026-11-20T09:30:00Z"),
             ("2026-11-20T09:30:00+02:00", "2026-11-20T07:30:00Z"),
             ("2026-11-20", "2026-11-20T00:00:00Z"),
@@ -57,7 +56,7 @@ mod tests {
             ("7d", "2026-11-14T12:00:00Z"),
             ("1d 2h", "2026-11-20T10:00:00Z"),
         ] {
-            assert_eq!(moment(text, now), Some(meant.parse().unwrap()), "{text}");
+            assert_eq!(moment(text, now), Some(expected.parse().unwrap()), "{text}");
         }
         for text in ["", "yesterday", "7", "-7d", "1mo", "2026-13-01", "9999999999h", "sk_live_0123456789abcdef"] {
             assert_eq!(moment(text, now), None, "{text}");

@@ -4,6 +4,8 @@
 //! value that is not ours is never overwritten or removed. Before money is spent, [`EnvFile::preflight`] proves that
 //! the file will be able to take a key, and that git will not.
 
+mod diagnostic;
+
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},

@@ -13,6 +13,7 @@
 pub mod alert;
 pub mod approval;
 pub mod clock;
+pub mod diagnostic;
 pub mod lifetime;
 pub mod money;
 pub mod name;
@@ -27,11 +28,11 @@ pub mod dotenv;
 pub mod env_file;
 pub mod fs;
 pub mod git;
+pub mod host_config;
 pub mod ledger;
 pub mod net;
 pub mod registry;
 pub mod scan;
-pub mod setup;
 pub mod simulator;
 pub mod sqlite;
 

@@ -1,14 +1,15 @@
-//! How long a project may live: a whole number of minutes, hours or days, as in `30m`, `8h`, `7d`.
+//! Project lifetimes: whole minutes, hours or days, such as `30m`, `8h` or `7d`.
 
 use std::fmt;
 
-/// A length of time in seconds, from one minute to a year.
+use crate::diagnostic::{Channel, Diagnostic, Exit};
+
+/// A lifetime in seconds, from one minute to 365 days.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Lifetime(u32);
 
 impl Lifetime {
-    /// # Errors
-    /// [`LifetimeError`] says the rule.
+    /// Parses a number with the unit `m`, `h` or `d`.
     pub fn parse(text: &str) -> Result<Self, LifetimeError> {
         let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(LifetimeError)?;
         let seconds = match unit {
@@ -28,7 +29,7 @@ impl Lifetime {
     }
 }
 
-/// In the largest unit that it is a whole number of.
+/// Uses the largest unit that divides it.
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -39,12 +40,26 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// Why a text is no lifetime. It never repeats the text.
+/// The text is not a lifetime. The text is not quoted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a length of time is a whole number of minutes, hours or days from 1m to 365d, such as 30m, 8h or 7d")]
+#[error("a duration is a whole number of minutes, hours or days from 1m to 365d")]
 pub struct LifetimeError;
 
-/// In seconds, as all that follows.
+impl Diagnostic for LifetimeError {
+    fn code(&self) -> &'static str {
+        "invalid_duration"
+    }
+
+    fn hint(&self, _: Channel) -> String {
+        "write 30m, 8h or 7d".to_owned()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Seconds, as the constants below.
 const MINUTE: u32 = 60;
 const DAY: u32 = 24 * 60 * MINUTE;
 const LONGEST: u32 = 365 * DAY;
@@ -54,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_and_nothing_else() {
+    fn lifetimes_parse_and_other_texts_are_refused() {
         for (text, milliseconds, shown) in [
             ("1m", 60_000, "1m"),
             ("30m", 1_800_000, "30m"),

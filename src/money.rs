@@ -1,25 +1,27 @@
 //! Amounts of money: whole cents for caps, whole micro-USD for usage.
 //!
-//! A decimal is read digit by digit and never passes through a float, so `0.1 + 0.2` cannot happen to a
-//! budget. Floats exist at one edge only: JSON has no other number, and [`Cents::usd`] is what JSON shows.
+//! Decimals are parsed digit by digit and never pass through a float. JSON output is the only use of floats, through
+//! [`Cents::usd`] and [`MicroUsd::usd`].
 
 use std::fmt;
+
+use crate::diagnostic::{Channel, Diagnostic, Exit};
 
 /// A cap, in US cents. At most [`Cents::MAX`].
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cents(u64);
 
 impl Cents {
-    /// One million dollars: far above any cap somebody means, far below any overflow.
+    /// One million dollars: above any plausible cap, far below overflow.
     pub const MAX: Self = Self(100_000_000);
     pub const ZERO: Self = Self(0);
 
-    /// A count of cents; `None` above [`Cents::MAX`].
+    /// Creates an amount; `None` above [`Cents::MAX`].
     pub fn new(cents: u64) -> Option<Self> {
         (cents <= Self::MAX.0).then_some(Self(cents))
     }
 
-    /// Reads dollars: `15`, `15.5`, `15.50`.
+    /// Parses dollars: `15`, `15.5`, `15.50`.
     ///
     /// # Errors
     /// [`MoneyError`] for anything that is not a whole, non-negative number of cents within range.
@@ -32,12 +34,12 @@ impl Cents {
         self.0
     }
 
-    /// A sum of caps, which may lie above [`Cents::MAX`].
+    /// Creates a sum of caps, which may exceed [`Cents::MAX`].
     pub const fn sum_of(cents: u64) -> Self {
         Self(cents)
     }
 
-    /// The sum, held at `u64::MAX` cents, which no limit reaches.
+    /// Adds, saturating at `u64::MAX` cents.
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
@@ -51,7 +53,7 @@ impl Cents {
         MicroUsd(self.0.saturating_mul(10_000))
     }
 
-    /// Dollars as JSON shows them.
+    /// Returns dollars for JSON output.
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds every integer up to 2^53 exactly; a cap stays below")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 100.0
@@ -59,7 +61,7 @@ impl Cents {
 }
 
 impl fmt::Display for Cents {
-    /// `25`, or `25.50`: a sign and a currency are the sentence's business.
+    /// Writes `25` or `25.50`, without sign or currency.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0 / 100, self.0 % 100) {
             (dollars, 0) => write!(f, "{dollars}"),
@@ -68,7 +70,7 @@ impl fmt::Display for Cents {
     }
 }
 
-/// Usage, in millionths of a US dollar: fine enough for a single embedded token.
+/// Usage in millionths of a US dollar, fine enough for a single token.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct MicroUsd(u64);
 
@@ -79,7 +81,7 @@ impl MicroUsd {
         Self(micro_usd)
     }
 
-    /// Reads dollars with up to six decimals: `0.000125`.
+    /// Parses dollars with up to six decimals: `0.000125`.
     ///
     /// # Errors
     /// [`MoneyError`] for anything that is not a whole, non-negative number of micro-USD within range.
@@ -97,13 +99,13 @@ impl MicroUsd {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// What is left of `self` after `spent`; never below zero.
+    /// Subtracts `spent`, stopping at zero.
     #[must_use]
     pub fn saturating_sub(self, spent: Self) -> Self {
         Self(self.0.saturating_sub(spent.0))
     }
 
-    /// Dollars as JSON shows them.
+    /// Returns dollars for JSON output.
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 micro-USD, nine billion dollars")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 1_000_000.0
@@ -111,7 +113,7 @@ impl MicroUsd {
 }
 
 impl fmt::Display for MicroUsd {
-    /// `0`, `1.50`, `0.004512`: at least two decimals unless whole, no trailing zeros beyond them.
+    /// Writes `0`, `1.50` or `0.004512`: at least two decimals unless whole.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (dollars, fraction) = (self.0 / 1_000_000, self.0 % 1_000_000);
         if fraction == 0 {
@@ -123,7 +125,7 @@ impl fmt::Display for MicroUsd {
     }
 }
 
-/// Why a text is not an amount. It never quotes the text, which could be a pasted key or card number.
+/// The text is not an amount. The text is not quoted, because it may be a pasted key or card number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum MoneyError {
     #[error("the amount is negative")]
@@ -136,7 +138,27 @@ pub enum MoneyError {
     TooPrecise,
 }
 
-/// `text` as a whole number of `10^-decimals`; zeros beyond the last decimal are harmless.
+impl Diagnostic for MoneyError {
+    fn code(&self) -> &'static str {
+        "invalid_amount"
+    }
+
+    fn hint(&self, _: Channel) -> String {
+        match self {
+            Self::Negative => "give 0 for the provider's default, or a positive amount",
+            Self::NotANumber => "write dollars as 15 or 15.50, without a sign or a currency",
+            Self::TooLarge => "give a smaller amount",
+            Self::TooPrecise => "round a cap to whole cents, usage to millionths of a dollar",
+        }
+        .to_owned()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Parses `text` as a whole number of `10^-decimals`; extra trailing zeros are accepted.
 fn parse_decimal(text: &str, decimals: usize) -> Result<u64, MoneyError> {
     if let Some(positive) = text.strip_prefix('-') {
         parse_decimal(positive, decimals)?;
@@ -159,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dollars_are_read_exactly() {
+    fn dollars_parse_exactly() {
         for (text, cents) in [("0", 0), ("15", 1500), ("15.5", 1550), ("15.50", 1550), ("0.07", 7), ("12.500", 1250)] {
             assert_eq!(Cents::parse_usd(text).map(Cents::cents), Ok(cents), "{text}");
         }
@@ -167,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_billed_is_refused() {
+    fn unbillable_amounts_are_refused() {
         use MoneyError::{Negative, NotANumber, TooLarge, TooPrecise};
         for (text, why) in [
             ("-1", Negative),
@@ -191,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn json_shows_dollars_and_not_what_we_count_in() {
+    fn json_shows_dollars() {
         for (cents, usd) in [(0, "0.0"), (7, "0.07"), (1_550, "15.5"), (Cents::MAX.cents(), "1000000.0")] {
             assert_eq!(format!("{:?}", Cents::sum_of(cents).usd()), usd);
         }
@@ -201,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_and_a_rest_stop_where_an_overflow_would_begin() {
+    fn sums_and_differences_saturate() {
         let (most, three, five) = (MicroUsd::new(u64::MAX), MicroUsd::new(3), MicroUsd::new(5));
         assert_eq!(three.saturating_add(five), MicroUsd::new(8));
         assert_eq!(most.saturating_add(five), most);
@@ -212,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_read_like_prices() {
+    fn amounts_display_as_prices() {
         assert_eq!(Cents::parse_usd("25").unwrap().to_string(), "25");
         assert_eq!(Cents::parse_usd("25.5").unwrap().to_string(), "25.50");
         for (micro_usd, shown) in [(0, "0"), (1_500_000, "1.50"), (4_512, "0.004512"), (25_000_000, "25")] {

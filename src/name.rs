@@ -1,18 +1,23 @@
-//! Names, parsed once at the door and trusted afterwards.
+//! Names, parsed once at the transport.
 //!
-//! No error here quotes what it was given: a name field is where keys get pasted.
+//! No error quotes its input, because people paste keys into name fields.
 
 use std::fmt;
 
-use crate::secret::looks_sensitive;
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    secret::looks_sensitive,
+};
 
-/// What a project is called: 1 to 63 of `a-z`, `0-9` and `-`, starting with a letter or digit.
+/// A project name: 1 to 63 of `a-z`, `0-9` and `-`, starting with a letter or digit.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ProjectName(String);
 
 impl ProjectName {
+    /// Parses a project name.
+    ///
     /// # Errors
-    /// [`NameError::Project`] says the rule; [`NameError::Sensitive`] refuses what reads like a key or a card.
+    /// [`NameError::Project`] for a bad form; [`NameError::Sensitive`] for a text that resembles a key or card number.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if looks_sensitive(text) {
             return Err(NameError::Sensitive);
@@ -27,12 +32,12 @@ impl ProjectName {
         &self.0
     }
 
-    /// `<NAME>_<ENV_VAR>`: the variable of a second project whose provider's variable is already in use.
+    /// Returns `<NAME>_<ENV_VAR>`, used when another project holds the provider's variable.
     ///
-    /// No shell accepts a leading digit, so `2nd` becomes `_2ND_…`.
+    /// A leading digit gets an underscore (`2nd` becomes `_2ND_…`), because shells do not accept it.
     ///
     /// # Errors
-    /// [`NameError`] when the two together are too long or dangerous (`ld` + `PRELOAD`).
+    /// [`NameError::EnvVar`] if too long, [`NameError::DangerousEnvVar`] for combinations such as `ld` and `PRELOAD`.
     pub fn prefixed(&self, variable: &EnvVar) -> Result<EnvVar, NameError> {
         let name = self.0.to_ascii_uppercase().replace('-', "_");
         let guard = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
@@ -40,13 +45,12 @@ impl ProjectName {
     }
 }
 
-/// The key of a provider in the registry, such as `vector-db`: the same alphabet as a project name.
+/// A provider's key in the registry, such as `vector-db`, with the alphabet of a project name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ProviderKey(String);
 
 impl ProviderKey {
-    /// # Errors
-    /// [`NameError::Provider`] says the rule.
+    /// Parses a provider key.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         is_label(text).then(|| Self(text.to_owned())).ok_or(NameError::Provider)
     }
@@ -56,14 +60,17 @@ impl ProviderKey {
     }
 }
 
-/// The name of an environment variable that may carry a credential: `[A-Za-z_][A-Za-z0-9_]*`, at most 128, and
-/// none that changes how programs start.
+/// An environment variable that may hold a credential: `[A-Za-z_][A-Za-z0-9_]*`, at most 128 bytes.
+///
+/// Variables that change how programs start are excluded.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct EnvVar(String);
 
 impl EnvVar {
+    /// Parses a variable name.
+    ///
     /// # Errors
-    /// [`NameError::EnvVar`] says the rule; [`NameError::DangerousEnvVar`] refuses `PATH`, `LD_PRELOAD` and their like.
+    /// [`NameError::EnvVar`] for a bad form; [`NameError::DangerousEnvVar`] for `PATH`, `LD_PRELOAD` and similar names.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let continues_well = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -84,13 +91,12 @@ impl EnvVar {
     }
 }
 
-/// `<provider>/<part>`, as Stripe names services and plans: `supermemory/memory`, `neon/free`.
+/// Stripe's name of a service or plan, `<provider>/<part>`: `supermemory/memory`, `neon/free`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceRef(String);
 
 impl ServiceRef {
-    /// # Errors
-    /// [`NameError::Service`] says the rule.
+    /// Parses a service reference.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let part = |text: &str| {
             !text.is_empty()
@@ -108,13 +114,13 @@ impl ServiceRef {
         &self.0
     }
 
-    /// The part before the slash: whom Stripe bills for, and whom a monthly limit is set for.
+    /// Returns the part before the slash: the provider that Stripe bills and limits by the month.
     pub fn provider(&self) -> &str {
         self.0.split_once('/').map_or(self.0.as_str(), |(provider, _)| provider)
     }
 }
 
-macro_rules! shown_as_text {
+macro_rules! display_as_str {
     ($($name:ty),*) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,9 +129,9 @@ macro_rules! shown_as_text {
         }
     )*};
 }
-shown_as_text!(ProjectName, ProviderKey, EnvVar, ServiceRef);
+display_as_str!(ProjectName, ProviderKey, EnvVar, ServiceRef);
 
-/// Why a text is not the name it was meant to be: the rule, never the text.
+/// The rule that a name violates; the text is not quoted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NameError {
     #[error("this variable changes how programs start, so it may not carry a credential")]
@@ -142,13 +148,44 @@ pub enum NameError {
     Service,
 }
 
+impl Diagnostic for NameError {
+    fn code(&self) -> &'static str {
+        "invalid_name"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::DangerousEnvVar | Self::EnvVar => channel.select(
+                "choose a shorter project name, or ask the user to name a variable such as MEMORY_API_KEY in the registry"
+                    .to_owned(),
+                "choose a variable such as MEMORY_API_KEY in the registry, or a shorter project name".to_owned(),
+            ),
+            Self::Project => "choose a name such as agent-memory".to_owned(),
+            Self::Provider => channel.select(
+                "read the resource stripe-projects://providers to see the keys".to_owned(),
+                format!("run `{PROGRAM} providers` to see the keys"),
+            ),
+            Self::Sensitive => channel.select(
+                "choose a name such as agent-memory; if that was a real key, tell the user to rotate it now".to_owned(),
+                "choose a name such as agent-memory; if that was a real key, rotate it now: your shell keeps a history"
+                    .to_owned(),
+            ),
+            Self::Service => channel.person("copy the name of the service from `stripe projects catalog`"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
 fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && !text.starts_with('-')
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// Variables that decide which code runs, how it is found, or where its traffic goes.
+/// Variables that decide which code runs, where it is found, or where its traffic goes.
 const DANGEROUS: &[&str] = &[
     "ALL_PROXY",
     "BASHOPTS",
@@ -199,7 +236,7 @@ const DANGEROUS: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
-/// Families of them. `STRIPE_` would let a provider's key replace the credential that pays for it.
+/// Prefixes of such variables. `STRIPE_` would let a provider's key replace the credential that pays for it.
 const DANGEROUS_PREFIXES: &[&str] = &[
     "BASH_FUNC_",
     "CARGO_",
@@ -232,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_steer_programs_are_refused() {
+    fn dangerous_variables_are_refused() {
         for bad in
             ["PATH", "path", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "NODE_OPTIONS", "PYTHONPATH", "STRIPE_API_KEY"]
         {
@@ -249,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_project_gets_a_variable_of_its_own() {
+    fn prefixed_variable_starts_with_the_project_name() {
         let variable = EnvVar::parse("EXA_API_KEY").unwrap();
         let name = ProjectName::parse("my-search").unwrap();
         assert_eq!(name.prefixed(&variable).unwrap().as_str(), "MY_SEARCH_EXA_API_KEY");

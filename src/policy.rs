@@ -1,6 +1,7 @@
 //! Whether a request is granted: pure, from what the registry says and what is live already.
 
 use crate::{
+    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
     lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,
@@ -38,9 +39,9 @@ pub enum Decision {
 /// The rule that refuses, whoever asks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rule {
-    #[error("a cap of {asked} USD is above the {maximum} USD that this provider may ever cost")]
+    #[error("a cap of {asked} USD exceeds the maximum of {maximum} USD for this provider")]
     AboveMaximum { asked: Cents, maximum: Cents },
-    #[error("{asked} is longer than the {maximum} that a project of this provider may live")]
+    #[error("{asked} exceeds the maximum lifetime of {maximum} for this provider")]
     LifetimeTooLong { asked: Lifetime, maximum: Lifetime },
     #[error("this provider is not allowed by the registry's policy")]
     NotAllowed,
@@ -50,6 +51,38 @@ pub enum Rule {
         "a cap of {asked} USD on top of the {committed} USD committed already is above the {total} USD that the registry's policy allows"
     )]
     TotalCap { asked: Cents, committed: Cents, total: Cents },
+}
+
+impl Diagnostic for Rule {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AboveMaximum { .. } => "cap_above_maximum",
+            Self::LifetimeTooLong { .. } => "expiry_above_maximum",
+            Self::NotAllowed => "provider_not_allowed",
+            Self::TooManyProjects { .. } => "project_limit_reached",
+            Self::TotalCap { .. } => "total_cap_reached",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
+            Self::LifetimeTooLong { maximum, .. } => format!("ask for {maximum} or less"),
+            Self::NotAllowed => channel.select(
+                "read the resource stripe-projects://providers to see the other providers".to_owned(),
+                format!("run `{PROGRAM} providers` to see the other providers"),
+            ),
+            Self::TooManyProjects { .. } | Self::TotalCap { .. } => channel.select(
+                "call teardown for projects that are not needed any more, or ask the user to change the policy"
+                    .to_owned(),
+                "tear down projects that you do not need any more, or change the policy".to_owned(),
+            ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
 }
 
 /// For how long: what is asked for, else the provider's default, else the longest that it may be; `None` is for ever.
@@ -104,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::registry::{Ceiling, Registry};
+    use crate::registry::{Registry, UserPolicy};
 
     const PROVIDER: &str = "version = 1
         [providers.memory]
@@ -221,7 +254,7 @@ mod tests {
         #[test]
         fn a_policy_above_only_tightens(
             registry in words(),
-            ceiling in words(),
+            user in words(),
             caps in caps(),
             cents in 0_u64..15_000,
             live in 0_u64..5,
@@ -229,8 +262,8 @@ mod tests {
             human in any::<bool>(),
         ) {
             let registry = Registry::parse(&format!("{PROVIDER}\n{}\n[policy]\n{}", registry.1, registry.0), "r").unwrap();
-            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", ceiling.0, ceiling.1, caps);
-            let tight = registry.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", user.0, user.1, caps);
+            let tight = registry.clone().under(&UserPolicy::parse(&above, "c").unwrap());
             let asker = if human { Asker::Human } else { Asker::Agent };
             let committed = Committed { projects: live, caps: Cents::sum_of(committed) };
             let decided = |registry: &Registry, wanted: Cents| {
@@ -251,8 +284,8 @@ mod tests {
             if matches!(loose, Decision::Refused(_)) && cents > 0 {
                 prop_assert!(matches!(decided(&tight, Cents::sum_of(cents)), Decision::Refused(_)));
             }
-            // Tightening with nothing in the way is the ceiling itself: a second time changes nothing.
-            let again = tight.clone().under(&Ceiling::parse(&above, "c").unwrap());
+            // The same policy a second time changes nothing.
+            let again = tight.clone().under(&UserPolicy::parse(&above, "c").unwrap());
             prop_assert_eq!(decided(&again, Cents::sum_of(cents)), decided(&tight, Cents::sum_of(cents)));
         }
     }
@@ -277,7 +310,7 @@ mod tests {
         (policy, line("approval", quoted))
     }
 
-    /// Caps for an entry of a ceiling.
+    /// Caps for an entry of a user's policy.
     fn caps() -> impl Strategy<Value = String> {
         let cap = |key: &'static str| {
             prop::option::of(1_u64..120)

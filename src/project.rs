@@ -1,4 +1,4 @@
-//! A project: what the agent provisioned, as the ledger knows it.
+//! Projects as the ledger stores them.
 
 use std::{fmt, path::PathBuf};
 
@@ -6,54 +6,52 @@ use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
     clock::Timestamp,
+    diagnostic::{Channel, Diagnostic, Exit},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     secret::{Mask, hex},
 };
 
-/// One provisioned (or once provisioned) service. Holds a mask, never a credential.
+/// A service that is or was provisioned. Holds a mask, never a credential.
 #[derive(Clone, Debug)]
 pub struct Project {
     pub id: ProjectId,
     pub name: ProjectName,
     pub provider: ProviderKey,
     pub service: ServiceRef,
-    /// The name of the backend that holds the resource; no other may touch it.
+    /// The backend that holds the resource; no other backend may change it.
     pub backend: String,
     /// Known once the backend has answered.
     pub resource: Option<ResourceId>,
     pub status: Status,
     pub cap: Cents,
-    /// Counts the credentials handed out: 1 after provision, one more after each rotation.
+    /// 1 after provision, plus 1 for each rotation.
     pub key_version: u32,
     /// The mask of the first delivery's current credential.
     pub mask: Option<Mask>,
     /// Which credential goes into which variable; the first is the project's key.
     pub deliveries: Vec<Delivery>,
     pub env_file: PathBuf,
-    /// When it is torn down; `None` is "when somebody does it".
+    /// When it is torn down automatically; `None` for never.
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// One credential on its way into one variable of the env file.
+/// The variable of the env file that receives a credential.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delivery {
     pub env_var: EnvVar,
-    /// The service's name for the credential; `None` is "the only one it has".
+    /// The service's name for the credential; `None` for its only one.
     pub credential: Option<String>,
 }
 
-/// Our id of a project. It is also the order id under which a backend creates at most one resource.
+/// A project's id; also the order id for which a backend creates at most one resource.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ProjectId(String);
 
 impl ProjectId {
-    /// A new id from the operating system's randomness.
-    ///
-    /// # Errors
-    /// When the operating system has none to give.
+    /// Creates an id from the operating system's randomness.
     pub fn random() -> Result<Self, NoRandomness> {
         Ok(Self(format!("proj_{}", random_hex::<12>()?)))
     }
@@ -67,7 +65,7 @@ impl ProjectId {
     }
 }
 
-/// A backend's id of the object behind a project, such as `fres_…`.
+/// A backend's id of a resource, such as `fres_…`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ResourceId(String);
 
@@ -81,16 +79,16 @@ impl ResourceId {
     }
 }
 
-/// Where a project stands, in the words that outsiders see.
+/// A project's status; `as_str` is what users see.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Status {
     Active,
-    /// Never came to be; nothing is billed and the name is free.
+    /// Never created; nothing is billed and the name is free.
     Failed,
-    /// Asked for; whether the backend has it may not be known yet.
+    /// Requested; the backend's outcome may not be known yet.
     Provisioning,
     Rotating,
-    /// Exists, but its credential does not work: the cap is reached, or somebody stopped it.
+    /// Exists, but its credential is disabled: the cap is used up, or a person suspended it.
     Suspended,
     TearingDown,
     TornDown,
@@ -123,12 +121,12 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Whether the project may cost money, holds its name, and is listed.
+    /// Returns whether the project may cost money, holds its name and is listed.
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Failed | Self::TornDown)
     }
 
-    /// The legal moves. A dead project never lives again: its name is reused by a new one.
+    /// Returns whether `next` is a legal transition. `Failed` and `TornDown` are final.
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Provisioning => matches!(next, Self::Active | Self::Failed | Self::TearingDown),
@@ -147,15 +145,26 @@ impl fmt::Display for Status {
     }
 }
 
-/// The operating system could not give randomness; without it no id or credential is safe.
+/// The operating system has no randomness; without it no id or credential is safe.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the operating system gave no randomness")]
 pub struct NoRandomness;
 
+impl Diagnostic for NoRandomness {
+    fn code(&self) -> &'static str {
+        "no_randomness"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("restart the machine: without randomness no key is safe")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
+}
+
 /// Fills `bytes` from the operating system's randomness.
-///
-/// # Errors
-/// When the operating system has none to give.
 pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(bytes).map_err(|_| NoRandomness)
 }
@@ -175,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dead_stay_dead() {
+    fn final_statuses_have_no_transition() {
         for status in Status::ALL {
             assert_eq!(Status::parse(status.as_str()), Some(status));
             for next in Status::ALL {
@@ -186,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_living_status_leads_somewhere() {
+    fn every_live_status_has_a_transition() {
         for status in Status::ALL.into_iter().filter(|status| status.is_live()) {
             assert!(Status::ALL.into_iter().any(|next| status.may_become(next)), "{status} is a dead end");
         }

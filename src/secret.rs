@@ -1,5 +1,4 @@
-//! The only type that holds a credential, and the two things that may be known of one: its mask and its
-//! fingerprint.
+//! The only type that holds a credential, with its mask and its fingerprint.
 
 use std::{fmt, iter};
 
@@ -8,8 +7,8 @@ use zeroize::Zeroizing;
 
 /// A credential.
 ///
-/// It has no `Display`, no `Serialize` and no `PartialEq`, and its `Debug` says nothing; memory is wiped when it
-/// is dropped. [`Secret::expose`] is the one way out, and a test lists the files that may say it.
+/// It has no `Display`, `Serialize` or `PartialEq`, its `Debug` is redacted, and its memory is wiped on drop.
+/// [`Secret::expose`] is the only way to read it; a test lists the files that may call it.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -18,12 +17,12 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The credential itself. Every caller is listed in `tests/suite/architecture.rs`.
+    /// Returns the credential. `tests/suite/architecture.rs` lists the files that may call this.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// How many bytes it has.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -32,7 +31,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// What outsiders see of it.
+    /// Returns the form that may be shown.
     pub fn mask(&self) -> Mask {
         let text = self.0.as_str();
         if text.len() < SHORTEST_SHOWN || !text.bytes().all(is_key_byte) {
@@ -63,12 +62,12 @@ impl From<String> for Secret {
     }
 }
 
-/// A known prefix, `…`, and the last four characters; of a short or odd credential, `…` alone.
+/// A known prefix, `…` and the last four characters; `…` alone for short or unusual credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mask(String);
 
 impl Mask {
-    /// A mask that was stored earlier.
+    /// Restores a stored mask.
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -77,23 +76,23 @@ impl Mask {
         &self.0
     }
 
-    /// The known prefix, which may be empty, and the last four characters; `None` when nothing is shown.
+    /// Returns the prefix, which may be empty, and the last four characters; `None` if neither is shown.
     pub fn shown(&self) -> Option<(&str, &str)> {
         self.0.split_once(HIDDEN).filter(|(_, last_four)| !last_four.is_empty())
     }
 }
 
-/// SHA-256 of a credential under our own domain, in hex: says "that value is ours" without keeping it.
+/// A domain-separated SHA-256 of a credential, in hex, which identifies a key without storing it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of any bytes, for instance of a value found in an env file.
+    /// Computes the fingerprint of any bytes, such as a value in an env file.
     pub fn of(bytes: &[u8]) -> Self {
         Self(hex(&Self::digest_of(bytes)))
     }
 
-    /// What the fingerprint of these bytes would be the hex of, for those who make thousands to compare them.
+    /// Computes the raw digest, for comparing many values without hex.
     pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(FINGERPRINT_DOMAIN);
@@ -101,7 +100,7 @@ impl Fingerprint {
         hasher.finalize().into()
     }
 
-    /// What this is the hex of; `None` if it was stored by somebody else and is the fingerprint of nothing.
+    /// Decodes the digest; `None` if the stored text is not one.
     pub fn digest(&self) -> Option<[u8; 32]> {
         let mut digest = [0; 32];
         let (pairs, rest) = self.0.as_bytes().as_chunks::<2>();
@@ -114,7 +113,7 @@ impl Fingerprint {
         Some(digest)
     }
 
-    /// A fingerprint that was stored earlier.
+    /// Restores a stored fingerprint.
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -124,7 +123,7 @@ impl Fingerprint {
     }
 }
 
-/// Lower-case hex, as fingerprints, ids and hashes are written everywhere here.
+/// Encodes bytes as lower-case hex, as fingerprints, ids and hashes are written.
 pub fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -132,7 +131,7 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The value of a digit as [`hex`] writes it.
+/// Decodes a digit that [`hex`] writes.
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -141,20 +140,19 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// Whether a text has no business in a name, a log or an error: it reads like a key or like a card number.
+/// Returns whether a text resembles a key or a card number, so that it must not be shown.
 pub fn looks_sensitive(text: &str) -> bool {
-    let keyish = KEYLIKE_STARTS.iter().any(|start| text.starts_with(start)) && text.len() >= SHORTEST_SHOWN;
-    keyish || looks_like_card_number(text)
+    let resembles_key = KEYLIKE_STARTS.iter().any(|start| text.starts_with(start)) && text.len() >= SHORTEST_SHOWN;
+    resembles_key || looks_like_card_number(text)
 }
 
-/// The same of a text that has parts, such as `configuration.plan_2`: whether one that begins behind a sign, and goes on
-/// to the end, reads so.
+/// Like [`looks_sensitive`], for every suffix that starts after punctuation, as in `configuration.plan_2`.
 pub fn has_sensitive_part(text: &str) -> bool {
     let begins = text.char_indices().filter(|(_, c)| !c.is_ascii_alphanumeric()).map(|(at, c)| at + c.len_utf8());
     iter::once(0).chain(begins).filter_map(|at| text.get(at..)).any(looks_sensitive)
 }
 
-/// 13 to 19 digits, however grouped, that satisfy the checksum of payment cards (Luhn).
+/// Returns whether a text is 13 to 19 digits, grouped or not, with a valid Luhn checksum.
 pub fn looks_like_card_number(text: &str) -> bool {
     if text.chars().any(|c| !c.is_ascii_digit() && c != ' ' && c != '-') {
         return false;
@@ -173,20 +171,20 @@ pub fn looks_like_card_number(text: &str) -> bool {
     (13..=19).contains(&digits.len()) && luhn.is_multiple_of(10)
 }
 
-/// Whether a byte is of the alphabet of which a mask shows the last four.
+/// Returns whether a byte belongs to the alphabet of keys whose last four characters are shown.
 pub const fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 const HIDDEN: &str = "…";
 
-/// Below this many characters four of them are too large a part to show.
+/// The shortest credential, in bytes, of which four characters may be shown.
 pub const SHORTEST_SHOWN: usize = 20;
 
-/// Ends in a version, so that the meaning of stored fingerprints can never change silently.
+/// Versioned, so that stored fingerprints cannot change meaning silently.
 const FINGERPRINT_DOMAIN: &[u8] = b"stripe-projects-mcp/fingerprint/v1\0";
 
-/// Prefixes that say which service a key is for and nothing else. Longest first where one begins another.
+/// Prefixes that only identify a service. A longer one comes before its own prefix.
 const KNOWN_PREFIXES: &[&str] = &[
     "sk_proj_sim_",
     "sk-or-v1-",
@@ -203,7 +201,7 @@ const KNOWN_PREFIXES: &[&str] = &[
     "sm_",
 ];
 
-/// How keys that people paste begin.
+/// How commonly pasted keys begin.
 const KEYLIKE_STARTS: &[&str] = &["sk_", "sk-", "rk_", "rk-", "pk_", "pk-", "sm_", "xoxb-", "ghp_", "whsec_"];
 
 #[cfg(test)]
@@ -221,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_or_odd_credential_shows_nothing() {
+    fn short_or_unusual_credentials_show_nothing() {
         for text in
             ["", "a", "hunter2", "sk_live_0123456789", "postgres://u:pa55word@db.example/app", "pässword-pässword-1234"]
         {
@@ -232,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_dropped_when_too_little_would_stay_hidden() {
+    fn prefix_is_hidden_if_too_little_would_remain() {
         assert_eq!(mask("sk_live_0123456789abcd"), "…abcd");
     }
 
     #[test]
-    fn four_characters_show_only_where_sixteen_stay_hidden() {
+    fn four_characters_show_if_sixteen_stay_hidden() {
         assert_eq!(mask("0123456789abcdefghi"), "…");
         assert_eq!(mask("0123456789abcdefghij"), "…ghij");
         assert_eq!(mask("sk_live_0123456789abcdefghi"), "…fghi");
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_says_how_long_it_is_and_whether_there_is_one() {
+    fn len_counts_bytes() {
         for (text, bytes) in [("", 0), ("k", 1), ("kü", 3)] {
             let secret = Secret::new(text.to_owned());
             assert_eq!((secret.len(), secret.is_empty()), (bytes, bytes == 0), "{text}");
@@ -253,30 +251,30 @@ mod tests {
     }
 
     #[test]
-    fn debug_says_nothing() {
+    fn debug_is_redacted() {
         assert_eq!(format!("{:?}", Secret::new("canary".into())), "Secret(…)");
     }
 
     #[test]
-    fn a_fingerprint_is_not_the_bare_hash() {
+    fn fingerprint_differs_from_the_plain_hash() {
         let bare = hex(&Sha256::digest(b"value"));
         assert_ne!(Fingerprint::of(b"value").as_str(), bare);
         assert_eq!(Fingerprint::of(b"value"), Secret::new("value".into()).fingerprint());
     }
 
     #[test]
-    fn a_fingerprint_is_the_hex_of_its_digest_and_of_nothing_else() {
+    fn only_a_valid_fingerprint_has_a_digest() {
         let fingerprint = Fingerprint::of(b"value");
         assert_eq!(fingerprint.digest(), Some(Fingerprint::digest_of(b"value")));
         let text = fingerprint.as_str();
         let short: String = text.chars().skip(2).collect();
-        for odd in ["", "ü", &short, &format!("{short}xy"), &format!("{text}0"), &text.to_uppercase()] {
-            assert_eq!(Fingerprint::from_stored(odd.to_owned()).digest(), None, "{odd}");
+        for invalid in ["", "ü", &short, &format!("{short}xy"), &format!("{text}0"), &text.to_uppercase()] {
+            assert_eq!(Fingerprint::from_stored(invalid.to_owned()).digest(), None, "{invalid}");
         }
     }
 
     #[test]
-    fn pasted_keys_and_cards_are_recognised() {
+    fn pasted_keys_and_card_numbers_are_detected() {
         for text in ["4242424242424242", "4242 4242 4242 4242", "3782-822463-10005", "sk-abcdefghijklmnopqrstuv"] {
             assert!(looks_sensitive(text), "{text}");
         }

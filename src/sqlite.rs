@@ -13,7 +13,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, backup::Backup};
 
-use crate::fs::{self, FsError, Lock};
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    fs::{self, FsError, Lock},
+};
 
 /// What a database file of ours holds: migrations in order; the version is how many were run.
 pub struct Schema {
@@ -32,11 +35,11 @@ pub struct Database {
 pub enum DatabaseError {
     /// SQLite will not read it, or it contradicts itself.
     #[error("the database is damaged: {0}")]
-    Damaged(rusqlite::Error),
+    Damaged(#[source] rusqlite::Error),
     #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
     Newer { found: usize, known: usize },
     #[error("the database does not answer: {0}")]
-    Sqlite(rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     #[error(transparent)]
     File(#[from] FsError),
     #[error("another process holds the database for too long")]
@@ -44,6 +47,38 @@ pub enum DatabaseError {
     /// A stored word that this program does not know; somebody edited the file.
     #[error("the database holds something unreadable in `{column}`")]
     Unreadable { column: &'static str },
+}
+
+impl Diagnostic for DatabaseError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged(_) => "ledger_damaged",
+            Self::Newer { .. } => "ledger_newer",
+            Self::File(_) | Self::Locked | Self::Sqlite(_) => "ledger_unavailable",
+            Self::Unreadable { .. } => "ledger_unreadable",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::Damaged(_) | Self::Unreadable { .. } => channel.person(
+                "end every server of this folder and put a backup of ledger.db into the state folder, without the files \
+                 ledger.db-wal and ledger.db-shm; the projects in it are still billed, and Stripe shows them",
+            ),
+            Self::File(_) | Self::Sqlite(_) => {
+                channel.person("check that the state folder (.stripe-projects) has free space and is writable")
+            }
+            Self::Locked => channel.select(
+                "try again; if it stays locked, ask the user to end the process that is stuck".to_owned(),
+                "try again; if it stays locked, end the process that is stuck".to_owned(),
+            ),
+            Self::Newer { .. } => channel.person("update this program"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
 }
 
 impl From<rusqlite::Error> for DatabaseError {

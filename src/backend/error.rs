@@ -1,6 +1,6 @@
 //! Errors of backends, named by what the caller can do next.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
 use super::NotesError;
 use crate::{money::Cents, project::NoRandomness};
@@ -44,11 +44,20 @@ pub enum BackendError {
     Unauthenticated,
     /// Nothing happened: the backend could not be reached or used. A later retry may succeed.
     #[error("the backend cannot be used: {why}")]
-    Unavailable { why: String },
+    Unavailable {
+        #[source]
+        why: Cause,
+    },
     /// Anything may have happened. Observe before a retry.
     #[error("the outcome is unknown: {why}")]
-    Unknown { why: String },
+    Unknown {
+        #[source]
+        why: Cause,
+    },
 }
+
+/// Why a backend did not answer: an error with its own causes, or a text of this program.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 impl BackendError {
     /// Whether it is certain that nothing happened.
@@ -61,22 +70,22 @@ impl BackendError {
     pub fn into_unknown(self) -> Self {
         match self {
             Self::Unavailable { why } => Self::Unknown { why },
-            definite if definite.is_definite() => Self::Unknown { why: definite.to_string() },
+            definite if definite.is_definite() => Self::Unknown { why: definite.into() },
             unknown => unknown,
         }
     }
 }
 
 impl From<NoRandomness> for BackendError {
-    fn from(_: NoRandomness) -> Self {
-        Self::Unavailable { why: NoRandomness.to_string() }
+    fn from(error: NoRandomness) -> Self {
+        Self::Unavailable { why: error.into() }
     }
 }
 
 /// What cannot be noted is not done.
 impl From<NotesError> for BackendError {
     fn from(error: NotesError) -> Self {
-        Self::Unavailable { why: error.to_string() }
+        Self::Unavailable { why: error.into_cause() }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{BackendError, BackendNotes, CommittedCaps, NotesError, blocking::blocking};
+use super::{BackendError, BackendNotes, Cause, CommittedCaps, NotesError, blocking::blocking};
 use crate::{fs::Lock, money::Cents};
 
 /// The limits that one backend has set for this workspace.
@@ -39,8 +39,8 @@ impl Limits {
         let (notes, caps, lock) = (Arc::clone(&self.notes), Arc::clone(&self.caps), self.lock.clone());
         let provider = provider.to_owned();
         let work = move || {
-            let lock = Lock::on_file(&lock, LOCK_TIMEOUT).map_err(|error| unavailable(&error))?;
-            let lock = lock.ok_or_else(|| unavailable(&"another call is setting limits"))?;
+            let lock = Lock::on_file(&lock, LOCK_TIMEOUT).map_err(unavailable)?;
+            let lock = lock.ok_or_else(|| unavailable("another call is setting limits"))?;
             let previous = noted(&*notes, &provider)?;
             let limit = caps.committed_with(&provider)?;
             if previous.is_none_or(|previous| limit > previous) {
@@ -107,11 +107,11 @@ fn note(notes: &dyn BackendNotes, provider: &str, limit: Cents) -> Result<(), No
 }
 
 fn panicked() -> BackendError {
-    unavailable(&"reading the limits failed unexpectedly")
+    unavailable("reading the limits failed unexpectedly")
 }
 
-fn unavailable(why: &impl ToString) -> BackendError {
-    BackendError::Unavailable { why: why.to_string() }
+fn unavailable(why: impl Into<Cause>) -> BackendError {
+    BackendError::Unavailable { why: why.into() }
 }
 
 /// Keys of the notes: `limit/supermemory`, in cents.

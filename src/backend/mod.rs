@@ -1,6 +1,7 @@
 //! Backends: the trait, its types, and its implementations.
 
 mod blocking;
+mod diagnostic;
 mod error;
 mod limits;
 mod notes;
@@ -14,7 +15,7 @@ use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 pub use blocking::blocking;
-pub use error::{BackendError, Consent, Refusal, Setup};
+pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{LimitChange, Limits};
 pub use notes::{BackendNotes, CommittedCaps, NotesError};
 pub use request_ids::collect_request_ids;

@@ -1,7 +1,6 @@
 //! What a backend needs from the application: a place for its notes, and the caps that were granted.
 
-use std::error::Error;
-
+use super::Cause;
 use crate::money::Cents;
 
 /// The notes that one backend keeps between two processes, by key. Calls block.
@@ -32,10 +31,14 @@ pub trait CommittedCaps: Send + Sync {
 /// Notes or caps cannot be read or written. The message quotes no note.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct NotesError(Box<dyn Error + Send + Sync>);
+pub struct NotesError(Cause);
 
 impl NotesError {
-    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(source.into())
+    pub fn new(cause: impl Into<Cause>) -> Self {
+        Self(cause.into())
+    }
+
+    pub fn into_cause(self) -> Cause {
+        self.0
     }
 }

@@ -5,12 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Observed, Order, Scope, Service};
 use crate::{
     money::MicroUsd,
     project::ResourceId,
@@ -57,10 +58,18 @@ impl Scrubbed {
             }
             // An address with a key in it must not be shown.
             BackendError::NeedsLink { url } if self.scrub(&url) != url => BackendError::NeedsBrowser,
-            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.scrub(&why) },
-            BackendError::Unknown { why } => BackendError::Unknown { why: self.scrub(&why) },
+            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.clean_cause(why) },
+            BackendError::Unknown { why } => BackendError::Unknown { why: self.clean_cause(why) },
             clean => clean,
         })
+    }
+
+    /// Keeps an error and its causes if they contain no known secret; else their text, without the secret.
+    fn clean_cause(&self, why: Cause) -> Cause {
+        let causes = iter::successors(why.source(), |cause| cause.source());
+        let mut texts = causes.map(ToString::to_string).chain([why.to_string(), format!("{why:?}")]);
+        let is_clean = |text: String| self.scrub(&text) == text;
+        if texts.all(is_clean) { why } else { self.scrub(&why.to_string()).into() }
     }
 
     /// Replaces every known secret in a text.
@@ -140,3 +149,34 @@ impl Backend for Scrubbed {
 }
 
 const HIDDEN: &str = "…";
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{
+        backend::{
+            NotesError,
+            simulated::{PaymentMethod, Simulated},
+        },
+        clock::Clock,
+        sqlite::DatabaseError,
+    };
+
+    #[test]
+    fn cause_is_kept_unless_it_contains_a_secret() {
+        let inner = Simulated::new(PathBuf::new(), PaymentMethod::Succeeds, Clock::system());
+        let scrubbed = Scrubbed::new(Arc::new(inner)).knowing(Some(&Secret::new("canary".to_owned())));
+        let cleaned = |cause: rusqlite::Error| {
+            let notes = NotesError::new(DatabaseError::Damaged(cause));
+            match scrubbed.clean::<()>(Err(notes.into())) {
+                Err(BackendError::Unavailable { why }) => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(cleaned(rusqlite::Error::InvalidQuery).source().is_some());
+        let dirty = cleaned(rusqlite::Error::InvalidParameterName("canary".to_owned()));
+        assert!(dirty.source().is_none() && !format!("{dirty:?}{dirty}").contains("canary"), "{dirty:?}");
+    }
+}

@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::diagnostic::PROGRAM;
+
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
-#[command(name = "stripe-projects-mcp", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = PROGRAM, version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,

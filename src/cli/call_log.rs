@@ -7,6 +7,7 @@ use serde_json::json;
 use super::arguments::{Audit, Command, OneOrAll, Providers, Usage};
 use super::render;
 use crate::{
+    diagnostic::{Diagnostic as _, PROGRAM},
     error::Error,
     provisioner::{Access, AuditFacts, Called, OK, Principal, Provisioner},
 };
@@ -89,7 +90,7 @@ impl PendingCall {
         }
         match provisioner.seal_audit() {
             Ok(None) => {}
-            Ok(Some(broken)) => render::warn(&format!("{broken}: run `stripe-projects-mcp audit --verify`")),
+            Ok(Some(broken)) => render::warn(&format!("{broken}: run `{PROGRAM} audit --verify`")),
             Err(error) => render::warn(&format!("the audit is not sealed up to this call: {error}")),
         }
     }

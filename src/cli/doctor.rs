@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::{Output, render};
 use crate::{
+    diagnostic::Exit,
     doctor::{self, Report, State},
-    error::Exit,
     provisioner::{Principal, Provisioner},
 };
 

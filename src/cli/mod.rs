@@ -33,6 +33,7 @@ pub use setup::SetUp;
 use crate::{
     approval::{Answer, ApprovalId, Subject},
     clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -230,7 +231,7 @@ fn attempt(job: &Job, provisioner: &Provisioner, principal: &Principal, output: 
             let mut outcomes = provisioner.reap(principal)?;
             match provisioner.enforce_caps(principal) {
                 Ok(stopped) => outcomes.extend(stopped),
-                Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint())),
+                Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint(Channel::Terminal))),
             }
             return Ok(render::outcomes(&outcomes, "Nothing has expired, and no cap is used up.", output));
         }
@@ -311,7 +312,7 @@ fn confirm_abandon(job: &Job, UnresolvedOrder { project, resource, place }: &Unr
 /// Every page as one.
 fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
     let visibility = if all { Visibility::All } else { Visibility::Live };
-    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };
+    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None, channel: Channel::Terminal };
     let mut list = provisioner.list(&listing)?;
     while let Some(cursor) = list.next_cursor.take() {
         listing.cursor = Some(cursor);

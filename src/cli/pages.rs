@@ -6,7 +6,7 @@ use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 use super::arguments::Arguments;
-use crate::view::ErrorView;
+use crate::{diagnostic::PROGRAM, view::ErrorView};
 
 /// A script for a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
@@ -43,7 +43,7 @@ pub fn man(name: Option<&str>) -> Result<Vec<u8>, ErrorView> {
 
 fn no_such_command() -> ErrorView {
     let message = "there is no such command".to_owned();
-    let hint = "run `stripe-projects-mcp --help` to see the commands there are".to_owned();
+    let hint = format!("run `{PROGRAM} --help` to see the commands there are");
     ErrorView { code: "usage", message, hint, project: None }
 }
 

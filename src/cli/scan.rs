@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use super::{Job, Output, arguments::Scan, confirm_unless_stopped, render};
 use crate::{
-    error::{Error, Exit},
+    diagnostic::{Diagnostic as _, Exit},
+    error::Error,
     name::ProjectName,
     provisioner::{Principal, Provisioner, ScanEvent, Search},
     settings,

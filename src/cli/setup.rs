@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{Output, confirm, render, show_error};
 use crate::{
     error::Error,
+    host_config::{self, Action, Backup, Desired, Host, Plan, SetupError},
     settings::Start,
-    setup::{self, Action, Backup, Host, Proposal, SetupError, Wish},
 };
 
 /// What was asked for.
@@ -50,27 +50,27 @@ impl SetUp {
 
     fn attempt(&self, start: &Start, output: Output) -> Result<(), Error> {
         let host = Host::parse(&self.host).ok_or(SetupError::UnknownHost)?;
-        let entry = setup::entry(host, &start.places, &start.program, &start.flags)?;
+        let entry = host_config::entry(host, &start.places, &start.program, &start.flags)?;
         if self.print {
             let file = host.file(&start.places).ok_or(SetupError::NoHome { host })?.display().to_string();
-            let merges = setup::document(host, &entry);
+            let merges = host_config::document(host, &entry);
             let text = merges.clone();
             render::result(&PrintView { host: host.as_str(), file, merges }, &text, output);
             return Ok(());
         }
-        let wish = if self.remove { Wish::Remove } else { Wish::Add(entry) };
-        let proposal = Proposal::of(host, &start.places, &wish)?;
-        if proposal.action != Action::Nothing {
-            render::before_asking(&change(&proposal));
-            confirm(self.confirmed, question(&proposal))?;
+        let desired = if self.remove { Desired::Absent } else { Desired::Present(entry) };
+        let plan = Plan::new(host, &start.places, &desired)?;
+        if plan.action != Action::Nothing {
+            render::before_asking(&change(&plan));
+            confirm(self.confirmed, question(&plan))?;
         }
-        let backup = proposal.carry_out()?;
-        let text = outcome(&proposal, self.remove, backup.as_ref());
+        let backup = plan.apply()?;
+        let text = outcome(&plan, self.remove, backup.as_ref());
         let view = SetupView {
             host: host.as_str(),
-            file: proposal.file.display().to_string(),
-            action: proposal.action.as_str(),
-            changed: proposal.action != Action::Nothing,
+            file: plan.file.display().to_string(),
+            action: plan.action.as_str(),
+            changed: plan.action != Action::Nothing,
             backup: backup.map(|backup| backup.path.display().to_string()),
         };
         render::result(&view, &text, output);
@@ -79,15 +79,15 @@ impl SetUp {
 }
 
 /// Our own lines, and nothing of anybody else's: their neighbours may hold keys.
-fn change(proposal: &Proposal) -> String {
-    let place = proposal.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let mut lines = vec![format!("{}{place}, {}", proposal.file.display(), proposal.place())];
+fn change(plan: &Plan) -> String {
+    let place = plan.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let mut lines = vec![format!("{}{place}, {}", plan.file.display(), plan.place())];
     let field = |sign: char, (name, value): &(String, Value)| format!("{sign} {name}: {}", words(value));
-    for old in &proposal.before {
-        let stays = proposal.after.contains(old);
+    for old in &plan.before {
+        let stays = plan.after.contains(old);
         lines.push(field(if stays { ' ' } else { '-' }, old));
     }
-    let added = proposal.after.iter().filter(|new| !proposal.before.contains(new));
+    let added = plan.after.iter().filter(|new| !plan.before.contains(new));
     lines.extend(added.map(|new| field('+', new)));
     lines.join("\n")
 }
@@ -99,8 +99,8 @@ fn words(value: &Value) -> String {
     }
 }
 
-fn question(proposal: &Proposal) -> &'static str {
-    match proposal.action {
+fn question(plan: &Plan) -> &'static str {
+    match plan.action {
         Action::Add | Action::Nothing => "Add this entry to the file?",
         Action::Create => "Make the file with this entry?",
         Action::Delete => "Remove the file, which has nothing else in it?",
@@ -109,9 +109,9 @@ fn question(proposal: &Proposal) -> &'static str {
     }
 }
 
-fn outcome(proposal: &Proposal, removing: bool, backup: Option<&Backup>) -> String {
-    let (host, file) = (proposal.host.as_str(), proposal.file.display());
-    let text = match proposal.action {
+fn outcome(plan: &Plan, removing: bool, backup: Option<&Backup>) -> String {
+    let (host, file) = (plan.host.as_str(), plan.file.display());
+    let text = match plan.action {
         Action::Add | Action::Create | Action::Update => {
             format!("{host} will start this program: {file}\nRestart {host}, or reload its MCP servers.")
         }

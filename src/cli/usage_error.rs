@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{settings::CliOptions, view::ErrorView};
+use crate::{diagnostic::PROGRAM, settings::CliOptions, view::ErrorView};
 
 /// What is wrong with the words of a call.
 pub fn explain(error: &Error) -> ErrorView {
@@ -31,7 +31,7 @@ pub fn explain(error: &Error) -> ErrorView {
     let hint = match suggestion(error) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if given(error) => format!("there are: {}", possible(error)),
-        None => "run `stripe-projects-mcp --help`, or the same command with `--help`".to_owned(),
+        None => format!("run `{PROGRAM} --help`, or the same command with `--help`"),
     };
     ErrorView { code: "usage", message, hint, project: None }
 }

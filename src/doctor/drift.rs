@@ -3,6 +3,7 @@
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
     backend::{BackendError, Observed, Scope},
+    diagnostic::PROGRAM,
     env_file::EnvFile,
     error::Error,
     name::ProjectName,
@@ -52,7 +53,7 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     let report = |project: &Project| {
         let name = &project.name;
         let found = format!("{name} is listed, and the backend does not have it any more");
-        Finding::problem(DRIFT, found, format!("run `stripe-projects-mcp teardown {name}` to close it"))
+        Finding::problem(DRIFT, found, format!("run `{PROGRAM} teardown {name}` to close it"))
     };
     settled.filter(is_gone).map(report).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
+    diagnostic::PROGRAM,
     error::Error,
     name::ProjectName,
     project::{Project, Status},
@@ -68,7 +69,7 @@ pub fn journal(provisioner: &Provisioner) -> Vec<Finding> {
                 None => REPAIR.to_owned(),
                 Some(purchase) => format!(
                     "{REPAIR}; if the backend can never tell what came of the purchase, \
-                     `stripe-projects-mcp abandon {}` gives it up",
+                     `{PROGRAM} abandon {}` gives it up",
                     purchase.name
                 ),
             };

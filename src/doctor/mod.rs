@@ -3,15 +3,16 @@
 //! A look changes nothing, and asks nothing of a backend that was never used. A repair does only what an ordinary call
 //! would have done anyway: what is not in the ledger is never adopted, and nothing is bought, rotated or removed.
 
-mod ceiling;
 mod drift;
 mod ledger;
 mod repair;
+mod user_policy;
 mod workspace;
 
 use serde::Serialize;
 
 use crate::{
+    diagnostic::Channel,
     error::Error,
     name::ProjectName,
     provisioner::{Principal, Provisioner},
@@ -66,7 +67,7 @@ pub fn examine(provisioner: &Provisioner) -> Report {
     let mut checks = workspace::folder(provisioner);
     checks.extend(workspace::env_files(provisioner));
     checks.push(workspace::registry(provisioner));
-    checks.extend(ceiling::policy(provisioner));
+    checks.extend(user_policy::policy(provisioner));
     if provisioner.ledger().exists() {
         let records = ledger::ledger(provisioner);
         // Where only the audit is broken, what is billed is worth knowing all the more.
@@ -118,7 +119,7 @@ impl Finding {
 
     /// A failure, in the words that it has everywhere.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
-        let ErrorView { message, hint, .. } = error.into().view();
+        let ErrorView { message, hint, .. } = error.into().view(Channel::Terminal);
         Self::problem(check, message, hint)
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::{
+    diagnostic::{Channel, Diagnostic as _},
     env_file::EnvFile,
     error::Error,
     fs,
@@ -77,7 +78,7 @@ fn recover(provisioner: &Provisioner) -> Option<Repaired> {
     for project in recovered {
         match project.outcome {
             Ok(word) => done.push(format!("{} ({word})", project.name)),
-            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint())),
+            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint(Channel::Terminal))),
         }
     }
     let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());

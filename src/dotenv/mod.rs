@@ -4,6 +4,7 @@
 //! `dotenv`, `python-dotenv`, `docker --env-file` and `sh` agree on; or, where `sh` would act on something in it, such as
 //! the `&` of a connection string, in single quotes, which all of these but `docker --env-file` take off.
 
+mod diagnostic;
 mod python;
 mod scan;
 

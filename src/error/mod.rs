@@ -1,19 +1,16 @@
-//! Every sentence of failure: a stable code, what happened, what to do next, and the exit code.
-//!
-//! The matches are exhaustive on purpose: a new variant does not compile until somebody has written what its reader
-//! should do. No message quotes input, because input may be a pasted key.
+//! Why a call failed: the errors of all parts, and those that only a whole call has.
 
-mod approval;
-mod code;
-mod hint;
+mod diagnostic;
 
-use std::path::PathBuf;
+use std::{error, iter, path::PathBuf};
 
 use crate::{
     approval::{ApprovalError, NotAnId},
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
+    diagnostic::{Channel, Diagnostic as _},
     env_file::EnvFileError,
     fs::FsError,
+    host_config::SetupError,
     ledger::{Break, LedgerError, Operation},
     lifetime::LifetimeError,
     money::MoneyError,
@@ -21,7 +18,7 @@ use crate::{
     policy::Rule,
     project::NoRandomness,
     registry::RegistryError,
-    setup::SetupError,
+    secret::{has_sensitive_part, looks_like_card_number},
     simulator::SimulatorError,
     sqlite::DatabaseError,
     view::{ErrorView, ProjectView},
@@ -32,36 +29,36 @@ use crate::{
 pub enum Error {
     #[error("a project of this name is live already")]
     AlreadyExists { project: Box<ProjectView> },
-    #[error("{broken}")]
+    #[error(transparent)]
     AuditBroken { broken: Break },
-    #[error("{0}")]
+    #[error(transparent)]
     Approval(#[from] ApprovalError),
-    #[error("{0}")]
+    #[error(transparent)]
     Backend(#[from] BackendError),
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
-    Ceiling(RegistryError),
-    #[error("{0}")]
+    UserPolicy(#[source] RegistryError),
+    #[error(transparent)]
     EnvFile(#[from] EnvFileError),
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FsError),
-    #[error("{0}")]
+    #[error(transparent)]
     InvalidAmount(#[from] MoneyError),
     #[error("the cursor is not one that list_projects gave out")]
     InvalidCursor,
     #[error("the limit is not a whole number from 1 to 200")]
     InvalidLimit,
-    #[error("{0}")]
+    #[error(transparent)]
     InvalidBase(#[from] ApiBaseError),
-    #[error("{0}")]
+    #[error(transparent)]
     InvalidLifetime(#[from] LifetimeError),
-    #[error("{0}")]
+    #[error(transparent)]
     InvalidName(#[from] NameError),
     #[error("this is neither a time nor a duration")]
     InvalidTime,
     #[error("the backend holds another key than the one that was recorded")]
     KeyNotRecorded { name: ProjectName },
-    #[error("{0}")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
     NoFolder { path: PathBuf },
@@ -69,9 +66,9 @@ pub enum Error {
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
     NoPath { position: usize },
-    #[error("{0}")]
+    #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    #[error("{}", if *asked { "it was not confirmed" } else { "this needs a confirmation, and there is no terminal to ask at" })]
+    #[error("{}", if *asked { "cancelled; nothing was changed" } else { "this needs confirmation, and there is no terminal to ask" })]
     NotConfirmed { asked: bool },
     /// The backend has done its part; the env file has not got the key.
     #[error("{}, but its key did not reach the env file: {why}", match operation {
@@ -79,27 +76,50 @@ pub enum Error {
         Operation::Provision | Operation::Teardown => "the project exists and may be billed",
         Operation::Resume | Operation::Suspend => "the project works again",
     })]
-    NotDelivered { name: ProjectName, operation: Operation, why: Box<Error> },
+    NotDelivered {
+        name: ProjectName,
+        operation: Operation,
+        #[source]
+        why: Box<Error>,
+    },
     /// The key may still work.
     #[error("it is not certain that the key is dead: {why}")]
-    NotSuspended { name: ProjectName, why: Box<Error> },
+    NotSuspended {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     /// The backend still has it, or may have.
     #[error("the project is not gone yet and may be billed: {why}")]
-    NotTornDown { name: ProjectName, why: Box<Error> },
+    NotTornDown {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     /// The backend has done its part; the env file still has the dead key.
     #[error("{} and its key is dead, but its variable is still in the env file: {why}", match operation {
         Operation::Suspend => "the project is suspended",
         Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is gone",
     })]
-    NotWithdrawn { name: ProjectName, operation: Operation, why: Box<Error> },
+    NotWithdrawn {
+        name: ProjectName,
+        operation: Operation,
+        #[source]
+        why: Box<Error>,
+    },
     /// It is no purchase that only a human can close.
-    #[error("there is nothing to forget: this is no purchase whose outcome is unknown")]
+    #[error("nothing to abandon: the outcome of this purchase is known")]
     NothingToAbandon { name: ProjectName },
-    #[error("it is not known what came of the {}: {why}", operation.as_str())]
-    OutcomeUnknown { name: ProjectName, operation: Operation, why: Box<Error> },
+    #[error("the outcome of `{}` is unknown: {why}", operation.as_str())]
+    OutcomeUnknown {
+        name: ProjectName,
+        operation: Operation,
+        #[source]
+        why: Box<Error>,
+    },
     #[error("the path {} is not UTF-8 text", path.display())]
     PathNotText { path: PathBuf },
-    #[error("{0}")]
+    #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
     #[error("another call or process is at work on this project")]
     ProjectBusy,
@@ -109,14 +129,14 @@ pub enum Error {
     Registry(#[from] RegistryError),
     #[error("the backend says that it rotated the key, and the key is the same as before")]
     RotationNotEffective { name: ProjectName },
-    #[error("{0}")]
+    #[error(transparent)]
     Rule(#[from] Rule),
-    #[error("{0}")]
+    #[error(transparent)]
     Setup(#[from] SetupError),
-    #[error("{0}")]
+    #[error(transparent)]
     Simulator(#[from] SimulatorError),
     /// The person at the terminal stopped waiting for what had begun.
-    #[error("nobody waited for the end of it; what was begun is in the journal and may still happen")]
+    #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]
     Suspended { name: ProjectName },
@@ -133,33 +153,42 @@ pub enum Error {
     WrongBackend { theirs: String, ours: &'static str },
 }
 
-/// What kind of end it was, as an exit code tells a script.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exit {
-    /// Something of ours failed: a file, the ledger.
-    Failure = 1,
-    /// The words of the call were wrong.
-    Usage = 2,
-    /// A rule said no. Nothing was changed.
-    Refused = 3,
-    /// There is no such project.
-    NotFound = 4,
-    /// The backend said no or could not be reached. Nothing was changed.
-    Backend = 5,
-    /// Part of it happened, or nobody knows yet. The message says which, the hint how to finish.
-    Incomplete = 6,
-    /// A scan found a credential where none belongs.
-    Found = 7,
-}
-
 impl Error {
-    pub fn view(&self) -> ErrorView {
+    /// Returns what this reader sees, and logs the causes for debugging.
+    pub fn view(&self, channel: Channel) -> ErrorView {
+        tracing::debug!(code = self.code(), "{}", chain(self));
         let project = match self {
             Self::AlreadyExists { project } => Some(project.clone()),
             _ => None,
         };
-        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint(), project }
+        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint(channel), project }
     }
+}
+
+/// Returns an error and its causes, outermost first, for a log. What reads like a key or card number is hidden.
+pub fn chain(error: &dyn error::Error) -> String {
+    let causes = iter::successors(error.source(), |cause| cause.source());
+    let text = causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // Many messages end with that of their cause.
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    });
+    let text = hidden(&text, |c| !c.is_ascii_digit() && c != ' ' && c != '-', looks_like_card_number);
+    hidden(&text, char::is_whitespace, has_sensitive_part)
+}
+
+/// Hides the parts of a text that are sensitive.
+fn hidden(text: &str, separates: impl Fn(char) -> bool, is_sensitive: impl Fn(&str) -> bool) -> String {
+    let part = |part: &str| {
+        let separator = part.chars().next_back().filter(|c| separates(*c));
+        let word = separator.and_then(|separator| part.strip_suffix(separator)).unwrap_or(part);
+        if is_sensitive(word) {
+            separator.into_iter().fold("…".to_owned(), |text, c| text + &c.to_string())
+        } else {
+            part.to_owned()
+        }
+    };
+    text.split_inclusive(&separates).map(part).collect()
 }
 
 impl From<NotAnId> for Error {
@@ -171,5 +200,32 @@ impl From<NotAnId> for Error {
 impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
         Self::Ledger(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::backend::NotesError;
+
+    #[test]
+    fn chain_lists_each_cause_once_and_hides_credentials() {
+        let source = io::Error::other("no sk_live_4eC39HqLyjWDarjtT1zdp7dc, (pk_test_4eC39HqLyjWDarjtT1zdp7dc)");
+        let file = FsError { action: "read", path: PathBuf::from("/work/x"), source };
+        let error = Error::Ledger(DatabaseError::from(file).into());
+        assert_eq!(chain(&error), "could not read /work/x: other error: no … …");
+        let declined = io::Error::other("card 4242 4242 4242 4242 declined; row 12345 stays");
+        assert_eq!(chain(&declined), "card…declined; row 12345 stays");
+    }
+
+    #[test]
+    fn chain_reaches_the_innermost_cause() {
+        let ledger = LedgerError::from(DatabaseError::Damaged(rusqlite::Error::InvalidQuery));
+        let why = BackendError::from(NotesError::new(ledger));
+        let error = Error::NotTornDown { name: ProjectName::parse("memory").unwrap(), why: Box::new(why.into()) };
+        let depth = iter::successors(error::Error::source(&error), |cause| cause.source()).count();
+        assert!(depth >= 3, "{depth}");
     }
 }

@@ -3,6 +3,7 @@
 //! No other module says `std::fs`. What this one promises: a replaced file is either the old one or the new one,
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
+mod diagnostic;
 mod lock;
 mod write_access;
 

@@ -1,25 +1,25 @@
-//! The registry and the ceiling over it: read or refused without a quote, and a ceiling only ever tightens.
+//! The registry and the user's policy: an error quotes nothing, and the policy only tightens.
 
 use super::{assert_quotes_nothing, planted};
-use crate::registry::{BUILTIN, Ceiling, Registry};
+use crate::registry::{BUILTIN, Registry, UserPolicy};
 
-/// A registry, and behind a line of dashes a ceiling. A part that is not there is the built-in registry, or the other one.
+/// Takes a registry and, after a line of dashes, a user's policy. Without that line the text is both.
 ///
 /// # Panics
-/// When a refusal quotes the text, or a ceiling loosens anything.
+/// When an error quotes the text, or the policy loosens anything.
 pub fn registry(bytes: &[u8]) {
     let text = planted(bytes);
-    let (registry, ceiling) = text.split_once("\n---\n").unwrap_or((&text, &text));
+    let (registry, policy) = text.split_once("\n---\n").unwrap_or((&text, &text));
     let read = Registry::parse(registry, "providers.toml");
-    let over = Ceiling::parse(ceiling, "policy.toml");
+    let over = UserPolicy::parse(policy, "policy.toml");
     for error in [read.as_ref().err(), over.as_ref().err()].into_iter().flatten() {
         assert_quotes_nothing(&format!("{error} {error:?}"));
         assert!(error.line > 0 && error.column > 0, "lines and columns are counted from 1");
     }
-    if let (Ok(registry), Ok(ceiling)) = (read.or_else(|_| Registry::parse(BUILTIN, "providers.toml")), over) {
-        assert_only_tighter(&registry, &registry.clone().under(&ceiling));
-        let once = registry.under(&ceiling);
-        assert!(sorted(once.clone().under(&ceiling)) == sorted(once), "the same ceiling twice is another ceiling");
+    if let (Ok(registry), Ok(policy)) = (read.or_else(|_| Registry::parse(BUILTIN, "providers.toml")), over) {
+        assert_only_tighter(&registry, &registry.clone().under(&policy));
+        let once = registry.under(&policy);
+        assert!(sorted(once.clone().under(&policy)) == sorted(once), "the same policy twice is another policy");
     }
 }
 
@@ -31,17 +31,17 @@ fn assert_only_tighter(before: &Registry, after: &Registry) {
         assert!(after.default_cap <= after.max_cap, "a default is above its maximum");
         let rule = after.approval.unwrap_or_default();
         assert!(before.approval.is_none_or(|before| rule.stricter(before) == rule), "approval was loosened");
-        assert!(before.service == after.service && before.deliveries == after.deliveries, "a recipe was changed");
+        assert!(before.service == after.service && before.deliveries == after.deliveries, "an entry was changed");
     }
     let (before, after) = (&before.policy, &after.policy);
     assert!(after.approval.stricter(before.approval) == after.approval, "approval was loosened");
     assert!(after.approval_ttl <= before.approval_ttl, "an approval lasts longer");
-    assert!(before.denied.iter().all(|key| after.denied.contains(key)), "what was denied is not denied");
+    assert!(before.denied.iter().all(|key| after.denied.contains(key)), "a denied provider is allowed");
     assert!(is_at_most(after.max_live_projects, before.max_live_projects), "more projects may live");
     assert!(is_at_most(after.total_cap, before.total_cap), "more may be spent");
 }
 
-/// With what is denied named once each.
+/// Sorts the denied providers and removes duplicates.
 fn sorted(mut registry: Registry) -> Registry {
     registry.policy.denied.sort();
     registry.policy.denied.dedup();

@@ -1,32 +1,32 @@
-//! The configuration files of hosts: our entry goes in and comes out, and nothing else is lost.
+//! The configuration files of hosts: our entry is added and removed, and nothing else is lost.
 
 use serde_json::Value;
 
 use super::{assert_quotes_nothing, planted};
-use crate::setup::{Entry, Host, put, take};
+use crate::host_config::{Entry, Host, NAME, remove, upsert};
 
 /// The first byte chooses between the hosts, the rest is the host's file.
 ///
 /// # Panics
-/// When the file means something else afterwards, or a refusal quotes it.
+/// When the rest of the file has another meaning afterwards, or an error quotes it.
 pub fn setup(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_first() else { return };
     let text = planted(text);
     let Some(host) = Host::ALL.into_iter().cycle().nth(usize::from(*choice)) else { return };
     let entry = Entry { command: "/bin/x".to_owned(), args: vec!["serve".to_owned(), "--dir".to_owned()] };
 
-    let added = put(host, &text, &entry);
-    let taken = take(host, &text);
-    for error in [added.as_ref().err(), taken.as_ref().err()].into_iter().flatten() {
+    let added = upsert(host, &text, &entry);
+    let removed = remove(host, &text);
+    for error in [added.as_ref().err(), removed.as_ref().err()].into_iter().flatten() {
         assert_quotes_nothing(&format!("{error} {error:?}"));
     }
     let Ok(added) = added else { return };
-    assert!(put(host, &added, &entry).as_ref() == Ok(&added), "what was put is put again");
-    let back = take(host, &added);
-    assert!(back.is_ok(), "what was put cannot be taken");
+    assert!(upsert(host, &added, &entry).as_ref() == Ok(&added), "a second upsert changed the text");
+    let back = remove(host, &added);
+    assert!(back.is_ok(), "the added entry cannot be removed");
     let Ok(back) = back else { return };
-    assert!(take(host, &back).as_ref() == Ok(&back), "what was taken is taken again");
-    if taken.as_ref() == Ok(&text) {
+    assert!(remove(host, &back).as_ref() == Ok(&back), "a second removal changed the text");
+    if removed.as_ref() == Ok(&text) {
         assert!(is_within(&text, &added), "a byte was lost");
     }
     if let (Some(before), Some(after)) = (meaning(host, &text), meaning(host, &added)) {
@@ -37,13 +37,13 @@ pub fn setup(bytes: &[u8]) {
     }
 }
 
-/// Whether nothing but insertions makes one text of the other.
+/// Returns whether `longer` is `text` with insertions only.
 fn is_within(text: &str, longer: &str) -> bool {
     let mut rest = longer.chars();
-    text.chars().all(|wanted| rest.any(|found| found == wanted))
+    text.chars().all(|c| rest.any(|other| other == c))
 }
 
-/// What the file says to whom comments and trailing commas are a mistake.
+/// Parses the file strictly: `None` if it has comments or trailing commas.
 fn meaning(host: Host, text: &str) -> Option<Value> {
     let text = if text.is_empty() && host != Host::Codex { "{}" } else { text };
     if host == Host::Codex { toml::from_str(text).ok() } else { serde_json::from_str(text).ok() }
@@ -56,7 +56,7 @@ fn without_entry(host: Host, mut file: Value) -> Value {
         _ => "mcpServers",
     };
     if let Some(servers) = file.get_mut(section).and_then(Value::as_object_mut) {
-        servers.remove(crate::setup::NAME);
+        servers.remove(NAME);
         if servers.is_empty()
             && let Some(file) = file.as_object_mut()
         {

@@ -9,6 +9,7 @@ mod alerts;
 mod anchor;
 mod approvals;
 mod audit;
+mod diagnostic;
 mod issued_keys;
 mod journal;
 mod kv;

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     approval::{Answer, ApprovalError, ApprovalId, Question},
     backend::BackendError,
+    diagnostic::Channel,
     error::Error,
     provisioner::{Principal, ProvisionRequest, Provisioner},
     safe_url::SafeUrl,
@@ -48,7 +49,7 @@ impl ApprovalFlow<'_> {
         if let Some(state) = brought.state
             && let Err(error) = self.take_back(&state, brought.answers, &mut modes).await?
         {
-            return Ok(failed(&error.view())?.into());
+            return Ok(failed(&error.view(Channel::Agent))?.into());
         }
         loop {
             let error = match self.attempt().await? {
@@ -69,7 +70,7 @@ impl ApprovalFlow<'_> {
             match put {
                 Ok(Elicited::Answered) => {}
                 Ok(Elicited::InTheAnswer(response)) => return Ok(response),
-                Err(error) => return Ok(failed(&error.view())?.into()),
+                Err(error) => return Ok(failed(&error.view(Channel::Agent))?.into()),
             }
         }
     }

@@ -24,7 +24,10 @@ use super::{
     resources::{self, Known},
     shutdown::Shutdown,
 };
-use crate::provisioner::{Access, AuditFacts, Called, OK, Principal, Provisioner};
+use crate::{
+    diagnostic::PROGRAM,
+    provisioner::{Access, AuditFacts, Called, OK, Principal, Provisioner},
+};
 
 /// What has been answered and not been written down yet.
 #[derive(Clone)]
@@ -128,7 +131,7 @@ impl CallLog {
         match work.await {
             Ok(Err((what, error))) => tracing::warn!("{what}: {error}"),
             Ok(Ok(Some(broken))) if !self.0.misfit_told.swap(true, Ordering::Relaxed) => {
-                tracing::warn!("{broken}: run `stripe-projects-mcp audit --verify`");
+                tracing::warn!("{broken}: run `{PROGRAM} audit --verify`");
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    diagnostic::Channel,
     error::Error,
     ledger::Visibility,
     money::MicroUsd,
@@ -106,7 +107,8 @@ fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<Str
 
 /// Every live project, however many pages there are.
 fn live(provisioner: &Provisioner) -> Result<ProjectList, ErrorData> {
-    let mut listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
+    let mut listing =
+        Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None, channel: Channel::Agent };
     let mut list = provisioner.list(&listing).map_err(|error| unreadable(&error))?;
     while let Some(cursor) = list.next_cursor.take() {
         listing.cursor = Some(cursor);
@@ -148,7 +150,7 @@ fn exact(dollars: f64) -> Option<MicroUsd> {
 }
 
 fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view())))
+    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
 }
 
 const BUDGET: &str = "budget";

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::subscriptions::Change;
 use crate::{
+    diagnostic::Channel,
     error::Error,
     ledger::Visibility,
     name::ProjectName,
@@ -83,7 +84,8 @@ pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, 
             shown(uri, &ProvidersView::new(&registry))
         }
         Known::Fixed(_) => {
-            let listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
+            let listing =
+                Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None, channel: Channel::Agent };
             shown(uri, &provisioner.list(&listing).map_err(|error| unreadable(&error))?)
         }
         Known::Project(name) => {
@@ -104,7 +106,7 @@ pub fn not_found() -> ErrorData {
 }
 
 fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view())))
+    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
 }
 
 const JSON: &str = "application/json";

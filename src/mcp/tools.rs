@@ -23,6 +23,7 @@ use super::{
     schema,
 };
 use crate::{
+    diagnostic::Channel,
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -73,7 +74,7 @@ impl Server {
         RequestState(state): RequestState,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view())) {
+        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view(Channel::Agent))) {
             Ok(Ok(wanted)) => wanted,
             Ok(Err(error)) | Err(error) => return Ok(failed(&error)?.into()),
         };
@@ -142,7 +143,7 @@ impl Server {
         let provisioner = Arc::clone(&self.provisioner);
         match tokio::task::spawn_blocking(move || work(&provisioner, arguments)).await {
             Ok(Ok(view)) => Ok(CallToolResult::structured(as_value(&view)?)),
-            Ok(Err(error)) => failed(&error.view()),
+            Ok(Err(error)) => failed(&error.view(Channel::Agent)),
             Err(_) => Err(super::server::stopped()),
         }
     }
@@ -179,6 +180,7 @@ fn listing(arguments: ListProjects) -> Listing {
         visibility: if all { Visibility::All } else { Visibility::Live },
         limit: arguments.limit.unwrap_or(USUAL_PAGE),
         cursor: arguments.cursor,
+        channel: Channel::Agent,
     }
 }
 

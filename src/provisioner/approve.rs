@@ -6,6 +6,7 @@ use super::{Principal, ProvisionRequest, Provisioner};
 use crate::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
+    diagnostic::PROGRAM,
     error::Error,
     ledger::{Asked, Verdict},
     money::Cents,
@@ -192,7 +193,7 @@ impl Provisioner {
             Some(workspace) => ("--dir", workspace),
             None => ("--state-dir", self.state.as_path()),
         };
-        format!("stripe-projects-mcp approve {id} {flag} {}", quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", quoted(&folder.display().to_string()))
     }
 }
 

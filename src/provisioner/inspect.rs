@@ -7,12 +7,13 @@ use serde_json::json;
 use super::{Principal, Provisioner, make_state_folder};
 use crate::{
     backend::{BackendError, Observed, Scope},
+    diagnostic::Diagnostic as _,
     env_file::{EnvFile, Replace},
     error::Error,
     ledger::Verdict,
     name::{EnvVar, ProjectName},
     project::{Project, Status},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     secret::{Fingerprint, Secret},
 };
 
@@ -34,8 +35,8 @@ impl Provisioner {
         &self.registry
     }
 
-    pub fn ceiling_file(&self) -> &CeilingFile {
-        &self.ceiling
+    pub fn user_policy_file(&self) -> &UserPolicyFile {
+        &self.user_policy
     }
 
     /// The folder that the agent works in, and can edit.

@@ -3,6 +3,7 @@
 use super::Provisioner;
 use crate::{
     backend::{Observed, Scope},
+    diagnostic::{Channel, Diagnostic as _},
     error::Error,
     ledger::Visibility,
     name::ProjectName,
@@ -17,6 +18,8 @@ pub struct Listing {
     pub limit: u32,
     /// As an earlier answer gave it out.
     pub cursor: Option<String>,
+    /// The reader of the warning.
+    pub channel: Channel,
 }
 
 /// A page, when nobody asks for another size.
@@ -62,7 +65,7 @@ impl Provisioner {
             next_cursor: page.next.map(|row| format!("{CURSOR}{row}")),
             warning: answer.err().map(|error| {
                 let error = Error::from(error);
-                format!("status and usage are as last known: {error}; {}", error.hint())
+                format!("status and usage are as last known: {error}; {}", error.hint(listing.channel))
             }),
         })
     }

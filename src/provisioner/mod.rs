@@ -63,6 +63,7 @@ use tokio::runtime::Handle;
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, collect_request_ids},
     clock::{Clock, Timestamp},
+    diagnostic::Diagnostic as _,
     env_file::EnvFile,
     error::Error,
     fs::{self, Lock, Stamp},
@@ -70,7 +71,7 @@ use crate::{
     name::ProjectName,
     policy::Asker,
     project::{Project, Status},
-    registry::{CeilingFile, Registry, RegistryFile},
+    registry::{Registry, RegistryFile, UserPolicyFile},
     secret::Fingerprint,
     view::{ProjectView, Sight},
 };
@@ -79,7 +80,7 @@ use crate::{
 pub struct Provisioner {
     backend: Arc<dyn Backend>,
     registry: RegistryFile,
-    ceiling: CeilingFile,
+    user_policy: UserPolicyFile,
     ledger: Ledger,
     env_file: EnvFile,
     state: PathBuf,
@@ -99,7 +100,7 @@ pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
     pub registry: RegistryFile,
     /// The policy outside the workspace, which the registry cannot loosen.
-    pub ceiling: CeilingFile,
+    pub user_policy: UserPolicyFile,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: PathBuf,
@@ -151,7 +152,7 @@ impl Provisioner {
             waiting: BackendWait::new(parts.backend.name()),
             backend: parts.backend,
             registry: parts.registry,
-            ceiling: parts.ceiling,
+            user_policy: parts.user_policy,
             ledger: Ledger::of(&parts.state),
             workspace: parts.env_file.parent().unwrap_or(&parts.env_file).to_owned(),
             env_file: EnvFile::new(parts.env_file),
@@ -181,19 +182,19 @@ impl Provisioner {
     /// The registry as it is now, under the policy outside the workspace.
     ///
     /// # Errors
-    /// [`Error::Registry`] or [`Error::Ceiling`] says which file is wrong, and where.
+    /// [`Error::Registry`] or [`Error::UserPolicy`] says which file is wrong, and where.
     pub fn registry(&self) -> Result<Registry, Error> {
         let registry = self.registry.read()?;
-        let ceiling = self.ceiling.read().map_err(Error::Ceiling)?;
-        Ok(match ceiling {
-            Some(ceiling) => registry.under(&ceiling),
+        let user_policy = self.user_policy.read().map_err(Error::UserPolicy)?;
+        Ok(match user_policy {
+            Some(policy) => registry.under(&policy),
             None => registry,
         })
     }
 
     /// Something that changes when a file that [`Self::registry`] is read from does, however it is edited.
     pub fn registry_stamp(&self) -> RegistryStamp {
-        [self.registry.stamp(), self.ceiling.stamp()]
+        [self.registry.stamp(), self.user_policy.stamp()]
     }
 
     /// Whether the newest project of that name was changed at that time or later.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Phase, Principal, Provisioner};
 use crate::{
     backend::{BackendError, Credentials, Scope},
+    diagnostic::Diagnostic as _,
     env_file::{EnvFile, Replace},
     error::Error,
     ledger::{Intent, Operation, Verdict},

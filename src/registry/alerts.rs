@@ -1,37 +1,36 @@
-//! Where alerts about budgets are sent, as a human wrote it down.
+//! The `[alerts]` table: where alerts about budgets are sent.
 
-use super::error::{Fault, Problem};
-use super::wire::{self, Table, Value};
+use super::error::{Problem, SpannedProblem};
+use super::wire;
 use crate::safe_url::SafeUrl;
 
-/// The receiver of alerts. What signs them is a secret, and so never in this file.
+/// The receiver of alerts. The key that signs them is a secret, and so never in this file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Alerts {
     /// `https://…`; `http://…` only where the host is one of `allow_hosts`.
     pub url: String,
-    /// Hosts that are written to although they are on this machine or in a private network. Lower case.
+    /// Hosts on this machine or in a private network that may receive alerts, in lower case.
     pub allow_hosts: Vec<String>,
 }
 
 impl Alerts {
-    pub(super) fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        let table = Table::of(value)?;
-        table.refuse_unknown_keys(&["allow_hosts", "url"])?;
-        let hosts = |value| wire::list(value)?.map(wire::parsed(host)).collect();
-        let allow_hosts: Vec<String> = table.optional("allow_hosts", hosts)?.unwrap_or_default();
-        let url = table.required("url", wire::parsed(|text: &str| url(text, &allow_hosts)))?;
+    pub(super) fn read(table: &wire::Value<'_>) -> Result<Self, SpannedProblem> {
+        let table: wire::Alerts = wire::read(table)?;
+        let hosts = table.allow_hosts.iter().flatten().map(|name| wire::parse(name, host));
+        let allow_hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+        let url = wire::parse(&table.url, |text| url(text, &allow_hosts))?;
         Ok(Self { url, allow_hosts })
     }
 }
 
-/// Parses the receiver's address. Where its host leads to is checked when an alert is sent.
+/// Refuses a URL that can never be used. The rest is checked when an alert is sent.
 fn url(text: &str, allow_hosts: &[String]) -> Result<String, Problem> {
     let is_allowed = |host: &str| allow_hosts.iter().any(|allowed| allowed == host);
     let is_safe = SafeUrl::parse_trusting(text, is_allowed).is_ok();
     (is_safe && !text.contains('@') && text.len() <= LONGEST_URL).then(|| text.to_owned()).ok_or(Problem::AlertsUrl)
 }
 
-/// A name or an address, in the spelling in which hosts are compared.
+/// Returns a host name or IP address in the spelling in which hosts are compared.
 fn host(text: &str) -> Result<String, Problem> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let bare = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
@@ -44,7 +43,7 @@ fn host(text: &str) -> Result<String, Problem> {
 /// In bytes.
 const LONGEST_URL: usize = 2048;
 
-/// In bytes, as names on the internet are at most.
+/// In bytes, as in DNS (RFC 1035).
 const LONGEST_HOST: usize = 253;
 
 #[cfg(test)]
@@ -52,15 +51,15 @@ mod tests {
     use super::*;
     use crate::registry::{BUILTIN, Registry, RegistryError};
 
-    /// The table stands before everything else, on lines 1 and 2.
+    /// Puts the table on line 2.
     fn alerts(line: &str) -> Result<Option<Alerts>, RegistryError> {
-        let recipes = BUILTIN.replace("version = 1", "");
-        let text = format!("version = 1\nalerts = {{ {line} }}\n{recipes}");
+        let providers = BUILTIN.replace("version = 1", "");
+        let text = format!("version = 1\nalerts = {{ {line} }}\n{providers}");
         Registry::parse(&text, "p.toml").map(|registry| registry.alerts)
     }
 
     #[test]
-    fn a_receiver_is_read() {
+    fn receiver_with_url_and_hosts_is_read() {
         assert_eq!(Registry::builtin().unwrap().alerts, None);
         for (line, url, hosts) in [
             ("url = 'https://hooks.example.com/a?b=c'", "https://hooks.example.com/a?b=c", &[][..]),
@@ -79,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_is_none_is_refused_at_its_place() {
+    fn invalid_receiver_is_refused_with_its_place() {
         let (url, host) = (Problem::AlertsUrl.to_string(), Problem::AlertsHost.to_string());
         for (line, error) in [
             ("", "2:10: `url` is missing".to_owned()),
             ("allow_hosts = []", "2:10: `url` is missing".to_owned()),
             ("ulr = 'https://a.b'", "2:12: unknown key; did you mean `url`?".to_owned()),
             ("url = 'https://a.b', secret = 'x'", "2:33: unknown key".to_owned()),
-            ("url = 7", "2:18: expected a text in quotes".to_owned()),
+            ("url = 7", "2:18: expected a quoted string".to_owned()),
             ("url = ''", format!("2:18: {url}")),
             ("url = 'https://'", format!("2:18: {url}")),
             ("url = 'hooks.example.com'", format!("2:18: {url}")),
@@ -99,7 +98,7 @@ mod tests {
             ("url = 'http://a.b:80@c.d', allow_hosts = ['a.b']", format!("2:18: {url}")),
             ("url = 'http://a.b.c.d', allow_hosts = ['a.b']", format!("2:18: {url}")),
             ("url = 'http://a.b', allow_hosts = ['c.d']", format!("2:18: {url}")),
-            ("url = 'https://a.b', allow_hosts = 'c'", "2:47: expected a list".to_owned()),
+            ("url = 'https://a.b', allow_hosts = 'c'", "2:47: expected an array".to_owned()),
             ("url = 'https://a.b', allow_hosts = ['https://c']", format!("2:48: {host}")),
             ("url = 'https://a.b', allow_hosts = ['c:80']", format!("2:48: {host}")),
             ("url = 'https://a.b', allow_hosts = ['*']", format!("2:48: {host}")),
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_quotes_what_stands_there() {
+    fn error_quotes_no_value() {
         for line in ["url = 'canary'", "url = 'https://canary@x'", "canary = 1", "allow_hosts = ['canary/']"] {
             let error = alerts(line).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{line}: {error:?}");

@@ -1,52 +1,47 @@
-//! When an agent needs a human's yes.
+//! When an agent needs a person's approval.
 
-use super::error::{Fault, Problem};
-use super::wire::{self, Value};
+use toml::Spanned;
 
-/// What needs a human's yes when an agent asks. No word here lets anything above a maximum through.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+use super::error::{Problem, SpannedProblem};
+use super::wire::{self, Text};
+
+/// The requests of an agent that need a person's approval. None of them allows anything above a maximum.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ApprovalRule {
+    /// Nothing.
+    Never,
     /// A cap above the provider's default.
     #[default]
     AboveDefault,
     /// Every provision.
     Always,
-    /// Nothing.
-    Never,
 }
 
 impl ApprovalRule {
-    pub(super) fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        wire::parsed(|text| match text {
+    pub(super) fn from_wire(rule: Option<&Text>) -> Result<Option<Self>, SpannedProblem> {
+        wire::parse_optional(rule, |text| match text {
             "above-default" => Ok(Self::AboveDefault),
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
             _ => Err(Problem::Approval),
-        })(value)
+        })
     }
 
-    /// The one of two that asks a human more often.
+    /// Returns the rule of the two that asks a person more often.
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {
-        if self.rank() >= other.rank() { self } else { other }
-    }
-
-    fn rank(self) -> u8 {
-        match self {
-            Self::Never => 0,
-            Self::AboveDefault => 1,
-            Self::Always => 2,
-        }
+        self.max(other)
     }
 }
 
-/// How long a request waits for a human and, once granted, for its use: whole minutes, up to a week.
-pub(super) fn ttl(value: &Value<'_>) -> Result<u32, Fault> {
-    let minutes = u32::try_from(wire::integer(value)?).ok().filter(|minutes| (1..=LONGEST_TTL).contains(minutes));
-    minutes.ok_or_else(|| Fault::at(value, Problem::ApprovalTtl))
+/// Reads how long a request waits for a decision and an approval for its use: whole minutes, up to a week.
+pub(super) fn ttl(minutes: &Spanned<i64>) -> Result<u32, SpannedProblem> {
+    let fits = u32::try_from(*minutes.get_ref()).ok().filter(|minutes| (1..=LONGEST_TTL).contains(minutes));
+    fits.ok_or_else(|| SpannedProblem::at(minutes, Problem::ApprovalTtl))
 }
 
-/// In minutes, where nobody says another.
-pub(super) const USUAL_TTL: u32 = 30;
+/// In minutes.
+pub(super) const DEFAULT_TTL: u32 = 30;
 
-const LONGEST_TTL: u32 = 7 * 24 * 60;
+/// In minutes.
+pub(super) const LONGEST_TTL: u32 = 7 * 24 * 60;

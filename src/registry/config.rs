@@ -1,39 +1,45 @@
-//! What a service is configured with: a table of the file becomes the JSON that the backend sends.
+//! The `config` of a service: a TOML table becomes the JSON that the backend sends.
 
 use serde_json::{Map, Number, Value as Json};
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
-use super::error::{Fault, Problem};
-use super::wire::{self, Table, Value};
+use super::error::{Problem, SpannedProblem};
 use crate::secret::looks_sensitive;
 
-/// Reads a `config` table. It is sent in the clear and kept in clear, so nothing that reads like a key may be in it.
-pub(super) fn read(value: &Value<'_>) -> Result<Map<String, Json>, Fault> {
-    let pairs = Table::of(value)?.entries().into_iter();
-    pairs.map(|(key, value)| Ok((wire::name(key, text)?, json(value)?))).collect()
-}
-
-/// TOML nests no deeper than its parser allows, which bounds this recursion.
-fn json(value: &Value<'_>) -> Result<Json, Fault> {
-    match value.get_ref() {
-        DeValue::Array(_) => wire::list(value)?.map(json).collect(),
-        DeValue::Boolean(yes) => Ok(Json::Bool(*yes)),
-        DeValue::Datetime(_) => Err(Fault::at(value, Problem::ConfigDatetime)),
-        DeValue::Float(digits) => {
-            let number = digits.as_str().parse().ok().and_then(Number::from_f64);
-            number.map(Json::Number).ok_or_else(|| Fault::at(value, Problem::ConfigNumber))
-        }
-        DeValue::Integer(digits) if looks_sensitive(digits.as_str()) => Err(Fault::at(value, Problem::Sensitive)),
-        DeValue::Integer(_) => wire::integer(value).map(Json::from),
-        DeValue::String(_) => wire::parsed(text)(value).map(Json::String),
-        DeValue::Table(_) => read(value).map(Json::Object),
+/// Reads a `config` table. It is sent and stored in the clear, so nothing that looks like a key may be in it.
+pub(super) fn read(value: &Spanned<DeValue<'_>>) -> Result<Map<String, Json>, SpannedProblem> {
+    match json(value)? {
+        Json::Object(config) => Ok(config),
+        _ => Err(SpannedProblem::at(value, Problem::WrongType { expected: "a table" })),
     }
 }
 
-/// Any text will do that was let in at all.
-#[expect(clippy::unnecessary_wraps, reason = "the readers take a parser, and this is the one that always succeeds")]
-fn text(text: &str) -> Result<String, Problem> {
-    Ok(text.to_owned())
+/// The TOML parser limits the depth, and with it this recursion.
+fn json(value: &Spanned<DeValue<'_>>) -> Result<Json, SpannedProblem> {
+    let refused = |problem| SpannedProblem::at(value, problem);
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().map(json).collect(),
+        DeValue::Boolean(yes) => Ok(Json::Bool(*yes)),
+        DeValue::Datetime(_) => Err(refused(Problem::ConfigDatetime)),
+        DeValue::Float(digits) => {
+            let number = digits.as_str().parse().ok().and_then(Number::from_f64);
+            number.map(Json::Number).ok_or_else(|| refused(Problem::ConfigNumber))
+        }
+        DeValue::Integer(digits) if looks_sensitive(digits.as_str()) => Err(refused(Problem::Sensitive)),
+        DeValue::Integer(digits) => {
+            let number = i64::from_str_radix(digits.as_str(), digits.radix());
+            number.map(Json::from).map_err(|_| refused(Problem::OutOfRange))
+        }
+        DeValue::String(text) if looks_sensitive(text) => Err(refused(Problem::Sensitive)),
+        DeValue::String(text) => Ok(Json::from(text.as_ref())),
+        DeValue::Table(entries) => {
+            let pairs = entries.iter().map(|(key, value)| match key.get_ref() {
+                text if looks_sensitive(text) => Err(SpannedProblem::at(key, Problem::Sensitive)),
+                text => Ok((text.to_string(), json(value)?)),
+            });
+            pairs.collect::<Result<_, _>>().map(Json::Object)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -42,23 +48,23 @@ mod tests {
 
     fn config(text: &str) -> Result<Json, String> {
         let value = DeValue::parse(text).unwrap();
-        read(&value).map(Json::Object).map_err(|fault| fault.in_file("p", text).to_string())
+        read(&value).map(Json::Object).map_err(|problem| problem.in_file("p", text).to_string())
     }
 
     #[test]
-    fn toml_becomes_json() {
+    fn toml_table_becomes_json() {
         let toml = "{ a = 1, b.c = [true, 1.5, 0xf], 'd e' = { f = 'é' } }";
         let json = serde_json::json!({"a": 1, "b": {"c": [true, 1.5, 15]}, "d e": {"f": "é"}});
         assert_eq!(config(toml), Ok(json));
     }
 
     #[test]
-    fn what_json_cannot_carry_or_nobody_should_is_refused() {
-        let secret = "a registry carries no credential, and this reads like one";
-        let number = "a config holds no number that JSON cannot carry";
+    fn date_odd_number_or_credential_is_refused() {
+        let secret = "this looks like a credential, which this file must not contain";
+        let number = "a config cannot contain a number that JSON does not have";
         for (toml, error) in [
-            ("{ a = 2026-01-01 }", "p:1:7: a config holds no date or time: JSON has none"),
-            ("{ a = [12:00:00] }", "p:1:8: a config holds no date or time: JSON has none"),
+            ("{ a = 2026-01-01 }", "p:1:7: a config cannot contain a date or time, which JSON does not have"),
+            ("{ a = [12:00:00] }", "p:1:8: a config cannot contain a date or time, which JSON does not have"),
             ("{ a = nan }", &format!("p:1:7: {number}")),
             ("{ a = -inf }", &format!("p:1:7: {number}")),
             ("{ a = 1e999 }", &format!("p:1:7: {number}")),

@@ -1,20 +1,17 @@
-//! The limits over all providers together, as a human wrote them down.
+//! The `[policy]` table: the limits over all providers together.
 
-use std::collections::BTreeMap;
-
-use super::approval::{self, ApprovalRule, USUAL_TTL};
-use super::error::{Fault, Problem};
-use super::provider::Provider;
-use super::wire::{self, Table, Value};
+use super::approval::{self, ApprovalRule, DEFAULT_TTL, LONGEST_TTL};
+use super::error::{Problem, SpannedProblem};
+use super::wire::{self, Document};
 use crate::money::Cents;
 use crate::name::ProviderKey;
 
-/// What an absent limit means is "none of that kind". A key in both lists is denied.
+/// The limits over all providers. An absent one does not limit; a key in both lists is denied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
-    /// For every provider whose entry does not say otherwise.
+    /// For every provider whose entry has no rule of its own.
     pub approval: ApprovalRule,
-    /// In minutes: how long a request waits for a human and, once granted, for its use.
+    /// In minutes: how long a request waits for a decision and, once approved, for its use.
     pub approval_ttl: u32,
     /// `None` allows every provider; an empty list allows none.
     pub allowed: Option<Vec<ProviderKey>>,
@@ -26,21 +23,34 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub(super) const KEYS: &'static [&'static str] =
-        &["allowed", "approval", "approval_ttl_minutes", "denied", "max_live_projects", "total_cap_usd"];
-
-    pub(super) fn read(value: &Value<'_>, providers: &BTreeMap<ProviderKey, Provider>) -> Result<Self, Fault> {
-        let table = Table::of(value)?;
-        table.refuse_unknown_keys(Self::KEYS)?;
-        let keys = |value| wire::list(value)?.map(|item| known_key(item, providers)).collect();
+    /// Reads the table `policy`. `absent` has the values of absent keys; `known` checks each key of a provider.
+    pub(super) fn read(
+        document: &Document<'_>,
+        absent: Self,
+        known: impl Fn(ProviderKey) -> Result<ProviderKey, Problem>,
+    ) -> Result<Self, SpannedProblem> {
+        let Some(table) = document.get("policy") else { return Ok(absent) };
+        let table: wire::Policy = wire::read(table)?;
+        let key = |text: &str| ProviderKey::parse(text).map_err(Problem::from).and_then(&known);
+        let keys = |names: &Vec<_>| names.iter().map(|name| wire::parse(name, key)).collect::<Result<Vec<_>, _>>();
+        let count = table.max_live_projects.as_ref().map(|count| match u64::try_from(*count.get_ref()) {
+            Ok(number @ 1..) => Ok(number),
+            _ => Err(SpannedProblem::at(count, Problem::LiveProjects)),
+        });
+        let approval_ttl = table.approval_ttl_minutes.as_ref().map(approval::ttl).transpose()?;
         Ok(Self {
-            approval: table.optional("approval", ApprovalRule::read)?.unwrap_or_default(),
-            approval_ttl: table.optional("approval_ttl_minutes", approval::ttl)?.unwrap_or(USUAL_TTL),
-            allowed: table.optional("allowed", keys)?,
-            denied: table.optional("denied", keys)?.unwrap_or_default(),
-            max_live_projects: table.optional("max_live_projects", count)?,
-            total_cap: table.optional("total_cap_usd", wire::cap)?,
+            approval: ApprovalRule::from_wire(table.approval.as_ref())?.unwrap_or(absent.approval),
+            approval_ttl: approval_ttl.unwrap_or(absent.approval_ttl),
+            allowed: table.allowed.as_ref().map(keys).transpose()?,
+            denied: table.denied.as_ref().map(keys).transpose()?.unwrap_or_default(),
+            max_live_projects: count.transpose()?,
+            total_cap: document.optional_cap(table.total_cap_usd.as_ref())?,
         })
+    }
+
+    /// Returns the policy that limits nothing.
+    pub(super) fn unlimited() -> Self {
+        Self { approval: ApprovalRule::Never, approval_ttl: LONGEST_TTL, ..Self::default() }
     }
 }
 
@@ -48,7 +58,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             approval: ApprovalRule::default(),
-            approval_ttl: USUAL_TTL,
+            approval_ttl: DEFAULT_TTL,
             allowed: None,
             denied: Vec::new(),
             max_live_projects: None,
@@ -57,37 +67,20 @@ impl Default for Policy {
     }
 }
 
-/// A key that no provider has would protect from nothing, so it is refused.
-fn known_key(value: &Value<'_>, providers: &BTreeMap<ProviderKey, Provider>) -> Result<ProviderKey, Fault> {
-    wire::parsed(|text| {
-        let key = ProviderKey::parse(text)?;
-        if providers.contains_key(&key) {
-            return Ok(key);
-        }
-        let meant = super::closest(providers, text).cloned();
-        Err(Problem::UnknownProvider { meant, valid: providers.keys().cloned().collect() })
-    })(value)
-}
-
-pub(super) fn count(value: &Value<'_>) -> Result<u64, Fault> {
-    let number = u64::try_from(wire::integer(value)?).ok().filter(|number| *number >= 1);
-    number.ok_or_else(|| Fault::at(value, Problem::LiveProjects))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::registry::{BUILTIN, Registry, RegistryError};
 
-    /// The policy stands before everything else, on lines 1 and 2.
+    /// Puts the table on line 2.
     fn policy(line: &str) -> Result<Policy, RegistryError> {
-        let recipes = BUILTIN.replace("version = 1", "");
-        let text = format!("version = 1\npolicy = {{ {line} }}\n{recipes}");
+        let providers = BUILTIN.replace("version = 1", "");
+        let text = format!("version = 1\npolicy = {{ {line} }}\n{providers}");
         Registry::parse(&text, "p.toml").map(|registry| registry.policy)
     }
 
     #[test]
-    fn limits_are_read() {
+    fn policy_with_limits_is_read() {
         assert_eq!(policy(""), Ok(Policy::default()));
         let key = |text| ProviderKey::parse(text).unwrap();
         let line = "allowed = ['llm', 'search'], denied = ['email'], max_live_projects = 3, total_cap_usd = 99.5, \
@@ -105,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_would_not_limit_are_refused() {
+    fn invalid_limit_is_refused_with_its_place() {
         for (line, error) in [
             ("alowed = []", "2:12: unknown key; did you mean `allowed`?"),
             ("colour = 1", "2:12: unknown key"),
-            ("allowed = 'llm'", "2:22: expected a list"),
-            ("allowed = ['llm', 7]", "2:30: expected a text in quotes"),
+            ("allowed = 'llm'", "2:22: expected an array"),
+            ("allowed = ['llm', 7]", "2:30: expected a quoted string"),
             ("denied = ['serch']", "2:22: no provider has this key; did you mean `search`?"),
             ("denied = ['neon']", "2:22: no provider has this key; did you mean `postgres`?"),
             ("denied = ['nothing-like-it']", "2:22: no provider has this key"),
@@ -118,16 +111,19 @@ mod tests {
                 "denied = ['LLM']",
                 "2:22: a provider key is 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit",
             ),
-            ("denied = ['sk-canary-0123456789ab']", "2:22: a registry carries no credential, and this reads like one"),
-            ("max_live_projects = 0", "2:32: the number of live projects is a whole number from 1 up"),
-            ("max_live_projects = -1", "2:32: the number of live projects is a whole number from 1 up"),
+            (
+                "denied = ['sk-canary-0123456789ab']",
+                "2:22: this looks like a credential, which this file must not contain",
+            ),
+            ("max_live_projects = 0", "2:32: the number of live projects must be at least 1"),
+            ("max_live_projects = -1", "2:32: the number of live projects must be at least 1"),
             ("max_live_projects = 1.5", "2:32: expected a whole number"),
             ("max_live_projects = 9223372036854775808", "2:32: the number is out of range"),
-            ("total_cap_usd = 0", "2:28: a cap is more than 0"),
-            ("approval = 'sometimes'", "2:23: an approval is \"never\", \"above-default\" or \"always\""),
+            ("total_cap_usd = 0", "2:28: a cap must be above 0"),
+            ("approval = 'sometimes'", "2:23: an approval rule is \"never\", \"above-default\" or \"always\""),
             (
                 "approval_ttl_minutes = 10081",
-                "2:35: the time for an approval is a whole number of minutes from 1 to 10080",
+                "2:35: the lifetime of an approval is a whole number of minutes from 1 to 10080",
             ),
         ] {
             assert_eq!(policy(line).unwrap_err().to_string(), format!("p.toml:{error}"), "{line}");
@@ -135,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_quotes_what_stands_in_a_policy() {
+    fn error_quotes_no_value() {
         for key in
             ["allowed", "approval", "approval_ttl_minutes", "denied", "max_live_projects", "total_cap_usd", "canary"]
         {

@@ -1,11 +1,11 @@
-//! One recipe: which service, how it is configured, what it may cost, and which variables its credentials become.
+//! A provider of the registry: its service, configuration, caps and environment variables.
 
 use serde_json::{Map, Value as Json};
 
 use super::approval::ApprovalRule;
 use super::config;
-use super::error::{Fault, Problem};
-use super::wire::{self, Table, Value};
+use super::error::{Problem, SpannedProblem};
+use super::wire::{self, Document, parse, parse_optional};
 use crate::lifetime::Lifetime;
 use crate::money::Cents;
 use crate::name::{EnvVar, ProviderKey, ServiceRef};
@@ -18,40 +18,48 @@ pub struct Provider {
     pub key: ProviderKey,
     pub label: String,
     pub service: ServiceRef,
-    /// What must exist before the service does; of the same provider.
+    /// A plan of the same provider, which must be bought before the service.
     pub plan: Option<ServiceRef>,
     pub config: Map<String, Json>,
     /// Never empty: the first is `env_var`. No two variables are the same, in any case of letters.
     pub deliveries: Vec<Delivery>,
     pub default_cap: Cents,
     pub max_cap: Cents,
-    /// How long a project lives when nobody says; never longer than `max_lease`.
+    /// The lifetime of a project without one of its own; never longer than `max_lease`.
     pub default_lease: Option<Lifetime>,
     pub max_lease: Option<Lifetime>,
-    /// `None`: as the policy over all of them says.
+    /// `None`: as in the policy over all providers.
     pub approval: Option<ApprovalRule>,
     pub docs: String,
     pub paid: bool,
-    /// Whether the human has said that the provider's terms of service are accepted.
+    /// Whether the owner of this file has accepted the provider's terms of service.
     pub terms_accepted: bool,
 }
 
 impl Provider {
-    pub(super) fn read(key: ProviderKey, value: &Value<'_>) -> Result<Self, Fault> {
-        let entry = Table::of(value)?;
-        entry.refuse_unknown_keys(KEYS)?;
-        let label = entry.required("label", wire::parsed(label))?;
-        let service = entry.required("service", wire::parsed(ServiceRef::parse))?;
-        let plan = entry.optional("plan", wire::parsed(|text| plan(text, &service)))?;
-        let config = entry.optional("config", config::read)?.unwrap_or_default();
+    pub(super) fn read(
+        key: ProviderKey,
+        table: &wire::Value<'_>,
+        document: &Document<'_>,
+    ) -> Result<Self, SpannedProblem> {
+        let entry: wire::Provider = wire::read(table)?;
+        let label = parse(&entry.label, label)?;
+        let service = parse(&entry.service, ServiceRef::parse)?;
+        let plan = parse_optional(entry.plan.as_ref(), |text| plan(text, &service))?;
+        let config = wire::member(table, "config").map(config::read).transpose()?.unwrap_or_default();
         let deliveries = deliveries(&entry)?;
-        let (default_cap, max_cap) = caps(&entry)?;
-        let (default_lease, max_lease) = lifetimes(&entry)?;
-        let docs = entry.required("docs", wire::parsed(docs))?;
-        let paid = entry.optional("paid", wire::boolean)?.unwrap_or_default();
-        let terms_accepted = entry.optional("terms_accepted", wire::boolean)?.unwrap_or_default();
-        let approval = entry.optional("approval", ApprovalRule::read)?;
-        let recipe = Self {
+        let default_cap = document.cap(&entry.default_cap_usd)?;
+        let max_cap = document.optional_cap(entry.max_cap_usd.as_ref())?.unwrap_or(default_cap);
+        if let Some(place) = entry.max_cap_usd.filter(|_| max_cap < default_cap) {
+            return Err(SpannedProblem::at(&place, Problem::MaxBelowDefault));
+        }
+        let default_lease = parse_optional(entry.default_expires_in.as_ref(), Lifetime::parse)?;
+        let max_lease =
+            parse_optional(entry.max_expires_in.as_ref(), |text| match (Lifetime::parse(text)?, default_lease) {
+                (max, Some(default)) if max < default => Err(Problem::MaxBelowDefault),
+                (max, _) => Ok(max),
+            })?;
+        Ok(Self {
             key,
             label,
             service,
@@ -62,55 +70,34 @@ impl Provider {
             max_cap,
             default_lease,
             max_lease,
-            approval,
-            docs,
-            paid,
-            terms_accepted,
-        };
-        Ok(recipe)
+            approval: ApprovalRule::from_wire(entry.approval.as_ref())?,
+            docs: parse(&entry.docs, docs)?,
+            paid: entry.paid.unwrap_or_default(),
+            terms_accepted: entry.terms_accepted.unwrap_or_default(),
+        })
     }
 }
 
-/// The variable that is always there, then those that the entry adds.
-fn deliveries(entry: &Table<'_>) -> Result<Vec<Delivery>, Fault> {
-    let env_var = entry.required("env_var", wire::parsed(EnvVar::parse))?;
-    let named = entry.optional("credential", wire::parsed(credential))?;
-    let mut deliveries = vec![Delivery { env_var, credential: named }];
-    let extra = entry.optional("extra_env", Table::of)?;
-    for (name, value) in extra.iter().flat_map(Table::entries) {
-        let env_var = wire::name(name, EnvVar::parse)?;
-        // Some systems tell variables apart by case and some do not, so one entry must work on both.
+/// Returns `env_var` first, then the variables of `extra_env`.
+fn deliveries(entry: &wire::Provider) -> Result<Vec<Delivery>, SpannedProblem> {
+    let first = parse_optional(entry.credential.as_ref(), credential)?;
+    let mut deliveries = vec![Delivery { env_var: parse(&entry.env_var, EnvVar::parse)?, credential: first }];
+    let mut extra: Vec<_> = entry.extra_env.iter().flatten().collect();
+    extra.sort_by_key(|(name, _)| name.span().start);
+    for (name, value) in extra {
+        let env_var = parse(name, EnvVar::parse)?;
+        // Some systems ignore the case of a variable, and an entry must work on all of them.
         if deliveries.iter().any(|other| other.env_var.as_str().eq_ignore_ascii_case(env_var.as_str())) {
-            return Err(Fault::at(name, Problem::DuplicateVariable));
+            return Err(SpannedProblem::at(name, Problem::DuplicateVariable));
         }
-        deliveries.push(Delivery { env_var, credential: Some(wire::parsed(credential)(value)?) });
+        deliveries.push(Delivery { env_var, credential: Some(parse(value, credential)?) });
     }
     Ok(deliveries)
 }
 
-/// The default cap and the highest one, which without a word about it is the same.
-fn caps(entry: &Table<'_>) -> Result<(Cents, Cents), Fault> {
-    let default = entry.required("default_cap_usd", wire::cap)?;
-    let max = entry.optional("max_cap_usd", |value| match wire::cap(value)? {
-        max if max < default => Err(Fault::at(value, Problem::MaxBelowDefault)),
-        max => Ok(max),
-    })?;
-    Ok((default, max.unwrap_or(default)))
-}
-
-/// The usual length of life and the longest.
-fn lifetimes(entry: &Table<'_>) -> Result<(Option<Lifetime>, Option<Lifetime>), Fault> {
-    let default = entry.optional("default_expires_in", wire::parsed(Lifetime::parse))?;
-    let max = entry.optional("max_expires_in", |value| match (wire::parsed(Lifetime::parse)(value)?, default) {
-        (max, Some(default)) if max < default => Err(Fault::at(value, Problem::MaxBelowDefault)),
-        (max, _) => Ok(max),
-    })?;
-    Ok((default, max))
-}
-
 fn label(text: &str) -> Result<String, Problem> {
     let fits = (1..=80).contains(&text.chars().count()) && !text.trim().is_empty();
-    // Beyond control characters: line separators, and the marks that make a line read in another order.
+    // Line separators, and marks that change the direction of the text.
     let odd = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (fits && !text.contains(odd)).then(|| text.to_owned()).ok_or(Problem::Label)
 }
@@ -126,37 +113,18 @@ fn credential(text: &str) -> Result<String, Problem> {
     (starts_well && continues_well && text.len() <= 64).then(|| text.to_owned()).ok_or(Problem::CredentialName)
 }
 
-/// Parses an https address that is safe to print and to open.
+/// Accepts an https URL that is safe to print and to open.
 fn docs(text: &str) -> Result<String, Problem> {
     let is_safe = text.len() <= 2048 && SafeUrl::parse(text).is_ok_and(|url| url.is_https());
     is_safe.then(|| text.to_owned()).ok_or(Problem::Docs)
 }
-
-/// Everything an entry may say.
-const KEYS: &[&str] = &[
-    "approval",
-    "config",
-    "credential",
-    "default_cap_usd",
-    "default_expires_in",
-    "docs",
-    "env_var",
-    "extra_env",
-    "label",
-    "max_cap_usd",
-    "max_expires_in",
-    "paid",
-    "plan",
-    "service",
-    "terms_accepted",
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::registry::{Registry, RegistryError};
 
-    /// A whole entry; tests replace one line of it. The header is line 2, `label` line 3.
+    /// A complete entry with the header on line 2. Tests replace one line.
     const ENTRY: &[(&str, &str)] = &[
         ("label", "'Neon'"),
         ("service", "'neon/postgres'"),
@@ -190,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_becomes_words() {
+    fn entry_with_all_keys_is_read() {
         let provider = with("", "").unwrap();
         assert_eq!(provider.key.as_str(), "postgres");
         assert_eq!((provider.default_cap.cents(), provider.max_cap.cents()), (1250, 10_000));
@@ -203,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_a_default() {
+    fn entry_without_optional_keys_has_defaults() {
         for key in ["approval", "plan", "credential", "max_cap_usd", "paid", "config", "extra_env"] {
             without(key).unwrap();
         }
@@ -215,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn caps_are_read_from_the_digits_in_the_file() {
+    fn cap_is_read_from_the_digits_in_the_file() {
         for (written, cents) in [("1", 100), ("+7", 700), ("1_2", 1_200), ("0.07", 7), ("33.30", 3_330), ("1.100", 110)]
         {
             assert_eq!(with("default_cap_usd", written).unwrap().default_cap.cents(), cents, "{written}");
@@ -223,16 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_value_is_found_where_it_stands() {
+    fn invalid_value_is_refused_with_its_place() {
         let not_a_number = "8:19: the amount is not a plain decimal number of US dollars, such as 15 or 15.50";
         let label = "3:9: a label is one line of 1 to 80 visible characters";
-        let docs = "10:8: a documentation link is a plain https:// URL without user or password";
+        let docs = "10:8: a documentation link must be an https:// URL without user or password";
         let service = "4:11: a service is written provider/service, such as supermemory/memory";
         let credential = "7:14: a credential name is 1 to 64 of A-Z, 0-9 and `_`, starting with a letter";
         let rule = "a variable name is 1 to 128 letters, digits or `_` and does not start with a digit";
         let dangerous = "this variable changes how programs start, so it may not carry a credential";
-        let same = "another variable of this provider has the same name; upper and lower case count as one";
-        let secret = "a registry carries no credential, and this reads like one";
+        let same = "another variable of this provider has the same name (case is ignored)";
+        let secret = "this looks like a credential, which this file must not contain";
         for (key, value, error) in [
             ("label", "''", label),
             ("label", "'  '", label),
@@ -240,12 +208,12 @@ mod tests {
             ("label", "\"a\\u0000\"", label),
             ("label", "'a\u{202e}b'", label),
             ("label", &format!("'{}'", "é".repeat(81)), label),
-            ("label", "7", "3:9: expected a text in quotes"),
+            ("label", "7", "3:9: expected a quoted string"),
             ("label", "'4242 4242 4242 4242'", &format!("3:9: {secret}")),
             ("service", "'neon'", service),
             ("service", "'--x/y'", service),
-            ("plan", "'exa/free'", "5:8: a plan belongs to the same provider as its service"),
-            ("plan", "{}", "5:8: expected a text in quotes"),
+            ("plan", "'exa/free'", "5:8: the plan must be of the same provider as the service"),
+            ("plan", "{}", "5:8: expected a quoted string"),
             ("env_var", "'A-B'", &format!("6:11: {rule}")),
             ("env_var", "'PATH'", &format!("6:11: {dangerous}")),
             ("env_var", "'ld_preload'", &format!("6:11: {dangerous}")),
@@ -257,8 +225,8 @@ mod tests {
             ("credential", &format!("'{}'", "K".repeat(65)), credential),
             ("default_cap_usd", "-1", "8:19: the amount is negative"),
             ("default_cap_usd", "-0.5", "8:19: the amount is negative"),
-            ("default_cap_usd", "0", "8:19: a cap is more than 0"),
-            ("default_cap_usd", "0.00", "8:19: a cap is more than 0"),
+            ("default_cap_usd", "0", "8:19: a cap must be above 0"),
+            ("default_cap_usd", "0.00", "8:19: a cap must be above 0"),
             ("default_cap_usd", "9.999", "8:19: the amount has more decimals than can be billed"),
             ("default_cap_usd", "1e1", not_a_number),
             ("default_cap_usd", "nan", not_a_number),
@@ -291,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_quotes_what_stands_in_an_entry() {
+    fn error_quotes_no_value() {
         const CANARY: &str = "sk_live_51Canary0123456789";
         let shapes = ["'X'", "X", "['X']", "{ X = 1 }", "{ A = 'X' }", "{ A = { B = ['X'] } }", "'X", "\"X\\q\"", "1X"];
         for (key, _) in ENTRY {

@@ -1,23 +1,22 @@
-//! Where the registry is kept, and the policy above it: files that are read anew for each call, so that an edit counts
-//! from the next one on.
+//! The files of the registry and of the user's policy. Each call reads them anew, so an edit applies to the next call.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Ceiling, Registry, RegistryError, error::Problem};
+use super::{Registry, RegistryError, UserPolicy, error::Problem};
 use crate::fs::{self, Kind, Stamp};
 
 /// The registry of a workspace.
 #[derive(Clone, Debug)]
 pub enum RegistryFile {
-    /// A file that somebody named; it has to be there.
+    /// A file that was named; it must exist.
     Named(PathBuf),
     /// The workspace's own file if it has one, else the built-in registry.
     OwnOrBuiltin(PathBuf),
 }
 
 impl RegistryFile {
-    /// The file that counts; `None` while the built-in registry does.
+    /// Returns the file in use; `None` while it is the built-in registry.
     pub fn in_use(&self) -> Option<&Path> {
         match self {
             Self::Named(path) => Some(path),
@@ -25,10 +24,10 @@ impl RegistryFile {
         }
     }
 
-    /// Reads it as it is now.
+    /// Reads the registry as it is now.
     ///
     /// # Errors
-    /// [`RegistryError`], which for an unreadable file stands at its first character.
+    /// [`RegistryError`], at line 1 and column 1 for an unreadable file.
     pub fn read(&self) -> Result<Registry, RegistryError> {
         let (Self::Named(path) | Self::OwnOrBuiltin(path)) = self;
         match (text(path)?, self) {
@@ -38,61 +37,61 @@ impl RegistryFile {
         }
     }
 
-    /// What the file is known by, without reading it; `None` when there is none to be seen.
+    /// Returns a stamp that changes with the file; `None` if there is no file.
     pub fn stamp(&self) -> Option<Stamp> {
         let (Self::Named(path) | Self::OwnOrBuiltin(path)) = self;
         fs::stamp(path)
     }
 }
 
-/// The policy outside the workspace. What is there and cannot be read is an error and never "no limit".
+/// The file of the user's policy. One that exists and cannot be read is an error, never "no limit".
 #[derive(Clone, Debug)]
-pub enum CeilingFile {
-    /// A file that somebody named; it has to be there.
+pub enum UserPolicyFile {
+    /// The file in the user's configuration folder; it may be absent.
+    Default(PathBuf),
+    /// A file that was named; it must exist.
     Named(PathBuf),
-    /// No such place on this machine.
-    Nowhere,
-    /// Where a user's configuration is kept; there may be none.
-    Usual(PathBuf),
+    /// The environment names no configuration folder.
+    NoFolder,
 }
 
-impl CeilingFile {
-    /// Where it is, or would be.
+impl UserPolicyFile {
+    /// Returns the path, whether or not the file exists.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Named(path) | Self::Usual(path) => Some(path),
-            Self::Nowhere => None,
+            Self::Default(path) | Self::Named(path) => Some(path),
+            Self::NoFolder => None,
         }
     }
 
-    /// Reads it as it is now; `None` where there is none.
+    /// Reads the policy as it is now; `None` if there is no file.
     ///
     /// # Errors
-    /// [`RegistryError`], which for an unreadable file stands at its first character.
-    pub fn read(&self) -> Result<Option<Ceiling>, RegistryError> {
-        let (Self::Named(path) | Self::Usual(path)) = self else {
+    /// [`RegistryError`], at line 1 and column 1 for an unreadable file.
+    pub fn read(&self) -> Result<Option<UserPolicy>, RegistryError> {
+        let (Self::Default(path) | Self::Named(path)) = self else {
             return Ok(None);
         };
         match (text(path)?, self) {
-            (Some(text), _) => Ceiling::parse(&text, &shown(path)).map(Some),
+            (Some(text), _) => UserPolicy::parse(&text, &shown(path)).map(Some),
             (None, Self::Named(_)) => Err(unusable(path, Problem::NoFile)),
             (None, _) => Ok(None),
         }
     }
 
-    /// What the file is known by, without reading it; `None` when there is none to be seen.
+    /// Returns a stamp that changes with the file; `None` if there is no file.
     pub fn stamp(&self) -> Option<Stamp> {
         match self {
-            Self::Named(path) | Self::Usual(path) => fs::stamp(path),
-            Self::Nowhere => None,
+            Self::Default(path) | Self::Named(path) => fs::stamp(path),
+            Self::NoFolder => None,
         }
     }
 }
 
-/// `None` where there is no such file. A link that leads nowhere is none: somebody meant there to be one, and to take
-/// it for none would loosen what it says.
+/// Reads a file; `None` if there is none.
 ///
-/// What is no file, such as a pipe, is refused before it is opened: somebody would have to be waited for.
+/// A dangling symbolic link is an error: to ignore it would loosen the limits of the file that it should lead to. A pipe
+/// is refused before it is opened, because that would wait for a writer.
 fn text(path: &Path) -> Result<Option<String>, RegistryError> {
     match fs::kind(path) {
         Ok(Kind::Absent | Kind::File { .. }) => {}
@@ -101,7 +100,7 @@ fn text(path: &Path) -> Result<Option<String>, RegistryError> {
         }
         Ok(Kind::Directory) | Err(_) => return Err(unusable(path, Problem::NotAFile)),
     }
-    let read = fs::read(path, LONGEST_REGISTRY);
+    let read = fs::read(path, MAX_BYTES);
     let bytes = read.map_err(|error| unusable(path, Problem::Unreadable { why: error.source.kind() }))?;
     if bytes.is_none() && fs::dangling_link(path).is_some() {
         return Err(unusable(path, Problem::Dangling));
@@ -117,4 +116,4 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-const LONGEST_REGISTRY: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;

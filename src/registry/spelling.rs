@@ -1,33 +1,33 @@
-//! Which known word somebody meant.
+//! Suggestions for misspelt names.
 
-/// The thing whose name is nearest to `wrong`; none, unless about three characters of four are right.
+/// Returns the item with the name closest to `wrong`, if about three of four characters match.
 ///
-/// Only the known name may be shown: what was typed could be a key in the wrong place.
+/// Only the known name may be shown: `wrong` could be a key that was pasted here.
 pub(super) fn closest<'a, T>(wrong: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
-    if wrong.len() > LONGEST {
+    if wrong.len() > MAX_LENGTH {
         return None;
     }
     let wrong = wrong.to_lowercase();
     known
-        .map(|(name, thing)| (strsim::osa_distance(&wrong, name), name.len().div_ceil(4), thing))
+        .map(|(name, item)| (strsim::osa_distance(&wrong, name), name.len().div_ceil(4), item))
         .filter(|(distance, tolerance, _)| distance <= tolerance)
         .min_by_key(|(distance, ..)| *distance)
-        .map(|(.., thing)| thing)
+        .map(|(.., item)| item)
 }
 
-/// Nobody misspells a name at greater length, and comparing a pasted novel takes time.
-const LONGEST: usize = 128;
+/// In bytes. A longer text is no misspelt name, and the comparison would take long.
+const MAX_LENGTH: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn meant(wrong: &str) -> Option<&'static str> {
+    fn suggestion(wrong: &str) -> Option<&'static str> {
         closest(wrong, ["default_cap_usd", "docs", "paid"].into_iter().map(|name| (name, name)))
     }
 
     #[test]
-    fn slips_are_understood_and_strangers_are_not() {
+    fn misspelt_name_is_found_and_another_is_not() {
         for (wrong, known) in [
             ("default_cap", Some("default_cap_usd")),
             ("Default_Cap_USD", Some("default_cap_usd")),
@@ -37,7 +37,7 @@ mod tests {
             ("sk_live_0123456789abcdef", None),
             (&"docs".repeat(100), None),
         ] {
-            assert_eq!(meant(wrong), known, "{wrong}");
+            assert_eq!(suggestion(wrong), known, "{wrong}");
         }
     }
 }

@@ -1,126 +1,181 @@
-//! A TOML tree as found in the file, and the few ways to take a value out of it. Each failure knows its place.
+//! The registry and the user's policy as TOML states them: structs that serde fills before any value is checked.
+//!
+//! Three things are not left to serde, and come from the parsed tree or from the text. Caps are read from their digits,
+//! because serde has made floats of them already. A `config` may hold anything, and a `toml::Value` does not know the
+//! places in it. Only a table is read as a struct, because serde would also accept an array of the values, or a date.
 
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use std::collections::BTreeMap;
 
-use super::error::{Fault, Problem};
-use super::spelling;
+use serde::{Deserialize, de::IgnoredAny};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue, ValueDeserializer},
+};
+
+use super::error::{Problem, SpannedProblem};
 use crate::money::Cents;
 use crate::secret::looks_sensitive;
 
-/// A value of the file, and where it stands.
+/// A value of the parsed tree, and its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
-/// A table of the file, and where its header stands.
-pub(super) struct Table<'a> {
-    byte: usize,
-    entries: &'a DeTable<'a>,
+/// A string, and its place.
+pub(super) type Text = Spanned<String>;
+
+/// The place of a number, whose digits are read from the file.
+pub(super) type Amount = Spanned<IgnoredAny>;
+
+/// The one key that every version of the format has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: Option<Spanned<i64>>,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn whole_file(entries: &'a DeTable<'a>) -> Self {
-        Self { byte: 0, entries }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "each table is read on its own, by its key")]
+pub(super) struct RegistryKeys {
+    version: IgnoredAny,
+    alerts: Option<IgnoredAny>,
+    policy: Option<IgnoredAny>,
+    providers: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "each table is read on its own, by its key")]
+pub(super) struct UserPolicyKeys {
+    version: Option<IgnoredAny>,
+    alerts: Option<IgnoredAny>,
+    policy: Option<IgnoredAny>,
+    providers: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alerts {
+    pub allow_hosts: Option<Vec<Text>>,
+    pub url: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub allowed: Option<Vec<Text>>,
+    pub approval: Option<Text>,
+    pub approval_ttl_minutes: Option<Spanned<i64>>,
+    pub denied: Option<Vec<Text>>,
+    pub max_live_projects: Option<Spanned<i64>>,
+    pub total_cap_usd: Option<Amount>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Provider {
+    pub label: Text,
+    pub service: Text,
+    pub plan: Option<Text>,
+    #[serde(rename = "config")]
+    _config: Option<IgnoredAny>,
+    pub env_var: Text,
+    pub credential: Option<Text>,
+    pub extra_env: Option<BTreeMap<Text, Text>>,
+    pub default_cap_usd: Amount,
+    pub max_cap_usd: Option<Amount>,
+    pub default_expires_in: Option<Text>,
+    pub max_expires_in: Option<Text>,
+    pub docs: Text,
+    pub paid: Option<bool>,
+    pub terms_accepted: Option<bool>,
+    pub approval: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderLimits {
+    pub approval: Option<Text>,
+    pub default_cap_usd: Option<Amount>,
+    pub max_cap_usd: Option<Amount>,
+}
+
+/// A parsed file.
+pub(super) struct Document<'a> {
+    text: &'a str,
+    root: Value<'a>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses a file with the keys of `K`. The version comes first, because another one may well have other keys.
+    pub(super) fn parse<K: Deserialize<'a>>(text: &'a str) -> Result<Self, SpannedProblem> {
+        let tree = DeTable::parse(text).map_err(|error| SpannedProblem::from_syntax(&error))?;
+        let root = Spanned::new(tree.span(), DeValue::Table(tree.into_inner()));
+        if let Some(version) = read::<Versioned>(&root)?.version.filter(|version| *version.get_ref() != 1) {
+            return Err(SpannedProblem::at(&version, Problem::Version));
+        }
+        read::<K>(&root)?;
+        Ok(Self { text, root })
     }
 
-    pub(super) fn of(value: &'a Value<'a>) -> Result<Self, Fault> {
-        match value.get_ref() {
-            DeValue::Table(entries) => Ok(Self { byte: value.span().start, entries }),
-            _ => Err(wrong_type(value, "a table")),
+    /// Returns a table of the file, which may be absent.
+    pub(super) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        member(&self.root, key)
+    }
+
+    /// Parses the digits of a cap, which never become a float.
+    pub(super) fn cap(&self, amount: &Amount) -> Result<Cents, SpannedProblem> {
+        let refused = |problem| SpannedProblem::at(amount, problem);
+        let digits = self.text.get(amount.span()).unwrap_or_default().replace('_', "");
+        let is_number = digits.starts_with(|first: char| first.is_ascii_digit() || "+-in".contains(first));
+        if !is_number || ["0b", "0o", "0x"].iter().any(|radix| digits.starts_with(radix)) {
+            return Err(refused(Problem::WrongType { expected: "an amount in US dollars, such as 15 or 15.50" }));
+        }
+        let cap = Cents::parse_usd(digits.strip_prefix('+').unwrap_or(&digits));
+        match cap.map_err(|error| refused(error.into()))? {
+            cap if cap.is_zero() => Err(refused(Problem::CapZero)),
+            cap => Ok(cap),
         }
     }
 
-    /// Refuses what would silently have no effect, first in the file first.
-    pub(super) fn refuse_unknown_keys(&self, valid: &'static [&'static str]) -> Result<(), Fault> {
-        match self.entries().into_iter().find(|(key, _)| !valid.contains(&key.get_ref().as_ref())) {
-            None => Ok(()),
-            Some((key, _)) => {
-                let meant = spelling::closest(key.get_ref(), valid.iter().map(|name| (*name, *name)));
-                Err(Fault::at(key, Problem::UnknownKey { meant, valid }))
-            }
-        }
-    }
-
-    /// Everything in the table, in the order of the file.
-    pub(super) fn entries(&self) -> Vec<(&'a Spanned<DeString<'a>>, &'a Value<'a>)> {
-        let mut entries: Vec<_> = self.entries.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        entries
-    }
-
-    pub(super) fn optional<T>(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&'a Value<'a>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        self.entries.get(key).map(read).transpose()
-    }
-
-    /// Like [`Table::optional`]; what is missing is missing at the table's header.
-    pub(super) fn required<T>(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&'a Value<'a>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        self.optional(key, read)?.ok_or_else(|| Fault::new(self.byte, Problem::MissingKey { key }))
+    pub(super) fn optional_cap(&self, amount: Option<&Amount>) -> Result<Option<Cents>, SpannedProblem> {
+        amount.map(|amount| self.cap(amount)).transpose()
     }
 }
 
-/// A reader of text that `parse` understands.
-pub(super) fn parsed<T, E: Into<Problem>>(
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> impl Fn(&Value<'_>) -> Result<T, Fault> {
-    move |value| match value.get_ref() {
-        DeValue::String(text) => checked(value.span().start, text, &parse),
-        _ => Err(wrong_type(value, "a text in quotes")),
+/// Reads a table as one of the structs above.
+pub(super) fn read<'a, T: Deserialize<'a>>(table: &Value<'a>) -> Result<T, SpannedProblem> {
+    entries(table)?;
+    T::deserialize(ValueDeserializer::from(table.clone())).map_err(|error| SpannedProblem::from_serde(&error))
+}
+
+/// Returns the entries of a table, in the order of the file.
+pub(super) fn entries<'b, 'a>(table: &'b Value<'a>) -> Result<Vec<(Text, &'b Value<'a>)>, SpannedProblem> {
+    let entries = table.get_ref().as_table().map(|entries| {
+        let name = |key: &Spanned<DeString<'_>>| Spanned::new(key.span(), key.get_ref().to_string());
+        entries.iter().map(|(key, value)| (name(key), value)).collect()
+    });
+    entries.ok_or_else(|| SpannedProblem::at(table, Problem::WrongType { expected: "a table" }))
+}
+
+/// Returns the value of a key, if there is one.
+pub(super) fn member<'b, 'a>(table: &'b Value<'a>, key: &str) -> Option<&'b Value<'a>> {
+    table.get_ref().as_table()?.get(key)
+}
+
+/// Parses a string, unless it looks like a key: no such string gets any further.
+pub(super) fn parse<T, E: Into<Problem>>(
+    text: &Text,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, SpannedProblem> {
+    if looks_sensitive(text.get_ref()) {
+        return Err(SpannedProblem::at(text, Problem::Sensitive));
     }
+    parse(text.get_ref()).map_err(|error| SpannedProblem::at(text, error))
 }
 
-/// The same for a key that its author chose.
-pub(super) fn name<T, E: Into<Problem>>(
-    key: &Spanned<DeString<'_>>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, Fault> {
-    checked(key.span().start, key.get_ref(), parse)
-}
-
-pub(super) fn list<'a>(value: &'a Value<'a>) -> Result<impl Iterator<Item = &'a Value<'a>>, Fault> {
-    match value.get_ref() {
-        DeValue::Array(items) => Ok(items.iter()),
-        _ => Err(wrong_type(value, "a list")),
-    }
-}
-
-pub(super) fn boolean(value: &Value<'_>) -> Result<bool, Fault> {
-    value.get_ref().as_bool().ok_or_else(|| wrong_type(value, "true or false"))
-}
-
-pub(super) fn integer(value: &Value<'_>) -> Result<i64, Fault> {
-    let number = value.get_ref().as_integer().ok_or_else(|| wrong_type(value, "a whole number"))?;
-    i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| Fault::at(value, Problem::OutOfRange))
-}
-
-/// A cap, from the digits that stand in the file: they never become a float.
-pub(super) fn cap(value: &Value<'_>) -> Result<Cents, Fault> {
-    let digits = match value.get_ref() {
-        DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
-        DeValue::Float(number) => number.as_str(),
-        _ => return Err(wrong_type(value, "an amount in US dollars, such as 15 or 15.50")),
-    };
-    let cap = Cents::parse_usd(digits.strip_prefix('+').unwrap_or(digits)).map_err(|error| Fault::at(value, error))?;
-    if cap.is_zero() {
-        return Err(Fault::at(value, Problem::CapZero));
-    }
-    Ok(cap)
-}
-
-pub(super) fn wrong_type(value: &Value<'_>, expected: &'static str) -> Fault {
-    Fault::at(value, Problem::WrongType { expected })
-}
-
-/// Every text of the file passes here, so that none which reads like a key gets any further.
-fn checked<T, E: Into<Problem>>(byte: usize, text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Fault> {
-    if looks_sensitive(text) {
-        return Err(Fault::new(byte, Problem::Sensitive));
-    }
-    parse(text).map_err(|error| Fault::new(byte, error))
+/// Parses a string that may be left out.
+pub(super) fn parse_optional<T, E: Into<Problem>>(
+    text: Option<&Text>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, SpannedProblem> {
+    text.map(|text| self::parse(text, parse)).transpose()
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{fs, scan::Homes, secret::Secret, setup::Places};
+use crate::{fs, host_config::Places, scan::Homes, secret::Secret};
 
 /// The name of the person at the terminal and the terminal itself, as far as the environment tells; without a name, the
 /// number by which the system knows him.

@@ -26,7 +26,7 @@ use crate::{
     error::Error,
     fs,
     provisioner::{Dependencies, Provisioner},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     simulator::Simulator,
 };
 use environment::{path, secret};
@@ -37,7 +37,7 @@ pub struct Settings {
     pub dir: PathBuf,
     pub env_file: PathBuf,
     pub registry: RegistryFile,
-    ceiling: CeilingFile,
+    user_policy: UserPolicyFile,
     pub state: PathBuf,
     accept_terms: bool,
     choice: BackendConfig,
@@ -69,7 +69,7 @@ impl Settings {
                 Some(path) => RegistryFile::Named(within(path)),
                 None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
             },
-            ceiling: ceiling(within),
+            user_policy: user_policy(within),
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
             accept_terms: options.accept_tos,
             choice,
@@ -86,10 +86,10 @@ impl Settings {
 
     /// Puts the house together. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
+        let Self { dir, env_file, registry, user_policy, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
         let backend = choice.built(&state, payment_method, &clock);
-        Provisioner::new(Dependencies { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
+        Provisioner::new(Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime })
             .in_workspace(dir)
             .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
@@ -112,14 +112,14 @@ impl fmt::Debug for Settings {
 }
 
 /// No flag names it: flags stand in the host's configuration, which is often in the workspace.
-fn ceiling(within: impl Fn(PathBuf) -> PathBuf) -> CeilingFile {
+fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {
     if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
-        return CeilingFile::Named(within(named));
+        return UserPolicyFile::Named(within(named));
     }
     let configured = path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
     let home = || path("HOME").or_else(|| path("USERPROFILE")).map(|home| home.join(".config"));
     match configured.or_else(home) {
-        Some(folder) => CeilingFile::Usual(folder.join("stripe-projects").join("policy.toml")),
-        None => CeilingFile::Nowhere,
+        Some(folder) => UserPolicyFile::Default(folder.join("stripe-projects").join("policy.toml")),
+        None => UserPolicyFile::NoFolder,
     }
 }

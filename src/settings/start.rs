@@ -6,7 +6,7 @@ use super::{
     CliOptions, Settings,
     environment::{places, program},
 };
-use crate::{error::Error, fs::FsError, setup::Places};
+use crate::{error::Error, fs::FsError, host_config::Places};
 
 /// What a host has to be told.
 #[derive(Clone, Debug)]

@@ -27,6 +27,7 @@ mod admin;
 mod calls;
 mod catalog;
 mod configuration;
+mod diagnostic;
 mod failure;
 mod faults;
 mod handler;

@@ -23,13 +23,14 @@ use stripe_projects_mcp::{
     alerts::Notice,
     backend::simulated::{PaymentMethod, Simulated},
     clock::{Clock, Timestamp},
+    diagnostic::Channel,
     env_file::Replace,
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     secret::{Secret, hex},
     settings::simulated_store,
 };
@@ -190,7 +191,7 @@ impl House {
         Provisioner::new(Dependencies {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
-            ceiling: CeilingFile::Nowhere,
+            user_policy: UserPolicyFile::NoFolder,
             env_file: self.workspace.file(".env"),
             state,
             accept_terms: false,
@@ -254,7 +255,7 @@ pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
 }
 
 pub fn list(provisioner: &Provisioner) {
-    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None, channel: Channel::Terminal };
     provisioner.list(&listing).unwrap();
 }
 

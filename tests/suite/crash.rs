@@ -18,6 +18,7 @@ use std::{
 
 use rustix::process::{Signal, getpid, kill_process};
 use stripe_projects_mcp::{
+    diagnostic::Diagnostic as _,
     env_file::Replace,
     error::Error,
     money::Cents,

@@ -5,6 +5,7 @@ use std::{fs, sync::Arc};
 
 use rusqlite::Connection;
 use stripe_projects_mcp::{
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     money::Cents,
@@ -23,7 +24,7 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
     let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
-    assert!(error.hint().contains("rotate victim"), "{}", error.hint());
+    assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "and their value is theirs");

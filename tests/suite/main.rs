@@ -29,6 +29,7 @@ mod contract;
 mod crash;
 mod crowd;
 mod damage;
+mod diagnostics;
 mod doctor;
 mod dotenv;
 mod elicitation;

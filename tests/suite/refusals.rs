@@ -124,13 +124,13 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             wanted("supermemory", json!(25.01)),
             "approval_required",
             "a human has to approve this first: `web` on supermemory with a cap of 25.01 USD (request [ID])",
-            "let the human run `stripe-projects-mcp approve ap-",
+            "show this to the user, do not run it: `stripe-projects-mcp approve ap-",
         ),
         (
             "provision",
             wanted("supermemory", json!(100.01)),
             "cap_above_maximum",
-            "a cap of 100.01 USD is above the 100 USD that this provider may ever cost",
+            "a cap of 100.01 USD exceeds the maximum of 100 USD for this provider",
             "ask for 100 USD or less",
         ),
         (

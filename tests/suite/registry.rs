@@ -8,10 +8,10 @@ fn a_mistake_is_shown_where_it_stands() {
     let file = workspace.file("providers.toml");
     let correct = "correct the file and run `stripe-projects-mcp providers check`; until then nothing is provisioned, \
          and list, rotate and teardown go on";
-    let keys = "the keys that go here: approval, config, credential, default_cap_usd, default_expires_in, docs, env_var, \
+    let keys = "use one of the keys: approval, config, credential, default_cap_usd, default_expires_in, docs, env_var, \
          extra_env, label, max_cap_usd, max_expires_in, paid, plan, service, terms_accepted";
     let dangerous = "this variable changes how programs start, so it may not carry a credential";
-    let same = "another variable of this provider has the same name; upper and lower case count as one";
+    let same = "another variable of this provider has the same name (case is ignored)";
     for (right, wrong, place, message, hint) in [
         ("default_cap_usd", "default_cap", "6:1", "unknown key; did you mean `default_cap_usd`?", keys),
         ("label", "colour = 1\nlabel", "3:1", "unknown key", keys),
@@ -19,21 +19,20 @@ fn a_mistake_is_shown_where_it_stands() {
         ("'ALMANAC_KEY'", "'LD_PRELOAD'", "5:11", dangerous, correct),
         ("'ALMANAC_KEY'", "'NODE_OPTIONS'", "5:11", dangerous, correct),
         ("_usd = 5", "_usd = -5", "6:19", "the amount is negative", correct),
-        ("_usd = 5", "_usd = 0", "6:19", "a cap is more than 0", correct),
+        ("_usd = 5", "_usd = 0", "6:19", "a cap must be above 0", correct),
         ("_usd = 5", "_usd = 0.001", "6:19", "the amount has more decimals than can be billed", correct),
         ("_usd = 9", "_usd = 4.99", "7:15", "the maximum is below the default", correct),
         ("ALMANAC_ID ", "almanac_key ", "9:15", same, correct),
-        ("label = 'Almanac'", "label 'Almanac'", "3:7", "this is not valid TOML", correct),
-        ("label = 'Almanac'", "label = Almanac", "3:9", "this is not valid TOML: text stands in quotes", correct),
+        ("label = 'Almanac'", "label 'Almanac'", "3:7", "invalid TOML", correct),
+        ("label = 'Almanac'", "label = Almanac", "3:9", "invalid TOML: expected a quoted string", correct),
         (
             "version = 1",
             "version = 2",
             "1:11",
-            "this version of the registry format is unknown; this program reads \
-         version 1",
+            "unknown version of the file format; this program reads version 1",
             correct,
         ),
-        ("docs", "docs = 'https://example.com'\ndocs", "9:1", "this key is already there", correct),
+        ("docs", "docs = 'https://example.com'\ndocs", "9:1", "duplicate key", correct),
         ("env_var = 'ALMANAC_KEY'", "", "2:1", "`env_var` is missing", correct),
     ] {
         assert!(SOUND.contains(right), "{right}");

@@ -188,7 +188,7 @@ fn rotate_kills_what_is_live_once_it_is_agreed() {
     here.write("log", &key);
     let asked = here.run(&["scan", "log", "--rotate"]);
     assert_eq!(asked.code, 7);
-    assert!(asked.stderr.contains("not rotated: memory: this needs a confirmation"), "{asked:?}");
+    assert!(asked.stderr.contains("not rotated: memory: this needs confirmation"), "{asked:?}");
     assert!(here.owner_of(&key).is_some());
 
     let ran = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);

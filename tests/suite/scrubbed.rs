@@ -81,7 +81,7 @@ impl Backend for Talkative {
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        Err(BackendError::Unknown { why: self.chatter(resource).await })
+        Err(BackendError::Unknown { why: self.chatter(resource).await.into() })
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
@@ -94,7 +94,7 @@ impl Backend for Talkative {
 
     async fn observe(&self, _: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         let all = self.inner.observe(Scope::Everything).await.unwrap();
-        Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await })
+        Err(BackendError::Unavailable { why: self.chatter(&all[0].resource).await.into() })
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use stripe_projects_mcp::setup::{Entry, Host, Places, Proposal, SetupError, Wish};
+use stripe_projects_mcp::host_config::{Desired, Entry, Host, Places, Plan, SetupError};
 
 use crate::workspace::{BINARY, Ran, Workspace};
 
@@ -302,20 +302,20 @@ fn an_entry_that_somebody_edited_is_shown_without_its_secrets() {
 #[test]
 fn what_has_changed_since_it_was_shown_is_left_alone() {
     let places = |home: &Home| Places { project: home.workspace.path(), ..Places::default() };
-    let add = Wish::Add(Entry { command: "x".to_owned(), args: Vec::new() });
-    for (before, wish, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
+    let add = Desired::Present(Entry { command: "x".to_owned(), args: Vec::new() });
+    for (before, desired, after) in [(None, &add, "{}"), (Some("{}"), &add, "{ }")] {
         let home = before.map_or_else(|| Home::of(Host::ClaudeCode), |text| Home::with(Host::ClaudeCode, text));
-        let proposal = Proposal::of(home.host, &places(&home), wish).unwrap();
+        let plan = Plan::new(home.host, &places(&home), desired).unwrap();
         fs::write(home.file(), after).unwrap();
-        assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
+        assert!(matches!(plan.apply(), Err(SetupError::Changed { .. })));
         assert_eq!((home.text().as_str(), home.backups()), (after, Vec::new()));
     }
     let home = Home::of(Host::ClaudeCode);
-    Proposal::of(home.host, &places(&home), &add).unwrap().carry_out().unwrap();
-    let proposal = Proposal::of(home.host, &places(&home), &Wish::Remove).unwrap();
+    Plan::new(home.host, &places(&home), &add).unwrap().apply().unwrap();
+    let plan = Plan::new(home.host, &places(&home), &Desired::Absent).unwrap();
     let theirs = home.text().replace("\"x\"", "\"y\"");
     fs::write(home.file(), &theirs).unwrap();
-    assert!(matches!(proposal.carry_out(), Err(SetupError::Changed { .. })));
+    assert!(matches!(plan.apply(), Err(SetupError::Changed { .. })));
     assert_eq!(home.text(), theirs);
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::{prelude::*, string::string_regex};
 use serde_json::{Value, json};
-use stripe_projects_mcp::setup::{Entry, Host, ShapeError, put, take};
+use stripe_projects_mcp::host_config::{Entry, Host, ShapeError, remove, upsert};
 
 fn entry() -> Entry {
     Entry { command: "/bin/x".into(), args: vec!["serve".into(), "--dir".into(), "/p".into()] }
@@ -10,11 +10,11 @@ fn entry() -> Entry {
 
 /// What becomes of a Cursor file.
 fn json_with(text: &str) -> String {
-    put(Host::Cursor, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    upsert(Host::Cursor, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn toml_with(text: &str) -> String {
-    put(Host::Codex, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    upsert(Host::Codex, text, &entry()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 const LONG: &str = r#""stripe-projects": {
@@ -69,7 +69,7 @@ fn a_table_goes_to_the_end() {
         ("a = 1\r\n", format!("a = 1\r\n\r\n{}\r\n", TABLE.replace('\n', "\r\n"))),
     ] {
         assert_eq!(toml_with(before), after, "{before}");
-        assert_eq!(take(Host::Codex, &after).unwrap(), before);
+        assert_eq!(remove(Host::Codex, &after).unwrap(), before);
     }
 }
 
@@ -111,7 +111,7 @@ fn an_entry_is_taken_out_wherever_it_stands() {
         ("{}", "{}"),
         ("", ""),
     ] {
-        match take(Host::Cursor, before) {
+        match remove(Host::Cursor, before) {
             Ok(taken) => assert_eq!(taken, after, "{before}"),
             Err(error) => assert_eq!(error, ShapeError::NotATable { key: "mcpServers" }, "{before}"),
         }
@@ -125,7 +125,7 @@ fn an_entry_is_taken_out_wherever_it_stands() {
         ("[mcp_servers]\nstripe-projects = { command = 'x' } # ours\nb = {}\n", "[mcp_servers]\nb = {}\n"),
         ("a = 1\n", "a = 1\n"),
     ] {
-        assert_eq!(take(Host::Codex, before).unwrap(), after, "{before}");
+        assert_eq!(remove(Host::Codex, before).unwrap(), after, "{before}");
     }
 }
 
@@ -146,10 +146,10 @@ fn what_is_not_as_it_should_be_is_refused() {
         ("{'a': 1}", ShapeError::Syntax { line: 1, column: 2 }),
         ("{} {}", ShapeError::Syntax { line: 1, column: 4 }),
     ] {
-        assert_eq!(put(Host::Cursor, text, &entry()), Err(error), "{text}");
+        assert_eq!(upsert(Host::Cursor, text, &entry()), Err(error), "{text}");
     }
     let deep = format!("{{\"a\": {}", "[".repeat(100_000));
-    assert!(matches!(put(Host::Cursor, &deep, &entry()), Err(ShapeError::Syntax { .. })));
+    assert!(matches!(upsert(Host::Cursor, &deep, &entry()), Err(ShapeError::Syntax { .. })));
 
     for (text, error) in [
         ("mcp_servers = []", not("mcp_servers")),
@@ -160,10 +160,10 @@ fn what_is_not_as_it_should_be_is_refused() {
         ("a = 1\na = 2\n", ShapeError::Syntax { line: 2, column: 1 }),
         ("a = \n", ShapeError::Syntax { line: 1, column: 5 }),
     ] {
-        assert_eq!(put(Host::Codex, text, &entry()), Err(error), "{text}");
+        assert_eq!(upsert(Host::Codex, text, &entry()), Err(error), "{text}");
     }
     let deep = format!("a = {}", "[".repeat(100_000));
-    assert!(matches!(put(Host::Codex, &deep, &entry()), Err(ShapeError::Syntax { .. })));
+    assert!(matches!(upsert(Host::Codex, &deep, &entry()), Err(ShapeError::Syntax { .. })));
 }
 
 /// Blanks and comments, as they may stand between any two tokens.
@@ -253,10 +253,10 @@ fn keeps(short: &str, long: &str) -> bool {
 proptest! {
     #[test]
     fn json_keeps_every_byte_and_comes_back(text in json_file()) {
-        let with = put(Host::Cursor, &text, &entry()).unwrap();
+        let with = upsert(Host::Cursor, &text, &entry()).unwrap();
         prop_assert!(keeps(&text, &with), "{text:?}\n{with:?}");
-        prop_assert_eq!(put(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
-        let without = take(Host::Cursor, &with).unwrap();
+        prop_assert_eq!(upsert(Host::Cursor, &with, &entry()).unwrap(), with.clone(), "once is enough");
+        let without = remove(Host::Cursor, &with).unwrap();
         prop_assert!(keeps(&without, &with));
         // Blanks alone may differ: those inside braces that had nothing else in them.
         let bare = |text: &str| text.split_whitespace().collect::<String>();
@@ -268,25 +268,25 @@ proptest! {
 
     #[test]
     fn toml_keeps_every_byte_and_comes_back(text in toml_file()) {
-        if let Ok(with) = put(Host::Codex, &text, &entry()) {
+        if let Ok(with) = upsert(Host::Codex, &text, &entry()) {
             prop_assert!(with.starts_with(&text));
-            prop_assert_eq!(put(Host::Codex, &with, &entry()).unwrap(), with.clone());
-            prop_assert_eq!(take(Host::Codex, &with).unwrap(), text);
+            prop_assert_eq!(upsert(Host::Codex, &with, &entry()).unwrap(), with.clone());
+            prop_assert_eq!(remove(Host::Codex, &with).unwrap(), text);
         }
     }
 
     #[test]
     fn nothing_makes_it_stumble(text in "\\PC{0,40}", host in prop::sample::select(Host::ALL.to_vec())) {
-        if let Ok(with) = put(host, &text, &entry()) {
-            prop_assert!(take(host, &with).is_ok());
+        if let Ok(with) = upsert(host, &text, &entry()) {
+            prop_assert!(remove(host, &with).is_ok());
         }
     }
 
     #[test]
     fn an_update_touches_our_fields_only(text in json_file(), words in prop::collection::vec("[a-z\"\\\\]{0,4}", 0..3)) {
         let other = Entry { command: "old".into(), args: words };
-        let old = put(Host::Cursor, &text, &other).unwrap();
-        prop_assert_eq!(put(Host::Cursor, &old, &entry()).unwrap(), put(Host::Cursor, &text, &entry()).unwrap());
+        let old = upsert(Host::Cursor, &text, &other).unwrap();
+        prop_assert_eq!(upsert(Host::Cursor, &old, &entry()).unwrap(), upsert(Host::Cursor, &text, &entry()).unwrap());
     }
 }
 

@@ -210,7 +210,7 @@ async fn what_cannot_be_reached_is_said_in_words() {
         let subject = Subject::new();
         let access = ApiConfig { base: ApiBase::parse(&base).unwrap(), ..access(&subject.stripe) };
         let error = subject.with(access, QUICK).provision(&order("a")).await.unwrap_err();
-        assert!(matches!(&error, BackendError::Unavailable { why } if why == words), "{error}");
+        assert!(matches!(&error, BackendError::Unavailable { why } if why.to_string() == words), "{error}");
     }
     assert_eq!(plain.lines(), [""; 0], "nothing is said in the clear");
 

@@ -155,7 +155,7 @@ fn ctrl_c_at_the_question_ends_a_watch_and_rotates_nothing() {
     terminal.until("[y/N] ").press("\x03");
     let left = terminal.left();
     assert_eq!(left.code, 7, "{}", left.screen);
-    assert!(left.screen.contains("not rotated: memory: it was not confirmed"), "{}", left.screen);
+    assert!(left.screen.contains("not rotated: memory: cancelled"), "{}", left.screen);
     assert_eq!(here.json(&["list"])["projects"][0]["key_version"], 1);
 }
 

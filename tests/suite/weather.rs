@@ -13,6 +13,7 @@ use stripe_projects_mcp::{
         simulated::{PaymentMethod, Simulated},
     },
     clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
     env_file::Replace,
     error::Error,
     ledger::Visibility,
@@ -21,7 +22,7 @@ use stripe_projects_mcp::{
     policy::Asker,
     project::ResourceId,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
-    registry::{CeilingFile, RegistryFile},
+    registry::{RegistryFile, UserPolicyFile},
     settings::simulated_store,
     view::ProjectView,
 };
@@ -124,7 +125,7 @@ fn an_unreachable_backend_hides_nothing() {
     let house = House::with(Fault::None);
     house.provision().unwrap();
     house.backend.silence(Fault::Blind);
-    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
+    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None, channel: Channel::Terminal };
     let list = house.provisioner.list(&listing).unwrap();
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
@@ -174,7 +175,7 @@ impl Unreliable {
 }
 
 fn lost() -> BackendError {
-    BackendError::Unknown { why: "the connection broke off".to_owned() }
+    BackendError::Unknown { why: "the connection broke off".into() }
 }
 
 #[async_trait]
@@ -257,7 +258,7 @@ impl House {
         let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
-            ceiling: CeilingFile::Nowhere,
+            user_policy: UserPolicyFile::NoFolder,
             env_file: workspace.file(".env"),
             state: workspace.state(),
             accept_terms: false,

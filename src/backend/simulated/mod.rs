@@ -37,7 +37,7 @@ impl Simulated {
         work: impl FnOnce(&SimulatedStripe) -> Result<T, SimulatedStoreError> + Send + 'static,
     ) -> Result<T, BackendError> {
         let store = Arc::clone(&self.store);
-        let panicked = || BackendError::Unknown { why: "the simulated account failed unexpectedly".to_owned() };
+        let panicked = || BackendError::Unknown { why: "the simulated account failed unexpectedly".into() };
         blocking(move || Ok(work(&store)?), panicked).await
     }
 }

@@ -1,6 +1,9 @@
 //! Payment methods of the simulation: Stripe's documented test tokens, never a card number.
 
-use crate::secret::looks_like_card_number;
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    secret::looks_like_card_number,
+};
 
 /// One of Stripe's test payment methods.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,6 +35,23 @@ pub enum PaymentError {
     NotATestToken,
     #[error("this looks like a card number, and card numbers are never accepted")]
     RawCardNumber,
+}
+
+impl Diagnostic for PaymentError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotATestToken => "invalid_payment_method",
+            Self::RawCardNumber => "raw_card_number",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("give one of Stripe's test tokens, such as pm_card_visa")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
 }
 
 /// Stripe's documented test tokens that succeed.

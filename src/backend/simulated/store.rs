@@ -224,7 +224,7 @@ impl From<rusqlite::Error> for SimulatedStoreError {
 impl From<SimulatedStoreError> for BackendError {
     fn from(error: SimulatedStoreError) -> Self {
         match error {
-            SimulatedStoreError::Database(error) => Self::Unavailable { why: error.to_string() },
+            SimulatedStoreError::Database(error) => Self::Unavailable { why: error.into() },
             SimulatedStoreError::NoRandomness(error) => error.into(),
             SimulatedStoreError::NotFound => Self::NotFound,
             SimulatedStoreError::Refused(refusal) => Self::Refused(refusal),

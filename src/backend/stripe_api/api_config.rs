@@ -1,6 +1,10 @@
 //! The address of the API, and the key and account that are used.
 
-use crate::{safe_url::SafeUrl, secret::Secret};
+use crate::{
+    diagnostic::{Channel, Diagnostic, Exit},
+    safe_url::SafeUrl,
+    secret::Secret,
+};
 
 /// The address of the API, and the key and account that are used.
 #[derive(Clone, Debug)]
@@ -20,6 +24,20 @@ pub struct ApiBase(SafeUrl);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the address of the API is https://host, or http://127.0.0.1:port, without a user, a path or a query")]
 pub struct ApiBaseError;
+
+impl Diagnostic for ApiBaseError {
+    fn code(&self) -> &'static str {
+        "invalid_api_base"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("leave `--stripe-api-base` out for Stripe itself, or give the address that `simulator` prints")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
 
 impl ApiConfig {
     /// Whether the key is a live secret key, which may do everything on the account. Its mask shows it.

@@ -67,7 +67,7 @@ impl From<Failure> for BackendError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotSent(error) => error,
-            Failure::Lost { why } => Self::Unknown { why },
+            Failure::Lost { why } => Self::Unknown { why: why.into() },
             Failure::Malformed { what, got } => Self::Malformed { what, got },
             Failure::Refused(rejection) if rejection.is_missing() => Self::NotFound,
             Failure::Refused(rejection) => rejection.into(),
@@ -78,7 +78,7 @@ impl From<Failure> for BackendError {
 /// The error of a request that precedes an order: whatever its outcome, nothing was ordered.
 pub fn before_order(failure: Failure) -> BackendError {
     match failure {
-        Failure::Lost { why } => BackendError::Unavailable { why },
+        Failure::Lost { why } => BackendError::Unavailable { why: why.into() },
         Failure::Refused(rejection) => rejection.into(),
         failure => failure.into(),
     }

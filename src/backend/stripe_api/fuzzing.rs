@@ -66,7 +66,9 @@ fn read<T: DeserializeOwned>(status: u16, body: &[u8], errors: &mut Vec<BackendE
         [BackendError::from, before_order, |failure| BackendError::from(failure).into_unknown()];
     for is_write in [true, false] {
         // The `Debug` text includes the parts that only some errors repeat.
-        errors.extend(decode(is_write).err().map(|failure| BackendError::Unavailable { why: format!("{failure:?}") }));
+        errors.extend(
+            decode(is_write).err().map(|failure| BackendError::Unavailable { why: format!("{failure:?}").into() }),
+        );
         errors.extend(conversions.iter().filter_map(|convert| decode(is_write).err().map(convert)));
     }
     decode(false).ok()

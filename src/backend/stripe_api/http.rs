@@ -135,7 +135,7 @@ impl Http {
             };
             attempts += 1;
             if attempts > self.retry_policy.max_retries {
-                return Err(not_sent(request, lost, BackendError::Unavailable { why: why.to_owned() }));
+                return Err(not_sent(request, lost, BackendError::Unavailable { why: why.into() }));
             }
             time::sleep(self.retry_policy.pause(attempts, retry_after)).await;
         }
@@ -160,7 +160,7 @@ impl Http {
             may_use_proxy: true,
             pinned: None,
         };
-        build_client(options).map_err(|error| BackendError::Unavailable { why: error.to_string() })
+        build_client(options).map_err(|error| BackendError::Unavailable { why: error.into() })
     }
 
     fn headers(&self) -> Result<HeaderMap, BackendError> {
@@ -174,7 +174,7 @@ impl Http {
         if let Some(context) = &self.config.context {
             let why = "the Stripe context is not the id of an account";
             let context = HeaderValue::from_str(context).ok().filter(|value| is_token(value.as_bytes()));
-            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.to_owned() })?;
+            let context = context.ok_or_else(|| BackendError::Unavailable { why: why.into() })?;
             headers.insert("stripe-context", context);
         }
         Ok(headers)
@@ -191,7 +191,7 @@ impl fmt::Debug for Http {
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn decode_response<T: DeserializeOwned>(is_write: bool, status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     let request = if is_write { Request::Write { key: "", body: "" } } else { Request::Get };
-    let unavailable = |why: &str| BackendError::Unavailable { why: why.to_owned() };
+    let unavailable = |why: &str| BackendError::Unavailable { why: why.into() };
     match classify(&request, status, None, Zeroizing::new(body.to_vec())) {
         Attempt::Body(body) => decoded(&request, &body),
         Attempt::Final(failure) => Err(failure),
@@ -285,7 +285,7 @@ fn decoded<T: DeserializeOwned>(request: &Request<'_>, body: &[u8]) -> Result<T,
 fn not_understood(request: &Request<'_>) -> Failure {
     match request {
         Request::Get | Request::Read => malformed("body"),
-        Request::Write { .. } => Failure::Lost { why: "Stripe's response is not understood".to_owned() },
+        Request::Write { .. } => Failure::Lost { why: "Stripe's response is not understood".into() },
     }
 }
 

@@ -156,7 +156,7 @@ impl Backend for StripeApi {
         match scope {
             Scope::Everything => {
                 let why = "Stripe's API has no list of all resources";
-                Err(BackendError::Unknown { why: why.to_owned() })
+                Err(BackendError::Unknown { why: why.into() })
             }
             Scope::Order(order) => {
                 let resource = self.lookup_order(order).await?;

@@ -105,7 +105,7 @@ impl Notes {
 }
 
 fn panicked() -> BackendError {
-    BackendError::Unavailable { why: "reading or writing a note failed unexpectedly".to_owned() }
+    BackendError::Unavailable { why: "reading or writing a note failed unexpectedly".into() }
 }
 
 /// Serializes a note. Names, texts and numbers cannot fail.
@@ -116,7 +116,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 /// Parses a note. One that cannot be parsed could be an order, so the outcome is unknown.
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, BackendError> {
     let why = "the ledger holds a note that this version cannot read";
-    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.to_owned() })
+    serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.into() })
 }
 
 /// How long Stripe remembers an idempotency key, less an hour for clocks that disagree.

@@ -15,7 +15,7 @@ use super::{
     wire::{CreatedProject, Resource},
 };
 use crate::{
-    backend::{BackendError, Consent, Order, Refusal, Service, Setup, blocking},
+    backend::{BackendError, Cause, Consent, Order, Refusal, Service, Setup, blocking},
     clock::Clock,
     fs::Lock,
     name::ServiceRef,
@@ -252,10 +252,10 @@ impl StripeApi {
     /// Locks the plans, so that the second of two calls finds the plan of the first.
     async fn lock_plans(&self) -> Result<Lock, BackendError> {
         let (file, timeout) = (self.state.join("stripe-api.plans.lock"), self.retry_policy.poll_timeout);
-        let unavailable = |why: &dyn std::fmt::Display| BackendError::Unavailable { why: why.to_string() };
-        let work = move || Lock::on_file(&file, timeout).map_err(|error| unavailable(&error));
-        let lock = blocking(work, || unavailable(&"locking the plans failed unexpectedly")).await?;
-        lock.ok_or_else(|| unavailable(&"another call is ordering a plan"))
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
+        let work = move || Lock::on_file(&file, timeout).map_err(|error| unavailable(error.into()));
+        let lock = blocking(work, || unavailable("locking the plans failed unexpectedly".into())).await?;
+        lock.ok_or_else(|| unavailable("another call is ordering a plan".into()))
     }
 }
 

@@ -34,7 +34,7 @@ impl StripeApi {
         while !is_connected(&request)? {
             if Instant::now() >= deadline {
                 let why = "connecting the provider timed out";
-                return Err(BackendError::Unavailable { why: why.to_owned() });
+                return Err(BackendError::Unavailable { why: why.into() });
             }
             if !is_id(&request.id) {
                 return Err(unexpected("id", ""));

@@ -42,7 +42,7 @@ impl StripeApi {
             let id = id.ok_or_else(unknown)?;
             self.set_limit(change, &id).await?;
         }
-        Err(BackendError::Unavailable { why: "the limits change faster than they can be set".to_owned() })
+        Err(BackendError::Unavailable { why: "the limits change faster than they can be set".into() })
     }
 }
 

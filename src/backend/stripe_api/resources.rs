@@ -58,7 +58,7 @@ impl StripeApi {
         loop {
             match resource.status()? {
                 ResourceStatus::Pending if Instant::now() >= deadline => {
-                    return Err(BackendError::Unknown { why: "the provider has not finished yet".to_owned() });
+                    return Err(BackendError::Unknown { why: "the provider has not finished yet".into() });
                 }
                 ResourceStatus::Pending => {}
                 status => return Ok((resource, status)),
@@ -95,7 +95,7 @@ impl StripeApi {
         match self.wait_until_settled(resource).await.map_err(BackendError::into_unknown)?.1 {
             ResourceStatus::Complete => Ok(()),
             ResourceStatus::Removed => Err(BackendError::NotFound),
-            _ => Err(BackendError::Unknown { why: "the provider failed during the rotation".to_owned() }),
+            _ => Err(BackendError::Unknown { why: "the provider failed during the rotation".into() }),
         }
     }
 
@@ -120,7 +120,7 @@ impl StripeApi {
                 ResourceStatus::Removed => return Ok(()),
                 ResourceStatus::Errored => return Err(Refusal::ProviderFailed { code: None }.into()),
                 _ if Instant::now() >= deadline => {
-                    return Err(BackendError::Unknown { why: "the provider is still removing it".to_owned() });
+                    return Err(BackendError::Unknown { why: "the provider is still removing it".into() });
                 }
                 _ => time::sleep(self.retry_policy.poll_pause).await,
             }

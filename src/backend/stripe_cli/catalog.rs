@@ -17,7 +17,7 @@ use crate::{
 /// [`Refusal::ServiceMissing`], [`Refusal::Configuration`], [`Consent::Price`]; [`BackendError::Unavailable`] if it is
 /// not a catalog.
 pub fn check(data: &Value, order: &Order) -> Result<(), BackendError> {
-    let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".to_owned() };
+    let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".into() };
     let entries: Vec<CatalogEntry> =
         data.get("services").and_then(|list| Vec::deserialize(list).ok()).ok_or_else(unreadable)?;
     let entry = available(&entries, &order.service)?;

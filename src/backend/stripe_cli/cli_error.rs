@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use serde_json::Value;
 
 use super::runner::RunError;
-use crate::backend::{BackendError, Consent, Refusal, Setup};
+use crate::backend::{BackendError, Cause, Consent, Refusal, Setup};
 
 /// Why a command returned no `data`.
 #[derive(Debug)]
@@ -69,14 +69,16 @@ impl CliError {
     pub fn for_write(self, invocation: Invocation<'_>) -> BackendError {
         let verb = invocation.verb;
         match self {
-            Self::LeftRunning => BackendError::Unknown { why: format!("`stripe projects {verb}` was left running") },
+            Self::LeftRunning => {
+                BackendError::Unknown { why: format!("`stripe projects {verb}` was left running").into() }
+            }
             Self::Refused(envelope) => envelope.error(invocation),
             Self::NoPlugin => Setup::LoggedOut.into(),
             Self::NotSetUp(setup) => setup.into(),
             Self::NotStarted(kind) => {
-                BackendError::Unavailable { why: format!("the Stripe CLI could not be started: {kind}") }
+                BackendError::Unavailable { why: format!("the Stripe CLI could not be started: {kind}").into() }
             }
-            Self::Unclear(how) => BackendError::Unknown { why: format!("`stripe projects {verb}` {how}") },
+            Self::Unclear(how) => BackendError::Unknown { why: format!("`stripe projects {verb}` {how}").into() },
         }
     }
 
@@ -93,10 +95,10 @@ impl ErrorEnvelope {
         let folder = || invocation.folder.to_owned();
         let Some(code) = self.code.as_deref() else {
             return BackendError::Unknown {
-                why: format!("`stripe projects {}` failed without a code", invocation.verb),
+                why: format!("`stripe projects {}` failed without a code", invocation.verb).into(),
             };
         };
-        let why = format!("`stripe projects {}` answered {code}", invocation.verb);
+        let why = Cause::from(format!("`stripe projects {}` answered {code}", invocation.verb));
         match code {
             "ACCOUNT_NOT_ELIGIBLE" => Refusal::AccountNotEligible.into(),
             "BROWSER_AUTH_REQUIRED" | "BROWSER_AUTH_TIMEOUT" => BackendError::NeedsBrowser,

@@ -11,7 +11,7 @@ impl StripeCli {
     /// Notes that the `add` of an order was interrupted just now.
     pub(super) fn note_interrupted_add(&self, order: &ProjectId) -> Result<(), BackendError> {
         let now = Clock::system().now().as_millisecond().to_string();
-        self.notes.put(&key(order), &now).map_err(|error| BackendError::Unknown { why: error.to_string() })
+        self.notes.put(&key(order), &now).map_err(|error| BackendError::Unknown { why: error.into() })
     }
 
     /// Checks that the absence of an order's service proves that there is none.
@@ -29,7 +29,7 @@ impl StripeCli {
                 let why = format!(
                     "`stripe projects add` was interrupted, and Stripe may still be processing it for {minutes} minutes"
                 );
-                Err(BackendError::Unknown { why })
+                Err(BackendError::Unknown { why: why.into() })
             }
             _ => Ok(()),
         }

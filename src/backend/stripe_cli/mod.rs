@@ -30,8 +30,8 @@ use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, has_begun, plain_copy};
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, Observed, Order, Scope, Service,
-    Setup, blocking,
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Observed, Order, Scope,
+    Service, Setup, blocking,
 };
 use crate::{
     fs::{self, Lock},
@@ -72,7 +72,7 @@ impl StripeCli {
 
     /// Locks `stripe` for this call, waiting at most `timeout`.
     async fn lock(&self, timeout: Duration) -> Result<Stripe<'_>, BackendError> {
-        let unavailable = |why: String| BackendError::Unavailable { why };
+        let unavailable = |why: Cause| BackendError::Unavailable { why };
         let (folder, lock) = (self.folder.clone(), self.lock.clone());
         let locked = blocking(
             move || {
@@ -83,8 +83,8 @@ impl StripeCli {
             },
             || LockError::Panicked,
         );
-        let lock = locked.await.map_err(|error| unavailable(error.to_string()))?;
-        let lock = lock.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".to_owned()))?;
+        let lock = locked.await.map_err(|error| unavailable(error.into()))?;
+        let lock = lock.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
         Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, timeouts: self.timeouts })
     }
 
@@ -126,12 +126,12 @@ impl StripeCli {
         let refusal = result.err().map(|cli_error| cli_error.for_write(invocation));
         for pause in [0, 1, 1, 1] {
             sleep(self.timeouts.poll_pause * pause).await;
-            workspace.refresh().await.map_err(|error| BackendError::Unknown { why: error.to_string() })?;
+            workspace.refresh().await.map_err(|error| BackendError::Unknown { why: error.into() })?;
             if workspace.services()?.service_with_id(resource)?.is_none() {
                 return Ok(());
             }
         }
-        let still_listed = BackendError::Unknown { why: format!("stripe still lists {}", service.name) };
+        let still_listed = BackendError::Unknown { why: format!("stripe still lists {}", service.name).into() };
         Err(refusal.filter(BackendError::is_definite).unwrap_or(still_listed))
     }
 
@@ -250,7 +250,7 @@ impl Backend for StripeCli {
             Err(RunError::Missing) => return Err(Setup::CliMissing.into()),
             output => output,
         };
-        let no_version = || BackendError::Unavailable { why: "the Stripe CLI prints no version".to_owned() };
+        let no_version = || BackendError::Unavailable { why: "the Stripe CLI prints no version".into() };
         let version = envelope::version(output).ok_or_else(no_version)?;
         if is_too_old(&version) {
             return Err(Setup::CliTooOld.into());

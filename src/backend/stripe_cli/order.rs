@@ -13,7 +13,7 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
-    backend::{BackendError, Consent, LimitChange, Order, Refusal, Service},
+    backend::{BackendError, Cause, Consent, LimitChange, Order, Refusal, Service},
     money::Cents,
     name::ServiceRef,
 };
@@ -133,7 +133,7 @@ impl StripeCli {
             match self.is_listed(workspace, name).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(lookup) => return Err(unknown(&format!("{error}; the lookup failed as well: {lookup}"))),
+                Err(lookup) => return Err(unknown(format!("{error}; the lookup failed as well: {lookup}"))),
             }
         }
         Err(if was_interrupted { error } else { not_added(error) })
@@ -150,10 +150,10 @@ impl StripeCli {
                 Some(COMPLETE) => return service.cloned().ok_or_else(|| unknown("the service disappeared")),
                 Some(FAILED | ERROR) => return Err(self.discard(workspace, name).await),
                 None | Some(PENDING) if Instant::now() >= deadline => {
-                    return Err(unknown(&format!("{name} is not ready yet")));
+                    return Err(unknown(format!("{name} is not ready yet")));
                 }
                 None | Some(PENDING) => sleep(self.timeouts.poll_pause).await,
-                Some(_) => return Err(unknown(&format!("{name} has an unknown status"))),
+                Some(_) => return Err(unknown(format!("{name} has an unknown status"))),
             }
         }
     }
@@ -163,7 +163,7 @@ impl StripeCli {
         let _ = workspace.stripe.remove(name).await; // the list decides
         match workspace.stripe.services().await {
             Ok(services) if services.service_named(name).is_none() => Refusal::ProviderFailed { code: None }.into(),
-            _ => unknown(&format!("{name} failed and may still be there")),
+            _ => unknown(format!("{name} failed and may still be there")),
         }
     }
 }
@@ -196,11 +196,11 @@ fn limit_error(cli_error: CliError, stripe: &Stripe<'_>, provider: String, limit
 
 /// The error before the `add`, or after it if the service is proved absent: nothing was added.
 fn not_added(error: BackendError) -> BackendError {
-    if error.is_definite() { error } else { BackendError::Unavailable { why: error.to_string() } }
+    if error.is_definite() { error } else { BackendError::Unavailable { why: error.into() } }
 }
 
-fn unknown(why: &str) -> BackendError {
-    BackendError::Unknown { why: why.to_owned() }
+fn unknown(why: impl Into<Cause>) -> BackendError {
+    BackendError::Unknown { why: why.into() }
 }
 
 /// Statuses of a service.

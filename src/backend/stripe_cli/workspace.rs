@@ -80,8 +80,8 @@ impl<'a> Workspace<'a> {
         // Whatever `init` answered, `status` decides.
         let workspace = Self::find(stripe, notes).await?;
         workspace.ok_or_else(|| match refusal {
-            Some(error) => BackendError::Unavailable { why: error.to_string() },
-            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".to_owned() },
+            Some(error) => BackendError::Unavailable { why: error.into() },
+            None => BackendError::Unavailable { why: "Stripe made a project and does not show it".into() },
         })
     }
 
@@ -187,7 +187,9 @@ impl<'a> Workspace<'a> {
         if self.environment().is_some() && self.is_environment_in_use() && is_ours {
             return Ok(());
         }
-        Err(BackendError::Unavailable { why: format!("the environment {ENVIRONMENT} was changed by another program") })
+        Err(BackendError::Unavailable {
+            why: format!("the environment {ENVIRONMENT} was changed by another program").into(),
+        })
     }
 
     fn environment(&self) -> Option<&Value> {
@@ -214,7 +216,7 @@ impl<'a> Workspace<'a> {
         let copy = PlainCopy(self.stripe);
         let result = self.stripe.pull_variables().await;
         result.map_err(|cli_error| cli_error.for_read(self.stripe.invocation("env", None)))?;
-        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(|error| unavailable(&error))?;
+        let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(unavailable)?;
         copy.remove()?;
         let bytes = bytes.ok_or_else(|| BackendError::Malformed { what: "variables", got: "no file".to_owned() })?;
         variables::credentials(&EnvText::new(bytes), service, &services, &names)
@@ -231,7 +233,7 @@ struct PlainCopy<'a>(&'a Stripe<'a>);
 
 impl PlainCopy<'_> {
     fn remove(&self) -> Result<(), BackendError> {
-        fs::remove(&plain_copy(self.0.folder)).map_err(|error| unavailable(&error))
+        fs::remove(&plain_copy(self.0.folder)).map_err(unavailable)
     }
 }
 
@@ -271,7 +273,7 @@ fn project_of(status: &Value) -> Option<StripeProject<'_>> {
 /// Whether the state in the folder was written completely.
 fn is_state_complete(folder: &Path) -> Result<bool, BackendError> {
     let state = fs::read(&folder.join(STATE_FOLDER).join("state.json"), LONGEST_STATE);
-    let bytes = state.map_err(|error| unavailable(&error))?;
+    let bytes = state.map_err(unavailable)?;
     Ok(bytes.is_some_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok()))
 }
 
@@ -282,8 +284,8 @@ fn is_plain(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-fn unavailable(error: &FsError) -> BackendError {
-    BackendError::Unavailable { why: error.to_string() }
+fn unavailable(error: FsError) -> BackendError {
+    BackendError::Unavailable { why: error.into() }
 }
 
 const ENVIRONMENT: &str = "agent";

@@ -2,6 +2,7 @@
 
 use super::{Output, err, json, out, warn};
 use crate::{
+    diagnostic::{Channel, Diagnostic as _, PROGRAM},
     error::Error,
     view::{LeakView, ProjectView, ScanView},
 };
@@ -20,9 +21,9 @@ pub fn scanned(view: &ScanView, output: Output) {
     } else {
         out(format_args!("Found: {} live and {} dead, in {looked}.", view.live_count, view.dead_count));
         if view.live_count > 0 {
-            out(
-                "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
-            );
+            out(format_args!(
+                "`{PROGRAM} rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all."
+            ));
         }
     }
 }
@@ -47,7 +48,7 @@ pub fn rotated(project: &ProjectView) {
 
 pub fn not_rotated(names: &str, error: &Error) {
     err(format_args!("error: not rotated: {names}: {error}"));
-    err(format_args!("hint: {}", error.hint()));
+    err(format_args!("hint: {}", error.hint(Channel::Terminal)));
 }
 
 fn findings(view: &ScanView) {

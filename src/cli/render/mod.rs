@@ -18,7 +18,8 @@ use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 use crate::{
     alerts::Notice,
     clock::Timestamp,
-    error::{Error, Exit},
+    diagnostic::{Channel, Diagnostic as _, Exit, PROGRAM},
+    error::Error,
     provisioner::Outcome,
     view::{
         AbandonView, AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView,
@@ -84,7 +85,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     if output == Output::Json {
         let shown = |outcome: &Outcome| match &outcome.result {
             Ok(project) => json!({ "name": outcome.name.as_str(), "project": project }),
-            Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view() }),
+            Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view(Channel::Terminal) }),
         };
         json(&json!({ "projects": outcomes.iter().map(shown).collect::<Vec<_>>() }));
     } else if outcomes.is_empty() {
@@ -93,7 +94,10 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
         for Outcome { name, result } in outcomes {
             match result {
                 Ok(project) => out(format_args!("{name}: {}", project.status)),
-                Err(error) => err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint())),
+                Err(error) => {
+                    let hint = error.hint(Channel::Terminal);
+                    err(format_args!("{name}: error: {error}\n{name}: hint: {hint}"));
+                }
             }
         }
     }
@@ -104,7 +108,10 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
-        Err(error) => warn(&format!("{name} has used up its cap and is not suspended: {error}; {}", error.hint())),
+        Err(error) => warn(&format!(
+            "{name} has used up its cap and is not suspended: {error}; {}",
+            error.hint(Channel::Terminal)
+        )),
     }
 }
 
@@ -130,7 +137,7 @@ pub fn projects(list: &ProjectList, now: Timestamp, output: Output) {
         return json(list);
     }
     if list.projects.is_empty() {
-        out("No live projects. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
+        out(format_args!("No live projects. `{PROGRAM} provision NAME PROVIDER` makes one."));
     } else if Screen::stdout().person {
         list::show(list, now, Screen::stdout());
     } else {
@@ -234,7 +241,7 @@ pub fn proof(proof: &ProofView, output: Output) {
 
 /// Shows a failure and says with which code to exit.
 pub fn show_error(error: &Error, output: Output) -> ExitCode {
-    failure(&error.view(), output);
+    failure(&error.view(Channel::Terminal), output);
     ExitCode::from(error.exit() as u8)
 }
 
@@ -313,7 +320,7 @@ pub fn cannot_serve(error: &impl Display) -> ExitCode {
 pub fn exit_code(code: ExitCode) -> ExitCode {
     let Some(why) = stream::lost() else { return code };
     err(format_args!("error: what came of it could not be written to stdout: {why}"));
-    err("hint: what was done is done; `stripe-projects-mcp list` shows it");
+    err(format_args!("hint: what was done is done; `{PROGRAM} list` shows it"));
     if code == ExitCode::SUCCESS { ExitCode::from(Exit::Failure as u8) } else { code }
 }
 

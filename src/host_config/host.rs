@@ -1,8 +1,8 @@
-//! The hosts that can start us, and where each keeps its configuration.
+//! MCP hosts, and the path and format of the configuration of each.
 
 use std::path::PathBuf;
 
-/// A program that an agent lives in.
+/// A program that runs an agent and starts MCP servers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Host {
     ClaudeCode,
@@ -12,19 +12,19 @@ pub enum Host {
     VsCode,
 }
 
-/// The folders that a host's file may be in, as the environment tells.
+/// The folders from the environment in which a host's file may be.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// The project's folder, absolute.
+    /// The absolute path of the project's folder.
     pub project: PathBuf,
     pub home: Option<PathBuf>,
-    /// Where programs keep their settings, if not below the home folder: `XDG_CONFIG_HOME`, on Windows `APPDATA`.
+    /// The folder of programs' settings: `XDG_CONFIG_HOME`, on Windows `APPDATA`.
     pub settings: Option<PathBuf>,
     /// `CODEX_HOME`.
     pub codex: Option<PathBuf>,
 }
 
-/// How a host writes its servers down.
+/// The format of a host's file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     Json,
@@ -44,11 +44,11 @@ impl Host {
         }
     }
 
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|host| host.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|host| host.as_str() == name)
     }
 
-    /// Its configuration file; `None` where the environment does not say whose it would be.
+    /// Returns the path of the configuration file; `None` if the environment has no home folder.
     pub fn file(self, places: &Places) -> Option<PathBuf> {
         let home = |path: &str| places.home.as_ref().map(|home| home.join(path));
         match self {
@@ -67,8 +67,7 @@ impl Host {
         }
     }
 
-    /// What follows `--dir`: hosts that know their project's folder fill it in themselves, so that the file may be
-    /// shared.
+    /// Returns the value of `--dir`. A host that knows its project's folder gets a placeholder, so the file can be shared.
     pub fn folder(self, places: &Places) -> Option<String> {
         match self {
             Self::Cursor | Self::VsCode => Some("${workspaceFolder}".to_owned()),
@@ -80,7 +79,7 @@ impl Host {
         if self == Self::Codex { Format::Toml } else { Format::Json }
     }
 
-    /// The table that holds a host's servers.
+    /// Returns the key of the table of servers.
     pub(super) fn section(self) -> &'static str {
         match self {
             Self::ClaudeCode | Self::ClaudeDesktop | Self::Cursor => "mcpServers",

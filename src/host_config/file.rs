@@ -1,4 +1,4 @@
-//! A host's configuration file on the disk: read with suspicion, kept before it is changed, replaced whole.
+//! A host's configuration file: checked before it is read, backed up before it is changed, replaced atomically.
 
 use std::{
     ffi::OsString,
@@ -12,8 +12,8 @@ use crate::{
     git::{self, GitStatus},
 };
 
-/// The file that `path` means and what it holds; `None` where there is none yet.
-pub fn look(path: &Path) -> Result<(PathBuf, Option<Vec<u8>>), SetupError> {
+/// Resolves links and reads the file; its content is `None` if it does not exist.
+pub fn read(path: &Path) -> Result<(PathBuf, Option<Vec<u8>>), SetupError> {
     let refused = |why: Refused| why.of(path);
     match fs::kind(path) {
         Ok(Kind::Absent) if path.is_symlink() => return Err(refused(Refused::Dangling)),
@@ -24,44 +24,45 @@ pub fn look(path: &Path) -> Result<(PathBuf, Option<Vec<u8>>), SetupError> {
         Err(error) => return Err(SetupError::Unreadable(error)),
     }
     let target = fs::resolve(path).map_err(SetupError::Unreadable)?;
-    match fs::read(&target, LONGEST) {
+    match fs::read(&target, MAX_BYTES) {
         Ok(bytes) => Ok((target, bytes)),
         Err(error) if error.source.kind() == std::io::ErrorKind::FileTooLarge => Err(refused(Refused::TooLarge)),
         Err(error) => Err(SetupError::Unreadable(error)),
     }
 }
 
-/// A file as it was.
+/// The copy of a file as it was before a change.
 #[derive(Debug)]
 pub struct Backup {
     pub path: PathBuf,
-    /// Whether git would take it at the next `git add`: what it holds may not be for everybody.
+    /// Whether the next `git add` would take it: it may contain secrets.
     pub exposed: bool,
 }
 
-/// What becomes of a file.
+/// A change of a file.
 pub enum Change<'a> {
-    /// It was made for us alone, and goes.
+    /// Deletes a file that was created for our entry only.
     Delete,
-    /// It is ours alone, or not there yet, so there is nothing to keep.
+    /// Replaces a file that is absent or has our entry only, so there is nothing to back up.
     Write(&'a [u8]),
-    WriteKeepingOld(&'a [u8]),
+    /// Replaces a file after a backup.
+    WriteWithBackup(&'a [u8]),
 }
 
-/// Changes the file, provided that it is still as it was `seen`; where the old one was kept.
-pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result<Option<Backup>, SetupError> {
+/// Changes the file if its content is still the `observed` one, and returns the backup if one was made.
+pub fn change(target: &Path, observed: Option<&[u8]>, change: &Change<'_>) -> Result<Option<Backup>, SetupError> {
     if let Some(folder) = target.parent() {
         fs::create_private_folder(folder).map_err(SetupError::NotWritten)?;
     }
     let lock = Lock::on_folder_of(target, TIMEOUT).map_err(SetupError::NotWritten)?;
     let _lock = lock.ok_or_else(|| SetupError::Changed { path: target.to_owned() })?;
-    let now = fs::read(target, LONGEST).map_err(SetupError::Unreadable)?;
-    if now.as_deref() != seen {
+    let now = fs::read(target, MAX_BYTES).map_err(SetupError::Unreadable)?;
+    if now.as_deref() != observed {
         return Err(SetupError::Changed { path: target.to_owned() });
     }
-    let kept = match (change, seen) {
-        (Change::WriteKeepingOld(_), Some(old)) => {
-            let path = keep(target, old)?;
+    let backup = match (change, observed) {
+        (Change::WriteWithBackup(_), Some(old)) => {
+            let path = back_up(target, old)?;
             let exposed = matches!(git::status(&path), Ok(GitStatus::Exposed { .. }));
             Some(Backup { path, exposed })
         }
@@ -69,44 +70,44 @@ pub fn change(target: &Path, seen: Option<&[u8]>, change: &Change<'_>) -> Result
     };
     match change {
         Change::Delete => fs::remove(target),
-        Change::Write(new) | Change::WriteKeepingOld(new) => fs::replace(target, new, Privacy::Unchanged),
+        Change::Write(new) | Change::WriteWithBackup(new) => fs::replace(target, new, Privacy::Unchanged),
     }
     .map_err(SetupError::NotWritten)?;
-    Ok(kept)
+    Ok(backup)
 }
 
-/// Whether an older state of the file was ever kept.
+/// Returns whether the file was ever backed up.
 pub fn has_backup(target: &Path) -> bool {
-    backup(target, 0).exists()
+    backup_path(target, 0).exists()
 }
 
-/// Keeps what the file held, beside it and for its owner alone. An older backup is never overwritten.
-fn keep(target: &Path, old: &[u8]) -> Result<PathBuf, SetupError> {
-    for number in 0..MOST_BACKUPS {
-        let place = backup(target, number);
-        // Whatever stands there that cannot be read is not ours to replace either.
-        match fs::read(&place, LONGEST) {
-            Ok(Some(kept)) if kept == old => return Ok(place),
-            Ok(None) if !place.is_symlink() => {
-                fs::replace(&place, old, Privacy::OwnerOnly).map_err(SetupError::NotWritten)?;
-                return Ok(place);
+/// Writes a backup beside the file, readable by its owner only. An older backup is never overwritten.
+fn back_up(target: &Path, old: &[u8]) -> Result<PathBuf, SetupError> {
+    for number in 0..MAX_BACKUPS {
+        let path = backup_path(target, number);
+        // A file that cannot be read is not replaced either.
+        match fs::read(&path, MAX_BYTES) {
+            Ok(Some(backup)) if backup == old => return Ok(path),
+            Ok(None) if !path.is_symlink() => {
+                fs::replace(&path, old, Privacy::OwnerOnly).map_err(SetupError::NotWritten)?;
+                return Ok(path);
             }
             Ok(_) | Err(_) => {}
         }
     }
-    Err(SetupError::TooManyBackups { path: backup(target, 0) })
+    Err(SetupError::TooManyBackups { path: backup_path(target, 0) })
 }
 
-fn backup(target: &Path, number: u32) -> PathBuf {
+fn backup_path(target: &Path, number: u32) -> PathBuf {
     let mut name = OsString::from(target.file_name().unwrap_or_default());
-    name.push(ENDING);
+    name.push(SUFFIX);
     if number > 0 {
         name.push(format!(".{number}"));
     }
     target.with_file_name(name)
 }
 
-/// Why a file is left alone.
+/// Why a file is not edited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
     Dangling,
@@ -121,11 +122,11 @@ impl Refused {
     }
 }
 
-const ENDING: &str = ".stripe-projects.bak";
+const SUFFIX: &str = ".stripe-projects.bak";
 
-const MOST_BACKUPS: u32 = 100;
+const MAX_BACKUPS: u32 = 100;
 
-/// Hosts keep a few kilobytes; Claude Code's own file can be some megabytes, and is not one of these.
-const LONGEST: u64 = 4 * 1024 * 1024;
+/// These files have a few kilobytes. Claude Code's own state file can have megabytes, but is not edited.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

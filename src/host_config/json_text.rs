@@ -1,5 +1,12 @@
-//! One entry in a JSON file, with or without comments and trailing commas: found, put there, taken out. Every byte that
-//! is not the entry's stays, because the parser only finds places and the edits are splices.
+//! Finds, inserts and removes one entry in a JSON file with comments and trailing commas, and keeps all other bytes.
+//!
+//! The parser finds the places; the edits are splices of our own. The syntax tree that the parser's crate can edit
+//! (`jsonc_parser::cst`) does not keep all bytes:
+//! - an object on one line is broken into many lines when a property is added, and stays so when it is removed;
+//! - blank lines after the first brace and before the last one of the object are dropped;
+//! - a comment on the line of a removed property is dropped with it;
+//! - a new property goes before the comments at the end of an object, not after them;
+//! - duplicate keys are not reported.
 
 use jsonc_parser::{
     CollectOptions, CommentCollectionStrategy, ParseOptions,
@@ -12,41 +19,39 @@ use serde_json::{Map, Value};
 
 use super::{
     NAME, ShapeError,
-    entry::Field,
-    splice::{Splice, indentation, line_start, newline, spliced},
+    entry::{Field, set_fields},
+    splice::{Splice, indentation, line_start, newline, spliced_and_checked},
 };
 
-/// The entry as it stands, if it does.
+/// Returns the fields of the entry, if there is one.
 pub fn find(text: &str, section: &'static str) -> Result<Option<Map<String, Value>>, ShapeError> {
-    let parsed = Parsed::of(text)?;
+    let parsed = Parsed::new(text)?;
     let servers = parsed.root()?.map(|root| object_in(root, section)).transpose()?.flatten();
     let entry = servers.map(|servers| object_in(servers, NAME)).transpose()?.flatten();
-    entry
-        .map(|entry| {
-            let fields = entry.properties.iter().map(|each| property(entry, each.name.as_str()));
-            fields.map(|field| Ok(field?.map(|field| (field.name.as_str().to_owned(), value(&field.value))))).collect()
-        })
-        .transpose()
-        .map(|fields: Option<Vec<Option<_>>>| fields.map(|fields| fields.into_iter().flatten().collect()))
+    for field in entry.iter().flat_map(|entry| &entry.properties) {
+        entry.map(|entry| property(entry, field.name.as_str())).transpose()?;
+    }
+    Ok(entry.map(to_map))
 }
 
-/// Where the entry is, or would be: a line, counted from 1.
+/// Returns the line of the entry, counted from 1.
 pub fn line(text: &str, section: &'static str) -> Option<usize> {
-    let parsed = Parsed::of(text).ok()?;
+    let parsed = Parsed::new(text).ok()?;
     let servers = object_in(parsed.root().ok()??, section).ok()??;
     let entry = property(servers, NAME).ok()??;
     Some(text.get(..entry.range.start)?.matches('\n').count() + 1)
 }
 
-/// The text with these fields in the entry, which is made where it is missing. Other fields of it stay.
-pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String, ShapeError> {
-    let parsed = Parsed::of(text)?;
+/// Sets these fields of the entry, which is inserted if it is missing. Other fields of it stay.
+pub fn upsert(text: &str, section: &'static str, fields: &[Field]) -> Result<String, ShapeError> {
+    let parsed = Parsed::new(text)?;
     let Some(root) = parsed.root()? else {
         let newline = newline(text);
-        // A comment may stand at the end, which must not swallow what follows.
+        // A comment at the end of the text must not continue into the entry.
         let lead = if text.trim().is_empty() || text.ends_with('\n') { "" } else { newline };
         let document = format!("{lead}{}{newline}", document(section, fields, newline));
-        return checked(text, vec![Splice::insert(text.len(), document)], |all| add(all, section, fields));
+        let splices = vec![Splice::insert(text.len(), document)];
+        return spliced_and_checked(text, splices, whole, |all| set_fields(all, section, fields));
     };
     let mut splices = Vec::new();
     match object_in(root, section)? {
@@ -74,20 +79,12 @@ pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String
             }
         },
     }
-    checked(text, splices, |all| add(all, section, fields))
+    spliced_and_checked(text, splices, whole, |all| set_fields(all, section, fields))
 }
 
-fn add(all: &mut Map<String, Value>, section: &str, fields: &[Field]) {
-    let servers = all.entry(section).or_insert_with(|| Map::new().into()).as_object_mut();
-    let entry = servers.map(|servers| servers.entry(NAME).or_insert_with(|| Map::new().into()));
-    if let Some(entry) = entry.and_then(Value::as_object_mut) {
-        entry.extend(fields.iter().map(|field| (field.name.to_owned(), field.value.clone())));
-    }
-}
-
-/// The text without the entry.
-pub fn take(text: &str, section: &'static str) -> Result<String, ShapeError> {
-    let parsed = Parsed::of(text)?;
+/// Removes the entry. Comments stay.
+pub fn remove(text: &str, section: &'static str) -> Result<String, ShapeError> {
+    let parsed = Parsed::new(text)?;
     let servers = parsed.root()?.map(|root| object_in(root, section)).transpose()?.flatten();
     let Some((servers, entry)) = servers.map(|servers| Ok((servers, property(servers, NAME)?))).transpose()? else {
         return Ok(text.to_owned());
@@ -95,14 +92,14 @@ pub fn take(text: &str, section: &'static str) -> Result<String, ShapeError> {
     let Some(entry) = entry else {
         return Ok(text.to_owned());
     };
-    checked(text, parsed.removal(servers, entry), |all| {
+    spliced_and_checked(text, parsed.removal(servers, entry), whole, |all| {
         if let Some(servers) = all.get_mut(section).and_then(Value::as_object_mut) {
             servers.remove(NAME);
         }
     })
 }
 
-/// A file with nothing but the entry, without its last line ending.
+/// Returns a file with the entry only, without its last line ending.
 pub fn document(section: &str, fields: &[Field], newline: &str) -> String {
     let style = |indent: &str| Style {
         newline: newline.to_owned(),
@@ -114,12 +111,12 @@ pub fn document(section: &str, fields: &[Field], newline: &str) -> String {
     style("").object(&[(section, style("  ").object(&[(NAME, entry)]))])
 }
 
-/// How what is added is written: as its neighbours are.
+/// The layout of an addition, taken from its neighbours.
 struct Style {
     newline: String,
     /// One step of indentation.
     unit: String,
-    /// Of the line that the addition begins on.
+    /// The indentation of the first line of the addition.
     indent: String,
     many_lines: bool,
 }
@@ -141,7 +138,7 @@ impl Style {
     }
 }
 
-/// A text and the places in it.
+/// A text, its syntax tree and its tokens.
 struct Parsed<'a> {
     text: &'a str,
     value: Option<ast::Value<'a>>,
@@ -149,7 +146,7 @@ struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    fn of(text: &'a str) -> Result<Self, ShapeError> {
+    fn new(text: &'a str) -> Result<Self, ShapeError> {
         let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
         let parsed = parse_to_ast(text, &collect, &DIALECT).map_err(|error| {
             let (line, column) = (error.line_display(), error.column_display());
@@ -158,7 +155,7 @@ impl<'a> Parsed<'a> {
         Ok(Self { text, value: parsed.value, tokens: parsed.tokens.unwrap_or_default() })
     }
 
-    /// `None` in a file that says nothing.
+    /// Returns the object of the file; `None` if the file has comments and whitespace only.
     fn root(&self) -> Result<Option<&Object<'a>>, ShapeError> {
         match &self.value {
             None => Ok(None),
@@ -218,14 +215,14 @@ impl<'a> Parsed<'a> {
         Style { newline: newline(self.text).to_owned(), unit, indent, many_lines }
     }
 
-    /// The indentation of the line that an object begins on.
+    /// Returns the indentation of the line on which an object begins.
     fn indent_of(&self, object: &Object<'a>) -> &'a str {
         let line = self.text.get(line_start(self.text, object.range.start)..).unwrap_or_default();
         let blanks = line.find(|c| c != ' ' && c != '\t').unwrap_or(0);
         line.get(..blanks).unwrap_or_default()
     }
 
-    /// Removes a property with its comma, and with its line where it has one of its own. Comments stay.
+    /// Removes a property, its comma, and its line if it has one of its own. Comments stay.
     fn removal(&self, object: &Object<'a>, property: &ObjectProp<'a>) -> Vec<Splice> {
         let (start, end) = (property.range.start, property.range.end);
         let within =
@@ -255,8 +252,8 @@ impl<'a> Parsed<'a> {
                 splices.push(Splice::delete(comma.range.start..comma.range.end + blanks));
             }
             None => {
-                let last_word = matches!(previous.token, Token::CommentLine(_)) && !ends_the_line;
-                splices.push(Splice::delete(if last_word { start } else { previous.range.end }..end));
+                let keeps_line = matches!(previous.token, Token::CommentLine(_)) && !ends_the_line;
+                splices.push(Splice::delete(if keeps_line { start } else { previous.range.end }..end));
                 let comma = before.iter().rfind(|each| !is_comment(&each.token));
                 if let Some(comma) = comma.filter(|each| each.token == Token::Comma) {
                     splices.push(Splice::delete(comma.range.start..comma.range.end));
@@ -267,35 +264,22 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// The edited text, if it reads as it was meant to.
-fn checked(
-    text: &str,
-    splices: Vec<Splice>,
-    expect: impl FnOnce(&mut Map<String, Value>),
-) -> Result<String, ShapeError> {
-    let edited = spliced(text, splices).ok_or(ShapeError::Unusual)?;
-    let mut expected = Some(whole(text)?).filter(|all| !all.is_null()).unwrap_or_else(|| Map::new().into());
-    if let Some(all) = expected.as_object_mut() {
-        expect(all);
-    }
-    if whole(&edited).is_ok_and(|found| found == expected) { Ok(edited) } else { Err(ShapeError::Unusual) }
-}
-
-fn whole(text: &str) -> Result<Value, ShapeError> {
-    Ok(Parsed::of(text)?.value.as_ref().map(value).unwrap_or_default())
+fn whole(text: &str) -> Result<Map<String, Value>, ShapeError> {
+    let parsed = Parsed::new(text)?;
+    Ok(parsed.root()?.map(to_map).unwrap_or_default())
 }
 
 fn object_in<'b, 'a>(object: &'b Object<'a>, key: &'static str) -> Result<Option<&'b Object<'a>>, ShapeError> {
     match property(object, key)?.map(|property| &property.value) {
         None => Ok(None),
-        Some(ast::Value::Object(found)) => Ok(Some(found)),
+        Some(ast::Value::Object(object)) => Ok(Some(object)),
         Some(_) => Err(ShapeError::NotATable { key }),
     }
 }
 
 fn property<'b, 'a>(object: &'b Object<'a>, key: &str) -> Result<Option<&'b ObjectProp<'a>>, ShapeError> {
-    let mut found = object.properties.iter().filter(|property| property.name.as_str() == key);
-    match (found.next(), found.next()) {
+    let mut properties = object.properties.iter().filter(|property| property.name.as_str() == key);
+    match (properties.next(), properties.next()) {
         (_, Some(_)) => Err(ShapeError::Duplicate),
         (property, None) => Ok(property),
     }
@@ -304,26 +288,28 @@ fn property<'b, 'a>(object: &'b Object<'a>, key: &str) -> Result<Option<&'b Obje
 fn value(node: &ast::Value<'_>) -> Value {
     match node {
         ast::Value::StringLit(text) => Value::from(text.value.as_ref()),
-        // The digits as they stand: no number is rounded in a comparison.
+        // The digits of the text: no number is rounded in a comparison.
         ast::Value::NumberLit(number) => Value::from(number.value),
         ast::Value::BooleanLit(boolean) => Value::from(boolean.value),
         ast::Value::NullKeyword(_) => Value::Null,
         ast::Value::Array(array) => array.elements.iter().map(value).collect(),
-        ast::Value::Object(object) => {
-            object.properties.iter().map(|each| (each.name.as_str().to_owned(), value(&each.value))).collect()
-        }
+        ast::Value::Object(object) => Value::Object(to_map(object)),
     }
+}
+
+fn to_map(object: &Object<'_>) -> Map<String, Value> {
+    object.properties.iter().map(|each| (each.name.as_str().to_owned(), value(&each.value))).collect()
 }
 
 fn rendered(fields: &[Field]) -> Vec<(&str, String)> {
     fields.iter().map(|field| (field.name, inline(&field.value))).collect()
 }
 
-/// A word, or a list of words on one line.
+/// Renders a string, or an array of strings on one line.
 pub fn inline(value: &Value) -> String {
     match value {
-        Value::Array(words) => format!("[{}]", words.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
-        word => word.to_string(),
+        Value::Array(items) => format!("[{}]", items.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
     }
 }
 
@@ -331,7 +317,7 @@ fn is_comment(token: &Token<'_>) -> bool {
     matches!(token, Token::CommentBlock(_) | Token::CommentLine(_))
 }
 
-/// JSON with comments and trailing commas, as editors read their settings; none of JSON5's other freedoms.
+/// JSON with comments and trailing commas, as in the settings of editors; nothing else of JSON5.
 const DIALECT: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,

@@ -1,8 +1,12 @@
-//! Splices: a text with some places replaced and every other byte as it was.
+//! Edits of a text at a few places, which keep every other byte.
 
 use std::ops::Range;
 
-/// One place, in bytes, and what goes there.
+use serde_json::{Map, Value};
+
+use super::ShapeError;
+
+/// A range of bytes, and its replacement.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Splice {
     at: Range<usize>,
@@ -23,8 +27,8 @@ impl Splice {
     }
 }
 
-/// The text with all splices made; `None` where two of them are in each other's way.
-pub fn spliced(text: &str, mut splices: Vec<Splice>) -> Option<String> {
+/// Applies all splices; `None` if two of them overlap.
+fn spliced(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     splices.sort_by_key(|splice| (splice.at.start, splice.at.end));
     let mut result = String::with_capacity(text.len());
     let mut done = 0;
@@ -37,7 +41,20 @@ pub fn spliced(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     Some(result)
 }
 
-/// What ends a line in this text.
+/// Applies all splices, and parses the result to compare it with the intended one before it may be written.
+pub fn spliced_and_checked(
+    text: &str,
+    splices: Vec<Splice>,
+    parse: impl Fn(&str) -> Result<Map<String, Value>, ShapeError>,
+    edit: impl FnOnce(&mut Map<String, Value>),
+) -> Result<String, ShapeError> {
+    let edited = spliced(text, splices).ok_or(ShapeError::Unusual)?;
+    let mut expected = parse(text)?;
+    edit(&mut expected);
+    if parse(&edited).is_ok_and(|result| result == expected) { Ok(edited) } else { Err(ShapeError::Unusual) }
+}
+
+/// Returns the line ending of the first line.
 pub fn newline(text: &str) -> &'static str {
     match text.split_once('\n') {
         Some((first, _)) if first.ends_with('\r') => "\r\n",
@@ -45,17 +62,17 @@ pub fn newline(text: &str) -> &'static str {
     }
 }
 
-/// Where the line begins that `at` is in.
+/// Returns the start of the line of `at`.
 pub fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
 }
 
-/// Where the line ends that `at` is in, its line ending included.
+/// Returns the end of the line of `at`, after its line ending.
 pub fn line_end(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|after| after.find('\n')).map_or(text.len(), |newline| at + newline + 1)
 }
 
-/// The blanks that the line of `at` begins with, provided that nothing else stands before `at`.
+/// Returns the whitespace before `at`, if nothing else is before it on its line.
 pub fn indentation(text: &str, at: usize) -> Option<&str> {
     text.get(line_start(text, at)..at).filter(|lead| lead.chars().all(|c| c == ' ' || c == '\t'))
 }
@@ -65,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn splices_touch_their_places_only() {
+    fn splices_change_their_ranges_only() {
         let splices = vec![Splice::replace(4..5, "X".into()), Splice::delete(0..1), Splice::insert(2, "+".into())];
         assert_eq!(spliced("abcdef", splices), Some("b+cdXf".into()));
         assert_eq!(spliced("abcdef", vec![Splice::delete(0..3), Splice::delete(2..4)]), None);
@@ -73,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_found() {
+    fn line_bounds_include_the_line_ending() {
         let text = "a\r\n\t b\n";
         assert_eq!((newline(text), newline("a\nb\r\n"), newline("a")), ("\r\n", "\n", "\n"));
         assert_eq!((line_start(text, 5), line_end(text, 5), line_end(text, 7)), (3, 7, 7));

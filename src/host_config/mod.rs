@@ -1,8 +1,8 @@
-//! Setup: our entry in the configuration file of a host, put there or taken out, and nothing else of the file touched.
+//! Adds our entry to the configuration file of an MCP host, or removes it, and keeps all other bytes of the file.
 //!
-//! First a [`Proposal`] is made, which changes nothing and can be shown; what was shown is then done, or nothing, if
-//! the file has changed meanwhile.
+//! A [`Plan`] can be shown before it changes anything. [`Plan::apply`] fails if the file has changed since.
 
+mod diagnostic;
 mod entry;
 mod file;
 mod host;
@@ -22,89 +22,95 @@ use serde_json::{Map, Value};
 
 use crate::fs::FsError;
 
-/// What our entry is called in every host.
+/// The name of our entry in every host.
 pub const NAME: &str = "stripe-projects";
 
-/// Why a configuration file was left as it was. It never quotes the file.
+/// Why a configuration file was not changed. No message quotes the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("{} has changed meanwhile", path.display())]
+    #[error("{} was changed by another program", path.display())]
     Changed { path: PathBuf },
-    #[error("it is not known where {} keeps its configuration: the environment names no home folder", host.as_str())]
+    #[error("cannot find the configuration of {}: the environment names no home folder", host.as_str())]
     NoHome { host: Host },
     #[error("{} is not UTF-8 text", path.display())]
     NotText { path: PathBuf },
     #[error(transparent)]
     NotWritten(FsError),
-    #[error("the path {} cannot be written into a configuration file", path.display())]
+    #[error("the path {} is not UTF-8 text, which a configuration file requires", path.display())]
     PathNotText { path: PathBuf },
     #[error("{} {}", path.display(), match why {
-        Refused::Dangling => "is a link that leads nowhere",
+        Refused::Dangling => "is a symbolic link without a target",
         Refused::Folder => "is a folder",
         Refused::ReadOnly => "is marked read-only",
         Refused::TooLarge => "is too large for a configuration file",
     })]
     Refused { why: Refused, path: PathBuf },
     #[error("{}: {why}", path.display())]
-    Shape { path: PathBuf, why: ShapeError },
-    #[error("there are too many backups such as {}", path.display())]
+    Shape {
+        path: PathBuf,
+        #[source]
+        why: ShapeError,
+    },
+    #[error("too many backups beside {}", path.display())]
     TooManyBackups { path: PathBuf },
-    #[error("there is no such host")]
+    #[error("unknown host")]
     UnknownHost,
     #[error(transparent)]
     Unreadable(FsError),
 }
 
-/// What is wrong with a text.
+/// Why a text cannot be edited.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ShapeError {
-    #[error("a name that our entry needs is there twice")]
+    #[error("duplicate key in the path of our entry")]
     Duplicate,
-    #[error("{} is not a table of names and values", if *key == "the file" { "the file" } else { *key })]
+    #[error("{} is not an object or table", if *key == "the file" { "the file" } else { *key })]
     NotATable { key: &'static str },
-    #[error("line {line}, column {column} is not what the format allows")]
+    #[error("syntax error at line {line}, column {column}")]
     Syntax { line: usize, column: usize },
-    #[error("it is written in a way that this program does not edit")]
+    #[error("the entry is written in a notation that this program does not edit")]
     Unusual,
 }
 
-/// What is wanted of a file.
+/// The desired state of our entry in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Wish {
-    Add(Entry),
-    Remove,
+pub enum Desired {
+    Absent,
+    Present(Entry),
 }
 
-/// What would be done to a file. Nothing is changed before [`Proposal::carry_out`].
+/// The change of a file that [`Plan::apply`] makes.
 #[derive(Debug)]
-pub struct Proposal {
+pub struct Plan {
     pub host: Host,
     pub file: PathBuf,
     pub action: Action,
-    /// Where in the file our entry stands or stood, counted from 1.
+    /// The line of our entry, counted from 1.
     pub line: Option<usize>,
-    /// Our entry as it is, and as it will be: names and values that may be shown.
+    /// The fields of our entry as they are, in a form that may be shown.
     pub before: Vec<(String, Value)>,
+    /// The fields of our entry as they will be, in a form that may be shown.
     pub after: Vec<(String, Value)>,
     target: PathBuf,
-    seen: Option<Vec<u8>>,
+    observed: Option<Vec<u8>>,
     new: Vec<u8>,
-    keeps_old: bool,
+    needs_backup: bool,
 }
 
-/// What is done, in one word.
+/// The kind of change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// Our entry is put into a file that is there.
+    /// Adds our entry to an existing file.
     Add,
-    /// A file is made for our entry.
+    /// Creates a file for our entry.
     Create,
-    /// The file goes: it was made for our entry and has nothing else in it.
+    /// Deletes a file that was created for our entry and has nothing else in it.
     Delete,
-    /// Everything is as it was wished.
+    /// Changes nothing: the file is in the desired state.
     Nothing,
+    /// Removes our entry.
     Remove,
-    /// Our entry is there and says something else.
+    /// Changes the fields of our entry.
     Update,
 }
 
@@ -121,36 +127,36 @@ impl Action {
     }
 }
 
-impl Proposal {
-    /// Looks at the host's file and finds out what the wish comes to there.
+impl Plan {
+    /// Reads the host's file and plans the change to the desired state.
     ///
     /// # Errors
-    /// Why the file cannot be read, understood or edited.
-    pub fn of(host: Host, places: &Places, wish: &Wish) -> Result<Self, SetupError> {
+    /// [`SetupError`] if the file cannot be read or edited.
+    pub fn new(host: Host, places: &Places, desired: &Desired) -> Result<Self, SetupError> {
         let path = host.file(places).ok_or(SetupError::NoHome { host })?;
-        let (target, seen) = file::look(&path)?;
-        let text = match str::from_utf8(seen.as_deref().unwrap_or_default()) {
+        let (target, observed) = file::read(&path)?;
+        let text = match str::from_utf8(observed.as_deref().unwrap_or_default()) {
             Ok(text) => text.to_owned(),
             Err(_) => return Err(SetupError::NotText { path }),
         };
-        // Editors of another era begin a file with this mark; it stays, and no parser has to know it.
-        let (mark, text) = text.strip_prefix(MARK).map_or(("", text.as_str()), |rest| (MARK, rest));
+        // The parsers do not accept a byte order mark; it is kept.
+        let (mark, text) = text.strip_prefix(BOM).map_or(("", text.as_str()), |rest| (BOM, rest));
         let shape = |why| SetupError::Shape { path: path.clone(), why };
         let old = find(host, text).map_err(shape)?;
-        let new = match wish {
-            Wish::Add(entry) => put(host, text, entry),
-            Wish::Remove => take(host, text),
+        let new = match desired {
+            Desired::Absent => remove(host, text),
+            Desired::Present(entry) => upsert(host, text, entry),
         }
         .map_err(shape)?;
         let alone = old.as_ref().is_some_and(|old| is_alone(host, text, old));
-        let action = match wish {
-            _ if new == text && seen.is_some() => Action::Nothing,
-            Wish::Add(_) if seen.is_none() => Action::Create,
-            Wish::Add(_) if old.is_none() => Action::Add,
-            Wish::Add(_) => Action::Update,
-            Wish::Remove if old.is_none() => Action::Nothing,
-            Wish::Remove if alone && mark.is_empty() && !file::has_backup(&target) => Action::Delete,
-            Wish::Remove => Action::Remove,
+        let action = match desired {
+            _ if new == text && observed.is_some() => Action::Nothing,
+            Desired::Absent if old.is_none() => Action::Nothing,
+            Desired::Absent if alone && mark.is_empty() && !file::has_backup(&target) => Action::Delete,
+            Desired::Absent => Action::Remove,
+            Desired::Present(_) if observed.is_none() => Action::Create,
+            Desired::Present(_) if old.is_none() => Action::Add,
+            Desired::Present(_) => Action::Update,
         };
         let kept = find(host, &new).map_err(shape)?;
         Ok(Self {
@@ -162,63 +168,63 @@ impl Proposal {
             file: path,
             target,
             new: [mark, &new].concat().into_bytes(),
-            keeps_old: !alone && seen.is_some(),
-            seen,
+            needs_backup: !alone && observed.is_some(),
+            observed,
         })
     }
 
-    /// Does what was proposed; where the old file was kept, if there was one worth keeping.
+    /// Changes the file, and returns the backup of the old one if it had more than our entry.
     ///
     /// # Errors
-    /// [`SetupError::Changed`] when the file is not what it was any more; or why it cannot be written.
-    pub fn carry_out(&self) -> Result<Option<Backup>, SetupError> {
+    /// [`SetupError::Changed`] if the file has changed since the plan was made.
+    pub fn apply(&self) -> Result<Option<Backup>, SetupError> {
         let change = match self.action {
             Action::Nothing => return Ok(None),
             Action::Delete => Change::Delete,
-            _ if self.keeps_old => Change::WriteKeepingOld(&self.new),
+            _ if self.needs_backup => Change::WriteWithBackup(&self.new),
             _ => Change::Write(&self.new),
         };
-        file::change(&self.target, self.seen.as_deref(), &change)
+        file::change(&self.target, self.observed.as_deref(), &change)
     }
 
-    /// The place of our entry, as a person would say it.
+    /// Returns the path of our entry in the file, as a person reads it.
     pub fn place(&self) -> String {
         format!("{}.{NAME}", self.host.section())
     }
 }
 
-/// The text with our entry in it. Other fields that somebody gave the entry stay, and so does every byte around it.
+/// Adds our entry to the text, or updates it. Other fields of the entry and all other bytes stay.
 ///
 /// # Errors
-/// Why the text cannot be edited.
-pub fn put(host: Host, text: &str, entry: &Entry) -> Result<String, ShapeError> {
+/// [`ShapeError`] if the text cannot be edited.
+pub fn upsert(host: Host, text: &str, entry: &Entry) -> Result<String, ShapeError> {
     let fields = entry.fields(host);
     match host.format() {
-        Format::Json => json_text::put(text, host.section(), &fields),
-        Format::Toml => toml_text::put(text, host.section(), &fields),
+        Format::Json => json_text::upsert(text, host.section(), &fields),
+        Format::Toml => toml_text::upsert(text, host.section(), &fields),
     }
 }
 
-/// The text without our entry.
+/// Removes our entry from the text.
 ///
 /// # Errors
-/// Why the text cannot be edited.
-pub fn take(host: Host, text: &str) -> Result<String, ShapeError> {
+/// [`ShapeError`] if the text cannot be edited.
+pub fn remove(host: Host, text: &str) -> Result<String, ShapeError> {
     match host.format() {
-        Format::Json => json_text::take(text, host.section()),
-        Format::Toml => toml_text::take(text, host.section()),
+        Format::Json => json_text::remove(text, host.section()),
+        Format::Toml => toml_text::remove(text, host.section()),
     }
 }
 
-/// A file with our entry alone, as it would be printed for somebody to copy.
+/// Returns a file with our entry only, for a person to copy.
 pub fn document(host: Host, entry: &Entry) -> String {
     alone(host, &entry.fields(host), "\n")
 }
 
-/// The words that start us from a host: the folder, and the flags that were given.
+/// Returns the entry that starts us with the folder and the given flags.
 ///
 /// # Errors
-/// [`SetupError::PathNotText`] when the project's folder is not text.
+/// [`SetupError::PathNotText`] if the project's folder is not UTF-8 text.
 pub fn entry(host: Host, places: &Places, command: &Path, flags: &[String]) -> Result<Entry, SetupError> {
     let text = |path: &Path| {
         let text = path.to_str().map(str::to_owned);
@@ -229,7 +235,7 @@ pub fn entry(host: Host, places: &Places, command: &Path, flags: &[String]) -> R
     Ok(Entry { command: text(command)?, args })
 }
 
-/// Whether the file is, to the byte, what we would make for this entry.
+/// Returns whether the file is, to the byte, the one that we would create for this entry.
 fn is_alone(host: Host, text: &str, entry: &Map<String, Value>) -> bool {
     let field = |name: &'static str| entry.get(name).map(|value| Field { name, value: value.clone() });
     let fields: Vec<Field> = ["type", "command", "args"].into_iter().filter_map(field).collect();
@@ -257,4 +263,4 @@ fn line(host: Host, text: &str) -> Option<usize> {
     }
 }
 
-const MARK: &str = "\u{feff}";
+const BOM: &str = "\u{feff}";

@@ -11,12 +11,12 @@ use crate::{
 
 /// A policy that an agent or another user can edit holds nobody back.
 pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
-    let file = provisioner.ceiling_file();
+    let file = provisioner.user_policy_file();
     let Some(path) = file.path() else {
         return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
     };
     match file.read() {
-        Err(error) => return vec![Finding::failure(POLICY, Error::Ceiling(error))],
+        Err(error) => return vec![Finding::failure(POLICY, Error::UserPolicy(error))],
         Ok(None) => {
             let found = format!("none at {}: the registry alone decides", path.display());
             return vec![Finding::ok(POLICY, found)];

@@ -1,5 +1,10 @@
-//! One entry in a TOML file: found, put there, taken out. Every byte that is not the entry's stays, because the parser
-//! only finds places and the edits are splices.
+//! Finds, inserts and removes one entry in a TOML file, and keeps all other bytes.
+//!
+//! The parser finds the places; the edits are splices of our own. `toml_edit` does not keep all bytes:
+//! - CRLF becomes LF between values, but not in a multi-line string, so that it cannot be restored afterwards;
+//! - a file without a last line ending gets one, which stays when the entry is removed;
+//! - the comment above a removed table is dropped with it;
+//! - a new table goes after the last one of its section, not to the end of the file.
 
 use std::ops::Range;
 
@@ -11,29 +16,29 @@ use toml::{
 
 use super::{
     NAME, ShapeError,
-    entry::Field,
+    entry::{Field, set_fields},
     json_text::inline,
-    splice::{Splice, line_end, line_start, newline, spliced},
+    splice::{Splice, line_end, line_start, newline, spliced_and_checked},
 };
 
-/// The entry as it stands, if it does.
+/// Returns the fields of the entry, if there is one.
 pub fn find(text: &str, section: &'static str) -> Result<Option<Map<String, Value>>, ShapeError> {
     let root = parse(text)?;
-    let entry = entry(&root, section)?.is_some();
+    entry(&root, section)?;
     let mut all = whole(text)?;
-    let found = all.get_mut(section).and_then(|servers| servers.get_mut(NAME)).map(Value::take).filter(|_| entry);
-    Ok(found.and_then(|found| if let Value::Object(fields) = found { Some(fields) } else { None }))
+    let entry = all.get_mut(section).and_then(|servers| servers.get_mut(NAME)).and_then(Value::as_object_mut);
+    Ok(entry.map(std::mem::take))
 }
 
-/// Where the entry is: a line, counted from 1.
+/// Returns the line of the entry, counted from 1.
 pub fn line(text: &str, section: &'static str) -> Option<usize> {
     let root = parse(text).ok()?;
     let entry = entry(&root, section).ok()??;
     Some(text.get(..entry.span.start)?.matches('\n').count() + 1)
 }
 
-/// The text with these fields in the entry, which is made where it is missing. Other fields of it stay.
-pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String, ShapeError> {
+/// Sets these fields of the entry, which is appended if it is missing. Other fields of it stay.
+pub fn upsert(text: &str, section: &'static str, fields: &[Field]) -> Result<String, ShapeError> {
     let root = parse(text)?;
     let newline = newline(text);
     let mut splices = Vec::new();
@@ -62,17 +67,11 @@ pub fn put(text: &str, section: &'static str, fields: &[Field]) -> Result<String
             }
         }
     }
-    checked(text, splices, |all| {
-        let servers = all.entry(section).or_insert_with(|| Map::new().into()).as_object_mut();
-        let entry = servers.map(|servers| servers.entry(NAME).or_insert_with(|| Map::new().into()));
-        if let Some(entry) = entry.and_then(Value::as_object_mut) {
-            entry.extend(fields.iter().map(|field| (field.name.to_owned(), field.value.clone())));
-        }
-    })
+    spliced_and_checked(text, splices, whole, |all| set_fields(all, section, fields))
 }
 
-/// The text without the entry: its lines go, and the blank one above them. Comments stay.
-pub fn take(text: &str, section: &'static str) -> Result<String, ShapeError> {
+/// Removes the lines of the entry, and the blank one above them. Comments stay.
+pub fn remove(text: &str, section: &'static str) -> Result<String, ShapeError> {
     let root = parse(text)?;
     let Some(entry) = entry(&root, section)? else {
         return Ok(text.to_owned());
@@ -92,22 +91,24 @@ pub fn take(text: &str, section: &'static str) -> Result<String, ShapeError> {
     if let Some(first) = lines.first_mut() {
         first.start = above(text, first.start, end);
     }
-    checked(text, lines.into_iter().map(Splice::delete).collect(), |all| {
+    // The section goes with its last entry, if only the header of that entry named it.
+    spliced_and_checked(text, lines.into_iter().map(Splice::delete).collect(), whole, |all| {
         if let Some(servers) = all.get_mut(section).and_then(Value::as_object_mut) {
             servers.remove(NAME);
+            all.retain(|_, value| !is_empty_table(value));
         }
     })
 }
 
-/// The entry alone, without its last line ending.
+/// Returns a file with the entry only, without its last line ending.
 pub fn document(section: &str, fields: &[Field], newline: &str) -> String {
     let lines = fields.iter().map(|field| format!("{newline}{} = {}", field.name, inline(&field.value)));
     format!("[{section}.{NAME}]{}", lines.collect::<String>())
 }
 
-struct Found<'a> {
+struct EntryTable<'a> {
     table: &'a DeTable<'a>,
-    /// Its header, or the whole of it where it is inline.
+    /// The header, or the whole of an inline table.
     span: Range<usize>,
 }
 
@@ -119,7 +120,7 @@ fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, ShapeError> {
     })
 }
 
-fn entry<'a>(root: &'a Spanned<DeTable<'a>>, section: &'static str) -> Result<Option<Found<'a>>, ShapeError> {
+fn entry<'a>(root: &'a Spanned<DeTable<'a>>, section: &'static str) -> Result<Option<EntryTable<'a>>, ShapeError> {
     let Some(servers) = root.get_ref().get(section) else {
         return Ok(None);
     };
@@ -130,12 +131,12 @@ fn entry<'a>(root: &'a Spanned<DeTable<'a>>, section: &'static str) -> Result<Op
         return Ok(None);
     };
     match entry.get_ref() {
-        DeValue::Table(table) => Ok(Some(Found { table, span: entry.span() })),
+        DeValue::Table(table) => Ok(Some(EntryTable { table, span: entry.span() })),
         _ => Err(ShapeError::NotATable { key: NAME }),
     }
 }
 
-/// Every key and value of a table, and of the tables in it.
+/// Collects the ranges of all keys and values of a table and of the tables in it.
 fn collect(table: &DeTable<'_>, pieces: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         pieces.extend([key.span(), value.span()]);
@@ -145,8 +146,9 @@ fn collect(table: &DeTable<'_>, pieces: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Where what is removed begins: with the blank line above it, and at the end of a file that has no last line ending,
-/// with the ending of the line before.
+/// Extends the start of a removal to the blank line above it.
+///
+/// At the end of a file without a last line ending, the ending of the line before is removed too.
 fn above(text: &str, mut start: usize, end: usize) -> usize {
     let before = |at: usize| text.get(..at).unwrap_or_default();
     if before(start).ends_with("\n\n") || before(start).ends_with("\n\r\n") {
@@ -159,31 +161,22 @@ fn above(text: &str, mut start: usize, end: usize) -> usize {
     start
 }
 
-/// A value of a kind that our fields have.
+/// Converts a value of the types that our fields have.
 fn plain(value: &DeValue<'_>) -> Option<Value> {
     match value {
         DeValue::String(text) => Some(Value::from(text.as_ref())),
-        DeValue::Array(words) => words.iter().map(|word| plain(word.get_ref())).collect(),
+        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect(),
         _ => None,
     }
 }
 
-/// The edited text, if it reads as it was meant to. A section may go with the last entry in it, where nothing but that
-/// entry's header spoke of it.
-fn checked(
-    text: &str,
-    splices: Vec<Splice>,
-    expect: impl FnOnce(&mut Map<String, Value>),
-) -> Result<String, ShapeError> {
-    let edited = spliced(text, splices).ok_or(ShapeError::Unusual)?;
-    let mut expected = whole(text)?;
-    expect(&mut expected);
-    let said = |all: Map<String, Value>| -> Vec<_> {
-        all.into_iter().filter(|(_, value)| value.as_object().is_none_or(|table| !table.is_empty())).collect()
-    };
-    if whole(&edited).is_ok_and(|found| said(found) == said(expected)) { Ok(edited) } else { Err(ShapeError::Unusual) }
+/// Parses a file. Empty tables are left out, because a header alone is not a setting.
+fn whole(text: &str) -> Result<Map<String, Value>, ShapeError> {
+    let mut all: Map<String, Value> = toml::from_str(text).map_err(|_| ShapeError::Unusual)?;
+    all.retain(|_, value| !is_empty_table(value));
+    Ok(all)
 }
 
-fn whole(text: &str) -> Result<Map<String, Value>, ShapeError> {
-    toml::from_str(text).map_err(|_| ShapeError::Unusual)
+fn is_empty_table(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty)
 }

@@ -1,0 +1,75 @@
+//! What every error tells its reader: a stable code, the next step, and the exit code.
+//!
+//! Each error type implements [`Diagnostic`] beside its definition, without wildcard arms: a new variant does not
+//! compile until it has all three. No text quotes input, because input may be a pasted key.
+
+use std::error::Error;
+
+/// An error that a person or an agent can act on.
+pub trait Diagnostic: Error {
+    /// Returns the stable `snake_case` code that scripts and models decide on.
+    fn code(&self) -> &'static str;
+
+    /// Returns the next step for this reader, as a sentence that stands on its own.
+    fn hint(&self, channel: Channel) -> String;
+
+    /// Returns the exit code of a command that ends with this error.
+    fn exit(&self) -> Exit;
+}
+
+/// The reader of a hint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Channel {
+    /// An agent over MCP, which calls tools.
+    Agent,
+    /// A person at a terminal, who runs commands.
+    Terminal,
+}
+
+impl Channel {
+    /// Returns the text for this reader.
+    pub fn select<T>(self, agent: T, terminal: T) -> T {
+        match self {
+            Self::Agent => agent,
+            Self::Terminal => terminal,
+        }
+    }
+
+    /// Returns a step that only a person may take, given as an imperative: an agent asks the user for it.
+    pub fn person(self, step: &str) -> String {
+        match self {
+            Self::Agent => format!("ask the user to {step}"),
+            Self::Terminal => step.to_owned(),
+        }
+    }
+
+    /// Returns a command that only a person may run: an agent shows it. `rest` follows the command as it is.
+    pub fn person_runs(self, command: &str, rest: &str) -> String {
+        match self {
+            Self::Agent => format!("show this to the user, do not run it: `{command}`{rest}"),
+            Self::Terminal => format!("run `{command}`{rest}"),
+        }
+    }
+}
+
+/// The exit code of the program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// A file or the ledger failed.
+    Failure = 1,
+    /// The arguments or the registry are invalid.
+    Usage = 2,
+    /// A rule refused the call. Nothing was changed.
+    Refused = 3,
+    /// The project does not exist.
+    NotFound = 4,
+    /// The backend refused or could not be reached. Nothing was changed.
+    Backend = 5,
+    /// Incomplete, or the outcome is unknown. The message says which, the hint how to finish.
+    Incomplete = 6,
+    /// A scan found a credential where none belongs.
+    Found = 7,
+}
+
+/// The name of the program, as a person types it.
+pub const PROGRAM: &str = "stripe-projects-mcp";

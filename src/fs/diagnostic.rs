@@ -1,0 +1,18 @@
+//! Diagnostics of files that could not be read or written.
+
+use super::FsError;
+use crate::diagnostic::{Channel, Diagnostic, Exit};
+
+impl Diagnostic for FsError {
+    fn code(&self) -> &'static str {
+        "file_error"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        channel.person("check that the folder exists, has free space and is writable")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
+}

@@ -1,0 +1,392 @@
+//! The code and the exit code of every error: scripts and models decide on them, so none may change.
+
+use std::{fmt::Write as _, io, path::PathBuf};
+
+use stripe_projects_mcp::{
+    approval::{Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject},
+    backend::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError},
+    clock::Timestamp,
+    diagnostic::{Channel, Diagnostic as _, Exit, PROGRAM},
+    dotenv::DotenvError,
+    env_file::EnvFileError,
+    error::Error,
+    fs::FsError,
+    git::GitError,
+    host_config::{Host, Refused, SetupError, ShapeError},
+    ledger::{Break, LedgerError, Operation},
+    lifetime::{Lifetime, LifetimeError},
+    money::{Cents, MoneyError},
+    name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
+    policy::Rule,
+    project::NoRandomness,
+    registry::{Problem, RegistryError},
+    simulator::SimulatorError,
+    sqlite::DatabaseError,
+    view::ProjectView,
+};
+
+type Row = (Error, &'static str, Exit);
+
+#[test]
+fn every_error_keeps_its_code_and_exit_code() {
+    for (error, code, exit) in all() {
+        assert_eq!((error.code(), error.exit()), (code, exit), "{error:?}");
+    }
+}
+
+#[test]
+fn hints_name_tools_to_agents_and_commands_to_people() {
+    let mut page = String::new();
+    for (error, code, _) in all() {
+        let (agent, terminal) = (error.hint(Channel::Agent), error.hint(Channel::Terminal));
+        for hint in [&agent, &terminal] {
+            assert!(hint.starts_with(|c: char| c.is_lowercase()) && !hint.ends_with('.'), "{code}: {hint}");
+            assert!(!hint.contains("the human"), "{code}: {hint}");
+        }
+        for (at, _) in agent.match_indices(PROGRAM) {
+            assert!(agent[..at].contains("show this to the user, do not run it: `"), "{code}: {agent}");
+        }
+        assert!(!terminal.contains("the user"), "{code}: {terminal}");
+        let names_tools = terminal.contains("list_projects") || terminal.contains("rotate_key");
+        assert!(!names_tools || code == "unknown_tool", "{code}: {terminal}");
+        let both = if agent == terminal { String::new() } else { format!("\n  terminal: {terminal}") };
+        let _ = writeln!(page, "{code}: {error}\n  hint: {agent}{both}"); // a `String` takes everything
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("hints", page));
+}
+
+/// One of each variant, down to the innermost.
+fn all() -> Vec<Row> {
+    let groups = [own(), incomplete(), approvals(), backends(), refusals(), env_files(), ledgers(), words(), setups()];
+    groups.into_iter().flatten().collect()
+}
+
+fn own() -> Vec<Row> {
+    vec![
+        (Error::AlreadyExists { project: Box::new(project()) }, "already_exists", Exit::Refused),
+        (Error::AuditBroken { broken: Break::Changed { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::AuditBroken { broken: Break::HeadFileDisagrees { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::AuditBroken { broken: Break::HeadFileMissing }, "audit_broken", Exit::Failure),
+        (Error::AuditBroken { broken: Break::HeadFileUnreadable }, "audit_broken", Exit::Failure),
+        (Error::AuditBroken { broken: Break::Missing { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::AuditBroken { broken: Break::Surplus { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::UserPolicy(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(unknown_key())), "invalid_policy", Exit::Usage),
+        (Error::File(file()), "file_error", Exit::Failure),
+        (Error::InvalidCursor, "invalid_cursor", Exit::Usage),
+        (Error::InvalidLimit, "invalid_limit", Exit::Usage),
+        (Error::InvalidTime, "invalid_time", Exit::Usage),
+        (Error::KeyNotRecorded { name: name() }, "key_not_recorded", Exit::Backend),
+        (Error::NoFolder { path: path() }, "no_folder", Exit::Usage),
+        (Error::NoKeyFile { path: path() }, "no_key_file", Exit::Usage),
+        (Error::NoPath { position: 2 }, "no_path", Exit::Usage),
+        (Error::NoRandomness(NoRandomness), "no_randomness", Exit::Failure),
+        (Error::NotConfirmed { asked: false }, "not_confirmed", Exit::Refused),
+        (Error::NotConfirmed { asked: true }, "not_confirmed", Exit::Refused),
+        (Error::NothingToAbandon { name: name() }, "nothing_to_forget", Exit::Refused),
+        (Error::PathNotText { path: path() }, "path_not_text", Exit::Usage),
+        (Error::ProjectBusy, "project_busy", Exit::Refused),
+        (Error::ProjectNotFound { torn_down: false }, "project_not_found", Exit::NotFound),
+        (Error::ProjectNotFound { torn_down: true }, "project_not_found", Exit::NotFound),
+        (Error::RotationNotEffective { name: name() }, "rotation_not_effective", Exit::Backend),
+        (Error::StoppedWaiting, "stopped_waiting", Exit::Incomplete),
+        (Error::Suspended { name: name() }, "suspended", Exit::Refused),
+        (Error::UnknownBackend, "unknown_backend", Exit::Usage),
+        (Error::UnknownProvider { closest: Some(key()), known: vec![key()] }, "unknown_provider", Exit::Usage),
+        (Error::UnknownProvider { closest: None, known: vec![key()] }, "unknown_provider", Exit::Usage),
+        (Error::UnknownTool, "unknown_tool", Exit::Usage),
+        (Error::WrongBackend { theirs: "stripe-cli".to_owned(), ours: "simulated" }, "wrong_backend", Exit::Refused),
+    ]
+}
+
+fn incomplete() -> Vec<Row> {
+    let why = || Box::new(Error::from(EnvFileError::Locked { path: path() }));
+    let forgotten = || Box::new(Error::from(forgotten()));
+    let of_each = [Operation::Provision, Operation::Resume, Operation::Rotate, Operation::Suspend, Operation::Teardown];
+    let of_each = of_each.into_iter().flat_map(move |operation| {
+        [
+            (Error::NotDelivered { name: name(), operation, why: why() }, "key_not_delivered", Exit::Incomplete),
+            (Error::NotWithdrawn { name: name(), operation, why: why() }, "variable_not_removed", Exit::Incomplete),
+            (Error::OutcomeUnknown { name: name(), operation, why: why() }, "outcome_unknown", Exit::Incomplete),
+            (Error::OutcomeUnknown { name: name(), operation, why: forgotten() }, "outcome_unknown", Exit::Incomplete),
+        ]
+    });
+    let rows = [
+        (Error::NotSuspended { name: name(), why: why() }, "suspension_incomplete", Exit::Incomplete),
+        (Error::NotTornDown { name: name(), why: why() }, "teardown_incomplete", Exit::Incomplete),
+    ];
+    of_each.chain(rows).collect()
+}
+
+fn approvals() -> Vec<Row> {
+    use ApprovalError as E;
+    let command = || "stripe-projects-mcp approve ap-7k3f --dir '/work'".to_owned();
+    let rows = [
+        (E::Cancelled { id: id(), command: command() }, "approval_cancelled", Exit::Refused),
+        (E::Decided { status: ApprovalStatus::Used }, "approval_decided", Exit::Refused),
+        (E::Denied { id: id(), until: time() }, "approval_declined", Exit::Refused),
+        (E::Expired, "approval_expired", Exit::Refused),
+        (E::Forged, "approval_forged", Exit::Refused),
+        (E::Mismatch, "approval_mismatch", Exit::Refused),
+        (E::NotAnId(NotAnId), "invalid_approval_id", Exit::Usage),
+        (E::NotFound, "approval_not_found", Exit::NotFound),
+        (E::Replayed, "approval_replayed", Exit::Refused),
+        (E::Required(question(Some(dollars("25")), command())), "approval_required", Exit::Refused),
+        (E::Required(question(None, command())), "approval_required", Exit::Refused),
+        (E::TimedOut { id: id(), command: command() }, "approval_timed_out", Exit::Refused),
+        (E::TooMany { most: 10 }, "too_many_approvals", Exit::Refused),
+        (E::Unclear { id: id(), command: command() }, "approval_unclear", Exit::Refused),
+    ];
+    rows.into_iter().map(|(error, code, exit)| (error.into(), code, exit)).collect()
+}
+
+fn backends() -> Vec<Row> {
+    use BackendError as E;
+    let rows = [
+        (forgotten(), "backend_forgot"),
+        (E::Malformed { what: "status", got: "odd".to_owned() }, "backend_malformed"),
+        (E::NeedsBrowser, "browser_needed"),
+        (Consent::Other.into(), "needs_consent"),
+        (Consent::Price.into(), "price_not_confirmed"),
+        (Consent::Terms.into(), "terms_not_accepted"),
+        (E::NeedsInformation { fields: vec!["region".to_owned()] }, "needs_information"),
+        (E::NeedsLink { url: "https://dashboard.stripe.com/link".to_owned() }, "needs_link"),
+        (E::NotFound, "resource_not_found"),
+        (E::NotLinked { provider: "exa".to_owned(), folder: path() }, "provider_not_linked"),
+        (Setup::CliMissing.into(), "stripe_cli_missing"),
+        (Setup::CliTooOld.into(), "stripe_cli_too_old"),
+        (Setup::KeyMissing.into(), "api_key_missing"),
+        (Setup::KeyUnfit.into(), "api_key_unfit"),
+        (Setup::LoggedOut.into(), "not_logged_in"),
+        (Setup::OtherProject { folder: path() }.into(), "other_stripe_project"),
+        (Setup::WrongAccount.into(), "wrong_stripe_account"),
+        (E::Unauthenticated, "backend_unauthenticated"),
+        (E::Unavailable { why: "words".into() }, "backend_unavailable"),
+        (E::Unknown { why: "words".into() }, "backend_unclear"),
+    ];
+    rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Backend)).collect()
+}
+
+fn refusals() -> Vec<Row> {
+    use Refusal as R;
+    let rows = [
+        (R::AccountNotEligible, "account_not_eligible"),
+        (R::CapReached, "cap_reached"),
+        (R::CardDeclined, "card_declined"),
+        (R::Configuration { fields: vec!["plan".to_owned()] }, "invalid_configuration"),
+        (R::LimitNotSet { provider: "exa".to_owned(), limit: dollars("5") }, "limit_not_set"),
+        (R::MonthlyLimitReached { limit: dollars("5") }, "monthly_limit_reached"),
+        (R::PlanRequired, "plan_required"),
+        (R::ProviderFailed { code: Some("odd".to_owned()) }, "provider_failed"),
+        (R::ProviderFailed { code: None }, "provider_failed"),
+        (R::ServiceMissing { service: "exa/api".to_owned() }, "service_missing"),
+        (R::Suspended, "suspended"),
+        (R::TooMany, "too_many_resources"),
+        (R::UsageIsMetered, "usage_is_metered"),
+    ];
+    let rules = [
+        (Rule::AboveMaximum { asked: dollars("500"), maximum: dollars("100") }, "cap_above_maximum"),
+        (Rule::LifetimeTooLong { asked: lifetime("8d"), maximum: lifetime("7d") }, "expiry_above_maximum"),
+        (Rule::NotAllowed, "provider_not_allowed"),
+        (Rule::TooManyProjects { live: 3, maximum: 3 }, "project_limit_reached"),
+        (Rule::TotalCap { asked: dollars("5"), committed: dollars("98"), total: dollars("100") }, "total_cap_reached"),
+    ];
+    let rules = rules.into_iter().map(|(rule, code)| (rule.into(), code, Exit::Refused));
+    let refusals = rows.into_iter().map(|(refusal, code)| (BackendError::from(refusal).into(), code, Exit::Backend));
+    refusals.chain(rules).collect()
+}
+
+fn env_files() -> Vec<Row> {
+    use EnvFileError as E;
+    let cannot_hold = |source| E::CannotHold { variable: variable(), source };
+    let rows = [
+        (cannot_hold(DotenvError::OpenQuote), "env_file_open_quote"),
+        (cannot_hold(DotenvError::SelfCheck), "credential_not_representable"),
+        (cannot_hold(DotenvError::Unrepresentable), "credential_not_representable"),
+        (E::Directory { path: path() }, "env_file_is_a_folder"),
+        (E::Exposed { path: path() }, "env_file_exposed"),
+        (E::File(file()), "env_file_not_writable"),
+        (E::Git(GitError::NotRunnable(denied())), "env_file_git_unknown"),
+        (E::Git(GitError::Unclear), "env_file_git_unknown"),
+        (E::Locked { path: path() }, "env_file_locked"),
+        (E::ReadOnly { path: path() }, "env_file_read_only"),
+        (E::Taken { variable: variable(), path: path() }, "env_var_taken"),
+        (E::Tracked { path: path() }, "env_file_tracked"),
+    ];
+    rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Refused)).collect()
+}
+
+fn ledgers() -> Vec<Row> {
+    use DatabaseError as E;
+    let sqlite = || rusqlite::Error::InvalidQuery;
+    let rows = [
+        (E::Damaged(sqlite()).into(), "ledger_damaged"),
+        (E::Newer { found: 99, known: 9 }.into(), "ledger_newer"),
+        (E::Sqlite(sqlite()).into(), "ledger_unavailable"),
+        (E::File(file()).into(), "ledger_unavailable"),
+        (E::Locked.into(), "ledger_unavailable"),
+        (E::Unreadable { column: "status" }.into(), "ledger_unreadable"),
+        (LedgerError::Gone, "ledger_gone"),
+        (LedgerError::Moved { status: "torn_down" }, "wrong_status"),
+    ];
+    rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Failure)).collect()
+}
+
+fn words() -> Vec<Row> {
+    let rows: [(Error, &str); 27] = [
+        (MoneyError::Negative.into(), "invalid_amount"),
+        (MoneyError::NotANumber.into(), "invalid_amount"),
+        (MoneyError::TooLarge.into(), "invalid_amount"),
+        (MoneyError::TooPrecise.into(), "invalid_amount"),
+        (ApiBaseError.into(), "invalid_api_base"),
+        (LifetimeError.into(), "invalid_duration"),
+        (NameError::DangerousEnvVar.into(), "invalid_name"),
+        (NameError::EnvVar.into(), "invalid_name"),
+        (NameError::Project.into(), "invalid_name"),
+        (NameError::Provider.into(), "invalid_name"),
+        (NameError::Sensitive.into(), "invalid_name"),
+        (NameError::Service.into(), "invalid_name"),
+        (PaymentError::NotATestToken.into(), "invalid_payment_method"),
+        (PaymentError::RawCardNumber.into(), "raw_card_number"),
+        (refused(unknown_key()).into(), "invalid_registry"),
+        (refused(Problem::UnknownProvider { meant: None, valid: vec![key()] }).into(), "invalid_registry"),
+        (refused(Problem::NoFile).into(), "invalid_registry"),
+        (refused(Problem::Dangling).into(), "invalid_registry"),
+        (refused(Problem::Syntax).into(), "invalid_registry"),
+        (refused(MoneyError::Negative.into()).into(), "invalid_registry"),
+        (refused(Problem::Unreadable { why: io::ErrorKind::PermissionDenied }).into(), "invalid_registry"),
+        (SimulatorError::AddressUnreadable.into(), "listen_address_invalid"),
+        (SimulatorError::NotLoopback.into(), "listen_address_not_loopback"),
+        (SimulatorError::UnknownProvider.into(), "unlinked_provider_unknown"),
+        (SetupError::NoHome { host: Host::Cursor }.into(), "no_home"),
+        (SetupError::PathNotText { path: path() }.into(), "path_not_text"),
+        (SetupError::UnknownHost.into(), "unknown_host"),
+    ];
+    let failures = [
+        (SimulatorError::CannotListen(denied()).into(), "cannot_listen", Exit::Failure),
+        (SimulatorError::from(DatabaseError::Locked).into(), "simulated_world_unavailable", Exit::Failure),
+    ];
+    rows.into_iter().map(|(error, code)| (error, code, Exit::Usage)).chain(failures).collect()
+}
+
+fn setups() -> Vec<Row> {
+    use SetupError as E;
+    let refused = |why| E::Refused { why, path: path() };
+    let shape = |why| E::Shape { why, path: path() };
+    let rows = [
+        (E::Changed { path: path() }, "config_changed", Exit::Refused),
+        (E::NotText { path: path() }, "config_not_text", Exit::Refused),
+        (E::NotWritten(file()), "config_not_writable", Exit::Failure),
+        (refused(Refused::Dangling), "config_link_dangling", Exit::Refused),
+        (refused(Refused::Folder), "config_is_a_folder", Exit::Refused),
+        (refused(Refused::ReadOnly), "config_read_only", Exit::Refused),
+        (refused(Refused::TooLarge), "config_too_large", Exit::Refused),
+        (shape(ShapeError::Duplicate), "config_duplicate_key", Exit::Refused),
+        (shape(ShapeError::NotATable { key: "mcpServers" }), "config_wrong_shape", Exit::Refused),
+        (shape(ShapeError::Syntax { line: 3, column: 1 }), "config_syntax", Exit::Refused),
+        (shape(ShapeError::Unusual), "config_not_editable", Exit::Refused),
+        (E::TooManyBackups { path: path() }, "too_many_backups", Exit::Failure),
+        (E::Unreadable(file()), "config_unreadable", Exit::Failure),
+    ];
+    rows.into_iter().map(|(error, code, exit)| (error.into(), code, exit)).collect()
+}
+
+fn name() -> ProjectName {
+    ProjectName::parse("memory").unwrap()
+}
+
+fn key() -> ProviderKey {
+    ProviderKey::parse("supermemory").unwrap()
+}
+
+fn variable() -> EnvVar {
+    EnvVar::parse("MEMORY_API_KEY").unwrap()
+}
+
+fn path() -> PathBuf {
+    PathBuf::from("/work/x")
+}
+
+fn dollars(text: &str) -> Cents {
+    Cents::parse_usd(text).unwrap()
+}
+
+fn lifetime(text: &str) -> Lifetime {
+    Lifetime::parse(text).unwrap()
+}
+
+fn time() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn id() -> ApprovalId {
+    ApprovalId::parse("ap-7k3f").unwrap()
+}
+
+fn denied() -> io::Error {
+    io::ErrorKind::PermissionDenied.into()
+}
+
+fn file() -> FsError {
+    FsError { action: "read", path: path(), source: denied() }
+}
+
+fn forgotten() -> BackendError {
+    BackendError::Forgotten { name: "memory-1".to_owned(), place: "https://dashboard.stripe.com" }
+}
+
+fn refused(problem: Problem) -> RegistryError {
+    RegistryError { file: "providers.toml".to_owned(), line: 3, column: 1, problem }
+}
+
+fn unknown_key() -> Problem {
+    Problem::UnknownKey { meant: Some("label".to_owned()), valid: vec!["label".to_owned(), "service".to_owned()] }
+}
+
+fn question(without: Option<Cents>, command: String) -> Box<Question> {
+    let subject = Subject {
+        name: name(),
+        provider: key(),
+        service: ServiceRef::parse("supermemory/memory").unwrap(),
+        cap: dollars("80"),
+        terms: String::new(),
+    };
+    let approval = Approval {
+        id: id(),
+        subject,
+        asked_by: "a client".to_owned(),
+        created_at: time(),
+        expires_at: time(),
+        status: ApprovalStatus::Pending,
+        decided_by: None,
+    };
+    let label = "Supermemory".to_owned();
+    Box::new(Question { approval, label, paid: true, live_projects: 0, committed: dollars("0"), without, command })
+}
+
+fn project() -> ProjectView {
+    ProjectView {
+        name: "memory".to_owned(),
+        provider: "supermemory".to_owned(),
+        project_id: "proj_1".to_owned(),
+        api_key_masked: None,
+        status: "active".to_owned(),
+        spend_cap_usd: 5.0,
+        usage_usd: None,
+        remaining_usd: None,
+        key_version: 1,
+        env_var: "MEMORY_API_KEY".to_owned(),
+        env_written_to: None,
+        backend: "simulated".to_owned(),
+        cap_enforced_by: "provider".to_owned(),
+        expires_at: None,
+        created_at: "2026-11-21T09:30:00Z".to_owned(),
+        updated_at: "2026-11-21T09:30:00Z".to_owned(),
+        next: "nothing".to_owned(),
+    }
+}
