@@ -7,7 +7,7 @@ use url::{Host, Url};
 /// A web address: `https`, or `http` to a loopback address, without a user or password.
 ///
 /// Its text has one reading. What browsers repair and other parsers read differently is refused: control characters,
-/// white space, backslashes, missing slashes, and hosts in a numeric notation other than `127.0.0.1`.
+/// white space, backslashes, missing slashes; and in `http`, numeric hosts in another notation than `127.0.0.1`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SafeUrl(Url);
 
@@ -44,7 +44,8 @@ impl SafeUrl {
             "http" | "https" => {}
             _ => return Err(UnsafeUrl::Insecure),
         }
-        if matches!(url.0.host(), Some(Host::Ipv4(_))) && host_of(authority).parse::<Ipv4Addr>().is_err() {
+        let is_ipv4 = matches!(url.0.host(), Some(Host::Ipv4(_)));
+        if is_ipv4 && !url.is_https() && host_of(authority).parse::<Ipv4Addr>().is_err() {
             return Err(UnsafeUrl::Malformed);
         }
         let host = url.host();

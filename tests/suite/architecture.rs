@@ -37,7 +37,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "registry",
         &["diagnostic", "fs", "lifetime", "money", "name", "project", "safe_url", "secret"],
-        &["serde_json", "strsim", "thiserror", "toml"],
+        &["serde", "serde_json", "strsim", "thiserror", "toml"],
     ),
     (
         "ledger",

@@ -237,7 +237,7 @@ fn the_version_of_the_stripe_cli_is_told_before_it_is_used() {
     assert_only(&workspace, "versions", "problem", "too old");
     let begun = std::time::Instant::now();
     workspace.stand_in().weather(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
-    assert_only(&workspace, "versions", "problem", "does not say its version");
+    assert_only(&workspace, "versions", "problem", "prints no version");
     assert!(begun.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
     assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");
