@@ -10,6 +10,7 @@
 //! agent and for the human, which do not know of each other.
 
 // Ground floor.
+pub mod alert;
 pub mod approval;
 pub mod clock;
 pub mod diagnostic;
@@ -17,6 +18,7 @@ pub mod lifetime;
 pub mod money;
 pub mod name;
 pub mod project;
+pub mod safe_url;
 pub mod secret;
 
 // First floor.
@@ -28,6 +30,7 @@ pub mod fs;
 pub mod git;
 pub mod host_config;
 pub mod ledger;
+pub mod net;
 pub mod registry;
 pub mod scan;
 pub mod simulator;

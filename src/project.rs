@@ -53,9 +53,7 @@ pub struct ProjectId(String);
 impl ProjectId {
     /// Creates an id from the operating system's randomness.
     pub fn random() -> Result<Self, NoRandomness> {
-        let mut bytes = [0; 12];
-        fill_random(&mut bytes)?;
-        Ok(Self(format!("proj_{}", hex(&bytes))))
+        Ok(Self(format!("proj_{}", random_hex::<12>()?)))
     }
 
     pub fn from_stored(text: String) -> Self {
@@ -169,6 +167,16 @@ impl Diagnostic for NoRandomness {
 /// Fills `bytes` from the operating system's randomness.
 pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(bytes).map_err(|_| NoRandomness)
+}
+
+/// Returns `BYTES` random bytes as hex digits, two for each byte.
+///
+/// # Errors
+/// [`NoRandomness`]
+pub fn random_hex<const BYTES: usize>() -> Result<String, NoRandomness> {
+    let mut bytes = [0; BYTES];
+    fill_random(&mut bytes)?;
+    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@ use serde_json::json;
 use stripe_projects_mcp::{
     backend::{
         Backend, Order,
-        stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
+        stripe_api::{self, ApiBase, ApiConfig, RetryPolicy, StripeApi},
     },
     ledger::Ledger,
     money::Cents,
     name::{ProjectName, ServiceRef},
     project::ProjectId,
     secret::Secret,
+    settings::LedgerNotes,
 };
 use tokio::runtime::Builder;
 
@@ -48,8 +49,8 @@ fn measure(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] 
         context: None,
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let ledger = Arc::new(Ledger::of(folder));
-    let backend = StripeApi::new(access, ledger, folder.to_owned(), RetryPolicy::default());
+    let notes = Arc::new(LedgerNotes::new(Arc::new(Ledger::of(folder)), stripe_api::NAME));
+    let backend = StripeApi::new(access, notes, folder.to_owned(), RetryPolicy::default());
     let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest requires it, even for plain http
     let client = Client::builder().no_proxy().build().unwrap();
     let resource = runtime.block_on(backend.provision(&order())).unwrap().resource;

@@ -1,10 +1,10 @@
-//! What an alert says: the same words for as often as it is sent.
+//! The message of an alert, the same for every attempt.
 
 use serde_json::json;
 
-use crate::ledger::Alert;
+use crate::alert::Alert;
 
-/// The JSON that is sent. It names the project and amounts; no key, no mask, no path.
+/// Renders the JSON to send. It names the project and amounts; no key, no mask, no path.
 pub fn body(alert: &Alert) -> String {
     json!({
         "id": alert.id,

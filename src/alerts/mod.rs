@@ -1,19 +1,19 @@
-//! Alerts about budgets: when one is due, what it says, how it is signed, and the one way that it leaves this machine.
+//! Alerts about budgets: thresholds, messages, signatures and delivery.
 //!
-//! Nothing here remembers anything: the outbox is the ledger's.
+//! Nothing is stored here: the outbox belongs to the ledger.
 
-mod address;
-mod backoff;
 mod message;
 mod notice;
+mod retry;
 mod signature;
 mod threshold;
 mod webhook;
 
-pub use address::{ReservedAddress, special};
-pub use backoff::{CLAIM_DURATION, RETRY_WINDOW, pause};
 pub use message::body;
 pub use notice::Notice;
+pub use retry::{CLAIM_DURATION, RETRY_WINDOW, pause};
 pub use signature::{HEADER, signature};
 pub use threshold::reached;
 pub use webhook::{Lookup, Undelivered, WebhookClient, lookup};
+
+pub use crate::net::ReservedAddress;

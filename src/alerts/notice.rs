@@ -1,22 +1,22 @@
-//! What there is to say about alerts, in one line each.
+//! One-line reports about alerts.
 
 use std::fmt;
 
 use super::Undelivered;
-use crate::ledger::Alert;
+use crate::alert::Alert;
 
-/// Something that whoever runs the program should see.
+/// An event that the person who runs the program should see.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {
-    /// Three days were not enough; it will not be sent again.
+    /// The retry window is over; the alert is not sent again.
     GivenUp { alert: Alert, why: Undelivered },
-    /// A threshold was reached. Told once by each process that is listening.
+    /// A threshold was reached. Each listening process reports it once.
     Raised(Alert),
-    /// It is tried again later.
+    /// The alert is retried later.
     Undelivered { alert: Alert, attempts: u32, why: Undelivered },
-    /// Alerts are kept, and cannot be sent as things stand.
+    /// Alerts are saved and cannot be sent with these settings.
     Unsendable { why: String },
-    /// Usage was learnt, and could not be written down as an alert.
+    /// Usage was observed and could not be saved as an alert.
     Unraised { why: String },
 }
 
@@ -24,19 +24,22 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GivenUp { alert, why } => {
-                write!(f, "the alert that {} was not delivered in three days and is given up: {why}", told(alert))
+                write!(f, "the alert that {} was not delivered in three days and is given up: {why}", summary(alert))
             }
-            Self::Raised(alert) => write!(f, "{}: {} of {} USD", told(alert), alert.usage, alert.cap),
+            Self::Raised(alert) => write!(f, "{}: {} of {} USD", summary(alert), alert.usage, alert.cap),
             Self::Undelivered { alert, attempts, why } => {
-                let again = "it is kept and sent again later";
-                write!(f, "the alert that {} was not delivered (try {attempts}): {why}; {again}", told(alert))
+                write!(
+                    f,
+                    "the alert that {} was not delivered (attempt {attempts}): {why}; it is saved and retried later",
+                    summary(alert)
+                )
             }
-            Self::Unsendable { why } => write!(f, "alerts are kept and not sent: {why}"),
+            Self::Unsendable { why } => write!(f, "alerts are saved and not sent: {why}"),
             Self::Unraised { why } => write!(f, "usage could not be checked for alerts: {why}"),
         }
     }
 }
 
-fn told(alert: &Alert) -> String {
+fn summary(alert: &Alert) -> String {
     format!("{} has used {} % of its cap", alert.name, alert.threshold)
 }

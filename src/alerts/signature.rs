@@ -1,4 +1,4 @@
-//! How an alert is signed: as Stripe signs its webhooks, so that what verifies those verifies ours.
+//! Signatures of alerts, in the format of Stripe's webhooks, so that the same code verifies both.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -11,8 +11,9 @@ use crate::{
 /// The header that carries [`signature`].
 pub const HEADER: &str = "stripe-projects-signature";
 
-/// `t=<seconds since 1970>,v1=<HMAC-SHA256 of "<t>.<body>", in hex>`. The time is signed too, so that a receiver can
-/// turn an old message away.
+/// Returns `t=<seconds since 1970>,v1=<HMAC-SHA256 of "<t>.<body>", in hex>`.
+///
+/// The time is signed too, so that a receiver can reject an old message.
 pub fn signature(secret: &Secret, at: Timestamp, body: &str) -> Option<String> {
     let at = at.as_second();
     // HMAC takes a key of any length, so there is always a signature.
@@ -27,7 +28,7 @@ mod tests {
 
     /// Computed with `openssl dgst -sha256 -hmac`.
     #[test]
-    fn a_signature_is_what_everybody_else_computes() {
+    fn signature_matches_openssl() {
         let secret = Secret::new("whsec_test".to_owned());
         let at = Timestamp::from_second(1_700_000_000).unwrap();
         assert_eq!(signature(&secret, at, "{\"a\":1}").unwrap(), OPENSSL);

@@ -1,8 +1,8 @@
-//! Which part of a cap is used up: the thresholds at which somebody wants to know.
+//! Thresholds of a cap at which an alert is raised.
 
 use crate::money::{Cents, MicroUsd};
 
-/// The thresholds that this usage has reached, in percent, lowest first.
+/// Returns the thresholds that this usage has reached, in percent, lowest first.
 pub fn reached(cap: Cents, usage: MicroUsd) -> &'static [u8] {
     let (cap, usage) = (u128::from(cap.micro_usd().micro_usd()), u128::from(usage.micro_usd()));
     let count = THRESHOLDS.iter().take_while(|percent| usage * 100 >= cap * u128::from(**percent)).count();
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_threshold_is_reached_to_the_millionth_of_a_dollar() {
+    fn threshold_is_exact_to_a_millionth_of_a_dollar() {
         let cap = Cents::parse_usd("0.07").unwrap();
         for (usage, thresholds) in [
             (0, &[][..]),

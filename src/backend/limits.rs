@@ -1,122 +1,113 @@
-//! What a provider may bill in a month, where the backend can limit providers and not projects.
+//! Monthly limits of providers, for backends that can limit providers and not projects.
 //!
-//! The limit set for a provider is the sum of the caps of our live projects with it. It is raised before something
-//! new can bill, and lowered once something has ended. What was last set is noted in the ledger: before a raise and
-//! after a lowering, so that after a crash at any point a limit that is too high shows as one.
+//! The limit of a provider is the sum of the caps of our live projects with it. It is raised before anything new can
+//! bill, and lowered once something has ended. The limit is noted before a raise and after a lowering, so that after a
+//! crash at any point a limit that is too high shows as one.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::task;
-
-use super::{BackendError, Cause};
-use crate::{
-    fs::Lock,
-    ledger::{Ledger, LedgerError},
-    money::Cents,
-};
+use super::{BackendError, BackendNotes, Cause, CommittedCaps, NotesError, blocking::blocking};
+use crate::{fs::Lock, money::Cents};
 
 /// The limits that one backend has set for this workspace.
 pub struct Limits {
-    ledger: Arc<Ledger>,
-    backend: &'static str,
+    notes: Arc<dyn BackendNotes>,
+    caps: Arc<dyn CommittedCaps>,
     lock: PathBuf,
 }
 
-/// A limit that is about to be set. While it lives, nobody else changes one.
-#[must_use = "tell Stripe, then say that it is made"]
-pub struct Change {
+/// A limit that is about to be set. No other limit changes while it exists.
+#[must_use = "set the limit at Stripe, then call `Limits::confirm`"]
+pub struct LimitChange {
     pub provider: String,
     pub limit: Cents,
-    was: Option<Cents>,
+    previous: Option<Cents>,
     _lock: Lock,
 }
 
 impl Limits {
     /// `lock` is a file of the state folder.
-    pub fn new(ledger: Arc<Ledger>, backend: &'static str, lock: PathBuf) -> Self {
-        Self { ledger, backend, lock }
+    pub fn new(notes: Arc<dyn BackendNotes>, caps: Arc<dyn CommittedCaps>, lock: PathBuf) -> Self {
+        Self { notes, caps, lock }
     }
 
-    /// What the provider's limit is to be now. Before it is set, that it may be higher is noted.
+    /// Begins to set the limit of a provider. A raise is noted before this returns.
     ///
     /// # Errors
-    /// [`BackendError::Unavailable`] when the ledger or the lock cannot be had.
-    pub async fn change(&self, provider: &str) -> Result<Change, BackendError> {
-        let (ledger, backend, lock) = (Arc::clone(&self.ledger), self.backend, self.lock.clone());
+    /// [`BackendError::Unavailable`], also if another call keeps the lock.
+    pub async fn change(&self, provider: &str) -> Result<LimitChange, BackendError> {
+        let (notes, caps, lock) = (Arc::clone(&self.notes), Arc::clone(&self.caps), self.lock.clone());
         let provider = provider.to_owned();
-        blocking(move || {
-            let lock = Lock::on_file(&lock, TIMEOUT).map_err(unavailable)?;
+        let work = move || {
+            let lock = Lock::on_file(&lock, LOCK_TIMEOUT).map_err(unavailable)?;
             let lock = lock.ok_or_else(|| unavailable("another call is setting limits"))?;
-            let was = noted(&ledger, backend, &provider)?;
-            let limit = ledger.committed_with(backend, &provider)?;
-            if was.is_none_or(|was| limit > was) {
-                note(&ledger, backend, &provider, limit)?;
+            let previous = noted(&*notes, &provider)?;
+            let limit = caps.committed_with(&provider)?;
+            if previous.is_none_or(|previous| limit > previous) {
+                note(&*notes, &provider, limit)?;
             }
-            Ok(Change { provider, limit, was, _lock: lock })
-        })
-        .await
+            Ok(LimitChange { provider, limit, previous, _lock: lock })
+        };
+        blocking(work, panicked).await
     }
 
-    /// Notes that Stripe has taken it.
+    /// Notes that Stripe has accepted the limit.
     ///
     /// # Errors
-    /// [`BackendError::Unavailable`] when the ledger cannot be written.
-    pub async fn made(&self, change: Change) -> Result<(), BackendError> {
-        if change.was.is_none_or(|was| change.limit >= was) {
+    /// [`BackendError::Unavailable`]
+    pub async fn confirm(&self, change: LimitChange) -> Result<(), BackendError> {
+        if change.previous.is_none_or(|previous| change.limit >= previous) {
             return Ok(());
         }
-        let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
-        blocking(move || Ok(note(&ledger, backend, &change.provider, change.limit)?)).await
+        let notes = Arc::clone(&self.notes);
+        blocking(move || Ok(note(&*notes, &change.provider, change.limit)?), panicked).await
     }
 
-    /// Whether there are changes still to be made. Waits for nobody.
+    /// Whether a limit differs from the sum of caps. Takes no lock.
     ///
     /// # Errors
-    /// [`BackendError::Unavailable`] when the ledger cannot be had.
+    /// [`BackendError::Unavailable`]
     pub async fn has_drift(&self) -> Result<bool, BackendError> {
         Ok(self.drifted().await?.is_some())
     }
 
-    /// The changes still to be made, one at a time: limits that are not what the live projects add up to.
+    /// Begins to set the next limit that differs from the sum of caps.
     ///
     /// # Errors
-    /// As [`Self::change`].
-    pub async fn next_drift(&self) -> Result<Option<Change>, BackendError> {
+    /// [`BackendError::Unavailable`], also if another call keeps the lock.
+    pub async fn next_drift(&self) -> Result<Option<LimitChange>, BackendError> {
         match self.drifted().await? {
             Some(provider) => self.change(&provider).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// A provider whose limit is not what its live projects add up to.
+    /// Returns a provider whose limit differs from the sum of caps.
     async fn drifted(&self) -> Result<Option<String>, BackendError> {
-        let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
-        blocking(move || {
-            for (provider, was) in ledger.list_notes(backend, PREFIX)? {
-                if ledger.committed_with(backend, &provider)?.cents().to_string() != was {
+        let (notes, caps) = (Arc::clone(&self.notes), Arc::clone(&self.caps));
+        let work = move || {
+            for (provider, limit) in notes.list(PREFIX)? {
+                if caps.committed_with(&provider)?.cents().to_string() != limit {
                     return Ok(Some(provider));
                 }
             }
             Ok(None)
-        })
-        .await
+        };
+        blocking(work, panicked).await
     }
 }
 
-fn noted(ledger: &Ledger, backend: &str, provider: &str) -> Result<Option<Cents>, LedgerError> {
-    let text = ledger.get_note(backend, &format!("{PREFIX}{provider}"))?;
+fn noted(notes: &dyn BackendNotes, provider: &str) -> Result<Option<Cents>, NotesError> {
+    let text = notes.get(&format!("{PREFIX}{provider}"))?;
     Ok(text.and_then(|text| text.parse().ok()).map(Cents::sum_of))
 }
 
-fn note(ledger: &Ledger, backend: &str, provider: &str, limit: Cents) -> Result<(), LedgerError> {
-    ledger.put_note(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
+fn note(notes: &dyn BackendNotes, provider: &str, limit: Cents) -> Result<(), NotesError> {
+    notes.put(&format!("{PREFIX}{provider}"), &limit.cents().to_string())
 }
 
-/// Locks and the ledger block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
-) -> Result<T, BackendError> {
-    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(unavailable("the ledger stopped half way")))
+fn panicked() -> BackendError {
+    unavailable("reading the limits failed unexpectedly")
 }
 
 fn unavailable(why: impl Into<Cause>) -> BackendError {
@@ -127,4 +118,4 @@ fn unavailable(why: impl Into<Cause>) -> BackendError {
 const PREFIX: &str = "limit/";
 
 /// How long a call waits for another one that is setting a limit.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,8 +1,10 @@
-//! The world that provisions: one trait, the words it speaks, and its implementations.
+//! Backends: the trait, its types, and its implementations.
 
+mod blocking;
 mod diagnostic;
 mod error;
 mod limits;
+mod notes;
 mod request_ids;
 mod scrubbed;
 pub mod simulated;
@@ -12,8 +14,10 @@ pub mod stripe_cli;
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
+pub use blocking::blocking;
 pub use error::{BackendError, Cause, Consent, Refusal, Setup};
-pub use limits::{Change, Limits};
+pub use limits::{LimitChange, Limits};
+pub use notes::{BackendNotes, CommittedCaps, NotesError};
 pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;
 use serde_json::{Map, Value};
@@ -25,29 +29,29 @@ use crate::{
     secret::{Secret, has_sensitive_part},
 };
 
-/// Something that creates, rotates and removes services on the human's account.
+/// Creates, rotates and removes services on the user's account.
 ///
 /// # Contract
-/// Held by every implementation and decorator through one suite, `tests/suite/contract.rs`:
+/// One suite, `tests/suite/contract.rs`, runs every implementation and decorator:
 ///
 /// - `provision` creates at most one resource per order id, however often it is called with it; the same order
 ///   gives the same resource with its current credentials. A refused order creates nothing.
-/// - A credential works from the moment it is handed out. After `rotate` returns, the one before does not.
-/// - `reveal` hands out the current credentials and mints nothing.
-/// - `teardown` succeeds on what is already gone. Afterwards no credential of the resource works, and it costs
-///   nothing more.
-/// - After `suspend`, no credential handed out before works, and none of them ever will again. After `resume`, `reveal`
-///   hands out one that does.
-/// - `observe` is complete within its scope: what the answer lacks does not exist. A backend that cannot know says
-///   [`BackendError::Unknown`] instead of answering with less.
-/// - An error is named by what the caller does next, see [`BackendError`]. No error, `Debug` or observation contains
+/// - A credential works as soon as it is returned. After `rotate` returns, the previous one does not.
+/// - `reveal` returns the current credentials and creates none.
+/// - `teardown` succeeds if the resource is already removed. Afterwards no credential of the resource works, and it
+///   costs nothing more.
+/// - After `suspend`, no credential returned before works, and none of them ever will again. After `resume`, `reveal`
+///   returns one that does.
+/// - `observe` is complete within its scope: a resource that is missing in the answer does not exist. A backend that
+///   cannot know returns [`BackendError::Unknown`] instead of fewer resources.
+/// - An error is named by what the caller can do next, see [`BackendError`]. No error, `Debug` or observation contains
 ///   a credential.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// The name by which the ledger remembers whose resource it is. No behaviour depends on it.
+    /// The name under which the ledger stores the backend of a resource. No behaviour depends on it.
     fn name(&self) -> &'static str;
 
-    /// What it is that the backend can cap.
+    /// The scope of the caps that the backend can enforce.
     fn cap_scope(&self) -> CapScope;
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError>;
@@ -64,31 +68,34 @@ pub trait Backend: Send + Sync {
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError>;
 
-    /// Brings every limit that we set to the sum of the caps of the live projects it is for. Called after something
-    /// ended; what failed is tried again by the next call. A backend that caps each project has nothing to do.
+    /// Sets every limit to the sum of the caps of its live projects.
+    ///
+    /// Call it after a project ended; the next call retries what failed. A backend that caps each project does nothing.
     async fn reconcile_limits(&self) -> Result<(), BackendError> {
         Ok(())
     }
 
-    /// Whether a project that has used up its own cap is ours to suspend: the backend tells what was used, and stops
-    /// spending at some other limit.
+    /// Whether this program must suspend a project whose cap is used up.
+    ///
+    /// True if the backend reports usage, and limits spending at another scope than the project.
     fn requires_cap_enforcement(&self) -> bool {
         false
     }
 
-    /// The other program that it works through, with its version, such as `stripe 1.52.0`. It changes nothing and takes
-    /// seconds at the most. `None`: there is no such program.
+    /// Returns the program that it works through and its version, such as `stripe 1.52.0`; `None` if there is none.
+    ///
+    /// It changes nothing, and takes seconds at most.
     async fn version(&self) -> Result<Option<String>, BackendError> {
         Ok(None)
     }
 
-    /// Adds usage, where usage is ours to add. Real providers meter on their own.
+    /// Adds usage, if the backend is simulated. Real providers meter usage themselves.
     async fn record_usage(&self, _: &ResourceId, _: MicroUsd) -> Result<Observed, BackendError> {
         Err(BackendError::Refused(Refusal::UsageIsMetered))
     }
 }
 
-/// What is to be created.
+/// An order for a service.
 #[derive(Clone, Debug)]
 pub struct Order {
     pub id: ProjectId,
@@ -97,7 +104,7 @@ pub struct Order {
     /// A plan that must exist first.
     pub plan: Option<ServiceRef>,
     pub config: Map<String, Value>,
-    /// The names of the credentials that will be delivered; empty means the only one there is.
+    /// The names of the credentials to deliver; empty means the only one.
     pub credentials: Vec<String>,
     pub cap: Cents,
     /// Whether the registry says that it is billed.
@@ -106,58 +113,58 @@ pub struct Order {
     pub terms_accepted: bool,
 }
 
-/// What a cap is enforced for.
+/// The scope of a cap.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CapScope {
     /// Each project has its own.
     Project,
-    /// Everything with one of Stripe's providers, each calendar month.
+    /// All projects with one of Stripe's providers, in each calendar month.
     ProviderAndMonth,
 }
 
-/// What was created: the resource, and the credentials that open it.
+/// A resource that was created, and its credentials.
 #[derive(Debug)]
 pub struct Service {
     pub resource: ResourceId,
     pub credentials: Credentials,
 }
 
-/// Credentials by the service's own names for them, such as `API_KEY`.
+/// Credentials by the service's names for them, such as `API_KEY`.
 #[derive(Clone, Default)]
 pub struct Credentials(BTreeMap<String, Secret>);
 
 impl Credentials {
-    /// The one called `name`; without a name, the only one.
+    /// Returns the credential called `name`; without a name, the only one.
     ///
     /// # Errors
-    /// [`BackendError::Malformed`] when the answer leaves it open which one is meant, or lacks it.
+    /// [`BackendError::Malformed`] if it is missing or ambiguous.
     pub fn pick(&self, name: Option<&str>) -> Result<&Secret, BackendError> {
-        let found = match name {
+        let secret = match name {
             Some(name) => self.0.get(name),
             None if self.0.len() == 1 => self.0.values().next(),
             None => None,
         };
-        found.ok_or_else(|| BackendError::Malformed { what: "credentials", got: self.names() })
+        secret.ok_or_else(|| BackendError::Malformed { what: "credentials", got: self.names() })
     }
 
-    /// All of them, for whom it is not the names that matter.
+    /// All values.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.0.values()
     }
 
-    /// As they may be shown: the service chose them, and a value that came in the place of a name stays hidden.
+    /// The names, for messages. The service chose them, and a value in the place of a name stays hidden.
     fn names(&self) -> String {
         self.0.keys().map(|name| if is_name(name) { name.as_str() } else { "…" }).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Whether it can be the name of a credential and nothing else.
+/// Whether a text can only be the name of a credential.
 fn is_name(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(is_plain) && !has_sensitive_part(text)
 }
 
-/// Longer than any name, and shorter than what people paste.
+/// In bytes: longer than any name, and shorter than a pasted value.
 const LONGEST_NAME: usize = 64;
 
 impl FromIterator<(String, Secret)> for Credentials {
@@ -172,14 +179,14 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Which resources are asked about.
+/// Which resources to observe.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
-    /// All there are on this account.
+    /// All resources of this account.
     Everything,
     /// The one that an order created, if it did.
     Order(&'a ProjectId),
-    /// These and no others.
+    /// These only.
     Resources(&'a [ResourceId]),
 }
 
@@ -187,9 +194,9 @@ pub enum Scope<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observed {
     pub resource: ResourceId,
-    /// The order that created it, where the backend remembers.
+    /// The order that created it, if the backend knows.
     pub order: Option<ProjectId>,
     pub suspended: bool,
-    /// What it has cost so far, where the backend knows.
+    /// Its cost so far, if the backend knows.
     pub usage: Option<MicroUsd>,
 }

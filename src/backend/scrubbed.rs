@@ -1,7 +1,7 @@
-//! A decorator over any backend: no credential that passed through survives inside an error.
+//! A backend that removes credentials from the errors of the wrapped implementation.
 //!
-//! Backends do not put credentials into errors; this is for the one that repeats what it was told by somebody else.
-//! No credential is kept for it: what has passed is known by length and fingerprint.
+//! Backends do not put credentials into errors; this is a second line of defence against an upstream that echoes one.
+//! Credentials are recognized by length and fingerprint; none is stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,10 +18,10 @@ use crate::{
     secret::{Fingerprint, Secret},
 };
 
-/// A backend whose errors are clean.
+/// A backend whose errors contain no credential that it has handed out.
 pub struct Scrubbed {
     inner: Arc<dyn Backend>,
-    /// Fingerprints of what may not be said, by length in bytes.
+    /// Fingerprints of the credentials, by length in bytes.
     known: Mutex<BTreeMap<usize, BTreeSet<Fingerprint>>>,
 }
 
@@ -30,7 +30,7 @@ impl Scrubbed {
         Self { inner, known: Mutex::default() }
     }
 
-    /// Learns one more secret, such as the API key that the backend itself uses.
+    /// Removes one more secret, such as the API key that the backend itself uses.
     #[must_use]
     pub fn knowing(self, secret: Option<&Secret>) -> Self {
         if let Some(secret) = secret {
@@ -44,35 +44,35 @@ impl Scrubbed {
         known.entry(secret.len()).or_default().insert(secret.fingerprint());
     }
 
-    fn credentials(&self, outcome: Result<Credentials, BackendError>) -> Result<Credentials, BackendError> {
-        let credentials = self.clean(outcome)?;
+    fn learn_credentials(&self, result: Result<Credentials, BackendError>) -> Result<Credentials, BackendError> {
+        let credentials = self.clean(result)?;
         credentials.secrets().for_each(|secret| self.learn(secret));
         Ok(credentials)
     }
 
-    fn clean<T>(&self, outcome: Result<T, BackendError>) -> Result<T, BackendError> {
-        outcome.map_err(|error| match error {
+    fn clean<T>(&self, result: Result<T, BackendError>) -> Result<T, BackendError> {
+        result.map_err(|error| match error {
             BackendError::Malformed { what, got } => BackendError::Malformed { what, got: self.scrub(&got) },
             BackendError::NeedsInformation { fields } => {
                 BackendError::NeedsInformation { fields: fields.iter().map(|field| self.scrub(field)).collect() }
             }
-            // An address with a key in it is no address for anybody.
+            // An address with a key in it must not be shown.
             BackendError::NeedsLink { url } if self.scrub(&url) != url => BackendError::NeedsBrowser,
-            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.cause(why) },
-            BackendError::Unknown { why } => BackendError::Unknown { why: self.cause(why) },
+            BackendError::Unavailable { why } => BackendError::Unavailable { why: self.clean_cause(why) },
+            BackendError::Unknown { why } => BackendError::Unknown { why: self.clean_cause(why) },
             clean => clean,
         })
     }
 
-    /// Keeps an error and its causes if none of them has a known secret in it; else their text, without the secret.
-    fn cause(&self, why: Cause) -> Cause {
+    /// Keeps an error and its causes if they contain no known secret; else their text, without the secret.
+    fn clean_cause(&self, why: Cause) -> Cause {
         let causes = iter::successors(why.source(), |cause| cause.source());
         let mut texts = causes.map(ToString::to_string).chain([why.to_string(), format!("{why:?}")]);
         let is_clean = |text: String| self.scrub(&text) == text;
         if texts.all(is_clean) { why } else { self.scrub(&why.to_string()).into() }
     }
 
-    /// The text with every known secret in it replaced.
+    /// Replaces every known secret in a text.
     fn scrub(&self, text: &str) -> String {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = text.to_owned();
@@ -90,6 +90,7 @@ impl Scrubbed {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Backend for Scrubbed {
     fn name(&self) -> &'static str {
@@ -111,11 +112,11 @@ impl Backend for Scrubbed {
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        self.credentials(self.inner.reveal(resource).await)
+        self.learn_credentials(self.inner.reveal(resource).await)
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        self.credentials(self.inner.rotate(resource).await)
+        self.learn_credentials(self.inner.rotate(resource).await)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
@@ -155,19 +156,21 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::simulated::{PaymentMethod, Simulated},
+        backend::{
+            NotesError,
+            simulated::{PaymentMethod, Simulated},
+        },
         clock::Clock,
-        ledger::LedgerError,
         sqlite::DatabaseError,
     };
 
     #[test]
-    fn a_clean_cause_is_kept_and_one_with_a_secret_is_only_text() {
+    fn cause_is_kept_unless_it_contains_a_secret() {
         let inner = Simulated::new(PathBuf::new(), PaymentMethod::Succeeds, Clock::system());
         let scrubbed = Scrubbed::new(Arc::new(inner)).knowing(Some(&Secret::new("canary".to_owned())));
         let cleaned = |cause: rusqlite::Error| {
-            let ledger = LedgerError::from(DatabaseError::Damaged(cause));
-            match scrubbed.clean::<()>(Err(ledger.into())) {
+            let notes = NotesError::new(DatabaseError::Damaged(cause));
+            match scrubbed.clean::<()>(Err(notes.into())) {
                 Err(BackendError::Unavailable { why }) => why,
                 other => panic!("{other:?}"),
             }

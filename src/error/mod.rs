@@ -208,6 +208,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::backend::NotesError;
 
     #[test]
     fn chain_lists_each_cause_once_and_hides_credentials() {
@@ -221,7 +222,8 @@ mod tests {
 
     #[test]
     fn chain_reaches_the_innermost_cause() {
-        let why = BackendError::from(LedgerError::from(DatabaseError::Damaged(rusqlite::Error::InvalidQuery)));
+        let ledger = LedgerError::from(DatabaseError::Damaged(rusqlite::Error::InvalidQuery));
+        let why = BackendError::from(NotesError::new(ledger));
         let error = Error::NotTornDown { name: ProjectName::parse("memory").unwrap(), why: Box::new(why.into()) };
         let depth = iter::successors(error::Error::source(&error), |cause| cause.source()).count();
         assert!(depth >= 3, "{depth}");

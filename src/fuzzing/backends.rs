@@ -11,7 +11,7 @@ pub fn api(bytes: &[u8]) {
     let (line, rest) = first_line(bytes);
     let status = str::from_utf8(line).ok().and_then(|line| line.parse().ok());
     let (status, body) = status.map_or((200, bytes), |status| (status, rest));
-    let heard = stripe_api::fuzzing::heard(status, planted(body).as_bytes());
+    let heard = stripe_api::fuzzing::response_errors(status, planted(body).as_bytes());
     assert_all_quote_nothing(&heard);
     let lost = matches!(status, 200..=299 | 408 | 500..=599) || !(400..=499).contains(&status);
     let certain = stripe_api::fuzzing::is_definite(status, planted(body).as_bytes());
@@ -25,7 +25,7 @@ pub fn api(bytes: &[u8]) {
 pub fn plugin(bytes: &[u8]) {
     let text = planted(bytes);
     let (printed, variables) = text.split_once("\n---\n").unwrap_or((&text, ""));
-    assert_all_quote_nothing(&stripe_cli::fuzzing::heard(printed, variables));
+    assert_all_quote_nothing(&stripe_cli::fuzzing::output_errors(printed, variables));
 }
 
 fn assert_all_quote_nothing(heard: &[BackendError]) {

@@ -7,6 +7,8 @@
 use rusqlite::{Connection, Row, params};
 use serde_json::json;
 
+pub use crate::alert::Alert;
+
 use super::{
     Event, Ledger, LedgerError, audit,
     projects::IS_LIVE,
@@ -18,24 +20,6 @@ use crate::{
     name::{ProjectName, ProviderKey},
     project::{Project, ProjectId},
 };
-
-/// A threshold of a cap that usage has reached.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Alert {
-    /// Its place in the order in which alerts were raised.
-    pub row: i64,
-    /// `evt_…`
-    pub id: String,
-    pub project_id: ProjectId,
-    pub name: ProjectName,
-    pub provider: ProviderKey,
-    pub cap: Cents,
-    /// Percent of the cap.
-    pub threshold: u8,
-    /// What was used when it was raised.
-    pub usage: MicroUsd,
-    pub created_at: Timestamp,
-}
 
 /// A project that was seen with this usage, and the thresholds that it has reached by it, lowest first.
 #[derive(Clone, Copy, Debug)]

@@ -25,6 +25,7 @@ use crate::{
     diagnostic::Channel,
     error::Error,
     provisioner::{Principal, ProvisionRequest, Provisioner},
+    safe_url::SafeUrl,
     view::ProjectView,
 };
 
@@ -184,7 +185,7 @@ fn needs_link(url: String) -> Error {
     BackendError::NeedsLink { url }.into()
 }
 
-/// A person is sent to pages on the web and to nothing else; on this machine it is the simulator's.
+/// Only https URLs, or loopback http for the simulator, may be opened.
 fn may_be_opened(url: &str) -> bool {
-    ["https://", "http://127.0.0.1:", "http://[::1]:"].iter().any(|start| url.starts_with(start))
+    SafeUrl::parse(url).is_ok()
 }

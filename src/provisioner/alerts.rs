@@ -18,9 +18,9 @@ use crate::{
     error::Error,
     ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict},
     policy::Asker,
-    project::{NoRandomness, Project, fill_random},
+    project::{NoRandomness, Project, fill_random, random_hex},
     registry,
-    secret::{Secret, hex},
+    secret::Secret,
 };
 
 /// Is told of what happens to alerts, on the thread where it happens.
@@ -232,9 +232,7 @@ fn later(now: Timestamp, by: Duration) -> Timestamp {
 }
 
 fn new_id() -> Result<String, NoRandomness> {
-    let mut bytes = [0; 16];
-    fill_random(&mut bytes)?;
-    Ok(format!("evt_{}", hex(&bytes)))
+    Ok(format!("evt_{}", random_hex::<16>()?))
 }
 
 /// Usage is nobody's call: it is found out.

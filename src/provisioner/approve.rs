@@ -11,9 +11,9 @@ use crate::{
     ledger::{Asked, Verdict},
     money::Cents,
     name::ServiceRef,
-    project::fill_random,
+    project::random_hex,
     registry::{Policy, Provider},
-    secret::{Fingerprint, Secret, hex},
+    secret::{Fingerprint, Secret},
     view::quoted,
 };
 
@@ -57,7 +57,7 @@ impl Provisioner {
     /// # Errors
     /// The ledger's.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
-        let nonce = random_hex()?;
+        let nonce = random_hex::<32>()?;
         self.ledger.send_form(id, &nonce)?;
         Ok(nonce)
     }
@@ -97,7 +97,7 @@ impl Provisioner {
     /// # Errors
     /// The ledger's, or when the operating system gives no randomness.
     pub fn seal_key(&self) -> Result<Secret, Error> {
-        Ok(Secret::new(self.ledger.seal_key(&random_hex()?)?))
+        Ok(Secret::new(self.ledger.seal_key(&random_hex::<32>()?)?))
     }
 
     /// All that a yes is bound to.
@@ -199,12 +199,6 @@ impl Provisioner {
 
 fn denied(approval: Approval) -> ApprovalError {
     ApprovalError::Denied { id: approval.id, until: approval.expires_at }
-}
-
-fn random_hex() -> Result<String, Error> {
-    let mut bytes = [0; 32];
-    fill_random(&mut bytes)?;
-    Ok(hex(&bytes))
 }
 
 /// More than a human decides in half an hour, and fewer than an agent could ask for.

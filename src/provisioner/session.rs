@@ -18,8 +18,7 @@ use crate::{
     fs::{self, Lock},
     ledger::Verdict,
     lifetime::Lifetime,
-    project::fill_random,
-    secret::hex,
+    project::random_hex,
 };
 
 /// A session that has begun. Its lock is taken with the first project, so that a session without one leaves nothing.
@@ -34,10 +33,8 @@ impl Session {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn begin(grace: Lifetime) -> Result<Self, Error> {
-        let mut bytes = [0; 8];
-        fill_random(&mut bytes)?;
         // The grace travels with the id, for whoever has to end it.
-        Ok(Self { id: format!("{}-{grace}", hex(&bytes)), grace, held: Mutex::default() })
+        Ok(Self { id: format!("{}-{grace}", random_hex::<8>()?), grace, held: Mutex::default() })
     }
 }
 

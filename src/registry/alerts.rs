@@ -2,6 +2,7 @@
 
 use super::error::{Problem, SpannedProblem};
 use super::wire;
+use crate::safe_url::SafeUrl;
 
 /// The receiver of alerts. The key that signs them is a secret, and so never in this file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,20 +25,9 @@ impl Alerts {
 
 /// Refuses a URL that can never be used. The rest is checked when an alert is sent.
 fn url(text: &str, allow_hosts: &[String]) -> Result<String, Problem> {
-    let (scheme, rest) = text.split_once("://").ok_or(Problem::AlertsUrl)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let name = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let name = host(name).map_err(|_| Problem::AlertsUrl)?;
-    let is_fit = match scheme {
-        "https" => true,
-        "http" => allow_hosts.contains(&name),
-        _ => false,
-    };
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}@".contains(&byte));
-    (is_fit && printable && text.len() <= LONGEST_URL).then(|| text.to_owned()).ok_or(Problem::AlertsUrl)
+    let is_allowed = |host: &str| allow_hosts.iter().any(|allowed| allowed == host);
+    let is_safe = SafeUrl::parse_trusting(text, is_allowed).is_ok();
+    (is_safe && !text.contains('@') && text.len() <= LONGEST_URL).then(|| text.to_owned()).ok_or(Problem::AlertsUrl)
 }
 
 /// Returns a host name or IP address in the spelling in which hosts are compared.
@@ -104,6 +94,9 @@ mod tests {
             ("url = 'https://u:p@hooks.example.com'", format!("2:18: {url}")),
             ("url = 'https://u@hooks.example.com'", format!("2:18: {url}")),
             ("url = 'https://a b'", format!("2:18: {url}")),
+            ("url = 'https://a.b\\@c.d'", format!("2:18: {url}")),
+            ("url = 'http://a.b:80@c.d', allow_hosts = ['a.b']", format!("2:18: {url}")),
+            ("url = 'http://a.b.c.d', allow_hosts = ['a.b']", format!("2:18: {url}")),
             ("url = 'http://a.b', allow_hosts = ['c.d']", format!("2:18: {url}")),
             ("url = 'https://a.b', allow_hosts = 'c'", "2:47: expected an array".to_owned()),
             ("url = 'https://a.b', allow_hosts = ['https://c']", format!("2:48: {host}")),

@@ -10,6 +10,7 @@ use crate::lifetime::Lifetime;
 use crate::money::Cents;
 use crate::name::{EnvVar, ProviderKey, ServiceRef};
 use crate::project::Delivery;
+use crate::safe_url::SafeUrl;
 
 /// An entry of the registry. `default_cap` is never above `max_cap`, and neither is zero.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -112,14 +113,10 @@ fn credential(text: &str) -> Result<String, Problem> {
     (starts_well && continues_well && text.len() <= 64).then(|| text.to_owned()).ok_or(Problem::CredentialName)
 }
 
-/// Accepts a URL that is safe to print: plain ASCII, no user or password.
+/// Accepts an https URL that is safe to print and to open.
 fn docs(text: &str) -> Result<String, Problem> {
-    let address = text.strip_prefix("https://").unwrap_or_default();
-    let host = address.split(['/', '?', '#']).next().unwrap_or_default();
-    let host_is_plain = host.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
-    (host_is_plain && printable && text.len() <= 2048).then(|| text.to_owned()).ok_or(Problem::Docs)
+    let is_safe = text.len() <= 2048 && SafeUrl::parse(text).is_ok_and(|url| url.is_https());
+    is_safe.then(|| text.to_owned()).ok_or(Problem::Docs)
 }
 
 #[cfg(test)]
@@ -244,6 +241,9 @@ mod tests {
             ("docs", "'https://u:p@neon.com'", docs),
             ("docs", "'https://neon.com/a b'", docs),
             ("docs", "'javascript:alert(1)'", docs),
+            ("docs", "'http://localhost/docs'", docs),
+            ("docs", "'https://neon.com:80@evil.example/'", docs),
+            ("docs", "'https://neon.com\\@evil.example'", docs),
             ("paid", "'yes'", "11:8: expected true or false"),
             ("config", "[]", "12:10: expected a table"),
             ("extra_env", "'X'", "13:13: expected a table"),

@@ -8,6 +8,7 @@ use std::{
 use super::{
     CliOptions,
     environment::{path, secret, word},
+    ledger_notes::LedgerNotes,
 };
 use crate::{
     backend::{
@@ -43,16 +44,22 @@ impl BackendConfig {
 
     /// Still nothing is opened: that happens on first use.
     pub fn built(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
-        let ledger = || Arc::new(Ledger::of(state));
+        let notes = |backend| Arc::new(LedgerNotes::new(Arc::new(Ledger::of(state)), backend));
         match self {
             Self::Simulated => Arc::new(Simulated::new(simulated_store(state), payment_method, clock.clone())),
             Self::StripeApi(access) => {
                 let key = access.key.clone();
-                let backend = StripeApi::new(access, ledger(), state.to_owned(), stripe_api::RetryPolicy::default());
+                let backend = StripeApi::new(
+                    access,
+                    notes(stripe_api::NAME),
+                    state.to_owned(),
+                    stripe_api::RetryPolicy::default(),
+                );
                 Arc::new(Scrubbed::new(Arc::new(backend)).knowing(key.as_ref()))
             }
             Self::StripeCli { bin } => {
-                let backend = StripeCli::new(bin, ledger(), state.to_owned(), stripe_cli::Timeouts::default());
+                let backend =
+                    StripeCli::new(bin, notes(stripe_cli::NAME), state.to_owned(), stripe_cli::Timeouts::default());
                 Arc::new(Scrubbed::new(Arc::new(backend)).knowing(secret("STRIPE_API_KEY").as_ref()))
             }
         }

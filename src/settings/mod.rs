@@ -6,6 +6,7 @@ mod backend;
 mod cli_options;
 mod detached_reaper;
 mod environment;
+mod ledger_notes;
 mod start;
 
 use std::{ffi::OsString, fmt, path::PathBuf};
@@ -15,6 +16,7 @@ use backend::{BackendConfig, payment_method};
 pub use cli_options::CliOptions;
 pub use detached_reaper::DetachedReaper;
 pub use environment::{Colour, colour, homes, is_dumb, user};
+pub use ledger_notes::LedgerNotes;
 pub use start::Start;
 use tokio::runtime::Handle;
 

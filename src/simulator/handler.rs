@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
-use tokio::{sync::Semaphore, task, time};
+use tokio::{sync::Semaphore, time};
 
 use super::{
     admin,
@@ -24,7 +24,10 @@ use super::{
     routes::Call,
 };
 use crate::{
-    backend::simulated::{Account, Answer, PaymentMethod, SimulatedStripe},
+    backend::{
+        self,
+        simulated::{Account, Answer, PaymentMethod, SimulatedStripe},
+    },
     project::ResourceId,
 };
 
@@ -136,7 +139,7 @@ async fn serve(state: &Arc<AppState>, asked: Asked) -> Result<Ending, Failure> {
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Failure::internal("the simulator stopped half way")))
+    backend::blocking(work, || Failure::internal("the request failed unexpectedly")).await
 }
 
 /// One call, ready to be made.

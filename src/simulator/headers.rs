@@ -1,10 +1,9 @@
 //! What the headers of a request must say before anything of it is read.
 
-use std::net::IpAddr;
-
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::failure::{Failure, INVALID_REQUEST};
+use crate::safe_url::is_loopback_authority;
 
 /// Whether the key of the request is a live one. The key itself is looked at and forgotten.
 ///
@@ -51,12 +50,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
 /// 403 when the request is meant for another host.
 pub fn check_host(headers: &HeaderMap) -> Result<(), Failure> {
     let host = text(headers, header::HOST.as_str()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    if name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+    if is_loopback_authority(host) {
         return Ok(());
     }
     let message = "the simulator answers requests to a loopback address only";
@@ -93,10 +87,12 @@ mod tests {
     #[test]
     fn only_a_loopback_host_is_meant() {
         let answer = |host: &str| check_host(&HeaderMap::from_iter([(header::HOST, host.parse().unwrap())])).is_ok();
-        for host in ["127.0.0.1:12111", "localhost", "localhost:1", "[::1]:12111", "127.0.0.2"] {
+        for host in ["127.0.0.1:12111", "localhost", "LOCALHOST:1", "[::1]:12111", "127.0.0.2"] {
             assert!(answer(host), "{host}");
         }
-        for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "10.0.0.1:80"] {
+        for host in
+            ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "", "10.0.0.1:80"]
+        {
             assert!(!answer(host), "{host}");
         }
     }

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{failure::Failure, headers::VERSION};
-use crate::{project::fill_random, secret::hex};
+use crate::project::random_hex;
 
 /// An answer, before it becomes bytes.
 #[derive(Debug)]
@@ -71,7 +71,6 @@ impl From<Failure> for Reply {
 
 /// Without randomness the ids of requests are all alike, which hurts nobody.
 fn request_id() -> HeaderValue {
-    let mut bytes = [0; 8];
-    let _ = fill_random(&mut bytes);
-    HeaderValue::from_str(&format!("req_{}", hex(&bytes))).unwrap_or(HeaderValue::from_static("req_0"))
+    let id = random_hex::<8>().unwrap_or_default();
+    HeaderValue::from_str(&format!("req_{id}")).unwrap_or(HeaderValue::from_static("req_0"))
 }

@@ -161,8 +161,8 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
         notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
     let last = notices.lock().unwrap().last().unwrap().to_string();
-    let expected = "the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver could not be \
-        reached; it is kept and sent again later";
+    let expected = "the alert that memory has used 50 % of its cap was not delivered (attempt 1): the receiver could not \
+        be reached; it is saved and retried later";
     assert_eq!(last, expected);
     drop(provisioner);
 
@@ -364,13 +364,13 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
         output.stderr
     };
     let report = |percent: u8, used: &str| format!("alert: memory has used {percent} % of its cap: {used} of 10 USD\n");
-    let retry_note = "; it is kept and sent again later\n";
+    let retry_note = "; it is saved and retried later\n";
     assert_eq!(run("1", Some(SECRET)), "");
-    let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (try 1): the receiver \
-        answered 500";
+    let undelivered = "warning: the alert that memory has used 50 % of its cap was not delivered (attempt 1): the \
+        receiver answered 500";
     assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{retry_note}", report(50, "5")));
     assert_eq!(run("3", Some(SECRET)), report(80, "8"));
-    let unsigned = "warning: alerts are kept and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
+    let unsigned = "warning: alerts are saved and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
         them with\n";
     assert_eq!(run("2", None), format!("{}{unsigned}", report(100, "10")));
     assert_eq!(receiver.thresholds(), [50, 80]);

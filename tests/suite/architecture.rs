@@ -22,6 +22,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["diagnostic", "secret"], &["thiserror"]),
     ("project", &["clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("safe_url", &[], &["thiserror", "url"]),
+    ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
     ("approval", &["clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
@@ -35,24 +37,26 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("host_config", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
     (
         "registry",
-        &["diagnostic", "fs", "lifetime", "money", "name", "project", "secret"],
-        &["serde_json", "strsim", "thiserror", "toml"],
+        &["diagnostic", "fs", "lifetime", "money", "name", "project", "safe_url", "secret"],
+        &["serde", "serde_json", "strsim", "thiserror", "toml"],
     ),
     (
         "ledger",
         // `fs` for the head record of the audit, which is outside the database.
-        &["approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "sqlite"],
+        &["alert", "approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "sqlite"],
         &["rusqlite", "serde_json", "sha2", "thiserror"],
     ),
-    // The only connection to an address that the registry names; signs what it sends.
+    // Builds every HTTP client; knows the addresses that are not public.
+    ("net", &["safe_url"], &["reqwest", "rustls", "thiserror"]),
+    // Sends to the address that the registry names, and signs what it sends.
     (
         "alerts",
-        &["clock", "ledger", "money", "registry", "secret"],
-        &["hmac", "reqwest", "rustls", "serde_json", "sha2", "thiserror", "tokio"],
+        &["alert", "clock", "money", "net", "registry", "safe_url", "secret"],
+        &["hmac", "reqwest", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     (
         "backend",
-        &["clock", "diagnostic", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
+        &["clock", "diagnostic", "dotenv", "fs", "money", "name", "net", "project", "safe_url", "secret", "sqlite"],
         &[
             "async_trait",
             "reqwest",
@@ -69,7 +73,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Serves the simulated account as Stripe's API; the only server.
     (
         "simulator",
-        &["backend", "clock", "diagnostic", "fs", "money", "project", "secret", "sqlite"],
+        &["backend", "clock", "diagnostic", "fs", "money", "project", "safe_url", "secret", "sqlite"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Searches files and git objects for keys known by mask and fingerprint only.
@@ -158,6 +162,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "host_config",
             "lifetime",
             "ledger",
+            "money",
             "provisioner",
             "registry",
             "scan",
@@ -185,6 +190,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "name",
             "policy",
             "provisioner",
+            "safe_url",
             "secret",
             "view",
         ],

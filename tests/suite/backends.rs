@@ -16,6 +16,7 @@ use stripe_projects_mcp::{
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
     secret::Secret,
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -66,7 +67,8 @@ fn stripe_api() -> BackendUnderTest {
         key: Some(Secret::new("rk_test_0123456789".to_owned())),
         context: None,
     };
-    let backend = StripeApi::new(access, Arc::clone(&ledger), workspace.state(), stripe_api::RetryPolicy::default());
+    let backend =
+        StripeApi::new(access, notes(&ledger, stripe_api::NAME), workspace.state(), stripe_api::RetryPolicy::default());
     let (for_keys, for_count) = (Rc::clone(&workspace), Rc::clone(&workspace));
     BackendUnderTest {
         backend: Arc::new(backend),
@@ -83,7 +85,7 @@ fn stripe_cli() -> BackendUnderTest {
     let ledger = ledger(&folder);
     let pace = stripe_cli::Timeouts { poll_pause: Duration::from_millis(10), ..stripe_cli::Timeouts::default() };
     let bin = fake_stripe.script(folder.path());
-    let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), folder.path().to_owned(), pace);
+    let backend = StripeCli::new(Some(bin), notes(&ledger, stripe_cli::NAME), folder.path().to_owned(), pace);
     let (for_keys, for_count) = (Rc::clone(&fake_stripe), Rc::clone(&fake_stripe));
     BackendUnderTest {
         backend: Arc::new(backend),
@@ -92,6 +94,10 @@ fn stripe_cli() -> BackendUnderTest {
         resources: Box::new(move || for_count.resources().len()),
         _kept: Box::new((fake_stripe, folder)),
     }
+}
+
+fn notes(ledger: &Arc<Ledger>, backend: &'static str) -> Arc<LedgerNotes> {
+    Arc::new(LedgerNotes::new(Arc::clone(ledger), backend))
 }
 
 fn ledger(folder: &TempDir) -> Arc<Ledger> {

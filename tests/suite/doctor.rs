@@ -232,7 +232,7 @@ fn stripe_cli_version_is_reported_before_its_use() {
     assert_only(&workspace, "versions", "problem", "too old");
     let started = std::time::Instant::now();
     workspace.fake_stripe().inject_faults(serde_json::json!([{ "fault": "slow", "ms": 60_000 }]));
-    assert_only(&workspace, "versions", "problem", "does not say its version");
+    assert_only(&workspace, "versions", "problem", "prints no version");
     assert!(started.elapsed() < std::time::Duration::from_secs(30));
     let missing = workspace.run(&["doctor", "--stripe-bin", "/nowhere/stripe"]);
     assert!(missing.code == 1 && missing.stdout.contains("install the Stripe CLI"), "{missing:?}");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use stripe_projects_mcp::{
     backend::{
         Backend, BackendError, Consent, Order, Refusal, Scope, Setup, collect_request_ids,
-        stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
+        stripe_api::{ApiBase, ApiConfig, NAME, RetryPolicy, StripeApi},
     },
     clock::Timestamp,
     ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
@@ -14,6 +14,7 @@ use stripe_projects_mcp::{
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
     secret::Secret,
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -29,6 +30,10 @@ pub struct StripeApiHarness {
     folder: TempDir,
 }
 
+fn notes(ledger: &Arc<Ledger>) -> Arc<LedgerNotes> {
+    Arc::new(LedgerNotes::new(Arc::clone(ledger), NAME))
+}
+
 impl StripeApiHarness {
     pub fn new() -> Self {
         Self::with_mock(MockStripeApi::scripted())
@@ -37,13 +42,13 @@ impl StripeApiHarness {
     pub fn with_mock(stripe: MockStripeApi) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::of(folder.path()));
-        let backend = StripeApi::new(access(&stripe), Arc::clone(&ledger), folder.path().to_owned(), QUICK);
+        let backend = StripeApi::new(access(&stripe), notes(&ledger), folder.path().to_owned(), QUICK);
         Self { stripe, backend, ledger, folder }
     }
 
     /// Creates the same backend again, as after a restart.
     pub fn restart(&self, access: ApiConfig, pace: RetryPolicy) -> StripeApi {
-        StripeApi::new(access, Arc::clone(&self.ledger), self.folder.path().to_owned(), pace)
+        StripeApi::new(access, notes(&self.ledger), self.folder.path().to_owned(), pace)
     }
 
     pub fn creates(&self) -> usize {
@@ -220,8 +225,8 @@ async fn unconnected_provider_is_connected_or_linked_by_a_person() {
         ("pending_auth", Some("http://connect.example"), "unexpected redirect_url (…)"),
         ("pending_auth", Some("https://u:p@connect.example"), "unexpected redirect_url (…)"),
         ("half_way", None, "unexpected request_status (half_way)"),
-        ("needs_information", None, "wants more information: region"),
-        ("error", None, "did not do it (denied)"),
+        ("needs_information", None, "requires more information: region"),
+        ("error", None, "the provider failed (denied)"),
     ] {
         harness.stripe.on(requests, [request(status, url)]);
         let error = harness.backend.provision(&order("a")).await.unwrap_err();
@@ -346,7 +351,7 @@ async fn non_text_credentials_are_an_error() {
         (json!({ "API_KEY": "" }), "unexpected credential (API_KEY)"),
         (json!({ "API_KEY": { "nested": CREDENTIAL } }), "unexpected credential (API_KEY)"),
         (json!({ CREDENTIAL: 1 }), "unexpected credential (…)"),
-        (json!(CREDENTIAL), "unexpected answer (…)"),
+        (json!(CREDENTIAL), "unexpected body (…)"),
     ] {
         harness.stripe.on(reveal, [ok(&json!({ "configuration": configuration }))]);
         let error = harness.backend.reveal(&fres_1()).await.unwrap_err();
@@ -396,7 +401,7 @@ pub const QUICK: RetryPolicy = RetryPolicy {
     request_timeout: Duration::from_secs(2),
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(50),
-    most_retries: 3,
+    max_retries: 3,
     poll_pause: Duration::from_millis(1),
-    poll_patience: Duration::from_millis(200),
+    poll_timeout: Duration::from_millis(200),
 };

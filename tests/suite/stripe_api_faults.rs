@@ -119,7 +119,7 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
         harness.backend.observe(Scope::Order(&order.id)).await.map(|_| ()),
     ] {
         let error = outcome.unwrap_err();
-        assert!(error.to_string().contains("too long ago"), "{error}");
+        assert!(error.to_string().contains("too old"), "{error}");
         assert!(!error.is_definite());
     }
     assert_eq!(harness.creates(), before);
@@ -128,7 +128,8 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
 #[tokio::test]
 async fn unusable_resource_is_removed_before_the_report() {
     let remove = "POST /v2/provisioning/resources/fres_1/remove";
-    for (status, what) in [("errored", "did not do it"), ("needs_information", "more information: company_name")] {
+    for (status, what) in [("errored", "the provider failed"), ("needs_information", "more information: company_name")]
+    {
         let harness = StripeApiHarness::new();
         harness.stripe.on(CREATE, [ok(&resource("pending"))]);
         harness.stripe.on(LOOK, [ok(&resource("pending")), ok(&resource(status))]);
@@ -178,15 +179,15 @@ async fn refused_order_names_the_next_step_and_leaves_nothing() {
     for (reply, what) in [
         (refusal(402, "card_declined"), "the payment method was declined"),
         (refusal(403, "requirements_outstanding"), "not eligible for Stripe Projects"),
-        (refusal(403, "forbidden"), "does not accept who we are"),
-        (refusal(400, "plan_required"), "wants a plan to exist first"),
+        (refusal(403, "forbidden"), "rejected the key or login"),
+        (refusal(400, "plan_required"), "requires a plan"),
         (refusal(400, "tos_acceptance_required"), "terms of service have not been accepted"),
         (refusal(400, "usage_limit_reached"), "monthly limit of 0 USD is used up"),
-        (refusal(400, "mystery"), "did not do it (mystery)"),
-        (refusal(400, CREDENTIAL), "did not do it (invalid_request_error)"),
-        (refusal(404, "resource_missing"), "does not have the service supermemory/memory, or not at the moment"),
-        (status(404, &json!({ "error": { "param": "project" } })), "is not the one that it was"),
-        (status(400, &json!({ "error": { "param": "configuration.plan" } })), "as the registry has it: plan"),
+        (refusal(400, "mystery"), "the provider failed (mystery)"),
+        (refusal(400, CREDENTIAL), "the provider failed (invalid_request_error)"),
+        (refusal(404, "resource_missing"), "does not offer the service supermemory/memory at the moment"),
+        (status(404, &json!({ "error": { "param": "project" } })), "now belongs to another Stripe project"),
+        (status(400, &json!({ "error": { "param": "configuration.plan" } })), "configuration in the registry: plan"),
     ] {
         let harness = StripeApiHarness::new();
         harness.stripe.on(CREATE, [reply]);
@@ -203,8 +204,8 @@ async fn unreachable_api_is_described() {
     let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain = MockStripeApi::scripted();
     for (base, words) in [
-        (format!("http://{closed_port}"), "no connection to the API came about"),
-        (format!("https://{}", plain.address), "no encrypted connection to the API came about"),
+        (format!("http://{closed_port}"), "no connection to the API"),
+        (format!("https://{}", plain.address), "the encrypted connection to the API failed"),
     ] {
         let harness = StripeApiHarness::new();
         let access = ApiConfig { base: ApiBase::parse(&base).unwrap(), ..access(&harness.stripe) };

@@ -12,13 +12,14 @@ use serde_json::Map;
 use stripe_projects_mcp::{
     backend::{
         Backend as _, BackendError, Order, Refusal, Scope, Setup,
-        stripe_cli::{StripeCli, Timeouts},
+        stripe_cli::{NAME, StripeCli, Timeouts},
     },
     fs::Lock,
     ledger::Ledger,
     money::Cents,
     name::{ProjectName, ServiceRef},
     project::{ProjectId, ResourceId},
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -40,10 +41,10 @@ impl ShellHarness {
     }
 
     fn backend(&self, verb: Duration) -> StripeCli {
-        let ledger = Arc::new(Ledger::of(self.state.path()));
+        let notes = notes(self.state.path());
         let pace =
-            Timeouts { verb, poll_pause: SHORT, poll_patience: SHORT, lock_patience: SHORT, cut_off_memory: SHORT };
-        StripeCli::new(Some(self.bin.clone()), ledger, self.state.path().to_owned(), pace)
+            Timeouts { verb, poll_pause: SHORT, poll_timeout: SHORT, lock_timeout: SHORT, interrupted_add: SHORT };
+        StripeCli::new(Some(self.bin.clone()), notes, self.state.path().to_owned(), pace)
     }
 
     async fn observe(&self, verb: Duration) -> Result<usize, BackendError> {
@@ -57,6 +58,10 @@ impl ShellHarness {
 }
 
 /// Writes the script in another process. An executable that is open for writing, even in a fork, cannot run.
+fn notes(state: &Path) -> Arc<LedgerNotes> {
+    Arc::new(LedgerNotes::new(Arc::new(Ledger::of(state)), NAME))
+}
+
 pub fn write_script(file: &Path, script: &str) {
     let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod 700 "$2""#;
     let status = Command::new("sh").args(["-c", write, "sh", script]).arg(file).status().unwrap();
@@ -68,7 +73,7 @@ async fn slow_verb_is_killed_with_its_process_group() {
     let harness = ShellHarness::new("exec 3<&0\nsleep 300 &\nsleep 300 & sleep 300");
     let started = Instant::now();
     let error = harness.observe(Duration::from_millis(300)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` took too long");
+    assert_eq!(error.to_string(), "the backend cannot be used: `stripe projects status` timed out");
     assert!(started.elapsed() < Duration::from_secs(10));
     until("the lock that each of them held", || harness.is_unlocked().then_some(()));
 }
@@ -225,15 +230,15 @@ fn fails_with(word: &str, removes: bool) -> String {
 #[tokio::test]
 async fn list_gives_up_early_on_a_running_call() {
     let harness = ShellHarness::new(&format!("echo '{ANSWER}'"));
-    let ledger = Arc::new(Ledger::of(harness.state.path()));
+    let notes = notes(harness.state.path());
     let backend =
-        StripeCli::new(Some(harness.bin.clone()), ledger, harness.state.path().to_owned(), Timeouts::default());
+        StripeCli::new(Some(harness.bin.clone()), notes, harness.state.path().to_owned(), Timeouts::default());
     let lock = Lock::on_file(&harness.state.path().join("stripe-cli.lock"), Duration::ZERO).unwrap().unwrap();
     let started = Instant::now();
     let ids = [ResourceId::new("fres_1".to_owned())];
     let error = backend.observe(Scope::Resources(&ids)).await.unwrap_err();
     assert!(
-        matches!(error, BackendError::Unavailable { .. }) && started.elapsed() < Timeouts::default().lock_patience / 4
+        matches!(error, BackendError::Unavailable { .. }) && started.elapsed() < Timeouts::default().lock_timeout / 4
     );
     drop(lock);
     assert_eq!(backend.observe(Scope::Resources(&ids)).await.unwrap().len(), 1);
@@ -242,9 +247,9 @@ async fn list_gives_up_early_on_a_running_call() {
 #[tokio::test]
 async fn uninitialized_state_runs_and_creates_nothing() {
     let state = tempfile::tempdir().unwrap();
-    let ledger = Arc::new(Ledger::of(state.path()));
+    let notes = notes(state.path());
     let nowhere = state.path().join("nowhere");
-    let backend = StripeCli::new(Some(nowhere), ledger, state.path().to_owned(), Timeouts::default());
+    let backend = StripeCli::new(Some(nowhere), notes, state.path().to_owned(), Timeouts::default());
     let id = ResourceId::new("fres_1".to_owned());
     assert_eq!(backend.observe(Scope::Everything).await.unwrap(), []);
     backend.teardown(&id).await.unwrap();

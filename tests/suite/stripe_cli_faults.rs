@@ -15,6 +15,7 @@ use stripe_projects_mcp::{
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
     secret::Secret,
+    settings::LedgerNotes,
 };
 use tempfile::TempDir;
 
@@ -36,11 +37,16 @@ impl StripeCliHarness {
         let pace = Timeouts {
             verb: Duration::from_millis(2500),
             poll_pause: Duration::from_millis(20),
-            poll_patience: Duration::from_millis(500),
-            lock_patience: Duration::from_secs(20),
-            cut_off_memory: Duration::from_secs(2),
+            poll_timeout: Duration::from_millis(500),
+            lock_timeout: Duration::from_secs(20),
+            interrupted_add: Duration::from_secs(2),
         };
-        let backend = StripeCli::new(Some(bin), Arc::clone(&ledger), state.path().to_owned(), pace);
+        let backend = StripeCli::new(
+            Some(bin),
+            Arc::new(LedgerNotes::new(Arc::clone(&ledger), NAME)),
+            state.path().to_owned(),
+            pace,
+        );
         Self { fake_stripe, state, ledger, backend }
     }
 

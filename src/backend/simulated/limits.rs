@@ -1,4 +1,4 @@
-//! What a provider may bill in a month: the sum of caps, or what a person set.
+//! Monthly limits of providers: the sum of caps, or an amount that a person set.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::money::{Cents, MicroUsd};
 
-/// The provider's limit, else the one of all providers, else Stripe's.
-pub fn of(connection: &Connection, provider: &str) -> Result<Cents, SimulatedStoreError> {
+/// Returns the limit of a provider: its own, that of all providers, or Stripe's default.
+pub fn effective(connection: &Connection, provider: &str) -> Result<Cents, SimulatedStoreError> {
     Ok(match own(connection, provider)? {
         Some(limit) => limit,
         None => own(connection, EVERY_PROVIDER)?.unwrap_or(STRIPES_DEFAULT_LIMIT),
     })
 }
 
-/// The limit that is the provider's own.
+/// Returns the limit that was set for this provider.
 pub fn own(connection: &Connection, provider: &str) -> Result<Option<Cents>, SimulatedStoreError> {
     let sql = "SELECT cents FROM limits WHERE provider = ?1";
     let cents: Option<i64> = connection.prepare_cached(sql)?.query_row([provider], |row| row.get(0)).optional()?;
@@ -31,7 +31,7 @@ pub fn save(connection: &Connection, provider: &str, limit: Cents) -> Result<(),
     Ok(())
 }
 
-/// Sets a limit that no sum of caps replaces, and lets it count at once, in both directions.
+/// Sets a limit that no sum of caps replaces, and applies it at once: suspends or resumes resources.
 pub fn fix(connection: &Connection, provider: &str, limit: Cents, month: &str) -> Result<(), SimulatedStoreError> {
     save(connection, provider, limit)?;
     connection.prepare_cached("UPDATE limits SET fixed = 1 WHERE provider = ?1")?.execute([provider])?;
@@ -45,10 +45,10 @@ pub fn fix(connection: &Connection, provider: &str, limit: Cents, month: &str) -
     Ok(())
 }
 
-/// Sets a provider's limit to what the caps of its resources may still cost this month: no more than was granted,
-/// and no less, so that what a removed resource spent is not taken from the others.
+/// Sets a provider's limit to the sum of the caps of its resources, and of this month's usage of the removed ones.
 ///
-/// A limit that a person set stays, and so does the limit of a provider that has resources without a cap.
+/// So the spending of a removed resource does not reduce the others. A limit that a person set stays, and so does the
+/// limit of a provider that has resources without a cap.
 pub fn cover_caps(connection: &Connection, provider: &str, month: &str) -> Result<(), SimulatedStoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM limits WHERE provider = ?1 AND fixed) \
         OR EXISTS (SELECT 1 FROM resources WHERE provider = ?1 AND status <> 'removed' AND cap = ?2)";
@@ -62,13 +62,13 @@ pub fn cover_caps(connection: &Connection, provider: &str, month: &str) -> Resul
     save(connection, provider, Cents::sum_of(u64::try_from(micro_usd).unwrap_or(0).div_ceil(10_000)))
 }
 
-/// Suspends everything of a provider that has used up its month.
+/// Suspends all resources of a provider whose limit is used up.
 pub fn enforce(connection: &Connection, provider: &str, month: &str) -> Result<(), SimulatedStoreError> {
     if is_used_up(connection, provider, month)? { resources::suspend_all_of(connection, provider) } else { Ok(()) }
 }
 
 pub fn is_used_up(connection: &Connection, provider: &str, month: &str) -> Result<bool, SimulatedStoreError> {
-    Ok(spent_in(connection, provider, month)? >= of(connection, provider)?.micro_usd())
+    Ok(spent_in(connection, provider, month)? >= effective(connection, provider)?.micro_usd())
 }
 
 pub fn spent_in(connection: &Connection, provider: &str, month: &str) -> Result<MicroUsd, SimulatedStoreError> {
@@ -77,7 +77,7 @@ pub fn spent_in(connection: &Connection, provider: &str, month: &str) -> Result<
     Ok(MicroUsd::new(u64::try_from(spent).unwrap_or(0)))
 }
 
-/// The providers whose limit that one is.
+/// Returns the providers to which a limit applies.
 fn affected(connection: &Connection, provider: &str) -> Result<Vec<String>, SimulatedStoreError> {
     if provider != EVERY_PROVIDER {
         return Ok(vec![provider.to_owned()]);
@@ -87,8 +87,8 @@ fn affected(connection: &Connection, provider: &str) -> Result<Vec<String>, Simu
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
-/// Stands for every provider without a limit of its own.
+/// The key of the limit for every provider without its own.
 pub const EVERY_PROVIDER: &str = "*";
 
-/// What Stripe is said to allow a provider per month until somebody sets a limit: 100 USD.
+/// Stripe's documented monthly default for a provider: 100 USD.
 const STRIPES_DEFAULT_LIMIT: Cents = Cents::sum_of(10_000);

@@ -1,7 +1,7 @@
-//! The simulated Stripe Projects: a [`Backend`] over an honest small world in a file of its own.
+//! The simulated Stripe Projects: a [`Backend`] over a simulated account in a database of its own.
 //!
-//! It differs from the real one in that nothing is billed, and in that the world can be asked whether a credential
-//! is live, which is how a test or the demo sees an old key die.
+//! It differs from the real one in two points: nothing is billed, and [`SimulatedStripe`] tells whether a credential
+//! works, so that a test or the demo can check that an old key is revoked.
 
 mod account;
 mod limits;
@@ -17,12 +17,11 @@ pub use account::{
 use async_trait::async_trait;
 pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
-use tokio::task;
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service, blocking};
 use crate::{clock::Clock, money::MicroUsd, project::ResourceId};
 
-/// The simulated backend. Its file is created on first use.
+/// The simulated backend. Its database is created on first use.
 pub struct Simulated {
     store: Arc<SimulatedStripe>,
     payment_method: PaymentMethod,
@@ -33,16 +32,13 @@ impl Simulated {
         Self { store: Arc::new(SimulatedStripe::new(path, clock)), payment_method }
     }
 
-    /// The world is a file, and files block.
-    async fn ask<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&SimulatedStripe) -> Result<T, SimulatedStoreError> + Send + 'static,
+        work: impl FnOnce(&SimulatedStripe) -> Result<T, SimulatedStoreError> + Send + 'static,
     ) -> Result<T, BackendError> {
         let store = Arc::clone(&self.store);
-        match task::spawn_blocking(move || question(&store)).await {
-            Ok(answer) => answer.map_err(BackendError::from),
-            Err(_) => Err(BackendError::Unknown { why: "the simulated world stopped half way".into() }),
-        }
+        let panicked = || BackendError::Unknown { why: "the simulated account failed unexpectedly".into() };
+        blocking(move || Ok(work(&store)?), panicked).await
     }
 }
 
@@ -58,50 +54,50 @@ impl Backend for Simulated {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let (order, payment_method) = (order.clone(), self.payment_method);
-        self.ask(move |store| store.provision(&order, payment_method)).await
+        self.run(move |store| store.provision(&order, payment_method)).await
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.reveal(&resource)).await
+        self.run(move |store| store.reveal(&resource)).await
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.rotate(&resource)).await
+        self.run(move |store| store.rotate(&resource)).await
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.teardown(&resource)).await
+        self.run(move |store| store.teardown(&resource)).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.suspend(&resource)).await
+        self.run(move |store| store.suspend(&resource)).await
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.resume(&resource)).await
+        self.run(move |store| store.resume(&resource)).await
     }
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         match scope {
-            Scope::Everything => self.ask(SimulatedStripe::observe_everything).await,
+            Scope::Everything => self.run(SimulatedStripe::observe_everything).await,
             Scope::Order(order) => {
                 let order = order.clone();
-                self.ask(move |store| store.observe_order(&order)).await
+                self.run(move |store| store.observe_order(&order)).await
             }
             Scope::Resources(resources) => {
                 let resources = resources.to_vec();
-                self.ask(move |store| store.observe_resources(&resources)).await
+                self.run(move |store| store.observe_resources(&resources)).await
             }
         }
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {
         let resource = resource.clone();
-        self.ask(move |store| store.accrue(&resource, amount)).await
+        self.run(move |store| store.accrue(&resource, amount)).await
     }
 }

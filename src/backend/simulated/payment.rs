@@ -1,4 +1,4 @@
-//! How the simulation pays: with Stripe's documented test tokens, never with a card number.
+//! Payment methods of the simulation: Stripe's documented test tokens, never a card number.
 
 use crate::{
     diagnostic::{Channel, Diagnostic, Exit},
@@ -16,10 +16,8 @@ pub enum PaymentMethod {
 }
 
 impl PaymentMethod {
-    /// Reads a token.
-    ///
     /// # Errors
-    /// [`PaymentError`], which never repeats what it was given.
+    /// [`PaymentError`], which does not quote the token.
     pub fn parse(token: &str) -> Result<Self, PaymentError> {
         match token {
             "pm_card_chargeDeclined" => Ok(Self::Declines),
@@ -35,7 +33,7 @@ impl PaymentMethod {
 pub enum PaymentError {
     #[error("the payment method is not one of Stripe's test tokens")]
     NotATestToken,
-    #[error("this reads like a card number, and card numbers are never accepted")]
+    #[error("this looks like a card number, and card numbers are never accepted")]
     RawCardNumber,
 }
 
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_and_nothing_else() {
+    fn only_test_tokens_are_accepted() {
         assert_eq!(PaymentMethod::parse("pm_card_visa"), Ok(PaymentMethod::Succeeds));
         assert_eq!(PaymentMethod::parse("pm_card_chargeDeclined"), Ok(PaymentMethod::Declines));
         assert_eq!(PaymentMethod::parse("4242 4242 4242 4242"), Err(PaymentError::RawCardNumber));

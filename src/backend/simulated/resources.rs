@@ -1,4 +1,4 @@
-//! The rows of the simulated connection: resources and the credentials that open them.
+//! The tables of resources and their credentials.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -6,12 +6,12 @@ use super::SimulatedStoreError;
 use crate::{
     backend::Observed,
     money::MicroUsd,
-    project::{ProjectId, ResourceId, fill_random},
+    project::{ProjectId, ResourceId, fill_random, random_hex},
     secret::{Secret, hex},
 };
 
-/// A resource as the world remembers it.
-pub struct Resource {
+/// A row of the table of resources.
+pub struct ResourceRow {
     pub row: i64,
     pub id: ResourceId,
     order: ProjectId,
@@ -19,27 +19,27 @@ pub struct Resource {
     pub provider: String,
     pub removed: bool,
     pub suspended: bool,
-    /// [`NO_CAP`] where only the provider's limit stops it.
+    /// [`NO_CAP`] if only the provider's limit applies.
     pub cap: MicroUsd,
     pub usage: MicroUsd,
     pub created_at: String,
     pub minted_at: String,
 }
 
-/// What is to be created.
-pub struct New<'a> {
+/// A resource to create.
+pub struct NewResource<'a> {
     pub order: &'a ProjectId,
     pub name: &'a str,
     /// `<provider>/<service>`.
     pub service: &'a str,
     pub provider: &'a str,
     pub cap: MicroUsd,
-    /// Empty means the only one there is.
+    /// Empty means the only one.
     pub credentials: &'a [String],
     pub now: &'a str,
 }
 
-impl Resource {
+impl ResourceRow {
     pub fn existing(self) -> Result<Self, SimulatedStoreError> {
         if self.removed { Err(SimulatedStoreError::NotFound) } else { Ok(self) }
     }
@@ -49,16 +49,16 @@ impl Resource {
     }
 }
 
-/// The resource of that id, be it removed or not.
-pub fn ever(connection: &Connection, id: &ResourceId) -> Result<Resource, SimulatedStoreError> {
+/// Returns the resource of that id, also if it is removed.
+pub fn existing_or_removed(connection: &Connection, id: &ResourceId) -> Result<ResourceRow, SimulatedStoreError> {
     find(connection, "id = ?1", id.as_str())?.ok_or(SimulatedStoreError::NotFound)
 }
 
-pub fn existing(connection: &Connection, id: &ResourceId) -> Result<Resource, SimulatedStoreError> {
-    ever(connection, id)?.existing()
+pub fn existing(connection: &Connection, id: &ResourceId) -> Result<ResourceRow, SimulatedStoreError> {
+    existing_or_removed(connection, id)?.existing()
 }
 
-pub fn by_order(connection: &Connection, order: &ProjectId) -> Result<Option<Resource>, SimulatedStoreError> {
+pub fn by_order(connection: &Connection, order: &ProjectId) -> Result<Option<ResourceRow>, SimulatedStoreError> {
     find(connection, "order_id = ?1", order.as_str())
 }
 
@@ -66,15 +66,13 @@ pub fn all(connection: &Connection) -> Result<Vec<Observed>, SimulatedStoreError
     let sql = format!("SELECT {COLUMNS} FROM resources WHERE status <> 'removed' ORDER BY row");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], read)?;
-    Ok(rows.map(|row| row.map(Resource::observed)).collect::<Result<_, _>>()?)
+    Ok(rows.map(|row| row.map(ResourceRow::observed)).collect::<Result<_, _>>()?)
 }
 
-pub fn create(connection: &Connection, new: &New<'_>) -> Result<Resource, SimulatedStoreError> {
-    let mut bytes = [0; 12];
-    fill_random(&mut bytes)?;
-    let resource = Resource {
+pub fn create(connection: &Connection, new: &NewResource<'_>) -> Result<ResourceRow, SimulatedStoreError> {
+    let resource = ResourceRow {
         row: 0,
-        id: ResourceId::new(format!("fres_sim_{}", hex(&bytes))),
+        id: ResourceId::new(format!("fres_sim_{}", random_hex::<12>()?)),
         order: new.order.clone(),
         service: new.service.to_owned(),
         provider: new.provider.to_owned(),
@@ -103,13 +101,13 @@ pub fn create(connection: &Connection, new: &New<'_>) -> Result<Resource, Simula
         let sql = "INSERT OR IGNORE INTO credentials VALUES (?1, ?2, ?3)";
         connection.prepare_cached(sql)?.execute(params![row, name, seed()?])?;
     }
-    Ok(Resource { row, ..resource })
+    Ok(ResourceRow { row, ..resource })
 }
 
-/// The credentials of the current generation, by the service's own names for them.
+/// Returns the current credentials by name.
 pub fn credentials<T: FromIterator<(String, Secret)>>(
     connection: &Connection,
-    resource: &Resource,
+    resource: &ResourceRow,
 ) -> Result<T, SimulatedStoreError> {
     let mut statement = connection.prepare_cached("SELECT name, seed FROM credentials WHERE resource = ?1")?;
     let rows = statement.query_map([resource.row], |row| {
@@ -119,8 +117,12 @@ pub fn credentials<T: FromIterator<(String, Secret)>>(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A new generation in the place of the old, which is thereby forgotten.
-pub fn mint_again(connection: &Connection, resource: &Resource, now: &str) -> Result<(), SimulatedStoreError> {
+/// Replaces the credentials. The old ones are deleted, which revokes them.
+pub fn replace_credentials(
+    connection: &Connection,
+    resource: &ResourceRow,
+    now: &str,
+) -> Result<(), SimulatedStoreError> {
     let sql = "UPDATE resources SET generation = generation + 1, minted_at = ?2 WHERE row = ?1";
     connection.prepare_cached(sql)?.execute(params![resource.row, now])?;
     let mut statement = connection.prepare_cached("SELECT name FROM credentials WHERE resource = ?1")?;
@@ -132,13 +134,17 @@ pub fn mint_again(connection: &Connection, resource: &Resource, now: &str) -> Re
     Ok(())
 }
 
-pub fn remove(connection: &Connection, resource: &Resource) -> Result<(), SimulatedStoreError> {
+pub fn remove(connection: &Connection, resource: &ResourceRow) -> Result<(), SimulatedStoreError> {
     connection.prepare_cached("UPDATE resources SET status = 'removed' WHERE row = ?1")?.execute([resource.row])?;
     connection.prepare_cached("DELETE FROM credentials WHERE resource = ?1")?.execute([resource.row])?;
     Ok(())
 }
 
-pub fn set_suspended(connection: &Connection, resource: &Resource, suspended: bool) -> Result<(), SimulatedStoreError> {
+pub fn set_suspended(
+    connection: &Connection,
+    resource: &ResourceRow,
+    suspended: bool,
+) -> Result<(), SimulatedStoreError> {
     let status = if suspended { "suspended" } else { "active" };
     let sql = "UPDATE resources SET status = ?2 WHERE row = ?1";
     connection.prepare_cached(sql)?.execute(params![resource.row, status])?;
@@ -151,7 +157,7 @@ pub fn suspend_all_of(connection: &Connection, provider: &str) -> Result<(), Sim
     Ok(())
 }
 
-/// Gives what has no cap of its own a second life, after its provider's limit was raised.
+/// Resumes the resources without a cap, after their provider's limit was raised.
 pub fn resume_uncapped(connection: &Connection, provider: &str) -> Result<(), SimulatedStoreError> {
     let sql = "UPDATE resources SET status = 'active' WHERE provider = ?1 AND status = 'suspended' AND cap = ?2";
     connection.prepare_cached(sql)?.execute(params![provider, stored(NO_CAP)])?;
@@ -160,7 +166,7 @@ pub fn resume_uncapped(connection: &Connection, provider: &str) -> Result<(), Si
 
 pub fn bill(
     connection: &Connection,
-    resource: &Resource,
+    resource: &ResourceRow,
     month: &str,
     amount: MicroUsd,
 ) -> Result<(), SimulatedStoreError> {
@@ -174,7 +180,7 @@ pub fn bill(
     Ok(())
 }
 
-/// The resource that a credential opens right now: of the current generation, and not suspended.
+/// Returns the resource of a credential that works now: current, and not suspended.
 pub fn owner_of(connection: &Connection, credential: &Secret) -> Result<Option<ResourceId>, SimulatedStoreError> {
     let Some(seed) = seed_of(credential) else {
         return Ok(None);
@@ -185,17 +191,17 @@ pub fn owner_of(connection: &Connection, credential: &Secret) -> Result<Option<R
     Ok(id.map(ResourceId::new))
 }
 
-fn find(connection: &Connection, condition: &str, value: &str) -> Result<Option<Resource>, SimulatedStoreError> {
+fn find(connection: &Connection, condition: &str, value: &str) -> Result<Option<ResourceRow>, SimulatedStoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM resources WHERE {condition}"))?;
     Ok(statement.query_row([value], read).optional()?)
 }
 
-fn read(row: &Row<'_>) -> Result<Resource, rusqlite::Error> {
+fn read(row: &Row<'_>) -> Result<ResourceRow, rusqlite::Error> {
     let status: String = row.get(4)?;
     let amount = |column: usize| -> Result<MicroUsd, rusqlite::Error> {
         Ok(MicroUsd::new(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
     };
-    Ok(Resource {
+    Ok(ResourceRow {
         row: row.get(0)?,
         id: ResourceId::new(row.get(1)?),
         order: ProjectId::from_stored(row.get(2)?),
@@ -216,7 +222,7 @@ fn seed() -> Result<[u8; SEED_BYTES], SimulatedStoreError> {
     Ok(seed)
 }
 
-/// The sixteen bytes that a credential spells, if it is one of this world's.
+/// Decodes the random bytes of a credential; `None` if it is not a simulated one.
 fn seed_of(credential: &Secret) -> Option<[u8; SEED_BYTES]> {
     let digits = credential.expose().strip_prefix(PREFIX)?;
     if digits.len() != 2 * SEED_BYTES
@@ -227,20 +233,20 @@ fn seed_of(credential: &Secret) -> Option<[u8; SEED_BYTES]> {
     u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
 }
 
-/// An amount as SQLite keeps it.
+/// An amount as SQLite stores it.
 pub fn stored(amount: MicroUsd) -> i64 {
     i64::try_from(amount.micro_usd()).unwrap_or(i64::MAX)
 }
 
 const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage, service, created_at, minted_at";
 
-/// The cap of what has none of its own: the largest amount that can be stored, which no usage reaches.
+/// The cap of a resource without one: the largest amount that can be stored.
 pub const NO_CAP: MicroUsd = MicroUsd::new(i64::MAX.unsigned_abs());
 
-/// How credentials of the simulated world begin; 32 hex digits follow.
+/// The prefix of simulated credentials; 32 hex digits follow.
 const PREFIX: &str = "sk_proj_sim_";
 
 const SEED_BYTES: usize = 16;
 
-/// What the only credential of a service is called when the order names none.
+/// The name of the only credential, if the order names none.
 const ONLY_CREDENTIAL: &str = "API_KEY";

@@ -1,4 +1,4 @@
-//! The world itself: what the simulated Stripe Projects would remember, and its rules about money.
+//! The simulated Stripe account: its resources and its rules about money.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::{
     account::Account,
     limits,
     payment::PaymentMethod,
-    resources::{self, New, Resource},
+    resources::{self, NewResource, ResourceRow},
 };
 use crate::{
     backend::{BackendError, Credentials, Observed, Order, Refusal, Service},
@@ -17,16 +17,16 @@ use crate::{
     sqlite::{Database, DatabaseError, Schema},
 };
 
-/// A small world in a file, shared safely by any number of processes.
+/// A simulated Stripe account in a database, shared safely by any number of processes.
 ///
-/// Every question is one transaction. Its rules, as Stripe has them: a paid service charges a payment method; a
-/// provider has a monthly limit that covers everything provisioned there; what has used up its cap is suspended.
+/// Every call is one transaction. Its rules follow Stripe's: a paid service charges a payment method; a provider has a
+/// monthly limit for all of its resources; a resource that has used up its cap is suspended.
 pub struct SimulatedStripe {
     database: Database,
     clock: Clock,
 }
 
-/// Why the world did not do what was asked.
+/// Why the simulated account refused a call.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatedStoreError {
     #[error(transparent)]
@@ -40,15 +40,15 @@ pub enum SimulatedStoreError {
 }
 
 impl SimulatedStripe {
-    /// The world in that file, which is created on first use.
+    /// The account in that file, which is created on first use.
     pub fn new(path: PathBuf, clock: Clock) -> Self {
         Self { database: Database::new(path, &SCHEMA), clock }
     }
 
-    /// Creates what was ordered, or finds what that order created before.
+    /// Creates the resource of an order, or returns the one that it created before.
     ///
     /// # Errors
-    /// [`Refusal::CardDeclined`] for a paid service; [`SimulatedStoreError::NotFound`] when the order's resource is removed.
+    /// [`Refusal::CardDeclined`] for a paid service; [`SimulatedStoreError::NotFound`] if the order's resource is removed.
     pub fn provision(&self, order: &Order, payment_method: PaymentMethod) -> Result<Service, SimulatedStoreError> {
         self.database.write(|connection| {
             let resource = match resources::by_order(connection, &order.id)? {
@@ -59,7 +59,7 @@ impl SimulatedStripe {
                 None => {
                     let resource = resources::create(
                         connection,
-                        &New {
+                        &NewResource {
                             order: &order.id,
                             name: order.name.as_str(),
                             service: order.service.as_str(),
@@ -77,31 +77,28 @@ impl SimulatedStripe {
         })
     }
 
-    /// Somebody acts on what this says, so it is true for good.
+    /// Returns the current credentials. Reads only durable state.
     ///
     /// # Errors
-    /// [`SimulatedStoreError::NotFound`] when there is no such resource.
+    /// [`SimulatedStoreError::NotFound`]
     pub fn reveal(&self, id: &ResourceId) -> Result<Credentials, SimulatedStoreError> {
         self.database
             .read_durable(|connection| resources::credentials(connection, &resources::existing(connection, id)?))
     }
 
-    /// Exchanges every credential of a resource; the old ones are forgotten, which is what makes them dead.
+    /// Replaces every credential of a resource. Deleting the old ones revokes them.
     ///
     /// # Errors
-    /// [`SimulatedStoreError::NotFound`] when there is no such resource.
+    /// [`SimulatedStoreError::NotFound`]
     pub fn rotate(&self, id: &ResourceId) -> Result<Credentials, SimulatedStoreError> {
         self.database.write(|connection| {
             let resource = resources::existing(connection, id)?;
-            resources::mint_again(connection, &resource, &self.clock.now().to_string())?;
+            resources::replace_credentials(connection, &resource, &self.clock.now().to_string())?;
             resources::credentials(connection, &resource)
         })
     }
 
-    /// Removes a resource, if it is still there, and gives its part of the provider's limit back.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Removes a resource, if it exists, and lowers the provider's limit.
     pub fn teardown(&self, id: &ResourceId) -> Result<(), SimulatedStoreError> {
         self.database.write(|connection| match resources::existing(connection, id) {
             Err(SimulatedStoreError::NotFound) => Ok(()),
@@ -114,24 +111,25 @@ impl SimulatedStripe {
     }
 
     /// # Errors
-    /// [`SimulatedStoreError::NotFound`] when there is no such resource.
+    /// [`SimulatedStoreError::NotFound`]
     pub fn suspend(&self, id: &ResourceId) -> Result<(), SimulatedStoreError> {
         self.database.write(|connection| {
             let resource = resources::existing(connection, id)?;
-            resources::mint_again(connection, &resource, &self.clock.now().to_string())?; // whoever has the old one has it for nothing, also later
+            // The old credentials never work again, also after `resume`.
+            resources::replace_credentials(connection, &resource, &self.clock.now().to_string())?;
             resources::set_suspended(connection, &resource, true)
         })
     }
 
     /// # Errors
-    /// [`Refusal::CapReached`] or [`Refusal::MonthlyLimitReached`] while there is nothing left to spend.
+    /// [`Refusal::CapReached`] or [`Refusal::MonthlyLimitReached`] if the cap or the limit is used up.
     pub fn resume(&self, id: &ResourceId) -> Result<(), SimulatedStoreError> {
         self.database.write(|connection| {
             let resource = resources::existing(connection, id)?;
             if resource.usage >= resource.cap {
                 return Err(Refusal::CapReached.into());
             }
-            let limit = limits::of(connection, &resource.provider)?;
+            let limit = limits::effective(connection, &resource.provider)?;
             if limits::spent_in(connection, &resource.provider, &self.month())? >= limit.micro_usd() {
                 return Err(Refusal::MonthlyLimitReached { limit }.into());
             }
@@ -139,11 +137,12 @@ impl SimulatedStripe {
         })
     }
 
-    /// Bills a resource, and suspends it when that uses up its cap, or all of its provider's resources when that
-    /// uses up the month.
+    /// Bills a resource.
+    ///
+    /// Suspends it if that uses up its cap, and all of its provider's resources if that uses up the monthly limit.
     ///
     /// # Errors
-    /// [`Refusal::CapReached`] or [`Refusal::Suspended`] for what is suspended: nobody can have used it.
+    /// [`Refusal::CapReached`] or [`Refusal::Suspended`] for a suspended resource, which cannot have been used.
     pub fn accrue(&self, id: &ResourceId, amount: MicroUsd) -> Result<Observed, SimulatedStoreError> {
         self.database.write(|connection| {
             let resource = resources::existing(connection, id)?;
@@ -160,10 +159,7 @@ impl SimulatedStripe {
         })
     }
 
-    /// Sets what a provider may bill in a month, and enforces it at once.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Sets the monthly limit of a provider, and enforces it at once.
     pub fn set_monthly_limit(&self, provider: &str, limit: Cents) -> Result<(), SimulatedStoreError> {
         self.database.write(|connection| {
             limits::save(connection, provider, limit)?;
@@ -171,33 +167,23 @@ impl SimulatedStripe {
         })
     }
 
-    /// Whether a credential works right now, and for which resource.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Returns the resource whose credential this is, if it works now.
     pub fn owner_of(&self, credential: &Secret) -> Result<Option<ResourceId>, SimulatedStoreError> {
         self.database.read(|connection| resources::owner_of(connection, credential))
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn observe_everything(&self) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read(resources::all)
     }
 
-    /// Somebody acts on what this says, so it is true for good.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Reads only durable state: an absence is acted upon.
     pub fn observe_order(&self, order: &ProjectId) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read_durable(|connection| {
-            let found = resources::by_order(connection, order)?.and_then(|resource| resource.existing().ok());
-            Ok(found.map(Resource::observed).into_iter().collect())
+            let resource = resources::by_order(connection, order)?.and_then(|resource| resource.existing().ok());
+            Ok(resource.map(ResourceRow::observed).into_iter().collect())
         })
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn observe_resources(&self, ids: &[ResourceId]) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read(|connection| {
             let mut observed = Vec::with_capacity(ids.len());
@@ -212,23 +198,17 @@ impl SimulatedStripe {
         })
     }
 
-    /// Looks at the world as Stripe's API shows it, at one moment.
-    ///
-    /// # Errors
-    /// What `work` returns, or when the file does not serve.
+    /// Reads the account as Stripe's API shows it, in one transaction.
     pub fn look<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.read(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 
-    /// Changes the world through Stripe's API: all of what `work` does happens, or, if it fails, nothing of it.
-    ///
-    /// # Errors
-    /// What `work` returns, and then nothing has happened; or when the file does not serve.
+    /// Changes the account through Stripe's API, in one transaction that is rolled back if `work` fails.
     pub fn change<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.write(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 
-    /// The billing period that it is now, in UTC: `2026-11`.
+    /// The current billing period in UTC: `2026-11`.
     fn month(&self) -> String {
         let now = self.clock.now().to_string();
         now.get(..7).unwrap_or(&now).to_owned()

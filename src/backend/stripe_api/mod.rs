@@ -1,20 +1,20 @@
 //! The real Stripe Projects, through Stripe's Provisioning API.
 //!
-//! Stripe keeps no list of resources and knows nothing of our caps. So what was ordered is noted in the ledger before
-//! it is ordered, and a cap is the monthly limit of a provider, raised before anything new can bill.
+//! Stripe has no list of resources and no caps for resources. So an order is noted before it is sent, and a cap is the
+//! monthly limit of a provider, raised before anything new can bill.
 
 mod api_config;
 mod catalog;
-mod connections;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod http;
 mod notes;
 mod orders;
+mod provider_connections;
+mod provider_limits;
 mod resources;
 mod retry_policy;
-mod spending;
 mod wire;
 
 use std::{path::PathBuf, sync::Arc};
@@ -22,19 +22,18 @@ use std::{path::PathBuf, sync::Arc};
 pub use api_config::{ApiBase, ApiBaseError, ApiConfig};
 use async_trait::async_trait;
 use http::Http;
-use notes::{NAME, Notes};
+use notes::Notes;
 pub use retry_policy::RetryPolicy;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service, Setup};
-use crate::{
-    ledger::Ledger,
-    project::{NoRandomness, ProjectId, ResourceId, fill_random},
-    secret::hex,
+use super::{
+    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, Observed, Order, Scope, Service,
+    Setup,
 };
+use crate::project::{ProjectId, ResourceId};
 
-/// The backend that provisions at Stripe. Nothing is opened or asked before the first call.
+/// The backend that provisions through Stripe's API. It opens and requests nothing before the first call.
 #[derive(Clone)]
 pub struct StripeApi {
     http: Arc<Http>,
@@ -45,61 +44,66 @@ pub struct StripeApi {
 }
 
 impl StripeApi {
-    /// `state` is the folder of the ledger, where the locks are.
-    pub fn new(access: ApiConfig, ledger: Arc<Ledger>, state: PathBuf, retry_policy: RetryPolicy) -> Self {
+    /// `state` is the folder of the locks.
+    pub fn new<N: BackendNotes + CommittedCaps + 'static>(
+        config: ApiConfig,
+        notes: Arc<N>,
+        state: PathBuf,
+        retry_policy: RetryPolicy,
+    ) -> Self {
         let lock = state.join("stripe-api.limits.lock");
         Self {
-            http: Arc::new(Http::new(access, retry_policy)),
-            notes: Notes::new(Arc::clone(&ledger)),
-            limits: Arc::new(Limits::new(ledger, NAME, lock)),
+            http: Arc::new(Http::new(config, retry_policy)),
+            limits: Arc::new(Limits::new(notes.clone(), notes.clone(), lock)),
+            notes: Notes::new(notes.clone(), notes),
             retry_policy,
             state,
         }
     }
 
-    /// That this is the account whose resources the ledger remembers: to another one's key they would look removed.
+    /// Checks that the key is of the account whose resources were noted; in another one they would look removed.
     async fn check_account(&self) -> Result<(), BackendError> {
-        let remembered = self.notes.text(ACCOUNT).await?;
-        let ours = self.account()?;
-        if remembered.is_some_and(|theirs| theirs != ours) { Err(Setup::WrongAccount.into()) } else { Ok(()) }
+        let noted = self.notes.text(ACCOUNT).await?;
+        let account = self.account()?;
+        if noted.is_some_and(|noted| noted != account) { Err(Setup::WrongAccount.into()) } else { Ok(()) }
     }
 
-    /// From the first thing that is made at Stripe on, this workspace belongs to its account.
+    /// Notes the account, before the first resource is created.
     async fn claim_account(&self) -> Result<(), BackendError> {
-        let ours = self.account()?;
-        let theirs = self.notes.note_first(ACCOUNT, &ours).await?;
-        if theirs == ours { Ok(()) } else { Err(Setup::WrongAccount.into()) }
+        let account = self.account()?;
+        let noted = self.notes.put_text_if_absent(ACCOUNT, &account).await?;
+        if noted == account { Ok(()) } else { Err(Setup::WrongAccount.into()) }
     }
 
-    /// As much of the account as its key and context say.
+    /// The account, as far as the key and the context identify it.
     fn account(&self) -> Result<String, BackendError> {
         let mode = if self.http.livemode()? { "live" } else { "test" };
         Ok(format!("{mode}/{}", self.http.context().unwrap_or_default()))
     }
 
     async fn observe_one(&self, id: &ResourceId, order: Option<&ProjectId>) -> Result<Option<Observed>, BackendError> {
-        let found = self.look(id.as_str()).await?.filter(|resource| resource.status != "removed");
-        let (resource, order) = (id.clone(), order.cloned());
-        Ok(found.map(|_| Observed { resource, order, suspended: false, usage: None }))
+        let resource = self.get_resource(id.as_str()).await?.filter(|resource| resource.status != "removed");
+        Ok(resource.map(|_| observed(id.clone(), order)))
     }
 
-    /// A batch at a time, in the order in which they were asked for. Looks leave no request ids: nothing is changed
-    /// that an audit would want to trace.
-    async fn observe_these(&self, ids: &[ResourceId]) -> Result<Vec<Observed>, BackendError> {
-        let mut seen = Vec::new();
+    /// Observes resources concurrently, in the given order.
+    ///
+    /// Records no request ids: an observation changes nothing that an audit would trace.
+    async fn observe_resources(&self, ids: &[ResourceId]) -> Result<Vec<Observed>, BackendError> {
+        let mut resources = Vec::new();
         for batch in ids.chunks(CONCURRENCY) {
-            let mut looks = JoinSet::new();
+            let mut requests = JoinSet::new();
             for (place, id) in batch.iter().cloned().enumerate() {
                 let this = self.clone();
-                looks.spawn(async move { (place, this.observe_one(&id, None).await) });
+                requests.spawn(async move { (place, this.observe_one(&id, None).await) });
             }
-            let mut looked = looks.join_all().await;
-            looked.sort_unstable_by_key(|(place, _)| *place);
-            for (_, outcome) in looked {
-                seen.extend(outcome?);
+            let mut responses = requests.join_all().await;
+            responses.sort_unstable_by_key(|(place, _)| *place);
+            for (_, response) in responses {
+                resources.extend(response?);
             }
         }
-        Ok(seen)
+        Ok(resources)
     }
 }
 
@@ -134,20 +138,19 @@ impl Backend for StripeApi {
         self.remove(resource.as_str()).await
     }
 
-    /// Stripe has no such thing: a rotation whose outcome nobody is told kills what was handed out.
+    /// Stripe cannot suspend a resource; a rotation whose result is dropped revokes the credentials.
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.check_account().await?;
         self.replace_credentials(resource.as_str()).await
     }
 
-    /// What works is there to be revealed.
+    /// The current credentials work, and can be revealed.
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.check_account().await?;
         self.observe_one(resource, None).await?.map(|_| ()).ok_or(BackendError::NotFound)
     }
 
-    /// Stripe has no list of resources, so nobody can say what everything is. It meters for itself, so usage is not
-    /// known; and a suspension is a rotation, after which a resource looks like any other.
+    /// Stripe does not report usage, and a resource that was suspended by a rotation looks like any other.
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
         self.check_account().await?;
         match scope {
@@ -157,33 +160,32 @@ impl Backend for StripeApi {
             }
             Scope::Order(order) => {
                 let resource = self.lookup_order(order).await?;
-                let seen = |resource| Observed { resource, order: Some(order.clone()), suspended: false, usage: None };
-                Ok(resource.map(seen).into_iter().collect())
+                Ok(resource.map(|resource| observed(resource, Some(order))).into_iter().collect())
             }
-            Scope::Resources(ids) => self.observe_these(ids).await,
+            Scope::Resources(ids) => self.observe_resources(ids).await,
         }
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {
-        self.settle().await
+        self.set_drifted_limits().await
     }
 }
 
-/// An idempotency key for what may be done more than once, but once by each call.
-fn random_key() -> Result<String, NoRandomness> {
-    let mut bytes = [0; 16];
-    fill_random(&mut bytes)?;
-    Ok(hex(&bytes))
+fn observed(resource: ResourceId, order: Option<&ProjectId>) -> Observed {
+    Observed { resource, order: order.cloned(), suspended: false, usage: None }
 }
 
-/// What a provider wants to know, by its own names.
+/// The fields of a schema, by the provider's names.
 fn schema_fields(schema: Option<&Value>) -> Vec<String> {
     let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
     properties.into_iter().flat_map(|properties| properties.keys()).map(|name| failure::field(name)).collect()
 }
 
-/// Key of the note that says whose resources these are.
+/// The name by which the ledger knows this backend.
+pub const NAME: &str = "stripe-api";
+
+/// The key of the note that identifies the account.
 const ACCOUNT: &str = "account";
 
-/// How many resources are looked at at once.
+/// How many resources are observed at once.
 const CONCURRENCY: usize = 8;

@@ -1,26 +1,25 @@
-//! What this backend remembers in the ledger between two processes.
+//! The notes of this backend: typed values, as JSON.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::task;
 
 use crate::{
-    backend::BackendError,
-    ledger::{Ledger, LedgerError},
+    backend::{BackendError, BackendNotes, CommittedCaps, NotesError, blocking},
     money::Cents,
 };
 
-/// The ledger, as far as this backend writes into it.
+/// Notes that are read and written without blocking.
 #[derive(Clone)]
 pub struct Notes {
-    ledger: Arc<Ledger>,
+    notes: Arc<dyn BackendNotes>,
+    caps: Arc<dyn CommittedCaps>,
 }
 
-/// An order that was sent, or is about to be: everything that it takes to send the very same again.
+/// An order that was sent, or is about to be: everything needed to send the very same request again.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Sent {
+pub struct SentOrder {
     pub body: String,
     /// The idempotency key.
     pub key: String,
@@ -30,14 +29,14 @@ pub struct Sent {
     pub resource: Option<String>,
 }
 
-impl Sent {
-    /// Whether Stripe may have forgotten the idempotency key, so that sending it again could create a second one.
-    pub fn is_beyond_recall(&self, now_ms: i64) -> bool {
+impl SentOrder {
+    /// Whether Stripe may have forgotten the idempotency key, so that a retry could create a second resource.
+    pub fn has_expired(&self, now_ms: i64) -> bool {
         let age = now_ms.saturating_sub(self.at_ms);
-        self.resource.is_none() && !(-REMEMBERED_MS..REMEMBERED_MS).contains(&age)
+        self.resource.is_none() && !(-KEY_LIFETIME_MS..KEY_LIFETIME_MS).contains(&age)
     }
 
-    /// What was ordered is called that at Stripe.
+    /// The name of the resource at Stripe.
     pub fn name(&self) -> String {
         let body = serde_json::from_str::<Value>(&self.body).unwrap_or_default();
         body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -45,83 +44,80 @@ impl Sent {
 }
 
 impl Notes {
-    pub fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger }
+    pub fn new(notes: Arc<dyn BackendNotes>, caps: Arc<dyn CommittedCaps>) -> Self {
+        Self { notes, caps }
     }
 
-    pub async fn sent(&self, key: &str) -> Result<Option<Sent>, BackendError> {
-        Ok(self.get_note::<Option<Sent>>(key).await?.flatten())
+    pub async fn sent_order(&self, key: &str) -> Result<Option<SentOrder>, BackendError> {
+        Ok(self.value::<Option<SentOrder>>(key).await?.flatten())
     }
 
-    pub async fn note_sent(&self, key: &str, sent: &Sent) -> Result<(), BackendError> {
-        self.put_note(key, &Some(sent)).await
+    pub async fn put_sent_order(&self, key: &str, order: &SentOrder) -> Result<(), BackendError> {
+        self.put(key, &Some(order)).await
     }
 
-    /// There is no such order any more, or there never was.
-    pub async fn forget_sent(&self, key: &str) -> Result<(), BackendError> {
-        self.put_note(key, &None::<Sent>).await
+    /// Notes that there is no such order.
+    pub async fn clear_sent_order(&self, key: &str) -> Result<(), BackendError> {
+        self.put(key, &None::<SentOrder>).await
     }
 
     pub async fn text(&self, key: &str) -> Result<Option<String>, BackendError> {
-        self.get_note(key).await
+        self.value(key).await
     }
 
-    pub async fn note_text(&self, key: &str, text: &str) -> Result<(), BackendError> {
-        if self.text(key).await?.as_deref() == Some(text) { Ok(()) } else { self.put_note(key, text).await }
+    pub async fn put_text(&self, key: &str, text: &str) -> Result<(), BackendError> {
+        if self.text(key).await?.as_deref() == Some(text) { Ok(()) } else { self.put(key, text).await }
     }
 
-    /// Notes a text unless there is one; what there is now.
-    pub async fn note_first(&self, key: &str, text: &str) -> Result<String, BackendError> {
+    /// Notes a text unless there is one, and returns the text that is there now.
+    pub async fn put_text_if_absent(&self, key: &str, text: &str) -> Result<String, BackendError> {
         if let Some(noted) = self.text(key).await? {
             return Ok(noted);
         }
         let (key, text) = (key.to_owned(), json(text));
-        parsed(&self.blocking(move |ledger| ledger.put_note_if_absent(NAME, &key, &text)).await?)
+        parsed(&self.run(move |notes| notes.put_if_absent(&key, &text)).await?)
     }
 
-    /// The sum of the caps of our live projects with a provider.
+    /// Returns the sum of the caps of our live projects with a provider.
     pub async fn committed_with(&self, provider: &str) -> Result<Cents, BackendError> {
-        let provider = provider.to_owned();
-        self.blocking(move |ledger| ledger.committed_with(NAME, &provider)).await
+        let (caps, provider) = (Arc::clone(&self.caps), provider.to_owned());
+        blocking(move || Ok(caps.committed_with(&provider)?), panicked).await
     }
 
-    async fn get_note<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, BackendError> {
+    async fn value<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, BackendError> {
         let key = key.to_owned();
-        let text = self.blocking(move |ledger| ledger.get_note(NAME, &key)).await?;
+        let text = self.run(move |notes| notes.get(&key)).await?;
         text.as_deref().map(parsed).transpose()
     }
 
-    async fn put_note<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), BackendError> {
+    async fn put<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), BackendError> {
         let (key, text) = (key.to_owned(), json(value));
-        self.blocking(move |ledger| ledger.put_note(NAME, &key, &text)).await
+        self.run(move |notes| notes.put(&key, &text)).await
     }
 
-    /// The ledger is a file, and files block.
-    async fn blocking<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+        work: impl FnOnce(&dyn BackendNotes) -> Result<T, NotesError> + Send + 'static,
     ) -> Result<T, BackendError> {
-        let ledger = Arc::clone(&self.ledger);
-        match task::spawn_blocking(move || work(&ledger)).await {
-            Ok(done) => Ok(done?),
-            Err(_) => Err(BackendError::Unavailable { why: "the ledger stopped half way".into() }),
-        }
+        let notes = Arc::clone(&self.notes);
+        blocking(move || Ok(work(&*notes)?), panicked).await
     }
 }
 
-/// Names, texts and numbers, of which JSON can hold all.
+fn panicked() -> BackendError {
+    BackendError::Unavailable { why: "reading or writing a note failed unexpectedly".into() }
+}
+
+/// Serializes a note. Names, texts and numbers cannot fail.
 fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// What is noted and cannot be read could be an order; nothing is done on a guess.
+/// Parses a note. One that cannot be parsed could be an order, so the outcome is unknown.
 fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, BackendError> {
     let why = "the ledger holds a note that this version cannot read";
     serde_json::from_str(text).map_err(|_| BackendError::Unknown { why: why.into() })
 }
 
-/// What the ledger knows this backend by.
-pub const NAME: &str = "stripe-api";
-
 /// How long Stripe remembers an idempotency key, less an hour for clocks that disagree.
-const REMEMBERED_MS: i64 = 23 * 60 * 60 * 1000;
+const KEY_LIFETIME_MS: i64 = 23 * 60 * 60 * 1000;

@@ -1,230 +1,227 @@
-//! Orders: what is prepared, sent once, and sent again word for word when the answer was lost.
+//! Orders: prepared, sent once, and resent byte for byte if the response was lost.
 //!
-//! A request is noted before it leaves. As long as Stripe remembers it, sending it again under its idempotency key
-//! gives the first answer; after that nobody can say any more what became of it, and it is not sent.
+//! A request is noted before it is sent. As long as Stripe remembers its idempotency key, a resent request returns the
+//! first response; after that its outcome cannot be determined, and it is not sent.
 
 use serde_json::{Map, Value, json};
-use tokio::task;
 
 use super::{
     StripeApi,
-    catalog::Found,
-    failure::{Failure, Rejection, before_the_order},
-    notes::Sent,
-    random_key,
-    resources::{RESOURCES, ResourceStatus, id_of},
+    catalog::OrderableService,
+    failure::{Failure, Rejection, before_order},
+    notes::SentOrder,
+    resources::{RESOURCES, ResourceStatus, resource_id},
     schema_fields,
-    wire::{Project, Resource},
+    wire::{CreatedProject, Resource},
 };
 use crate::{
-    backend::{BackendError, Cause, Consent, Order, Refusal, Service, Setup},
+    backend::{BackendError, Cause, Consent, Order, Refusal, Service, Setup, blocking},
     clock::Clock,
     fs::Lock,
     name::ServiceRef,
-    project::{ProjectId, ResourceId},
+    project::{ProjectId, ResourceId, random_hex},
 };
 
-/// What came of sending an order.
+/// The outcome of an order.
 enum Submission {
-    /// It is certain that there is none.
-    Not(Rejection),
+    /// It is certain that there is no resource.
+    Refused(Rejection),
     Resource(Resource),
 }
 
 impl StripeApi {
-    /// Creates what is ordered, or goes on with it where an earlier call left off.
+    /// Creates the resource of an order, or resumes an earlier call.
     pub(super) async fn submit(&self, order: &Order) -> Result<Service, BackendError> {
-        let note = note_of(&order.id);
-        let placed = if let Some(sent) = self.notes.sent(&note).await? {
+        let note = note_key(&order.id);
+        let submission = if let Some(sent) = self.notes.sent_order(&note).await? {
             self.resubmit(&note, sent).await?
         } else {
             let body = self.prepare(order).await?;
             self.send(&note, format!("{}-create", order.id.as_str()), body).await?
         };
-        let resource = match placed {
-            Submission::Resource(resource) => self.outcome(&note, resource).await?,
-            Submission::Not(rejection) => return Err(self.refusal(rejection, &order.service).await),
+        let resource = match submission {
+            Submission::Resource(resource) => self.completed(&note, resource).await?,
+            Submission::Refused(rejection) => return Err(self.refusal(rejection, &order.service).await),
         };
         let credentials = self.reveal_now(resource.as_str()).await.map_err(BackendError::into_unknown)?;
         Ok(Service { resource, credentials })
     }
 
-    /// The resource that an order created, if it did. An order whose answer was lost is sent again to find out.
+    /// Returns the resource that an order created. An order whose response was lost is resent to determine it.
     pub(super) async fn lookup_order(&self, order: &ProjectId) -> Result<Option<ResourceId>, BackendError> {
-        let note = note_of(order);
-        let Some(sent) = self.notes.sent(&note).await? else {
+        let note = note_key(order);
+        let Some(sent) = self.notes.sent_order(&note).await? else {
             return Ok(None);
         };
-        let outcome = match self.resubmit(&note, sent).await {
-            Ok(Submission::Resource(resource)) => self.outcome(&note, resource).await.map(Some),
-            Ok(Submission::Not(_)) => Ok(None),
+        let result = match self.resubmit(&note, sent).await {
+            Ok(Submission::Resource(resource)) => self.completed(&note, resource).await.map(Some),
+            Ok(Submission::Refused(_)) => Ok(None),
             Err(error) => Err(error),
         };
-        match outcome {
-            // What failed for good was cleaned away.
+        match result {
+            // A failed resource was removed.
             Err(BackendError::NeedsInformation { .. } | BackendError::NotFound | BackendError::Refused(_)) => Ok(None),
             Err(error) => Err(error.into_unknown()),
             resource => resource,
         }
     }
 
-    /// Everything that comes before the order itself, ending in its body.
+    /// Does everything that precedes the order, and returns its body.
     async fn prepare(&self, order: &Order) -> Result<String, BackendError> {
         if !order.terms_accepted {
             return Err(Consent::Terms.into());
         }
-        let offered = self.catalog_for(&order.service).await?;
-        let found = offered.find(&order.service, &order.config, order.paid)?;
-        // A plan is one of the same provider, which the registry sees to.
-        let plan =
-            order.plan.as_ref().map(|plan| Ok::<_, BackendError>((plan, offered.find(plan, &Map::new(), order.paid)?)));
-        let plan = plan.transpose()?;
+        let catalog = self.catalog_for(&order.service).await?;
+        let service = catalog.find(&order.service, &order.config, order.paid)?;
+        // The registry ensures that a plan is of the same provider.
+        let find_plan = |plan| Ok::<_, BackendError>((plan, catalog.find(plan, &Map::new(), order.paid)?));
+        let plan = order.plan.as_ref().map(find_plan).transpose()?;
         self.claim_account().await?;
         let project = self.project().await?;
-        self.connect(&found.provider, &project).await?;
+        self.connect(&service.provider, &project).await?;
         let change = self.limits.change(order.service.provider()).await?;
-        self.set_limit(change, &found.provider).await?;
-        if let Some((plan, found)) = plan {
-            self.have_plan(order, plan, &found, &project).await?;
+        self.set_limit(change, &service.provider).await?;
+        if let Some((plan, plan_service)) = plan {
+            self.ensure_plan(order, plan, &plan_service, &project).await?;
         }
-        self.body(order, &found, &order.config, &project)
+        self.body(order, &service, &order.config, &project)
     }
 
     fn body(
         &self,
         order: &Order,
-        found: &Found,
+        service: &OrderableService,
         config: &Map<String, Value>,
         project: &str,
     ) -> Result<String, BackendError> {
         let body = json!({
             "configuration": config,
             "livemode": self.http.livemode()?,
-            "name": name_at_stripe(order),
+            "name": resource_name(order),
             "project": project,
-            "provider": found.provider,
-            "service_ref": found.service_ref,
+            "provider": service.provider,
+            "service_ref": service.service_ref,
         });
         Ok(body.to_string())
     }
 
-    /// Our project at Stripe, one for each workspace.
+    /// Returns our project at Stripe, one for each workspace. Creates it if needed.
     async fn project(&self) -> Result<String, BackendError> {
         if let Some(project) = self.notes.text("project").await? {
             return Ok(project);
         }
-        let name = format!("agent-{}", random_key()?.split_at(12).0);
-        let name = self.notes.note_first("workspace", &name).await?;
+        let name = format!("agent-{}", random_hex::<6>()?);
+        let name = self.notes.put_text_if_absent("workspace", &name).await?;
         let (key, body) = (format!("{name}-create"), json!({ "name": name }).to_string());
-        let project = self.http.change::<Project>("/v2/provisioning/projects", &key, &body).await;
-        let project = project.map_err(before_the_order)?;
-        self.notes.note_first("project", &project.id).await
+        let project = self.http.write::<CreatedProject>("/v2/provisioning/projects", &key, &body).await;
+        let project = project.map_err(before_order)?;
+        self.notes.put_text_if_absent("project", &project.id).await
     }
 
-    /// Sees to it that our project has a plan, of which there is one for all services.
-    async fn have_plan(
+    /// Ensures that our project has a plan, which all of its services share.
+    async fn ensure_plan(
         &self,
         order: &Order,
         plan: &ServiceRef,
-        found: &Found,
+        service: &OrderableService,
         project: &str,
     ) -> Result<(), BackendError> {
         let _lock = self.lock_plans().await?;
         let note = format!("plan/{plan}");
-        let placed = if let Some(resource) = self.earlier_plan(&note, order.paid).await? {
+        let submission = if let Some(resource) = self.earlier_plan(&note, order.paid).await? {
             Submission::Resource(resource)
         } else {
-            let body = self.body(order, found, &Map::new(), project)?;
+            let body = self.body(order, service, &Map::new(), project)?;
             self.send(&note, format!("{}-plan", order.id.as_str()), body).await?
         };
-        match placed {
-            Submission::Resource(resource) => self.outcome(&note, resource).await.map(|_| ()),
-            Submission::Not(rejection) => Err(self.refusal(rejection, plan).await),
+        match submission {
+            Submission::Resource(resource) => self.completed(&note, resource).await.map(|_| ()),
+            Submission::Refused(rejection) => Err(self.refusal(rejection, plan).await),
         }
     }
 
-    /// The plan that an earlier order asked for, unless there is none any more.
+    /// Returns the plan of an earlier order, if it still exists.
     async fn earlier_plan(&self, note: &str, paid: bool) -> Result<Option<Resource>, BackendError> {
-        let Some(sent) = self.notes.sent(note).await? else {
+        let Some(sent) = self.notes.sent_order(note).await? else {
             return Ok(None);
         };
-        if !paid && sent.is_beyond_recall(now_ms()) {
-            return Ok(None); // at worst there are two that cost nothing
+        if !paid && sent.has_expired(now_ms()) {
+            return Ok(None); // at worst there are two free ones
         }
         match self.resubmit(note, sent).await {
             Ok(Submission::Resource(resource)) if resource.status()? == ResourceStatus::Removed => Ok(None),
             Ok(Submission::Resource(resource)) => Ok(Some(resource)),
-            Ok(Submission::Not(_)) | Err(BackendError::NotFound) => Ok(None),
+            Ok(Submission::Refused(_)) | Err(BackendError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Sends an order for the first time.
     async fn send(&self, note: &str, key: String, body: String) -> Result<Submission, BackendError> {
-        let sent = Sent { body, key, at_ms: now_ms(), resource: None };
-        self.notes.note_sent(note, &sent).await?;
+        let sent = SentOrder { body, key, at_ms: now_ms(), resource: None };
+        self.notes.put_sent_order(note, &sent).await?;
         match self.post(note, sent).await {
             Err(Failure::NotSent(error)) if error.is_definite() => {
-                // Should this note stay, the order is sent once more by whoever asks, and nothing is lost.
-                let _ = self.notes.forget_sent(note).await;
+                // If this note stays, the next lookup resends the order, which is harmless.
+                let _ = self.notes.clear_sent_order(note).await;
                 Err(error)
             }
             Err(failure) => Err(failure.into()),
-            Ok(placed) => Ok(placed),
+            Ok(submission) => Ok(submission),
         }
     }
 
-    /// What became of an order that was noted.
-    async fn resubmit(&self, note: &str, sent: Sent) -> Result<Submission, BackendError> {
+    /// Determines the outcome of an order that was noted.
+    async fn resubmit(&self, note: &str, sent: SentOrder) -> Result<Submission, BackendError> {
         if let Some(id) = &sent.resource {
-            return match self.look(id).await.map_err(BackendError::into_unknown)? {
+            return match self.get_resource(id).await.map_err(BackendError::into_unknown)? {
                 Some(resource) => Ok(Submission::Resource(resource)),
                 None => Err(BackendError::NotFound),
             };
         }
-        if sent.is_beyond_recall(now_ms()) {
+        if sent.has_expired(now_ms()) {
             return Err(BackendError::Forgotten { name: sent.name(), place: DASHBOARD });
         }
         self.post(note, sent).await.map_err(|failure| BackendError::from(failure).into_unknown())
     }
 
-    async fn post(&self, note: &str, mut sent: Sent) -> Result<Submission, Failure> {
-        match self.http.change::<Resource>(RESOURCES, &sent.key, &sent.body).await {
+    async fn post(&self, note: &str, mut sent: SentOrder) -> Result<Submission, Failure> {
+        match self.http.write::<Resource>(RESOURCES, &sent.key, &sent.body).await {
             Ok(resource) => {
-                sent.resource = Some(id_of(&resource)?.as_str().to_owned());
-                self.notes.note_sent(note, &sent).await.map_err(BackendError::into_unknown)?;
+                sent.resource = Some(resource_id(&resource)?.as_str().to_owned());
+                self.notes.put_sent_order(note, &sent).await.map_err(BackendError::into_unknown)?;
                 Ok(Submission::Resource(resource))
             }
             Err(Failure::Refused(rejection)) => {
-                self.notes.forget_sent(note).await.map_err(BackendError::into_unknown)?;
-                Ok(Submission::Not(rejection))
+                self.notes.clear_sent_order(note).await.map_err(BackendError::into_unknown)?;
+                Ok(Submission::Refused(rejection))
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Waits for a resource to be complete. One that never will be is removed.
-    async fn outcome(&self, note: &str, resource: Resource) -> Result<ResourceId, BackendError> {
-        let id = id_of(&resource)?;
-        let (resource, status) = self.settled(resource).await.map_err(BackendError::into_unknown)?;
+    /// Waits until a resource is complete. Removes one that failed.
+    async fn completed(&self, note: &str, resource: Resource) -> Result<ResourceId, BackendError> {
+        let id = resource_id(&resource)?;
+        let (resource, status) = self.wait_until_settled(resource).await.map_err(BackendError::into_unknown)?;
         let error: BackendError = match status {
             ResourceStatus::Complete => return Ok(id),
             ResourceStatus::Removed => BackendError::NotFound,
             ResourceStatus::NeedsInformation => {
-                self.remove(id.as_str()).await.map_err(BackendError::into_unknown)?; // it may be billed as it is
+                self.remove(id.as_str()).await.map_err(BackendError::into_unknown)?; // it may be billed in this state
                 BackendError::NeedsInformation { fields: schema_fields(resource.needs_information_schema.as_ref()) }
             }
             ResourceStatus::Errored | ResourceStatus::Pending => {
-                let _ = self.remove(id.as_str()).await; // what never came to be is not billed
+                let _ = self.remove(id.as_str()).await; // a failed one is not billed
                 Refusal::ProviderFailed { code: None }.into()
             }
         };
-        self.notes.forget_sent(note).await.map_err(BackendError::into_unknown)?;
+        self.notes.clear_sent_order(note).await.map_err(BackendError::into_unknown)?;
         Err(error)
     }
 
-    /// Stripe's no to an order, in our words. Its codes are not documented; these are the ones it is known to use
-    /// elsewhere, and any other is passed on.
+    /// Converts Stripe's refusal of an order. Its codes are not documented; these are used elsewhere in its API, and
+    /// any other is passed on.
     async fn refusal(&self, rejection: Rejection, service: &ServiceRef) -> BackendError {
         let code = rejection.code.as_deref().unwrap_or_default().to_ascii_lowercase();
         match (rejection.status, code.as_str(), rejection.param.as_deref()) {
@@ -252,26 +249,24 @@ impl StripeApi {
         }
     }
 
-    /// Of two calls that want the same plan, the second finds the first one's.
+    /// Locks the plans, so that the second of two calls finds the plan of the first.
     async fn lock_plans(&self) -> Result<Lock, BackendError> {
-        let (file, timeout) = (self.state.join("stripe-api.plans.lock"), self.retry_policy.poll_patience);
+        let (file, timeout) = (self.state.join("stripe-api.plans.lock"), self.retry_policy.poll_timeout);
         let unavailable = |why: Cause| BackendError::Unavailable { why };
-        let lock = task::spawn_blocking(move || Lock::on_file(&file, timeout)).await;
-        let lock = lock
-            .map_err(|_| unavailable("the lock stopped half way".into()))?
-            .map_err(|error| unavailable(error.into()))?;
+        let work = move || Lock::on_file(&file, timeout).map_err(|error| unavailable(error.into()));
+        let lock = blocking(work, || unavailable("locking the plans failed unexpectedly".into())).await?;
         lock.ok_or_else(|| unavailable("another call is ordering a plan".into()))
     }
 }
 
-/// So that a person finds it: the project's name, and enough of the order's id to tell two of one name apart.
-fn name_at_stripe(order: &Order) -> String {
+/// The name of a resource in the dashboard: the project's name, and a part of the order's id that makes it unique.
+fn resource_name(order: &Order) -> String {
     let id = order.id.as_str().trim_start_matches("proj_");
     let name = order.name.as_str();
     format!("{}-{}", name.get(..LONGEST_NAME).unwrap_or(name), id.get(..12).unwrap_or(id))
 }
 
-fn note_of(order: &ProjectId) -> String {
+fn note_key(order: &ProjectId) -> String {
     format!("order/{}", order.as_str())
 }
 
@@ -279,10 +274,10 @@ fn now_ms() -> i64 {
     Clock::system().now().as_millisecond()
 }
 
-/// Where a person sees what there is.
+/// Where a person can look at resources.
 const DASHBOARD: &str = "https://dashboard.stripe.com";
 
 const CONFIGURATION: &str = "configuration";
 
-/// Of a project's name within the name at Stripe.
+/// The length of a project's name within the name of a resource.
 const LONGEST_NAME: usize = 48;

@@ -1,4 +1,4 @@
-//! One resource at Stripe: where it stands, its credentials, its end.
+//! Resources at Stripe: status, credentials and removal.
 
 use tokio::time::{self, Instant};
 
@@ -6,15 +6,14 @@ use super::{
     StripeApi,
     failure::{Failure, field, unexpected},
     http::is_id,
-    random_key,
     wire::{AccessConfiguration, Resource},
 };
 use crate::{
     backend::{BackendError, Credentials, Refusal},
-    project::ResourceId,
+    project::{ResourceId, random_hex},
 };
 
-/// Where a resource stands, once it is not pending.
+/// The status of a resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ResourceStatus {
     Complete,
@@ -38,8 +37,8 @@ impl Resource {
 }
 
 impl StripeApi {
-    /// The resource as it is now; `None` where Stripe has none of that id.
-    pub(super) async fn look(&self, id: &str) -> Result<Option<Resource>, BackendError> {
+    /// Gets a resource; `None` if Stripe has none of that id.
+    pub(super) async fn get_resource(&self, id: &str) -> Result<Option<Resource>, BackendError> {
         let Some(path) = path(id, "") else {
             return Ok(None);
         };
@@ -50,88 +49,91 @@ impl StripeApi {
         }
     }
 
-    /// Waits until it is no longer pending.
-    pub(super) async fn settled(&self, mut resource: Resource) -> Result<(Resource, ResourceStatus), BackendError> {
-        let end = Instant::now() + self.retry_policy.poll_patience;
+    /// Polls a resource until it is no longer pending.
+    pub(super) async fn wait_until_settled(
+        &self,
+        mut resource: Resource,
+    ) -> Result<(Resource, ResourceStatus), BackendError> {
+        let deadline = Instant::now() + self.retry_policy.poll_timeout;
         loop {
             match resource.status()? {
-                ResourceStatus::Pending if Instant::now() >= end => {
-                    return Err(BackendError::Unknown { why: "the provider is still at work on it".into() });
+                ResourceStatus::Pending if Instant::now() >= deadline => {
+                    return Err(BackendError::Unknown { why: "the provider has not finished yet".into() });
                 }
                 ResourceStatus::Pending => {}
                 status => return Ok((resource, status)),
             }
             time::sleep(self.retry_policy.poll_pause).await;
-            resource = self.look(&resource.id).await?.ok_or(BackendError::NotFound)?;
+            resource = self.get_resource(&resource.id).await?.ok_or(BackendError::NotFound)?;
         }
     }
 
     pub(super) async fn reveal_now(&self, id: &str) -> Result<Credentials, BackendError> {
         let path = path(id, "/reveal_access_configuration").ok_or(BackendError::NotFound)?;
         match self.http.read::<AccessConfiguration>(&path).await {
-            Ok(answer) => return credentials(answer),
+            Ok(access) => return credentials(access),
             Err(Failure::Refused(rejection)) if !rejection.is_missing() => {}
             Err(failure) => return Err(failure.into()),
         }
-        // Only a complete resource has credentials to reveal, and this one may have been pending.
-        let resource = self.look(id).await?.ok_or(BackendError::NotFound)?;
-        match self.settled(resource).await?.1 {
+        // Only a complete resource reveals credentials; this one may have been pending.
+        let resource = self.get_resource(id).await?.ok_or(BackendError::NotFound)?;
+        match self.wait_until_settled(resource).await?.1 {
             ResourceStatus::Complete => credentials(self.http.read(&path).await?),
             ResourceStatus::Removed => Err(BackendError::NotFound),
             _ => Err(Refusal::ProviderFailed { code: None }.into()),
         }
     }
 
-    /// Has the provider replace the credentials. Once this returns, what was handed out before is dead.
+    /// Replaces the credentials. Once this returns, the previous ones do not work.
     pub(super) async fn replace_credentials(&self, id: &str) -> Result<(), BackendError> {
         let path = path(id, "/rotate_credentials").ok_or(BackendError::NotFound)?;
-        let resource = match self.http.change::<Resource>(&path, &random_key()?, "{}").await {
+        let resource = match self.http.write::<Resource>(&path, &random_hex::<16>()?, "{}").await {
             Ok(resource) => resource,
-            Err(failure @ Failure::Refused(_)) => return Err(self.why_refused(id, failure).await),
+            Err(failure @ Failure::Refused(_)) => return Err(self.refusal_reason(id, failure).await),
             Err(failure) => return Err(failure.into()),
         };
-        match self.settled(resource).await.map_err(BackendError::into_unknown)?.1 {
+        match self.wait_until_settled(resource).await.map_err(BackendError::into_unknown)?.1 {
             ResourceStatus::Complete => Ok(()),
             ResourceStatus::Removed => Err(BackendError::NotFound),
-            _ => Err(BackendError::Unknown { why: "the provider failed in the middle of it".into() }),
+            _ => Err(BackendError::Unknown { why: "the provider failed during the rotation".into() }),
         }
     }
 
-    /// Removes it, and waits until it is gone. What is gone already is as good.
+    /// Removes a resource and waits until it is removed. Succeeds if there is none.
     pub(super) async fn remove(&self, id: &str) -> Result<(), BackendError> {
         let Some(path) = path(id, "/remove") else {
             return Ok(());
         };
-        let mut resource = match self.http.change::<Resource>(&path, &random_key()?, "{}").await {
+        let mut resource = match self.http.write::<Resource>(&path, &random_hex::<16>()?, "{}").await {
             Ok(resource) => resource,
             Err(failure @ Failure::Refused(_)) => {
-                return match self.why_refused(id, failure).await {
+                return match self.refusal_reason(id, failure).await {
                     BackendError::NotFound => Ok(()),
                     error => Err(error),
                 };
             }
             Err(failure) => return Err(failure.into()),
         };
-        let end = Instant::now() + self.retry_policy.poll_patience;
+        let deadline = Instant::now() + self.retry_policy.poll_timeout;
         loop {
             match resource.status()? {
                 ResourceStatus::Removed => return Ok(()),
                 ResourceStatus::Errored => return Err(Refusal::ProviderFailed { code: None }.into()),
-                _ if Instant::now() >= end => {
+                _ if Instant::now() >= deadline => {
                     return Err(BackendError::Unknown { why: "the provider is still removing it".into() });
                 }
                 _ => time::sleep(self.retry_policy.poll_pause).await,
             }
-            match self.look(id).await.map_err(BackendError::into_unknown)? {
+            match self.get_resource(id).await.map_err(BackendError::into_unknown)? {
                 Some(now) => resource = now,
                 None => return Ok(()),
             }
         }
     }
 
-    /// A refusal about what is gone is no refusal: whatever words Stripe has for it, looking tells.
-    async fn why_refused(&self, id: &str, failure: Failure) -> BackendError {
-        match self.look(id).await {
+    /// Converts a refusal into `NotFound` if the resource is gone, whatever code Stripe uses for that.
+    async fn refusal_reason(&self, id: &str, failure: Failure) -> BackendError {
+        match self.get_resource(id).await {
             Ok(None) => BackendError::NotFound,
             Ok(Some(resource)) if resource.status == "removed" => BackendError::NotFound,
             _ => failure.into(),
@@ -139,25 +141,28 @@ impl StripeApi {
     }
 }
 
-pub(super) fn credentials(answer: AccessConfiguration) -> Result<Credentials, BackendError> {
-    if answer.configuration.is_empty() {
+pub(super) fn credentials(access: AccessConfiguration) -> Result<Credentials, BackendError> {
+    if access.configuration.is_empty() {
         return Err(unexpected("credentials", "none"));
     }
-    let pairs = answer.configuration.into_iter();
-    let texts = pairs.map(|(name, revealed)| match revealed.0.filter(|secret| !secret.is_empty()) {
+    let pairs = access.configuration.into_iter();
+    let secrets = pairs.map(|(name, revealed)| match revealed.0.filter(|secret| !secret.is_empty()) {
         Some(secret) => Ok((name, secret)),
         None => Err(BackendError::Malformed { what: "credential", got: field(&name) }),
     });
-    texts.collect()
+    secrets.collect()
 }
 
-/// Where a resource stands at Stripe; what is no id of Stripe's stands nowhere.
+/// The path of a resource; `None` if the text cannot be an id of Stripe's.
 fn path(id: &str, action: &str) -> Option<String> {
     is_id(id).then(|| format!("{RESOURCES}/{id}{action}"))
 }
 
-/// A new resource's id, provided that it is one.
-pub fn id_of(resource: &Resource) -> Result<ResourceId, BackendError> {
+/// The id of a new resource.
+///
+/// # Errors
+/// [`BackendError::Malformed`] if it cannot be an id of Stripe's.
+pub fn resource_id(resource: &Resource) -> Result<ResourceId, BackendError> {
     if is_id(&resource.id) { Ok(ResourceId::new(resource.id.clone())) } else { Err(unexpected("id", "")) }
 }
 

@@ -1,25 +1,24 @@
-//! How long everything may take.
+//! Time limits and retries of requests to Stripe's API.
 
 use std::time::Duration;
 
-use crate::project::fill_random;
+use crate::{net::Backoff, project::fill_random};
 
-/// How long is waited for what. Nothing here waits without a bound.
+/// Time limits and retries. Every wait is bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
     pub connect_timeout: Duration,
-    /// For one try of one request, from the first byte to the last.
+    /// For one attempt of one request, from the first byte to the last.
     pub request_timeout: Duration,
-    /// Before the second try; it doubles with each further one.
+    /// Before the second attempt; it doubles with each further one.
     pub first_pause: Duration,
-    /// Before any try, also when Stripe asks for more.
+    /// Before any attempt, also if Stripe asks for more.
     pub longest_pause: Duration,
-    /// How often a request is tried again.
-    pub most_retries: u32,
-    /// Between two looks at what is pending.
+    pub max_retries: u32,
+    /// Between two polls of a pending resource.
     pub poll_pause: Duration,
-    /// For what is pending.
-    pub poll_patience: Duration,
+    /// For a pending resource.
+    pub poll_timeout: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -29,26 +28,23 @@ impl Default for RetryPolicy {
             request_timeout: Duration::from_secs(30),
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(15),
-            most_retries: 4,
+            max_retries: 4,
             poll_pause: Duration::from_secs(1),
-            poll_patience: Duration::from_secs(90),
+            poll_timeout: Duration::from_secs(90),
         }
     }
 }
 
 impl RetryPolicy {
-    /// The pause before the next try, of which there were `tries`: doubled each time, then shortened by up to a half,
-    /// so that those who were turned away together do not come back together. Never less than Stripe asked for.
-    pub(super) fn pause(&self, tries: u32, asked_for: Option<Duration>) -> Duration {
-        let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
-        let pause = doubled.min(self.longest_pause);
-        let shortened = pause.saturating_sub(pause.saturating_mul(random_byte().into()) / 512);
-        shortened.max(asked_for.unwrap_or_default()).min(self.longest_pause)
+    /// The pause after that many attempts. Not shorter than `retry_after`, up to the longest pause.
+    pub(super) fn pause(&self, attempts: u32, retry_after: Option<Duration>) -> Duration {
+        let backoff = Backoff { first: self.first_pause, longest: self.longest_pause };
+        backoff.pause(attempts, jitter()).max(retry_after.unwrap_or_default()).min(self.longest_pause)
     }
 }
 
-/// Without randomness the pauses are merely regular.
-fn random_byte() -> u8 {
+/// Without randomness there is no jitter.
+fn jitter() -> u8 {
     let mut byte = [0];
     let _ = fill_random(&mut byte);
     let [byte] = byte;
@@ -60,11 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_within_bounds_and_are_never_shorter_than_asked_for() {
+    fn pause_doubles_within_bounds_and_honours_retry_after() {
         let retry_policy = RetryPolicy::default();
-        for (tries, least, most) in [(1, 250, 500), (2, 500, 1000), (3, 1000, 2000), (99, 7500, 15000)] {
-            let pause = retry_policy.pause(tries, None).as_millis();
-            assert!((least..=most).contains(&pause), "{tries}: {pause}");
+        for (attempts, least, most) in [(1, 250, 500), (2, 500, 1000), (3, 1000, 2000), (99, 7500, 15000)] {
+            let pause = retry_policy.pause(attempts, None).as_millis();
+            assert!((least..=most).contains(&pause), "{attempts}: {pause}");
         }
         assert_eq!(retry_policy.pause(1, Some(Duration::from_secs(3))), Duration::from_secs(3));
         assert_eq!(retry_policy.pause(1, Some(Duration::from_secs(9000))), Duration::from_secs(15));

@@ -1,4 +1,4 @@
-//! What Stripe sends, as it stands there. New fields may appear at any time and are not looked at.
+//! Stripe's JSON. Unknown fields are ignored: Stripe may add some at any time.
 
 use std::collections::BTreeMap;
 
@@ -25,21 +25,21 @@ pub struct Resource {
 
 #[derive(Deserialize)]
 pub struct AccessConfiguration {
-    pub configuration: BTreeMap<String, Revealed>,
+    pub configuration: BTreeMap<String, RevealedValue>,
 }
 
 #[derive(Deserialize)]
-pub struct Project {
+pub struct CreatedProject {
     pub id: String,
 }
 
 #[derive(Deserialize)]
-pub struct Provider {
+pub struct CatalogProvider {
     pub id: String,
     pub name: String,
 }
 
-/// A row of the catalog.
+/// A service in the catalog.
 #[derive(Deserialize)]
 pub struct CatalogService {
     pub provider: String,
@@ -78,14 +78,14 @@ pub struct ConnectionRequest {
 #[derive(Deserialize)]
 pub struct PaymentProfile {}
 
-/// An answer that is not the one that was asked for.
+/// The body of an error response.
 #[derive(Default, Deserialize)]
-pub struct Failure {
+pub struct ErrorResponse {
     #[serde(default)]
     pub error: ErrorBody,
 }
 
-/// Stripe's `message` is left where it is: it is free text and could quote anything.
+/// An error without Stripe's `message`, which is free text and could quote anything.
 #[derive(Default, Deserialize)]
 pub struct ErrorBody {
     #[serde(default)]
@@ -96,10 +96,10 @@ pub struct ErrorBody {
     pub kind: Option<String>,
 }
 
-/// A credential, or nothing where there is something that is not text.
-pub struct Revealed(pub Option<Secret>);
+/// A credential; `None` if the value is not text.
+pub struct RevealedValue(pub Option<Secret>);
 
-impl<'de> Deserialize<'de> for Revealed {
+impl<'de> Deserialize<'de> for RevealedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The text moves into the secret, which wipes it.
         Ok(match Value::deserialize(deserializer)? {

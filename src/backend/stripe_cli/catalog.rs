@@ -1,4 +1,4 @@
-//! Stripe's catalog, asked before anything is bought: whether the service is there, takes its configuration, and bills.
+//! Checks an order against Stripe's catalog: availability, configuration and price.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -9,20 +9,19 @@ use crate::{
     name::ServiceRef,
 };
 
-/// Holds an order against the `data` of `catalog <provider>`.
+/// Checks an order against the `data` of `catalog <provider>`.
 ///
-/// What a catalog of a later version says in new words is let pass: Stripe judges the order once more, and bills
-/// nothing that was not confirmed.
+/// Unknown fields and values pass: Stripe checks the order again, and bills nothing that was not confirmed.
 ///
 /// # Errors
-/// [`Refusal::ServiceMissing`], [`Refusal::Configuration`], [`Consent::Price`]; [`BackendError::Unavailable`] when it
-/// is no catalog.
+/// [`Refusal::ServiceMissing`], [`Refusal::Configuration`], [`Consent::Price`]; [`BackendError::Unavailable`] if it is
+/// not a catalog.
 pub fn check(data: &Value, order: &Order) -> Result<(), BackendError> {
     let unreadable = || BackendError::Unavailable { why: "Stripe's catalog is not understood".into() };
-    let entries: Vec<Entry> =
+    let entries: Vec<CatalogEntry> =
         data.get("services").and_then(|list| Vec::deserialize(list).ok()).ok_or_else(unreadable)?;
     let entry = available(&entries, &order.service)?;
-    let fields = misfits(entry.configuration_schema.as_ref(), &order.config);
+    let fields = invalid_fields(entry.configuration_schema.as_ref(), &order.config);
     if !fields.is_empty() {
         return Err(Refusal::Configuration { fields }.into());
     }
@@ -33,49 +32,49 @@ pub fn check(data: &Value, order: &Order) -> Result<(), BackendError> {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct CatalogEntry {
     availability: Option<String>,
     configuration_schema: Option<Value>,
-    pricing: Option<Pricing>,
+    pricing: Option<CatalogPricing>,
     service_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Pricing {
-    component: Option<Component>,
+struct CatalogPricing {
+    component: Option<ComponentPricing>,
     #[serde(rename = "paid_pricing")]
-    tiers: Option<Vec<Tier>>,
+    tiers: Option<Vec<PricingTier>>,
     r#type: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Component {
-    options: Option<Vec<Choice>>,
+struct ComponentPricing {
+    options: Option<Vec<PricingOption>>,
 }
 
-/// What it costs below certain plans.
+/// The price under certain plans.
 #[derive(Deserialize)]
-struct Choice {
+struct PricingOption {
     is_default: Option<bool>,
     parent_services: Option<Vec<String>>,
     r#type: Option<String>,
 }
 
-/// What it costs with a certain configuration.
+/// The price of a certain configuration.
 #[derive(Deserialize)]
-struct Tier {
+struct PricingTier {
     configuration: Option<Map<String, Value>>,
     r#type: Option<String>,
 }
 
-fn available<'a>(entries: &'a [Entry], service: &ServiceRef) -> Result<&'a Entry, BackendError> {
+fn available<'a>(entries: &'a [CatalogEntry], service: &ServiceRef) -> Result<&'a CatalogEntry, BackendError> {
     let part = part(service);
     let entry = entries.iter().find(|entry| entry.service_id.as_deref() == Some(part));
     let entry = entry.filter(|entry| entry.availability.as_deref() == Some("available"));
     entry.ok_or_else(|| Refusal::ServiceMissing { service: service.to_string() }.into())
 }
 
-impl Entry {
+impl CatalogEntry {
     fn bills(&self, config: &Map<String, Value>, plan: Option<&ServiceRef>) -> bool {
         let Some(pricing) = &self.pricing else { return false };
         match pricing.r#type.as_deref() {
@@ -86,31 +85,31 @@ impl Entry {
     }
 }
 
-impl Pricing {
+impl CatalogPricing {
     fn is_free_tier(&self, config: &Map<String, Value>) -> bool {
-        let fits = |tier: &&Tier| {
-            let wanted = tier.configuration.as_ref().filter(|wanted| !wanted.is_empty());
-            wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| config.get(key) == Some(value)))
+        let fits = |tier: &&PricingTier| {
+            let condition = tier.configuration.as_ref().filter(|condition| !condition.is_empty());
+            condition.is_some_and(|condition| condition.iter().all(|(key, value)| config.get(key) == Some(value)))
         };
-        let mut fitting = self.tiers.iter().flatten().filter(fits).peekable();
-        fitting.peek().is_some() && fitting.all(|tier| tier.r#type.as_deref() == Some("free"))
+        let mut matching = self.tiers.iter().flatten().filter(fits).peekable();
+        matching.peek().is_some() && matching.all(|tier| tier.r#type.as_deref() == Some("free"))
     }
 }
 
-impl Component {
-    /// Where the plan leaves it open, the free one is meant: what is billed has to be confirmed in so many words.
+impl ComponentPricing {
+    /// If the plan allows both, the free option applies: Stripe bills only what was confirmed.
     fn bills(&self, plan: Option<&ServiceRef>) -> bool {
-        let below = |choice: &&Choice| match plan {
-            Some(plan) => choice.parent_services.iter().flatten().any(|parent| parent == part(plan)),
-            None => choice.is_default == Some(true) || choice.parent_services.iter().flatten().next().is_none(),
+        let applies = |option: &&PricingOption| match plan {
+            Some(plan) => option.parent_services.iter().flatten().any(|parent| parent == part(plan)),
+            None => option.is_default == Some(true) || option.parent_services.iter().flatten().next().is_none(),
         };
-        let mut meant = self.options.iter().flatten().filter(below).peekable();
-        meant.peek().is_some() && meant.all(|choice| choice.r#type.as_deref() == Some("paid"))
+        let mut options = self.options.iter().flatten().filter(applies).peekable();
+        options.peek().is_some() && options.all(|option| option.r#type.as_deref() == Some("paid"))
     }
 }
 
-/// The fields that the schema does not take as they are, or misses.
-fn misfits(schema: Option<&Value>, config: &Map<String, Value>) -> Vec<String> {
+/// Returns the fields that violate the schema, or are missing.
+fn invalid_fields(schema: Option<&Value>, config: &Map<String, Value>) -> Vec<String> {
     let Some(schema) = schema.and_then(Value::as_object) else {
         return Vec::new();
     };
@@ -119,14 +118,14 @@ fn misfits(schema: Option<&Value>, config: &Map<String, Value>) -> Vec<String> {
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let missing = required.filter(|name| !config.contains_key(*name));
     let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-    let wrong = config.iter().filter(|(name, value)| rule(name).map_or(is_closed, |rule| !fits(rule, value)));
-    let mut fields: Vec<String> = missing.chain(wrong.map(|(name, _)| name.as_str())).map(shown).collect();
+    let invalid = config.iter().filter(|(name, value)| rule(name).map_or(is_closed, |rule| !fits(rule, value)));
+    let mut fields: Vec<String> = missing.chain(invalid.map(|(name, _)| name.as_str())).map(field_name).collect();
     fields.sort();
     fields.dedup();
     fields
 }
 
-/// Type, choice and length; what else a schema may ask for is Stripe's to judge.
+/// Checks type, choice and length. Stripe checks the rest of a schema.
 fn fits(rule: &Value, value: &Value) -> bool {
     let limit = |key: &str| rule.get(key).and_then(Value::as_u64);
     let is_type = |name: &Value| match (name.as_str(), value) {
@@ -139,20 +138,20 @@ fn fits(rule: &Value, value: &Value) -> bool {
         (Some("string"), value) => value.is_string(),
         _ => true,
     };
-    let of_type = match rule.get("type") {
+    let has_type = match rule.get("type") {
         Some(Value::Array(names)) => names.iter().any(is_type),
         Some(name) => is_type(name),
         None => true,
     };
-    let chosen = rule.get("enum").and_then(Value::as_array).is_none_or(|choices| choices.contains(value));
+    let is_allowed = rule.get("enum").and_then(Value::as_array).is_none_or(|choices| choices.contains(value));
     let length = value.as_str().map(|text| text.chars().count() as u64);
-    let long_enough = length.is_none_or(|length| limit("minLength").is_none_or(|least| length >= least));
-    let short_enough = length.is_none_or(|length| limit("maxLength").is_none_or(|most| length <= most));
-    of_type && chosen && long_enough && short_enough
+    let is_long_enough = length.is_none_or(|length| limit("minLength").is_none_or(|least| length >= least));
+    let is_short_enough = length.is_none_or(|length| limit("maxLength").is_none_or(|most| length <= most));
+    has_type && is_allowed && is_long_enough && is_short_enough
 }
 
-fn shown(name: &str) -> String {
-    if is_field(name) { name.to_owned() } else { "a field with an odd name".to_owned() }
+fn field_name(name: &str) -> String {
+    if is_field(name) { name.to_owned() } else { "a field with an invalid name".to_owned() }
 }
 
 fn part(service: &ServiceRef) -> &str {
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_fits_and_is_free_passes() {
+    fn available_and_free_service_passes() {
         for order in [
             order("x/memory", None, &json!({ "plan": "free", "name": "abcde" }), false),
             order("x/memory", None, &json!({ "plan": "pro" }), true),
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bills_needs_a_word_for_it() {
+    fn billed_service_needs_price_consent() {
         for order in [
             order("x/memory", None, &json!({ "plan": "pro" }), false),
             order("x/metered", None, &json!({}), false),
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misfit_is_named() {
+    fn invalid_field_is_named() {
         for (service, config, wrong) in [
             ("x/memory", json!({}), "plan"),
             ("x/memory", json!({ "plan": "scale" }), "plan"),
@@ -241,7 +240,7 @@ mod tests {
             ("x/memory", json!({ "plan": "free", "name": "abcdef" }), "name"),
             ("x/memory", json!({ "plan": "free", "name": 1234 }), "name"),
             ("x/closed", json!({ "a": 1 }), "a"),
-            ("x/closed", json!({ "CANARY": 1 }), "a field with an odd name"),
+            ("x/closed", json!({ "CANARY": 1 }), "a field with an invalid name"),
         ] {
             let error = check(&catalog(), &order(service, None, &config, true)).unwrap_err();
             let BackendError::Refused(Refusal::Configuration { fields }) = error else { panic!("{error}") };
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_missing() {
+    fn unavailable_service_is_missing() {
         for order in [
             order("x/none", None, &json!({}), true),
             order("x/off", None, &json!({}), true),

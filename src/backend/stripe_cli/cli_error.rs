@@ -1,4 +1,4 @@
-//! Why a verb did not do what was asked, and what that means for the caller: every code of Stripe's has its line here.
+//! Errors of the Stripe CLI, and what each code means for the caller.
 
 use std::{io, path::Path};
 
@@ -7,24 +7,24 @@ use serde_json::Value;
 use super::runner::RunError;
 use crate::backend::{BackendError, Cause, Consent, Refusal, Setup};
 
-/// Why there is no `data`.
+/// Why a command returned no `data`.
 #[derive(Debug)]
 pub enum CliError {
-    /// It was run, and may be running still; the lock that it holds says for how long.
+    /// It was run and may still be running; it holds the lock until it ends.
     LeftRunning,
-    /// It answered, and the answer is no.
-    No(ErrorEnvelope),
-    /// It does not know the word `projects`: too old, or without its plugin.
+    /// It does not know the command `projects`: it is too old, or its plugin is missing.
     NoPlugin,
     /// Nothing happened: something is missing on this machine.
     NotSetUp(Setup),
     /// Nothing happened: it could not be started.
     NotStarted(io::ErrorKind),
-    /// It was run, and what it did is not known.
+    /// It answered with an error.
+    Refused(ErrorEnvelope),
+    /// It was run, and its effect is unknown.
     Unclear(&'static str),
 }
 
-/// What is kept of an answer that says no. Its message is not: it may quote anything.
+/// An error answer without its message, which may quote anything.
 #[derive(Debug)]
 pub struct ErrorEnvelope {
     /// Letters and underscores.
@@ -32,49 +32,49 @@ pub struct ErrorEnvelope {
     pub details: Value,
 }
 
-/// Whose cli_error it is.
+/// The command that failed.
 #[derive(Clone, Copy)]
 pub struct Invocation<'a> {
     /// Such as `services list`.
     pub verb: &'a str,
-    /// Whom it was about, where it was about one of Stripe's providers.
+    /// The provider that it was about.
     pub provider: Option<&'a str>,
-    /// Where it was run.
+    /// Its working directory.
     pub folder: &'a Path,
 }
 
 impl From<RunError> for CliError {
-    fn from(lost: RunError) -> Self {
-        match lost {
+    fn from(error: RunError) -> Self {
+        match error {
             RunError::Broken => Self::LeftRunning,
             RunError::Missing => Self::NotSetUp(Setup::CliMissing),
             RunError::NotStarted(kind) => Self::NotStarted(kind),
             RunError::Prompts => Self::NotSetUp(Setup::LoggedOut),
-            RunError::TimedOut => Self::Unclear("took too long"),
+            RunError::TimedOut => Self::Unclear("timed out"),
             RunError::TooMuch => Self::Unclear("printed too much"),
         }
     }
 }
 
 impl CliError {
-    /// Of a verb that changes nothing that is billed: whatever it was, nothing happened.
-    pub fn for_read(self, asked: Invocation<'_>) -> BackendError {
-        match self.for_write(asked) {
+    /// The error of a command that changes nothing billable: nothing happened.
+    pub fn for_read(self, invocation: Invocation<'_>) -> BackendError {
+        match self.for_write(invocation) {
             BackendError::Unknown { why } => BackendError::Unavailable { why },
-            certain => certain,
+            definite => definite,
         }
     }
 
-    /// Of a verb that changes something at the account: where it may have, the error says so.
-    pub fn for_write(self, asked: Invocation<'_>) -> BackendError {
-        let verb = asked.verb;
+    /// The error of a command that changes the account: unknown if it may have taken effect.
+    pub fn for_write(self, invocation: Invocation<'_>) -> BackendError {
+        let verb = invocation.verb;
         match self {
             Self::LeftRunning => {
                 BackendError::Unknown { why: format!("`stripe projects {verb}` was left running").into() }
             }
-            Self::No(complaint) => complaint.error(asked),
+            Self::Refused(envelope) => envelope.error(invocation),
             Self::NoPlugin => Setup::LoggedOut.into(),
-            Self::NotSetUp(missing) => missing.into(),
+            Self::NotSetUp(setup) => setup.into(),
             Self::NotStarted(kind) => {
                 BackendError::Unavailable { why: format!("the Stripe CLI could not be started: {kind}").into() }
             }
@@ -84,21 +84,21 @@ impl CliError {
 
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::No(complaint) => complaint.code.as_deref(),
+            Self::Refused(envelope) => envelope.code.as_deref(),
             _ => None,
         }
     }
 }
 
 impl ErrorEnvelope {
-    fn error(&self, asked: Invocation<'_>) -> BackendError {
-        let folder = || asked.folder.to_owned();
+    fn error(&self, invocation: Invocation<'_>) -> BackendError {
+        let folder = || invocation.folder.to_owned();
         let Some(code) = self.code.as_deref() else {
             return BackendError::Unknown {
-                why: format!("`stripe projects {}` failed without a code", asked.verb).into(),
+                why: format!("`stripe projects {}` failed without a code", invocation.verb).into(),
             };
         };
-        let why = Cause::from(format!("`stripe projects {}` answered {code}", asked.verb));
+        let why = Cause::from(format!("`stripe projects {}` answered {code}", invocation.verb));
         match code {
             "ACCOUNT_NOT_ELIGIBLE" => Refusal::AccountNotEligible.into(),
             "BROWSER_AUTH_REQUIRED" | "BROWSER_AUTH_TIMEOUT" => BackendError::NeedsBrowser,
@@ -109,15 +109,15 @@ impl ErrorEnvelope {
             "PLAN_REQUIRED" => Refusal::PlanRequired.into(),
             "PRICE_CONFIRMATION_REQUIRED" => Consent::Price.into(),
             "PROJECTS_CONTEXT_MISMATCH" => Setup::OtherProject { folder: folder() }.into(),
-            "PROVIDER_NOT_LINKED" => match asked.provider {
+            "PROVIDER_NOT_LINKED" => match invocation.provider {
                 Some(provider) => BackendError::NotLinked { provider: provider.to_owned(), folder: folder() },
                 None => BackendError::Unavailable { why },
             },
             "TOS_ACCEPTANCE_REQUIRED" => Consent::Terms.into(),
-            "invalid_fields" => Refusal::Configuration { fields: named_fields(&self.details) }.into(),
+            "invalid_fields" => Refusal::Configuration { fields: field_names(&self.details) }.into(),
             "provider_failure" => Refusal::ProviderFailed { code: Some(code.to_owned()) }.into(),
             "resource_count_constraint_exceeded" => Refusal::TooMany.into(),
-            // Said before anything is done: about our words, or about the folder.
+            // About the arguments or the folder, checked before any effect.
             "INVALID_ARGUMENT"
             | "NO_PROJECT_CONFIG"
             | "PROJECT_ALREADY_CONNECTED"
@@ -128,8 +128,8 @@ impl ErrorEnvelope {
     }
 }
 
-/// The names of fields among the details, in whatever shape they are listed.
-fn named_fields(details: &Value) -> Vec<String> {
+/// Returns the names of fields in the details, in any of the known shapes.
+fn field_names(details: &Value) -> Vec<String> {
     let fields = ["fields", "invalid_fields"].iter().find_map(|key| details.get(key));
     let names: Vec<&str> = match fields {
         Some(Value::Array(rows)) => {
@@ -141,7 +141,7 @@ fn named_fields(details: &Value) -> Vec<String> {
     names.into_iter().filter(|name| is_field(name)).map(str::to_owned).collect()
 }
 
-/// Whether it can be the name of a field and nothing else.
+/// Whether a text can only be the name of a field.
 pub fn is_field(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -155,14 +155,14 @@ mod tests {
     use super::*;
 
     fn error(code: &str, details: Value) -> BackendError {
-        let asked = Invocation { verb: "add", provider: Some("exa"), folder: Path::new("/state/stripe-cli") };
-        CliError::No(ErrorEnvelope { code: Some(code.to_owned()), details }).for_write(asked)
+        let invocation = Invocation { verb: "add", provider: Some("exa"), folder: Path::new("/state/stripe-cli") };
+        CliError::Refused(ErrorEnvelope { code: Some(code.to_owned()), details }).for_write(invocation)
     }
 
     #[test]
-    fn every_recorded_code_says_what_to_do_next() {
+    fn recorded_code_maps_to_the_next_step() {
         use BackendError as E;
-        let is_what = |code: &str, error: &E| match code {
+        let is_expected = |code: &str, error: &E| match code {
             "ACCOUNT_NOT_ELIGIBLE" => matches!(error, E::Refused(Refusal::AccountNotEligible)),
             "BROWSER_AUTH_REQUIRED" | "BROWSER_AUTH_TIMEOUT" => matches!(error, E::NeedsBrowser),
             "INVALID_API_KEY" => matches!(error, E::Unauthenticated),
@@ -182,20 +182,20 @@ mod tests {
         };
         for code in RECORDED {
             let error = error(code, Value::Null);
-            assert!(is_what(code, &error), "{code}: {error}");
+            assert!(is_expected(code, &error), "{code}: {error}");
         }
     }
 
     #[test]
-    fn a_code_that_nobody_knows_proves_nothing() {
+    fn unknown_code_is_not_definite() {
         assert!(!error("SOMETHING_NEW", Value::Null).is_definite());
-        let asked = Invocation { verb: "status", provider: None, folder: Path::new("/") };
-        assert!(CliError::Unclear("took too long").for_read(asked).is_definite());
-        assert!(!CliError::Unclear("took too long").for_write(asked).is_definite());
+        let invocation = Invocation { verb: "status", provider: None, folder: Path::new("/") };
+        assert!(CliError::Unclear("timed out").for_read(invocation).is_definite());
+        assert!(!CliError::Unclear("timed out").for_write(invocation).is_definite());
     }
 
     #[test]
-    fn fields_are_names_or_left_out() {
+    fn field_that_is_not_a_name_is_left_out() {
         for details in [
             json!({ "fields": ["plan", "sk_live CANARY", "X"] }),
             json!({ "invalid_fields": { "plan": "sk_canary" } }),

@@ -1,4 +1,4 @@
-//! What `stripe` prints and writes, as `crate::fuzzing` may hand it in.
+//! Entry points for `crate::fuzzing`: the output and the variables of `stripe`.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::{
     catalog,
     cli_error::{CliError, Invocation},
     envelope,
-    runner::Output,
-    services::{Row, Rows},
+    runner::CliOutput,
+    services::{ServiceList, ServiceRow},
     spend, variables,
 };
 use crate::{
@@ -20,37 +20,36 @@ use crate::{
     project::ProjectId,
 };
 
-/// Everything that could be said of an answer, whatever it was the answer to, and of the variables that came with it.
-pub fn heard(printed: &str, variables: &str) -> Vec<BackendError> {
-    // On one stream or the other.
-    let to_stdout = || Output { stdout: printed.as_bytes().to_vec(), stderr: Vec::new() };
-    let to_stderr = || Output { stdout: Vec::new(), stderr: printed.as_bytes().to_vec() };
+/// Returns every error that an output and its variables can lead to, whatever the command was.
+pub fn output_errors(printed: &str, variables: &str) -> Vec<BackendError> {
+    let to_stdout = || CliOutput { stdout: printed.as_bytes().to_vec(), stderr: Vec::new() };
+    let to_stderr = || CliOutput { stdout: Vec::new(), stderr: printed.as_bytes().to_vec() };
     let _ = envelope::version(Ok(to_stdout()));
-    let mut said = Vec::new();
-    for output in [&to_stdout as &dyn Fn() -> Output, &to_stderr] {
-        for of in [CliError::for_read, CliError::for_write] {
-            said.extend(envelope::data(Ok(output())).err().map(|cli_error| of(cli_error, asked())));
+    let mut errors = Vec::new();
+    for output in [&to_stdout as &dyn Fn() -> CliOutput, &to_stderr] {
+        for convert in [CliError::for_read, CliError::for_write] {
+            errors.extend(envelope::data(Ok(output())).err().map(|cli_error| convert(cli_error, invocation())));
         }
     }
-    let Ok(data) = envelope::data(Ok(to_stdout())) else { return said };
+    let Ok(data) = envelope::data(Ok(to_stdout())) else { return errors };
     let _ = spend::amount(&data);
-    said.extend(orders().iter().filter_map(|order| catalog::check(&data, order).err()));
-    match Rows::read(&data) {
-        Ok(rows) => said.extend(rows.services().flat_map(|row| of_variables(variables, row, &rows))),
-        Err(error) => said.push(error),
+    errors.extend(orders().iter().filter_map(|order| catalog::check(&data, order).err()));
+    match ServiceList::read(&data) {
+        Ok(rows) => errors.extend(rows.services().flat_map(|row| variable_errors(variables, row, &rows))),
+        Err(error) => errors.push(error),
     }
-    said
+    errors
 }
 
-fn of_variables(variables: &str, row: &Row, rows: &Rows) -> Vec<BackendError> {
+fn variable_errors(variables: &str, row: &ServiceRow, rows: &ServiceList) -> Vec<BackendError> {
     let text = || EnvText::new(variables.as_bytes().to_vec());
     let wanted = [Vec::new(), vec!["API_KEY".to_owned()]];
     let read = wanted.into_iter().map(|wanted| variables::credentials(&text(), row, rows, &wanted));
-    let said = read.flat_map(|read| match read {
+    let errors = read.flat_map(|read| match read {
         Ok(credentials) => [None, Some("ID")].map(|name| credentials.pick(name).err()),
         Err(error) => [Some(error), None],
     });
-    said.flatten().collect()
+    errors.flatten().collect()
 }
 
 fn orders() -> Vec<Order> {
@@ -71,6 +70,6 @@ fn orders() -> Vec<Order> {
     [order(true, None), order(false, None), order(false, Some("exa/free"))].into_iter().flatten().collect()
 }
 
-fn asked() -> Invocation<'static> {
+fn invocation() -> Invocation<'static> {
     Invocation { verb: "add", provider: Some("exa"), folder: Path::new("/state/stripe-cli") }
 }

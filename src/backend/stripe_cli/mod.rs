@@ -1,19 +1,20 @@
 //! The real Stripe Projects, through the Stripe CLI's `projects` plugin.
 //!
-//! Each call takes one lock, says its verbs one after another, and lets go. What a verb says of itself is believed only
-//! where it says no; what there is, is what `status` and `services list` show. See `runner` for the process and its
-//! lock, `cli_error` for what each refusal of Stripe's means, and `order` for the order of effects.
+//! Each call takes one lock, runs its commands one after another, and releases it. A command's own answer counts only
+//! if it is a refusal; what exists is what `status` and `services list` show. See `runner` for the process and its
+//! lock, `cli_error` for the meaning of Stripe's refusals, and `order` for the order of effects.
 
 mod catalog;
 mod cli_error;
-mod cut_off;
 mod envelope;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod interrupted_add;
 mod order;
 mod runner;
 mod services;
 mod spend;
+mod timeouts;
 mod variables;
 mod verbs;
 mod workspace;
@@ -22,105 +23,132 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use runner::{RunError, Runner};
-use services::{Row, Rows, is_for};
-use tokio::{task, time::sleep};
+use services::{ServiceList, ServiceRow, is_for};
+pub use timeouts::Timeouts;
+use tokio::time::sleep;
 use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
-use workspace::{Workspace, is_begun, plain_copy};
+use workspace::{Workspace, has_begun, plain_copy};
 
-use super::{Backend, BackendError, CapScope, Cause, Credentials, Limits, Observed, Order, Scope, Service, Setup};
+use super::{
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Observed, Order, Scope,
+    Service, Setup, blocking,
+};
 use crate::{
-    fs::{self, FsError, Lock},
-    ledger::Ledger,
+    fs::{self, Lock},
     money::MicroUsd,
     project::ResourceId,
 };
 
-/// The backend that buys with the human's own Stripe account.
+/// The backend that provisions through the Stripe CLI, on the account that it is logged in to.
 pub struct StripeCli {
     runner: Runner,
-    ledger: Arc<Ledger>,
+    notes: Arc<dyn BackendNotes>,
     limits: Limits,
-    /// Where `stripe` is run.
+    /// The working directory of `stripe`.
     folder: PathBuf,
     lock: PathBuf,
     timeouts: Timeouts,
 }
 
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// One run of `stripe`.
-    pub verb: Duration,
-    /// Between two looks at something that is on its way.
-    pub poll_pause: Duration,
-    /// Until something is no longer waited for.
-    pub poll_patience: Duration,
-    /// For another call to finish.
-    pub lock_patience: Duration,
-    /// How long Stripe may still be at work on an `add` that was cut off.
-    pub cut_off_memory: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            verb: seconds(90),
-            poll_pause: seconds(1),
-            poll_patience: seconds(90),
-            lock_patience: seconds(100),
-            cut_off_memory: seconds(15 * 60),
-        }
-    }
-}
-
 impl StripeCli {
-    /// Opens and runs nothing yet. Without a `bin`, `stripe` is looked for on `PATH`.
+    /// Opens and runs nothing yet. Without a `bin`, `stripe` is looked up on `PATH`.
     #[expect(clippy::needless_pass_by_value, reason = "a composition root hands its parts over")]
-    pub fn new(bin: Option<PathBuf>, ledger: Arc<Ledger>, state: PathBuf, timeouts: Timeouts) -> Self {
+    pub fn new<N: BackendNotes + CommittedCaps + 'static>(
+        bin: Option<PathBuf>,
+        notes: Arc<N>,
+        state: PathBuf,
+        timeouts: Timeouts,
+    ) -> Self {
         let folder = state.join("stripe-cli");
         Self {
             runner: Runner::new(bin, &folder),
-            limits: Limits::new(Arc::clone(&ledger), NAME, state.join("stripe-cli-limits.lock")),
-            ledger,
+            limits: Limits::new(notes.clone(), notes.clone(), state.join("stripe-cli-limits.lock")),
+            notes,
             folder,
             lock: state.join("stripe-cli.lock"),
             timeouts,
         }
     }
 
-    /// `stripe`, once nobody else of this workspace uses it.
-    async fn stripe(&self, timeout: Duration) -> Result<Stripe<'_>, BackendError> {
-        let (folder, lock) = (self.folder.clone(), self.lock.clone());
-        let locked = task::spawn_blocking(move || {
-            fs::create_private_folder(&folder)?;
-            let lock = Lock::on_file(&lock, timeout)?;
-            // What a dead process left in the plain, if it did.
-            lock.map(|lock| fs::remove(&plain_copy(&folder)).map(|()| lock)).transpose()
-        });
+    /// Locks `stripe` for this call, waiting at most `timeout`.
+    async fn lock(&self, timeout: Duration) -> Result<Stripe<'_>, BackendError> {
         let unavailable = |why: Cause| BackendError::Unavailable { why };
-        let locked = locked.await.unwrap_or_else(|_| Ok(None)).map_err(|error: FsError| unavailable(error.into()));
-        let lock = locked?.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
+        let (folder, lock) = (self.folder.clone(), self.lock.clone());
+        let locked = blocking(
+            move || {
+                fs::create_private_folder(&folder)?;
+                let lock = Lock::on_file(&lock, timeout)?;
+                // Removes the plain copy of a process that was killed.
+                lock.map(|lock| fs::remove(&plain_copy(&folder)).map(|()| lock)).transpose().map_err(LockError::from)
+            },
+            || LockError::Panicked,
+        );
+        let lock = locked.await.map_err(|error| unavailable(error.into()))?;
+        let lock = lock.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
         Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, timeouts: self.timeouts })
     }
 
-    fn is_begun(&self) -> Result<bool, BackendError> {
-        is_begun(&self.ledger, &self.folder)
+    /// Locks `stripe` for a call about an existing resource.
+    ///
+    /// # Errors
+    /// [`BackendError::NotFound`] if nothing was ever ordered here; then nothing is run.
+    async fn lock_existing(&self) -> Result<Stripe<'_>, BackendError> {
+        if !self.has_begun()? {
+            return Err(BackendError::NotFound);
+        }
+        self.lock(self.timeouts.lock_timeout).await
     }
 
-    /// What each of these has cost, where Stripe says so. `spend` speaks of a provider, so it is some service's own
-    /// only where that is the provider's only one.
-    async fn usages(&self, stripe: &Stripe<'_>, rows: &Rows, asked: &[&Row]) -> Vec<Option<MicroUsd>> {
+    /// Finds our project and one of its services.
+    ///
+    /// # Errors
+    /// [`BackendError::NotFound`] if either does not exist.
+    async fn find<'a>(
+        &'a self,
+        stripe: &'a Stripe<'a>,
+        resource: &ResourceId,
+    ) -> Result<(Workspace<'a>, ServiceRow), BackendError> {
+        let workspace = Workspace::find(stripe, &*self.notes).await?.ok_or(BackendError::NotFound)?;
+        let service = workspace.service(resource)?;
+        Ok((workspace, service))
+    }
+
+    fn has_begun(&self) -> Result<bool, BackendError> {
+        has_begun(&*self.notes, &self.folder)
+    }
+
+    /// Removes a service, and waits until Stripe no longer lists it.
+    async fn remove(&self, resource: &ResourceId) -> Result<(), BackendError> {
+        let stripe = self.lock_existing().await?;
+        let (mut workspace, service) = self.find(&stripe, resource).await?;
+        let result = stripe.remove(&service.name).await;
+        let invocation = stripe.invocation("remove", Some(service.provider()));
+        let refusal = result.err().map(|cli_error| cli_error.for_write(invocation));
+        for pause in [0, 1, 1, 1] {
+            sleep(self.timeouts.poll_pause * pause).await;
+            workspace.refresh().await.map_err(|error| BackendError::Unknown { why: error.into() })?;
+            if workspace.services()?.service_with_id(resource)?.is_none() {
+                return Ok(());
+            }
+        }
+        let still_listed = BackendError::Unknown { why: format!("stripe still lists {}", service.name).into() };
+        Err(refusal.filter(BackendError::is_definite).unwrap_or(still_listed))
+    }
+
+    /// Returns the cost of each of these services, if Stripe reports it.
+    ///
+    /// `spend` reports a provider, so its amount is a service's own only if that is the provider's only one.
+    async fn usages(&self, stripe: &Stripe<'_>, all: &ServiceList, services: &[&ServiceRow]) -> Vec<Option<MicroUsd>> {
         let mut usages = Vec::new();
         let mut answers = true;
-        for row in asked {
-            let is_alone = rows.services().filter(|other| other.is_same_provider(row)).count() == 1;
-            let told = if is_alone && answers {
-                stripe.spend(&row.slug()).await.map_err(|_| answers = false).ok()
+        for service in services {
+            let is_alone = all.services().filter(|other| other.is_same_provider(service)).count() == 1;
+            let spend = if is_alone && answers {
+                stripe.spend(&service.slug()).await.map_err(|_| answers = false).ok()
             } else {
                 None
             };
-            usages.push(told.and_then(|data| spend::amount(&data)));
+            usages.push(spend.and_then(|data| spend::amount(&data)));
         }
         usages
     }
@@ -141,104 +169,74 @@ impl Backend for StripeCli {
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
+        let stripe = self.lock(self.timeouts.lock_timeout).await?;
         self.submit(&stripe, order).await
     }
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        if !self.is_begun()? {
-            return Err(BackendError::NotFound);
-        }
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
-        let mut workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
-        let row = workspace.service(resource)?;
+        let stripe = self.lock_existing().await?;
+        let (mut workspace, service) = self.find(&stripe, resource).await?;
         workspace.choose_environment().await?;
-        workspace.credentials(&row).await
+        workspace.credentials(&service).await
     }
 
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError> {
-        if !self.is_begun()? {
-            return Err(BackendError::NotFound);
-        }
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
-        let mut workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
-        let row = workspace.service(resource)?;
+        let stripe = self.lock_existing().await?;
+        let (mut workspace, service) = self.find(&stripe, resource).await?;
         workspace.choose_environment().await?;
-        let told = stripe.rotate(&row.name).await;
-        told.map_err(|cli_error| cli_error.for_write(stripe.asked("rotate", Some(row.provider()))))?;
-        // The old key is dead from here on, so no error may say that nothing happened.
-        workspace.credentials(&row).await.map_err(BackendError::into_unknown)
+        let result = stripe.rotate(&service.name).await;
+        result.map_err(|cli_error| cli_error.for_write(stripe.invocation("rotate", Some(service.provider()))))?;
+        // The old key is revoked from here on, so no error may be definite.
+        workspace.credentials(&service).await.map_err(BackendError::into_unknown)
     }
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        if !self.is_begun()? {
-            return Ok(());
+        match self.remove(resource).await {
+            Err(BackendError::NotFound) => Ok(()),
+            result => result,
         }
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
-        let Some(mut workspace) = Workspace::find(&stripe, &self.ledger).await? else {
-            return Ok(());
-        };
-        let row = match workspace.service(resource) {
-            Err(BackendError::NotFound) => return Ok(()),
-            found => found?,
-        };
-        let told = stripe.remove(&row.name).await;
-        let refused = told.err().map(|cli_error| cli_error.for_write(stripe.asked("remove", Some(row.provider()))));
-        for pause in [0, 1, 1, 1] {
-            sleep(self.timeouts.poll_pause * pause).await;
-            workspace.look().await.map_err(|error| BackendError::Unknown { why: error.into() })?;
-            if workspace.rows()?.service_with_id(resource)?.is_none() {
-                return Ok(());
-            }
-        }
-        let survives = BackendError::Unknown { why: format!("stripe still lists {}", row.name).into() };
-        Err(refused.filter(BackendError::is_definite).unwrap_or(survives))
     }
 
-    /// A key that nobody has works for nobody; there is no other way to stop a service without losing it.
+    /// A rotation whose new key is dropped. Stripe has no other way to stop a service without losing it.
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.rotate(resource).await.map(drop)
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        if !self.is_begun()? {
-            return Err(BackendError::NotFound);
-        }
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
-        let workspace = Workspace::find(&stripe, &self.ledger).await?.ok_or(BackendError::NotFound)?;
-        workspace.service(resource).map(drop)
+        let stripe = self.lock_existing().await?;
+        self.find(&stripe, resource).await.map(drop)
     }
 
     async fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
-        if !self.is_begun()? {
+        if !self.has_begun()? {
             return Ok(Vec::new());
         }
         let is_list = matches!(scope, Scope::Resources(_));
-        let stripe = self.stripe(if is_list { LIST_PATIENCE } else { self.timeouts.lock_patience }).await?;
-        let Some(workspace) = Workspace::find(&stripe, &self.ledger).await? else {
+        let stripe = self.lock(if is_list { LIST_LOCK_TIMEOUT } else { self.timeouts.lock_timeout }).await?;
+        let Some(workspace) = Workspace::find(&stripe, &*self.notes).await? else {
             return Ok(Vec::new());
         };
-        let rows = workspace.rows()?;
-        let mut seen = Vec::new();
-        for row in rows.services() {
-            let id =
-                row.id.as_ref().ok_or_else(|| BackendError::Malformed { what: "service", got: "no id".to_owned() })?;
-            let is_asked = match scope {
+        let all = workspace.services()?;
+        let mut in_scope = Vec::new();
+        for service in all.services() {
+            let no_id = || BackendError::Malformed { what: "service", got: "no id".to_owned() };
+            let id = service.id.as_ref().ok_or_else(no_id)?;
+            let is_in_scope = match scope {
                 Scope::Everything => true,
-                Scope::Order(order) => is_for(&row.name, order),
+                Scope::Order(order) => is_for(&service.name, order),
                 Scope::Resources(resources) => resources.contains(id),
             };
-            if is_asked {
-                seen.push((row, id));
+            if is_in_scope {
+                in_scope.push((service, id));
             }
         }
-        if let (Scope::Order(order), true) = (scope, seen.is_empty()) {
-            self.proved_absent(order)?;
+        if let (Scope::Order(order), true) = (scope, in_scope.is_empty()) {
+            self.check_absence(order)?;
         }
-        let asked: Vec<&Row> = seen.iter().map(|(row, _)| *row).filter(|_| is_list).collect();
-        let mut usages = self.usages(&stripe, &rows, &asked).await.into_iter();
+        let services: Vec<&ServiceRow> = in_scope.iter().map(|(service, _)| *service).filter(|_| is_list).collect();
+        let mut usages = self.usages(&stripe, &all, &services).await.into_iter();
         let order = if let Scope::Order(order) = scope { Some(order) } else { None };
-        let observed = seen.into_iter().map(|(_, id)| Observed {
+        let observed = in_scope.into_iter().map(|(_, id)| Observed {
             resource: id.clone(),
             order: order.cloned(),
             suspended: false,
@@ -248,34 +246,43 @@ impl Backend for StripeCli {
     }
 
     async fn version(&self) -> Result<Option<String>, BackendError> {
-        match self.runner.version(VERSION_TIMEOUT).await {
-            Err(RunError::Missing) => Err(Setup::CliMissing.into()),
-            told => {
-                let silent = || BackendError::Unavailable { why: "the Stripe CLI does not say its version".into() };
-                let version = envelope::version(told).ok_or_else(silent)?;
-                if is_too_old(&version) {
-                    return Err(Setup::CliTooOld.into());
-                }
-                let numbers: Vec<String> = version.iter().map(ToString::to_string).collect();
-                Ok(Some(format!("stripe {}", numbers.join("."))))
-            }
+        let output = match self.runner.version(VERSION_TIMEOUT).await {
+            Err(RunError::Missing) => return Err(Setup::CliMissing.into()),
+            output => output,
+        };
+        let no_version = || BackendError::Unavailable { why: "the Stripe CLI prints no version".into() };
+        let version = envelope::version(output).ok_or_else(no_version)?;
+        if is_too_old(&version) {
+            return Err(Setup::CliTooOld.into());
         }
+        let numbers: Vec<String> = version.iter().map(ToString::to_string).collect();
+        Ok(Some(format!("stripe {}", numbers.join("."))))
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {
-        // Every start asks, and nearly always there is nothing to do and nobody to wait for.
-        if !self.is_begun()? || !self.limits.has_drift().await? {
+        // Every start calls this, and nearly always there is nothing to do. Then it takes no lock.
+        if !self.has_begun()? || !self.limits.has_drift().await? {
             return Ok(());
         }
-        let stripe = self.stripe(self.timeouts.lock_patience).await?;
+        let stripe = self.lock(self.timeouts.lock_timeout).await?;
         while let Some(change) = self.limits.next_drift().await? {
-            self.tell_limit(&stripe, change).await?;
+            self.set_limit(&stripe, change).await?;
         }
         Ok(())
     }
 }
 
-const NAME: &str = "stripe-cli";
+/// Why `stripe` could not be locked.
+#[derive(Debug, thiserror::Error)]
+enum LockError {
+    #[error(transparent)]
+    Fs(#[from] fs::FsError),
+    #[error("locking the Stripe CLI failed unexpectedly")]
+    Panicked,
+}
 
-/// How long a list waits for a call that is at work: it is no use to anybody later.
-const LIST_PATIENCE: Duration = Duration::from_secs(2);
+/// The name by which the ledger knows this backend.
+pub const NAME: &str = "stripe-cli";
+
+/// How long a list waits for a running call. Its result is of no use later.
+const LIST_LOCK_TIMEOUT: Duration = Duration::from_secs(2);

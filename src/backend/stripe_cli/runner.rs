@@ -1,9 +1,9 @@
-//! The one place that starts `stripe`: arguments in, bounded output out, and nothing of it left behind.
+//! Starts `stripe`, bounds its time and output, and ends its process group.
 //!
-//! The child's input is the locked lock file itself, which is empty and so reads like `/dev/null`. A `stripe` that
-//! outlives a killed process of ours still has that file open, and with it the lock: nobody looks or acts before it has
-//! ended, so an `add` that nobody waits for can never slip in after a recovery has found nothing. For the same reason a
-//! child is ended only when its own time is up: a call that is given up leaves it to finish what it has begun.
+//! The child's standard input is the locked lock file, which is empty and so reads like `/dev/null`. A `stripe` that
+//! outlives a killed process of ours still has that file open, and with it the lock. No other call runs before it has
+//! ended, so its `add` cannot take effect after a recovery has found nothing. For the same reason a child is ended only
+//! by its own time limit: a cancelled call leaves it running.
 
 use std::{
     ffi::OsString,
@@ -22,77 +22,74 @@ use tokio::{
 use crate::fs::Lock;
 
 /// One run of `stripe`.
-pub struct Call<'a> {
-    /// All after the program's name. No credential is ever among them: other users of the machine can see them.
+pub struct CliCall<'a> {
+    /// All after the program's name. They contain no credential: other users of the machine can see them.
     pub arguments: &'a [&'a str],
-    /// Held by the caller, and by the child through its input.
+    /// Held by the caller, and by the child through its standard input.
     pub lock: &'a Lock,
     pub timeout: Duration,
 }
 
-/// What it printed. The exit code is left out on purpose: the real one proves nothing.
+/// What `stripe` printed. The exit code is left out on purpose: the real one proves nothing.
 #[derive(Debug, Default)]
-pub struct Output {
+pub struct CliOutput {
     pub stdout: Vec<u8>,
-    /// Looked at for two known sentences, and then dropped.
+    /// Searched for two known sentences, and then dropped.
     pub stderr: Vec<u8>,
 }
 
-/// Why there is no output to look at.
+/// Why there is no output.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RunError {
-    /// We can no longer listen to it, as happens when this process is on its way out; it may still be running.
+    /// Its output can no longer be read, as when this process is ending; it may still be running.
     Broken,
-    /// Nothing was run: there is no such program.
+    /// Nothing was run: the program does not exist.
     Missing,
     /// Nothing was run, for another reason.
     NotStarted(io::ErrorKind),
-    /// It wants somebody to log in, for whom it would wait for minutes; it was ended.
+    /// It prompts for a login, and would wait for minutes; it was ended.
     Prompts,
-    /// It ran for too long, and was ended.
+    /// It exceeded its time limit, and was ended.
     TimedOut,
-    /// It ran and printed more than any honest answer, and was ended.
+    /// It printed more than any valid answer, and was ended.
     TooMuch,
 }
 
-/// The program, in a folder of ours and with our environment; no shell is between.
+/// Runs `stripe` in a folder of ours and with our environment, without a shell.
 pub struct Runner {
     bin: PathBuf,
     folder: PathBuf,
 }
 
 impl Runner {
-    /// Without a `bin` it is looked for on `PATH`.
+    /// Without a `bin`, `stripe` is looked up on `PATH`.
     pub fn new(bin: Option<PathBuf>, folder: &Path) -> Self {
-        // A relative path means one from where we stand, not from the folder that the child is started in.
+        // A relative path counts from our working directory, not from the child's.
         let bin = bin.map(|bin| std::path::absolute(&bin).unwrap_or(bin));
         Self { bin: bin.unwrap_or_else(|| PathBuf::from(PROGRAM)), folder: folder.to_owned() }
     }
 
-    /// Runs it to its end, or ends it when its time is up.
+    /// Runs it to its end, or until its time limit.
     ///
     /// # Errors
-    /// [`RunError`] says why there is no output, and whether anything was run at all.
-    pub async fn run(&self, call: Call<'_>) -> Result<Output, RunError> {
+    /// [`RunError`], which tells whether anything was run.
+    pub async fn run(&self, call: CliCall<'_>) -> Result<CliOutput, RunError> {
         let lock = call.lock.share().map_err(|error| RunError::NotStarted(error.source.kind()))?;
         Self::collect_output(self.start(call.arguments, lock, Some(&self.folder))?, call.timeout).await
     }
 
-    /// Asks for its version, which changes nothing and so needs neither a lock nor a folder of ours.
-    ///
-    /// # Errors
-    /// As of [`Self::run`].
-    pub async fn version(&self, timeout: Duration) -> Result<Output, RunError> {
+    /// Runs `--version`, which changes nothing and so needs neither a lock nor a folder of ours.
+    pub async fn version(&self, timeout: Duration) -> Result<CliOutput, RunError> {
         Self::collect_output(self.start(&["--version"], Stdio::null(), None)?, timeout).await
     }
 
-    async fn collect_output(mut group: ProcessGroup, limit: Duration) -> Result<Output, RunError> {
-        let mut output = Output::default();
-        match timeout(limit, listen(&mut group, &mut output)).await {
+    async fn collect_output(mut group: ProcessGroup, limit: Duration) -> Result<CliOutput, RunError> {
+        let mut output = CliOutput::default();
+        match timeout(limit, read_output(&mut group, &mut output)).await {
             Ok(Err(RunError::Broken)) => return Err(RunError::Broken),
-            told => {
+            result => {
                 group.end().await;
-                told.unwrap_or(Err(RunError::TimedOut))?;
+                result.unwrap_or(Err(RunError::TimedOut))?;
             }
         }
         Ok(output)
@@ -105,7 +102,7 @@ impl Runner {
             command.current_dir(folder);
         }
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.env_remove("STRIPE_PROJECTS_ALERT_SECRET"); // none of Stripe's business
+        command.env_remove("STRIPE_PROJECTS_ALERT_SECRET"); // not for Stripe
         #[cfg(unix)]
         command.process_group(0);
         match command.spawn() {
@@ -116,9 +113,11 @@ impl Runner {
     }
 }
 
-/// Reads until the child has ended and nobody holds its pipes. What it has started and left behind is ended with it;
-/// what hides from that keeps a pipe open in vain.
-async fn listen(group: &mut ProcessGroup, output: &mut Output) -> Result<(), RunError> {
+/// Reads until the child has ended and its pipes are closed.
+///
+/// Descendants that it left behind are killed with it. One that left the process group cannot delay this for long by
+/// keeping a pipe open.
+async fn read_output(group: &mut ProcessGroup, output: &mut CliOutput) -> Result<(), RunError> {
     let (Some(stdout), Some(stderr)) = (group.0.stdout.take(), group.0.stderr.take()) else {
         return Err(RunError::Broken);
     };
@@ -135,43 +134,46 @@ async fn listen(group: &mut ProcessGroup, output: &mut Output) -> Result<(), Run
         }
         () = group.ended() => {
             group.kill();
-            timeout(GRACE, reading).await.unwrap_or(Ok(((), ())))?;
+            timeout(EXIT_TIMEOUT, reading).await.unwrap_or(Ok(((), ())))?;
         }
     }
     Ok(())
 }
 
-async fn drain(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, most: usize) -> Result<(), RunError> {
+async fn drain(mut pipe: impl AsyncRead + Unpin, into: &mut Vec<u8>, limit: usize) -> Result<(), RunError> {
     loop {
         match pipe.read_buf(into).await {
             Ok(0) => return Ok(()),
-            Ok(_) if into.len() > most => return Err(RunError::TooMuch),
-            Ok(_) if wants_a_login(into) => return Err(RunError::Prompts),
+            Ok(_) if into.len() > limit => return Err(RunError::TooMuch),
+            Ok(_) if is_login_prompt(into) => return Err(RunError::Prompts),
             Ok(_) => {}
             Err(_) => return Err(RunError::Broken),
         }
     }
 }
 
-/// Whether it is the prompt of a `stripe` that is logged out, which takes the end of its input for a yes, and waits for
-/// a browser. It comes instead of an answer, never inside of one.
-fn wants_a_login(printed: &[u8]) -> bool {
+/// Whether the output is the login prompt of a `stripe` that is logged out.
+///
+/// It takes the end of its input for a yes, and waits for a browser. It is printed instead of an answer, never inside
+/// one.
+fn is_login_prompt(printed: &[u8]) -> bool {
     let start = printed.get(..PROMPT_WITHIN).unwrap_or(printed);
     !start.contains(&b'{') && start.windows(PROMPT.len()).any(|window| window == PROMPT)
 }
 
-/// A child and everything it starts: on Unix its process group.
+/// A child and its descendants: on Unix its process group.
 struct ProcessGroup(Child);
 
 impl ProcessGroup {
-    /// Ends whatever is left of it, and reaps the child.
+    /// Kills what is left of it, and reaps the child.
     async fn end(&mut self) {
         self.kill();
-        let _ = timeout(GRACE, self.0.wait()).await; // one that cannot be killed keeps the lock, as it should
+        let _ = timeout(EXIT_TIMEOUT, self.0.wait()).await; // one that cannot be killed keeps the lock, as it should
     }
 
-    /// Waits for the child's end without reaping it: so long as it is not reaped, its number is nobody else's, and
-    /// killing the group of that number is safe.
+    /// Waits for the child's end without reaping it.
+    ///
+    /// Until it is reaped, its pid is not reused, so killing the process group of that pid is safe.
     #[cfg(unix)]
     async fn ended(&mut self) {
         use rustix::{
@@ -180,7 +182,7 @@ impl ProcessGroup {
         };
         let Some(pid) = self.pid() else { return };
         let wait = move || retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
-        let _ = tokio::task::spawn_blocking(wait).await; // without an answer there is nothing to wait for
+        let _ = tokio::task::spawn_blocking(wait).await; // on an error there is nothing to wait for
     }
 
     #[cfg(not(unix))]
@@ -192,7 +194,7 @@ impl ProcessGroup {
     fn kill(&mut self) {
         use rustix::process::{Signal, kill_process_group};
         if let Some(pid) = self.pid() {
-            let _ = kill_process_group(pid, Signal::KILL); // nobody left is what was wanted
+            let _ = kill_process_group(pid, Signal::KILL); // an error means that none is left
         }
     }
 
@@ -210,16 +212,16 @@ impl ProcessGroup {
 
 const PROGRAM: &str = "stripe";
 
-/// Bytes. A whole catalog is a tenth of it.
+/// In bytes, ten times the size of a catalog.
 const LONGEST_STDOUT: usize = 4 * 1024 * 1024;
 
-/// Bytes.
+/// In bytes.
 const LONGEST_STDERR: usize = 256 * 1024;
 
 const PROMPT: &[u8] = b"You must be logged in";
 
-/// Bytes. It is the first thing that is printed.
+/// In bytes. The prompt is printed first.
 const PROMPT_WITHIN: usize = 4096;
 
-/// How long the killed may take to be gone.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a killed process may take to end.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! What the project at Stripe consists of: the rows of `status` and of `services list`, and the names that we give.
+//! The services and plans that `status` and `services list` show, and the names that we give them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,59 +11,61 @@ use crate::{
 
 /// A service, or a plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Row {
-    /// `services list` may leave it out.
+pub struct ServiceRow {
+    /// `services list` may omit it.
     pub id: Option<ResourceId>,
     pub name: String,
-    /// As Stripe spells it, which is not always as in `<provider>/<service>`.
+    /// In Stripe's spelling, which may differ from `<provider>/<service>`.
     provider: String,
     service: String,
     pub status: String,
     pub is_plan: bool,
 }
 
-impl Row {
-    pub fn is_with(&self, provider: &str) -> bool {
-        plain(&self.provider) == plain(provider)
+impl ServiceRow {
+    pub fn is_by(&self, provider: &str) -> bool {
+        normalized(&self.provider) == normalized(provider)
     }
 
     pub fn is_of(&self, service: &ServiceRef) -> bool {
         let part = service.as_str().rsplit('/').next().unwrap_or_default();
-        self.is_with(service.provider()) && (self.service == part || self.service == service.as_str())
+        self.is_by(service.provider()) && (self.service == part || self.service == service.as_str())
     }
 
     pub fn is_same_provider(&self, other: &Self) -> bool {
-        self.is_with(&other.provider)
+        self.is_by(&other.provider)
     }
 
-    /// As Stripe spells it.
+    /// In Stripe's spelling.
     pub fn provider(&self) -> &str {
         &self.provider
     }
 
-    /// As arguments spell it.
+    /// In the spelling of arguments.
     pub fn slug(&self) -> String {
-        plain(&self.provider)
+        normalized(&self.provider)
     }
 }
 
-/// All rows of one answer, each named, and no name or id twice: only of such an answer can it be said what it lacks.
+/// All rows of one answer, each with a name, and no name or id twice.
+///
+/// Only in such an answer does a missing row prove that a service does not exist.
 #[derive(Clone, Debug, Default)]
-pub struct Rows(Vec<Row>);
+pub struct ServiceList(Vec<ServiceRow>);
 
-impl Rows {
+impl ServiceList {
     /// # Errors
-    /// [`BackendError::Malformed`] when the answer proves nothing.
+    /// [`BackendError::Malformed`] if the list may be incomplete.
     pub fn read(data: &Value) -> Result<Self, BackendError> {
         let [services, plans] = ["services", "plans"].map(|list| data.get(list).filter(|list| !list.is_null()));
         if services.is_none() && plans.is_none() {
             return Err(malformed("neither services nor plans"));
         }
-        let mut rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<ServiceRow> = Vec::new();
         for (list, is_plan) in [(services, false), (plans, true)] {
             for wire in list.map_or(Ok(Vec::new()), wires)? {
                 let row = row(wire, is_plan)?;
-                let repeated = |other: &Row| {
+                let repeated = |other: &ServiceRow| {
                     other.name == row.name && other.is_plan == is_plan || other.id.is_some() && other.id == row.id
                 };
                 if rows.iter().any(repeated) {
@@ -75,63 +77,63 @@ impl Rows {
         Ok(Self(rows))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+    pub fn iter(&self) -> impl Iterator<Item = &ServiceRow> {
         self.0.iter()
     }
 
-    pub fn services(&self) -> impl Iterator<Item = &Row> {
+    pub fn services(&self) -> impl Iterator<Item = &ServiceRow> {
         self.iter().filter(|row| !row.is_plan)
     }
 
-    pub fn service_named(&self, name: &str) -> Option<&Row> {
+    pub fn service_named(&self, name: &str) -> Option<&ServiceRow> {
         self.services().find(|row| row.name == name)
     }
 
     /// # Errors
-    /// [`BackendError::Malformed`] when it may be a row without an id.
-    pub fn service_with_id(&self, id: &ResourceId) -> Result<Option<&Row>, BackendError> {
+    /// [`BackendError::Malformed`] if it may be a row without an id.
+    pub fn service_with_id(&self, id: &ResourceId) -> Result<Option<&ServiceRow>, BackendError> {
         match self.services().find(|row| row.id.as_ref() == Some(id)) {
             None if self.services().any(|row| row.id.is_none()) => Err(malformed("a row without an id")),
-            found => Ok(found),
+            service => Ok(service),
         }
     }
 
-    /// Whether that plan is there, under whatever name.
+    /// Whether there is that plan, under any name.
     pub fn has_plan(&self, plan: &ServiceRef) -> bool {
         self.iter().any(|row| row.is_plan && row.is_of(plan))
     }
 }
 
-/// What an order's service is called at Stripe: nobody else's name, so that it can be looked up by it.
+/// The name of an order's service at Stripe, which is unique to the order.
 pub fn name_for(project: &str, order: &ProjectId) -> String {
-    let cut: String = project.chars().take(LONGEST_PROJECT_NAME).collect();
-    // A variable's name begins with it, and no variable's name begins with a digit.
-    let guard = if cut.starts_with(|c: char| c.is_ascii_digit()) { "p-" } else { "" };
-    format!("{guard}{}-{}", cut.trim_end_matches('-'), mark(order))
+    let prefix: String = project.chars().take(LONGEST_PROJECT_NAME).collect();
+    // Variables begin with this name, and a variable cannot begin with a digit.
+    let guard = if prefix.starts_with(|c: char| c.is_ascii_digit()) { "p-" } else { "" };
+    format!("{guard}{}-{}", prefix.trim_end_matches('-'), mark(order))
 }
 
-/// Whether a service of that name is of that order: the one we named, or a double of it, which Stripe names `…-2`.
+/// Whether a service of that name belongs to the order: ours, or a duplicate, which Stripe names `…-2`.
 pub fn is_for(name: &str, order: &ProjectId) -> bool {
-    let undoubled = match name.rsplit_once('-') {
+    let original = match name.rsplit_once('-') {
         Some((before, number)) if number.len() < 4 && number.bytes().all(|byte| byte.is_ascii_digit()) => before,
         _ => name,
     };
     let has_mark = |name: &str| name.rsplit_once('-').is_some_and(|(_, end)| end == mark(order));
-    has_mark(name) || has_mark(undoubled)
+    has_mark(name) || has_mark(original)
 }
 
-/// An id without its `proj_`, cut.
+/// The first digits of an order's id, without its `proj_`.
 fn mark(order: &ProjectId) -> String {
     order.as_str().trim_start_matches("proj_").chars().take(12).collect()
 }
 
-/// Letters and digits of a spelling, so that `AgentMail` is `agentmail`.
-fn plain(text: &str) -> String {
+/// Removes the differences between spellings, so that `AgentMail` is `agentmail`.
+fn normalized(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireRow {
     id: Option<String>,
     key: Option<String>,
     name: Option<String>,
@@ -141,13 +143,13 @@ struct Wire {
     status: Option<String>,
 }
 
-fn wires(list: &Value) -> Result<Vec<Wire>, BackendError> {
+fn wires(list: &Value) -> Result<Vec<WireRow>, BackendError> {
     Vec::deserialize(list).map_err(|_| malformed("a list of something else"))
 }
 
-fn row(wire: Wire, is_plan: bool) -> Result<Row, BackendError> {
+fn row(wire: WireRow, is_plan: bool) -> Result<ServiceRow, BackendError> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-    Ok(Row {
+    Ok(ServiceRow {
         id: filled(wire.id).or(filled(wire.key)).map(ResourceId::new),
         name: filled(wire.name).ok_or_else(|| malformed("a row without a name"))?,
         provider: filled(wire.provider_name).or(filled(wire.provider)).unwrap_or_default(),
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_could_hide_a_row_proves_nothing() {
+    fn answer_that_could_omit_a_row_is_malformed() {
         for data in [
             json!(null),
             json!({}),
@@ -183,24 +185,24 @@ mod tests {
             json!({ "services": [{ "name": "a", "id": "1" }, { "name": "b", "id": "1" }] }),
             json!({ "services": [{ "name": "a", "id": "1" }], "plans": [{ "name": "b", "id": "1" }] }),
         ] {
-            let error = Rows::read(&data).unwrap_err();
+            let error = ServiceList::read(&data).unwrap_err();
             assert!(matches!(error, BackendError::Malformed { .. }), "{data}: {error}");
         }
-        assert_eq!(Rows::read(&json!({ "plans": [] })).unwrap().iter().count(), 0);
+        assert_eq!(ServiceList::read(&json!({ "plans": [] })).unwrap().iter().count(), 0);
     }
 
     #[test]
-    fn a_row_without_an_id_may_be_the_one() {
-        let rows = Rows::read(&json!({ "services": [{ "name": "a", "key": "1" }, { "name": "b" }] })).unwrap();
+    fn row_without_an_id_makes_a_lookup_malformed() {
+        let rows = ServiceList::read(&json!({ "services": [{ "name": "a", "key": "1" }, { "name": "b" }] })).unwrap();
         assert_eq!(rows.service_with_id(&ResourceId::new("1".to_owned())).unwrap().unwrap().name, "a");
         assert!(rows.service_with_id(&ResourceId::new("2".to_owned())).is_err());
     }
 
     #[test]
-    fn providers_and_plans_are_known_in_each_spelling() {
+    fn providers_and_plans_match_in_each_spelling() {
         let data = json!({ "services": [{ "name": "a", "provider_name": "Open Router", "service_id": "api" }],
             "plans": [{ "name": "x", "provider": "Neon", "service_id": "free" }] });
-        let rows = Rows::read(&data).unwrap();
+        let rows = ServiceList::read(&data).unwrap();
         let service = |text: &str| ServiceRef::parse(text).unwrap();
         assert!(rows.has_plan(&service("neon/free")) && !rows.has_plan(&service("neon/launch")));
         assert!(!rows.has_plan(&service("exa/free")));
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_leads_back_to_its_order() {
+    fn name_identifies_its_order() {
         let order = ProjectId::from_stored("proj_0123456789abcdef01234567".to_owned());
         assert_eq!(name_for("agent-memory", &order), "agent-memory-0123456789ab");
         assert_eq!(name_for("2nd", &order), "p-2nd-0123456789ab");

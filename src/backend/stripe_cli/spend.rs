@@ -1,31 +1,32 @@
-//! What a provider has billed this month, where `spend` says so in a way that cannot be misread.
+//! Reads the amount that a provider has billed this month from the output of `spend`.
 
 use serde_json::Value;
 
 use crate::money::MicroUsd;
 
-/// The amount in the `data` of `spend <provider>`. Nobody has recorded its shape, so only what leaves no doubt counts:
-/// at the top, or in `spend` or `total`, either dollars under a key that ends in `_usd`, or an `amount` written with a
-/// decimal point beside `"currency": "usd"`. Two different amounts are none.
+/// Returns the amount in the `data` of `spend <provider>`; `None` if it is missing or ambiguous.
+///
+/// The shape is not documented, so only unambiguous amounts count: at the top, or in `spend` or `total`, either dollars
+/// under a key that ends in `_usd`, or an `amount` with a decimal point beside `"currency": "usd"`.
 pub fn amount(data: &Value) -> Option<MicroUsd> {
     let places = [Some(data), data.get("spend"), data.get("total")];
-    let mut found = places.into_iter().flatten().flat_map(amounts);
-    let first = found.next()??;
-    found.all(|other| other == Some(first)).then_some(first)
+    let mut amounts = places.into_iter().flatten().flat_map(amounts_in);
+    let first = amounts.next()??;
+    amounts.all(|other| other == Some(first)).then_some(first)
 }
 
-/// What is said there, each `None` where it is said badly.
-fn amounts(place: &Value) -> Vec<Option<MicroUsd>> {
-    let said_in_usd =
+/// Returns the amounts of an object; `None` for an ambiguous one.
+fn amounts_in(place: &Value) -> Vec<Option<MicroUsd>> {
+    let usd_amounts =
         ["amount_usd", "spend_usd", "total_usd"].into_iter().filter_map(|key| place.get(key)).map(dollars);
     let is_dollars = place.get("currency").and_then(Value::as_str).is_some_and(|unit| unit.eq_ignore_ascii_case("usd"));
     let amount = place.get("amount").filter(|_| is_dollars);
     // A whole number beside a currency is cents at Stripe, and dollars elsewhere.
     let amount = amount.map(|amount| if amount.to_string().contains('.') { dollars(amount) } else { None });
-    said_in_usd.chain(amount).collect()
+    usd_amounts.chain(amount).collect()
 }
 
-/// A number is taken as it is written, never as a float.
+/// Parses dollars from their digits, never as a float.
 fn dollars(value: &Value) -> Option<MicroUsd> {
     match value {
         Value::Number(number) => MicroUsd::parse_usd(&number.to_string()).ok(),
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dollars_that_cannot_be_misread_are_read() {
+    fn unambiguous_dollars_are_read() {
         for data in [
             json!({ "total_usd": "1.25" }),
             json!({ "spend_usd": 1.25, "provider": "exa" }),
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_known() {
+    fn ambiguous_amount_is_unknown() {
         for data in [
             json!(null),
             json!(125),

@@ -1,187 +1,185 @@
-//! The private folder in which `stripe` is run: whose project it speaks of, and the one environment that is ours.
+//! The private folder in which `stripe` runs, its project at Stripe, and our environment in it.
 //!
-//! The project at Stripe is named after a random id that is noted before the project is made, and its own id is noted
-//! once it is known. A folder that speaks of any other project is refused, never adopted.
+//! The project is named after a random id that is noted before the project is made, and its own id is noted once it is
+//! known. A folder of any other project is refused, never adopted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{
-    NAME,
-    services::{Row, Rows},
+    services::{ServiceList, ServiceRow},
     variables,
     verbs::Stripe,
 };
 use crate::{
-    backend::{BackendError, Credentials, Setup},
+    backend::{BackendError, BackendNotes, Credentials, Setup},
     dotenv::EnvText,
     fs::{self, FsError},
-    ledger::Ledger,
-    project::{ProjectId, ResourceId},
+    project::{ResourceId, random_hex},
+    safe_url::SafeUrl,
 };
 
 /// Our project at Stripe, as `status` showed it last.
 pub struct Workspace<'a> {
     pub stripe: &'a Stripe<'a>,
-    ledger: &'a Ledger,
+    notes: &'a dyn BackendNotes,
     status: Value,
 }
 
-/// Whether anything was ever begun here. If not, there is nothing to look at, and nothing is run.
-pub fn is_begun(ledger: &Ledger, folder: &Path) -> Result<bool, BackendError> {
-    Ok(Notes::read(ledger)?.name.is_some() || folder.join(STATE_FOLDER).exists())
+/// Whether anything was ever begun here. If not, there is nothing to observe, and nothing is run.
+pub fn has_begun(notes: &dyn BackendNotes, folder: &Path) -> Result<bool, BackendError> {
+    Ok(ProjectNotes::read(notes)?.name.is_some() || folder.join(STATE_FOLDER).exists())
 }
 
 impl<'a> Workspace<'a> {
-    /// Our project, if there is one. A lost or half-written folder is pulled again from Stripe; nothing else changes.
+    /// Finds our project. A lost or half-written folder is pulled again from Stripe; nothing else changes.
     ///
     /// # Errors
-    /// [`Setup::OtherProject`], [`Setup::WrongAccount`]; and whatever keeps us from knowing.
-    pub async fn find(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Option<Self>, BackendError> {
-        if !is_begun(ledger, stripe.folder)? {
+    /// [`Setup::OtherProject`], [`Setup::WrongAccount`]
+    pub async fn find(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes) -> Result<Option<Self>, BackendError> {
+        if !has_begun(notes, stripe.folder)? {
             return Ok(None);
         }
-        let known = Notes::read(ledger)?.project;
-        let is_whole = is_whole(stripe.folder)?;
-        if let (Some(id), false) = (&known, is_whole) {
-            return Self::pulled(stripe, ledger, id).await.map(Some);
+        let known = ProjectNotes::read(notes)?.project;
+        let is_complete = is_state_complete(stripe.folder)?;
+        if let (Some(id), false) = (&known, is_complete) {
+            return Self::pull(stripe, notes, id).await.map(Some);
         }
         let status = match stripe.status().await {
             Ok(status) => status,
             Err(cli_error) if cli_error.code().is_some_and(|code| NO_PROJECT.contains(&code)) => Value::Null,
-            Err(cli_error) if cli_error.code().is_some() && !is_whole => Value::Null, // an `init` that did not get far
-            Err(cli_error) => return Err(cli_error.for_read(stripe.asked("status", None))),
+            Err(cli_error) if cli_error.code().is_some() && !is_complete => Value::Null, // an interrupted `init`
+            Err(cli_error) => return Err(cli_error.for_read(stripe.invocation("status", None))),
         };
         match (project_of(&status), &known) {
-            (Some(_), _) => Self::of_status(stripe, ledger, status).map(Some),
-            (None, Some(id)) => Self::pulled(stripe, ledger, id).await.map(Some),
+            (Some(_), _) => Self::from_status(stripe, notes, status).map(Some),
+            (None, Some(id)) => Self::pull(stripe, notes, id).await.map(Some),
             (None, None) => Ok(None),
         }
     }
 
-    /// Makes our project, with the terms accepted.
+    /// Makes our project, with Stripe's terms accepted.
     ///
     /// # Errors
-    /// What `init` says, and as of [`Self::find`].
-    pub async fn make(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Self, BackendError> {
-        let random = ProjectId::random()?;
-        let name = format!("agent-{}", random.as_str().trim_start_matches("proj_"));
-        let name = ledger.put_note_if_absent(NAME, NAME_NOTE, &name)?; // whoever dies behind this line left a trace
-        let told = stripe.init(&name).await;
-        let told = told.map_err(|cli_error| (cli_error.code() == Some(CONNECTED), cli_error));
-        let refused = match told {
+    /// The refusals of `init`, and those of [`Self::find`].
+    pub async fn make(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes) -> Result<Self, BackendError> {
+        // Noted first, so that the project is recognized after a crash.
+        let name = notes.put_if_absent(NAME_NOTE, &format!("agent-{}", random_hex::<12>()?))?;
+        let refusal = match stripe.init(&name).await {
             Ok(_) => None,
-            Err((is_connected, cli_error)) => {
-                let error = cli_error.for_write(stripe.asked("init", None));
+            Err(cli_error) => {
+                let is_connected = cli_error.code() == Some(CONNECTED);
+                let error = cli_error.for_write(stripe.invocation("init", None));
                 if error.is_definite() && !is_connected {
                     return Err(error);
                 }
                 Some(error)
             }
         };
-        // What it said is one thing; what there is now is what counts.
-        let found = Self::find(stripe, ledger).await?;
-        found.ok_or_else(|| match refused {
+        // Whatever `init` answered, `status` decides.
+        let workspace = Self::find(stripe, notes).await?;
+        workspace.ok_or_else(|| match refusal {
             Some(error) => BackendError::Unavailable { why: error.into() },
             None => BackendError::Unavailable { why: "Stripe made a project and does not show it".into() },
         })
     }
 
-    async fn pulled(stripe: &'a Stripe<'a>, ledger: &'a Ledger, id: &str) -> Result<Self, BackendError> {
+    async fn pull(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes, id: &str) -> Result<Self, BackendError> {
         match stripe.pull(id).await {
             Err(cli_error) if cli_error.code() != Some(CONNECTED) => {
-                return Err(cli_error.for_read(stripe.asked("pull", None)));
+                return Err(cli_error.for_read(stripe.invocation("pull", None)));
             }
-            _ => {} // connected is what it should be, and to what, `status` says
+            _ => {} // `status` tells to which project it is connected
         }
-        Self::seen(stripe, ledger).await
+        Self::read(stripe, notes).await
     }
 
-    async fn seen(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Self, BackendError> {
-        let status = stripe.status().await.map_err(|cli_error| cli_error.for_read(stripe.asked("status", None)))?;
-        Self::of_status(stripe, ledger, status)
+    async fn read(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes) -> Result<Self, BackendError> {
+        let status = stripe.status().await;
+        let status = status.map_err(|cli_error| cli_error.for_read(stripe.invocation("status", None)))?;
+        Self::from_status(stripe, notes, status)
     }
 
-    /// Checks that the project is ours, and notes what was not known of it yet.
-    fn of_status(stripe: &'a Stripe<'a>, ledger: &'a Ledger, status: Value) -> Result<Self, BackendError> {
+    /// Checks that the project is ours, and notes its ids if they are new.
+    fn from_status(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes, status: Value) -> Result<Self, BackendError> {
         let other = || Setup::OtherProject { folder: stripe.folder.to_owned() };
         let project = project_of(&status).ok_or_else(other)?;
-        let notes = Notes::read(ledger)?;
-        let is_ours = match &notes.project {
+        let known = ProjectNotes::read(notes)?;
+        let is_ours = match &known.project {
             Some(id) => *id == project.id,
-            None => notes.name.is_some() && notes.name.as_deref() == project.name,
+            None => known.name.is_some() && known.name.as_deref() == project.name,
         };
         if !is_ours {
             return Err(other().into());
         }
-        if notes.merchant.is_some() && project.merchant.is_some() && notes.merchant.as_deref() != project.merchant {
+        if known.merchant.is_some() && project.merchant.is_some() && known.merchant.as_deref() != project.merchant {
             return Err(Setup::WrongAccount.into());
         }
-        if let (None, Some(merchant)) = (&notes.merchant, project.merchant) {
-            ledger.put_note(NAME, MERCHANT_NOTE, merchant)?;
+        if let (None, Some(merchant)) = (&known.merchant, project.merchant) {
+            notes.put(MERCHANT_NOTE, merchant)?;
         }
-        if notes.project.is_none() {
-            ledger.put_note(NAME, PROJECT_NOTE, project.id)?;
+        if known.project.is_none() {
+            notes.put(PROJECT_NOTE, project.id)?;
         }
-        Ok(Self { stripe, ledger, status })
+        Ok(Self { stripe, notes, status })
     }
 
-    /// Looks again.
+    /// Reads the project again.
     ///
     /// # Errors
     /// As of [`Self::find`].
-    pub async fn look(&mut self) -> Result<(), BackendError> {
-        *self = Self::seen(self.stripe, self.ledger).await?;
+    pub async fn refresh(&mut self) -> Result<(), BackendError> {
+        *self = Self::read(self.stripe, self.notes).await?;
         Ok(())
     }
 
     /// # Errors
-    /// [`BackendError::Malformed`] when the answer proves nothing.
-    pub fn rows(&self) -> Result<Rows, BackendError> {
-        Rows::read(&self.status)
+    /// [`BackendError::Malformed`] if the list may be incomplete.
+    pub fn services(&self) -> Result<ServiceList, BackendError> {
+        ServiceList::read(&self.status)
     }
 
-    /// The service of that id, whose name can be said in an argument.
+    /// Returns the service of that id. Its name is safe as an argument.
     ///
     /// # Errors
-    /// [`BackendError::NotFound`]; [`BackendError::Malformed`] when the answer proves nothing.
-    pub fn service(&self, id: &ResourceId) -> Result<Row, BackendError> {
-        let rows = self.rows()?;
-        let row = rows.service_with_id(id)?.ok_or(BackendError::NotFound)?;
-        if !is_plain(&row.name) {
-            return Err(BackendError::Malformed { what: "name of a service", got: "one that is no name".to_owned() });
+    /// [`BackendError::NotFound`]; [`BackendError::Malformed`] if the list may be incomplete.
+    pub fn service(&self, id: &ResourceId) -> Result<ServiceRow, BackendError> {
+        let services = self.services()?;
+        let service = services.service_with_id(id)?.ok_or(BackendError::NotFound)?;
+        if !is_plain(&service.name) {
+            return Err(BackendError::Malformed { what: "name of a service", got: "not a plain name".to_owned() });
         }
-        Ok(row.clone())
+        Ok(service.clone())
     }
 
-    /// Where a person connects the provider, if Stripe says where.
+    /// Returns the page where a person connects the provider, if Stripe names one that is safe to open.
     pub fn link(&self, provider: &str) -> Option<String> {
         let plain = |text: &str| text.replace([' ', '-', '_'], "").to_ascii_lowercase();
-        let is_it = |row: &&Value| {
+        let is_provider = |row: &&Value| {
             let names = ["id", "name"].into_iter().filter_map(|key| row.get(key).and_then(Value::as_str));
             names.into_iter().any(|name| plain(name) == plain(provider))
         };
-        let row = self.status.get("providers").and_then(Value::as_array).into_iter().flatten().find(is_it)?;
+        let row = self.status.get("providers").and_then(Value::as_array).into_iter().flatten().find(is_provider)?;
         let url = row.get("redirect_url").and_then(Value::as_str)?;
-        is_fit_to_open(url).then(|| url.to_owned())
+        SafeUrl::parse(url).is_ok_and(|url| url.is_https()).then(|| url.to_owned())
     }
 
-    /// Sees to it that our environment is there and in use, so that its file is ours to read and to remove.
+    /// Creates and selects our environment, so that its file is ours to read and to remove.
     ///
     /// # Errors
-    /// [`BackendError::Unavailable`] when it writes to another file, or cannot be had.
+    /// [`BackendError::Unavailable`] if it writes to another file, or cannot be created.
     pub async fn choose_environment(&mut self) -> Result<(), BackendError> {
         let stripe = self.stripe;
         if self.environment().is_none() {
-            let told = stripe.create_environment(ENVIRONMENT, PLAIN_COPY).await;
-            told.map_err(|cli_error| cli_error.for_read(stripe.asked("env create", None)))?;
-            self.look().await?;
+            let result = stripe.create_environment(ENVIRONMENT, PLAIN_COPY).await;
+            result.map_err(|cli_error| cli_error.for_read(stripe.invocation("env create", None)))?;
+            self.refresh().await?;
         }
         if !self.is_environment_in_use() {
-            let told = stripe.use_environment(ENVIRONMENT).await;
-            told.map_err(|cli_error| cli_error.for_read(stripe.asked("env use", None)))?;
-            self.look().await?;
+            let result = stripe.use_environment(ENVIRONMENT).await;
+            result.map_err(|cli_error| cli_error.for_read(stripe.invocation("env use", None)))?;
+            self.refresh().await?;
         }
         let output = self.environment().and_then(|environment| environment.get("output")).and_then(Value::as_str);
         let ours = plain_copy(stripe.folder);
@@ -190,7 +188,7 @@ impl<'a> Workspace<'a> {
             return Ok(());
         }
         Err(BackendError::Unavailable {
-            why: format!("the environment {ENVIRONMENT} is not as this program made it").into(),
+            why: format!("the environment {ENVIRONMENT} was changed by another program").into(),
         })
     }
 
@@ -202,39 +200,35 @@ impl<'a> Workspace<'a> {
         self.status.get("active_environment").and_then(Value::as_str) == Some(ENVIRONMENT)
     }
 
-    /// Notes which credentials of a service will be asked for. Nobody else remembers it.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn note_credentials(&self, service: &str, wanted: &[String]) -> Result<(), BackendError> {
-        Ok(self.ledger.put_note(NAME, &format!("{CREDENTIALS_NOTE}{service}"), &wanted.join(" "))?)
+    /// Notes the names of a service's credentials, which Stripe does not store.
+    pub fn note_credentials(&self, service: &str, names: &[String]) -> Result<(), BackendError> {
+        Ok(self.notes.put(&format!("{CREDENTIALS_NOTE}{service}"), &names.join(" "))?)
     }
 
-    /// The credentials of a service, through the plain copy that Stripe writes, which is gone again on return.
+    /// Reads the credentials of a service through the file that Stripe writes, which is removed on return.
     ///
     /// # Errors
-    /// [`BackendError::Malformed`] when it is open which variable is which credential.
-    pub async fn credentials(&self, row: &Row) -> Result<Credentials, BackendError> {
-        let wanted = self.ledger.get_note(NAME, &format!("{CREDENTIALS_NOTE}{}", row.name))?.unwrap_or_default();
-        let wanted: Vec<String> = wanted.split_whitespace().map(str::to_owned).collect();
-        let rows = self.rows()?;
+    /// [`BackendError::Malformed`] if a credential's variable is missing or ambiguous.
+    pub async fn credentials(&self, service: &ServiceRow) -> Result<Credentials, BackendError> {
+        let names = self.notes.get(&format!("{CREDENTIALS_NOTE}{}", service.name))?.unwrap_or_default();
+        let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        let services = self.services()?;
         let copy = PlainCopy(self.stripe);
-        let told = self.stripe.pull_variables().await;
-        told.map_err(|cli_error| cli_error.for_read(self.stripe.asked("env", None)))?;
+        let result = self.stripe.pull_variables().await;
+        result.map_err(|cli_error| cli_error.for_read(self.stripe.invocation("env", None)))?;
         let bytes = fs::read(&plain_copy(self.stripe.folder), LONGEST_COPY).map_err(unavailable)?;
         copy.remove()?;
-        let bytes =
-            bytes.ok_or_else(|| BackendError::Malformed { what: "variables", got: "no file with them".to_owned() })?;
-        variables::credentials(&EnvText::new(bytes), row, &rows, &wanted)
+        let bytes = bytes.ok_or_else(|| BackendError::Malformed { what: "variables", got: "no file".to_owned() })?;
+        variables::credentials(&EnvText::new(bytes), service, &services, &names)
     }
 }
 
-/// Where Stripe puts values in the plain.
-pub fn plain_copy(folder: &Path) -> std::path::PathBuf {
+/// The file into which Stripe writes credentials in plain text.
+pub fn plain_copy(folder: &Path) -> PathBuf {
     folder.join(PLAIN_COPY)
 }
 
-/// Removed when dropped, whatever came between.
+/// The plain copy, which is removed on drop.
 struct PlainCopy<'a>(&'a Stripe<'a>);
 
 impl PlainCopy<'_> {
@@ -245,62 +239,49 @@ impl PlainCopy<'_> {
 
 impl Drop for PlainCopy<'_> {
     fn drop(&mut self) {
-        let _ = self.remove(); // the next call tries again before anything else
+        let _ = self.remove(); // the next call removes it first
     }
 }
 
-/// What the ledger remembers of us.
+/// The notes that identify our project.
 #[derive(Default)]
-struct Notes {
+struct ProjectNotes {
     name: Option<String>,
     project: Option<String>,
     merchant: Option<String>,
 }
 
-impl Notes {
-    fn read(ledger: &Ledger) -> Result<Self, BackendError> {
-        if !ledger.exists() {
-            return Ok(Self::default());
-        }
-        let recall = |key| ledger.get_note(NAME, key);
-        Ok(Self { name: recall(NAME_NOTE)?, project: recall(PROJECT_NOTE)?, merchant: recall(MERCHANT_NOTE)? })
+impl ProjectNotes {
+    fn read(notes: &dyn BackendNotes) -> Result<Self, BackendError> {
+        Ok(Self { name: notes.get(NAME_NOTE)?, project: notes.get(PROJECT_NOTE)?, merchant: notes.get(MERCHANT_NOTE)? })
     }
 }
 
-struct Project<'a> {
+struct StripeProject<'a> {
     id: &'a str,
     name: Option<&'a str>,
     merchant: Option<&'a str>,
 }
 
-fn project_of(status: &Value) -> Option<Project<'_>> {
+fn project_of(status: &Value) -> Option<StripeProject<'_>> {
     let project = status.get("project")?;
     let text = |key: &str| project.get(key).and_then(Value::as_str);
     let id = text("id").filter(|id| is_plain(id))?;
-    Some(Project { id, name: text("name"), merchant: text("merchant_id") })
+    Some(StripeProject { id, name: text("name"), merchant: text("merchant_id") })
 }
 
-/// Whether the folder's state is there to its end.
-fn is_whole(folder: &Path) -> Result<bool, BackendError> {
+/// Whether the state in the folder was written completely.
+fn is_state_complete(folder: &Path) -> Result<bool, BackendError> {
     let state = fs::read(&folder.join(STATE_FOLDER).join("state.json"), LONGEST_STATE);
     let bytes = state.map_err(unavailable)?;
     Ok(bytes.is_some_and(|bytes| serde_json::from_slice::<Value>(&bytes).is_ok()))
 }
 
-/// Whether it cannot be taken for a flag, or for anything but a name.
+/// Whether a text is a plain name, and not a flag.
 fn is_plain(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-/// An address that a person may be sent to: encrypted, and without a user or password before the host.
-fn is_fit_to_open(url: &str) -> bool {
-    let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
-    let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
-    let printable = url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
-    is_host && printable && url.len() <= 2048
 }
 
 fn unavailable(error: FsError) -> BackendError {
@@ -316,12 +297,12 @@ const PROJECT_NOTE: &str = "project";
 const MERCHANT_NOTE: &str = "merchant";
 const CREDENTIALS_NOTE: &str = "credentials/";
 
-/// Said of a folder that no project belongs to.
+/// Codes for a folder without a project.
 const NO_PROJECT: &[&str] = &["NO_PROJECT_CONFIG", "PROJECT_NOT_INITIALIZED"];
 
-/// Said by `init` and `pull` in a folder that has a project.
+/// The code of `init` and `pull` in a folder with a project.
 const CONNECTED: &str = "PROJECT_ALREADY_CONNECTED";
 
-/// Bytes.
+/// In bytes.
 const LONGEST_COPY: u64 = 1024 * 1024;
 const LONGEST_STATE: u64 = 16 * 1024 * 1024;

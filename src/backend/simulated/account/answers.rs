@@ -1,23 +1,21 @@
-//! Answers by idempotency key, so that a repeated request is told what came of the first.
+//! Responses by idempotency key, so that a repeated request gets the first response.
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::Account;
 use crate::backend::simulated::SimulatedStoreError;
 
-/// What was answered to a request that succeeded.
+/// The response to a request that succeeded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     /// The fingerprint of method, path and body.
     pub request: String,
     pub status: u16,
-    /// JSON. It never holds a credential.
+    /// JSON without any credential.
     pub body: String,
 }
 
 impl Account<'_> {
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn answer(&self, key: &str) -> Result<Option<Answer>, SimulatedStoreError> {
         let sql = "SELECT request, status, body FROM api_answers WHERE key = ?1 AND created > ?2";
         let oldest = self.now.as_second() - KEPT_SECONDS;
@@ -28,10 +26,7 @@ impl Account<'_> {
         Ok(read.optional()?)
     }
 
-    /// Remembers an answer in the transaction of its effect, and forgets those that are too old.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Saves a response in the transaction of its effect, and deletes expired ones.
     pub fn remember(&self, key: &str, answer: &Answer) -> Result<(), SimulatedStoreError> {
         let now = self.now.as_second();
         self.connection.prepare_cached("DELETE FROM api_answers WHERE created <= ?1")?.execute([now - KEPT_SECONDS])?;

@@ -1,4 +1,4 @@
-//! Which providers are connected, and the requests to connect one, which a person answers in a browser.
+//! Connected providers, and requests to connect one, which a person answers in a browser.
 
 use rusqlite::{OptionalExtension as _, Row, params, types::Type};
 use serde_json::Value;
@@ -13,13 +13,13 @@ pub struct ConnectionRequest {
     /// The provider's id in the catalog.
     pub provider: String,
     pub status: ConnectionStatus,
-    /// The schema of what is still to be said.
+    /// The schema of the information that is still missing.
     pub wanted: Option<Value>,
     pub livemode: bool,
     pub created: String,
 }
 
-/// Where a request to connect stands.
+/// The status of a request to connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ConnectionStatus {
     Complete,
@@ -42,30 +42,21 @@ impl ConnectionStatus {
 }
 
 impl Account<'_> {
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn is_connected(&self, provider: &str) -> Result<bool, SimulatedStoreError> {
         Ok(!self.connection.prepare_cached("SELECT 1 FROM api_unlinked WHERE provider = ?1")?.exists([provider])?)
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn connect(&self, provider: &str) -> Result<(), SimulatedStoreError> {
         self.connection.prepare_cached("DELETE FROM api_unlinked WHERE provider = ?1")?.execute([provider])?;
         Ok(())
     }
 
-    /// Takes a connection away: nothing more can be created at that provider until a person connects it again.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Disconnects a provider. Nothing can be created there until a person connects it again.
     pub fn disconnect(&self, provider: &str) -> Result<(), SimulatedStoreError> {
         self.connection.prepare_cached("INSERT OR IGNORE INTO api_unlinked VALUES (?1)")?.execute([provider])?;
         Ok(())
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn request_connection(
         &self,
         provider: &str,
@@ -88,14 +79,12 @@ impl Account<'_> {
     }
 
     /// # Errors
-    /// [`SimulatedStoreError::NotFound`] when there is no such request.
+    /// [`SimulatedStoreError::NotFound`]
     pub fn connection_request(&self, id: &str) -> Result<ConnectionRequest, SimulatedStoreError> {
         let sql = "SELECT id, provider, status, wanted, livemode, created FROM api_connection_requests WHERE id = ?1";
         self.connection.prepare_cached(sql)?.query_row([id], read).optional()?.ok_or(SimulatedStoreError::NotFound)
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn move_connection_request(
         &self,
         request: ConnectionRequest,

@@ -1,4 +1,4 @@
-//! The world as Stripe's Provisioning API shows it: what that API remembers, inside one transaction.
+//! The simulated account as Stripe's Provisioning API shows it, inside one transaction.
 
 mod answers;
 mod connections;
@@ -10,9 +10,9 @@ pub use resource::{ApiResource, ApiStatus, Details, Ordered, Outcome};
 use rusqlite::{Connection, params};
 
 use super::{SimulatedStoreError, limits};
-use crate::{clock::Timestamp, money::Cents, project::fill_random, secret::hex};
+use crate::{clock::Timestamp, money::Cents, project::random_hex};
 
-/// One moment of the connection, from [`SimulatedStripe::look`](super::SimulatedStripe::look) or [`SimulatedStripe::change`](super::SimulatedStripe::change).
+/// The account inside one transaction of [`SimulatedStripe`](super::SimulatedStripe).
 pub struct Account<'a> {
     connection: &'a Connection,
     now: Timestamp,
@@ -24,15 +24,12 @@ impl<'a> Account<'a> {
         Self { connection, now, month }
     }
 
-    /// The time of this moment, as RFC 3339.
+    /// The time of the transaction, as RFC 3339.
     pub fn now(&self) -> String {
         self.now.to_string()
     }
 
-    /// Remembers a project and returns its id.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Creates a project and returns its id.
     pub fn create_project(&self, name: &str, catalog: &str, livemode: bool) -> Result<String, SimulatedStoreError> {
         let id = random_id("prj_sim_")?;
         let sql = "INSERT INTO api_projects VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -40,40 +37,28 @@ impl<'a> Account<'a> {
         Ok(id)
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn has_project(&self, id: &str) -> Result<bool, SimulatedStoreError> {
         Ok(self.connection.prepare_cached("SELECT 1 FROM api_projects WHERE id = ?1")?.exists([id])?)
     }
 
-    /// The limit that was set for a provider; without a provider, the limit of all that have none of their own.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Returns the limit that was set for a provider; without one, the limit of all other providers.
     pub fn limit(&self, provider: Option<&str>) -> Result<Option<Cents>, SimulatedStoreError> {
         limits::own(self.connection, provider.unwrap_or(limits::EVERY_PROVIDER))
     }
 
-    /// Sets what a provider may bill in a month and lets it count at once: what is above it is suspended, and what
-    /// was only suspended by a lower one works again.
+    /// Sets the monthly limit of a provider, and applies it at once.
     ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Resources above it are suspended; those that only a lower limit suspended are resumed.
     pub fn set_limit(&self, provider: Option<&str>, limit: Cents) -> Result<(), SimulatedStoreError> {
         limits::fix(self.connection, provider.unwrap_or(limits::EVERY_PROVIDER), limit, &self.month)
     }
 
-    /// Whether a provider may bill nothing more this month.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Whether a provider's limit is used up this month.
     pub fn is_used_up(&self, provider: &str) -> Result<bool, SimulatedStoreError> {
         limits::is_used_up(self.connection, provider, &self.month)
     }
 }
 
 fn random_id(prefix: &str) -> Result<String, SimulatedStoreError> {
-    let mut bytes = [0; 12];
-    fill_random(&mut bytes)?;
-    Ok(format!("{prefix}{}", hex(&bytes)))
+    Ok(format!("{prefix}{}", random_hex::<12>()?))
 }

@@ -1,4 +1,4 @@
-//! A resource as the API shows it: created, looked at, rotated, changed and removed.
+//! Resources as the API shows them.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 use serde_json::Value;
@@ -7,20 +7,20 @@ use super::Account;
 use crate::{
     backend::simulated::{
         SimulatedStoreError,
-        resources::{self, NO_CAP, New, Resource},
+        resources::{self, NO_CAP, NewResource, ResourceRow},
     },
     project::{ProjectId, ResourceId},
     secret::Secret,
 };
 
-/// A resource and what the API remembers of it.
+/// A resource with its state in the API.
 pub struct ApiResource {
-    resource: Resource,
+    resource: ResourceRow,
     pub details: Details,
     pub outcome: Outcome,
 }
 
-/// What the API was told when the resource was created, and may be told anew.
+/// The parameters of a resource, which an update can change.
 #[derive(Clone, Debug)]
 pub struct Details {
     pub project: Option<String>,
@@ -31,16 +31,16 @@ pub struct Details {
     pub configuration: Value,
 }
 
-/// What came of the last thing that was done to a resource.
+/// The outcome of the last operation on a resource.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub status: ApiStatus,
-    /// What is shown instead of the status, as long as `polls` is positive.
+    /// Shown instead of the status while `polls` is positive.
     pub interim: String,
     pub polls: u32,
-    /// What went wrong.
+    /// The error.
     pub message: Option<String>,
-    /// The schema of what is still to be said.
+    /// The schema of the information that is still missing.
     pub wanted: Option<Value>,
 }
 
@@ -50,7 +50,7 @@ impl Outcome {
     }
 }
 
-/// Where a resource stands, apart from being there or not.
+/// The status of a resource that was not removed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ApiStatus {
     Complete,
@@ -70,11 +70,11 @@ impl ApiStatus {
     }
 }
 
-/// What is to be created through the API. It has no cap of its own: the provider's limit stops it.
+/// An order through the API. It has no cap of its own: the provider's limit applies.
 pub struct Ordered<'a> {
-    /// The order ids that it may go by; the first that is not taken becomes its own.
+    /// Candidates for the order id; the first unused one is taken.
     pub orders: [ProjectId; 3],
-    /// The provider as the world knows it: `supermemory`.
+    /// The provider's name in the account: `supermemory`.
     pub provider: &'a str,
     /// `<provider>/<service>`.
     pub service: &'a str,
@@ -87,7 +87,7 @@ impl ApiResource {
         &self.resource.id
     }
 
-    /// The provider as the world knows it: `supermemory`.
+    /// The provider's name in the account: `supermemory`.
     pub fn provider(&self) -> &str {
         &self.resource.provider
     }
@@ -101,7 +101,7 @@ impl ApiResource {
         &self.resource.created_at
     }
 
-    /// When the current generation of credentials became current.
+    /// When the current credentials were created.
     pub fn minted(&self) -> &str {
         &self.resource.minted_at
     }
@@ -110,7 +110,7 @@ impl ApiResource {
         self.resource.removed
     }
 
-    /// The word that an onlooker sees.
+    /// The status that a request sees.
     pub fn status(&self) -> &str {
         match self.outcome.status {
             _ if self.outcome.polls > 0 => &self.outcome.interim,
@@ -122,10 +122,7 @@ impl ApiResource {
 }
 
 impl Account<'_> {
-    /// Creates a resource that is stopped by its provider's limit alone.
-    ///
-    /// # Errors
-    /// Only when the file does not serve or there is no randomness.
+    /// Creates a resource without a cap: only the provider's limit applies.
     pub fn create(&self, ordered: &Ordered<'_>, outcome: &Outcome) -> Result<ApiResource, SimulatedStoreError> {
         let [first, second, last] = &ordered.orders;
         let order = match (resources::by_order(self.connection, first)?, resources::by_order(self.connection, second)?)
@@ -136,7 +133,7 @@ impl Account<'_> {
         };
         let created = resources::create(
             self.connection,
-            &New {
+            &NewResource {
                 order,
                 name: ordered.details.name.as_deref().unwrap_or_default(),
                 service: ordered.service,
@@ -154,65 +151,48 @@ impl Account<'_> {
     }
 
     /// # Errors
-    /// [`SimulatedStoreError::NotFound`] when there never was such a resource, or it was unlinked.
+    /// [`SimulatedStoreError::NotFound`] if it never existed or was unlinked.
     pub fn resource(&self, id: &ResourceId) -> Result<ApiResource, SimulatedStoreError> {
-        let resource = resources::ever(self.connection, id)?;
+        let resource = resources::existing_or_removed(self.connection, id)?;
         let sql = "SELECT project, name, catalog, environment, livemode, configuration, status, interim, polls, \
             message, wanted, unlinked FROM api_resources WHERE resource = ?1";
-        let found = self.connection.prepare_cached(sql)?.query_row([resource.row], read).optional()?;
-        match found {
+        let state = self.connection.prepare_cached(sql)?.query_row([resource.row], read).optional()?;
+        match state {
             Some((_, _, true)) => Err(SimulatedStoreError::NotFound),
             Some((details, outcome, false)) => Ok(ApiResource { resource, details, outcome }),
-            None => Ok(ApiResource { resource, details: not_said(), outcome: Outcome::complete() }),
+            None => Ok(ApiResource { resource, details: default_details(), outcome: Outcome::complete() }),
         }
     }
 
-    /// Takes one from the looks that still show the interim status.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Counts down the polls that still show the interim status.
     pub fn count_poll(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
         let sql = "UPDATE api_resources SET polls = polls - 1 WHERE resource = ?1 AND polls > 0";
         self.connection.prepare_cached(sql)?.execute([resource.resource.row])?;
         Ok(())
     }
 
-    /// The current credentials, by the service's own names for them.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Returns the current credentials by name.
     pub fn credentials(&self, resource: &ApiResource) -> Result<Vec<(String, Secret)>, SimulatedStoreError> {
         resources::credentials(self.connection, &resource.resource)
     }
 
-    /// A new generation of credentials; the old ones are forgotten, which is what makes them dead.
-    ///
-    /// # Errors
-    /// Only when the file does not serve or there is no randomness.
+    /// Replaces the credentials. Deleting the old ones revokes them.
     pub fn rotate(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
-        resources::mint_again(self.connection, &resource.resource, &self.now())
+        resources::replace_credentials(self.connection, &resource.resource, &self.now())
     }
 
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn remove(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
         resources::remove(self.connection, &resource.resource)
     }
 
     /// Switches a resource to another service of its provider.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
     pub fn set_service(&self, resource: &ApiResource, service: &str) -> Result<(), SimulatedStoreError> {
         let sql = "UPDATE resources SET service = ?2 WHERE row = ?1";
         self.connection.prepare_cached(sql)?.execute(params![resource.resource.row, service])?;
         Ok(())
     }
 
-    /// Remembers what the API now knows of a resource.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Saves a resource's state in the API.
     pub fn settle(
         &self,
         resource: &ApiResource,
@@ -223,10 +203,7 @@ impl Account<'_> {
         self.resource(resource.id())
     }
 
-    /// Forgets a resource on Stripe's side; the provider keeps it running.
-    ///
-    /// # Errors
-    /// Only when the file does not serve.
+    /// Deletes a resource at Stripe; the provider keeps it running.
     pub fn unlink(&self, resource: &ApiResource) -> Result<(), SimulatedStoreError> {
         write(self.connection, resource.resource.row, &resource.details, &resource.outcome, true)
     }
@@ -281,8 +258,8 @@ fn read(row: &Row<'_>) -> Result<(Details, Outcome, bool), rusqlite::Error> {
     Ok((details, outcome, row.get(11)?))
 }
 
-/// What is shown of a resource that was not created through the API.
-fn not_said() -> Details {
+/// The details of a resource that was not created through the API.
+fn default_details() -> Details {
     Details {
         project: None,
         name: None,

@@ -1,36 +1,38 @@
-//! What Stripe lets a provider bill in a month.
+//! Monthly limits of providers at Stripe.
 
 use serde_json::json;
 
 use super::{
     StripeApi,
-    failure::{Failure, before_the_order},
-    random_key,
+    failure::{Failure, before_order},
     wire::PaymentProfile,
 };
-use crate::backend::{BackendError, Change, Refusal};
+use crate::{
+    backend::{BackendError, LimitChange, Refusal},
+    project::random_hex,
+};
 
 impl StripeApi {
-    /// Sets the limit of a provider, `id` being Stripe's for it.
-    pub(super) async fn set_limit(&self, change: Change, id: &str) -> Result<(), BackendError> {
+    /// Sets the limit of the provider whose id at Stripe is `id`.
+    pub(super) async fn set_limit(&self, change: LimitChange, id: &str) -> Result<(), BackendError> {
         let limits = json!({
             "currency": "usd",
             "max_amount": change.limit.cents().to_string(),
             "recurring_interval": "month",
         });
         let body = json!({ "livemode": self.http.livemode()?, "provider": id, "usage_limits": limits }).to_string();
-        match self.http.change::<PaymentProfile>(UPDATE_LIMIT, &random_key()?, &body).await {
-            Ok(PaymentProfile {}) => self.limits.made(change).await,
+        match self.http.write::<PaymentProfile>(UPDATE_LIMIT, &random_hex::<16>()?, &body).await {
+            Ok(PaymentProfile {}) => self.limits.confirm(change).await,
             Err(Failure::Refused(rejection)) if !rejection.is_about_the_account() => {
                 Err(Refusal::LimitNotSet { provider: change.provider, limit: change.limit }.into())
             }
-            Err(failure) => Err(before_the_order(failure)),
+            Err(failure) => Err(before_order(failure)),
         }
     }
 
-    /// Sets every limit that is not what the live projects add up to.
-    pub(super) async fn settle(&self) -> Result<(), BackendError> {
-        for _ in 0..MOST_PROVIDERS {
+    /// Sets every limit that differs from the sum of caps.
+    pub(super) async fn set_drifted_limits(&self) -> Result<(), BackendError> {
+        for _ in 0..MAX_CHANGES {
             let Some(change) = self.limits.next_drift().await? else {
                 return Ok(());
             };
@@ -46,5 +48,5 @@ impl StripeApi {
 
 const UPDATE_LIMIT: &str = "/v2/provisioning/payment_profile/update_limit";
 
-/// More than any workspace has limits for; the next call goes on.
-const MOST_PROVIDERS: usize = 256;
+/// More than any workspace has providers. The next call continues.
+const MAX_CHANGES: usize = 256;
