@@ -72,7 +72,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
-    ("scan", &["fs", "git", "secret"], &["ignore"]),
+    ("scan", &["fs", "git", "secret"], &["ignore", "rustc_hash"]),
     // Second floor: use cases.
     ("policy", &["diagnostic", "lifetime", "money", "name", "registry"], &["thiserror"]),
     (
@@ -237,7 +237,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // `mcp/request_state.rs` seals with a key of our own, which opens nothing.
         &[
             "alerts/signature.rs",
-            "dotenv/mod.rs",
+            "dotenv/text.rs",
             "backend/simulated/resources.rs",
             "backend/stripe_api/http.rs",
             "mcp/request_state.rs",
@@ -247,7 +247,15 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "std::fs",
-        &["fs/lock.rs", "fs/mod.rs", "fs/write_access.rs"],
+        &[
+            "fs/inspect.rs",
+            "fs/lock.rs",
+            "fs/path.rs",
+            "fs/private.rs",
+            "fs/read.rs",
+            "fs/replace.rs",
+            "fs/write_access.rs",
+        ],
         "use what `crate::fs` offers, which is atomic and private",
     ),
     (
