@@ -1,4 +1,4 @@
-//! Ledgers with many delivered keys.
+//! Creates ledgers with many delivered keys.
 
 use std::{
     fs::{self, OpenOptions},
@@ -17,17 +17,17 @@ use stripe_projects_mcp::{
     secret::Secret,
 };
 
-use super::tree::Dice;
+use super::tree::Rng;
 
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// With prefixes, without, and connection strings, a third each.
+    /// Keys with a prefix, keys without one, and connection strings, a third each.
     Mixed,
-    /// As the simulation hands them out.
+    /// Keys in the format of the simulated backend.
     Prefixed,
 }
 
-/// Records that many keys as delivered; returns one of them.
+/// Records `count` keys as delivered and returns one of them.
 pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     let state = workspace.join(".stripe-projects");
     fs::create_dir_all(&state).unwrap();
@@ -43,12 +43,12 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
         env_file: workspace.join(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
-    let begun = ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
+    let started = ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
         Ok::<_, Error>(Grant { cap, deliveries, term: LifetimeTerms::default() })
     });
-    let mut intent = begun.unwrap();
-    let mut dice = Dice::new(42);
-    let keys: Vec<String> = (0..count).map(|number| key(kind, number, &mut dice)).collect();
+    let mut intent = started.unwrap();
+    let mut rng = Rng::new(42);
+    let keys: Vec<String> = (0..count).map(|number| key(kind, number, &mut rng)).collect();
     let secrets: Vec<Secret> = keys.iter().cloned().map(Secret::new).collect();
     ledger.record(&mut intent, &ResourceId::new("fres_1".to_owned()), &secrets, Clock::system().now()).unwrap();
     let status = intent.when_done();
@@ -56,20 +56,16 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     keys[0].clone()
 }
 
-fn key(kind: Kind, number: usize, dice: &mut Dice) -> String {
+fn key(kind: Kind, number: usize, rng: &mut Rng) -> String {
     match (kind, number % 3) {
-        (Kind::Prefixed, _) => format!("sk_proj_sim_{}", dice.hex(32)),
+        (Kind::Prefixed, _) => format!("sk_proj_sim_{}", rng.hex(32)),
         (Kind::Mixed, 0) => {
             let prefix = ["sk_proj_sim_", "sk-or-v1-", "bb_live_", "am_us_", "fc-", "sm_", "sk_"][number / 3 % 7];
-            format!("{prefix}{}", dice.hex(40))
+            format!("{prefix}{}", rng.hex(40))
         }
-        (Kind::Mixed, 1) => dice.hex(32 + 4 * (number % 5)),
+        (Kind::Mixed, 1) => rng.hex(32 + 4 * (number % 5)),
         (Kind::Mixed, _) => {
-            format!(
-                "postgresql://u{number}:{}@ep-{}.example.com/db?sslmode=require",
-                dice.hex(24),
-                dice.hex(number % 20)
-            )
+            format!("postgresql://u{number}:{}@ep-{}.example.com/db?sslmode=require", rng.hex(24), rng.hex(number % 20))
         }
     }
 }

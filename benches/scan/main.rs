@@ -1,15 +1,15 @@
-//! How fast a scan is, beside ripgrep that looks for one literal in the same tree: `cargo bench --bench scan`.
+//! Measures `scan` against ripgrep, which searches the same tree for one literal: `cargo bench --bench scan`.
 //!
-//! Both are started anew for each measurement, in turn, and read from the page cache. ripgrep is told to leave nothing
-//! out (`-uuu`), because a scan leaves nothing out.
+//! Both are started for each measurement, alternately, and read from the page cache. ripgrep runs with `-uuu`, because
+//! `scan` skips no files either.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    reason = "a benchmark says what went wrong by panicking"
+    reason = "a benchmark reports errors by panicking"
 )]
-#![allow(clippy::disallowed_methods, reason = "a benchmark stands outside the house")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark may use the file system and start processes")]
 
 mod keys;
 mod tree;
@@ -24,14 +24,15 @@ const ROUNDS: usize = 11;
 
 fn main() {
     if Command::new("rg").arg("--version").output().is_err() {
-        return println!("ripgrep is not installed, so there is nothing to compare with");
+        return println!("ripgrep is not installed; nothing to compare with");
     }
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
-    let bytes = tree::grow(&tree);
-    println!("{} MB; half as fast as ripgrep is 0.50\n", bytes / 1_000_000);
+    let bytes = tree::create(&tree);
+    println!("{} MB; a ratio of 0.50 means half the speed of ripgrep\n", bytes / 1_000_000);
     println!("{:<34} {:>10} {:>10} {:>10}", "", "ours", "ripgrep", "ratio");
-    for (label, kind) in [("keys with a known prefix", keys::Kind::Prefixed), ("of every kind", keys::Kind::Mixed)] {
+    for (label, kind) in [("keys with a known prefix", keys::Kind::Prefixed), ("keys of every kind", keys::Kind::Mixed)]
+    {
         for count in [10, 10_000] {
             let workspace = folder.path().join(format!("{label}-{count}"));
             let literal = keys::deliver(&workspace, kind, count);
@@ -42,7 +43,7 @@ fn main() {
 
 fn compare(label: &str, workspace: &Path, tree: &Path, literal: &str) {
     let leak = tree.join("notes.txt");
-    std::fs::write(&leak, format!("it is {literal}, I think\n")).unwrap();
+    std::fs::write(&leak, format!("the key is {literal}, I think\n")).unwrap();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(timed(
@@ -56,7 +57,7 @@ fn compare(label: &str, workspace: &Path, tree: &Path, literal: &str) {
     println!("{label:<34} {:>7.1} ms {:>7.1} ms {:>10.2}", ms(ours), ms(theirs), ms(theirs) / ms(ours));
 }
 
-/// Both have to find it, or the time is worth nothing.
+/// Runs a command and asserts that it finds the key, because its time is meaningless otherwise.
 fn timed(command: &mut Command, code: i32) -> Duration {
     let start = Instant::now();
     let output = command.stdin(Stdio::null()).output().unwrap();

@@ -1,58 +1,58 @@
-//! A tree such as a developer has: many small sources, some lock files, a few large transcripts and binaries.
+//! Creates a typical developer's tree: many small sources, some lock files, a few large transcripts and binaries.
 
 use std::{fmt::Write as _, fs, path::Path};
 
-/// Grows the tree; returns how many bytes are in it.
-pub fn grow(tree: &Path) -> usize {
-    let mut dice = Dice::new(7);
+/// Creates the tree and returns its size in bytes.
+pub fn create(tree: &Path) -> usize {
+    let mut rng = Rng::new(7);
     let mut bytes = 0;
-    let mut plant = |path: String, text: Vec<u8>| {
+    let mut write = |path: String, text: Vec<u8>| {
         let path = tree.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         bytes += text.len();
         fs::write(path, text).unwrap();
     };
     for number in 0..16_000 {
-        plant(format!("src/{}/{}/m{number}.ts", number % 40, number % 400), source(&mut dice, 5_000).into_bytes());
+        write(format!("src/{}/{}/m{number}.ts", number % 40, number % 400), source(&mut rng, 5_000).into_bytes());
     }
     for number in 0..6 {
-        plant(format!("packages/{number}/package-lock.json"), lock(&mut dice, 1_000_000).into_bytes());
-        plant(format!(".claude/projects/{number}.jsonl"), transcript(&mut dice, 14_000_000).into_bytes());
+        write(format!("packages/{number}/package-lock.json"), lock(&mut rng, 1_000_000).into_bytes());
+        write(format!(".claude/projects/{number}.jsonl"), transcript(&mut rng, 14_000_000).into_bytes());
     }
     for number in 0..4 {
-        plant(format!("target/lib{number}.so"), (0..7_500_000).map(|_| dice.byte()).collect());
+        write(format!("target/lib{number}.so"), (0..7_500_000).map(|_| rng.byte()).collect());
     }
     bytes
 }
 
-fn source(dice: &mut Dice, length: usize) -> String {
+fn source(rng: &mut Rng, length: usize) -> String {
     let mut text = String::new();
     while text.len() < length {
-        let (a, b, c) = (dice.word(), dice.word(), dice.word());
-        let _ = writeln!(text, "  const {a}_{b} = await task_{c}({a}.{c}, \"{b} {c}\", {});", dice.below(9_999));
+        let (a, b, c) = (rng.word(), rng.word(), rng.word());
+        let _ = writeln!(text, "  const {a}_{b} = await task_{c}({a}.{c}, \"{b} {c}\", {});", rng.below(9_999));
         let _ = writeln!(text, "  // The {c} of {a} is what {b} wants before it may {a} a {c}.");
     }
     text
 }
 
-fn lock(dice: &mut Dice, length: usize) -> String {
+fn lock(rng: &mut Rng, length: usize) -> String {
     let mut text = String::new();
     while text.len() < length {
-        let name = dice.word();
-        let _ = writeln!(text, "    \"node_modules/{name}\": {{ \"integrity\": \"sha512-{}==\",", dice.hex(86));
+        let name = rng.word();
+        let _ = writeln!(text, "    \"node_modules/{name}\": {{ \"integrity\": \"sha512-{}==\",", rng.hex(86));
         let _ = writeln!(
             text,
             "      \"resolved\": \"https://registry.npmjs.org/{name}/-/{name}-1.2.{}.tgz\" }},",
-            dice.below(99)
+            rng.below(99)
         );
     }
     text
 }
 
-fn transcript(dice: &mut Dice, length: usize) -> String {
+fn transcript(rng: &mut Rng, length: usize) -> String {
     let mut text = String::new();
     while text.len() < length {
-        let (id, a, b, c) = (dice.hex(32), dice.word(), dice.word(), dice.word());
+        let (id, a, b, c) = (rng.hex(32), rng.word(), rng.word(), rng.word());
         let _ = writeln!(
             text,
             "{{\"uuid\":\"{id}\",\"type\":\"assistant\",\"message\":{{\"text\":\"I read {a}/{b}.ts and the {c} of \
@@ -62,10 +62,10 @@ fn transcript(dice: &mut Dice, length: usize) -> String {
     text
 }
 
-/// The same throws in every run.
-pub struct Dice(u64);
+/// A pseudo-random number generator with the same sequence in every run.
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -83,7 +83,7 @@ impl Dice {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        // SplitMix64, of which the high bits are good.
+        // SplitMix64; its high bits have the better quality.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

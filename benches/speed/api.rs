@@ -1,4 +1,4 @@
-//! What the API backend adds to the time of the simulator behind it: the same requests, by it and bare.
+//! Measures the overhead of the `stripe-api` backend: the same requests by the backend and by plain reqwest.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -24,23 +24,23 @@ use stripe_projects_mcp::{
 use tokio::runtime::Builder;
 
 use crate::{
-    effort::Effort,
+    rounds::Rounds,
     table::{median, ms, row, timed, times},
 };
 
-pub fn show(folder: &Path, effort: &Effort) {
+pub fn show(folder: &Path, rounds: &Rounds) {
     let workspace = folder.join("api");
     std::fs::create_dir(&workspace).unwrap();
     let labels = ["one request to the simulator", "two requests (rotate, reveal)"];
-    for (label, (ours, bare)) in labels.iter().zip(measured(&workspace, effort.calls)) {
+    for (label, (ours, bare)) in labels.iter().zip(measure(&workspace, rounds.calls)) {
         let (ours, bare) = (median(ours), median(bare));
-        let beside = format!("{} bare reqwest ({:.2} ms)", times(ours, bare), ms(bare));
-        row(&format!("stripe-api, {label}"), ours, &beside);
+        let comparison = format!("{} bare reqwest ({:.2} ms)", times(ours, bare), ms(bare));
+        row(&format!("stripe-api, {label}"), ours, &comparison);
     }
 }
 
-/// Times of one request and of two, each by the backend and bare: `[(ours, bare); 2]`.
-fn measured(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
+/// Times one request and two requests, each by the backend and by reqwest: `[(ours, bare); 2]`.
+fn measure(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2] {
     let simulator = Simulator::start(folder);
     let access = ApiConfig {
         base: ApiBase::parse(&simulator.base).unwrap(),
@@ -50,29 +50,29 @@ fn measured(folder: &Path, rounds: usize) -> [(Vec<Duration>, Vec<Duration>); 2]
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let ledger = Arc::new(Ledger::of(folder));
     let backend = StripeApi::new(access, ledger, folder.to_owned(), RetryPolicy::default());
-    let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest wants it, even in the clear
+    let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest requires it, even for plain http
     let client = Client::builder().no_proxy().build().unwrap();
     let resource = runtime.block_on(backend.provision(&order())).unwrap().resource;
     let path = format!("{}/v2/provisioning/resources/{}", simulator.base, resource.as_str());
-    let ask = async |method: Method, path: &str| {
+    let send = async |method: Method, path: &str| {
         let request = client.request(method, path).bearer_auth(KEY).header("stripe-version", "2026-10-14.preview");
         request.json(&json!({})).send().await.unwrap().bytes().await.unwrap()
     };
-    let look = || runtime.block_on(ask(Method::GET, &path));
+    let retrieve = || runtime.block_on(send(Method::GET, &path));
     let rotate = || {
         runtime.block_on(async {
-            ask(Method::POST, &format!("{path}/rotate_credentials")).await;
-            ask(Method::POST, &format!("{path}/reveal_access_configuration")).await;
+            send(Method::POST, &format!("{path}/rotate_credentials")).await;
+            send(Method::POST, &format!("{path}/reveal_access_configuration")).await;
         });
     };
-    let mut found: [(Vec<Duration>, Vec<Duration>); 2] = Default::default();
+    let mut measured: [(Vec<Duration>, Vec<Duration>); 2] = Default::default();
     for _ in 0..rounds {
-        found[0].0.push(timed(|| runtime.block_on(backend.resume(&resource)).unwrap()).0);
-        found[0].1.push(timed(look).0);
-        found[1].0.push(timed(|| runtime.block_on(backend.rotate(&resource)).unwrap()).0);
-        found[1].1.push(timed(rotate).0);
+        measured[0].0.push(timed(|| runtime.block_on(backend.resume(&resource)).unwrap()).0);
+        measured[0].1.push(timed(retrieve).0);
+        measured[1].0.push(timed(|| runtime.block_on(backend.rotate(&resource)).unwrap()).0);
+        measured[1].1.push(timed(rotate).0);
     }
-    found
+    measured
 }
 
 struct Simulator {

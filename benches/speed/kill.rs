@@ -1,4 +1,4 @@
-//! The kill switch on the simulated backend: from the start of the command to the last key that is refused.
+//! Measures `suspend` on the simulated backend, from the start of the command until the last key is refused.
 
 use std::{
     fs,
@@ -13,45 +13,45 @@ use stripe_projects_mcp::{
 };
 
 use crate::{
-    effort::Effort,
+    rounds::Rounds,
     server::{self, INITIALIZE, Server},
     table::{median, row, times},
 };
 
-pub fn show(folder: &Path, effort: &Effort, floor: Duration) {
-    let one = median(kills(&folder.join("kill-one"), 1, effort.kills));
-    row("suspend NAME, to a refused key", one, &format!("{} the floor; at most 50 ms", times(one, floor)));
-    let all = median(kills(&folder.join("kill-all"), MANY, effort.kills_of_all));
-    let beside = format!("{} that for one; at most 1,000 ms", times(all, one));
-    row(&format!("suspend --all, {MANY} live, to no key left"), all, &beside);
+pub fn show(folder: &Path, rounds: &Rounds, baseline: Duration) {
+    let one = median(kills(&folder.join("kill-one"), 1, rounds.kills));
+    row("suspend NAME, until its key is refused", one, &format!("{} the baseline; limit 50 ms", times(one, baseline)));
+    let all = median(kills(&folder.join("kill-all"), MANY, rounds.kills_of_all));
+    let comparison = format!("{} the time for one; limit 1,000 ms", times(all, one));
+    row(&format!("suspend --all, {MANY} live, until all refused"), all, &comparison);
 }
 
 fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
     fs::create_dir(workspace).unwrap();
     let mut server = Server::start(server::ours(workspace), INITIALIZE);
     let store = SimulatedStripe::new(simulated_store(&workspace.join(".stripe-projects")), Clock::system());
-    let mut found = Vec::new();
+    let mut measured = Vec::new();
     for round in 0..rounds {
         for number in 0..projects {
             server.call("provision", &format!(r#"{{"name":"r{round}n{number}","provider":"search"}}"#));
         }
         let keys = keys(workspace);
         assert_eq!(keys.len(), projects);
-        assert!(keys.iter().all(|key| opens(&store, key)));
+        assert!(keys.iter().all(|key| is_valid(&store, key)));
 
-        let named = format!("r{round}n0");
-        let begun = Instant::now();
-        let mut child = command(workspace, &["suspend", if projects == 1 { &named } else { "--all" }]).spawn().unwrap();
+        let first = format!("r{round}n0");
+        let start = Instant::now();
+        let mut child = command(workspace, &["suspend", if projects == 1 { &first } else { "--all" }]).spawn().unwrap();
         for key in &keys {
-            while opens(&store, key) {
+            while is_valid(&store, key) {
                 thread::sleep(Duration::from_micros(100));
             }
         }
-        found.push(begun.elapsed());
+        measured.push(start.elapsed());
         assert!(child.wait().unwrap().success());
         assert!(command(workspace, &["--yes", "teardown", "--all"]).status().unwrap().success());
     }
-    found
+    measured
 }
 
 fn command(workspace: &Path, arguments: &[&str]) -> Command {
@@ -60,13 +60,13 @@ fn command(workspace: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Every key that is in the env file.
+/// Returns every key in the env file.
 fn keys(workspace: &Path) -> Vec<Secret> {
     let text = fs::read_to_string(workspace.join(".env")).unwrap();
     text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| Secret::new(value.to_owned())).collect()
 }
 
-fn opens(store: &SimulatedStripe, key: &Secret) -> bool {
+fn is_valid(store: &SimulatedStripe, key: &Secret) -> bool {
     store.owner_of(key).unwrap().is_some()
 }
 

@@ -1,4 +1,4 @@
-"""The same four tools on the `mcp` package from PyPI, kept in memory: nothing is durable, nothing is checked."""
+"""A reference server: the same four tools on PyPI's `mcp` package, in memory, without durability or checks."""
 
 from mcp.server.fastmcp import FastMCP
 

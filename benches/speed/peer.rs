@@ -1,4 +1,4 @@
-//! The well-known peer: a Python server with the same four tools, if there is a Python that can run it.
+//! The Python peer: a reference server with the same four tools, if a Python with the `mcp` package is installed.
 
 use std::{
     env,
@@ -11,20 +11,20 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The Python that `MCP_PEER_PYTHON` names, else the one that `tests/clients/run` has installed the package for.
+    /// Finds the Python of `MCP_PEER_PYTHON`, or else the one that `tests/clients/run` installed.
     pub fn find() -> Option<Self> {
         let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients/mcp_1/bin/python");
         let python = env::var_os(VARIABLE).map_or(installed, PathBuf::from);
-        let mut look = Command::new(&python);
-        look.args(["-c", "import mcp.server.fastmcp"]).stdout(Stdio::null()).stderr(Stdio::null());
-        let found = look.status().is_ok_and(|status| status.success());
-        if !found {
+        let mut probe = Command::new(&python);
+        probe.args(["-c", "import mcp.server.fastmcp"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let usable = probe.status().is_ok_and(|status| status.success());
+        if !usable {
             println!(
-                "without the Python peer: {} cannot import mcp; {VARIABLE} may name one that can",
+                "without the Python peer: {} cannot import mcp; set {VARIABLE} to a Python that can",
                 python.display()
             );
         }
-        found.then_some(Self { python })
+        usable.then_some(Self { python })
     }
 
     pub fn command(&self) -> Command {

@@ -1,5 +1,7 @@
-//! A workspace with many live projects, made without the env file: the first one as the program would make it, the
-//! others as copies of its rows, because a hundred thousand synced transactions would be most of the benchmark.
+//! Creates a workspace with many live projects, without an env file.
+//!
+//! The first project is created by the program's code, the others are copies of its rows, because a hundred thousand synced
+//! transactions would take most of the benchmark's time.
 
 use std::{
     fs::{self, OpenOptions},
@@ -28,7 +30,7 @@ pub fn seed(workspace: &Path, projects: u32) {
     fs::create_dir_all(&state).unwrap();
     OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
     let store = simulated_store(&state);
-    one(&Ledger::of(&state), &SimulatedStripe::new(store.clone(), Clock::system()), workspace);
+    create_one(&Ledger::of(&state), &SimulatedStripe::new(store.clone(), Clock::system()), workspace);
     copy(&state.join("ledger.db"), COPIES_IN_THE_LEDGER, projects);
     copy(&store, COPIES_IN_THE_WORLD, projects);
 }
@@ -53,7 +55,7 @@ fn copy(database: &Path, copies: &[(&str, &[(&str, &str)])], projects: u32) {
     connection.execute_batch("COMMIT").unwrap();
 }
 
-fn one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
+fn create_one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
     let cap = Cents::new(1_000).unwrap();
     let order = Order {
         id: ProjectId::random().unwrap(),
@@ -92,7 +94,7 @@ fn event(verdict: Verdict) -> Event {
     Event { at, door: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
 }
 
-/// Tables, and what a copy has in columns in which it must differ from the first; the rest is the same.
+/// Tables with the columns that must differ in a copy; all others are copied.
 const COPIES_IN_THE_LEDGER: &[(&str, &[(&str, &str)])] = &[
     ("projects", &[("row", "row + n"), ("id", "id || n"), ("name", "name || n"), ("resource", "resource || n")]),
     ("deliveries", &[("project", "project + n"), ("env_var", "env_var || n")]),

@@ -1,4 +1,4 @@
-//! A server as a child, and the plainest client there is.
+//! A server as a child process, with a minimal client.
 
 use std::{
     fs,
@@ -21,42 +21,42 @@ pub fn ours(folder: &Path) -> Command {
 
 pub fn bare() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg(super::bare::ARGUMENT);
+    command.arg(super::bare_rmcp::ARGUMENT);
     command
 }
 
 impl Server {
-    /// Starts it and waits for its first answer.
-    pub fn start(mut command: Command, greeting: &str) -> Self {
+    /// Starts the server and waits for its first response.
+    pub fn start(mut command: Command, first_request: &str) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut server = Self { child, input, output };
-        let answer = server.request(greeting);
-        assert!(answer.contains("\"result\""), "{answer}");
-        if greeting == INITIALIZE {
+        let response = server.request(first_request);
+        assert!(response.contains("\"result\""), "{response}");
+        if first_request == INITIALIZE {
             server.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         }
         server
     }
 
     pub fn call(&mut self, tool: &str, arguments: &str) {
-        let answer = self.answer("tools/call", &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#));
-        assert!(answer.contains("\"isError\":false"), "{answer}");
+        let response = self.request_with("tools/call", &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#));
+        assert!(response.contains("\"isError\":false"), "{response}");
     }
 
-    pub fn ask(&mut self, method: &str) {
-        let answer = self.answer(method, "{}");
-        assert!(answer.contains("\"result\""), "{answer}");
+    pub fn request_method(&mut self, method: &str) {
+        let response = self.request_with(method, "{}");
+        assert!(response.contains("\"result\""), "{response}");
     }
 
-    /// Resident memory in MB.
+    /// Returns the resident memory in MB.
     pub fn resident(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
 
-    fn answer(&mut self, method: &str, params: &str) -> String {
+    fn request_with(&mut self, method: &str, params: &str) -> String {
         self.request(&format!(r#"{{"jsonrpc":"2.0","id":2,"method":"{method}","params":{params}}}"#))
     }
 

@@ -1,28 +1,28 @@
-//! The start of a server, and what it then takes of the memory.
+//! Measures the start of a server and its memory afterwards.
 
 use std::path::Path;
 
 use crate::{
-    effort::Effort,
     peer::Peer,
+    rounds::Rounds,
     server::{self, DISCOVER, INITIALIZE, Server},
     table::{line, median, ms, row, timed, times},
 };
 
-pub fn show(folder: &Path, peer: Option<&Peer>, effort: &Effort) {
-    for (label, greeting) in [("initialize", INITIALIZE), ("server/discover", DISCOVER)] {
+pub fn show(folder: &Path, peer: Option<&Peer>, rounds: &Rounds) {
+    for (label, request) in [("initialize", INITIALIZE), ("server/discover", DISCOVER)] {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
-        for _ in 0..effort.starts {
-            ours.push(timed(|| Server::start(server::ours(folder), greeting)).0);
-            bare.push(timed(|| Server::start(server::bare(), greeting)).0);
+        for _ in 0..rounds.starts {
+            ours.push(timed(|| Server::start(server::ours(folder), request)).0);
+            bare.push(timed(|| Server::start(server::bare(), request)).0);
         }
         let (ours, bare) = (median(ours), median(bare));
-        let beside = format!("{} bare rmcp ({:.2} ms)", times(ours, bare), ms(bare));
-        row(&format!("start to {label}"), ours, &beside);
+        let comparison = format!("{} bare rmcp ({:.2} ms)", times(ours, bare), ms(bare));
+        row(&format!("start to {label}"), ours, &comparison);
     }
     for backend in ["stripe-cli", "stripe-api"] {
         let (mut real, mut simulated) = (Vec::new(), Vec::new());
-        for _ in 0..effort.starts {
+        for _ in 0..rounds.starts {
             let mut command = server::ours(folder);
             command.env("STRIPE_PROJECTS_BACKEND", backend);
             real.push(timed(|| Server::start(command, INITIALIZE)).0);
@@ -34,24 +34,24 @@ pub fn show(folder: &Path, peer: Option<&Peer>, effort: &Effort) {
     let ours = Server::start(server::ours(folder), INITIALIZE).resident();
     let bare = Server::start(server::bare(), INITIALIZE).resident();
     line(
-        "resident after initialize",
+        "resident memory after initialize",
         &format!("{ours:.1} MB"),
         &format!("{:.1} x bare rmcp ({bare:.1} MB)", ours / bare),
     );
     if let Some(peer) = peer {
-        the_peer(folder, peer, effort, ours);
+        python_peer(folder, peer, rounds, ours);
     }
 }
 
-fn the_peer(folder: &Path, peer: &Peer, effort: &Effort, our_memory: f64) {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..effort.starts.div_ceil(6) {
+fn python_peer(folder: &Path, peer: &Peer, rounds: &Rounds, our_memory: f64) {
+    let (mut ours, mut python) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.starts.div_ceil(6) {
         ours.push(timed(|| Server::start(server::ours(folder), INITIALIZE)).0);
-        theirs.push(timed(|| Server::start(peer.command(), INITIALIZE)).0);
+        python.push(timed(|| Server::start(peer.command(), INITIALIZE)).0);
     }
-    let (ours, theirs) = (median(ours), median(theirs));
-    row("start to initialize, Python peer", theirs, &format!("{} ours", times(theirs, ours)));
+    let (ours, python) = (median(ours), median(python));
+    row("start to initialize, Python peer", python, &format!("{} ours", times(python, ours)));
     let memory = Server::start(peer.command(), INITIALIZE).resident();
-    let beside = format!("{:.1} x ours", memory / our_memory);
-    line("resident after initialize, Python peer", &format!("{memory:.1} MB"), &beside);
+    let comparison = format!("{:.1} x ours", memory / our_memory);
+    line("resident memory after initialize, Python peer", &format!("{memory:.1} MB"), &comparison);
 }

@@ -1,28 +1,28 @@
-//! The table that is printed, and what is done to times before they stand in it.
+//! The printed table, and the statistics of its times.
 
 use std::time::{Duration, Instant};
 
 pub fn heading() {
-    line("", "p50", "beside, in this run");
+    line("", "p50", "reference in the same run");
 }
 
-pub fn row(label: &str, time: Duration, beside: &str) {
-    line(label, &format!("{:.2} ms", ms(time)), beside);
+pub fn row(label: &str, time: Duration, comparison: &str) {
+    line(label, &format!("{:.2} ms", ms(time)), comparison);
 }
 
-pub fn line(label: &str, figure: &str, beside: &str) {
-    println!("{}", format!("{label:<46} {figure:>11}   {beside}").trim_end());
+pub fn line(label: &str, figure: &str, comparison: &str) {
+    println!("{}", format!("{label:<46} {figure:>11}   {comparison}").trim_end());
 }
 
-/// How many times as long as the reference.
+/// Returns the ratio of a time to its reference.
 pub fn times(time: Duration, reference: Duration) -> String {
     format!("{:.1} x", time.as_secs_f64() / reference.as_secs_f64())
 }
 
 pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let start = Instant::now();
-    let done = work();
-    (start.elapsed(), done)
+    let result = work();
+    (start.elapsed(), result)
 }
 
 pub fn median(mut times: Vec<Duration>) -> Duration {

@@ -1,4 +1,4 @@
-//! The agent: an MCP client of the real server. It stands for a model, so all that it could see is recorded.
+//! The agent: an MCP client of the real server. Everything that a model would receive is recorded.
 
 use std::{env, error::Error, ffi::OsString, path::Path, process::Stdio};
 
@@ -19,15 +19,15 @@ pub struct Agent {
     received: Recording,
 }
 
-/// Every byte that went through the pipes: MCP in both directions, and what the server logged.
-pub struct Seen {
+/// Every byte of the connection: MCP in both directions, and the server's log.
+pub struct Traffic {
     streams: [Vec<u8>; 3],
 }
 
 impl Agent {
-    /// Starts the server in a workspace and shakes hands.
+    /// Starts the server in a workspace and initializes the MCP session.
     ///
-    /// With a `key`, that is Stripe's for the server; else it has the one in the environment.
+    /// `key` is the server's Stripe API key; without it, the server uses the environment's.
     pub async fn start(
         server: &Path,
         workspace: &Path,
@@ -37,7 +37,7 @@ impl Agent {
         let mut command = Command::new(server);
         command.args(["serve", "--dir"]).arg(workspace).args(flags).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // The story is the same in every shell; what speaks to Stripe on the server's behalf is Stripe's own.
+        // Removes our own settings, so that the demo is the same in every shell; Stripe's variables stay.
         for (variable, _) in env::vars_os() {
             if variable.to_string_lossy().starts_with("STRIPE_PROJECTS_") {
                 command.env_remove(variable);
@@ -50,16 +50,16 @@ impl Agent {
         let (sent, received) = (Recording::default(), Recording::default());
         let input = server.stdin.take().ok_or("the server has no stdin")?;
         let output = server.stdout.take().ok_or("the server has no stdout")?;
-        let Ok(client) = ().serve((received.of(output), sent.of(input))).await else {
-            // Its pipes are closed by now, so it ends, and its last words say why.
+        let Ok(client) = ().serve((received.wrap(output), sent.wrap(input))).await else {
+            // Its pipes are closed, so it exits; stderr has the reason.
             let end = server.wait_with_output().await?;
-            return Err(format!("the server would not start: {}", String::from_utf8_lossy(&end.stderr).trim()).into());
+            return Err(format!("the server did not start: {}", String::from_utf8_lossy(&end.stderr).trim()).into());
         };
         Ok(Self { client, server, sent, received })
     }
 
-    /// Reads everything that the server offers to be read; the names of its tools.
-    pub async fn look_around(&self) -> Result<Vec<String>, Box<dyn Error>> {
+    /// Reads every resource of the server; returns the names of its tools.
+    pub async fn explore(&self) -> Result<Vec<String>, Box<dyn Error>> {
         for resource in self.client.list_all_resources().await? {
             self.client.read_resource(ReadResourceRequestParams::new(resource.uri)).await?;
         }
@@ -67,29 +67,29 @@ impl Agent {
         Ok(tools.into_iter().map(|tool| tool.name.into_owned()).collect())
     }
 
-    /// Calls a tool; what it answered, be it a result or an error.
+    /// Calls a tool and returns its structured content, a result or an error.
     pub async fn call(&self, tool: &'static str, arguments: JsonObject) -> Result<Value, Box<dyn Error>> {
-        let answer = self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await?;
-        answer.structured_content.ok_or_else(|| format!("{tool} gave no structured content").into())
+        let response = self.client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await?;
+        response.structured_content.ok_or_else(|| format!("{tool} returned no structured content").into())
     }
 
-    /// Hangs up and waits until the server has exited.
-    pub async fn leave(self) -> Result<Seen, Box<dyn Error>> {
+    /// Disconnects and waits for the server to exit.
+    pub async fn disconnect(self) -> Result<Traffic, Box<dyn Error>> {
         self.client.cancel().await?;
         let end = self.server.wait_with_output().await?;
         if !end.status.success() {
-            return Err(format!("the server ended with {}", end.status).into());
+            return Err(format!("the server exited with {}", end.status).into());
         }
-        Ok(Seen { streams: [self.sent.bytes(), self.received.bytes(), end.stderr] })
+        Ok(Traffic { streams: [self.sent.bytes(), self.received.bytes(), end.stderr] })
     }
 }
 
-impl Seen {
+impl Traffic {
     pub fn bytes(&self) -> usize {
         self.streams.iter().map(Vec::len).sum()
     }
 
-    /// MCP messages are lines.
+    /// Counts the MCP messages, one per line.
     pub fn messages(&self) -> usize {
         self.streams.iter().take(2).flatten().filter(|byte| **byte == b'\n').count()
     }

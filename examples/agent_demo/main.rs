@@ -1,25 +1,25 @@
-//! An agent's afternoon with a capped card, told in seven short chapters and checked at every step.
+//! Demonstrates an agent with a capped card, in seven short steps that are checked as they run.
 //!
-//! The server is the real program, spoken to over MCP as a host would. The service that the card pays for is a small
-//! one on the loopback, and the money is simulated. Run it with `cargo run --example agent_demo`. With
-//! `-- --backend stripe-api` or `stripe-cli` it tells a shorter story with Supermemory itself and with real money, and
-//! asks first; `-- --backend stripe-api --simulator` tells that one without money.
+//! The server is the real program, called over MCP as a host does. The card pays for a small service on the loopback, and
+//! the money is simulated. Run it with `cargo run --example agent_demo`. With `-- --backend stripe-api` or `stripe-cli` it
+//! runs a shorter version with Supermemory itself and real money, after a confirmation; `-- --backend stripe-api
+//! --simulator` runs that version without money.
 
-#![allow(clippy::disallowed_methods, reason = "an example stands outside the house: it reads files, starts processes")]
-#![allow(clippy::indexing_slicing, reason = "a field that JSON has not got is null, and null keeps no promise")]
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a story is printed")]
+#![allow(clippy::disallowed_methods, reason = "an example may use files and start processes")]
+#![allow(clippy::indexing_slicing, reason = "a missing JSON field reads as null, which fails the checks")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "the demo prints its steps")]
 
 mod agent;
 mod app;
 mod arguments;
+mod demo;
 mod memory_service;
+mod purchase;
 mod real;
 mod recording;
-mod scene;
+mod simulated;
 mod simulator;
-mod story;
 mod supermemory;
-mod terms;
 
 use std::{
     env::{self, consts::EXE_SUFFIX},
@@ -31,79 +31,83 @@ use std::{
 };
 
 use arguments::{Arguments, Backend};
-use scene::{Stage, Told};
+use demo::{Setup, Step};
+use purchase::Purchase;
 use simulator::Simulator;
 use tempfile::TempDir;
-use terms::Terms;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match demonstrate().await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\nThe story broke off: {error}");
+            eprintln!("\nThe demo failed: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn demonstrate() -> Told {
-    let arguments = Arguments::read();
-    let terms = match arguments.backend {
+async fn run() -> Step {
+    let arguments = Arguments::parse_or_exit();
+    let purchase = match arguments.backend {
         Backend::Simulated => None,
-        Backend::StripeApi | Backend::StripeCli => Some(Terms::of(&arguments)?),
+        Backend::StripeApi | Backend::StripeCli => Some(Purchase::new(&arguments)?),
     };
-    if let Some(terms) = &terms {
-        terms.agree(arguments.yes)?;
+    if let Some(purchase) = &purchase {
+        purchase.confirm(arguments.yes)?;
     }
     let server = build_server()?;
-    let begun = Instant::now();
+    let start = Instant::now();
     let workspace = tempfile::tempdir()?;
     let folder = workspace.path().canonicalize()?;
     let simulator = if arguments.simulator { Some(Simulator::start(&server, &folder).await?) } else { None };
-    let stage = Stage { server, folder, flags: arguments.for_the_server(), simulator };
-    // Whoever interrupts the story still leaves nothing behind: both ends of it pass the line that cleans up.
-    let told = unless_interrupted(async {
-        match &terms {
-            None => story::tell(&stage).await,
-            Some(terms) => real::tell(&stage, terms).await,
+    let setup = Setup { server, folder, flags: arguments.server_flags(), simulator };
+    // Ctrl-C ends the demo with an error, so that the cleanup below runs in every case.
+    let outcome = unless_interrupted(async {
+        match &purchase {
+            None => simulated::run(&setup).await,
+            Some(purchase) => real::run(&setup, purchase).await,
         }
     });
-    let workspace = match (told.await, &terms) {
-        (Err(error), Some(_)) => return Err(clean_up(&stage, workspace, &*error).await),
-        (told, _) => told.map(|()| workspace)?,
+    let workspace = match (outcome.await, &purchase) {
+        (Err(error), Some(_)) => return Err(clean_up(&setup, workspace, &*error).await),
+        (outcome, _) => outcome.map(|()| workspace)?,
     };
     workspace.close()?;
-    println!("\nDone in {:.1} s. The server has exited and its folder is gone.", begun.elapsed().as_secs_f64());
+    println!("\nDone in {:.1} s. The server has exited and its folder is deleted.", start.elapsed().as_secs_f64());
     Ok(())
 }
 
-async fn unless_interrupted(told: impl Future<Output = Told>) -> Told {
+async fn unless_interrupted(work: impl Future<Output = Step>) -> Step {
     tokio::select! {
-        told = told => told,
+        outcome = work => outcome,
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     }
 }
 
-/// Gives back what was bought with real money. The folder is all that knows of it, so it goes only if nothing is left.
-async fn clean_up(stage: &Stage, workspace: TempDir, error: &dyn Error) -> Box<dyn Error> {
-    eprintln!("\nThe story broke off: {error}\nTearing down what it has created.");
-    match unless_interrupted(real::give_back(stage)).await {
-        Ok(()) => "told to no end, but nothing is left that could bill".into(),
+/// Tears down what was bought with real money.
+///
+/// Only the folder has a record of it, so the folder is deleted only if nothing is left.
+async fn clean_up(setup: &Setup, workspace: TempDir, error: &dyn Error) -> Box<dyn Error> {
+    eprintln!("\nThe demo failed: {error}\nTearing down what it created.");
+    match unless_interrupted(real::tear_down(setup)).await {
+        Ok(()) => "the demo failed; everything that it bought is torn down".into(),
         Err(error) => {
             let folder = workspace.keep();
-            let flags: Vec<_> = stage.flags.iter().map(|flag| flag.to_string_lossy()).collect();
-            let program = format!("{} --dir {} {}", stage.server.display(), folder.display(), flags.join(" "));
-            format!("something may be left that bills: {error}\nlook:  {program} list\nend it: {program} teardown NAME")
-                .into()
+            let flags: Vec<_> = setup.flags.iter().map(|flag| flag.to_string_lossy()).collect();
+            let program = format!("{} --dir {} {}", setup.server.display(), folder.display(), flags.join(" "));
+            format!(
+                "a project may still cost money: {error}\nlist:      {program} list\ntear down: {program} teardown NAME"
+            )
+            .into()
         }
     }
 }
 
-/// Builds the program next to this example, and says where it is.
+/// Builds the program next to this example and returns its path.
 ///
-/// `cargo run --example` builds the library and nothing else. Naming the example again makes Cargo choose the same
-/// features, so that what is compiled already is used again and only the program itself is linked.
+/// `cargo run --example` builds only the library. Naming the example too makes Cargo select the same features, so that
+/// compiled dependencies are reused and only the program is linked.
 fn build_server() -> Result<PathBuf, Box<dyn Error>> {
     let example = env::current_exe()?;
     let folder = example.parent().and_then(Path::parent).ok_or("this example is not in a target folder")?;
@@ -113,23 +117,23 @@ fn build_server() -> Result<PathBuf, Box<dyn Error>> {
         Some(profile) => profile,
     };
     let mut cargo = Command::new(env!("CARGO"));
-    // What `cargo run` says of this package would look like a change to build scripts that watch such variables.
+    // Build scripts that watch these variables of `cargo run` would see a change and run again.
     for (variable, _) in env::vars_os() {
         let variable = variable.to_string_lossy();
         if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| variable.starts_with(prefix)) {
             cargo.env_remove(&*variable);
         }
     }
-    let built = cargo
+    let status = cargo
         .args(["build", "--bin", SERVER, "--example", "agent_demo", "--profile", profile])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .arg("--target-dir")
         .arg(target)
         .status()?;
-    if built.success() {
+    if status.success() {
         Ok(folder.join(format!("{SERVER}{EXE_SUFFIX}")))
     } else {
-        Err("the server could not be built".into())
+        Err("the server did not build".into())
     }
 }
 

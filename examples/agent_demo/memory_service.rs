@@ -1,5 +1,6 @@
-//! The third party: a memory service on the loopback that speaks Supermemory's API. It asks the simulated world whose
-//! key it is shown, and bills that project for what it stores.
+//! The third party: a memory service on the loopback with Supermemory's API.
+//!
+//! It looks up the owner of a key in the simulated account and bills that project for each write.
 
 use std::{
     io,
@@ -21,19 +22,19 @@ use stripe_projects_mcp::{
 };
 use tokio::net::TcpListener;
 
-/// A quarter of a dollar: dear for a memory, and soon at a cap.
+/// A quarter of a dollar per write, so that a few writes reach a cap.
 pub fn price_of_a_write() -> MicroUsd {
     MicroUsd::new(250_000)
 }
 
 struct Service {
-    world: SimulatedStripe,
+    account: SimulatedStripe,
     memories: Mutex<Vec<(ResourceId, String)>>,
 }
 
-/// Serves in the background for as long as the runtime lives.
-pub async fn start(world: PathBuf) -> io::Result<SocketAddr> {
-    let service = Service { world: SimulatedStripe::new(world, Clock::system()), memories: Mutex::default() };
+/// Serves in the background until the runtime stops.
+pub async fn start(account: PathBuf) -> io::Result<SocketAddr> {
+    let service = Service { account: SimulatedStripe::new(account, Clock::system()), memories: Mutex::default() };
     let routes = Router::new()
         .route("/v3/documents", post(store))
         .route("/v3/search", post(search))
@@ -61,7 +62,7 @@ async fn store(
     Json(document): Json<Document>,
 ) -> Result<Json<Value>, StatusCode> {
     let owner = service.owner(&headers)?;
-    service.world.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
+    service.account.accrue(&owner, price_of_a_write()).map_err(|_| StatusCode::PAYMENT_REQUIRED)?;
     let mut memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
     memories.push((owner, document.content));
     Ok(Json(json!({ "id": memories.len().to_string(), "status": "done" })))
@@ -74,18 +75,18 @@ async fn search(
 ) -> Result<Json<Value>, StatusCode> {
     let owner = service.owner(&headers)?;
     let memories = service.memories.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = memories.iter().filter(|(whose, text)| *whose == owner && text.contains(&question.q));
+    let matching = memories.iter().filter(|(project, text)| *project == owner && text.contains(&question.q));
     let hit = |(_, text): &(ResourceId, String)| json!({ "chunks": [{ "content": text, "score": 1 }], "score": 1 });
-    let results: Vec<Value> = found.take(question.limit).map(hit).collect();
+    let results: Vec<Value> = matching.take(question.limit).map(hit).collect();
     Ok(Json(json!({ "total": results.len(), "results": results, "timing": 0 })))
 }
 
 impl Service {
-    /// Whose key this is right now; what is rotated, suspended or torn down has no owner.
+    /// Returns the project of this key. Rotated, suspended and torn-down keys have no owner.
     fn owner(&self, headers: &HeaderMap) -> Result<ResourceId, StatusCode> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
-        let owner = self.world.owner_of(&Secret::new(key.to_owned()));
+        let owner = self.account.owner_of(&Secret::new(key.to_owned()));
         owner.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?.ok_or(StatusCode::UNAUTHORIZED)
     }
 }

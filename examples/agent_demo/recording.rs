@@ -1,4 +1,4 @@
-//! A record of every byte that passes a stream, so that what the model saw can be searched afterwards.
+//! Records every byte of a stream, so that a model's input can be searched afterwards.
 
 use std::{
     io,
@@ -9,18 +9,18 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What has passed so far; a clone shows the same bytes.
+/// The bytes so far; clones share them.
 #[derive(Clone, Default)]
 pub struct Recording(Arc<Mutex<Vec<u8>>>);
 
-/// A stream that is written down as it flows.
+/// A stream whose bytes are recorded as they pass.
 pub struct Recorded<S> {
     stream: S,
     recording: Recording,
 }
 
 impl Recording {
-    pub fn of<S>(&self, stream: S) -> Recorded<S> {
+    pub fn wrap<S>(&self, stream: S) -> Recorded<S> {
         Recorded { stream, recording: self.clone() }
     }
 

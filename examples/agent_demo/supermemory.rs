@@ -1,4 +1,4 @@
-//! The client of Supermemory's API: where a key may go, and what the service makes of it.
+//! A client of Supermemory's API that restricts where a key is sent.
 
 use std::{
     fmt,
@@ -13,45 +13,45 @@ use serde_json::json;
 use stripe_projects_mcp::secret::Secret;
 use thiserror::Error;
 
-/// Where the API is: over https, or on this machine.
+/// The API's base URL: https, or http on the loopback.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Base(Url);
 
-/// A client that sends a key to its base's host and to nobody else.
+/// A client that sends a key only to the host of its base URL.
 pub struct Supermemory {
     base: Base,
     http: Client,
 }
 
-/// How long to ask again for what takes its time: what was stored is searchable later, and a key dies later.
+/// How long to retry, because stored texts and revoked keys take effect later.
 ///
-/// The last question is asked within `within`; its answer has the client's own time.
+/// The last attempt starts within `timeout`; its response may take the client's own timeout.
 #[derive(Clone, Copy)]
-pub struct Patience {
-    pub within: Duration,
-    pub every: Duration,
+pub struct Retry {
+    pub timeout: Duration,
+    pub interval: Duration,
 }
 
-/// What went wrong. Nothing of a request or an answer is in it but the status, so no key is.
+/// A failed request. It contains nothing of a request or response except the status, so it contains no key.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum Failure {
-    #[error("the service's address must be https, or http on this machine, with no user, query or fragment")]
+    #[error("the service's address must be https, or http on this machine, without user, query or fragment")]
     BadBase,
-    #[error("the key has characters that no header can carry")]
+    #[error("the key has characters that are not allowed in a header")]
     BadKey,
-    #[error("the service's answer is not what its API promises")]
+    #[error("the service's response does not match its API")]
     Garbled,
-    #[error("the service has taken what was stored, but its search does not find it in time")]
+    #[error("the service stored the text, but its search did not find it in time")]
     Late,
-    #[error("no client could be made; has this machine any root certificates?")]
+    #[error("no HTTP client could be created; check this machine's root certificates")]
     NoClient,
-    #[error("the service points elsewhere with {0}, and a key does not travel")]
+    #[error("the service redirects with {0}, and keys are not sent to other hosts")]
     Redirected(StatusCode),
     #[error("the service refuses the key with {0}")]
     Refused(StatusCode),
-    #[error("the service did not answer in time")]
+    #[error("the service did not respond in time")]
     Slow,
-    #[error("the service answered {0}")]
+    #[error("the service responded with {0}")]
     Status(StatusCode),
     #[error("the service still accepts the key")]
     StillAccepted,
@@ -60,10 +60,10 @@ pub enum Failure {
 }
 
 impl Base {
-    /// Reads an address. What it may not be is said without repeating it.
+    /// Parses an address. The error does not repeat it.
     ///
     /// # Errors
-    /// [`Failure::BadBase`] for one over which a key would travel in the open.
+    /// [`Failure::BadBase`] for an address that would send a key unencrypted.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let url = Url::parse(text.trim()).map_err(|_| Failure::BadBase)?;
         let base = Self(url);
@@ -79,14 +79,15 @@ impl Base {
         if plain && private { Ok(base) } else { Err(Failure::BadBase) }
     }
 
-    /// Where this key belongs: the given address; without one, a simulated key at the local service and any other at
-    /// Supermemory.
+    /// Returns the base URL for a key.
+    ///
+    /// That is the configured address; without one, the local service for a simulated key and Supermemory for any other.
     ///
     /// # Errors
-    /// [`Failure::BadBase`] for a given address that may not be one.
-    pub fn of(key: &Secret, given: Option<&str>, local: SocketAddr) -> Result<Self, Failure> {
-        match given {
-            Some(given) => Self::parse(given),
+    /// [`Failure::BadBase`] for an invalid configured address.
+    pub fn for_key(key: &Secret, configured: Option<&str>, local: SocketAddr) -> Result<Self, Failure> {
+        match configured {
+            Some(base) => Self::parse(base),
             None if key.expose().starts_with(SIMULATED) => Self::parse(&format!("http://{local}")),
             None => Self::parse(SUPERMEMORY),
         }
@@ -112,17 +113,16 @@ impl fmt::Display for Base {
 }
 
 impl Supermemory {
-    /// A client of the service at `base`, which has `answer_within` for each answer.
+    /// Creates a client of the service at `base`, with a timeout for each response.
     ///
     /// # Errors
-    /// [`Failure::NoClient`] when this machine cannot speak TLS.
-    pub fn at(base: Base, answer_within: Duration) -> Result<Self, Failure> {
-        // Only the first of a process installs one; whoever comes later finds the same.
+    /// [`Failure::NoClient`] when TLS is not available.
+    pub fn at(base: Base, timeout: Duration) -> Result<Self, Failure> {
+        // Fails if another client installed it already, which has the same effect.
         let _ = ring::default_provider().install_default();
-        let mut http = Client::builder().redirect(redirect::Policy::none()).timeout(answer_within);
+        let mut http = Client::builder().redirect(redirect::Policy::none()).timeout(timeout);
         if base.is_loopback() {
-            // A proxy that the shell names has no business between two ends of one machine. Nor have certificates, and
-            // a machine without any should be able to talk to itself.
+            // Loopback requests need no proxy and no certificates, and must work on machines without certificates.
             http = http.no_proxy();
             if base.0.scheme() == "http" {
                 http = http.tls_certs_only([]);
@@ -135,57 +135,51 @@ impl Supermemory {
         &self.base
     }
 
-    /// Stores a text, which is searchable some time later.
-    ///
-    /// # Errors
-    /// Whatever kept the service from saying that it has it. It is not tried again: each write is billed.
+    /// Stores a text, which becomes searchable later. It is not retried, because each write is billed.
     pub async fn store(&self, key: &Secret, text: &str) -> Result<(), Failure> {
         let document = json!({ "content": text, "containerTag": CONTAINER });
         let request = self.http.post(self.base.join(["v3", "documents"])?).json(&document);
-        let stored: Stored = ask(request, key).await?;
+        let stored: Stored = send(request, key).await?;
         if stored.id.is_empty() { Err(Failure::Garbled) } else { Ok(()) }
     }
 
-    /// The texts that the service finds, most relevant first.
-    ///
-    /// # Errors
-    /// Whatever kept the service from answering.
-    pub async fn search(&self, key: &Secret, words: &str) -> Result<Vec<String>, Failure> {
-        let question = json!({ "q": words, "limit": LIMIT });
+    /// Searches texts, most relevant first.
+    pub async fn search(&self, key: &Secret, query: &str) -> Result<Vec<String>, Failure> {
+        let question = json!({ "q": query, "limit": LIMIT });
         let request = self.http.post(self.base.join(["v3", "search"])?).json(&question);
-        let found: Found = ask(request, key).await?;
-        Ok(found.results.into_iter().flat_map(Hit::texts).collect())
+        let response: SearchResponse = send(request, key).await?;
+        Ok(response.results.into_iter().flat_map(Hit::texts).collect())
     }
 
-    /// Searches until a text is found that contains `wanted`.
+    /// Searches until a text is found that contains `expected`.
     ///
     /// # Errors
-    /// [`Failure::Late`] when patience ends first; at once for what time does not heal.
-    pub async fn find(&self, key: &Secret, words: &str, wanted: &str, patience: Patience) -> Result<(), Failure> {
+    /// [`Failure::Late`] after the last attempt; a permanent failure immediately.
+    pub async fn find(&self, key: &Secret, query: &str, expected: &str, retry: Retry) -> Result<(), Failure> {
         let attempt = async || {
-            let texts = self.search(key, words).await?;
-            if texts.iter().any(|text| text.contains(wanted)) { Ok(()) } else { Err(Failure::Late) }
+            let texts = self.search(key, query).await?;
+            if texts.iter().any(|text| text.contains(expected)) { Ok(()) } else { Err(Failure::Late) }
         };
-        until(patience, attempt).await
+        until(retry, attempt).await
     }
 
-    /// Searches until the service refuses the key, and says how it does.
+    /// Searches until the service refuses the key, and returns the status.
     ///
     /// # Errors
-    /// [`Failure::StillAccepted`] when patience ends first; at once for what time does not heal.
-    pub async fn refusal(&self, key: &Secret, patience: Patience) -> Result<StatusCode, Failure> {
-        let attempt = async || match self.search(key, "anybody there?").await {
+    /// [`Failure::StillAccepted`] after the last attempt; a permanent failure immediately.
+    pub async fn refusal(&self, key: &Secret, retry: Retry) -> Result<StatusCode, Failure> {
+        let attempt = async || match self.search(key, "is the key valid?").await {
             Ok(_) => Err(Failure::StillAccepted),
             Err(Failure::Refused(status)) => Ok(status),
             Err(failure) => Err(failure),
         };
-        until(patience, attempt).await
+        until(retry, attempt).await
     }
 }
 
 impl Failure {
-    /// Whether the same question may have another answer later.
-    fn may_pass(self) -> bool {
+    /// Returns whether a retry may succeed.
+    fn is_temporary(self) -> bool {
         match self {
             Self::BadBase | Self::BadKey | Self::Garbled | Self::NoClient | Self::Redirected(_) | Self::Refused(_) => {
                 false
@@ -195,8 +189,8 @@ impl Failure {
         }
     }
 
-    /// What reqwest says quotes the address, so only its kind is kept.
-    fn of(error: &reqwest::Error) -> Self {
+    /// Keeps only the kind of a reqwest error, because its text quotes the address.
+    fn from_reqwest(error: &reqwest::Error) -> Self {
         match error {
             _ if error.is_builder() => Self::BadKey,
             _ if error.is_timeout() => Self::Slow,
@@ -211,11 +205,11 @@ struct Stored {
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct SearchResponse {
     results: Vec<Hit>,
 }
 
-/// A document that matches: its matching parts, and sometimes the whole of it.
+/// A matching document: its matching chunks, and sometimes its full text.
 #[derive(Deserialize)]
 struct Hit {
     chunks: Option<Vec<Chunk>>,
@@ -234,49 +228,49 @@ impl Hit {
     }
 }
 
-async fn until<T>(patience: Patience, attempt: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
-    let begun = Instant::now();
+async fn until<T>(retry: Retry, attempt: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let start = Instant::now();
     loop {
         match attempt().await {
-            Err(failure) if failure.may_pass() && begun.elapsed() + patience.every <= patience.within => {
-                tokio::time::sleep(patience.every).await;
+            Err(failure) if failure.is_temporary() && start.elapsed() + retry.interval <= retry.timeout => {
+                tokio::time::sleep(retry.interval).await;
             }
-            end => return end,
+            outcome => return outcome,
         }
     }
 }
 
-async fn ask<T: DeserializeOwned>(request: RequestBuilder, key: &Secret) -> Result<T, Failure> {
-    let answer = request.bearer_auth(key.expose()).send().await.map_err(|error| Failure::of(&error))?;
-    match answer.status() {
-        status if status.is_success() => serde_json::from_slice(&read(answer).await?).map_err(|_| Failure::Garbled),
+async fn send<T: DeserializeOwned>(request: RequestBuilder, key: &Secret) -> Result<T, Failure> {
+    let response = request.bearer_auth(key.expose()).send().await.map_err(|error| Failure::from_reqwest(&error))?;
+    match response.status() {
+        status if status.is_success() => serde_json::from_slice(&read(response).await?).map_err(|_| Failure::Garbled),
         status if status.is_redirection() => Err(Failure::Redirected(status)),
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(Failure::Refused(status)),
         status => Err(Failure::Status(status)),
     }
 }
 
-async fn read(mut answer: Response) -> Result<Vec<u8>, Failure> {
+async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
+    while let Some(part) = response.chunk().await.map_err(|error| Failure::from_reqwest(&error))? {
         body.extend_from_slice(&part);
-        if body.len() > LARGEST_ANSWER {
+        if body.len() > MAX_RESPONSE {
             return Err(Failure::Garbled);
         }
     }
     Ok(body)
 }
 
-/// Supermemory itself.
+/// The public API of Supermemory.
 pub const SUPERMEMORY: &str = "https://api.supermemory.ai";
 
-/// How every key of the simulation begins.
+/// The prefix of simulated keys.
 const SIMULATED: &str = "sk_proj_sim_";
 
-/// What the demo's documents are filed under.
+/// The container tag of the demo's documents.
 const CONTAINER: &str = "agent-demo";
 
 const LIMIT: u8 = 10;
 
-/// In bytes; ten short texts are far below.
-const LARGEST_ANSWER: usize = 1 << 20;
+/// In bytes; ten short texts are far smaller.
+const MAX_RESPONSE: usize = 1 << 20;

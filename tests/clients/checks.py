@@ -1,9 +1,9 @@
-"""What every client is put through. A check takes a trial, asserts, and says in a word what it saw, if that is news."""
+"""The checks for every client. A check takes a trial, asserts, and may return a short text for the result table."""
 
 import json
 
 from client import result
-from place import CREATE, until
+from workspace import CREATE, until
 
 MODERN = "2026-07-28"
 VARIABLE = "SUPERMEMORY_API_KEY"
@@ -14,60 +14,60 @@ ABOVE_DEFAULT = {"name": "memory", "provider": "supermemory", "spend_cap_usd": 8
 ROTATE = "/rotate_credentials"
 
 
-class CannotBeTried(Exception):
-    """The client has no means for it; the text says which."""
+class NotSupported(Exception):
+    """The client lacks a feature that the check needs; the text names it."""
 
 
 def lists(trial):
     """Four tools with their schemas and hints."""
     with trial.session() as session:
         tools = session.get("tools")
-        version = session.version or greeted(trial.place)
+        version = session.version or negotiated_version(trial.workspace)
     assert [tool["name"] for tool in tools] == ["list_projects", "provision", "rotate_key", "teardown"], tools
     for tool in tools:
         assert tool["title"] and tool["description"], tool
         assert tool["inputSchema"]["type"] == "object" and tool["outputSchema"]["type"] == "object", tool
         hints = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"]
         assert all(isinstance(tool["annotations"][hint], bool) for hint in hints), tool
-    assert (version == MODERN) is trial.modern, f"{version} was agreed on"
+    assert (version == MODERN) is trial.modern, f"{version} was negotiated"
     return version
 
 
 def calls(trial):
-    """The life of a project through all four tools, held against the env file and against what the human sees."""
-    place = trial.place
-    (place.folder / ".env").write_text("MINE=1\n")
+    """A project's life cycle through all four tools, compared with the env file and the CLI's output."""
+    workspace = trial.workspace
+    (workspace.folder / ".env").write_text("MINE=1\n")
     with trial.session() as session:
-        made = session.ok("provision", name="memory", provider="supermemory", spend_cap_usd=12.5)
-        first = place.variable(VARIABLE)
-        assert (made["status"], made["spend_cap_usd"], made["key_version"]) == ("active", 12.5, 1), made
-        assert made["api_key_masked"] == masked(first), made
-        assert session.ok("list_projects")["projects"] == [made] == place.run("list")["projects"]
+        created = session.ok("provision", name="memory", provider="supermemory", spend_cap_usd=12.5)
+        first = workspace.variable(VARIABLE)
+        assert (created["status"], created["spend_cap_usd"], created["key_version"]) == ("active", 12.5, 1), created
+        assert created["api_key_masked"] == masked(first), created
+        assert session.ok("list_projects")["projects"] == [created] == workspace.run("list")["projects"]
         rotated = session.ok("rotate_key", name="memory")
-        second = place.variable(VARIABLE)
+        second = workspace.variable(VARIABLE)
         assert second != first and rotated["key_version"] == 2, rotated
         assert rotated["api_key_masked"] == masked(second), rotated
-        gone = session.ok("teardown", name="memory")
-        assert gone["status"] == "torn_down", gone
-        assert (place.folder / ".env").read_text() == "MINE=1\n"
-        assert session.ok("list_projects", include_torn_down=True)["projects"] == [gone]
+        removed = session.ok("teardown", name="memory")
+        assert removed["status"] == "torn_down", removed
+        assert (workspace.folder / ".env").read_text() == "MINE=1\n"
+        assert session.ok("list_projects", include_torn_down=True)["projects"] == [removed]
         assert session.ok("list_projects")["projects"] == []
 
 
 def reads(trial):
     """Resources, a template and the prompts."""
     with trial.session() as session:
-        made = session.ok("provision", name="memory", provider="supermemory")
-        trial.place.variable(VARIABLE)
+        created = session.ok("provision", name="memory", provider="supermemory")
+        trial.workspace.variable(VARIABLE)
         listed = session.ok("list_projects")
-        uris = [found["uri"] for found in session.get("resources")]
+        uris = [resource["uri"] for resource in session.get("resources")]
         assert uris == ["stripe-projects://providers", "stripe-projects://projects", "stripe-projects://audit"], uris
-        templates = [found["uriTemplate"] for found in session.get("templates")]
+        templates = [template["uriTemplate"] for template in session.get("templates")]
         assert templates == ["stripe-projects://projects/{name}"], templates
         read = lambda uri: json.loads(session.get("read", uri)[0]["text"])
-        assert read("stripe-projects://providers") == trial.place.run("providers")
+        assert read("stripe-projects://providers") == trial.workspace.run("providers")
         assert read("stripe-projects://projects") == listed
-        assert read("stripe-projects://projects/memory") == made
+        assert read("stripe-projects://projects/memory") == created
         assert read("stripe-projects://audit")["entries"]
         names = [prompt["name"] for prompt in session.get("prompts")]
         assert names == ["budget", "end-session", "rotate-on-leak"], names
@@ -75,123 +75,124 @@ def reads(trial):
 
 
 def errors(trial):
-    """What a model can mend is a result with a code and a hint; what only a programmer can is an error."""
+    """Errors that a model can correct are results with a code and a hint; others are protocol errors."""
     with trial.session() as session:
         for code, tool, arguments in [
             ("cap_above_maximum", "provision", {"name": "memory", "provider": "supermemory", "spend_cap_usd": 500}),
-            ("unknown_provider", "provision", {"name": "memory", "provider": "nobody"}),
+            ("unknown_provider", "provision", {"name": "memory", "provider": "unknown"}),
             ("invalid_name", "provision", {"name": PASTED, "provider": "supermemory"}),
             ("invalid_arguments", "teardown", {"name": {"key": PASTED}}),
             ("project_not_found", "rotate_key", {"name": "nothing"}),
         ]:
-            said = session.refused(tool, **arguments)
-            assert said["code"] == code and said["message"] and said["hint"], said
+            error = session.refused(tool, **arguments)
+            assert error["code"] == code and error["message"] and error["hint"], error
         assert trial.client.ask("call", "sell", {}).error()["code"] == -32602
         missing = -32602 if trial.modern else -32002
         for uri in ["stripe-projects://projects/nothing", "stripe-projects://nothing", "file:///etc/passwd"]:
             assert trial.client.ask("read", uri).error()["code"] == missing, uri
         assert session.ok("list_projects")["projects"] == []
-    assert trial.place.variable(VARIABLE) is None
+    assert trial.workspace.variable(VARIABLE) is None
 
 
 def approves(trial):
-    """A yes in the host lets it be provisioned; the question travels as the era wants it."""
+    """An approval in the host allows the call; the question uses the mechanism of the protocol era."""
     if not trial.can_ask:
-        raise CannotBeTried("it cannot put a form: what it asks for is decided at the terminal")
+        raise NotSupported("no elicitation: approval requests are decided at the terminal")
     with trial.session(YES) as session:
-        made = session.ok("provision", **ABOVE_DEFAULT)
-        assert (made["status"], made["spend_cap_usd"]) == ("active", 80), made
-        assert trial.place.variable(VARIABLE)
+        created = session.ok("provision", **ABOVE_DEFAULT)
+        assert (created["status"], created["spend_cap_usd"]) == ("active", 80), created
+        assert trial.workspace.variable(VARIABLE)
         question, = session.get("questions")
         assert "80 USD" in question and "memory" in question, question
-        said = trial.place.said()
-        as_request = [line for line in said if line.get("method") == "elicitation/create"]
-        in_answers = [line for line in said if line.get("result", {}).get("inputRequests")]
-        assert (len(as_request), len(in_answers)) == ((0, 1) if trial.modern else (1, 0)), question
+        messages = trial.workspace.messages()
+        as_request = [line for line in messages if line.get("method") == "elicitation/create"]
+        in_results = [line for line in messages if line.get("result", {}).get("inputRequests")]
+        assert (len(as_request), len(in_results)) == ((0, 1) if trial.modern else (1, 0)), question
 
 
 def declines(trial):
-    """A no buys nothing, and is not asked about again."""
+    """After a denial nothing is bought, and the same request is not asked again."""
     if not trial.can_ask:
-        raise CannotBeTried("it cannot put a form: what it asks for is decided at the terminal")
+        raise NotSupported("no elicitation: approval requests are decided at the terminal")
     with trial.session(NO) as session:
         for _ in range(2):
-            said = session.refused("provision", **ABOVE_DEFAULT)
-            assert said["code"] == "approval_declined", said
+            error = session.refused("provision", **ABOVE_DEFAULT)
+            assert error["code"] == "approval_declined", error
         assert len(session.get("questions")) == 1
         assert session.ok("list_projects")["projects"] == []
-    assert trial.place.variable(VARIABLE) is None
+    assert trial.workspace.variable(VARIABLE) is None
 
 
 def at_the_terminal(trial):
-    """A client that declares no forms is told what the human has to type; then the same call goes through."""
+    """Without elicitation, the error names the command for the user; after it, the same call succeeds."""
     with trial.session() as session:
-        said = session.refused("provision", **ABOVE_DEFAULT)
-        assert said["code"] == "approval_required" and "approve" in said["hint"], said
-        waiting, = trial.place.run("approvals")["approvals"]
-        trial.place.run("approve", waiting["id"], "--yes")
+        error = session.refused("provision", **ABOVE_DEFAULT)
+        assert error["code"] == "approval_required" and "approve" in error["hint"], error
+        pending, = trial.workspace.run("approvals")["approvals"]
+        trial.workspace.run("approve", pending["id"], "--yes")
         assert session.ok("provision", **ABOVE_DEFAULT)["status"] == "active"
-    assert trial.place.variable(VARIABLE)
+    assert trial.workspace.variable(VARIABLE)
 
 
 def cancels(trial):
-    """What has begun at the backend is finished, whoever has lost interest, and the connection goes on."""
+    """After a cancellation, a started backend call still finishes, and the connection stays usable."""
     if not trial.can_cancel:
-        raise CannotBeTried("each request is a run of its own, and none can be taken back")
-    place = trial.place
+        raise NotSupported("each request is its own process, so none can be cancelled")
+    workspace = trial.workspace
     with trial.session() as session:
-        with place.gate.hold(CREATE) as held:
+        with workspace.gate.hold(CREATE) as held:
             call = session.begin("provision", name="memory", provider="supermemory")
             held.wait()
             trial.client.ask("cancel", of=call.number).value()
             assert call.answer()["value"] == {"cancelled": True}
-            assert len(session.get("tools")) == 4, "the connection goes on"
+            assert len(session.get("tools")) == 4, "the connection is not usable after a cancellation"
         listed = lambda: [project for project in session.ok("list_projects")["projects"] if project["status"] == "active"]
-        made, = until("the project", listed)
-    settled(place, made)
+        created, = until("the project", listed)
+    assert_consistent(workspace, created)
 
 
 def ends_at_eof(trial):
-    """The client leaves in the middle of a rotation. The next one finds it finished, or finishes it by calling again."""
-    place = trial.place
+    """The client disconnects during a rotation; the next client finds it finished, or finishes it by calling again."""
+    workspace = trial.workspace
     with trial.session() as session:
         session.ok("provision", name="memory", provider="supermemory")
-        before = place.variable(VARIABLE)
-        with place.gate.hold(ROTATE) as held:
+        before = workspace.variable(VARIABLE)
+        with workspace.gate.hold(ROTATE) as held:
             session.begin("rotate_key", name="memory")
             held.wait()
-            session.leave()
-            place.all_ended_well(killed=trial.kills_at_eof)
-            assert place.variable(VARIABLE) in (None, before), "nothing new has come yet"
+            session.disconnect()
+            workspace.assert_clean_exits(killed=trial.kills_at_eof)
+            assert workspace.variable(VARIABLE) in (None, before), "a new key was delivered before the backend responded"
     with trial.session() as session:
         rotated = session.ok("rotate_key", name="memory")
-    assert place.variable(VARIABLE) != before
-    settled(place, rotated)
+    assert workspace.variable(VARIABLE) != before
+    assert_consistent(workspace, rotated)
 
 
 def ends_at_sigterm(trial):
-    """The server is told to end in the middle of a creation: the client hears so, and calling again settles it."""
-    place = trial.place
-    wanted = {"name": "memory", "provider": "supermemory"}
+    """SIGTERM during a creation: the call fails with `stopping`, and calling again completes it."""
+    workspace = trial.workspace
+    arguments = {"name": "memory", "provider": "supermemory"}
     with trial.session() as session:
-        with place.gate.hold(CREATE) as held:
-            call = session.begin("provision", **wanted)
+        with workspace.gate.hold(CREATE) as held:
+            call = session.begin("provision", **arguments)
             held.wait()
-            place.signal()
-            answer = call.answer()
-            place.all_ended_well()
-        said = answer.get("value")
-        assert said and said.get("isError") and said["structuredContent"]["code"] == "stopping", answer
-        assert place.variable(VARIABLE) is None
+            workspace.signal()
+            response = call.answer()
+            workspace.assert_clean_exits()
+        result_value = response.get("value")
+        assert result_value and result_value.get("isError"), response
+        assert result_value["structuredContent"]["code"] == "stopping", response
+        assert workspace.variable(VARIABLE) is None
     with trial.session() as session:
-        again = session.begin("provision", **wanted).value()
-        # Whether this call has settled it, or the server on its own just before.
-        found = again["structuredContent"]
-        made = found["project"] if found.get("code") == "already_exists" else result(again, False)
-    settled(place, made)
+        again = session.begin("provision", **arguments).value()
+        # Either this call completed it, or the server's recovery did just before.
+        content = again["structuredContent"]
+        created = content["project"] if content.get("code") == "already_exists" else result(again, False)
+    assert_consistent(workspace, created)
 
 
-# Each has a place of its own; the last three have one whose backend can be held in the middle of a request.
+# Each check has its own workspace; the last three use a backend whose requests can be held in flight.
 CHECKS = {
     "list": lists,
     "tools": calls,
@@ -207,18 +208,19 @@ CHECKS = {
 GATED = [cancels, ends_at_eof, ends_at_sigterm]
 
 
-def settled(place, project):
-    """There is one project, created once and delivered: the env file has the key that opens it. Nothing is left open."""
-    key = place.variable(VARIABLE)
+def assert_consistent(workspace, project):
+    """There is one project, created once, and the env file has its current key. No operation is unfinished."""
+    key = workspace.variable(VARIABLE)
     assert project["status"] == "active" and project["api_key_masked"] == masked(key), project
-    assert place.run("list")["projects"] == [project]
-    assert list(place.gate.keys()) == [key], f"{len(place.gate.created)} were created"
-    place.healthy()
+    assert workspace.run("list")["projects"] == [project]
+    assert list(workspace.gate.keys()) == [key], f"{len(workspace.gate.created)} were created"
+    workspace.assert_healthy()
 
 
-def greeted(place):
-    """The version of a client that does not tell: what the server has answered to it."""
-    return next(line["result"]["protocolVersion"] for line in place.said() if "protocolVersion" in line.get("result", {}))
+def negotiated_version(workspace):
+    """Returns the version in the server's response, for clients that do not expose it."""
+    results = (line.get("result", {}) for line in workspace.messages())
+    return next(result["protocolVersion"] for result in results if "protocolVersion" in result)
 
 
 def masked(key):

@@ -1,4 +1,4 @@
-"""Runs every scenario of the conformance suite, and holds what came of it against the list. Started by `conformance`."""
+"""Runs every scenario of the conformance suite and compares the results with the list. Started by `conformance`."""
 
 import json
 import re
@@ -9,16 +9,16 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from place import HERE, PATIENCE, environment, print_table
+from workspace import HERE, TIMEOUT, environment, print_table
 
-# Beside the checks of a scenario's own there is this one, of every message that the server sent.
+# Every scenario also has this check, of every message that the server sent.
 WIRE = "wire-schema-valid"
-# What a scenario observed; no verdict.
+# A status without a verdict.
 NEUTRAL = {"INFO"}
 
 
 class Expected:
-    """What the list says of each scenario."""
+    """The expected result of each scenario."""
 
     def __init__(self, file):
         listed = tomllib.loads(file.read_text())
@@ -27,17 +27,17 @@ class Expected:
         self.green = {(name, protocol) for protocol, names in listed["green"].items() for name in names}
         self.in_part = {}
         for name, part in listed["in_part"].items():
-            open_checks = {check: what["verdict"] for check, what in part["open"].items()}
+            open_checks = {check: entry["verdict"] for check, entry in part["open"].items()}
             self.in_part.update({(name, protocol): open_checks for protocol in part["protocols"]})
         self.left_out = {(name, protocol): group.get("verdict", "red")
                          for group in listed["left_out"] for name in group["scenarios"]
                          for protocol in group["protocols"]}
 
-    def word(self, scenario):
-        """The one word that the list has for it."""
-        words = [word for word, there in (("green", self.green), ("in part", self.in_part), ("left out", self.left_out))
-                 if scenario in there]
-        return words[0] if len(words) == 1 else f"{len(words)} words"
+    def category(self, scenario):
+        """Returns the category of a scenario, which must be in exactly one."""
+        categories = [category for category, listed in
+                      (("green", self.green), ("in part", self.in_part), ("left out", self.left_out)) if scenario in listed]
+        return categories[0] if len(categories) == 1 else f"{len(categories)} categories"
 
     def scenarios(self):
         return {*self.green, *self.in_part, *self.left_out}
@@ -48,20 +48,20 @@ class Suite:
         self.command = [node, program]
 
     def run(self, *arguments):
-        """Its exit code says whether everything was green, which not everything is; so what it wrote is read."""
+        """Runs the suite. Exit code 1 only says that some check failed, which is expected, so the output is evaluated."""
         ran = subprocess.run([*self.command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                             timeout=5 * PATIENCE)
+                             timeout=5 * TIMEOUT)
         assert ran.returncode in (0, 1), ran.stderr
         return ran.stdout
 
     def scenarios(self):
-        """Every scenario for servers, with the protocols that it is for."""
+        """Returns every server scenario with its protocol versions."""
         rows = re.findall(r"^  - (\S+) \[(.*)\]$", self.run("list", "--server"), re.MULTILINE)
-        assert len(rows) > 30, "the list of scenarios cannot be read"
+        assert len(rows) > 30, "the list of scenarios has an unknown format"
         return {name: protocols.split(",") for name, protocols in rows}
 
     def results(self, url, protocol):
-        """The checks of each scenario that there is for this protocol."""
+        """Returns the checks of each scenario of this protocol version."""
         with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
             self.run("server", "--url", url, "--suite", "all", "--spec-version", protocol, "--output-dir", folder)
             return {re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.*", file.parent.name)[1]: json.loads(file.read_text())
@@ -69,7 +69,7 @@ class Suite:
 
 
 class Outcome:
-    """What the checks of one scenario come to."""
+    """The result of one scenario's checks."""
 
     def __init__(self, checks):
         self.messages = sum(check["details"]["messagesValidated"] for check in checks if check["id"] == WIRE)
@@ -81,59 +81,59 @@ class Outcome:
 
 
 def differences(expected, scenario, outcome):
-    """Where an outcome is not what the list says, in words."""
+    """Yields a description of each difference between an outcome and the list."""
     if not outcome.valid:
-        yield "a message is not as the protocol's schema wants it"
-    word = expected.word(scenario)
-    if word == "green" and outcome.verdict != "green":
-        yield f"listed as green: {outcome.open or 'nothing was checked'}"
-    if word == "in part" and outcome.open != expected.in_part[scenario]:
-        yield f"other checks are open than those that are listed: {outcome.open}"
-    if word == "left out" and outcome.verdict != expected.left_out[scenario]:
+        yield "a message does not match the protocol's schema"
+    category = expected.category(scenario)
+    if category == "green" and outcome.verdict != "green":
+        yield f"listed as green: {outcome.open or 'no check ran'}"
+    if category == "in part" and outcome.open != expected.in_part[scenario]:
+        yield f"the failing checks differ from the list: {outcome.open}"
+    if category == "left out" and outcome.verdict != expected.left_out[scenario]:
         yield f"left out as {expected.left_out[scenario]}, but is {outcome.verdict}"
 
 
-def main(front, node, program):
+def main(front_end, node, program):
     expected, suite = Expected(HERE / "conformance.toml"), Suite(node, program)
     known = suite.scenarios()
     exist = {(name, protocol) for name, protocols in known.items() for protocol in protocols
              if protocol in expected.protocols}
-    wrong = [f"{name}: an extension that the list does not know, or no extension"
+    differences_found = [f"{name}: listed as an extension or is one, but not both"
              for name in sorted({name for name in known if known[name] == ["extension"]} ^ expected.extensions)]
-    wrong += [f"{name} in {protocol}: the list has {expected.word((name, protocol))} for it"
-              for name, protocol in sorted(exist) if expected.word((name, protocol)).endswith("words")]
-    wrong += [f"{name} in {protocol}: there is no such scenario"
+    differences_found += [f"{name} in {protocol}: listed in {expected.category((name, protocol))}"
+              for name, protocol in sorted(exist) if expected.category((name, protocol)).endswith("categories")]
+    differences_found += [f"{name} in {protocol}: unknown scenario"
               for name, protocol in sorted(expected.scenarios() - exist)]
 
     rows = []
     with tempfile.TemporaryDirectory(prefix="conformance-") as base:
         for folder in ("work", "home"):
             Path(base, folder).mkdir()
-        server = subprocess.Popen([front, Path(base, "work")], env=environment(Path(base, "home")), text=True,
+        server = subprocess.Popen([front_end, Path(base, "work")], env=environment(Path(base, "home")), text=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         try:
             url = server.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:"), "the front did not start"
+            assert url.startswith("http://127.0.0.1:"), "the HTTP front end did not start"
             for protocol in expected.protocols:
                 outcomes = {(name, protocol): Outcome(checks) for name, checks in suite.results(url, protocol).items()}
-                wrong += [f"{name} in {protocol}: was not run"
-                          for name, of in sorted(exist - outcomes.keys()) if of == protocol]
-                wrong += [f"{scenario[0]} in {protocol}: {difference}" for scenario, outcome in outcomes.items()
+                differences_found += [f"{name} in {protocol}: was not run"
+                          for name, version in sorted(exist - outcomes.keys()) if version == protocol]
+                differences_found += [f"{scenario[0]} in {protocol}: {difference}" for scenario, outcome in outcomes.items()
                           for difference in differences(expected, scenario, outcome)]
-                words = Counter(expected.word(scenario) for scenario in outcomes)
-                counted = [outcome for scenario, outcome in outcomes.items() if expected.word(scenario) != "left out"]
-                rows.append([protocol, *(str(words[word]) for word in ("green", "in part", "left out")),
+                counts = Counter(expected.category(scenario) for scenario in outcomes)
+                counted = [outcome for scenario, outcome in outcomes.items() if expected.category(scenario) != "left out"]
+                rows.append([protocol, *(str(counts[category]) for category in ("green", "in part", "left out")),
                              str(sum(outcome.passed for outcome in counted)),
                              str(sum(outcome.messages for outcome in outcomes.values()))])
-            assert server.poll() is None, "the front has ended"
+            assert server.poll() is None, "the HTTP front end has exited"
         finally:
             server.terminate()
-            server.wait(PATIENCE)
+            server.wait(TIMEOUT)
 
     print_table(["protocol", "green", "in part", "left out", "checks passed", "messages valid"], rows)
-    for line in wrong:
-        print(line, file=sys.stderr)
-    sys.exit(bool(wrong))
+    for difference in differences_found:
+        print(difference, file=sys.stderr)
+    sys.exit(bool(differences_found))
 
 
 main(*sys.argv[1:])

@@ -1,16 +1,10 @@
-//! Env files that our code wrote, for readers that others wrote: one JSON object a line, in thousands, from a seed.
+//! Generates edited env files for other parsers: one JSON object per line, reproducible by seed.
 //!
-//! `env_cases SEED CASES CORPUS` makes up a file out of habits that people have, or takes one of the corpus, delivers a
-//! value into it and withdraws it again. The bytes before, after and in the end are in hex. See `env_files.py`.
+//! `env_cases SEED CASES CORPUS` generates a file from common styles, or takes one of the corpus, writes a value into it and
+//! removes it again. The bytes before, after and at the end are in hex. See `env_files.py`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a tool of the tests"
-)]
-#![allow(clippy::disallowed_methods, reason = "a tool of the tests stands outside the house")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, reason = "a test tool")]
+#![allow(clippy::disallowed_methods, reason = "a test tool may use the file system directly")]
 
 use std::{
     env, fs,
@@ -23,18 +17,18 @@ use stripe_projects_mcp::{dotenv::EnvText, name::EnvVar, secret::Secret, secret:
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [seed, cases, corpus] = arguments.as_slice() else { panic!("env_cases SEED CASES CORPUS") };
-    let mut dice = Dice(seed.parse().expect("a seed is a number"));
-    let cases: usize = cases.parse().expect("the number of cases is a number");
+    let mut rng = Rng(seed.parse().expect("SEED is a number"));
+    let cases: usize = cases.parse().expect("CASES is a number");
     let corpus: Vec<Vec<u8>> = fs::read_dir(corpus)
-        .expect("a corpus is a folder")
-        .map(|file| fs::read(file.expect("a file").path()).expect("a file that can be read"))
+        .expect("CORPUS is a folder")
+        .map(|file| fs::read(file.expect("a file").path()).expect("a readable file"))
         .collect();
     let var = EnvVar::parse(NAME).expect("a name");
     let mut out = BufWriter::new(stdout().lock());
-    let (mut made, mut refused) = (0, 0);
-    while made < cases {
-        let before = if dice.one_in(5) { corpus[dice.below(corpus.len())].clone() } else { file(&mut dice) };
-        let value = value(&mut dice);
+    let (mut written, mut refused) = (0, 0);
+    while written < cases {
+        let before = if rng.one_in(5) { corpus[rng.below(corpus.len())].clone() } else { file(&mut rng) };
+        let value = value(&mut rng);
         let mut text = EnvText::new(before.clone());
         let is_there = text.last(&var).is_some();
         if text.set(&var, &Secret::new(value.clone()), |_| false).is_err() {
@@ -42,7 +36,7 @@ fn main() {
             continue;
         }
         let after = text.bytes().to_vec();
-        let withdrawn = match text.remove(&var, |found| found == value.as_bytes()) {
+        let withdrawn = match text.remove(&var, |current| current == value.as_bytes()) {
             Ok(_) => Some(hex(text.bytes())),
             Err(_) => None,
         };
@@ -50,53 +44,50 @@ fn main() {
             "variable": NAME, "value": value, "is_there": is_there,
             "before": hex(&before), "after": hex(&after), "withdrawn": withdrawn,
         });
-        writeln!(out, "{case}").expect("somebody who reads");
-        made += 1;
+        writeln!(out, "{case}").expect("stdout is open");
+        written += 1;
     }
-    writeln!(out, "{}", json!({ "refused": refused })).expect("somebody who reads");
+    writeln!(out, "{}", json!({ "refused": refused })).expect("stdout is open");
 }
 
-fn file(dice: &mut Dice) -> Vec<u8> {
-    let mut bytes = if dice.one_in(15) { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
-    let usual: &[u8] = if dice.one_in(6) { b"\r\n" } else { b"\n" };
-    let lines = dice.below(12);
-    // A broken line in every sixth file: more, and most readers would read nothing at all.
-    let is_broken = dice.one_in(6);
-    let ours = (!dice.one_in(3)).then(|| dice.below(lines + 1));
+fn file(rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = if rng.one_in(15) { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
+    let usual: &[u8] = if rng.one_in(6) { b"\r\n" } else { b"\n" };
+    let lines = rng.below(12);
+    // Invalid lines in every sixth file only: with more, most parsers would reject most files.
+    let is_broken = rng.one_in(6);
+    let ours = (!rng.one_in(3)).then(|| rng.below(lines + 1));
     for place in 0..lines {
-        let of = match place {
-            _ if ours != Some(place) => {
-                if is_broken && dice.one_in(3) {
-                    BROKEN
-                } else {
-                    HABITS
-                }
-            }
-            _ => OURS,
+        let lines_to_choose_from = if ours == Some(place) {
+            OURS
+        } else if is_broken && rng.one_in(3) {
+            BROKEN
+        } else {
+            COMMON
         };
-        bytes.extend_from_slice(of[dice.below(of.len())].as_bytes());
-        let is_open = place + 1 == lines && dice.one_in(3);
+        bytes.extend_from_slice(lines_to_choose_from[rng.below(lines_to_choose_from.len())].as_bytes());
+        let is_open = place + 1 == lines && rng.one_in(3);
         if !is_open {
-            bytes.extend_from_slice(if dice.one_in(40) { b"\r\n" } else { usual });
+            bytes.extend_from_slice(if rng.one_in(40) { b"\r\n" } else { usual });
         }
     }
     bytes
 }
 
-fn value(dice: &mut Dice) -> String {
-    if dice.one_in(6) {
-        return REAL[dice.below(REAL.len())].to_owned();
+fn value(rng: &mut Rng) -> String {
+    if rng.one_in(6) {
+        return REAL[rng.below(REAL.len())].to_owned();
     }
-    let alphabet: &[u8] = if dice.one_in(2) { BARE } else { QUOTED };
-    let longest = if dice.one_in(10) { 300 } else { 40 };
-    let length = 1 + dice.below(longest);
-    (0..length).map(|_| char::from(alphabet[dice.below(alphabet.len())])).collect()
+    let alphabet: &[u8] = if rng.one_in(2) { BARE } else { QUOTED };
+    let longest = if rng.one_in(10) { 300 } else { 40 };
+    let length = 1 + rng.below(longest);
+    (0..length).map(|_| char::from(alphabet[rng.below(alphabet.len())])).collect()
 }
 
-/// `SplitMix64`: the same numbers for the same seed, on every machine.
-struct Dice(u64);
+/// `SplitMix64`, which gives the same numbers for the same seed on every machine.
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -111,10 +102,10 @@ impl Dice {
 
 const NAME: &str = "MEMORY_API_KEY";
 
-/// All that may be written bare, and a few that may not in every place.
+/// Characters that may be unquoted, and some that may be only in certain positions.
 const BARE: &[u8] = b"ABCXYZabcxyz0123456789_-./:+,@%?!=~";
 
-/// All that is ever written.
+/// All characters of generated values.
 const QUOTED: &[u8] = b"ABCabc019_-./:+,@%?!=~#&()*;<>[]^{|}";
 
 const REAL: &[&str] = &[
@@ -143,8 +134,8 @@ const REAL: &[&str] = &[
     "null",
 ];
 
-/// How people write what is not ours.
-const HABITS: &[&str] = &[
+/// Common styles of other lines.
+const COMMON: &[&str] = &[
     "",
     "   ",
     "# comment",
@@ -187,7 +178,7 @@ const HABITS: &[&str] = &[
     "AE=MEMORY_API_KEY=inner",
 ];
 
-/// What some reader stumbles at.
+/// Lines that at least one parser rejects or misreads.
 const BROKEN: &[&str] = &[
     "BA: yaml",
     "BB : yaml",
@@ -218,7 +209,7 @@ const BROKEN: &[&str] = &[
     "'quoted'=1",
 ];
 
-/// How our variable may stand there before.
+/// Forms of our variable before the edit.
 const OURS: &[&str] = &[
     "MEMORY_API_KEY=",
     "MEMORY_API_KEY=old",

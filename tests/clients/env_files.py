@@ -1,8 +1,8 @@
-"""Reads the files of `env_cases` with every reader, before and after our edit, and compares.
+"""Reads the files of `env_cases` with every parser, before and after our edit, and compares.
 
-What a reader finds after the edit has to be what it found before, and our variable with our value. A file that a reader
-refuses as it is (an unclosed quote in a shell, a blank in a name for Docker), or in which it does not see the line that
-we replace, says nothing about us: it is counted and left out.
+After the edit a parser must read the same variables as before, plus our variable with our value. A file that a parser
+rejects before the edit (an unclosed quote in a shell, a blank in a name for Docker), or in which it does not see the line
+that we replace, proves nothing: it is counted and skipped.
 """
 
 import io
@@ -20,7 +20,7 @@ import dotenv
 
 CLIENTS = Path(sys.argv[1])
 MARK = "\ufeff"
-logging.disable(logging.CRITICAL)  # python-dotenv's opinion of broken lines
+logging.disable(logging.CRITICAL)  # python-dotenv's warnings about invalid lines
 
 NODE = """
 const { parse } = require(process.argv[1]);
@@ -32,8 +32,8 @@ lines.on('line', line => {
 });
 """
 
-# Every file in a process of its own, begun with nothing. `env` stands for any program that is started. What checks a
-# file beforehand is the first word.
+# Each file gets its own process with an empty environment. `env` represents any started program. The first argument is a
+# command that checks a file beforehand.
 SHELL = """
 check="$1"; shift
 for file do
@@ -66,11 +66,13 @@ def python(cases):
 
 
 def docker(cases):
-    """The rules of `docker run --env-file`, as docker/cli has them in pkg/kvfile/kvfile.go (v28) and its manual says them:
-    a line is what bufio.ScanLines takes for one; a UTF-8 mark before the first is dropped; blanks before it are too; what
-    is empty or begins with `#` is skipped; the name ends at the first `=`, a name that is empty or has a blank in it and
-    bytes that are not UTF-8 refuse the file; the value is everything behind the `=`, quotes, blanks and `#` included; a
-    name without `=` is taken from the environment, which is empty here."""
+    """Parses by the rules of `docker run --env-file`, from docker/cli pkg/kvfile/kvfile.go (v28) and its manual.
+
+    Lines are split as by bufio.ScanLines. A UTF-8 byte order mark before the first line and leading blanks are dropped.
+    Empty lines and lines that begin with `#` are skipped. The name ends at the first `=`; an empty name, a name with a
+    blank, or bytes that are not UTF-8 reject the file. The value is everything after the `=`, including quotes, blanks and
+    `#`. A name without `=` is taken from the environment, which is empty here.
+    """
 
     def read(hexed):
         found = {}
@@ -103,7 +105,7 @@ def shell(name):
                     Path(path).write_bytes(bytes.fromhex(case[when]))
                     paths.append(path)
             found = {}
-            # At a syntax error every other shell gives up, and bash goes on with half of a file.
+            # At a syntax error bash continues with part of the file, unlike other shells, so it checks the file first.
             path = shutil.which(name)
             command = [path, "-c", SHELL, name, f"{path} -n" if name == "bash" else ":"]
             for at in range(0, len(paths), 500):
@@ -129,12 +131,12 @@ def shell(name):
     return read
 
 
-def swallowed(before, after, variable):
-    """Whether all that changed is a value that our line was a part of, to a reader who saw an open quote above it."""
+def is_inside_open_quote(before, after, variable):
+    """Returns whether the only change is in a value that contains our line, because of an open quote above it."""
     return all(after.get(name) == value or variable in (value or "") for name, value in before.items())
 
 
-def compared(name, cases, reads, value_as_read):
+def compare(name, cases, reads, value_as_read):
     agreed = refused = unseen = 0
     for case, (before, after) in zip(cases, reads, strict=True):
         variable = case["variable"]
@@ -144,18 +146,18 @@ def compared(name, cases, reads, value_as_read):
         expected = {**before, variable: value_as_read(case)}
         if after == expected:
             agreed += 1
-        elif case["is_there"] and variable not in before and after is not None and swallowed(before, after, variable):
+        elif case["is_there"] and variable not in before and after is not None and is_inside_open_quote(before, after, variable):
             unseen += 1
         else:
             shown = {key: (expected.get(key), (after or {}).get(key)) for key in {*expected, *(after or {})}
                      if after is None or expected.get(key) != after.get(key)}
-            sys.exit(f"{name} does not read what was meant.\n  meant and read: {shown}\n"
+            sys.exit(f"{name} reads unexpected values.\n  expected and read: {shown}\n"
                      f"  before: {bytes.fromhex(case['before'])!r}\n  after:  {bytes.fromhex(case['after'])!r}")
     return agreed, refused, unseen
 
 
 def assert_lossless(cases):
-    """By the bytes alone: one stretch is ours, and in the end it is gone."""
+    """Compares bytes: the edit adds or replaces one range, and removal deletes only that range."""
     kept = 0
     for case in cases:
         before, after = bytes.fromhex(case["before"]), bytes.fromhex(case["after"])
@@ -164,7 +166,7 @@ def assert_lossless(cases):
             continue
         end = bytes.fromhex(case["withdrawn"])
         if case["is_there"]:
-            # One stretch has gone, with the line that was there; behind a mark there may be a newline instead.
+            # One range is removed, including the earlier line; after a byte order mark a newline may remain.
             for moved in (MARK.encode() + b"\n", MARK.encode() + b"\r\n"):
                 if after.startswith(moved) and not before.startswith(moved):
                     end = MARK.encode() + end.removeprefix(moved)
@@ -183,7 +185,7 @@ def main():
     cases, refused = lines[:-1], lines[-1]["refused"]
     quoted = sum(f"'{case['value']}'".encode() in bytes.fromhex(case["after"]) for case in cases)
     print(f"{len(cases)} files written, {quoted} with a value in single quotes; {refused} edits refused")
-    print(f"{'lossless':<20} {assert_lossless(cases):>7} files are what they were, but for our line, once it is withdrawn")
+    print(f"{'lossless':<20} {assert_lossless(cases):>7} files are unchanged, except for our line, after its removal")
 
     def plain(case):
         return case["value"]
@@ -193,8 +195,8 @@ def main():
         is_quoted = f"{case['variable']}={quoted}".encode() in bytes.fromhex(case["after"])
         return quoted if is_quoted else case["value"]
 
-    # A shell is a process for each file, so it gets fewer of them. The CR of a CRLF is part of every value to it, and what
-    # a script does after it has said that it exports no longer is its own affair.
+    # A shell needs a process for each file, so it gets fewer files. A shell keeps the CR of a CRLF in the value, and a file
+    # that turns off `allexport` exports nothing afterwards; both are skipped.
     def is_for_shells(case):
         after = bytes.fromhex(case["after"])
         return b"\r" not in after and b"set +o allexport" not in after
@@ -208,13 +210,13 @@ def main():
     ]
     shells = {os.path.realpath(shutil.which(name)): name for name in ("sh", "dash", "bash") if shutil.which(name)}
     readers += [(name, shell(name), for_shells, plain) for name in shells.values()]
-    for name, read, given, value_as_read in readers:
-        began = time.monotonic()
-        agreed, refused, unseen = compared(name, given, read(given), value_as_read)
-        took = time.monotonic() - began
-        print(f"{name:<20} {agreed:>7} read as meant; left out: {refused} refused before, {unseen} did not see the line"
-              f"  ({took:.1f} s)", flush=True)
-        assert agreed > len(given) // 3, "too few files say anything"
+    for name, read, subset, value_as_read in readers:
+        start = time.monotonic()
+        agreed, refused, unseen = compare(name, subset, read(subset), value_as_read)
+        seconds = time.monotonic() - start
+        print(f"{name:<20} {agreed:>7} read as expected; skipped: {refused} rejected before, {unseen} without the line"
+              f"  ({seconds:.1f} s)", flush=True)
+        assert agreed > len(subset) // 3, "too many files were skipped"
 
 
 if __name__ == "__main__":

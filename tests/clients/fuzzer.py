@@ -1,10 +1,10 @@
-"""What mcp-fuzzer found: its exit code is always 0, so its report has to be read."""
+"""Evaluates the report of mcp-fuzzer, whose exit code is always 0."""
 
 import json
 import pathlib
 import sys
 
-# It says of each valid message that it made by chance, and that was answered, that something malformed was accepted.
+# Reported when a mutated message happens to be valid and gets a response; not a defect.
 ACCEPTED = "accepted_malformed"
 
 
@@ -16,10 +16,10 @@ def main(folder: pathlib.Path) -> None:
     (report,) = folder.glob("sessions/*/*_fuzzing_results.json")
     data = json.loads(report.read_text())["data"]
     tools, types = data["tools_tested"], data["protocol_types_tested"]
-    assert len(tools) == 4 and len(types) > 20, "it did not try what there is"
-    broken = sum(tool["outcomes"][kind] for tool in tools for kind in ("anomaly", "crashed", "exceptions"))
-    runs = sum(tool["runs"] for tool in tools) + sum(kind["runs"] for kind in types)
-    print(f"{runs} messages of {len(types)} kinds and to {len(tools)} tools; findings: {len(serious)}; broken answers: {broken}")
+    assert len(tools) == 4 and len(types) > 20, "the fuzzer did not cover all tools and message types"
+    broken = sum(tool["outcomes"][outcome] for tool in tools for outcome in ("anomaly", "crashed", "exceptions"))
+    runs = sum(tool["runs"] for tool in tools) + sum(message["runs"] for message in types)
+    print(f"{runs} messages of {len(types)} types and to {len(tools)} tools; {len(serious)} findings, {broken} broken responses")
     sys.exit(bool(serious or broken))
 
 

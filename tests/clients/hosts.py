@@ -1,4 +1,4 @@
-"""Puts `setup` and the server to the test in the real programs of two hosts. Started by `hosts`, which installs them."""
+"""Tests `setup` and the server in two real MCP hosts. Started by `hosts`, which installs them."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from model import Model
-from place import PATIENCE, Place, environment, print_table
+from workspace import TIMEOUT, Workspace, environment, print_table
 
 SCRIPT = [
     ("provision", {"name": "memory", "provider": "supermemory", "spend_cap_usd": 80}),
@@ -20,9 +20,9 @@ SCRIPT = [
 
 
 class ClaudeCode:
-    """It asks whether to trust the servers of a project; a person's settings can say so beforehand."""
+    """Claude Code; user settings approve the project's servers beforehand, so that it does not ask."""
 
-    name, setup = "Claude Code 2.1.197", "claude-code"
+    name, setup = "Claude Code 2.1.332", "claude-code"
     before = """\
 {
   "mcpServers": {
@@ -31,30 +31,32 @@ class ClaudeCode:
 }
 """
 
-    def __init__(self, installed, place):
-        self.place, self.config = place, place.folder / ".mcp.json"
-        self.program = ["node", installed / "@anthropic-ai" / "claude-code" / "cli-wrapper.cjs"]
-        settings = place.home / ".claude" / "settings.json"
+    def __init__(self, node, installed, workspace):
+        self.workspace, self.config = workspace, workspace.folder / ".mcp.json"
+        self.program = [node, installed / "@anthropic-ai" / "claude-code" / "cli-wrapper.cjs"]
+        settings = workspace.home / ".claude" / "settings.json"
         settings.parent.mkdir()
         settings.write_text(json.dumps({"enabledMcpjsonServers": ["stripe-projects"]}))
 
     def servers(self):
-        """What it lists, each with what it says of it; it starts those that are trusted."""
+        """Returns each listed server with its status; the command starts the approved ones."""
         lines = [line.partition(": ") for line in self.run("mcp", "list").splitlines() if " - " in line]
-        return {name: said.rpartition(" ")[2] for name, _, said in lines}
+        return {name: status.rpartition(" ")[2] for name, _, status in lines}
 
     def follow(self, model):
         self.run("-p", PROMPT, "--allowedTools", "mcp__stripe-projects", ANTHROPIC_BASE_URL=model.base,
                  ANTHROPIC_API_KEY="none")
 
-    def run(self, *words, **more):
-        return run(self, words, {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **more})
+    def run(self, *arguments, **variables):
+        # The script calls the tools directly, so Claude Code must connect first and not hide them behind a tool search.
+        settings = {"ENABLE_TOOL_SEARCH": "false", "MCP_CONNECTION_NONBLOCKING": "false"}
+        return run(self, arguments, {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **settings, **variables})
 
 
 class Codex:
-    """It has no command that starts a server: whether it can is seen when it tells the model of our tools."""
+    """Codex; it has no command that starts a server, so `uses` shows whether it can: it lists our tools for the model."""
 
-    name, setup = "Codex 0.169.0", "codex"
+    name, setup = "Codex 0.171.0", "codex"
     before = """\
 # mine
 model = "scripted"
@@ -69,97 +71,98 @@ command = "false"
 enabled = false
 """
 
-    def __init__(self, installed, place):
-        self.place, self.config = place, place.home / ".codex" / "config.toml"
+    def __init__(self, node, installed, workspace):
+        self.workspace, self.config = workspace, workspace.home / ".codex" / "config.toml"
         self.config.parent.mkdir()
-        self.program = ["node", installed / "@openai" / "codex" / "bin" / "codex.js"]
+        self.program = [node, installed / "@openai" / "codex" / "bin" / "codex.js"]
 
     def servers(self):
         listed = json.loads(self.run("mcp", "list", "--json", *self.provider("http://127.0.0.1:9")))
         return {server["name"]: "enabled" if server["enabled"] else "disabled" for server in listed}
 
     def follow(self, model):
-        # As a person would say it who lets the agent call what changes something; reading needs no word.
+        # Allows tools that change something; tools that only read need no approval.
         approve = ["-c", 'mcp_servers.stripe-projects.default_tools_approval_mode="approve"']
         self.run("exec", "--skip-git-repo-check", *self.provider(model.base), *approve, PROMPT)
 
-    def run(self, *words):
-        return run(self, words, {})
+    def run(self, *arguments):
+        return run(self, arguments, {})
 
     @staticmethod
     def provider(base):
         return ["-c", f'model_providers.scripted={{name="scripted",base_url="{base}/v1",wire_api="responses"}}']
 
 
-def run(host, words, more):
-    ran = subprocess.run([*host.program, *words], cwd=host.place.folder, env={**environment(host.place.home), **more},
-                         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE * 2)
-    assert ran.returncode == 0, f"{host.name} {words}: exit {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
-    (host.place.kept / f"said-{time.monotonic_ns()}").write_text(ran.stdout + ran.stderr)
+def run(host, arguments, variables):
+    ran = subprocess.run([*host.program, *arguments], cwd=host.workspace.folder, env={**environment(host.workspace.home), **variables},
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT * 2)
+    assert ran.returncode == 0, f"{host.name} {arguments}: exit {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+    (host.workspace.records / f"host-output-{time.monotonic_ns()}").write_text(ran.stdout + ran.stderr)
     return ran.stdout
 
 
 def sets_up(host):
-    """Before `setup` the host knows one server, and after it two."""
+    """Before `setup` the host lists one server, and afterwards two."""
     host.config.write_text(host.before)
     assert list(host.servers()) == ["other"], host.servers()
-    host.place.run("setup", host.setup, "--yes")
+    host.workspace.run("setup", host.setup, "--yes")
     servers = host.servers()
     assert sorted(servers) == ["other", "stripe-projects"], servers
     return servers["stripe-projects"]
 
 
 def uses(host):
-    """A scripted model finds the four tools and calls them through the host; a human's yes is nobody's to give here."""
-    place = host.place
-    model = Model(SCRIPT, look=lambda: place.variable("SUPERMEMORY_API_KEY"))
+    """A scripted model finds the four tools and calls them through the host; requests for approval stay undecided."""
+    workspace = host.workspace
+    model = Model(SCRIPT, on_request=lambda: workspace.variable("SUPERMEMORY_API_KEY"))
     try:
         host.follow(model)
     finally:
         model.close()
-        (place.kept / "model").write_bytes(b"\n".join(model.heard))
+        (workspace.records / "model").write_bytes(b"\n".join(model.requests))
     assert sorted(model.tools) == sorted({tool for tool, _ in SCRIPT}), model.tools
     results = [json.loads(result[result.index("{"):result.rindex("}") + 1]) for result in model.results]
-    above, made, rotated, listed, gone = results
-    assert above["code"].startswith("approval_"), above
-    assert (made["status"], made["spend_cap_usd"], rotated["key_version"]) == ("active", 5, 2), (made, rotated)
-    assert listed["live_count"] == 1 and gone["status"] == "torn_down", (listed, gone)
-    assert len(place.secrets) == 2, "the first key and the second"
-    place.healthy()
-    return f"✓ (`{above['code']}`)"
+    above_default, provisioned, rotated, listed, removed = results
+    assert above_default["code"].startswith("approval_"), above_default
+    assert (provisioned["status"], provisioned["spend_cap_usd"]) == ("active", 5), provisioned
+    assert rotated["key_version"] == 2, rotated
+    assert listed["live_count"] == 1 and removed["status"] == "torn_down", (listed, removed)
+    assert len(workspace.secrets) == 2, "one key from provision and one from rotate_key"
+    workspace.assert_healthy()
+    return f"✓ (`{above_default['code']}`)"
 
 
-def keeps_quiet(host):
-    """No full key in what the model was told, nor in the transcripts that the host keeps, as `scan` finds as well."""
-    searched = host.place.search()
-    assert host.place.run("scan", str(host.place.home), str(host.place.kept))["findings"] == []
-    return f"0 of {len(host.place.secrets)} in {searched >> 10} KiB"
+def leaks_no_key(host):
+    """No full key is in the model's requests or the host's transcripts; `scan` must agree."""
+    searched = host.workspace.search()
+    assert host.workspace.run("scan", str(host.workspace.home), str(host.workspace.records))["findings"] == []
+    return f"0 of {len(host.workspace.secrets)} in {searched >> 10} KiB"
 
 
-def takes_back(host):
-    """`setup --remove` leaves the file as it was, to the byte."""
-    host.place.run("setup", host.setup, "--remove", "--yes")
+def removes_entry(host):
+    """`setup --remove` restores the file byte for byte."""
+    host.workspace.run("setup", host.setup, "--remove", "--yes")
     assert host.config.read_text() == host.before, host.config.read_text()
     assert list(host.servers()) == ["other"], host.servers()
     return "✓"
 
 
-CHECKS = {"`setup`": sets_up, "a model uses the tools": uses, "keys seen": keeps_quiet, "`setup --remove`": takes_back}
+CHECKS = {"`setup`": sets_up, "a model uses the tools": uses, "keys seen": leaks_no_key, "`setup --remove`": removes_entry}
 PROMPT = "Get me a memory, and take it away again."
 
 
-def main(installed, binary):
+def main(node, installed, binary):
     rows, failures = [], []
     for kind in (ClaudeCode, Codex):
-        cells, place = [], Place(binary, gated=False)
-        host = kind(installed, place)
+        cells, workspace = [], Workspace(binary, gated=False)
+        host = kind(node, installed, workspace)
         for name, check in CHECKS.items():
             try:
                 cells.append(check(host))
             except Exception:
                 cells.append("**failed**")
                 failures.append(f"{host.name}: {name}\n{traceback.format_exc()}")
-        place.close()
+        workspace.close()
         rows.append([host.name, *cells])
     print_table(["host", *CHECKS], rows)
     for failure in failures:
@@ -169,4 +172,4 @@ def main(installed, binary):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -1,7 +1,7 @@
-"""A model that follows a script: it speaks as much of two vendors' APIs as their hosts need, and calls the tools it is told.
+"""A scripted model that implements the parts of two vendors' APIs that their hosts use, and calls the tools of its script.
 
-`Model([(tool, arguments), …], look)` listens on the loopback and looks at each request; `results` are what the host has brought back, `heard` all bytes
-that a host has ever sent to it, which is what a real model's vendor would have received.
+`Model([(tool, arguments), …], on_request)` listens on the loopback and calls `on_request` for each request. `results` are
+the tool results that the host sent; `requests` are all request bodies, which a real vendor would have received.
 """
 
 import http.server
@@ -10,8 +10,8 @@ import threading
 
 
 class Model:
-    def __init__(self, script, look):
-        self.script, self.heard, self.results, self.tools = script, [], [], []
+    def __init__(self, script, on_request):
+        self.script, self.requests, self.results, self.tools = script, [], [], []
         model = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -19,13 +19,13 @@ class Model:
 
             def do_POST(self):
                 data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                model.heard.append(data)
-                look()
-                asked = json.loads(data)
+                model.requests.append(data)
+                on_request()
+                request = json.loads(data)
                 if "/messages" in self.path and "count_tokens" not in self.path:
-                    events = model.anthropic(asked)
+                    events = model.anthropic(request)
                 elif self.path.endswith("/responses"):
-                    events = model.openai(asked)
+                    events = model.openai(request)
                 else:
                     return self.send_error(404)
                 text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
@@ -46,18 +46,18 @@ class Model:
         self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def anthropic(self, asked):
+    def anthropic(self, request):
         """Claude's Messages API, streamed."""
-        ours = "mcp__stripe-projects__"
-        tools = [tool["name"].removeprefix(ours) for tool in asked.get("tools", []) if tool["name"].startswith(ours)]
-        blocks = [block for message in asked["messages"] for block in message["content"] if isinstance(block, dict)]
+        prefix = "mcp__stripe-projects__"
+        tools = [tool["name"].removeprefix(prefix) for tool in request.get("tools", []) if tool["name"].startswith(prefix)]
+        blocks = [block for message in request["messages"] for block in message["content"] if isinstance(block, dict)]
         call = self.next(tools, [text(block["content"]) for block in blocks if block["type"] == "tool_result"])
         block, delta, reason = {"type": "text", "text": ""}, {"type": "text_delta", "text": "Done."}, "end_turn"
         if call:
-            block = {"type": "tool_use", "id": f"toolu_{len(self.results)}", "name": ours + call[0], "input": {}}
+            block = {"type": "tool_use", "id": f"toolu_{len(self.results)}", "name": prefix + call[0], "input": {}}
             delta, reason = {"type": "input_json_delta", "partial_json": json.dumps(call[1])}, "tool_use"
         usage = {"input_tokens": 1, "output_tokens": 1}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"], "content": [],
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": request["model"], "content": [],
                    "stop_reason": None, "stop_sequence": None, "usage": usage}
         return [
             {"type": "message_start", "message": message},
@@ -68,11 +68,11 @@ class Model:
             {"type": "message_stop"},
         ]
 
-    def openai(self, asked):
+    def openai(self, request):
         """OpenAI's Responses API, streamed."""
-        spaces = [space for space in asked.get("tools", []) if space.get("name") == "mcp__stripe_projects"]
+        spaces = [space for space in request.get("tools", []) if space.get("name") == "mcp__stripe_projects"]
         tools = [tool["name"] for space in spaces for tool in space["tools"]]
-        call = self.next(tools, [text(item["output"]) for item in asked["input"] if item["type"] == "function_call_output"])
+        call = self.next(tools, [text(item["output"]) for item in request["input"] if item["type"] == "function_call_output"])
         item = {"type": "message", "role": "assistant", "id": "msg_1", "content": [{"type": "output_text", "text": "Done."}]}
         if call:
             item = {"type": "function_call", "id": f"fc_{len(self.results)}", "call_id": f"call_{len(self.results)}",
@@ -85,7 +85,7 @@ class Model:
         ]
 
     def next(self, tools, results):
-        """The next call of the script, if the host offers our tools: it also asks for other things, such as a title."""
+        """Returns the next call of the script if the host offers our tools; it also sends other requests, e.g. for a title."""
         if not tools:
             return None
         self.tools, self.results = tools, results
@@ -96,7 +96,7 @@ class Model:
 
 
 def text(content):
-    """The text of a tool's result, in whichever way it is wrapped."""
+    """Returns the text of a tool's result, a string or a list of parts."""
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content)

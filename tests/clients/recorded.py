@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stands between a client and its server, adds nothing, and keeps what the server says and how it ends.
+"""Passes a client's connection on to its server unchanged, and records the server's output and exit code.
 
-recorded.py FOLDER COMMAND… leaves there PID.stdout, PID.stderr and, once it is over, PID.code.
+recorded.py FOLDER COMMAND… writes PID.stdout and PID.stderr there and, after the exit, PID.code.
 """
 
 import os
@@ -16,23 +16,23 @@ def main(folder, command):
     with own.open("wb") as stderr:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda told, _: server.send_signal(told))
+        signal.signal(number, lambda received, _: server.send_signal(received))
     own.rename(folder / f"{server.pid}.stderr")
-    listening = True
-    with (folder / f"{server.pid}.stdout").open("wb", buffering=0) as kept:
-        while said := os.read(server.stdout.fileno(), 1 << 16):
-            kept.write(said)
-            listening = listening and passed_on(said)
+    connected = True
+    with (folder / f"{server.pid}.stdout").open("wb", buffering=0) as record:
+        while data := os.read(server.stdout.fileno(), 1 << 16):
+            record.write(data)
+            connected = connected and pass_on(data)
     ending = folder / f"{server.pid}.ending"
     ending.write_text(str(server.wait()))
     ending.rename(ending.with_suffix(".code"))
 
 
-def passed_on(said):
-    """Whether somebody still listens."""
+def pass_on(data):
+    """Writes data to the client; returns False when the client has closed the pipe."""
     try:
-        while said:
-            said = said[os.write(1, said):]
+        while data:
+            data = data[os.write(1, data):]
         return True
     except BrokenPipeError:
         return False

@@ -1,8 +1,8 @@
-//! The agent's door over streamable HTTP, on the loopback, for a conformance suite that speaks nothing else.
+//! Serves MCP over streamable HTTP on the loopback, for a conformance suite that supports no other transport.
 //!
-//! The HTTP is rmcp's own and is in no release; what answers is the server as it is. Sessions are for clients of the
-//! legacy era, each request by itself for those of the modern one. It takes a folder, says its address on stdout, and
-//! goes on until it is ended.
+//! The HTTP front end is rmcp's and in no release; the server behind it is the released one. Clients of the legacy era get
+//! sessions, those of the modern era are stateless. The program takes a folder, prints its address on stdout, and runs until
+//! it is killed.
 
 use std::{
     env,
@@ -24,7 +24,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let dir = env::args_os().nth(1).map(PathBuf::from).ok_or("the folder to work in is missing")?;
+    let dir = env::args_os().nth(1).map(PathBuf::from).ok_or("the argument FOLDER is missing")?;
     let settings = Settings::resolve(CliOptions { dir: Some(dir), ..CliOptions::default() })?;
     let door = mcp::door(Arc::new(settings.provisioner(Handle::current())), ToolFilter::everything());
 

@@ -1,4 +1,4 @@
-"""Drives the simulator through Stripe's own library, and asserts what it answers."""
+"""Calls the simulator through Stripe's official library, and asserts its responses."""
 
 import json
 import statistics
@@ -19,15 +19,15 @@ def client(key="rk_test_x", retries=0):
 provisioning = client().v2.provisioning
 
 
-def control(method, path, body=None):
+def admin(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(BASE + path, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request) as answer:
-        return answer.read().decode()
+    with urllib.request.urlopen(request) as response:
+        return response.read().decode()
 
 
-def fault(on, name, **more):
-    control("POST", "/_simulator/faults", {"on": on, "fault": name, **more})
+def inject(on, name, **more):
+    admin("POST", "/_simulator/faults", {"on": on, "fault": name, **more})
 
 
 def refused(kind, call, status=None, code=None):
@@ -38,7 +38,7 @@ def refused(kind, call, status=None, code=None):
         assert status is None or error.http_status == status, f"{error.http_status}: {error}"
         assert code is None or error.code == code, f"{error.code}: {error}"
         return error
-    raise AssertionError(f"{kind.__name__} did not come")
+    raise AssertionError(f"{kind.__name__} was not raised")
 
 
 def eligibility_and_project():
@@ -70,8 +70,8 @@ def catalog():
 
 def connection():
     provider = next(p for p in provisioning.catalog.providers.list({"limit": 100}).data if p.name == "Chroma")
-    wanted = {"provider": provider.id, "service_ref": "database", "configuration": {"name": "agent"}}
-    refused(stripe.InvalidRequestError, lambda: provisioning.resources.create(wanted), 400, "provider_not_connected")
+    parameters = {"provider": provider.id, "service_ref": "database", "configuration": {"name": "agent"}}
+    refused(stripe.InvalidRequestError, lambda: provisioning.resources.create(parameters), 400, "provider_not_connected")
     request = provisioning.provider_connection_requests.create({"provider": provider.id, "configuration": {}})
     assert type(request) is stripe.v2.provisioning.ProviderConnectionRequest
     assert request.request_status == "pending_auth" and request.redirect_url.startswith(BASE)
@@ -81,7 +81,7 @@ def connection():
     assert request.request_status == "complete" and request.provider_connection.status == "active"
     connections = list(provisioning.provider_connections.list({"limit": 5}).auto_paging_iter())
     assert len(connections) == 13 and request.provider_connection.id in {c.id for c in connections}
-    assert provisioning.resources.create(wanted).status == "complete"
+    assert provisioning.resources.create(parameters).status == "complete"
     assert provisioning.provider_connections.unlink(request.provider_connection.id).status == "expired"
 
 
@@ -93,12 +93,12 @@ def limit(provider):
     mine = next(shared for shared in read.providers if shared.provider == provider.id)
     assert mine.usage_limits.max_amount == 2500, "an integer for the caller, a string on the wire"
     assert '"max_amount":"2500"' in read.last_response.body
-    asked = provisioning.payment_method_requests.create({"usage_limits": limits})
-    assert type(asked) is stripe.v2.provisioning.PaymentMethodRequest and asked.status == "checkout_initiated"
+    request = provisioning.payment_method_requests.create({"usage_limits": limits})
+    assert type(request) is stripe.v2.provisioning.PaymentMethodRequest and request.status == "checkout_initiated"
 
 
 def resource(project, provider, service):
-    wanted = {
+    parameters = {
         "provider": provider.id,
         "service_ref": service.service_id,
         "configuration": {"plan": "pro"},
@@ -107,57 +107,58 @@ def resource(project, provider, service):
         "environment": "dev",
     }
     once = {"idempotency_key": "provision:proj_0123456789abcdef01234567"}
-    made = provisioning.resources.create(wanted, once)
-    assert type(made) is stripe.v2.provisioning.Resource
-    assert (made.status, made.provider, made.service_ref, made.name) == ("complete", provider.id, "memory", "memory")
-    again = provisioning.resources.create(wanted, once)
-    assert again.id == made.id and again.last_response.headers["Idempotent-Replayed"] == "true"
-    refused(stripe.IdempotencyError, lambda: provisioning.resources.create({**wanted, "name": "x"}, once), 400)
+    created = provisioning.resources.create(parameters, once)
+    assert type(created) is stripe.v2.provisioning.Resource
+    assert (created.status, created.provider, created.service_ref, created.name) == ("complete", provider.id, "memory", "memory")
+    again = provisioning.resources.create(parameters, once)
+    assert again.id == created.id and again.last_response.headers["Idempotent-Replayed"] == "true"
+    refused(stripe.IdempotencyError, lambda: provisioning.resources.create({**parameters, "name": "x"}, once), 400)
 
     def reveal():
-        return provisioning.resources.reveal_access_configuration(made.id)
+        return provisioning.resources.reveal_access_configuration(created.id)
 
-    assert provisioning.resources.retrieve(made.id).status == "complete"
+    assert provisioning.resources.retrieve(created.id).status == "complete"
     first = reveal()
     assert type(first) is stripe.v2.provisioning.ResourceAccessConfiguration
-    assert first.resource == made.id and set(first.configuration.to_dict()) == {"API_KEY", "PROJECT_ID"}
+    assert first.resource == created.id and set(first.configuration.to_dict()) == {"API_KEY", "PROJECT_ID"}
     assert reveal().configuration["API_KEY"] == first.configuration["API_KEY"]
-    assert provisioning.resources.rotate_credentials(made.id).status == "complete"
+    assert provisioning.resources.rotate_credentials(created.id).status == "complete"
     assert reveal().configuration["API_KEY"] != first.configuration["API_KEY"]
-    assert provisioning.resources.update(made.id, {"configuration": {"plan": "max"}}).id == made.id
+    assert provisioning.resources.update(created.id, {"configuration": {"plan": "max"}}).id == created.id
 
-    fault(f"POST {API}/resources", "needs_information")
-    asked = provisioning.resources.create(wanted)
-    assert asked.status == "needs_information" and asked.needs_information_schema["required"] == ["company_name"]
-    told = {"submitted_information": {"company_name": "x"}}
-    assert provisioning.resources.submit_information(asked.id, told).status == "complete"
-    assert provisioning.resources.unlink(asked.id).id == asked.id
+    inject(f"POST {API}/resources", "needs_information")
+    incomplete = provisioning.resources.create(parameters)
+    assert incomplete.status == "needs_information"
+    assert incomplete.needs_information_schema["required"] == ["company_name"]
+    information = {"submitted_information": {"company_name": "x"}}
+    assert provisioning.resources.submit_information(incomplete.id, information).status == "complete"
+    assert provisioning.resources.unlink(incomplete.id).id == incomplete.id
     linked = provisioning.resources.link({"provider": provider.id, "service_ref": "memory", "project": project.id})
     assert linked.status == "complete"
-    return made, wanted
+    return created, parameters
 
 
-def weather(made, wanted):
-    """The library's own retries get through, and what happened twice happened once."""
-    patient = client(retries=2).v2.provisioning
+def injected_faults(created, parameters):
+    """The library's own retries succeed, and a retried creation takes effect once."""
+    retrying = client(retries=2).v2.provisioning
     for name in ["drop_before", "drop_after", "error_before", "error_after", "conflict", "rate_limited"]:
-        key = {"idempotency_key": f"weather-{name}"}
-        fault(f"POST {API}/resources", name)
-        if name == "rate_limited":  # which this library leaves to its caller
-            refused(stripe.RateLimitError, lambda: patient.resources.create(wanted, key), 429)
-        got = patient.resources.create(wanted, key)
-        assert got.status == "complete", name
-        replayed = got.last_response.headers.get("Idempotent-Replayed") == "true"
+        key = {"idempotency_key": f"fault-{name}"}
+        inject(f"POST {API}/resources", name)
+        if name == "rate_limited":  # not retried by this library
+            refused(stripe.RateLimitError, lambda: retrying.resources.create(parameters, key), 429)
+        resource = retrying.resources.create(parameters, key)
+        assert resource.status == "complete", name
+        replayed = resource.last_response.headers.get("Idempotent-Replayed") == "true"
         assert replayed == name.endswith("_after"), name
-        assert patient.resources.create(wanted, key).id == got.id
-    fault(f"POST {API}/resources/{{id}}/rotate_credentials", "pending", polls=1)
-    assert provisioning.resources.rotate_credentials(made.id).status == "pending"
-    look = lambda: provisioning.resources.retrieve(made.id).status
-    assert [look(), look()] == ["pending", "complete"]
+        assert retrying.resources.create(parameters, key).id == resource.id
+    inject(f"POST {API}/resources/{{id}}/rotate_credentials", "pending", polls=1)
+    assert provisioning.resources.rotate_credentials(created.id).status == "pending"
+    status = lambda: provisioning.resources.retrieve(created.id).status
+    assert [status(), status()] == ["pending", "complete"]
 
 
-def errors(made, wanted):
-    create = lambda: provisioning.resources.create(wanted)
+def errors(created, parameters):
+    create = lambda: provisioning.resources.create(parameters)
     on = f"POST {API}/resources"
     refused(stripe.AuthenticationError, lambda: client("nonsense").v2.provisioning.eligibility.retrieve(), 401)
     old = {"stripe_version": "2025-01-01"}
@@ -166,7 +167,7 @@ def errors(made, wanted):
     assert error.param == "service_ref"
     missing = lambda: provisioning.resources.retrieve("fres_none")
     refused(stripe.InvalidRequestError, missing, 404, "resource_missing")
-    wrong = {**wanted, "configuration": {"plan": "gold"}}
+    wrong = {**parameters, "configuration": {"plan": "gold"}}
     error = refused(stripe.InvalidRequestError, lambda: provisioning.resources.create(wrong), 400)
     assert error.param == "configuration.plan"
     for name, kind, status in [
@@ -178,12 +179,12 @@ def errors(made, wanted):
         ("garbage", stripe.APIError, 200),
         ("drop_before", stripe.APIConnectionError, None),
     ]:
-        fault(on, name)
+        inject(on, name)
         refused(kind, create, status)
-    fault(on, "errored")
+    inject(on, "errored")
     errored = create()
     assert errored.status == "errored" and errored.error_message
-    fault(on, "unknown_status")
+    inject(on, "unknown_status")
     assert create().status == "reticulating"
     refused(
         stripe.InvalidRequestError,
@@ -191,16 +192,16 @@ def errors(made, wanted):
     )
 
 
-def end(made):
-    assert provisioning.resources.remove(made.id).status == "removed"
-    assert provisioning.resources.remove(made.id).status == "removed"
-    assert provisioning.resources.retrieve(made.id).status == "removed"
-    gone = lambda: provisioning.resources.rotate_credentials(made.id)
-    refused(stripe.InvalidRequestError, gone, 404, "resource_missing")
+def end(created):
+    assert provisioning.resources.remove(created.id).status == "removed"
+    assert provisioning.resources.remove(created.id).status == "removed"
+    assert provisioning.resources.retrieve(created.id).status == "removed"
+    rotate_removed = lambda: provisioning.resources.rotate_credentials(created.id)
+    refused(stripe.InvalidRequestError, rotate_removed, 404, "resource_missing")
 
 
-def speed(made):
-    """One connection that is kept alive, without the library around it."""
+def speed(created):
+    """Measures requests over one persistent connection, without the library."""
     import http.client
 
     connection = http.client.HTTPConnection(BASE.removeprefix("http://"))
@@ -208,11 +209,11 @@ def speed(made):
     times = []
     for _ in range(1000):
         before = time.perf_counter()
-        connection.request("GET", f"{API}/resources/{made.id}", headers=headers)
-        answer = connection.getresponse()
-        answer.read()
+        connection.request("GET", f"{API}/resources/{created.id}", headers=headers)
+        response = connection.getresponse()
+        response.read()
         times.append(time.perf_counter() - before)
-        assert answer.status == 200
+        assert response.status == 200
     return statistics.median(times) * 1e6
 
 
@@ -220,9 +221,9 @@ project = eligibility_and_project()
 provider, service = catalog()
 connection()
 limit(provider)
-made, wanted = resource(project, provider, service)
-weather(made, wanted)
-errors(made, wanted)
-median = speed(made)
-end(made)
-print(f"Stripe's library {stripe.VERSION} agrees; GET /resources/{{id}} takes {median:.0f} µs (median of 1000)")
+created, parameters = resource(project, provider, service)
+injected_faults(created, parameters)
+errors(created, parameters)
+median = speed(created)
+end(created)
+print(f"Stripe's library {stripe.VERSION} works unchanged; GET /resources/{{id}} takes {median:.0f} µs (median of 1000)")

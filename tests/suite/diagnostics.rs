@@ -12,6 +12,7 @@ use stripe_projects_mcp::{
     error::Error,
     fs::FsError,
     git::GitError,
+    host_config::{Host, Refused, SetupError, ShapeError},
     ledger::{Break, LedgerError, Operation},
     lifetime::{Lifetime, LifetimeError},
     money::{Cents, MoneyError},
@@ -19,7 +20,6 @@ use stripe_projects_mcp::{
     policy::Rule,
     project::NoRandomness,
     registry::{Problem, RegistryError},
-    setup::{Host, Refused, SetupError, ShapeError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
     view::ProjectView,
@@ -73,10 +73,10 @@ fn own() -> Vec<Row> {
         (Error::AuditBroken { broken: Break::HeadFileUnreadable }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::Missing { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::Surplus { seq: 7 } }, "audit_broken", Exit::Failure),
-        (Error::Ceiling(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
-        (Error::Ceiling(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
-        (Error::Ceiling(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
-        (Error::Ceiling(refused(UNKNOWN_KEY)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(unknown_key())), "invalid_policy", Exit::Usage),
         (Error::File(file()), "file_error", Exit::Failure),
         (Error::InvalidCursor, "invalid_cursor", Exit::Usage),
         (Error::InvalidLimit, "invalid_limit", Exit::Usage),
@@ -253,7 +253,7 @@ fn words() -> Vec<Row> {
         (NameError::Service.into(), "invalid_name"),
         (PaymentError::NotATestToken.into(), "invalid_payment_method"),
         (PaymentError::RawCardNumber.into(), "raw_card_number"),
-        (refused(UNKNOWN_KEY).into(), "invalid_registry"),
+        (refused(unknown_key()).into(), "invalid_registry"),
         (refused(Problem::UnknownProvider { meant: None, valid: vec![key()] }).into(), "invalid_registry"),
         (refused(Problem::NoFile).into(), "invalid_registry"),
         (refused(Problem::Dangling).into(), "invalid_registry"),
@@ -344,7 +344,9 @@ fn refused(problem: Problem) -> RegistryError {
     RegistryError { file: "providers.toml".to_owned(), line: 3, column: 1, problem }
 }
 
-const UNKNOWN_KEY: Problem = Problem::UnknownKey { meant: Some("label"), valid: &["label", "service"] };
+fn unknown_key() -> Problem {
+    Problem::UnknownKey { meant: Some("label".to_owned()), valid: vec!["label".to_owned(), "service".to_owned()] }
+}
 
 fn question(without: Option<Cents>, command: String) -> Box<Question> {
     let subject = Subject {

@@ -41,6 +41,7 @@ mod hostile;
 mod hosts;
 mod incomplete;
 mod interrupts;
+mod language;
 mod lifecycle;
 mod lifetimes;
 mod lines;

@@ -35,12 +35,12 @@ pub struct Live {
 
 impl StandIn {
     pub fn new() -> Self {
-        let name = format!("examples/stand_in_stripe{EXE_SUFFIX}");
+        let name = format!("examples/fake_stripe_cli{EXE_SUFFIX}");
         let bin = Path::new(BINARY).with_file_name(name);
         assert!(
             bin.exists(),
             "{} is missing: `cargo test` builds it and keeps it new, `cargo test --test suite` does neither; \
-             run `cargo build --example stand_in_stripe`",
+             run `cargo build --example fake_stripe_cli`",
             bin.display()
         );
         let stand_in = Self { root: tempfile::tempdir().unwrap(), bin };
@@ -76,7 +76,7 @@ impl StandIn {
 
     /// What the executable needs in its environment to find this world.
     pub fn env(&self) -> (&'static str, &Path) {
-        ("STRIPE_STAND_IN", self.root.path())
+        ("STRIPE_FAKE_CLI_DIR", self.root.path())
     }
 
     /// `stripe ARGUMENTS` in that folder, which is the project folder.
@@ -107,13 +107,13 @@ impl StandIn {
     pub fn weather(&self, forecast: Value) {
         assert!(forecast.is_array());
         let _lock = self.lock();
-        fs::write(self.file("weather.json"), forecast.to_string()).unwrap();
+        fs::write(self.file("faults.json"), forecast.to_string()).unwrap();
     }
 
     /// Faults that have not struck yet: a test that still has some did not test them.
     pub fn forecast(&self) -> Vec<Value> {
         let _lock = self.lock();
-        let text = fs::read_to_string(self.file("weather.json")).unwrap_or_else(|_| "[]".to_owned());
+        let text = fs::read_to_string(self.file("faults.json")).unwrap_or_else(|_| "[]".to_owned());
         serde_json::from_str(&text).unwrap()
     }
 

@@ -19,7 +19,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use client::{Base, Failure, Patience, SUPERMEMORY, Supermemory};
+use client::{Base, Failure, Retry, SUPERMEMORY, Supermemory};
 use serde_json::{Value, json};
 use stripe_projects_mcp::secret::Secret;
 use tokio::net::TcpListener;
@@ -87,7 +87,7 @@ async fn patience_with_ingestion_ends() {
     double.client().store(&key(), TEA).await.unwrap();
     assert_eq!(double.client().find(&key(), "tea", TEA, AT_ONCE).await, Err(Failure::Late));
     assert_eq!(double.searches(), 1);
-    let brief = Patience { within: Duration::from_millis(30), every: Duration::from_millis(10) };
+    let brief = Retry { timeout: Duration::from_millis(30), interval: Duration::from_millis(10) };
     assert_eq!(double.client().find(&key(), "tea", TEA, brief).await, Err(Failure::Late));
     assert!((2..=5).contains(&double.searches()), "{}", double.searches());
 }
@@ -167,7 +167,8 @@ async fn a_redirect_is_not_followed_and_the_key_stays() {
 #[test]
 fn each_key_has_its_base() {
     let local = SocketAddr::from(([127, 0, 0, 1], 4000));
-    let base = |key: &str, given| Base::of(&Secret::new(key.to_owned()), given, local).map(|base| base.to_string());
+    let base =
+        |key: &str, given| Base::for_key(&Secret::new(key.to_owned()), given, local).map(|base| base.to_string());
     assert_eq!(base("sk_proj_sim_0123456789abcdef", None), Ok("http://127.0.0.1:4000".to_owned()));
     for real in [KEY, "sk_proj_0123456789abcdef", "", "not_sk_proj_sim_"] {
         assert_eq!(base(real, None), Ok(SUPERMEMORY.to_owned()));
@@ -366,5 +367,5 @@ const TEA: &str = "the user takes tea without sugar";
 const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(30);
 
-const AT_ONCE: Patience = Patience { within: Duration::ZERO, every: Duration::from_millis(1) };
-const PATIENT: Patience = Patience { within: Duration::from_secs(30), every: Duration::from_millis(1) };
+const AT_ONCE: Retry = Retry { timeout: Duration::ZERO, interval: Duration::from_millis(1) };
+const PATIENT: Retry = Retry { timeout: Duration::from_secs(30), interval: Duration::from_millis(1) };

@@ -1,4 +1,4 @@
-// `@modelcontextprotocol/client` 2.x: both eras.
+// Adapter for `@modelcontextprotocol/client` 2.x: both protocol eras.
 
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";

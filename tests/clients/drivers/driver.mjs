@@ -1,19 +1,19 @@
-// A TypeScript client of MCP, driven from outside: a request is a line of JSON on stdin, its answer one on stdout.
+// Drives a TypeScript MCP client: each request is a line of JSON on stdin, its response a line on stdout.
 //
-// An adapter gives `serve` a way to open a session: `open(command, mode, ask)` answers with a connected client of its
-// library, in the words of the second generation; `ask` is what the person answers to a question.
+// An adapter passes `serve` a function `open(command, mode, ask)`, which returns a connected client of its library with the
+// method names of version 2; `ask` returns the user's reply to an elicitation.
 
 import { createInterface } from "node:readline";
 
 export async function serve(open) {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   for (let line = await lines.next(); !line.done; line = await lines.next()) {
-    const asked = JSON.parse(line.value);
-    await session(open, asked, lines).catch((error) => answer(asked.id, undefined, error));
+    const request = JSON.parse(line.value);
+    await session(open, request, lines).catch((error) => answer(request.id, undefined, error));
   }
 }
 
-// From one `connect` to its `close`. The calls in flight are cut off by closing.
+// Runs a session from `connect` to `close`, which aborts the calls in flight.
 async function session(open, connect, lines) {
   const [calls, questions] = [new Map(), []];
   const ask = (message) => {
@@ -23,22 +23,22 @@ async function session(open, connect, lines) {
   const client = await open(connect.command, connect.mode, connect.answer ? ask : undefined);
   answer(connect.id, { version: client.getNegotiatedProtocolVersion() });
   for (let line = await lines.next(); !line.done; line = await lines.next()) {
-    const asked = JSON.parse(line.value);
-    if (asked.do === "close") {
+    const request = JSON.parse(line.value);
+    if (request.do === "close") {
       await client.close();
       await Promise.all([...calls.values()].map((call) => call.done));
-      return answer(asked.id, {});
+      return answer(request.id, {});
     }
-    if (asked.do === "cancel") {
-      calls.get(asked.of).stop.abort("enough");
-      answer(asked.id, {});
-    } else if (asked.do === "questions") {
-      answer(asked.id, questions);
+    if (request.do === "cancel") {
+      calls.get(request.of).stop.abort("cancelled by the check");
+      answer(request.id, {});
+    } else if (request.do === "questions") {
+      answer(request.id, questions);
     } else {
       const stop = new AbortController();
-      const done = VERBS[asked.do](client, { signal: stop.signal }, ...asked.with);
-      const told = (error) => (stop.signal.aborted ? answer(asked.id, { cancelled: true }) : answer(asked.id, undefined, error));
-      calls.set(asked.id, { stop, done: done.then((value) => answer(asked.id, value), told) });
+      const done = VERBS[request.do](client, { signal: stop.signal }, ...request.with);
+      const failed = (error) => (stop.signal.aborted ? answer(request.id, { cancelled: true }) : answer(request.id, undefined, error));
+      calls.set(request.id, { stop, done: done.then((value) => answer(request.id, value), failed) });
     }
   }
 }
@@ -54,6 +54,6 @@ const VERBS = {
 };
 
 function answer(id, value, error) {
-  const said = error === undefined ? { value } : { error: { code: error.code ?? null, message: String(error) } };
-  process.stdout.write(JSON.stringify({ id, ...said }) + "\n");
+  const outcome = error === undefined ? { value } : { error: { code: error.code ?? null, message: String(error) } };
+  process.stdout.write(JSON.stringify({ id, ...outcome }) + "\n");
 }

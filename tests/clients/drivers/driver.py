@@ -1,7 +1,7 @@
-"""A Python client of MCP, driven from outside: a request is a line of JSON on stdin, its answer one on stdout.
+"""Drives a Python MCP client: each request is a line of JSON on stdin, its response a line on stdout.
 
-An adapter gives `serve` a way to open a session; what it opens has `version`, `tools`, `call`, `resources`, `templates`,
-`read`, `prompts`, `prompt` and `cancel`, which answer as the protocol writes things down.
+An adapter passes `serve` a function that opens a session. A session has `version`, `tools`, `call`, `resources`,
+`templates`, `read`, `prompts`, `prompt` and `cancel`, which return values in the protocol's JSON form.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 
 
 class Refused(Exception):
-    """The server, or the library, answered with an error of the protocol."""
+    """The server or the library returned a protocol error."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -28,37 +28,37 @@ async def _serve(open_session):
         session = _Session(json.loads(line), requests)
         try:
             await session.run(open_session)
-        except Exception as error:  # whatever a library raises is for the checks to judge
+        except Exception as error:  # the checks evaluate the errors of a library
             session.failed(error)
 
 
 class _Session:
-    """From one `connect` to its `close`. The calls in flight belong to nobody's scope: closing cuts them off."""
+    """A session from `connect` to `close`, which cancels the calls in flight."""
 
     def __init__(self, connect, requests):
-        self.asked, self.connect, self.requests = connect, connect, requests
+        self.request, self.connect, self.requests = connect, connect, requests
         self.calls, self.questions = {}, []
 
     async def run(self, open_session):
-        ask = self.answered_by_person if self.connect["answer"] else None
+        ask = self.ask_user if self.connect["answer"] else None
         async with open_session(self.connect["command"], self.connect["mode"], ask) as session:
             _answer(self.connect["id"], {"version": session.version})
             await self.until_close(session)
         await self.end_calls()
-        _answer(self.asked["id"], {})
+        _answer(self.request["id"], {})
 
     async def until_close(self, session):
-        while self.asked["do"] != "close":
-            asked = self.asked = json.loads(await self.requests.readline())
-            if asked["do"] == "cancel":
-                await session.cancel(self.calls[asked["of"]])
-                _answer(asked["id"], {})
-            elif asked["do"] == "questions":
-                _answer(asked["id"], self.questions)
-            elif asked["do"] != "close":
-                self.calls[asked["id"]] = asyncio.create_task(_one(session, asked))
+        while self.request["do"] != "close":
+            request = self.request = json.loads(await self.requests.readline())
+            if request["do"] == "cancel":
+                await session.cancel(self.calls[request["of"]])
+                _answer(request["id"], {})
+            elif request["do"] == "questions":
+                _answer(request["id"], self.questions)
+            elif request["do"] != "close":
+                self.calls[request["id"]] = asyncio.create_task(_one(session, request))
 
-    def answered_by_person(self, message):
+    def ask_user(self, message):
         self.questions.append(message)
         return self.connect["answer"]
 
@@ -68,17 +68,17 @@ class _Session:
         await asyncio.gather(*self.calls.values(), return_exceptions=True)
 
     def failed(self, error):
-        """To connect, or to leave."""
-        _answer(self.asked["id"], error=error)
+        """Reports an error of connecting or disconnecting."""
+        _answer(self.request["id"], error=error)
 
 
-async def _one(session, asked):
+async def _one(session, request):
     try:
-        _answer(asked["id"], await getattr(session, asked["do"])(*asked["with"]))
+        _answer(request["id"], await getattr(session, request["do"])(*request["with"]))
     except asyncio.CancelledError:
-        _answer(asked["id"], {"cancelled": True})
+        _answer(request["id"], {"cancelled": True})
     except Exception as error:
-        _answer(asked["id"], error=error)
+        _answer(request["id"], error=error)
 
 
 def _answer(number, value=None, error=None):
@@ -89,5 +89,5 @@ def _answer(number, value=None, error=None):
 
 
 def wire(result):
-    """A library's object, as the protocol writes it down."""
+    """Returns a library's object in the protocol's JSON form."""
     return result.model_dump(mode="json", by_alias=True, exclude_none=True)

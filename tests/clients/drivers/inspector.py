@@ -1,6 +1,6 @@
-"""The Inspector's command line behind the same lines as the libraries: each request is a run of its own.
+"""Drives the Inspector's command line like the library drivers: each request is its own process.
 
-It cannot put a question to a person and cannot take a call back, so it is never asked to. Closing kills what still runs.
+It supports neither elicitation nor cancellation, so no check uses them with it. `close` kills running processes.
 """
 
 import json
@@ -9,9 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-# What `mcp-inspector-cli --cli` starts: killing that one would leave this one, with the server, behind.
+# The program that `mcp-inspector-cli --cli` starts; killing only the wrapper would leave it and the server running.
 INSPECTOR = Path(sys.argv[1]) / "@modelcontextprotocol" / "inspector-cli" / "build" / "index.js"
-# It looks for a `package.json` above the folder that it is started in, and without one it does not start.
+# The Inspector needs a `package.json` in its working folder or above it.
 FOLDER = sys.argv[1]
 
 METHODS = {
@@ -28,50 +28,50 @@ METHODS = {
 def main():
     command, running = [], []
     for line in sys.stdin:
-        asked = json.loads(line)
-        if asked["do"] == "connect":
-            command = asked["command"]
-            answer(asked["id"], value={"version": None})
-        elif asked["do"] == "close":
+        request = json.loads(line)
+        if request["do"] == "connect":
+            command = request["command"]
+            answer(request["id"], value={"version": None})
+        elif request["do"] == "close":
             for process, thread in running:
                 process.kill()
                 thread.join()
             running.clear()
-            answer(asked["id"], value={})
+            answer(request["id"], value={})
         else:
-            flags, field = METHODS[asked["do"]]
-            words = called(*asked["with"]) if asked["do"] == "call" else asked["with"]
-            process = subprocess.Popen(["node", INSPECTOR, *command, *flags, *words], cwd=FOLDER, text=True,
+            flags, field = METHODS[request["do"]]
+            arguments = tool_flags(*request["with"]) if request["do"] == "call" else request["with"]
+            process = subprocess.Popen(["node", INSPECTOR, *command, *flags, *arguments], cwd=FOLDER, text=True,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            thread = threading.Thread(target=finish, args=(process, asked["id"], field))
+            thread = threading.Thread(target=finish, args=(process, request["id"], field))
             thread.start()
             running.append((process, thread))
 
 
-def called(tool, arguments):
+def tool_flags(tool, arguments):
     pairs = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in arguments.items()]
-    return ["--tool-name", tool, *(word for pair in pairs for word in ("--tool-arg", pair))]
+    return ["--tool-name", tool, *(argument for pair in pairs for argument in ("--tool-arg", pair))]
 
 
 def finish(process, number, field):
-    said, complaint = process.communicate()
+    output, error = process.communicate()
     if process.returncode != 0:
-        answer(number, error=complaint.strip())
+        answer(number, error=error.strip())
     else:
-        result = json.loads(said)
+        result = json.loads(output)
         answer(number, value=result[field] if field else result)
 
 
 def answer(number, value=None, error=None):
-    said = {"value": value} if error is None else {"error": {"code": code(error), "message": error}}
-    print(json.dumps({"id": number, **said}), flush=True)
+    outcome = {"value": value} if error is None else {"error": {"code": code(error), "message": error}}
+    print(json.dumps({"id": number, **outcome}), flush=True)
 
 
-def code(complaint):
-    """Its errors are text, with the protocol's number in it: `MCP error -32602: …`."""
-    _, found, rest = complaint.partition("MCP error ")
+def code(text):
+    """Returns the protocol's error code, which the Inspector prints as `MCP error -32602: …`."""
+    _, prefix, rest = text.partition("MCP error ")
     number = rest.split(":")[0]
-    return int(number) if found and number.removeprefix("-").isdigit() else None
+    return int(number) if prefix and number.removeprefix("-").isdigit() else None
 
 
 main()

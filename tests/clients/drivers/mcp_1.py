@@ -1,4 +1,4 @@
-"""Python `mcp` 1.x: the legacy era."""
+"""Adapter for Python `mcp` 1.x: the legacy era."""
 
 import contextlib
 
@@ -34,8 +34,8 @@ class Session:
         return driver.wire(await self._get(self.session.get_prompt(name)))["messages"]
 
     async def cancel(self, call):
-        """The library does not say it by itself, so it is said with the number of the newest request."""
-        params = types.CancelledNotificationParams(requestId=self.session._request_id - 1, reason="enough")
+        """Sends the notification that the library does not send, with the id of the newest request."""
+        params = types.CancelledNotificationParams(requestId=self.session._request_id - 1, reason="cancelled by the check")
         await self.session.send_notification(
             types.ClientNotification(types.CancelledNotification(method="notifications/cancelled", params=params))
         )
@@ -58,10 +58,10 @@ async def open_session(command, _mode, ask):
     try:
         async with stdio_client(server) as streams:
             async with ClientSession(*streams, elicitation_callback=elicited if ask else None) as session:
-                greeted = await session.initialize()
-                yield Session(session, greeted.protocolVersion)
+                initialized = await session.initialize()
+                yield Session(session, initialized.protocolVersion)
     except* anyio.BrokenResourceError:
-        pass  # the library's own: it has closed the end to which it hands an answer that comes while it leaves
+        pass  # raised by the library when a response arrives while it disconnects
 
 
 driver.serve(open_session)

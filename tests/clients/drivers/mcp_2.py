@@ -1,4 +1,4 @@
-"""Python `mcp` 2.x and `fastmcp` 4.x, which are named as the first argument: both eras."""
+"""Adapter for Python `mcp` 2.x and `fastmcp` 4.x, selected by the first argument: both protocol eras."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from mcp_types import ElicitResult
 
 
 class Session:
-    """The two libraries name their methods alike; fastmcp adds `_mcp` to those that answer as the protocol does."""
+    """A session of either library; fastmcp adds `_mcp` to the names of methods that return protocol objects."""
 
     def __init__(self, client, version, suffix):
         self.client, self.version, self.suffix = client, version, suffix
@@ -38,9 +38,9 @@ class Session:
     async def cancel(self, call):
         call.cancel()
 
-    async def _get(self, method, *words):
+    async def _get(self, method, *arguments):
         try:
-            return driver.wire(await getattr(self.client, method + self.suffix)(*words))
+            return driver.wire(await getattr(self.client, method + self.suffix)(*arguments))
         except MCPError as error:
             raise driver.Refused(error.error.code, error.error.message) from error
 

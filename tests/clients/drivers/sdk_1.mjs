@@ -1,11 +1,11 @@
-// `@modelcontextprotocol/sdk` 1.x: the legacy era.
+// Adapter for `@modelcontextprotocol/sdk` 1.x: the legacy era.
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { serve } from "./driver.mjs";
 
-// What the second generation says differently.
+// Maps the method names of version 2 to those of version 1.
 class Legacy extends Client {
   callTool(params, options) {
     return super.callTool(params, undefined, options);
@@ -16,7 +16,7 @@ class Legacy extends Client {
   }
 }
 
-// The library tells its transport what was agreed on, and nobody else.
+// The library passes the negotiated version only to its transport.
 class Transport extends StdioClientTransport {
   setProtocolVersion(version) {
     this.negotiated = version;

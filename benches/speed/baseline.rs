@@ -1,5 +1,4 @@
-//! The durable floor: what any program pays on this disk that writes down an intent, replaces a file atomically and
-//! writes down the outcome.
+//! The durable baseline: the time on this disk to record an intent, replace a file atomically and record the outcome.
 
 use std::{
     fs::{self, File},
@@ -11,17 +10,17 @@ use std::{
 
 use rusqlite::Connection;
 
-/// Makes this executable a process that works on the floor together with others.
-pub const ARGUMENT: &str = "durable-floor";
+/// The argument that turns this executable into a concurrent baseline process.
+pub const ARGUMENT: &str = "durable-baseline";
 
-pub struct Floor {
+pub struct Baseline {
     connection: Connection,
     folder: PathBuf,
 }
 
-impl Floor {
+impl Baseline {
     pub fn new(folder: &Path) -> Self {
-        let connection = Connection::open(folder.join("floor.db")).unwrap();
+        let connection = Connection::open(folder.join("baseline.db")).unwrap();
         connection.busy_timeout(Duration::from_secs(30)).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
         connection.pragma_update(None, "synchronous", "FULL").unwrap();
@@ -31,7 +30,7 @@ impl Floor {
 
     pub fn once(&mut self) {
         self.transaction();
-        let (temporary, target) = (self.folder.join("floor.tmp"), self.folder.join("floor.env"));
+        let (temporary, target) = (self.folder.join("baseline.tmp"), self.folder.join("baseline.env"));
         let folder = File::open(&self.folder).unwrap();
         folder.lock().unwrap();
         let mut file = File::create(&temporary).unwrap();
@@ -44,23 +43,23 @@ impl Floor {
     }
 
     fn transaction(&self) {
-        self.connection.execute("INSERT INTO rows VALUES ('what was intended, or what came of it')", []).unwrap();
+        self.connection.execute("INSERT INTO rows VALUES ('an intent or an outcome')", []).unwrap();
     }
 }
 
-/// What the process does: it gets ready, waits for the word, and says when it is done.
-pub fn work(arguments: &[String]) {
+/// Runs a baseline process: it prints `ready`, waits for a line on stdin, works and prints `done`.
+pub fn run_worker(arguments: &[String]) {
     let (folder, rounds): (_, usize) = (Path::new(&arguments[0]), arguments[1].parse().unwrap());
-    let mut floor = Floor::new(folder);
+    let mut baseline = Baseline::new(folder);
     println!("ready");
     stdin().read_line(&mut String::new()).unwrap();
     for _ in 0..rounds {
-        floor.once();
+        baseline.once();
     }
     println!("done");
 }
 
-/// Such a process, as the one that started it sees it.
+/// A handle to a baseline process.
 pub struct Worker {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -73,19 +72,19 @@ impl Worker {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut worker = Self { child, output };
-        worker.hear("ready\n");
+        worker.expect_line("ready\n");
         worker
     }
 
     pub fn work(&mut self) {
         writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
-        self.hear("done\n");
+        self.expect_line("done\n");
     }
 
-    fn hear(&mut self, word: &str) {
+    fn expect_line(&mut self, expected: &str) {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        assert_eq!(line, word);
+        assert_eq!(line, expected);
     }
 }
 

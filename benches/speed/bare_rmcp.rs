@@ -1,4 +1,4 @@
-//! The reference for start and call: an rmcp server with one tool that does nothing, in this very executable.
+//! The reference for start and calls: an rmcp server with one tool that does nothing, run by this executable.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What goes wrong, on a test's word: faults in `weather.json`, each used up as it strikes.
+//! Fault injection: pending faults in `faults.json`, each removed when it has been applied.
 //!
-//! `[{ "verb": "add", "fault": "hang", "times": 1, "skip": 0, "only": "exa/api", … }]`: without `verb` any verb, without
-//! `only` any arguments; `times` is 1 unless said, and `skip` lets that many calls pass first.
+//! `[{ "verb": "add", "fault": "hang", "times": 1, "skip": 0, "only": "exa/api", … }]`: without `verb` it applies to any
+//! verb, without `only` to any arguments; `times` defaults to 1, and `skip` lets that many calls pass first.
 
 use std::{
     env,
@@ -15,32 +15,33 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{Failure, Outcome},
     arguments::Call,
+    response::{Failure, Outcome},
 };
 
-/// The faults that strike one call.
-pub struct Weather(Vec<Value>);
+/// The faults that apply to one call.
+pub struct Faults(Vec<Value>);
 
-impl Weather {
-    pub fn fair() -> Self {
+impl Faults {
+    pub fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// Takes what is due for this call out of the file. The principal holds the world.
-    pub fn strike(root: &Path, call: &Call) -> Self {
-        let file = root.join("weather.json");
+    /// Removes the faults for this call from the file and returns them. The principal holds the store's lock.
+    pub fn take_due(root: &Path, call: &Call) -> Self {
+        let file = root.join("faults.json");
         let Ok(text) = fs::read_to_string(&file) else {
-            return Self::fair();
+            return Self::none();
         };
-        let mut forecast: Vec<Value> = serde_json::from_str(&text).unwrap();
-        let mut struck: Vec<Value> = Vec::new();
-        for entry in &mut forecast {
-            assert!(FAULTS.contains(&entry["fault"].as_str().unwrap()), "no such fault: {entry}");
-            let of_verb = entry["verb"].as_str().is_none_or(|verb| verb == call.verb);
-            let of_words = entry["only"].as_str().is_none_or(|word| call.argv.iter().any(|given| given == word));
-            let twice = struck.iter().any(|other| other["fault"] == entry["fault"]);
-            if !of_verb || !of_words || twice {
+        let mut pending: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut due: Vec<Value> = Vec::new();
+        for entry in &mut pending {
+            assert!(FAULTS.contains(&entry["fault"].as_str().unwrap()), "unknown fault: {entry}");
+            let matches_verb = entry["verb"].as_str().is_none_or(|verb| verb == call.verb);
+            let matches_arguments =
+                entry["only"].as_str().is_none_or(|word| call.argv.iter().any(|argument| argument == word));
+            let twice = due.iter().any(|other| other["fault"] == entry["fault"]);
+            if !matches_verb || !matches_arguments || twice {
                 continue;
             }
             let (skip, times) = (entry["skip"].as_u64().unwrap_or(0), entry["times"].as_u64().unwrap_or(1));
@@ -48,12 +49,12 @@ impl Weather {
                 entry["skip"] = json!(skip - 1);
             } else if times > 0 {
                 entry["times"] = json!(times - 1);
-                struck.push(entry.clone());
+                due.push(entry.clone());
             }
         }
-        forecast.retain(|entry| entry["times"] != 0);
-        fs::write(&file, serde_json::to_vec_pretty(&forecast).unwrap()).unwrap();
-        Self(struck)
+        pending.retain(|entry| entry["times"] != 0);
+        fs::write(&file, serde_json::to_vec_pretty(&pending).unwrap()).unwrap();
+        Self(due)
     }
 
     pub fn find(&self, fault: &str) -> Option<&Value> {
@@ -64,8 +65,8 @@ impl Weather {
         self.find(fault).is_some()
     }
 
-    /// What comes before any effect; nobody holds the world.
-    pub fn before(&self, root: &Path) {
+    /// Applies faults that come before the effect; the store is not locked.
+    pub fn apply_before_effect(&self, root: &Path) {
         if let Some(slow) = self.find("slow") {
             thread::sleep(Duration::from_millis(slow["ms"].as_u64().unwrap()));
         }
@@ -77,10 +78,10 @@ impl Weather {
         }
     }
 
-    /// The answer instead of an effect, if the weather has one.
-    pub fn refusal(&self, call: &Call) -> Option<Failure> {
+    /// Returns a failure that replaces the effect, if one is due.
+    pub fn early_failure(&self, call: &Call) -> Option<Failure> {
         let failure = if let Some(entry) = self.find("error") {
-            chosen(entry)
+            injected(entry)
         } else if self.has("not_eligible") {
             Failure::new("ACCOUNT_NOT_ELIGIBLE", "This account is not eligible for Stripe Projects.")
         } else if self.has("merchant_mismatch") {
@@ -96,8 +97,8 @@ impl Weather {
         Some(if call.has("preflight") { failure.with(json!({ "preflight": [row] })) } else { failure })
     }
 
-    /// What comes when the effect is done and nothing is said yet; nobody holds the world.
-    pub fn after(&self, root: &Path) {
+    /// Applies faults between the effect and the response; the store is not locked.
+    pub fn apply_after_effect(&self, root: &Path) {
         if self.has("half_written_state") {
             let state = Path::new(".projects/state.json");
             let whole = fs::read(state).unwrap_or_else(|_| b"{ \"version\": 1, \"pro".to_vec());
@@ -111,10 +112,10 @@ impl Weather {
         }
     }
 
-    /// The effect is done, and the answer denies it.
+    /// Replaces a success by a failure although the effect took place.
     pub fn late_failure(&self, outcome: Outcome) -> Outcome {
         match self.find("error_after") {
-            Some(entry) => Err(chosen(entry)),
+            Some(entry) => Err(injected(entry)),
             None => outcome,
         }
     }
@@ -125,38 +126,41 @@ impl Weather {
     }
 }
 
-/// Keeps stdout open, as a helper does that a tool has started and forgotten. Not for ever: a test that fails to end
-/// it leaves nothing behind.
-pub fn hold() {
-    thread::sleep(LONG);
+/// Keeps stdout open, like a helper process that outlives its parent.
+///
+/// It ends by itself, so that a test that fails to kill it leaves no process behind.
+pub fn hold_stdout() {
+    thread::sleep(HANG);
 }
 
-/// Waits to be killed, with a child that inherits stdout. Both share a lock on `hanging`, which the system releases
-/// when the last of them is dead: that is how a test sees whether the whole group was ended.
+/// Hangs until killed, with a child that inherits stdout.
+///
+/// Both share a lock on `hanging`, which the system releases when the last of them has exited. A test reads from it
+/// whether the whole process group was killed.
 fn hang(root: &Path) -> ! {
     let hanging = File::options().create(true).append(true).open(root.join("hanging")).unwrap();
     hanging.lock_shared().unwrap();
-    let held = Stdio::from(hanging.try_clone().unwrap());
-    let mut child = Command::new(env::current_exe().unwrap()).arg(HOLD).stdin(held).spawn().unwrap();
+    let shared_lock = Stdio::from(hanging.try_clone().unwrap());
+    let mut child = Command::new(env::current_exe().unwrap()).arg(HOLD_STDOUT).stdin(shared_lock).spawn().unwrap();
     fs::write(root.join("hung"), "").unwrap();
-    thread::sleep(LONG);
+    thread::sleep(HANG);
     child.kill().unwrap();
     child.wait().unwrap();
     process::exit(1)
 }
 
-fn chosen(entry: &Value) -> Failure {
+fn injected(entry: &Value) -> Failure {
     let text = |key: &str| entry[key].as_str().unwrap_or("UNKNOWN_ERROR").to_owned();
     let details = if entry["details"].is_object() { entry["details"].clone() } else { json!({}) };
     Failure::new(text("code"), text("message")).with(details)
 }
 
-/// The argument that makes this program the forgotten helper.
-pub const HOLD: &str = "hold-stdout";
+/// The argument that turns this program into that helper.
+pub const HOLD_STDOUT: &str = "hold-stdout";
 
-const LONG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_secs(120);
 
-/// A misspelt fault would make a test pass in fair weather.
+/// All names, because a misspelt fault would inject nothing and its test would pass.
 const FAULTS: [&str; 29] = [
     "browser",
     "cli_too_old",

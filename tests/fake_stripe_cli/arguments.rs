@@ -1,4 +1,4 @@
-//! What was asked: the verb, its words and its flags.
+//! The command line: a verb, its arguments and its flags.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ pub struct Call {
     pub argv: Vec<String>,
     /// `add`, `add --preflight`, `services list`, `env`, `env --pull`, `billing update`, `version`, …
     pub verb: String,
-    /// What follows the verb and is no flag.
+    /// Positional arguments after the verb.
     pub words: Vec<String>,
     flags: BTreeMap<String, String>,
 }
@@ -28,26 +28,26 @@ impl Call {
         }
         let mut verb = if words.is_empty() && flags.contains_key("version") { "version" } else { "" }.to_owned();
         let depth = usize::from(words.first().is_some_and(|word| word == "projects"));
-        let mut taken = depth;
+        let mut consumed = depth;
         if let Some(word) = words.get(depth) {
             verb.push_str(word);
-            taken += 1;
-            let second = words.get(taken).filter(|second| NESTED.contains(&(word.as_str(), second.as_str())));
+            consumed += 1;
+            let second = words.get(consumed).filter(|second| NESTED.contains(&(word.as_str(), second.as_str())));
             if let Some(second) = second {
                 verb = format!("{word} {second}");
-                taken += 1;
+                consumed += 1;
             }
         }
-        for (of, flag) in [("env", "pull"), ("init", "preflight"), ("add", "preflight")] {
-            if verb == of && flags.contains_key(flag) {
-                verb = format!("{of} --{flag}");
+        for (with_flag, flag) in [("env", "pull"), ("init", "preflight"), ("add", "preflight")] {
+            if verb == with_flag && flags.contains_key(flag) {
+                verb = format!("{with_flag} --{flag}");
             }
         }
-        words.drain(..taken);
+        words.drain(..consumed);
         Self { argv, verb, words, flags }
     }
 
-    pub fn of_projects(&self) -> bool {
+    pub fn is_for_plugin(&self) -> bool {
         self.argv.first().is_some_and(|word| word == "projects")
     }
 
@@ -59,7 +59,7 @@ impl Call {
         self.flags.get(flag).map(String::as_str)
     }
 
-    /// The first word after the verb: a name, a provider, a service.
+    /// Returns the first argument after the verb: a name, a provider or a service.
     pub fn subject(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }

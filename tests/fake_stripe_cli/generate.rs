@@ -1,4 +1,4 @@
-//! Identifiers, moments and credentials.
+//! Generated identifiers, timestamps and credentials.
 
 use std::{
     fmt::Write as _,
@@ -7,7 +7,7 @@ use std::{
 
 use rand::{TryRng as _, rngs::SysRng};
 
-/// How every secret of the stand-in begins, wherever in a value it stands.
+/// The prefix of every secret of the fake; it may be inside a longer value.
 pub const PREFIX: &str = "sk_standin_";
 
 pub fn hex(bytes: usize) -> String {
@@ -23,7 +23,7 @@ pub fn hex_of(bytes: &[u8]) -> String {
     })
 }
 
-/// Whether a value of that name opens something; the others only say where or which.
+/// Returns whether a value of that name is a secret; others are addresses or identifiers.
 pub fn is_secret(suffix: &str) -> bool {
     !["PROJECT_ID", "ENDPOINT", "_URL"].iter().any(|end| suffix.ends_with(end))
 }
@@ -37,7 +37,7 @@ pub fn identifier(suffix: &str) -> String {
     }
 }
 
-/// Now, as RFC 3339 in UTC.
+/// Returns the current time in RFC 3339, UTC.
 pub fn now() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (mut days, mut year) = (seconds / 86_400, 1970);

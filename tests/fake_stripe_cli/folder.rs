@@ -1,4 +1,4 @@
-//! What the plugin keeps in the project folder: which project it is, a sealed copy of values, and the env file.
+//! The plugin's files in the project folder: the project's id, an encoded copy of the values, and the env file.
 
 use std::{
     fs,
@@ -9,11 +9,11 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use crate::{account::World, answer::Failure, mint};
+use crate::{generate, response::Failure, store::AccountStore};
 
-/// The project that this folder belongs to.
-pub fn project_id(world: &mut World) -> Result<String, Failure> {
-    // Which of the two recorded codes means which is not recorded.
+/// Returns the project that this folder belongs to.
+pub fn project_id(store: &mut AccountStore) -> Result<String, Failure> {
+    // Two codes are recorded; which condition gives which one is not.
     if !Path::new(FOLDER).is_dir() {
         return Err(Failure::new("PROJECT_NOT_INITIALIZED", "Run `stripe projects init` first."));
     }
@@ -23,32 +23,32 @@ pub fn project_id(world: &mut World) -> Result<String, Failure> {
     let Ok(state) = serde_json::from_str::<Value>(&text) else {
         return Err(Failure::new("UNKNOWN_ERROR", "Unexpected end of JSON input"));
     };
-    if state["project"]["merchant_id"] != world.account["merchant"]["id"] {
+    if state["project"]["merchant_id"] != store.account["merchant"]["id"] {
         return Err(Failure::new("MERCHANT_MISMATCH", "This project belongs to another merchant."));
     }
     let id = state["project"]["id"].as_str().unwrap_or_default().to_owned();
-    if world.project(&id).is_none() {
+    if store.project(&id).is_none() {
         return Err(Failure::new("PROJECTS_CONTEXT_MISMATCH", "The project of this folder is not in your account."));
     }
     Ok(id)
 }
 
-/// The project that a readable state names, whoever owns it.
+/// Returns the project in a readable state file, without checking its owner.
 pub fn connected_to() -> Option<String> {
     let state: Value = serde_json::from_str(&fs::read_to_string(STATE).ok()?).ok()?;
     state["project"]["id"].as_str().map(str::to_owned)
 }
 
-/// Writes everything but the env file.
+/// Writes every file except the env file.
 pub fn write(project: &Value, merchant: &Value) {
     fs::create_dir_all(Path::new(FOLDER).join("vault")).unwrap();
     fs::create_dir_all(Path::new(FOLDER).join("cache")).unwrap();
-    let (mut rows, mut sealed) = (Vec::new(), Map::new());
+    let (mut rows, mut encoded) = (Vec::new(), Map::new());
     for resource in project["resources"].as_array().unwrap() {
         rows.push(json!({ "key": resource["id"], "name": resource["name"], "service": resource["service"] }));
         let values = serde_json::to_vec(&resource["credentials"]).unwrap();
-        let masked: Vec<u8> = values.iter().map(|byte| byte ^ 0x5a).collect();
-        sealed.insert(resource["id"].as_str().unwrap().to_owned(), mint::hex_of(&masked).into());
+        let xored: Vec<u8> = values.iter().map(|byte| byte ^ 0x5a).collect();
+        encoded.insert(resource["id"].as_str().unwrap().to_owned(), generate::hex_of(&xored).into());
     }
     let state = json!({
         "version": 1,
@@ -60,11 +60,11 @@ pub fn write(project: &Value, merchant: &Value) {
     if !Path::new(LOCAL).exists() {
         activate("default");
     }
-    put(".projects/vault/vault.json", &json!({ "version": 1, "entries": sealed }));
-    put(".projects/cache/catalog.json", &json!({ "last_updated": mint::now() }));
+    put(".projects/vault/vault.json", &json!({ "version": 1, "entries": encoded }));
+    put(".projects/cache/catalog.json", &json!({ "last_updated": generate::now() }));
 }
 
-/// The environment that this folder uses.
+/// Returns the environment that this folder uses.
 pub fn active_environment() -> String {
     let text = fs::read_to_string(LOCAL).unwrap_or_default();
     let local: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -75,7 +75,7 @@ pub fn activate(environment: &str) {
     put(LOCAL, &json!({ "active_environment": environment }));
 }
 
-/// Puts values into the env file: a line of ours is replaced where it stands, what else is there stays.
+/// Writes values into the env file: replaces existing lines in place and keeps all others.
 pub fn write_env_file(file: &str, values: &[(String, String)], always_quote: bool) {
     let mut old = fs::read_to_string(file).unwrap_or_else(|_| "# Managed by Stripe Projects\n".to_owned());
     if !old.is_empty() && !old.ends_with('\n') {
@@ -99,7 +99,7 @@ pub fn write_env_file(file: &str, values: &[(String, String)], always_quote: boo
     target.write_all(entries.concat().as_bytes()).unwrap();
 }
 
-/// Lines, where a value in double quotes may run over several.
+/// Splits text into entries; a value in double quotes may span several lines.
 fn entries(text: &str) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
     for line in text.split_inclusive('\n') {

@@ -1,38 +1,38 @@
-//! Environments and the variables in them. Values are shown as dots; the file that `--pull` writes has them.
+//! Environments and their variables. Output masks the values; the file that `--pull` writes contains them.
 
 use serde_json::{Map, Value, json};
 
-use super::{Scene, invalid, is_beside_us};
+use super::{Context, invalid, is_inside_folder};
 use crate::{
-    account::{provider_of, tracked},
-    answer::{Failure, Outcome},
-    folder, mint,
+    folder, generate,
+    response::{Failure, Outcome},
+    store::{provider_of, tracked},
 };
 
-pub fn show(scene: &mut Scene<'_>) -> Outcome {
-    let id = scene.project_id()?;
+pub fn show(context: &mut Context<'_>) -> Outcome {
+    let id = context.project_id()?;
     let environment = folder::active_environment();
-    let variables = variables(scene, &id, &environment);
-    let output = scene.world.project(&id).unwrap()["environments"][&environment]["output"].clone();
+    let variables = variables(context, &id, &environment);
+    let output = context.store.project(&id).unwrap()["environments"][&environment]["output"].clone();
     let hidden = variables.iter().map(|one| json!({ "env_key": one.key, "name": one.resource, "value": "••••••••" }));
     Ok(json!({ "environment": environment, "output": output, "variables": hidden.collect::<Vec<_>>() }))
 }
 
-/// Fetches the values of the active environment into its file.
-pub fn pull(scene: &mut Scene<'_>) -> Outcome {
-    let id = scene.project_id()?;
+/// Writes the values of the active environment to its file.
+pub fn pull(context: &mut Context<'_>) -> Outcome {
+    let id = context.project_id()?;
     let environment = folder::active_environment();
-    let variables = variables(scene, &id, &environment);
+    let variables = variables(context, &id, &environment);
     if variables.is_empty() {
         let message = format!("The environment {environment} has no resources.");
         return Err(Failure::new("PROJECT_ENVIRONMENT_HAS_NO_RESOURCES", message));
     }
-    let always_quote = scene.world.setting("env", "quote") == true;
-    let project = scene.world.project(&id).unwrap();
+    let always_quote = context.store.setting("env", "quote") == true;
+    let project = context.store.project(&id).unwrap();
     let output = project["environments"][&environment]["output"].as_str().unwrap().to_owned();
     for resource in project["resources"].as_array_mut().unwrap() {
         if variables.iter().any(|one| resource["name"] == *one.resource) {
-            resource["last_revealed_at"] = mint::now().into();
+            resource["last_revealed_at"] = generate::now().into();
         }
     }
     let values: Vec<(String, String)> = variables.iter().map(|one| (one.key.clone(), one.value.clone())).collect();
@@ -42,13 +42,13 @@ pub fn pull(scene: &mut Scene<'_>) -> Outcome {
     Ok(json!({ "environment": environment, "output": output, "variables": hidden, "files_modified": [output] }))
 }
 
-pub fn list(scene: &mut Scene<'_>) -> Outcome {
-    let id = scene.project_id()?;
-    let known = scene.world.project(&id).unwrap()["environments"].as_object().unwrap().clone();
+pub fn list(context: &mut Context<'_>) -> Outcome {
+    let id = context.project_id()?;
+    let known = context.store.project(&id).unwrap()["environments"].as_object().unwrap().clone();
     let mut shown = Map::new();
     for (name, environment) in known {
-        let variables = variables(scene, &id, &name).into_iter();
-        // Whether `name` is the resource's or the credential's is not recorded; here it is the resource's.
+        let variables = variables(context, &id, &name).into_iter();
+        // Not recorded: whether `name` is the resource's name or the credential's. Here it is the resource's.
         let variables = variables.map(|one| json!({ "env_key": one.key, "name": one.resource }));
         let row = json!({
             "name": name,
@@ -62,29 +62,29 @@ pub fn list(scene: &mut Scene<'_>) -> Outcome {
 }
 
 /// The shape of `data` is not recorded.
-pub fn create(scene: &mut Scene<'_>) -> Outcome {
-    let id = scene.project_id()?;
-    let name = scene.call.subject();
+pub fn create(context: &mut Context<'_>) -> Outcome {
+    let id = context.project_id()?;
+    let name = context.call.subject();
     let default = format!(".env.{name}");
-    let output = scene.call.value("output").unwrap_or(&default);
-    if name.is_empty() || !is_beside_us(output) {
+    let output = context.call.value("output").unwrap_or(&default);
+    if name.is_empty() || !is_inside_folder(output) {
         return Err(invalid("An environment needs a name, and a file of this folder."));
     }
-    let environments = &mut scene.world.project(&id).unwrap()["environments"];
+    let environments = &mut context.store.project(&id).unwrap()["environments"];
     if environments.get(name).is_some() {
         return Err(invalid("There is an environment of that name."));
     }
     environments[name] = json!({ "output": output, "resources": [] });
     let environment = json!({ "name": name, "output": output, "resources": [] });
-    scene.write_folder(&id);
+    context.write_folder(&id);
     Ok(json!({ "environment": environment, "files_modified": folder::FILES }))
 }
 
 /// The shape of `data` is not recorded.
-pub fn activate(scene: &mut Scene<'_>) -> Outcome {
-    let id = scene.project_id()?;
-    let name = scene.call.subject();
-    if scene.world.project(&id).unwrap()["environments"].get(name).is_none() {
+pub fn activate(context: &mut Context<'_>) -> Outcome {
+    let id = context.project_id()?;
+    let name = context.call.subject();
+    if context.store.project(&id).unwrap()["environments"].get(name).is_none() {
         return Err(invalid("There is no environment of that name."));
     }
     folder::activate(name);
@@ -97,18 +97,20 @@ struct Variable {
     value: String,
 }
 
-/// What is ready in an environment. A variable is named after its resource, or after the provider where a test has
-/// set that for the service and nothing else of the provider is there.
-fn variables(scene: &mut Scene<'_>, id: &str, environment: &str) -> Vec<Variable> {
-    let project = scene.world.project(id).unwrap().clone();
-    let named = project["environments"][environment]["resources"].as_array().cloned().unwrap_or_default();
+/// Returns the variables of an environment's complete resources.
+///
+/// A variable is named after its resource; with the setting `naming`, it is named after the provider if that provider has
+/// no other resource there.
+fn variables(context: &mut Context<'_>, id: &str, environment: &str) -> Vec<Variable> {
+    let project = context.store.project(id).unwrap().clone();
+    let names = project["environments"][environment]["resources"].as_array().cloned().unwrap_or_default();
     let here: Vec<&Value> =
-        tracked(&project).filter(|resource| resource["kind"] != "plan" && named.contains(&resource["name"])).collect();
+        tracked(&project).filter(|resource| resource["kind"] != "plan" && names.contains(&resource["name"])).collect();
     let mut variables = Vec::new();
     for resource in here.iter().filter(|resource| resource["status"] == "complete") {
         let provider = provider_of(resource);
         let alone = here.iter().filter(|other| provider_of(other) == provider).count() == 1;
-        let by_provider = scene.world.setting(resource["service"].as_str().unwrap(), "naming") == "provider";
+        let by_provider = context.store.setting(resource["service"].as_str().unwrap(), "naming") == "provider";
         let name = resource["name"].as_str().unwrap();
         let prefix = if by_provider && alone { provider } else { name };
         let prefix = prefix.to_uppercase().replace('-', "_");

@@ -1,4 +1,4 @@
-//! The envelope around every answer, and what the weather makes of it on its way out.
+//! The envelope of every response, and the faults that damage it.
 
 use std::{
     io::{Write as _, stdout},
@@ -8,9 +8,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{arguments::Call, weather::Weather};
+use crate::{arguments::Call, faults::Faults};
 
-/// What `data` would be, or why there is none.
+/// The envelope's `data`, or its error.
 pub type Outcome = Result<Value, Failure>;
 
 pub struct Failure {
@@ -29,45 +29,45 @@ impl Failure {
     }
 }
 
-/// Prints the answer; the exit code says little, as recorded.
-pub fn give(call: &Call, weather: &Weather, outcome: Outcome, credential: &str) -> ExitCode {
-    let outcome = weather.late_failure(outcome);
+/// Prints the response. As recorded, the exit code carries little information.
+pub fn print(call: &Call, faults: &Faults, outcome: Outcome, credential: &str) -> ExitCode {
+    let outcome = faults.late_failure(outcome);
     let exit = exit_code(&outcome);
     let mut envelope = envelope(call, outcome);
-    if weather.has("leaky") {
+    if faults.has("leaky") {
         eprintln!("debug: response body contained {credential}");
         leak(&mut envelope, credential);
     }
-    if weather.has("huge") {
+    if faults.has("huge") {
         for _ in 0..80_000 {
             line(&"·".repeat(32)); // 64 bytes and a line end: 5.2 MB together
         }
     }
-    if SAYS_MORE.contains(&call.verb.as_str()) {
+    if PRINTS_UPDATE_NOTICE.contains(&call.verb.as_str()) {
         line("A newer version of the Stripe CLI is available, please update to: v1.53.1");
     }
-    if WARNS.contains(&call.verb.as_str()) {
+    if PRINTS_WARNING.contains(&call.verb.as_str()) {
         eprintln!("Warning: Stripe Projects is in developer preview.");
     }
     let text = serde_json::to_string(&envelope).unwrap();
-    if weather.has("truncated") {
+    if faults.has("truncated") {
         let half = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= text.len() / 2).last().unwrap_or(0);
         write!(stdout(), "{}", text.get(..half).unwrap()).unwrap_or(());
-    } else if weather.has("garbage") {
+    } else if faults.has("garbage") {
         line("<html><head><style>body { color: red }</style></head>502 Bad Gateway</html>");
     } else if call.has("json") {
         line(&text);
     } else {
         line(if envelope["ok"] == true { "Done." } else { "That did not work." });
     }
-    if weather.has("two_envelopes") {
+    if faults.has("two_envelopes") {
         let ok = envelope["ok"] != true;
         line(&json!({ "ok": ok, "command": envelope["command"], "version": "0.1", "data": {} }).to_string());
     }
-    weather.exit_code().unwrap_or(exit)
+    faults.exit_code().unwrap_or(exit)
 }
 
-/// Errors that come from a provider are in lower case, and have been seen to exit with 0.
+/// Recorded: codes of provider errors are in lower case, and such errors exit with 0.
 fn exit_code(outcome: &Outcome) -> ExitCode {
     match outcome {
         Err(failure) if failure.code.starts_with(|c: char| c.is_ascii_uppercase()) => ExitCode::FAILURE,
@@ -104,11 +104,13 @@ fn leak(envelope: &mut Value, credential: &str) {
     envelope["error"] = json!({ "code": "UNKNOWN_ERROR", "message": message, "details": { "value": credential } });
 }
 
-/// A reader that has had enough is no reason to panic.
+/// Prints a line, and ignores a closed stdout.
 fn line(text: &str) {
     writeln!(stdout(), "{text}").unwrap_or(());
 }
 
-/// Verbs that were seen to print something before the envelope, and that warn on stderr.
-const SAYS_MORE: [&str; 3] = ["add", "pull", "env --pull"];
-const WARNS: [&str; 3] = ["add", "rotate", "remove"];
+/// Recorded: verbs that print a notice before the envelope.
+const PRINTS_UPDATE_NOTICE: [&str; 3] = ["add", "pull", "env --pull"];
+
+/// Recorded: verbs that print a warning on stderr.
+const PRINTS_WARNING: [&str; 3] = ["add", "rotate", "remove"];

@@ -1,32 +1,32 @@
-//! `add`: everything that can stand in the way, and then a resource with credentials of its own.
+//! `add`: its preflight checks, and the creation of a resource with its credentials.
 
 use serde_json::{Map, Value, json};
 
-use super::{Scene, invalid, resources};
+use super::{Context, invalid, resources};
 use crate::{
-    account::tracked,
-    answer::{Failure, Outcome},
-    catalog, folder, mint,
+    catalog, folder, generate,
+    response::{Failure, Outcome},
+    store::tracked,
 };
 
-pub fn add(scene: &mut Scene<'_>) -> Outcome {
-    scene.confirmed()?;
-    let wanted = ProvisionRequest::read(scene)?;
-    if let Some(failure) = wanted.checks(scene).into_iter().find_map(|check| check.failure) {
+pub fn add(context: &mut Context<'_>) -> Outcome {
+    context.confirmed()?;
+    let request = AddRequest::read(context)?;
+    if let Some(failure) = request.checks(context).into_iter().find_map(|check| check.failure) {
         return Err(failure);
     }
-    scene.accept_tos(&catalog::slug(&wanted.row));
-    let resource = wanted.create(scene);
-    scene.write_folder(&wanted.project);
+    context.accept_tos(&catalog::slug(&request.row));
+    let resource = request.create(context);
+    context.write_folder(&request.project);
     let mut service = resources::row(&resource, "provider");
     let key = service.as_object_mut().unwrap().remove("id").unwrap();
     service["key"] = key;
     Ok(json!({ "files_modified": folder::FILES, "service": service }))
 }
 
-pub fn preflight(scene: &mut Scene<'_>) -> Outcome {
-    let wanted = ProvisionRequest::read(scene)?;
-    let checks = wanted.checks(scene);
+pub fn preflight(context: &mut Context<'_>) -> Outcome {
+    let request = AddRequest::read(context)?;
+    let checks = request.checks(context);
     let rows: Vec<Value> = checks.iter().map(Check::row).collect();
     match checks.into_iter().find_map(|check| check.failure) {
         Some(failure) => {
@@ -38,12 +38,12 @@ pub fn preflight(scene: &mut Scene<'_>) -> Outcome {
     }
 }
 
-struct ProvisionRequest {
+struct AddRequest {
     project: String,
     service: String,
     row: Value,
     config: Value,
-    /// What is billed, or `null`.
+    /// The price, or `null` for a free service.
     price: Value,
 }
 
@@ -55,7 +55,7 @@ struct Check {
 }
 
 impl Check {
-    /// Rows that pass carry a code too.
+    /// Returns the row for the report; rows that pass have a code too.
     fn row(&self) -> Value {
         match self.failure {
             Some(_) => json!({ "label": self.label, "pass": false, "code": self.code, "remedy": self.remedy }),
@@ -64,34 +64,34 @@ impl Check {
     }
 }
 
-impl ProvisionRequest {
-    fn read(scene: &mut Scene<'_>) -> Result<Self, Failure> {
-        let project = scene.project_id()?;
-        let service = scene.call.subject().to_owned();
+impl AddRequest {
+    fn read(context: &mut Context<'_>) -> Result<Self, Failure> {
+        let project = context.project_id()?;
+        let service = context.call.subject().to_owned();
         let row =
-            catalog::find(scene.weather, &service).ok_or_else(|| invalid(format!("Unknown service: {service}")))?;
-        let config = serde_json::from_str(scene.call.value("config").unwrap_or("{}"));
+            catalog::find(context.faults, &service).ok_or_else(|| invalid(format!("Unknown service: {service}")))?;
+        let config = serde_json::from_str(context.call.value("config").unwrap_or("{}"));
         let config = config.map_err(|_| invalid("--config is not valid JSON"))?;
-        let plans = services(scene.world.project(&project).unwrap());
-        let by_tier = scene.world.setting(&service, "confirm_by_tier") == true;
+        let plans = services(context.store.project(&project).unwrap());
+        let by_tier = context.store.setting(&service, "confirm_by_tier") == true;
         let price = catalog::price(&row, &config, &plans, by_tier);
         Ok(Self { project, service, row, config, price })
     }
 
-    /// In the order in which a refusal names the first. The order is not recorded.
-    fn checks(&self, scene: &mut Scene<'_>) -> Vec<Check> {
+    /// Runs the checks; a failure reports the first that fails. The order is not recorded.
+    fn checks(&self, context: &mut Context<'_>) -> Vec<Check> {
         let provider = catalog::slug(&self.row);
-        let linked = scene.world.account["providers"][&provider]["status"] == "linked";
-        let accepted = scene.tos_accepted(&provider);
+        let linked = context.store.account["providers"][&provider]["status"] == "linked";
+        let accepted = context.tos_accepted(&provider);
         let fields = catalog::invalid_fields(&self.row, &self.config);
         let paid = !self.price.is_null();
-        let payable = !paid || scene.world.account["payment_method"] == true;
-        let there = services(scene.world.project(&self.project).unwrap());
+        let payable = !paid || context.store.account["payment_method"] == true;
+        let existing = services(context.store.project(&self.project).unwrap());
         let plans = catalog::parents(&self.row);
-        let planned = plans.is_empty() || plans.iter().any(|plan| there.contains(plan));
+        let planned = plans.is_empty() || plans.iter().any(|plan| existing.contains(plan));
         let constraints = self.row["constraints"].as_array().unwrap().iter();
         let most = constraints.filter_map(|constraint| constraint["count"]["at_most"].as_u64()).min();
-        let room = most.is_none_or(|most| (there.iter().filter(|one| **one == self.service).count() as u64) < most);
+        let room = most.is_none_or(|most| (existing.iter().filter(|one| **one == self.service).count() as u64) < most);
         let plan_first: Vec<String> = plans.iter().map(|plan| format!("stripe projects add {plan}")).collect();
         let link_first = format!("stripe projects link {provider}");
 
@@ -124,7 +124,7 @@ impl ProvisionRequest {
                 &format!("{} needs a plan first.", self.service),
                 json!({ "commands": plan_first }),
             ),
-            // The shape of these details is not recorded.
+            // Not recorded: the shape of these details.
             check(
                 "Configuration",
                 "invalid_fields",
@@ -141,7 +141,7 @@ impl ProvisionRequest {
                 "There can be no more of this service.",
                 json!({ "at_most": most }),
             ),
-            // Nobody has recorded what a missing payment method is called.
+            // Not recorded: the code for a missing payment method.
             check(
                 "Payment method",
                 "PAYMENT_METHOD_REQUIRED",
@@ -154,30 +154,30 @@ impl ProvisionRequest {
                 "Price",
                 "PRICE_CONFIRMATION_REQUIRED",
                 "Confirm the price with --confirm-paid-service.",
-                !paid || scene.call.has("confirm-paid-service"),
+                !paid || context.call.has("confirm-paid-service"),
                 "The price of this service must be confirmed.",
                 json!({ "price": self.price }),
             ),
         ]
     }
 
-    /// Never asks whether it did so before: the same name twice makes a second one with another name.
-    fn create(&self, scene: &mut Scene<'_>) -> Value {
+    /// Creates the resource without looking for an earlier one; a name in use gets a numeric suffix.
+    fn create(&self, context: &mut Context<'_>) -> Value {
         let credentials = match self.row["kind"].as_str().unwrap() {
             "plan" => Map::new(),
-            _ => resources::credentials(scene, &self.service),
+            _ => resources::credentials(context, &self.service),
         };
-        let polls = scene.weather.find("not_ready").map(|entry| entry["polls"].as_u64().unwrap());
+        let polls = context.faults.find("not_ready").map(|entry| entry["polls"].as_u64().unwrap());
         let environment = folder::active_environment();
         let default = self.service.replace(['/', ':'], "-");
-        let asked = scene.call.value("name").unwrap_or(&default);
-        let project = scene.world.project(&self.project).unwrap();
-        let taken = |name: &str| tracked(project).any(|resource| resource["name"] == name);
-        let numbered = || (2..100).map(|number| format!("{asked}-{number}")).find(|name| !taken(name)).unwrap();
-        let name = if taken(asked) { numbered() } else { asked.to_owned() };
+        let base = context.call.value("name").unwrap_or(&default);
+        let project = context.store.project(&self.project).unwrap();
+        let is_used = |name: &str| tracked(project).any(|resource| resource["name"] == name);
+        let numbered = || (2..100).map(|number| format!("{base}-{number}")).find(|name| !is_used(name)).unwrap();
+        let name = if is_used(base) { numbered() } else { base.to_owned() };
         let pricing = if self.price.is_null() { json!({ "type": "free" }) } else { self.price.clone() };
         let resource = json!({
-            "id": format!("fres_{}", mint::hex(12)),
+            "id": format!("fres_{}", generate::hex(12)),
             "name": name,
             "service": self.service,
             "provider": self.row["provider_name"],
@@ -187,7 +187,7 @@ impl ProvisionRequest {
             "status": if polls.is_some() { "pending" } else { "complete" },
             "polls_left": polls,
             "configuration": self.config,
-            "created_at": mint::now(),
+            "created_at": generate::now(),
             "environments": [environment],
             "last_revealed_at": null,
             "pricing": pricing,
@@ -200,7 +200,7 @@ impl ProvisionRequest {
     }
 }
 
-/// What a project has, by service.
+/// Returns the services of a project's resources.
 fn services(project: &Value) -> Vec<String> {
     tracked(project).map(|resource| resource["service"].as_str().unwrap().to_owned()).collect()
 }
