@@ -66,7 +66,7 @@ pub fn fingerprint(path: &str, livemode: bool, body: &[u8]) -> String {
 
 /// Returns the candidate order ids of a creation, by priority.
 ///
-/// They are the id embedded_order in its key, the hash of its key, and a random id.
+/// They are the id in its key, the hash of its key, and a random id.
 ///
 /// # Errors
 /// 500 if the operating system provides no randomness.
