@@ -1,8 +1,8 @@
-//! The user's env file: the only place where a credential of ours is ever written.
+//! The user's env file, the only place where credentials are written.
 //!
-//! Every change is made under a lock, on what the file holds at that moment, and replaces the file atomically. A
-//! value that is not ours is never overwritten or removed. Before money is spent, [`EnvFile::preflight`] proves that
-//! the file will be able to take a key, and that git will not.
+//! Every change reads the current file under a lock and replaces it atomically. A value that we did not write is never
+//! overwritten or removed. Before money is spent, [`EnvFile::preflight`] checks that the file can hold a key and that git
+//! will not commit it.
 
 mod diagnostic;
 
@@ -25,7 +25,7 @@ pub struct EnvFile {
     path: PathBuf,
 }
 
-/// Why an env file cannot take, or give up, a key. No variant has room for a value.
+/// Why a key cannot be written to or removed from an env file. No variant holds a value.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvFileError {
     #[error("{variable} cannot be changed: {source}")]
@@ -48,22 +48,24 @@ pub enum EnvFileError {
     Tracked { path: PathBuf },
 }
 
-/// What a preflight found.
+/// The result of a preflight.
 pub struct Preflight {
     text: EnvText,
-    /// Git would have committed the file, so it was added to the repository's private ignore file.
+    /// Whether the file was added to the repository's private ignore file.
     pub excluded_now: bool,
 }
 
 impl Preflight {
-    /// The fingerprint of what the variable holds now; `None` when it is free. An empty value is free: it is how
-    /// templates say "put your key here".
+    /// Returns the fingerprint of the variable's value; `None` if it is missing or empty.
+    ///
+    /// An empty value counts as free, because templates use it as a placeholder.
     pub fn holds(&self, variable: &EnvVar) -> Option<Fingerprint> {
         occupant(&self.text, variable)
     }
 
-    /// Writes samples into a copy, a bare one and a quoted one, so that what would keep the key out (an open quote
-    /// further up, a name that a reader mistakes) is known before the key costs anything.
+    /// Writes a bare and a quoted sample into a copy of the file.
+    ///
+    /// This detects obstacles, such as an open quote or a name that a reader misparses, before the key costs money.
     ///
     /// # Errors
     /// [`EnvFileError::CannotHold`].
@@ -77,32 +79,32 @@ impl Preflight {
     }
 }
 
-/// What a look at the file found, without touching it.
+/// The state of an env file.
 pub struct Inspection {
-    /// The file that is meant, through symbolic links.
+    /// The file, with symbolic links resolved.
     pub path: PathBuf,
     pub kind: Kind,
-    /// Whether only its owner may read it.
+    /// Whether only its owner has permissions.
     pub private: bool,
-    pub standing: Result<GitStatus, GitError>,
-    /// What a process that died while writing left beside it.
+    pub git_status: Result<GitStatus, GitError>,
+    /// The temporary file of a crashed process.
     pub leftover: Option<PathBuf>,
     text: EnvText,
 }
 
 impl Inspection {
-    /// The fingerprints of everything that the variable is set to; readers use the last.
+    /// Returns the fingerprints of all values of the variable; readers use the last.
     pub fn values(&self, variable: &EnvVar) -> Vec<Fingerprint> {
         self.text.values(variable).iter().map(|value| Fingerprint::of(value)).collect()
     }
 
-    /// The fingerprint of what readers get; `None` when the variable is missing or empty.
+    /// Returns the fingerprint of the value in use; `None` if it is missing or empty.
     pub fn holds(&self, variable: &EnvVar) -> Option<Fingerprint> {
         occupant(&self.text, variable)
     }
 }
 
-/// Whether somebody else's value may be overwritten. Only a human says yes.
+/// Whether a value that we did not write may be overwritten. Only a human may allow it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replace {
     Foreign,
@@ -119,10 +121,7 @@ impl EnvFile {
         &self.path
     }
 
-    /// Proves, without spending anything, that a key can be written here and will stay out of git.
-    ///
-    /// # Errors
-    /// The reason why not.
+    /// Checks that a key can be written here and that git will not commit it.
     pub fn preflight(&self) -> Result<Preflight, EnvFileError> {
         let target = fs::resolve(&self.path)?;
         match fs::kind(&target)? {
@@ -136,12 +135,12 @@ impl EnvFile {
         Ok(Preflight { text: read(&target)?, excluded_now })
     }
 
-    /// Writes credentials into their variables, all of them or none.
+    /// Writes all credentials to their variables, or none.
     ///
-    /// `recognise` says which of some fingerprints are of credentials that we delivered, ever.
+    /// `recognise` returns those of the fingerprints that belong to credentials that we once delivered.
     ///
     /// # Errors
-    /// [`EnvFileError::Taken`] when a variable holds what is not ours; the file is then what it was.
+    /// [`EnvFileError::Taken`] if a variable holds a value of another origin; the file is then unchanged.
     pub fn deliver<E: From<EnvFileError>>(
         &self,
         credentials: &[(&EnvVar, &Secret)],
@@ -163,10 +162,9 @@ impl EnvFile {
         })
     }
 
-    /// Removes the variables whose values are ours; anybody else's stay. Where the whole folder is gone, so are they.
+    /// Removes the variables whose values we wrote and keeps other values.
     ///
-    /// # Errors
-    /// When the file cannot be read or replaced.
+    /// Succeeds if the folder does not exist any more.
     pub fn withdraw<E: From<EnvFileError>>(
         &self,
         variables: &[&EnvVar],
@@ -184,10 +182,10 @@ impl EnvFile {
         })
     }
 
-    /// Looks at the file and changes nothing. `None`: its whole folder is gone.
+    /// Inspects the file without changing it; `None` if its folder does not exist.
     ///
     /// # Errors
-    /// When it cannot be read, or is a folder.
+    /// [`EnvFileError::Directory`] if the path is a folder, [`EnvFileError::File`] if it cannot be read.
     pub fn inspect(&self) -> Result<Option<Inspection>, EnvFileError> {
         let Some(path) = self.target()? else {
             return Ok(None);
@@ -198,21 +196,15 @@ impl EnvFile {
         }
         let leftover = Some(fs::temporary(&path)).filter(|temporary| temporary.is_file());
         let private = fs::is_private(&path)?.unwrap_or(true);
-        Ok(Some(Inspection { kind, private, standing: git::status(&path), leftover, text: read(&path)?, path }))
+        Ok(Some(Inspection { kind, private, git_status: git::status(&path), leftover, text: read(&path)?, path }))
     }
 
-    /// Takes away what others than its owner may do with the file.
-    ///
-    /// # Errors
-    /// When it is not ours.
+    /// Removes group and other permissions.
     pub fn make_private(&self) -> Result<(), EnvFileError> {
         Ok(fs::make_private(&fs::resolve(&self.path)?)?)
     }
 
-    /// Removes what a process that died while writing left beside the file.
-    ///
-    /// # Errors
-    /// When the folder cannot be used.
+    /// Removes the temporary file of a crashed process.
     pub fn sweep(&self) -> Result<(), EnvFileError> {
         let Some(target) = self.target()?.filter(|target| fs::temporary(target).exists()) else {
             return Ok(());
@@ -222,7 +214,7 @@ impl EnvFile {
         Ok(())
     }
 
-    /// The file that is meant, or `None` where its whole folder is gone.
+    /// Resolves the path; `None` if its folder does not exist.
     fn target(&self) -> Result<Option<PathBuf>, EnvFileError> {
         match fs::resolve(&self.path) {
             Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(None),
@@ -231,7 +223,7 @@ impl EnvFile {
     }
 }
 
-/// Changes the file as it is at this moment, under its lock; one that stays the same is not touched.
+/// Edits the current file under its lock; an unchanged file is not rewritten.
 fn edit<E: From<EnvFileError>>(
     target: &Path,
     variables: &[&EnvVar],
@@ -260,7 +252,7 @@ fn cannot_hold(variable: &EnvVar, source: DotenvError) -> EnvFileError {
     EnvFileError::CannotHold { variable: variable.clone(), source }
 }
 
-/// Makes sure that git ignores `file`; true if that took a line in the repository's private ignore file.
+/// Ensures that git ignores `file`; true if that added a line to the private ignore file.
 fn keep_out_of_git(file: &Path) -> Result<bool, EnvFileError> {
     match git::status(file)? {
         GitStatus::Ignored | GitStatus::Outside => Ok(false),
@@ -280,21 +272,21 @@ fn exclude_from_git(exclude: &Path, path_in_tree: &str) -> Result<(), EnvFileErr
         fs::create_private_folder(folder)?;
     }
     let _lock = lock(exclude)?;
-    let mut text = fs::read(exclude, LONGEST_FILE)?.unwrap_or_default();
+    let mut text = fs::read(exclude, MAX_FILE_SIZE)?.unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');
     }
-    // The pattern ends in `*` for the sake of the temporary file that exists while the env file is replaced.
+    // The final `*` covers the temporary file that exists while the env file is replaced.
     let line = format!("/{}*", escaped(path_in_tree));
     if text.split(|byte| *byte == b'\n').any(|present| present == line.as_bytes()) {
-        return Ok(()); // another process was faster
+        return Ok(()); // another process added it
     }
     text.extend(line.into_bytes());
     text.push(b'\n');
     Ok(fs::replace(exclude, &text, Privacy::Unchanged)?)
 }
 
-/// A path as a pattern that matches itself only.
+/// Escapes a path as a pattern that matches only that path.
 fn escaped(path: &str) -> String {
     path.chars().fold(String::new(), |mut pattern, c| {
         if matches!(c, '*' | '?' | '[' | '\\' | ' ') {
@@ -310,13 +302,13 @@ fn lock(target: &Path) -> Result<Lock, EnvFileError> {
 }
 
 fn read(target: &Path) -> Result<EnvText, EnvFileError> {
-    Ok(EnvText::new(fs::read(target, LONGEST_FILE)?.unwrap_or_default()))
+    Ok(EnvText::new(fs::read(target, MAX_FILE_SIZE)?.unwrap_or_default()))
 }
 
-/// Of what is written bare, and of what is written in quotes.
+/// A value that is written bare, and one that is written in quotes.
 const SAMPLES: &[&str] = &["sample", "sam&ple"];
 
-/// Nobody holds the file for longer than a few milliseconds, unless he is stuck.
+/// Writers hold the lock for milliseconds; a longer wait means a hung process.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-const LONGEST_FILE: u64 = 16 * 1024 * 1024;
+const MAX_FILE_SIZE: u64 = 16 * 1024 * 1024;

@@ -74,8 +74,8 @@ impl Supervisor {
                 done = &mut work => return done.unwrap_or(ExitCode::FAILURE),
                 () = self.interrupts.next() => {
                     let at_work = self.waiting.elapsed().is_some();
-                    if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_asked()) {
-                        stop.ask(); // it ends by itself, with an exit code of its own
+                    if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_requested()) {
+                        stop.request(); // it ends by itself, with an exit code of its own
                         told = at_work;
                         if at_work {
                             render::finishing();

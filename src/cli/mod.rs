@@ -337,7 +337,7 @@ fn confirm_unless_stopped(job: &Job, question: &str) -> Result<(), Error> {
         loop {
             match hears.recv_timeout(AT_THE_QUESTION) {
                 Ok(answer) => return answer,
-                Err(RecvTimeoutError::Timeout) if !job.stop.is_asked() => {}
+                Err(RecvTimeoutError::Timeout) if !job.stop.is_requested() => {}
                 Err(_) => return String::new(), // nobody waits any more for the thread that reads
             }
         }

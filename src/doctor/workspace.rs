@@ -111,7 +111,7 @@ fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Optio
 }
 
 fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
-    match &inspection.standing {
+    match &inspection.git_status {
         Ok(GitStatus::Ignored | GitStatus::Outside) => None,
         Ok(GitStatus::Tracked) => {
             Some(Finding::failure(ENV_FILE, EnvFileError::Tracked { path: inspection.path.clone() }))

@@ -1,4 +1,4 @@
-//! Diagnostics of edits that an env file cannot hold.
+//! Diagnostics of refused edits.
 
 use super::DotenvError;
 use crate::diagnostic::{Channel, Diagnostic, Exit};

@@ -1,4 +1,4 @@
-//! Diagnostics of the env file. All end with [`Exit::Refused`]: the file was left as it was.
+//! Diagnostics of the env file. All exit with [`Exit::Refused`], because the file is unchanged.
 
 use super::EnvFileError;
 use crate::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};

@@ -1,4 +1,4 @@
-//! Diagnostics of files that could not be read or written.
+//! Diagnostics of file errors.
 
 use super::FsError;
 use crate::diagnostic::{Channel, Diagnostic, Exit};

@@ -1,4 +1,4 @@
-//! Exclusive locks, which die with their process.
+//! Exclusive file locks, released when their process ends.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{FsError, failed, folder_of, open_private};
+#[cfg(unix)]
+use super::path::folder_of;
+use super::{FsError, error::failed, private::open_private};
 
-/// An exclusive lock, held until dropped; a process that dies lets go of it.
+/// An exclusive lock, held until dropped or until the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -18,29 +20,22 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks a file made for the purpose, waiting at most `patience`. `None`: somebody else holds it.
-    ///
-    /// # Errors
-    /// When the lock file cannot be made or locked.
+    /// Locks a dedicated file within `timeout`; `None` if another process holds it.
     pub fn on_file(path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
         let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         Self::wait(file, path, timeout)
     }
 
-    /// The locked file as a child's input: the very one, opened once, so that the lock is held until both have let go
-    /// of it. An empty lock file reads like `/dev/null`.
+    /// Returns the locked file as a child's input, so the child shares the lock.
     ///
-    /// # Errors
-    /// When the process has too many files open.
+    /// Both refer to one open file: the lock is held until both are closed. An empty lock file reads like `/dev/null`.
     pub fn share(&self) -> Result<Stdio, FsError> {
         self.file.try_clone().map(Stdio::from).map_err(|error| failed("share", &self.path, error))
     }
 
-    /// Locks the folder that `target` is in, so that no lock file lies about in a user's folder, and nothing that
-    /// is renamed away was ever the lock.
+    /// Locks the folder of `target` within `timeout`; `None` if another process holds it.
     ///
-    /// # Errors
-    /// When the folder cannot be opened or locked.
+    /// No lock file stays in the user's folder, and a rename never replaces the locked file.
     #[cfg(unix)]
     pub fn on_folder_of(target: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
         let folder = folder_of(target);
@@ -48,10 +43,7 @@ impl Lock {
         Self::wait(file, folder, timeout)
     }
 
-    /// Where a folder cannot be opened like a file, a lock file beside the target serves.
-    ///
-    /// # Errors
-    /// When the lock file cannot be made or locked.
+    /// Locks a file beside `target`, because a folder cannot be opened on this platform.
     #[cfg(not(unix))]
     pub fn on_folder_of(target: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
         Self::on_file(&target.with_file_name(".stripe-projects.lock"), timeout)

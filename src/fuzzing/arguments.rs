@@ -1,8 +1,8 @@
-//! The arguments of tools: understood or refused, and never quoted.
+//! Tool arguments: accepted or refused, and never quoted.
 
 use serde_json::Value;
 
-use super::{assert_quotes_nothing, planted};
+use super::{assert_quotes_nothing, plant_credentials};
 use crate::{
     lifetime::Lifetime,
     mcp::fuzzing::{self, Asked},
@@ -10,14 +10,14 @@ use crate::{
     name::{ProjectName, ProviderKey},
 };
 
-/// The JSON of a call's arguments, held against every tool.
+/// Parses the input as JSON arguments of every tool.
 ///
 /// # Panics
-/// When a refusal quotes an argument, or an amount means another one.
+/// If a refusal quotes an argument, or an amount does not survive a round trip.
 pub fn arguments(bytes: &[u8]) {
-    let Ok(arguments) = serde_json::from_str::<Value>(&planted(bytes)) else { return };
-    for refused in fuzzing::refusals(&arguments) {
-        assert_quotes_nothing(&refused);
+    let Ok(arguments) = serde_json::from_str::<Value>(&plant_credentials(bytes)) else { return };
+    for refusal in fuzzing::refusals(&arguments) {
+        assert_quotes_nothing(&refusal);
     }
     let Some(Asked { name, provider, spend_cap_usd, expires_in }) = fuzzing::provision(&arguments) else { return };
     if let Err(error) = ProjectName::parse(&name) {

@@ -1,4 +1,4 @@
-//! The env file under our edits: delivered, rotated and withdrawn, it keeps every byte that is not ours.
+//! Env file edits: delivery, rotation and removal keep every other byte.
 
 use super::first_line;
 use crate::{
@@ -7,26 +7,28 @@ use crate::{
     secret::Secret,
 };
 
-/// The first line is the value, the rest is the file; the variable is one of the file's or a new one.
+/// Edits a file: the first line is the value, the rest the file.
+///
+/// The variables are those of the file and a new one.
 ///
 /// # Panics
-/// When a byte that is not ours is lost, or a value does not read back.
+/// If a byte that we did not write is lost, or a value does not read back.
 pub fn env_file(bytes: &[u8]) {
     let (value, file) = first_line(bytes);
     let Ok(value) = str::from_utf8(value) else { return };
     let names = EnvText::new(file.to_vec()).names();
-    for var in names.into_iter().take(MOST_VARIABLES).chain(EnvVar::parse("NAME")) {
-        edited(file, &var, value);
+    for var in names.into_iter().take(MAX_VARIABLES).chain(EnvVar::parse("NAME")) {
+        check_edits(file, &var, value);
     }
 }
 
-fn edited(file: &[u8], var: &EnvVar, value: &str) {
-    let is_ours = |found: &[u8]| found == value.as_bytes() || found == ROTATED.as_bytes();
+fn check_edits(file: &[u8], var: &EnvVar, value: &str) {
+    let is_ours = |present: &[u8]| present == value.as_bytes() || present == ROTATED.as_bytes();
     let before = EnvText::new(file.to_vec());
     let values = before.values(var);
     let mut text = EnvText::new(file.to_vec());
     assert_eq!(text.remove(var, |_| false), Ok(false));
-    assert!(text.bytes() == file, "a look changed the file");
+    assert!(text.bytes() == file, "a removal of nothing changed the file");
 
     if text.set(var, &Secret::new(value.to_owned()), |_| false).is_err() {
         assert!(text.bytes() == file, "a refused edit changed the file");
@@ -47,20 +49,23 @@ fn edited(file: &[u8], var: &EnvVar, value: &str) {
     let rotated = text.set(var, &Secret::new(ROTATED.to_owned()), |_| false);
     match rotated {
         Ok(()) => assert_holds(&text, &before, var, ROTATED),
-        // A quote that somebody left open above may reach as far as a line of theirs below.
-        Err(why) => assert!(why == DotenvError::OpenQuote && !values.is_empty(), "{why}"),
+        // An open quote above the variable may extend to a line below it.
+        Err(error) => assert!(error == DotenvError::OpenQuote && !values.is_empty(), "{error}"),
     }
     match text.remove(var, is_ours) {
-        Ok(removed) => assert!(removed, "what was delivered was not withdrawn"),
-        Err(why) => return assert!(why == DotenvError::OpenQuote && !values.is_empty(), "{why}"),
+        Ok(removed) => assert!(removed, "the delivered value was not removed"),
+        Err(error) => return assert!(error == DotenvError::OpenQuote && !values.is_empty(), "{error}"),
     }
     if values.is_empty() {
         let rest = text.bytes().strip_prefix(file);
-        assert!(matches!(rest, Some(b"" | b"\n" | b"\n\n" | b"\r\n")), "the file is not what it was");
+        assert!(
+            matches!(rest, Some(b"" | b"\n" | b"\n\n" | b"\r\n")),
+            "the file did not return to its original content"
+        );
     } else {
         let (_, earlier) = values.split_last().unwrap_or((&Vec::new(), &[]));
-        let theirs: Vec<_> = earlier.iter().filter(|value| !is_ours(value)).cloned().collect();
-        assert!(text.values(var) == theirs, "somebody else's value was withdrawn");
+        let foreign: Vec<_> = earlier.iter().filter(|value| !is_ours(value)).cloned().collect();
+        assert!(text.values(var) == foreign, "a foreign value was removed");
     }
     assert_others_are_the_same(&text, &before, var);
 }
@@ -74,14 +79,14 @@ fn assert_others_are_the_same(text: &EnvText, before: &EnvText, var: &EnvVar) {
     let (mut now, mut then) = (text.names(), before.names());
     now.remove(var);
     then.remove(var);
-    assert!(now == then, "a neighbour came or went");
-    assert!(then.iter().all(|other| text.values(other) == before.values(other)), "a neighbour changed");
+    assert!(now == then, "another variable was added or removed");
+    assert!(then.iter().all(|other| text.values(other) == before.values(other)), "another variable changed");
 }
 
-/// Whether all that differs is one stretch that began with the name of the variable and still does.
+/// Returns whether the only difference is one range that begins with the variable's name.
 fn is_one_replacement(before: &[u8], after: &[u8], var: &EnvVar) -> bool {
-    // Behind a byte order mark the line moves to the next one.
-    let moved = before.strip_prefix(MARK).zip(after.strip_prefix(MARK));
+    // After a byte order mark the line moves to the next one.
+    let moved = before.strip_prefix(BOM).zip(after.strip_prefix(BOM));
     let moved = moved.and_then(|(before, after)| {
         let after = after.strip_prefix(b"\n").or_else(|| after.strip_prefix(b"\r\n"))?;
         (!before.starts_with(b"\n") && !before.starts_with(b"\r\n")).then_some((before, after))
@@ -89,7 +94,7 @@ fn is_one_replacement(before: &[u8], after: &[u8], var: &EnvVar) -> bool {
     let (before, after) = moved.unwrap_or((before, after));
     let same = before.iter().zip(after).take_while(|(one, other)| one == other).count();
     let name = var.as_str().as_bytes();
-    // The stretches may begin alike; the name is at their beginning, at or before the first difference.
+    // The ranges may share a prefix, so the name begins at or before the first difference.
     (0..=same).rev().any(|at| {
         let (Some(old), Some(new)) = (before.get(at..), after.get(at..)) else { return false };
         let (old_line, new_line) = (old.starts_with(name), new.starts_with(name));
@@ -99,9 +104,9 @@ fn is_one_replacement(before: &[u8], after: &[u8], var: &EnvVar) -> bool {
     })
 }
 
-const MARK: &[u8] = b"\xef\xbb\xbf";
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 const ROTATED: &str = "sk_rotated_0123456789";
 
-/// Of those that the file names; the time that a file takes is the square of its length otherwise.
-const MOST_VARIABLES: usize = 6;
+/// Limits the edited variables of a file; otherwise the time grows with the square of its length.
+const MAX_VARIABLES: usize = 6;

@@ -1,8 +1,7 @@
-//! What must hold whatever anybody writes: one function for each kind of text that comes from outside, which panics
-//! where a promise is broken.
+//! Fuzz targets: one function for each kind of untrusted text; it panics if an invariant breaks.
 //!
-//! `fuzz/` calls them with what it makes up, and `cargo test` with what is kept in `tests/corpus/fuzz`. Each takes any
-//! bytes. A byte 1 in them stands for a credential that somebody pasted there: whatever is said of the text, it is not in it.
+//! `fuzz/` calls them with generated input, and `cargo test` with the corpus in `tests/corpus/fuzz`. Each accepts any bytes.
+//! A byte 1 in the input stands for a pasted credential, which no error or log may quote.
 
 mod arguments;
 mod backends;
@@ -16,11 +15,12 @@ pub use env_file::env_file;
 pub use registry::registry;
 pub use setup::setup;
 
-/// The bytes as text, with a credential wherever a byte 1 stands. Behind a letter or a digit it stands for nothing: what
-/// begins in the middle of a word is no credential to anybody.
-fn planted(bytes: &[u8]) -> String {
-    // A fuzzer that watches comparisons soon finds out what is looked for.
-    let text = String::from_utf8_lossy(bytes).replace(WITHIN, "");
+/// Converts the bytes to text and replaces each byte 1 by a credential.
+///
+/// After a letter or a digit, a byte 1 is removed, because a credential does not begin within a word.
+fn plant_credentials(bytes: &[u8]) -> String {
+    // A fuzzer that traces comparisons would soon insert the marker itself.
+    let text = String::from_utf8_lossy(bytes).replace(MARKER, "");
     let mut planted = String::with_capacity(text.len());
     for part in text.split_inclusive('\u{1}') {
         let before = part.trim_end_matches('\u{1}');
@@ -32,12 +32,12 @@ fn planted(bytes: &[u8]) -> String {
     planted
 }
 
-/// Sees to it that nothing of a planted credential is shown.
-fn assert_quotes_nothing(shown: &str) {
-    assert!(!shown.contains(WITHIN), "a credential is quoted: {shown}");
+/// Asserts that the output contains no planted credential.
+fn assert_quotes_nothing(output: &str) {
+    assert!(!output.contains(MARKER), "a credential is quoted: {output}");
 }
 
-/// The bytes up to the first LF, and those behind it.
+/// Splits at the first LF.
 fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, rest) = bytes.split_at(end);
@@ -46,8 +46,8 @@ fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 const CREDENTIAL: &str = "sk_live_4eC39HCaNaRyHqLyjWDarjtT1zdp7dc";
 
-/// What is looked for: no word of ours, and what a credential that was cut or wrapped would still show.
-const WITHIN: &str = "CaNaRy";
+/// A part of the credential that no message contains, and that a truncated credential still has.
+const MARKER: &str = "CaNaRy";
 
 #[cfg(test)]
 mod tests {
@@ -55,9 +55,9 @@ mod tests {
 
     use super::*;
 
-    /// Everything that a fuzzer once tripped over, and what it began with.
+    /// Replays the seeds and all inputs that once failed.
     #[test]
-    fn what_was_found_once_stays_mended() {
+    fn corpus_replay_holds_every_invariant() {
         let targets = [
             ("api", api as fn(&[u8])),
             ("arguments", arguments),
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a credential is quoted")]
-    fn a_quoted_credential_does_not_pass() {
-        assert_quotes_nothing(&planted(b"no provider is called \x01"));
+    fn assert_quotes_nothing_with_credential_panics() {
+        assert_quotes_nothing(&plant_credentials(b"no provider is called \x01"));
     }
 }

@@ -1,14 +1,14 @@
 //! The registry and the user's policy: an error quotes nothing, and the policy only tightens.
 
-use super::{assert_quotes_nothing, planted};
+use super::{assert_quotes_nothing, plant_credentials};
 use crate::registry::{BUILTIN, Registry, UserPolicy};
 
 /// Takes a registry and, after a line of dashes, a user's policy. Without that line the text is both.
 ///
 /// # Panics
-/// When an error quotes the text, or the policy loosens anything.
+/// If an error quotes the text, or the policy loosens anything.
 pub fn registry(bytes: &[u8]) {
-    let text = planted(bytes);
+    let text = plant_credentials(bytes);
     let (registry, policy) = text.split_once("\n---\n").unwrap_or((&text, &text));
     let read = Registry::parse(registry, "providers.toml");
     let over = UserPolicy::parse(policy, "policy.toml");

@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::{assert_quotes_nothing, planted};
+use super::{assert_quotes_nothing, plant_credentials};
 use crate::host_config::{Entry, Host, NAME, remove, upsert};
 
 /// The first byte chooses between the hosts, the rest is the host's file.
 ///
 /// # Panics
-/// When the rest of the file has another meaning afterwards, or an error quotes it.
+/// If the rest of the file changes its meaning, or an error quotes it.
 pub fn setup(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_first() else { return };
-    let text = planted(text);
+    let text = plant_credentials(text);
     let Some(host) = Host::ALL.into_iter().cycle().nth(usize::from(*choice)) else { return };
     let entry = Entry { command: "/bin/x".to_owned(), args: vec!["serve".to_owned(), "--dir".to_owned()] };
 
@@ -30,10 +30,10 @@ pub fn setup(bytes: &[u8]) {
         assert!(is_within(&text, &added), "a byte was lost");
     }
     if let (Some(before), Some(after)) = (meaning(host, &text), meaning(host, &added)) {
-        assert!(without_entry(host, before) == without_entry(host, after), "a neighbour changed");
+        assert!(without_entry(host, before) == without_entry(host, after), "another entry changed");
     }
     if let (Some(before), Some(after)) = (meaning(host, &text), meaning(host, &back)) {
-        assert!(without_entry(host, before) == without_entry(host, after), "a neighbour changed");
+        assert!(without_entry(host, before) == without_entry(host, after), "another entry changed");
     }
 }
 

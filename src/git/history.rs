@@ -1,4 +1,4 @@
-//! Everything that a repository keeps: its objects, reachable or not, and the commits that brought them.
+//! Objects of a repository, reachable or not, and the commits that introduced them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,85 +18,80 @@ pub struct Object {
     pub size: u64,
 }
 
-/// The commit that brought an object, and the path under which it did.
+/// The commit that introduced an object, and the path in that commit.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Introduced {
+pub struct Introduction {
     pub commit: String,
     pub path: PathBuf,
 }
 
-/// The folder that all work trees of a repository share; `None` when `folder` is in none.
-///
-/// # Errors
-/// When git cannot be asked.
+/// Returns the git folder that a repository's work trees share; `None` outside a repository.
 pub fn common_folder(folder: &Path) -> Result<Option<PathBuf>, GitError> {
-    let answer = Git { folder }.ask(&["rev-parse", "--git-common-dir"])?;
-    let said = answer.text.strip_suffix('\n').filter(|said| answer.code == 0 && !said.is_empty());
-    Ok(said.map(|said| folder.join(said)))
+    let output = Git { folder }.run(&["rev-parse", "--git-common-dir"])?;
+    let path = output.text.strip_suffix('\n').filter(|path| output.code == 0 && !path.is_empty());
+    Ok(path.map(|path| folder.join(path)))
 }
 
-/// Shows every object of a repository: of all branches and stashes, and what nothing points at any more. `each` says
-/// whether to go on.
+/// Visits every object of a repository, reachable or not, until `visit` returns false.
 ///
 /// # Errors
-/// When git cannot be run, or does not say all, because an object is broken for instance.
+/// [`GitError::Unclear`] if git does not list all objects, for example because one is corrupt.
 pub fn objects(
     folder: &Path,
-    mut each: impl FnMut(&Object, &mut dyn Read) -> io::Result<bool>,
+    mut visit: impl FnMut(&Object, &mut dyn Read) -> io::Result<bool>,
 ) -> Result<(), GitError> {
-    let mut git = Git { folder }.listen(&["cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch"])?;
-    let (mut line, mut all) = (Vec::new(), true);
+    let mut git = Git { folder }.stream(&["cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch"])?;
+    let (mut line, mut complete) = (Vec::new(), true);
     loop {
         line.clear();
-        git.output.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
+        git.output.by_ref().take(MAX_HEADER_LENGTH).read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
         if line.is_empty() {
-            return if git.ended_well() && all { Ok(()) } else { Err(GitError::Unclear) };
+            return if git.finish() && complete { Ok(()) } else { Err(GitError::Unclear) };
         }
-        let Some(object) = head(&line)? else {
-            all = false;
+        let Some(object) = parse_header(&line)? else {
+            complete = false;
             continue;
         };
         let mut content = git.output.by_ref().take(object.size);
-        let go_on = each(&object, &mut content).map_err(GitError::NotRunnable)?;
+        let go_on = visit(&object, &mut content).map_err(GitError::NotRunnable)?;
         io::copy(&mut content, &mut io::sink()).map_err(GitError::NotRunnable)?;
         if !go_on {
             return Ok(());
         }
-        git.output.read_exact(&mut [0]).map_err(GitError::NotRunnable)?; // the line break after each object
+        git.output.read_exact(&mut [0]).map_err(GitError::NotRunnable)?; // skip the line break after the object
     }
 }
 
-/// The first commit that brought each of these objects, as far as one did and it is found in good time and before
-/// `go_on` says no.
+/// Finds the first commit that introduced each object.
 ///
-/// # Errors
-/// When git cannot be run.
+/// Objects are missing from the result if no commit introduced them, after a timeout, or once `go_on` returns false.
 pub fn introductions(
     folder: &Path,
-    wanted: &BTreeSet<String>,
+    objects: &BTreeSet<String>,
     go_on: impl Fn() -> bool,
-) -> Result<BTreeMap<String, Introduced>, GitError> {
-    let mut found = BTreeMap::new();
-    let mut git = Git { folder }.listen(LOG)?;
+) -> Result<BTreeMap<String, Introduction>, GitError> {
+    let mut introductions = BTreeMap::new();
+    let mut git = Git { folder }.stream(LOG)?;
     let (mut line, mut commit, deadline) = (Vec::new(), String::new(), Instant::now() + TIMEOUT);
-    while found.len() < wanted.len() && Instant::now() < deadline && go_on() {
+    while introductions.len() < objects.len() && Instant::now() < deadline && go_on() {
         line.clear();
         git.output.read_until(b'\n', &mut line).map_err(GitError::NotRunnable)?;
         let Some(text) = line.strip_suffix(b"\n") else { break };
         if let Some(id) = text.strip_prefix(b"commit ") {
             commit = String::from_utf8_lossy(id).into_owned();
-        } else if let Some((object, path)) = brought(text)
-            && wanted.contains(&object)
+        } else if let Some((object, path)) = parse_change(text)
+            && objects.contains(&object)
         {
-            found.entry(object).or_insert_with(|| Introduced { commit: commit.clone(), path });
+            introductions.entry(object).or_insert_with(|| Introduction { commit: commit.clone(), path });
         }
     }
-    Ok(found)
+    Ok(introductions)
 }
 
-/// `ID SP KIND SP SIZE`; `None` for an object that git has a name for and cannot read. What a clone that has only a
-/// part was never given is not named at all.
-fn head(line: &[u8]) -> Result<Option<Object>, GitError> {
+/// Parses `ID SP KIND SP SIZE`; `None` for an object that git lists but cannot read.
+///
+/// Objects that a partial clone never fetched are not listed.
+fn parse_header(line: &[u8]) -> Result<Option<Object>, GitError> {
     let text = std::str::from_utf8(line).map_err(|_| GitError::Unclear)?;
     let mut words = text.split_whitespace();
     let (Some(id), Some(kind)) = (words.next(), words.next()) else { return Err(GitError::Unclear) };
@@ -107,8 +102,8 @@ fn head(line: &[u8]) -> Result<Option<Object>, GitError> {
     Ok(Some(Object { id: id.to_owned(), is_commit: kind == "commit", size }))
 }
 
-/// `:MODE MODE OLD NEW STATUS TAB PATH`.
-fn brought(line: &[u8]) -> Option<(String, PathBuf)> {
+/// Parses `:MODE MODE OLD NEW STATUS TAB PATH`.
+fn parse_change(line: &[u8]) -> Option<(String, PathBuf)> {
     let tab = line.iter().position(|byte| *byte == b'\t')?;
     let (change, path) = line.split_at_checked(tab)?;
     let change = std::str::from_utf8(change.strip_prefix(b":")?).ok()?;
@@ -117,7 +112,7 @@ fn brought(line: &[u8]) -> Option<(String, PathBuf)> {
     Some((object.to_owned(), PathBuf::from(String::from_utf8_lossy(&path).into_owned())))
 }
 
-/// A path as git quotes it when there is something odd in it.
+/// Decodes a path that git quoted because of special characters.
 fn unquoted(path: &[u8]) -> Vec<u8> {
     let Some(inside) = path.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
         return path.to_vec();
@@ -150,7 +145,7 @@ fn unquoted(path: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Every change, oldest first, of all that a name or a reflog leads to; nothing of the configuration is run.
+/// Lists the changes of all refs and reflogs, oldest first, without running configured programs.
 const LOG: &[&str] = &[
     "-c",
     "core.quotePath=false",
@@ -173,10 +168,10 @@ const LOG: &[&str] = &[
     "--format=commit %H",
 ];
 
-/// Two object ids of the longest kind would fit.
-const LONGEST_HEAD: u64 = 256;
+/// Room for two object ids of the longest kind.
+const MAX_HEADER_LENGTH: u64 = 256;
 
-/// A history that takes longer to walk through leaves the commits of some findings unnamed.
+/// Findings of a longer history keep no commit.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -184,15 +179,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_as_git_quotes_them() {
+    fn unquoted_decodes_quoted_paths() {
         assert_eq!(unquoted(b"plain name"), b"plain name");
         assert_eq!(unquoted(br#""a\tb\nc\"d\\e\033[31m\303\274""#), "a\tb\nc\"d\\e\u{1b}[31mü".as_bytes());
     }
 
     #[test]
-    fn a_change_names_what_it_brought() {
+    fn parse_change_returns_new_object_and_path() {
         let line = b":100644 100644 1111 2222 M\tsrc/a b";
-        assert_eq!(brought(line), Some(("2222".to_owned(), PathBuf::from("src/a b"))));
-        assert_eq!(brought(b"commit 1234"), None);
+        assert_eq!(parse_change(line), Some(("2222".to_owned(), PathBuf::from("src/a b"))));
+        assert_eq!(parse_change(b"commit 1234"), None);
     }
 }

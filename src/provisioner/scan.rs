@@ -11,7 +11,9 @@ use crate::{
     error::Error,
     fs,
     ledger::IssuedKey,
-    scan::{Known, Leak, Matcher, Place, ReadCache, Stop, Walked, kept_around, repository_of, search_history, walk},
+    scan::{
+        KnownKey, Leak, Matcher, Place, ReadCache, Stop, WalkReport, git_folder_of, repository_of, search_history, walk,
+    },
     view::{LeakView, ScanView},
 };
 
@@ -70,13 +72,13 @@ impl Provisioner {
         let first = survey.look(&roots, Some(&seen), stop);
         let mut told: HashSet<_> = first.findings.iter().map(identity).collect();
         tell(ScanEvent::Found(&first));
-        while !stop.is_asked() {
+        while !stop.is_requested() {
             stop.pause(PAUSE);
             let delivered = self.delivered()?;
             if delivered != survey.delivered {
                 // What was read before may hold a key that was not known yet.
                 survey = ScanPlan::of(delivered);
-                seen.forget();
+                seen.clear();
             }
             if survey.delivered.is_empty() {
                 continue;
@@ -107,7 +109,7 @@ impl ScanRoots {
             named.push(fs::real_path(path).map_err(|_| Error::NoPath { position: place + 1 })?);
         }
         let places = search.places.iter().filter_map(|place| fs::real_path(place).ok());
-        let around = named.iter().filter_map(|path| kept_around(path));
+        let around = named.iter().filter_map(|path| git_folder_of(path));
         let every: BTreeSet<PathBuf> = named.iter().cloned().chain(places).chain(around).collect();
         // Nothing is read twice because it was named twice.
         let inside = |path: &Path| path.ancestors().skip(1).any(|folder| every.contains(folder));
@@ -118,9 +120,9 @@ impl ScanRoots {
 
 impl ScanPlan {
     fn of(delivered: Vec<IssuedKey>) -> Self {
-        let known: Vec<Known> = delivered
+        let known: Vec<KnownKey> = delivered
             .iter()
-            .map(|one| Known { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
+            .map(|one| KnownKey { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
             .collect();
         let holders: BTreeSet<&PathBuf> =
             delivered.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
@@ -146,7 +148,7 @@ impl ScanPlan {
         view
     }
 
-    fn show(&self, walked: Walked) -> ScanView {
+    fn show(&self, walked: WalkReport) -> ScanView {
         let leaks = walked.leaks.into_iter().filter(|leak| !self.is_expected(leak));
         let mut findings: Vec<LeakView> = leaks.filter_map(|leak| self.leak(leak)).collect();
         findings.sort_by(|one, other| (other.state, one).cmp(&(one.state, other)));
@@ -166,13 +168,13 @@ impl ScanPlan {
     /// A live key in its own env file is no leak. A dead one is: nothing put it there to be found.
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
-        let live = self.delivered.get(leak.known).filter(|one| one.live);
+        let live = self.delivered.get(leak.index).filter(|one| one.live);
         let env_file = live.map(|one| &one.owner.env_file);
         env_file.is_some_and(|file| file == path || self.expected.contains(path) && leads_to(file, path))
     }
 
     fn leak(&self, leak: Leak) -> Option<LeakView> {
-        let one = self.delivered.get(leak.known)?;
+        let one = self.delivered.get(leak.index)?;
         let text = |path: &Path| self.matcher.censored(path);
         let (found_in, file, past) = match leak.place {
             Place::File(path) => ("file", Some(text(&path)), None),

@@ -1,4 +1,4 @@
-//! What a repository keeps: every blob, commit, tag and tree that it has, reachable or not.
+//! Searches every blob, commit, tag and tree of a repository, reachable or not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,30 +13,30 @@ use crate::{
 
 /// A place in the history of a repository.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Past {
+pub struct HistoryLocation {
     pub repository: PathBuf,
-    /// The commit that brought it; `None` where nothing points at it, such as what was only ever staged.
+    /// The commit that introduced it; `None` if no commit did, for example if it was only staged.
     pub commit: Option<String>,
-    /// Where the commit put it; `None` in a message, and where there is no commit.
+    /// The path in that commit; `None` in a commit message or without a commit.
     pub path: Option<PathBuf>,
-    /// Git's id of the object that holds it.
+    /// The id of the git object that holds it.
     pub object: String,
 }
 
-/// The work tree that `path` is in, if it is in one, by its looks.
+/// Returns the work tree around `path`, recognized by its `.git`.
 pub fn repository_of(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
 }
 
-/// The folder in which the repository around `path` keeps names of branches, reflogs and its configuration, if `path`
-/// is in one and git can say.
-pub fn kept_around(path: &Path) -> Option<PathBuf> {
+/// Returns the git folder of the repository around `path`, with its refs, reflogs and configuration.
+pub fn git_folder_of(path: &Path) -> Option<PathBuf> {
     let common = git::common_folder(&repository_of(path)?).ok()??;
     fs::real_path(&common).ok()
 }
 
-/// Searches all that the repositories of these work trees keep, each repository once; with the leaks, those that could
-/// not be read to the end, and how many could.
+/// Searches the history of these work trees' repositories, each repository once.
+///
+/// Returns the leaks, the repositories that could not be read completely, and the number of those that could.
 pub fn search_history(
     work_trees: &BTreeSet<PathBuf>,
     matcher: &Matcher,
@@ -61,32 +61,41 @@ pub fn search_history(
     (leaks, unread, read)
 }
 
-/// What was found before an error counts.
+/// Searches one repository; leaks found before an error are kept.
 fn search_one(work_tree: &Path, matcher: &Matcher, stop: &Stop, leaks: &mut Vec<Leak>) -> Result<(), GitError> {
     let mut stream = Stream::new(matcher, stop);
-    let mut found = Vec::new();
-    let listed = git::objects(work_tree, |object, content| {
+    let mut occurrences_by_object = Vec::new();
+    let outcome = git::objects(work_tree, |object, content| {
         let mut content = content;
         let (occurrences, _) = stream.search(&mut content, object.size, Lines::Counted)?;
-        found.extend(occurrences.into_iter().map(|occurrence| (object.clone(), occurrence)));
-        Ok(!stop.is_asked())
+        occurrences_by_object.extend(occurrences.into_iter().map(|occurrence| (object.clone(), occurrence)));
+        Ok(!stop.is_requested())
     });
-    let wanted = found.iter().filter(|(object, _)| !object.is_commit).map(|(object, _)| object.id.clone()).collect();
-    let introduced = if found.is_empty() {
+    let objects = occurrences_by_object
+        .iter()
+        .filter(|(object, _)| !object.is_commit)
+        .map(|(object, _)| object.id.clone())
+        .collect();
+    let introductions = if occurrences_by_object.is_empty() {
         BTreeMap::new()
     } else {
-        git::introductions(work_tree, &wanted, || !stop.is_asked()).unwrap_or_default()
+        git::introductions(work_tree, &objects, || !stop.is_requested()).unwrap_or_default()
     };
-    leaks.extend(found.into_iter().map(|(Object { id, is_commit, .. }, occurrence)| {
-        let brought = introduced.get(&id);
+    leaks.extend(occurrences_by_object.into_iter().map(|(Object { id, is_commit, .. }, occurrence)| {
+        let introduction = introductions.get(&id);
         let own = is_commit.then(|| id.clone());
-        let past = Past {
+        let location = HistoryLocation {
             repository: work_tree.to_owned(),
-            commit: own.or_else(|| brought.map(|brought| brought.commit.clone())),
-            path: brought.map(|brought| brought.path.clone()),
+            commit: own.or_else(|| introduction.map(|introduction| introduction.commit.clone())),
+            path: introduction.map(|introduction| introduction.path.clone()),
             object: id,
         };
-        Leak { place: Place::History(past), line: occurrence.line, count: occurrence.count, known: occurrence.known }
+        Leak {
+            place: Place::History(location),
+            line: occurrence.line,
+            count: occurrence.count,
+            index: occurrence.index,
+        }
     }));
-    listed
+    outcome
 }

@@ -1,7 +1,7 @@
-//! The search for leaked credentials: in files, in their names, and in everything that git keeps.
+//! Searches files, file names and git history for leaked credentials.
 //!
-//! No credential is known here; [`Matcher`] has what the ledger keeps of each. What comes out are places, never what
-//! stands there, and a path on its way to a reader goes through [`Matcher::censored`], because a name can be a key.
+//! This module holds no credential: [`Matcher`] has the fingerprint and mask of each from the ledger. Results are places,
+//! never contents. A path that is shown goes through [`Matcher::censored`], because a file name can contain a key.
 
 mod history;
 mod matcher;
@@ -13,32 +13,32 @@ mod walk;
 
 use std::path::PathBuf;
 
-pub use history::{Past, kept_around, repository_of, search_history};
-pub use matcher::{CONTEXT, Hit, Known, Matcher, Window};
+pub use history::{HistoryLocation, git_folder_of, repository_of, search_history};
+pub use matcher::{CONTEXT, Hit, KnownKey, Matcher, Window};
 pub use places::Homes;
 pub use stop::Stop;
 pub use stream::{Lines, Occurrence, Stream};
-pub use walk::{ReadCache, Walked, walk};
+pub use walk::{ReadCache, WalkReport, walk};
 
-/// One credential in one place, however often it stands there.
+/// One credential in one place, with the number of its occurrences.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Leak {
     pub place: Place,
-    /// Of the first occurrence, from 1; `None` in a name.
+    /// The line of the first occurrence, from 1; `None` in a name.
     pub line: Option<u64>,
-    /// How often it stands there.
+    /// The number of occurrences.
     pub count: u64,
-    /// Its place in the list that the matcher was made of.
-    pub known: usize,
+    /// The index in the list that the matcher was created from.
+    pub index: usize,
 }
 
-/// Where a credential stands.
+/// The place of a credential.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Place {
     /// In a file.
     File(PathBuf),
-    /// In what a repository keeps.
-    History(Past),
+    /// In the history of a repository.
+    History(HistoryLocation),
     /// In the name of a file or folder.
     Name(PathBuf),
 }

@@ -1,11 +1,11 @@
-//! Names of files that are shown: a name can be a key, and it can be made to fool a terminal.
+//! Censors credentials in paths before they are shown.
 
 use std::path::Path;
 
 use super::{Matcher, Window};
 
 impl Matcher {
-    /// A path as text, with every credential in it blotted out.
+    /// Returns the path as text with every credential replaced by asterisks.
     pub fn censored(&self, path: &Path) -> String {
         let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
         for hit in self.find(&Window::whole(path.as_os_str().as_encoded_bytes())) {

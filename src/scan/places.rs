@@ -1,12 +1,12 @@
-//! Where coding agents and shells leave transcripts.
+//! Transcript and history files of coding agents and shells.
 
 use std::path::PathBuf;
 
-/// The folders of a person, as far as the environment tells.
+/// The user's folders, as the environment names them.
 #[derive(Clone, Debug, Default)]
 pub struct Homes {
     pub home: Option<PathBuf>,
-    /// Roaming settings, on Windows.
+    /// The folder of roaming settings on Windows.
     pub app_data: Option<PathBuf>,
     /// `CLAUDE_CONFIG_DIR`
     pub claude: Option<PathBuf>,
@@ -21,7 +21,7 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// The known places, whether or not there is anything.
+    /// Returns the known places, which need not exist.
     pub fn transcripts(&self) -> Vec<PathBuf> {
         let home = |path: &str| self.home.as_ref().map(|home| home.join(path));
         let config = self.config.clone().or_else(|| home(".config"));
@@ -35,7 +35,7 @@ impl Homes {
     }
 }
 
-/// Claude Code, Cursor, Codex; then what shells and interpreters remember of what was typed.
+/// Claude Code, Cursor and Codex, then the histories of shells and interpreters.
 const IN_HOME: &[&str] = &[
     ".claude",
     ".claude.json",

@@ -1,29 +1,29 @@
-//! A word to those at work that they should end, and a pause that ends with it.
+//! A stop request that running searches observe, and a pause that it ends.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
-/// Whether somebody asked to stop. Clones are one and the same.
+/// A stop request. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
 
 impl Stop {
-    pub fn ask(&self) {
-        let (asked, changed) = &*self.0;
-        *asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    pub fn request(&self) {
+        let (requested, changed) = &*self.0;
+        *requested.lock().unwrap_or_else(PoisonError::into_inner) = true;
         changed.notify_all();
     }
 
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits that long, or until somebody asks.
+    /// Sleeps for `time`, or until a stop is requested.
     pub fn pause(&self, time: Duration) {
-        let (asked, changed) = &*self.0;
-        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(changed.wait_timeout_while(asked, time, |asked| !*asked));
+        let (requested, changed) = &*self.0;
+        let requested = requested.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(changed.wait_timeout_while(requested, time, |requested| !*requested));
     }
 }

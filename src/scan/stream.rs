@@ -1,4 +1,4 @@
-//! Bytes of any length, searched in stretches that overlap, in memory that does not grow with them.
+//! Searches a stream of any length in overlapping windows and constant memory.
 
 use std::{
     collections::BTreeMap,
@@ -7,59 +7,60 @@ use std::{
 
 use super::{CONTEXT, Matcher, Stop, Window};
 
-/// A buffer, and the matcher that reads it. One for each thread.
+/// A search buffer and its matcher. Use one for each thread.
 pub struct Stream<'a> {
     matcher: &'a Matcher,
     stop: &'a Stop,
     buffer: Vec<u8>,
 }
 
-/// A credential in a stream.
+/// The occurrences of one credential in a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Occurrence {
-    /// Of the first one.
+    /// The offset of the first one.
     pub offset: u64,
-    /// Of the first one, from 1; `None` where lines were not counted.
+    /// The line of the first one, from 1; `None` if lines were not counted.
     pub line: Option<u64>,
-    /// How many there are.
+    /// The number of occurrences.
     pub count: u64,
-    pub known: usize,
+    /// The index of the credential in the matcher's list.
+    pub index: usize,
 }
 
-/// Whether lines are counted while reading, which a second reading of the few files with hits makes unnecessary.
+/// Whether to count lines while reading.
+///
+/// Skipping is faster: the few files with hits are read a second time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lines {
     Counted,
-    /// Those of what fits into the buffer are known all the same.
+    /// Lines within the first buffer are still counted.
     Skipped,
 }
 
 impl<'a> Stream<'a> {
     pub fn new(matcher: &'a Matcher, stop: &'a Stop) -> Self {
-        let buffer = vec![0; BUFFER.max(4 * (matcher.reach() + CONTEXT))];
+        let buffer = vec![0; BUFFER_SIZE.max(4 * (matcher.reach() + CONTEXT))];
         Self { matcher, stop, buffer }
     }
 
-    /// Searches what `source` has, and returns with it how many bytes that was. `size` is how much is expected, if
-    /// anything is: no more is waited for then.
+    /// Searches `source`; returns the occurrences and the number of bytes read.
     ///
-    /// # Errors
-    /// When the source cannot be read.
+    /// A `size` above 0 is the expected number of bytes; reading stops there.
     pub fn search(&mut self, source: &mut impl Read, size: u64, lines: Lines) -> io::Result<(Vec<Occurrence>, u64)> {
-        let mut found: BTreeMap<usize, Occurrence> = BTreeMap::new();
+        let mut occurrences: BTreeMap<usize, Occurrence> = BTreeMap::new();
         let (mut base, mut filled, mut from, mut lines_before) = (0_u64, 0, 0, Some(0));
         loop {
-            let at_end = self.fill(source, &mut filled, base, size)? || self.stop.is_asked();
+            let at_end = self.fill(source, &mut filled, base, size)? || self.stop.is_requested();
             let bytes = self.buffer.get(..filled).unwrap_or_default();
             let limit = if at_end { filled } else { filled.saturating_sub(self.matcher.reach()) };
             for hit in self.matcher.find(&Window { bytes, starts: from..limit, at_end }) {
                 let start = hit.range.0;
                 let line = lines_before.map(|before| before + newlines(bytes.get(..start).unwrap_or_default()) + 1);
-                let first = Occurrence { offset: base + start as u64, line, count: 0, known: hit.known };
-                found.entry(hit.known).or_insert(first).count += 1;
+                let first = Occurrence { offset: base + start as u64, line, count: 0, index: hit.index };
+                occurrences.entry(hit.index).or_insert(first).count += 1;
             }
             if at_end {
-                return Ok((found.into_values().collect(), base + filled as u64));
+                return Ok((occurrences.into_values().collect(), base + filled as u64));
             }
             let kept = limit.saturating_sub(CONTEXT);
             lines_before = match lines {
@@ -71,7 +72,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Reads until the buffer is full; true when there is no more.
+    /// Reads until the buffer is full; true at the end of the source.
     fn fill(&mut self, source: &mut impl Read, filled: &mut usize, base: u64, size: u64) -> io::Result<bool> {
         while let Some(room) = self.buffer.get_mut(*filled..).filter(|room| !room.is_empty()) {
             match source.read(room) {
@@ -87,21 +88,18 @@ impl<'a> Stream<'a> {
         Ok(false)
     }
 
-    /// Numbers the lines of occurrences by reading once more, from the beginning.
-    ///
-    /// # Errors
-    /// When the source cannot be read.
-    pub fn number(&mut self, source: &mut impl Read, found: &mut [Occurrence]) -> io::Result<()> {
-        found.sort_unstable_by_key(|one| one.offset);
+    /// Sets the lines of occurrences by reading the source again from its beginning.
+    pub fn number(&mut self, source: &mut impl Read, occurrences: &mut [Occurrence]) -> io::Result<()> {
+        occurrences.sort_unstable_by_key(|one| one.offset);
         let (mut base, mut before) = (0_u64, 0);
-        let mut waiting = found.iter_mut().peekable();
-        while waiting.peek().is_some() {
+        let mut pending = occurrences.iter_mut().peekable();
+        while pending.peek().is_some() {
             let mut filled = 0;
             let at_end = self.fill(source, &mut filled, base, 0)?;
             let bytes = self.buffer.get(..filled).unwrap_or_default();
-            while let Some(one) = waiting.next_if(|one| at_end || one.offset < base + filled as u64) {
-                let here = usize::try_from(one.offset.saturating_sub(base)).unwrap_or(filled).min(filled);
-                one.line = Some(before + newlines(bytes.get(..here).unwrap_or_default()) + 1);
+            while let Some(one) = pending.next_if(|one| at_end || one.offset < base + filled as u64) {
+                let position = usize::try_from(one.offset.saturating_sub(base)).unwrap_or(filled).min(filled);
+                one.line = Some(before + newlines(bytes.get(..position).unwrap_or_default()) + 1);
             }
             (base, before) = (base + filled as u64, before + newlines(bytes));
         }
@@ -114,48 +112,48 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// As large as pays: what was read is still in the processor's cache when it is searched.
-const BUFFER: usize = 256 * 1024;
+/// Fits into the processor's cache, so that a search does not wait for memory.
+const BUFFER_SIZE: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{scan::Known, secret::Secret};
+    use crate::{scan::KnownKey, secret::Secret};
 
     const KEY: &str = "sk_proj_sim_0123456789abcdef0123456789abcdef";
 
     fn matcher() -> Matcher {
         let secret = Secret::new(KEY.to_owned());
         let (fingerprint, mask) = (secret.fingerprint(), secret.mask());
-        Matcher::new(&[Known { fingerprint: &fingerprint, mask: &mask, length: KEY.len() }])
+        Matcher::new(&[KnownKey { fingerprint: &fingerprint, mask: &mask, length: KEY.len() }])
     }
 
     #[test]
-    fn a_key_is_found_at_every_place_around_the_end_of_a_buffer() {
+    fn search_finds_key_at_every_offset_around_buffer_end() {
         let (matcher, stop) = (matcher(), Stop::default());
         let mut stream = Stream::new(&matcher, &stop);
-        for place in (BUFFER - 2 * KEY.len() - 8)..(BUFFER + 8) {
+        for place in (BUFFER_SIZE - 2 * KEY.len() - 8)..(BUFFER_SIZE + 8) {
             let mut text = vec![b'\n'; place];
             text.extend(KEY.as_bytes());
-            text.extend(vec![b'.'; 3 * BUFFER]);
+            text.extend(vec![b'.'; 3 * BUFFER_SIZE]);
             text.push(b'\n');
             text.extend(KEY.as_bytes());
             for (size, lines) in [(0, Lines::Counted), (text.len() as u64, Lines::Skipped)] {
-                let (mut found, length) = stream.search(&mut text.as_slice(), size, lines).unwrap();
-                if found.iter().any(|one| one.line.is_none()) {
-                    stream.number(&mut text.as_slice(), &mut found).unwrap();
+                let (mut occurrences, length) = stream.search(&mut text.as_slice(), size, lines).unwrap();
+                if occurrences.iter().any(|one| one.line.is_none()) {
+                    stream.number(&mut text.as_slice(), &mut occurrences).unwrap();
                 }
                 let (offset, line) = (place as u64, Some(place as u64 + 1));
-                assert_eq!(found, [Occurrence { offset, line, count: 2, known: 0 }]);
+                assert_eq!(occurrences, [Occurrence { offset, line, count: 2, index: 0 }]);
                 assert_eq!(length, text.len() as u64);
             }
         }
     }
 
     #[test]
-    fn what_is_read_in_crumbs_is_found_all_the_same() {
-        struct Crumbs<'a>(&'a [u8]);
-        impl Read for Crumbs<'_> {
+    fn search_of_short_reads_finds_keys() {
+        struct ShortReads<'a>(&'a [u8]);
+        impl Read for ShortReads<'_> {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
                 let length = room.len().min(7);
                 self.0.read(&mut room[..length])
@@ -163,7 +161,8 @@ mod tests {
         }
         let (matcher, stop) = (matcher(), Stop::default());
         let text = format!("a\nb{KEY}c\n{KEY}");
-        let (found, _) = Stream::new(&matcher, &stop).search(&mut Crumbs(text.as_bytes()), 0, Lines::Skipped).unwrap();
-        assert_eq!(found, [Occurrence { offset: 3, line: Some(2), count: 2, known: 0 }]);
+        let (occurrences, _) =
+            Stream::new(&matcher, &stop).search(&mut ShortReads(text.as_bytes()), 0, Lines::Skipped).unwrap();
+        assert_eq!(occurrences, [Occurrence { offset: 3, line: Some(2), count: 2, index: 0 }]);
     }
 }

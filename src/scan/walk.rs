@@ -1,5 +1,4 @@
-//! The walk through folders, on every core: nothing is left out because some tool ignores it, for ignored files are
-//! where keys are.
+//! Searches folders in parallel. Ignore rules do not apply, because ignored files often hold keys.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,54 +15,54 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use super::{Leak, Matcher, Place, Stop, Stream, Window, stream::Lines};
 use crate::fs::{self, FsError};
 
-/// What a walk has found and done.
+/// The leaks and statistics of a walk.
 #[derive(Debug, Default)]
-pub struct Walked {
+pub struct WalkReport {
     pub leaks: Vec<Leak>,
     pub files: u64,
     pub bytes: u64,
-    /// Work trees and bare repositories on the way, whose history is another matter.
+    /// Work trees and bare repositories on the way; their history is searched separately.
     pub repositories: BTreeSet<PathBuf>,
-    /// Some of what could not be read.
+    /// The first unreadable paths.
     pub unreadable: Vec<PathBuf>,
     pub unreadable_count: u64,
 }
 
-/// Sizes and times of the files that were read, so that the next walk reads only what has changed.
+/// Sizes and times of read files, so that the next walk reads only changed files.
 #[derive(Debug, Default)]
 pub struct ReadCache(Mutex<HashMap<PathBuf, (u64, Option<SystemTime>)>>);
 
 impl ReadCache {
-    /// Forgets everything: the next walk reads every file.
-    pub fn forget(&self) {
+    /// Clears the cache, so that the next walk reads every file.
+    pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Notes the file as it is now; whether that is news.
-    fn is_new(&self, entry: &DirEntry) -> bool {
+    /// Records the file's state; true if it is new or changed.
+    fn update(&self, entry: &DirEntry) -> bool {
         let Ok(metadata) = entry.metadata() else { return true };
         let stamp = (metadata.len(), metadata.modified().ok());
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(entry.path().to_owned(), stamp) != Some(stamp)
+        let mut stamps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stamps.insert(entry.path().to_owned(), stamp) != Some(stamp)
     }
 }
 
-/// Searches these files and folders, absolute and free of symbolic links. With `seen`, only what has changed since.
-pub fn walk(roots: &[PathBuf], matcher: &Matcher, seen: Option<&ReadCache>, stop: &Stop) -> Walked {
-    let walked = Mutex::new(Walked::default());
-    let Some((first, others)) = roots.split_first() else { return Walked::default() };
+/// Searches files and folders, given as canonical paths. With a cache, skips unchanged files.
+pub fn walk(roots: &[PathBuf], matcher: &Matcher, cache: Option<&ReadCache>, stop: &Stop) -> WalkReport {
+    let report = Mutex::new(WalkReport::default());
+    let Some((first, others)) = roots.split_first() else { return WalkReport::default() };
     let mut builder = WalkBuilder::new(first);
     for root in others {
         builder.add(root);
     }
-    let threads = thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     builder.standard_filters(false).follow_links(false).threads(threads);
     builder.filter_entry(|entry| !is_object_store(entry));
     builder.build_parallel().run(|| {
-        let own = Walked::default();
-        let mut searcher = Searcher { matcher, seen, stream: Stream::new(matcher, stop), own, all: &walked };
+        let own = WalkReport::default();
+        let mut searcher = Searcher { matcher, cache, stream: Stream::new(matcher, stop), own, all: &report };
         Box::new(move |entry| {
-            if stop.is_asked() {
+            if stop.is_requested() {
                 return WalkState::Quit;
             }
             match entry {
@@ -73,24 +72,24 @@ pub fn walk(roots: &[PathBuf], matcher: &Matcher, seen: Option<&ReadCache>, stop
             WalkState::Continue
         })
     });
-    walked.into_inner().unwrap_or_else(PoisonError::into_inner)
+    report.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One thread of the walk. What it did is added to the whole when it ends.
+/// One thread of the walk. It adds its results to the report when dropped.
 struct Searcher<'a> {
     matcher: &'a Matcher,
-    seen: Option<&'a ReadCache>,
+    cache: Option<&'a ReadCache>,
     stream: Stream<'a>,
-    own: Walked,
-    all: &'a Mutex<Walked>,
+    own: WalkReport,
+    all: &'a Mutex<WalkReport>,
 }
 
 impl Searcher<'_> {
     fn visit(&mut self, entry: &DirEntry) {
-        let named = self.matcher.find(&Window::whole(entry.file_name().as_encoded_bytes()));
+        let name_hits = self.matcher.find(&Window::whole(entry.file_name().as_encoded_bytes()));
         let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
         let is_repository = entry.file_name() == ".git" && !entry.path_is_symlink() || is_head_of_bare(entry);
-        let read = if is_file && !is_open_database(entry.path()) && self.seen.is_none_or(|seen| seen.is_new(entry)) {
+        let read = if is_file && !is_open_database(entry.path()) && self.cache.is_none_or(|cache| cache.update(entry)) {
             self.read(entry.path())
         } else {
             Ok((Vec::new(), None))
@@ -99,7 +98,12 @@ impl Searcher<'_> {
             self.own.repositories.insert(folder.to_owned());
         }
         let name = || Place::Name(entry.path().to_owned());
-        self.own.leaks.extend(named.iter().map(|hit| Leak { place: name(), line: None, count: 1, known: hit.known }));
+        self.own.leaks.extend(name_hits.iter().map(|hit| Leak {
+            place: name(),
+            line: None,
+            count: 1,
+            index: hit.index,
+        }));
         match read {
             Ok((leaks, bytes)) => {
                 self.own.leaks.extend(leaks);
@@ -110,22 +114,22 @@ impl Searcher<'_> {
         }
     }
 
-    /// The leaks in a file and how many bytes it has, unless it turns out to be no regular file.
+    /// Searches a file; returns its leaks and size. The size of a special file is `None`.
     fn read(&mut self, path: &Path) -> Result<(Vec<Leak>, Option<u64>), FsError> {
         let Some((mut file, size)) = fs::open_regular(path)? else { return Ok((Vec::new(), None)) };
         let failed = |source| FsError { action: "read", path: path.to_owned(), source };
-        let (mut found, bytes) = self.stream.search(&mut file, size, Lines::Skipped).map_err(failed)?;
-        if found.iter().any(|one| one.line.is_none()) {
+        let (mut occurrences, bytes) = self.stream.search(&mut file, size, Lines::Skipped).map_err(failed)?;
+        if occurrences.iter().any(|one| one.line.is_none()) {
             file.seek(SeekFrom::Start(0)).map_err(failed)?;
-            self.stream.number(&mut file, &mut found).map_err(failed)?;
+            self.stream.number(&mut file, &mut occurrences).map_err(failed)?;
         }
-        let leak = |place, one: super::Occurrence| Leak { place, line: one.line, count: one.count, known: one.known };
-        Ok((found.into_iter().map(|one| leak(Place::File(path.to_owned()), one)).collect(), Some(bytes)))
+        let leak = |place, one: super::Occurrence| Leak { place, line: one.line, count: one.count, index: one.index };
+        Ok((occurrences.into_iter().map(|one| leak(Place::File(path.to_owned()), one)).collect(), Some(bytes)))
     }
 
     fn unreadable(&mut self, path: Option<&Path>) {
         self.own.unreadable_count += 1;
-        if let Some(path) = path.filter(|_| self.own.unreadable.len() < MOST_NAMED) {
+        if let Some(path) = path.filter(|_| self.own.unreadable.len() < MAX_NAMED) {
             self.own.unreadable.push(path.to_owned());
         }
     }
@@ -140,24 +144,26 @@ impl Drop for Searcher<'_> {
         all.bytes += own.bytes;
         all.repositories.extend(own.repositories);
         all.unreadable.extend(own.unreadable);
-        all.unreadable.truncate(MOST_NAMED);
+        all.unreadable.truncate(MAX_NAMED);
         all.unreadable_count += own.unreadable_count;
     }
 }
 
-/// Whether this is a database that this very process has open: to close it after reading would take the locks of our own
-/// connection away, and another process could then remove the log under it. No key is ever in there.
+/// Returns whether this process may have the file open as a database.
+///
+/// Closing it after reading would release the locks of our own connection, and another process could then remove its log.
+/// These databases never hold a key.
 fn is_open_database(path: &Path) -> bool {
-    let is_named_so = path.file_name().is_some_and(|name| OPEN_DATABASES.iter().any(|ours| *ours == name));
-    is_named_so && path.with_file_name("locks").is_dir()
+    let has_name = path.file_name().is_some_and(|name| OPEN_DATABASES.iter().any(|ours| *ours == name));
+    has_name && path.with_file_name("locks").is_dir()
 }
 
-/// Whether this is where git keeps its objects, compressed: they are read through git.
+/// Returns whether this is a git object folder, whose compressed objects are read through git.
 fn is_object_store(entry: &DirEntry) -> bool {
     entry.file_name() == "objects" && is_in_git_folder(entry) && entry.path().with_file_name("HEAD").exists()
 }
 
-/// Whether the folder of this file looks like a repository without a work tree.
+/// Returns whether this file is the `HEAD` of a bare repository.
 fn is_head_of_bare(entry: &DirEntry) -> bool {
     entry.file_name() == "HEAD"
         && !is_in_git_folder(entry)
@@ -176,11 +182,11 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
     }
 }
 
-/// The files on which SQLite's locks are. The log, with what was written last, is read like any other file.
+/// The files that SQLite locks. Its write-ahead log is read like any other file.
 const OPEN_DATABASES: [&str; 4] = ["ledger.db", "ledger.db-shm", "simulated.db", "simulated.db-shm"];
 
-/// More threads than this wait for the disk, or for one another.
-const MOST_THREADS: usize = 12;
+/// More threads only wait for the disk or for each other.
+const MAX_THREADS: usize = 12;
 
-/// As many as a person reads.
-const MOST_NAMED: usize = 20;
+/// The limit of a readable list.
+const MAX_NAMED: usize = 20;

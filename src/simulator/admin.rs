@@ -1,4 +1,4 @@
-//! What is not Stripe's: the pages that a person would open, and the strings that a test pulls.
+//! Admin endpoints: consent pages and fault injection.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use serde_json::json;
 use super::{
     calls,
     failure::Failure,
-    handler::{AppState, blocking},
     parameters::Parameters,
     reply::Reply,
+    state::{AppState, blocking},
 };
 use crate::{money::MicroUsd, project::ResourceId};
 
-/// A request that the simulator itself understands.
+/// A request to the simulator itself, not to the simulated API.
 pub enum AdminCall {
-    /// The page at which a payment method would be given.
+    /// The page that would ask for a payment method.
     Checkout,
     ClearFaults,
-    /// The page at which a provider is connected.
+    /// The page that connects a provider.
     Connect(String),
     PlanFault,
     RecordUsage,
 }
 
-/// Whether a path is one of ours, and none of Stripe's.
-pub fn is_ours(path: &str) -> bool {
+/// Returns whether the path belongs to the simulator and not to Stripe.
+pub fn is_admin_path(path: &str) -> bool {
     matches!(path.trim_start_matches('/').split('/').next(), Some("_simulator" | "checkout" | "connect"))
 }
 
-/// The control that a method and a path mean.
+/// Routes a method and a path.
 pub fn find(method: &Method, path: &str) -> Option<AdminCall> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     Some(match (method.as_str(), segments.as_slice()) {
@@ -43,11 +43,13 @@ pub fn find(method: &Method, path: &str) -> Option<AdminCall> {
     })
 }
 
+/// Performs an admin call.
+///
 /// # Errors
-/// 400 for a request that means nothing, 404 for a thing that is not there.
-pub async fn make(control: AdminCall, state: Arc<AppState>, body: Bytes) -> Result<Reply, Failure> {
-    match control {
-        AdminCall::Checkout => Ok(Reply::page("Here a person would give a payment method.")),
+/// 400 for invalid parameters, 404 for a missing object.
+pub async fn dispatch(call: AdminCall, state: Arc<AppState>, body: Bytes) -> Result<Reply, Failure> {
+    match call {
+        AdminCall::Checkout => Ok(Reply::page("A person would enter a payment method here.")),
         AdminCall::ClearFaults => {
             state.faults.clear();
             Ok(Reply::json(&json!({ "faults": "cleared" })))
@@ -57,7 +59,7 @@ pub async fn make(control: AdminCall, state: Arc<AppState>, body: Bytes) -> Resu
             Ok(Reply::page("The provider is connected. You can close this page."))
         }
         AdminCall::PlanFault => {
-            state.faults.plan(Parameters::of_body(&body)?)?;
+            state.faults.plan(Parameters::from_body(&body)?)?;
             Ok(Reply::json(&json!({ "fault": "planned" })))
         }
         AdminCall::RecordUsage => blocking(move || record_usage(&state, &body)).await,
@@ -65,10 +67,10 @@ pub async fn make(control: AdminCall, state: Arc<AppState>, body: Bytes) -> Resu
 }
 
 fn record_usage(state: &AppState, body: &[u8]) -> Result<Reply, Failure> {
-    let mut given = Parameters::of_body(body)?;
-    let resource = ResourceId::new(given.required_text("resource")?);
-    let amount = given.number("micro_usd")?.ok_or_else(|| given.missing("micro_usd"))?;
-    given.finish()?;
+    let mut parameters = Parameters::from_body(body)?;
+    let resource = ResourceId::new(parameters.required_text("resource")?);
+    let amount = parameters.number("micro_usd")?.ok_or_else(|| parameters.missing("micro_usd"))?;
+    parameters.finish()?;
     let observed = state.store.accrue(&resource, MicroUsd::new(amount))?;
     Ok(Reply::json(&json!({
         "resource": resource.as_str(),

@@ -1,4 +1,4 @@
-//! What can be provisioned: the recorded excerpt of Stripe's catalog, and what its services hand out.
+//! The recorded excerpt of Stripe's catalog, and the credentials of its services.
 
 use std::sync::LazyLock;
 
@@ -10,56 +10,56 @@ pub struct Service {
     row: Map<String, Value>,
 }
 
-/// What the rows of one provider say of it.
+/// A provider, assembled from its rows.
 pub struct Provider {
     pub id: String,
-    /// As people write it: `OpenRouter`.
+    /// The display name: `OpenRouter`.
     pub name: String,
-    /// As the world writes it: `openrouter`.
+    /// The name in the simulated account: `openrouter`.
     pub slug: String,
     categories: Vec<String>,
     configuration_schema: Value,
 }
 
-/// Every provider, in the order of the catalog.
+/// Returns every provider, in the order of the catalog.
 pub fn providers() -> &'static [Provider] {
     &CATALOG.providers
 }
 
-/// Every service, in the order of the catalog.
+/// Returns every service, in the order of the catalog.
 pub fn services() -> &'static [Service] {
     &CATALOG.services
 }
 
-/// The provider of that id; its name in any case does as well.
+/// Finds a provider by its id, or by its name in any case.
 pub fn provider(word: &str) -> Option<&'static Provider> {
     let named = |provider: &&Provider| provider.name.eq_ignore_ascii_case(word) || provider.slug == word;
     providers().iter().find(|provider| provider.id == word).or_else(|| providers().iter().find(named))
 }
 
-/// The provider that the world calls so.
+/// Finds a provider by its slug.
 pub fn provider_of_slug(slug: &str) -> Option<&'static Provider> {
     providers().iter().find(|provider| provider.slug == slug)
 }
 
 impl Provider {
-    /// The row that a resource's `service_ref` names.
+    /// Finds the service that a `service_ref` names.
     pub fn service(&self, service_ref: &str) -> Option<&'static Service> {
         services().iter().find(|service| service.provider() == self.id && service.service_id() == service_ref)
     }
 
-    /// The id of the connection to it. There is one account, so there is at most one.
+    /// Returns the id of its connection. One account has at most one.
     pub fn connection(&self) -> String {
         format!("prvcn_{}", self.id.trim_start_matches("prvdr_"))
     }
 
-    /// As the API shows it.
+    /// Returns the API object.
     pub fn object(&self, livemode: bool) -> Value {
         json!({
             "id": self.id,
             "object": "v2.provisioning.provider",
             "name": self.name,
-            "description": format!("{}, as the recorded catalog has it", self.name),
+            "description": format!("{}, from the recorded catalog", self.name),
             "categories": self.categories,
             "capabilities": [],
             "configuration_schema": self.configuration_schema,
@@ -100,13 +100,13 @@ impl Service {
         self.row.get("configuration_schema").unwrap_or(&Value::Null)
     }
 
-    /// Whether a resource of this service may be switched to that one.
-    pub fn may_become(&self, service_ref: &str) -> bool {
+    /// Returns whether a resource of this service may be updated to another one.
+    pub fn can_update_to(&self, service_ref: &str) -> bool {
         let words = self.row.get("updateable_to").and_then(Value::as_array).into_iter().flatten();
         service_ref == self.service_id() || words.filter_map(Value::as_str).any(|word| word == service_ref)
     }
 
-    /// The names of the credentials that it hands out.
+    /// Returns the names of its credentials.
     pub fn credentials(&self) -> Vec<String> {
         let names = CREDENTIALS
             .iter()
@@ -115,7 +115,7 @@ impl Service {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// As the API shows it: the recorded row, less what belongs to the provider.
+    /// Returns the API object: the recorded row without the provider's schema.
     pub fn object(&self, livemode: bool) -> Value {
         let mut row = self.row.clone();
         row.remove("provider_configuration_schema");
@@ -135,7 +135,7 @@ struct Catalog {
 }
 
 impl Catalog {
-    fn read(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         #[derive(Default, Deserialize)]
         struct Envelope {
             data: Data,
@@ -144,7 +144,7 @@ impl Catalog {
         struct Data {
             services: Vec<Map<String, Value>>,
         }
-        let envelope: Envelope = serde_json::from_str(text).unwrap_or_default(); // a test reads it
+        let envelope: Envelope = serde_json::from_str(text).unwrap_or_default(); // a test parses it
         let services: Vec<_> = envelope.data.services.into_iter().map(|row| Service { row }).collect();
         let mut providers: Vec<Provider> = Vec::new();
         for service in &services {
@@ -173,17 +173,17 @@ impl Catalog {
     }
 }
 
-/// Lower case, letters and digits only.
+/// Keeps letters and digits, in lower case.
 fn slug(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::read(include_str!("catalog-0.46.json")));
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::parse(include_str!("catalog-0.46.json")));
 
-/// When the catalog was read, as its recording says it. The rows themselves say nothing.
+/// The creation time of catalog objects; the recorded rows have none.
 const RECORDED: &str = "1970-01-01T00:00:00.000Z";
 
-/// What services call their credentials. The catalog does not say; what is not listed here has one `API_KEY`.
+/// Credential names by service. Other services have one `API_KEY`, because the catalog does not list names.
 const CREDENTIALS: &[(&str, &str, &[&str])] = &[
     ("AgentMail", "api", &["AGENTMAIL_API_KEY"]),
     ("Browserbase", "project", &["BROWSERBASE_API_KEY", "BROWSERBASE_PROJECT_ID"]),
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recording_can_be_read() {
+    fn recorded_catalog_parses() {
         assert_eq!((services().len(), providers().len()), (23, 13));
         let provider = provider("openrouter").unwrap();
         assert_eq!((provider.name.as_str(), provider.slug.as_str()), ("OpenRouter", "openrouter"));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_named_credential_belongs_to_a_row() {
+    fn credential_names_refer_to_catalog_rows() {
         for (provider_name, service, names) in CREDENTIALS {
             let service = provider(provider_name).unwrap().service(service).unwrap();
             assert_eq!(service.credentials(), *names);

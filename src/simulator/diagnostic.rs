@@ -1,4 +1,4 @@
-//! Diagnostics of the simulator. A person starts it, so an agent would only pass them on.
+//! Diagnostics of the simulator, which only a person starts.
 
 use super::SimulatorError;
 use crate::diagnostic::{Channel, Diagnostic, Exit};

@@ -1,25 +1,25 @@
-//! A refusal in the shape in which Stripe says it.
+//! Error responses in Stripe's format.
 
 use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::{backend::simulated::SimulatedStoreError, sqlite::DatabaseError};
 
-/// An answer that is not the one that was asked for.
+/// An error response.
 #[derive(Debug)]
 pub struct Failure {
     pub status: StatusCode,
     pub error: ErrorObject,
-    /// In how many seconds to ask again.
+    /// Seconds until a retry.
     pub retry_after: Option<u32>,
 }
 
-/// What stands under `error`. It never repeats a value that was sent.
+/// The `error` object. It never quotes a value of the request.
 #[derive(Debug, Serialize)]
 pub struct ErrorObject {
     pub code: &'static str,
     pub message: String,
-    /// The parameter that is meant, as a path of names.
+    /// The path of the parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
     #[serde(rename = "type")]
@@ -31,29 +31,29 @@ impl Failure {
         Self { status, error: ErrorObject { code, message: message.into(), param: None, kind }, retry_after: None }
     }
 
-    /// 400: the request is not one that can be done.
+    /// Returns 400 for an invalid request.
     pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, code, message)
     }
 
-    /// 400, and a parameter is to blame.
-    pub fn parameter(code: &'static str, name: &str, what: &str) -> Self {
-        let mut failure = Self::invalid(code, format!("{what}: {name}"));
+    /// Returns 400 for an invalid parameter.
+    pub fn parameter(code: &'static str, name: &str, reason: &str) -> Self {
+        let mut failure = Self::invalid(code, format!("{reason}: {name}"));
         failure.error.param = Some(name.to_owned());
         failure
     }
 
-    /// 404 for a thing.
+    /// Returns 404 for a missing object.
     pub fn missing(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, "resource_missing", format!("no such {what}"))
     }
 
-    /// 402: somebody would have to pay, and does not.
+    /// Returns 402 for a failed payment.
     pub fn payment(code: &'static str, message: &str) -> Self {
         Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", code, message)
     }
 
-    /// 500: not the fault of who asked.
+    /// Returns 500 for a failure of the server.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "api_error", message)
     }
@@ -61,7 +61,7 @@ impl Failure {
 
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
-        Self::internal(format!("the simulated world cannot be used: {error}"))
+        Self::internal(format!("the simulated account cannot be used: {error}"))
     }
 }
 
@@ -76,5 +76,5 @@ impl From<SimulatedStoreError> for Failure {
     }
 }
 
-/// The type of most refusals.
+/// The type of most errors.
 pub const INVALID_REQUEST: &str = "invalid_request_error";

@@ -1,4 +1,4 @@
-//! Bad weather on purpose: what the next request of a kind meets instead of a good answer.
+//! Fault injection: planned faults for the next matching requests.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{failure::Failure, parameters::Parameters};
 use crate::backend::simulated::{ApiStatus, Outcome};
 
-/// One kind of bad weather.
+/// A fault of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     Conflict,
@@ -27,11 +27,11 @@ pub enum Fault {
     UnknownStatus { polls: u32 },
 }
 
-/// What is planned, in the order in which it was.
+/// The planned faults, in order.
 #[derive(Default)]
-pub struct Faults(Mutex<Vec<Planned>>);
+pub struct Faults(Mutex<Vec<PlannedFault>>);
 
-struct Planned {
+struct PlannedFault {
     method: Method,
     path: String,
     fault: Fault,
@@ -39,25 +39,25 @@ struct Planned {
 }
 
 impl Faults {
-    /// Plans what a control request describes.
+    /// Plans the fault that an admin request describes.
     ///
     /// # Errors
-    /// 400 for words that mean nothing, or when too much is planned already.
+    /// 400 for invalid parameters, or if too many faults are planned.
     pub fn plan(&self, mut parameters: Parameters) -> Result<(), Failure> {
         let on = parameters.required_text("on")?;
-        let (method, path) = on.split_once(' ').ok_or_else(|| parameters.wrong("on", "not METHOD /path"))?;
-        let method: Method = method.parse().map_err(|_| parameters.wrong("on", "not METHOD /path"))?;
+        let (method, path) = on.split_once(' ').ok_or_else(|| parameters.invalid("on", "not METHOD /path"))?;
+        let method: Method = method.parse().map_err(|_| parameters.invalid("on", "not METHOD /path"))?;
         if !path.starts_with('/') {
-            return Err(parameters.wrong("on", "not METHOD /path"));
+            return Err(parameters.invalid("on", "not METHOD /path"));
         }
         let times = parameters.number("times")?.unwrap_or(1);
-        let fault = read(&mut parameters)?;
+        let fault = parse(&mut parameters)?;
         parameters.finish()?;
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if planned.len() >= MOST_PLANNED {
+        if planned.len() >= MAX_PLANNED {
             return Err(Failure::invalid("too_many_faults", "64 faults are planned already"));
         }
-        planned.push(Planned { method, path: path.to_owned(), fault, times });
+        planned.push(PlannedFault { method, path: path.to_owned(), fault, times });
         Ok(())
     }
 
@@ -65,25 +65,25 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What strikes this request; it is used up by that.
-    pub fn strike(&self, method: &Method, path: &str) -> Option<Fault> {
+    /// Takes the next fault planned for this request.
+    pub fn take(&self, method: &Method, path: &str) -> Option<Fault> {
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         planned.retain(|planned| planned.times > 0);
-        let found = planned.iter_mut().find(|planned| planned.method == method && fits(&planned.path, path))?;
-        found.times -= 1;
-        Some(found.fault.clone())
+        let next = planned.iter_mut().find(|planned| planned.method == method && matches(&planned.path, path))?;
+        next.times -= 1;
+        Some(next.fault.clone())
     }
 }
 
 impl Fault {
-    /// What it answers when it keeps the request from being done.
+    /// Returns the error response of a fault that prevents the request.
     pub fn refusal(&self) -> Option<Failure> {
         match self {
             Self::Conflict => Some(Failure::new(
                 StatusCode::CONFLICT,
                 "conflict_error",
                 "lock_timeout",
-                "another request is changing this object; ask again with the same idempotency key",
+                "another request is changing this object; retry with the same idempotency key",
             )),
             Self::Declined => Some(Failure::payment("card_declined", "the payment method was declined")),
             Self::ErrorBefore => Some(Failure::internal("something went wrong on our side")),
@@ -93,7 +93,7 @@ impl Fault {
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limit",
                     "rate_limit",
-                    "too many requests; ask again later with the same idempotency key",
+                    "too many requests; retry later with the same idempotency key",
                 )
             }),
             Self::Requirement => Some(Failure::new(
@@ -106,7 +106,7 @@ impl Fault {
         }
     }
 
-    /// The status in which a resource is left that something was done to.
+    /// Returns the outcome of a resource operation under a fault.
     pub fn outcome(fault: Option<&Self>) -> Outcome {
         let complete = Outcome::complete();
         match fault {
@@ -114,11 +114,9 @@ impl Fault {
                 let interim = Self::interim(fault).unwrap_or_default().to_owned();
                 Outcome { interim, polls: *polls, ..complete }
             }
-            Some(Self::Errored) => Outcome {
-                status: ApiStatus::Errored,
-                message: Some("the provider could not do it".to_owned()),
-                ..complete
-            },
+            Some(Self::Errored) => {
+                Outcome { status: ApiStatus::Errored, message: Some("the provider failed".to_owned()), ..complete }
+            }
             Some(Self::NeedsInformation { schema }) => {
                 Outcome { status: ApiStatus::NeedsInformation, wanted: Some(schema.clone()), ..complete }
             }
@@ -126,7 +124,7 @@ impl Fault {
         }
     }
 
-    /// The status that is shown for the time being.
+    /// Returns the interim status that responses show.
     pub fn interim(fault: Option<&Self>) -> Option<&'static str> {
         match fault {
             Some(Self::Pending { .. }) => Some("pending"),
@@ -135,13 +133,13 @@ impl Fault {
         }
     }
 
-    /// Whether a provider that is asked for more than a creation does nothing.
-    pub fn stops_the_provider(fault: Option<&Self>) -> bool {
+    /// Returns whether an operation on an existing resource has no effect.
+    pub fn prevents_effect(fault: Option<&Self>) -> bool {
         matches!(fault, Some(Self::Errored | Self::NeedsInformation { .. }))
     }
 }
 
-fn read(parameters: &mut Parameters) -> Result<Fault, Failure> {
+fn parse(parameters: &mut Parameters) -> Result<Fault, Failure> {
     let count = |number: Option<u64>, default: u32| number.map_or(default, |n| u32::try_from(n).unwrap_or(u32::MAX));
     let word = parameters.required_text("fault")?;
     Ok(match word.as_str() {
@@ -160,19 +158,19 @@ fn read(parameters: &mut Parameters) -> Result<Fault, Failure> {
         "pending" => Fault::Pending { polls: count(parameters.number("polls")?, 1) },
         "rate_limited" => Fault::RateLimited { retry_after: count(parameters.number("retry_after")?, 0) },
         "requirement" => Fault::Requirement,
-        "slow" => Fault::Slow { ms: parameters.number("ms")?.unwrap_or(1_000).min(LONGEST_SLEEP_MS) },
+        "slow" => Fault::Slow { ms: parameters.number("ms")?.unwrap_or(1_000).min(MAX_DELAY_MS) },
         "unknown_status" => Fault::UnknownStatus { polls: count(parameters.number("polls")?, 1) },
-        _ => return Err(parameters.wrong("fault", "not one that `simulator --help` names")),
+        _ => return Err(parameters.invalid("fault", "not one that `simulator --help` lists")),
     })
 }
 
-/// What is wanted when a fault names nothing.
+/// The schema of a fault that names none.
 fn default_schema() -> Value {
     json!({ "type": "object", "required": ["company_name"], "properties": { "company_name": { "type": "string" } } })
 }
 
-/// Whether a path is of that pattern: `{id}` stands for any one segment.
-fn fits(pattern: &str, path: &str) -> bool {
+/// Returns whether a path matches a pattern; `{id}` matches any one segment.
+fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (pattern.next(), path.next()) {
@@ -183,21 +181,21 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// How many faults may be planned at a time.
-const MOST_PLANNED: usize = 64;
+/// Limits the planned faults.
+const MAX_PLANNED: usize = 64;
 
-/// Five minutes: longer than any client waits.
-const LONGEST_SLEEP_MS: u64 = 300_000;
+/// Five minutes, longer than any client waits.
+const MAX_DELAY_MS: u64 = 300_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_one_segment() {
-        assert!(fits("/r/{id}/remove", "/r/1/remove"));
+    fn id_pattern_matches_one_segment() {
+        assert!(matches("/r/{id}/remove", "/r/1/remove"));
         for other in ["/r/1", "/r/1/2/remove", "/r/1/remove/", "/x/1/remove"] {
-            assert!(!fits("/r/{id}/remove", other), "{other}");
+            assert!(!matches("/r/{id}/remove", other), "{other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: a bounded number at a time, each of which can be cut without an answer.
+//! A listener that limits connections and can abort each without a response.
 
 use std::{
     io,
@@ -22,17 +22,17 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-/// A listener that takes so many connections and no more; the others wait.
+/// A listener that limits the number of connections; others wait.
 pub struct LimitedListener {
     listener: TcpListener,
     slots: Arc<Semaphore>,
 }
 
-/// Cuts one connection: nothing that is written afterwards leaves.
+/// Aborts one connection: later writes fail.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionAborter(Arc<AtomicBool>);
 
-/// A connection that can be cut.
+/// A connection that can be aborted.
 pub struct Connection {
     stream: TcpStream,
     aborter: ConnectionAborter,
@@ -41,7 +41,7 @@ pub struct Connection {
 
 impl LimitedListener {
     pub fn new(listener: TcpListener) -> Self {
-        Self { listener, slots: Arc::new(Semaphore::new(MOST_CONNECTIONS)) }
+        Self { listener, slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -50,11 +50,11 @@ impl LimitedListener {
 }
 
 impl ConnectionAborter {
-    pub fn cut(&self) {
+    pub fn abort(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn have_cut(&self) -> bool {
+    fn is_aborted(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -64,16 +64,16 @@ impl Listener for LimitedListener {
     type Io = Connection;
 
     async fn accept(&mut self) -> (Connection, ConnectionAborter) {
-        // The semaphore is never closed, so a slot is all that this can bring.
+        // Cannot fail, because the semaphore is never closed.
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
             if let Ok((stream, _)) = self.listener.accept().await {
-                let _ = stream.set_nodelay(true); // an answer is one write; without this it may wait for 40 ms
+                let _ = stream.set_nodelay(true); // otherwise a response may be delayed by 40 ms
                 let aborter = ConnectionAborter::default();
                 return (Connection { stream, aborter: aborter.clone(), _slot: slot }, aborter);
             }
-            // Out of file descriptors, most likely: some connection has to end first.
-            tokio::time::sleep(PAUSE).await;
+            // Probably out of file descriptors; wait for another connection to end.
+            tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
         }
     }
 
@@ -96,7 +96,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.aborter.have_cut() {
+        if self.aborter.is_aborted() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
@@ -111,8 +111,8 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Far more than the clients of one machine need, far fewer than it has file descriptors.
-const MOST_CONNECTIONS: usize = 128;
+/// More than the clients of one machine need, fewer than the limit of file descriptors.
+const MAX_CONNECTIONS: usize = 128;
 
-/// How long to wait after a connection could not be taken.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay after a failed accept.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);

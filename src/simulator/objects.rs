@@ -1,9 +1,9 @@
-//! The objects of the API, as they travel.
+//! The response objects of the API.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Somebody's right to provision.
+/// The eligibility of the account.
 #[derive(Serialize)]
 pub struct EligibilityObject {
     pub object: &'static str,
@@ -41,7 +41,7 @@ pub struct ResourceObject<'a> {
     pub user_message: Option<Value>,
 }
 
-/// The one object that carries credentials.
+/// The only object with credentials.
 #[derive(Serialize)]
 pub struct ResourceAccessConfigurationObject<'a> {
     pub object: &'static str,
@@ -102,7 +102,7 @@ pub struct SharedWith {
     pub usage_limits: Option<UsageLimitsObject>,
 }
 
-/// A limit. The amount is in minor units and travels as a string.
+/// A spend limit. The amount is a string of minor units.
 #[derive(Serialize)]
 pub struct UsageLimitsObject {
     pub currency: &'static str,

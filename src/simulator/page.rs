@@ -1,20 +1,20 @@
-//! Lists, a page at a time.
+//! Paginated lists.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{failure::Failure, parameters::Parameters};
 
-/// Which part of a list is wanted, and how to ask for the parts beside it.
+/// A requested page of a list, and the URLs of its neighbours.
 pub struct Page {
     path: &'static str,
-    /// Everything else that was asked, to be asked again.
+    /// Other query parameters, repeated in the URLs.
     filters: Vec<(&'static str, String)>,
     limit: usize,
     start: usize,
 }
 
-/// A list as the API shows it.
+/// A list response.
 #[derive(Serialize)]
 pub struct List {
     data: Vec<Value>,
@@ -23,30 +23,33 @@ pub struct List {
 }
 
 impl Page {
+    /// Parses the page parameters.
+    ///
     /// # Errors
-    /// 400 for a limit or a token that was never given out.
-    pub fn read(path: &'static str, parameters: &mut Parameters) -> Result<Self, Failure> {
+    /// 400 for an invalid limit or page token.
+    pub fn parse(path: &'static str, parameters: &mut Parameters) -> Result<Self, Failure> {
         let limit = match parameters.number("limit")?.map(usize::try_from) {
             None => DEFAULT_LIMIT,
-            Some(Ok(limit)) if (1..=LARGEST_LIMIT).contains(&limit) => limit,
-            Some(_) => return Err(parameters.wrong("limit", "not from 1 to 100")),
+            Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
+            Some(_) => return Err(parameters.invalid("limit", "not from 1 to 100")),
         };
         let start = match parameters.text("page")? {
             None => 0,
             Some(token) => token
                 .strip_prefix(TOKEN)
                 .and_then(|place| place.parse().ok())
-                .ok_or_else(|| parameters.wrong("page", "not a token of ours"))?,
+                .ok_or_else(|| parameters.invalid("page", "not a page token"))?,
         };
         Ok(Self { path, filters: Vec::new(), limit, start })
     }
 
-    /// Remembers another part of the question.
+    /// Adds a query parameter to the URLs of the neighbouring pages.
     pub fn filter(&mut self, name: &'static str, value: Option<&str>) {
         self.filters.extend(value.map(|value| (name, value.to_owned())));
     }
 
-    pub fn cut(&self, items: impl ExactSizeIterator<Item = Value>) -> List {
+    /// Returns the page of `items` with the URLs of its neighbours.
+    pub fn slice(&self, items: impl ExactSizeIterator<Item = Value>) -> List {
         let (total, end) = (items.len(), self.start.saturating_add(self.limit));
         List {
             data: items.skip(self.start).take(self.limit).collect(),
@@ -73,12 +76,12 @@ fn escaped(value: &str) -> String {
     value.bytes().map(escape).collect()
 }
 
-/// Small enough that the catalog has more than one page.
+/// Smaller than the catalog, so that it has several pages.
 const DEFAULT_LIMIT: usize = 10;
 
-const LARGEST_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 100;
 
-/// How page tokens begin.
+/// The prefix of page tokens.
 const TOKEN: &str = "pt_";
 
 #[cfg(test)]
@@ -86,22 +89,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_knows_its_neighbours() {
+    fn slice_links_previous_and_next_page() {
         let mut page = Page { path: "/l", filters: Vec::new(), limit: 2, start: 2 };
         page.filter("name", Some("a b"));
         page.filter("other", None);
-        let list = page.cut((0..5).map(Value::from));
+        let list = page.slice((0..5).map(Value::from));
         assert_eq!(list.data, [2, 3]);
         assert_eq!(list.next_page_url.unwrap(), "/l?limit=2&name=a%20b&page=pt_4");
         assert_eq!(list.previous_page_url.unwrap(), "/l?limit=2&name=a%20b&page=pt_0");
     }
 
     #[test]
-    fn the_last_page_is_the_last() {
+    fn slice_of_last_page_has_no_next_page() {
         let page = Page { path: "/l", filters: Vec::new(), limit: 5, start: 0 };
-        let list = page.cut((0..5).map(Value::from));
+        let list = page.slice((0..5).map(Value::from));
         assert_eq!((list.next_page_url, list.previous_page_url), (None, None));
         let page = Page { path: "/l", filters: Vec::new(), limit: 5, start: usize::MAX };
-        assert!(page.cut((0..5).map(Value::from)).data.is_empty());
+        assert!(page.slice((0..5).map(Value::from)).data.is_empty());
     }
 }

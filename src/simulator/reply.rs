@@ -1,4 +1,4 @@
-//! What goes back over the wire.
+//! HTTP responses.
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{failure::Failure, headers::VERSION};
 use crate::project::random_hex;
 
-/// An answer, before it becomes bytes.
+/// A response before it is sent.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -25,18 +25,18 @@ impl Reply {
         Self::new(StatusCode::OK, value.to_string(), "application/json")
     }
 
-    /// A page for a person.
+    /// Creates an HTML page.
     pub fn page(line: &str) -> Self {
         Self::new(StatusCode::OK, format!("<!doctype html><title>Simulator</title><p>{line}</p>\n"), "text/html")
     }
 
-    /// What was answered before.
+    /// Creates a replay of a stored response.
     pub fn replay(status: u16, body: String) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         Self { replayed: true, ..Self::new(status, body, "application/json") }
     }
 
-    /// Success, and nothing that could be understood.
+    /// Creates a successful response that is not JSON.
     pub fn garbage() -> Self {
         Self::new(StatusCode::OK, "<html>upstream".to_owned(), "text/html")
     }
@@ -69,7 +69,7 @@ impl From<Failure> for Reply {
     }
 }
 
-/// Without randomness the ids of requests are all alike, which hurts nobody.
+/// Creates a random request id. Without randomness all ids are equal, which is harmless.
 fn request_id() -> HeaderValue {
     let id = random_hex::<8>().unwrap_or_default();
     HeaderValue::from_str(&format!("req_{id}")).unwrap_or(HeaderValue::from_static("req_0"))

@@ -1,8 +1,8 @@
-//! Which call of the API a method and a path mean.
+//! Routes methods and paths to the calls of the API.
 
 use axum::http::Method;
 
-/// A call, with the id that its path names.
+/// A call of the API, with the id from its path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Call {
     ConnectionList,
@@ -29,7 +29,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The call, if there is one.
+    /// Routes a request; `None` for an unknown path.
     pub fn find(method: &Method, path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v2/provisioning/")?;
         let segments: Vec<&str> = rest.split('/').collect();
@@ -37,13 +37,13 @@ impl Call {
             return None;
         }
         match *method {
-            Method::GET => Self::look(&segments),
-            Method::POST => Self::change(&segments),
+            Method::GET => Self::read(&segments),
+            Method::POST => Self::write(&segments),
             _ => None,
         }
     }
 
-    fn look(segments: &[&str]) -> Option<Self> {
+    fn read(segments: &[&str]) -> Option<Self> {
         Some(match segments {
             ["catalog", "providers"] => Self::ProviderList,
             ["catalog", "services"] => Self::ServiceList,
@@ -56,7 +56,7 @@ impl Call {
         })
     }
 
-    fn change(segments: &[&str]) -> Option<Self> {
+    fn write(segments: &[&str]) -> Option<Self> {
         let id = |id: &&str| (*id).to_owned();
         Some(match segments {
             ["payment_method_requests"] => Self::PaymentMethodRequestCreate,
@@ -79,8 +79,8 @@ impl Call {
         })
     }
 
-    /// Whether it leaves the world as it was. A reveal does: it mints nothing, and its answer is never kept.
-    pub fn only_looks(&self) -> bool {
+    /// Returns whether the call changes nothing. A reveal changes nothing and is never stored.
+    pub fn is_read_only(&self) -> bool {
         matches!(
             self,
             Self::ConnectionList
@@ -99,12 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_not_taken_for_an_id() {
+    fn find_distinguishes_words_from_ids() {
         let find = |path: &str| Call::find(&Method::POST, path);
         assert_eq!(find("/v2/provisioning/resources/link"), Some(Call::ResourceLink));
         assert_eq!(find("/v2/provisioning/resources/fres_1"), Some(Call::ResourceUpdate("fres_1".to_owned())));
-        for nothing in ["/v2/provisioning/resources/", "/v2/provisioning", "/v1/resources", "/v2/provisioning//x"] {
-            assert_eq!(find(nothing), None, "{nothing}");
+        for unknown in ["/v2/provisioning/resources/", "/v2/provisioning", "/v1/resources", "/v2/provisioning//x"] {
+            assert_eq!(find(unknown), None, "{unknown}");
         }
         assert_eq!(Call::find(&Method::DELETE, "/v2/provisioning/resources/fres_1"), None);
     }

@@ -77,7 +77,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Searches files and git objects for keys known by mask and fingerprint only.
-    ("scan", &["fs", "git", "secret"], &["ignore"]),
+    ("scan", &["fs", "git", "secret"], &["ignore", "rustc_hash"]),
     // Application.
     ("policy", &["diagnostic", "lifetime", "money", "name", "registry"], &["thiserror"]),
     (
@@ -244,7 +244,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // `mcp/request_state.rs` signs with its own key, which is no credential.
         &[
             "alerts/signature.rs",
-            "dotenv/mod.rs",
+            "dotenv/text.rs",
             "backend/simulated/resources.rs",
             "backend/stripe_api/http.rs",
             "mcp/request_state.rs",
@@ -254,7 +254,15 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "std::fs",
-        &["fs/lock.rs", "fs/mod.rs", "fs/write_access.rs"],
+        &[
+            "fs/inspect.rs",
+            "fs/lock.rs",
+            "fs/path.rs",
+            "fs/private.rs",
+            "fs/read.rs",
+            "fs/replace.rs",
+            "fs/write_access.rs",
+        ],
         "use what `crate::fs` offers, which is atomic and private",
     ),
     (

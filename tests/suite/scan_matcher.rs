@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use stripe_projects_mcp::{
-    scan::{CONTEXT, Hit, Known, Matcher, Window},
+    scan::{CONTEXT, Hit, KnownKey, Matcher, Window},
     secret::{Fingerprint, Secret},
 };
 
@@ -44,7 +44,7 @@ proptest! {
             let (limit, base) = ((from + step).min(text.len()), from.saturating_sub(CONTEXT));
             let end = (limit + matcher.reach()).min(text.len());
             let stretch = Window { bytes: &text[base..end], starts: from - base..limit - base, at_end: end == text.len() };
-            let whole = |hit: Hit| Hit { range: (hit.range.0 + base, hit.range.1 + base), known: hit.known };
+            let whole = |hit: Hit| Hit { range: (hit.range.0 + base, hit.range.1 + base), index: hit.index };
             hits.extend(matcher.find(&stretch).into_iter().map(whole));
         }
         prop_assert_eq!(hits.iter().cloned().collect::<BTreeSet<_>>(), naive_search(&text, &some));
@@ -80,7 +80,7 @@ fn secrets(keys: &[&str]) -> Vec<Secret> {
 /// Creates a matcher for the keys in `only`, each under its index there.
 fn matcher(only: &[&str]) -> Matcher {
     let keys: Vec<_> = secrets(only).iter().map(|secret| (secret.fingerprint(), secret.mask(), secret.len())).collect();
-    let known = |(fingerprint, mask, length)| Known { fingerprint, mask, length };
+    let known = |(fingerprint, mask, length)| KnownKey { fingerprint, mask, length };
     Matcher::new(
         &keys.iter().map(|(fingerprint, mask, length)| known((fingerprint, mask, *length))).collect::<Vec<_>>(),
     )
@@ -93,7 +93,7 @@ fn naive_search(text: &[u8], only: &[&str]) -> BTreeSet<Hit> {
             let end = start + one.len();
             let right = one.mask().shown().is_some() || is_separate_word(text, start, end);
             if right && window == only[place].as_bytes() && Fingerprint::of(window) == one.fingerprint() {
-                hits.insert(Hit { range: (start, end), known: place });
+                hits.insert(Hit { range: (start, end), index: place });
             }
         }
     }

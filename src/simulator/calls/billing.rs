@@ -1,8 +1,8 @@
-//! Who pays, and how much at most.
+//! The payment method and the spend limits.
 
 use serde_json::Value;
 
-use super::{Context, answer, livemode};
+use super::{Context, livemode, to_json};
 use crate::{
     backend::simulated::{PaymentError, PaymentMethod},
     money::Cents,
@@ -14,40 +14,41 @@ use crate::{
     },
 };
 
-pub fn profile(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let livemode = livemode(context, given)?;
-    given.finish()?;
-    shown(context, livemode)
+/// Returns the payment profile.
+pub fn profile(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let livemode = livemode(context, parameters)?;
+    parameters.finish()?;
+    render(context, livemode)
 }
 
-/// Sets the limit of one provider, or without one the limit of all that have none of their own.
-pub fn update_limit(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let limit = usage_limits(given)?.ok_or_else(|| given.missing("usage_limits"))?;
-    let provider = given.text("provider")?;
-    let livemode = livemode(context, given)?;
-    given.finish()?;
+/// Sets the spend limit of a provider, or the default limit.
+pub fn update_limit(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let limit = usage_limits(parameters)?.ok_or_else(|| parameters.missing("usage_limits"))?;
+    let provider = parameters.text("provider")?;
+    let livemode = livemode(context, parameters)?;
+    parameters.finish()?;
     let slug = match provider {
         None => None,
         Some(word) => {
             let provider = catalog::provider(&word);
-            let missing = || Failure::parameter("resource_missing", "provider", "the catalog has no such thing");
+            let missing = || Failure::parameter("resource_missing", "provider", "the catalog has no such provider");
             Some(provider.ok_or_else(missing)?.slug.as_str())
         }
     };
     context.account.set_limit(slug, limit)?;
-    shown(context, livemode)
+    render(context, livemode)
 }
 
-/// With one of Stripe's test tokens it is complete at once; else a person would have to open a page.
-pub fn request_payment_method(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let limit = usage_limits(given)?;
-    let livemode = livemode(context, given)?;
-    let token = given.text("source_payment_method")?;
+/// Requests a payment method: complete with a test token, else pending on a page.
+pub fn request_payment_method(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let limit = usage_limits(parameters)?;
+    let livemode = livemode(context, parameters)?;
+    let token = parameters.text("source_payment_method")?;
     for name in ["source_account", "source_customer"] {
-        given.text(name)?;
+        parameters.text(name)?;
     }
-    given.one_of("payment_method_owner", &["platform"])?;
-    given.finish()?;
+    parameters.one_of("payment_method_owner", &["platform"])?;
+    parameters.finish()?;
     let status = match token.as_deref().map(PaymentMethod::parse) {
         None => "checkout_initiated",
         Some(Ok(PaymentMethod::Succeeds)) => "complete",
@@ -61,7 +62,7 @@ pub fn request_payment_method(context: &Context<'_>, given: &mut Parameters) -> 
     if let Some(limit) = limit {
         context.account.set_limit(None, limit)?;
     }
-    answer(&PaymentMethodRequestObject {
+    to_json(&PaymentMethodRequestObject {
         object: "v2.provisioning.payment_method_request",
         checkout_session_url: format!("{}/checkout", context.base),
         status,
@@ -69,9 +70,9 @@ pub fn request_payment_method(context: &Context<'_>, given: &mut Parameters) -> 
     })
 }
 
-/// The world bills US dollars by the month, and refuses what it could not keep.
-fn usage_limits(given: &mut Parameters) -> Result<Option<Cents>, Failure> {
-    let Some(mut limits) = given.nested("usage_limits")? else {
+/// Parses a monthly limit in US dollars, the only kind that is simulated.
+fn usage_limits(parameters: &mut Parameters) -> Result<Option<Cents>, Failure> {
+    let Some(mut limits) = parameters.nested("usage_limits")? else {
         return Ok(None);
     };
     let currency = limits.required_text("currency")?;
@@ -80,15 +81,15 @@ fn usage_limits(given: &mut Parameters) -> Result<Option<Cents>, Failure> {
     let interval = interval.ok_or_else(|| limits.missing("recurring_interval"))?;
     limits.finish()?;
     if !currency.eq_ignore_ascii_case("usd") {
-        return Err(limits.wrong("currency", "not usd, and the simulation bills nothing else"));
+        return Err(limits.invalid("currency", "not usd, the only simulated currency"));
     }
     if interval != "month" {
-        return Err(limits.wrong("recurring_interval", "not month, and the simulation bills by nothing else"));
+        return Err(limits.invalid("recurring_interval", "not month, the only simulated interval"));
     }
-    Cents::new(amount).map(Some).ok_or_else(|| limits.wrong("max_amount", "above one million dollars"))
+    Cents::new(amount).map(Some).ok_or_else(|| limits.invalid("max_amount", "above one million dollars"))
 }
 
-fn shown(context: &Context<'_>, livemode: bool) -> Result<Value, Failure> {
+fn render(context: &Context<'_>, livemode: bool) -> Result<Value, Failure> {
     let mut providers = Vec::new();
     for provider in catalog::providers() {
         if context.account.is_connected(&provider.id)? {
@@ -96,7 +97,7 @@ fn shown(context: &Context<'_>, livemode: bool) -> Result<Value, Failure> {
             providers.push(SharedWith { provider: provider.id.clone(), usage_limits });
         }
     }
-    answer(&PaymentProfileObject {
+    to_json(&PaymentProfileObject {
         object: "v2.provisioning.payment_profile",
         card_last4: "4242",
         livemode,

@@ -1,8 +1,8 @@
-//! Connections to providers, and the requests for one that a person answers in a browser.
+//! Provider connections, and the connection requests that a person confirms in a browser.
 
 use serde_json::Value;
 
-use super::{Context, answer};
+use super::{Context, to_json};
 use crate::{
     backend::simulated::{Account, ConnectionRequest, ConnectionStatus, SimulatedStoreError},
     simulator::{
@@ -16,29 +16,30 @@ use crate::{
     },
 };
 
-pub fn list(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let page = Page::read("/v2/provisioning/provider_connections", given)?;
-    given.finish()?;
+/// Lists the active connections.
+pub fn list(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let page = Page::parse("/v2/provisioning/provider_connections", parameters)?;
+    parameters.finish()?;
     let mut connections = Vec::new();
     for provider in catalog::providers() {
         if context.account.is_connected(&provider.id)? {
-            connections.push(answer(&connection(context, provider, "active"))?);
+            connections.push(to_json(&connection(context, provider, "active"))?);
         }
     }
-    answer(&page.cut(connections.into_iter()))
+    to_json(&page.slice(connections.into_iter()))
 }
 
-/// What is connected already needs no person.
-pub fn request(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    given.required_object("configuration")?;
-    let (provider, old_name) = (given.text("provider")?, given.text("provider_name")?);
-    let project = given.text("project")?;
-    let challenge = given.text("code_challenge")?;
-    let method = given.one_of("code_challenge_method", &["S256"])?;
-    let provider = provider.or(old_name).ok_or_else(|| given.missing("provider"))?;
-    given.finish()?;
+/// Requests a connection; complete at once if the provider is connected.
+pub fn request(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.required_object("configuration")?;
+    let (provider, legacy_name) = (parameters.text("provider")?, parameters.text("provider_name")?);
+    let project = parameters.text("project")?;
+    let challenge = parameters.text("code_challenge")?;
+    let method = parameters.one_of("code_challenge_method", &["S256"])?;
+    let provider = provider.or(legacy_name).ok_or_else(|| parameters.missing("provider"))?;
+    parameters.finish()?;
     if method.is_some() && challenge.is_none() {
-        return Err(given.missing("code_challenge"));
+        return Err(parameters.missing("code_challenge"));
     }
     if let Some(project) = project
         && !context.account.has_project(&project)?
@@ -46,7 +47,7 @@ pub fn request(context: &Context<'_>, given: &mut Parameters) -> Result<Value, F
         return Err(Failure::parameter("resource_missing", "project", "there is no such project"));
     }
     let provider = catalog::provider(&provider)
-        .ok_or_else(|| Failure::parameter("resource_missing", "provider", "the catalog has no such thing"))?;
+        .ok_or_else(|| Failure::parameter("resource_missing", "provider", "the catalog has no such provider"))?;
     let (status, wanted) = match context.fault {
         Some(Fault::Errored) => (ConnectionStatus::Error, None),
         Some(Fault::NeedsInformation { schema }) => (ConnectionStatus::NeedsInformation, Some(schema.clone())),
@@ -54,19 +55,20 @@ pub fn request(context: &Context<'_>, given: &mut Parameters) -> Result<Value, F
         _ => (ConnectionStatus::PendingAuth, None),
     };
     let request = context.account.request_connection(&provider.id, status, wanted, context.livemode)?;
-    shown(context, &request)
+    render(context, &request)
 }
 
-pub fn retrieve(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
-    shown(context, &find(context.account, id)?)
+/// Returns a connection request.
+pub fn retrieve(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
+    render(context, &find(context.account, id)?)
 }
 
-/// After what was missing is said, a person is still to agree, unless the provider is connected anyway.
-pub fn submit(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    let information = given.required_object("information")?;
-    given.text("confirmation_secret")?;
-    given.finish()?;
+/// Submits missing information; a person must still confirm, unless already connected.
+pub fn submit(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let information = parameters.required_object("information")?;
+    parameters.text("confirmation_secret")?;
+    parameters.finish()?;
     let request = find(context.account, id)?;
     let Some(wanted) = &request.wanted else {
         return Err(Failure::invalid("nothing_to_submit", "the request needs no information"));
@@ -75,21 +77,22 @@ pub fn submit(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result
     let connected = context.account.is_connected(&request.provider)?;
     let next = if connected { ConnectionStatus::Complete } else { ConnectionStatus::PendingAuth };
     let request = context.account.move_connection_request(request, next)?;
-    shown(context, &request)
+    render(context, &request)
 }
 
-pub fn unlink(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
+/// Ends a connection.
+pub fn unlink(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
     let provider = catalog::providers().iter().find(|provider| provider.connection() == id);
     let provider = provider.ok_or_else(|| Failure::missing("provider connection"))?;
     if !context.account.is_connected(&provider.id)? {
         return Err(Failure::missing("provider connection"));
     }
     context.account.disconnect(&provider.id)?;
-    answer(&connection(context, provider, "expired"))
+    to_json(&connection(context, provider, "expired"))
 }
 
-/// A person has opened the address of a request: the provider is connected from now on.
+/// Connects the provider after a person opened the request's page.
 pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
     let request = find(account, id)?;
     match request.status {
@@ -100,7 +103,7 @@ pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
             Ok(())
         }
         ConnectionStatus::Error | ConnectionStatus::NeedsInformation => {
-            Err(Failure::invalid("connection_not_pending", "this request does not wait for a person"))
+            Err(Failure::invalid("connection_not_pending", "this request is not pending"))
         }
     }
 }
@@ -125,10 +128,10 @@ fn connection<'a>(context: &Context<'_>, provider: &'a Provider, status: &'stati
     }
 }
 
-fn shown(context: &Context<'_>, request: &ConnectionRequest) -> Result<Value, Failure> {
+fn render(context: &Context<'_>, request: &ConnectionRequest) -> Result<Value, Failure> {
     let pending = request.status == ConnectionStatus::PendingAuth;
     let provider = catalog::provider(&request.provider).filter(|_| request.status == ConnectionStatus::Complete);
-    answer(&ProviderConnectionRequestObject {
+    to_json(&ProviderConnectionRequestObject {
         id: &request.id,
         object: "v2.provisioning.provider_connection_request",
         provider: &request.provider,
@@ -137,7 +140,7 @@ fn shown(context: &Context<'_>, request: &ConnectionRequest) -> Result<Value, Fa
         provider_connection: provider.map(|provider| connection(context, provider, "active")),
         needs_information_schema: request.wanted.as_ref(),
         error: (request.status == ConnectionStatus::Error)
-            .then_some(ConnectionError { code: "provider_error", message: "the provider could not do it" }),
+            .then_some(ConnectionError { code: "provider_error", message: "the provider failed" }),
         scopes: Vec::new(),
         livemode: request.livemode,
         created: &request.created,

@@ -1,4 +1,4 @@
-//! The calls of the API: what each takes, does to the store, and answers.
+//! The calls of the API: parameters, effects and responses.
 
 mod billing;
 mod connections;
@@ -19,53 +19,52 @@ use super::{
 };
 use crate::backend::simulated::{Account, PaymentMethod};
 
-/// Under which circumstances a call is made.
+/// The context of a call.
 pub struct Context<'a> {
     pub account: &'a Account<'a>,
     pub payment_method: PaymentMethod,
-    /// Where the simulator is: `http://127.0.0.1:12111`.
+    /// The base URL of the simulator: `http://127.0.0.1:12111`.
     pub base: &'a str,
-    /// Whether the key of the request is a live one.
+    /// Whether the API key of the request is a live one.
     pub livemode: bool,
     pub idempotency_key: Option<&'a str>,
     pub fault: Option<&'a Fault>,
 }
 
-/// Makes a call; the answer is the JSON that travels.
+/// Performs a call; returns its JSON response.
 ///
 /// # Errors
-/// What Stripe would say, and then nothing has happened.
-pub fn make(call: &Call, context: &Context<'_>, mut given: Parameters) -> Result<Value, Failure> {
-    let given = &mut given;
-    let answer = match call {
-        Call::ConnectionList => connections::list(context, given),
-        Call::ConnectionRequestCreate => connections::request(context, given),
-        Call::ConnectionRequestRetrieve(id) => connections::retrieve(context, id, given),
-        Call::ConnectionRequestSubmit(id) => connections::submit(context, id, given),
-        Call::ConnectionUnlink(id) => connections::unlink(context, id, given),
-        Call::EligibilityRetrieve => eligibility(context, given),
-        Call::PaymentMethodRequestCreate => billing::request_payment_method(context, given),
-        Call::PaymentProfileRetrieve => billing::profile(context, given),
-        Call::PaymentProfileUpdateLimit => billing::update_limit(context, given),
-        Call::ProjectCreate => create_project(context, given),
-        Call::ProviderList => listing::providers(context, given),
-        Call::ResourceCreate => resource::create(context, given),
-        Call::ResourceLink => resource::link(context, given),
-        Call::ResourceRemove(id) => resource::remove(context, id, given),
-        Call::ResourceRetrieve(id) => resource::retrieve(context, id, given),
-        Call::ResourceReveal(id) => reveal::reveal(context, id, given),
-        Call::ResourceRotate(id) => resource::rotate(context, id, given),
-        Call::ResourceSubmit(id) => resource::submit(context, id, given),
-        Call::ResourceUnlink(id) => resource::unlink(context, id, given),
-        Call::ResourceUpdate(id) => resource::update(context, id, given),
-        Call::ServiceList => listing::services(context, given),
-    }?;
-    Ok(answer)
+/// The error response of Stripe; the call then had no effect.
+pub fn dispatch(call: &Call, context: &Context<'_>, mut parameters: Parameters) -> Result<Value, Failure> {
+    let parameters = &mut parameters;
+    match call {
+        Call::ConnectionList => connections::list(context, parameters),
+        Call::ConnectionRequestCreate => connections::request(context, parameters),
+        Call::ConnectionRequestRetrieve(id) => connections::retrieve(context, id, parameters),
+        Call::ConnectionRequestSubmit(id) => connections::submit(context, id, parameters),
+        Call::ConnectionUnlink(id) => connections::unlink(context, id, parameters),
+        Call::EligibilityRetrieve => eligibility(context, parameters),
+        Call::PaymentMethodRequestCreate => billing::request_payment_method(context, parameters),
+        Call::PaymentProfileRetrieve => billing::profile(context, parameters),
+        Call::PaymentProfileUpdateLimit => billing::update_limit(context, parameters),
+        Call::ProjectCreate => create_project(context, parameters),
+        Call::ProviderList => listing::providers(context, parameters),
+        Call::ResourceCreate => resource::create(context, parameters),
+        Call::ResourceLink => resource::link(context, parameters),
+        Call::ResourceRemove(id) => resource::remove(context, id, parameters),
+        Call::ResourceRetrieve(id) => resource::retrieve(context, id, parameters),
+        Call::ResourceReveal(id) => reveal::reveal(context, id, parameters),
+        Call::ResourceRotate(id) => resource::rotate(context, id, parameters),
+        Call::ResourceSubmit(id) => resource::submit(context, id, parameters),
+        Call::ResourceUnlink(id) => resource::unlink(context, id, parameters),
+        Call::ResourceUpdate(id) => resource::update(context, id, parameters),
+        Call::ServiceList => listing::services(context, parameters),
+    }
 }
 
-fn eligibility(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
-    answer(&EligibilityObject {
+fn eligibility(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
+    to_json(&EligibilityObject {
         object: "v2.provisioning.eligibility",
         is_eligible: true,
         requirements: Vec::new(),
@@ -73,12 +72,12 @@ fn eligibility(context: &Context<'_>, given: &mut Parameters) -> Result<Value, F
     })
 }
 
-fn create_project(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let name = given.required_text("name")?;
-    let catalog = given.one_of("catalog", CATALOGS)?.unwrap_or_else(|| "prod".to_owned());
-    let project_profile = given.text("project_profile")?;
-    given.finish()?;
-    answer(&ProjectObject {
+fn create_project(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let name = parameters.required_text("name")?;
+    let catalog = parameters.one_of("catalog", CATALOGS)?.unwrap_or_else(|| "prod".to_owned());
+    let project_profile = parameters.text("project_profile")?;
+    parameters.finish()?;
+    to_json(&ProjectObject {
         id: context.account.create_project(&name, &catalog, context.livemode)?,
         object: "v2.provisioning.project",
         name,
@@ -90,13 +89,13 @@ fn create_project(context: &Context<'_>, given: &mut Parameters) -> Result<Value
     })
 }
 
-fn answer(object: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(object).map_err(|_| Failure::internal("the answer cannot be written as JSON"))
+fn to_json(object: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(object).map_err(|_| Failure::internal("the response cannot be written as JSON"))
 }
 
-/// Which mode the objects of a request are in.
-fn livemode(context: &Context<'_>, given: &mut Parameters) -> Result<bool, Failure> {
-    match given.flag("livemode")? {
+/// Returns the mode of the objects in a request.
+fn livemode(context: &Context<'_>, parameters: &mut Parameters) -> Result<bool, Failure> {
+    match parameters.flag("livemode")? {
         Some(true) if !context.livemode => {
             Err(Failure::parameter("parameter_invalid", "livemode", "a test key cannot make live objects"))
         }
@@ -105,5 +104,5 @@ fn livemode(context: &Context<'_>, given: &mut Parameters) -> Result<bool, Failu
     }
 }
 
-/// The partitions of the catalog. The recorded rows are served in every one of them.
+/// The partitions of the catalog. Each serves the recorded rows.
 const CATALOGS: &[&str] = &["dev", "prod", "testing"];

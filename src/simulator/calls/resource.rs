@@ -1,8 +1,8 @@
-//! Resources: from creation to removal.
+//! Resource calls, from creation to removal.
 
 use serde_json::{Map, Value};
 
-use super::{CATALOGS, Context, answer, livemode};
+use super::{CATALOGS, Context, livemode, to_json};
 use crate::{
     backend::simulated::{ApiResource, ApiStatus, Details, Ordered, Outcome, PaymentMethod},
     project::ResourceId,
@@ -17,11 +17,12 @@ use crate::{
     },
 };
 
-pub fn create(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let (provider, service) = named_service(given)?;
-    let configured = given.required_object("configuration")?;
-    let details = Details { name: given.text("name")?, ..details(context, given, configured)? };
-    given.finish()?;
+/// Creates a resource.
+pub fn create(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let (provider, service) = named_service(parameters)?;
+    let configuration = parameters.required_object("configuration")?;
+    let details = Details { name: parameters.text("name")?, ..details(context, parameters, configuration)? };
+    parameters.finish()?;
     configuration::check(as_object(&details.configuration), service.configuration_schema(), "configuration")?;
     if !service.is_free() {
         if context.payment_method == PaymentMethod::Declines {
@@ -34,105 +35,107 @@ pub fn create(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Fa
     start(context, provider, service, details)
 }
 
-/// What exists at the provider already is not charged for and needs no configuration.
-pub fn link(context: &Context<'_>, given: &mut Parameters) -> Result<Value, Failure> {
-    let (provider, service) = named_service(given)?;
-    let details = details(context, given, Map::new())?;
-    given.finish()?;
+/// Links an existing resource of the provider, without payment or configuration.
+pub fn link(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let (provider, service) = named_service(parameters)?;
+    let details = details(context, parameters, Map::new())?;
+    parameters.finish()?;
     start(context, provider, service, details)
 }
 
-/// A look; one that sees an interim status takes one of those looks away.
-pub fn retrieve(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
+/// Retrieves a resource and counts down its simulated pending polls.
+pub fn retrieve(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
     let resource = context.account.resource(&ResourceId::new(id.to_owned()))?;
     if resource.outcome.polls > 0 {
         context.account.count_poll(&resource)?;
     }
-    shown(context, &resource)
+    render(context, &resource)
 }
 
-pub fn update(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
+/// Updates the service, configuration or catalog of a resource.
+pub fn update(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
     let resource = existing(context, id)?;
-    let service_ref = given.text("service_ref")?.unwrap_or_else(|| resource.service_ref().to_owned());
-    let configured = given.object("configuration")?;
-    let catalog = given.one_of("catalog", CATALOGS)?;
-    given.finish()?;
+    let service_ref = parameters.text("service_ref")?.unwrap_or_else(|| resource.service_ref().to_owned());
+    let configuration = parameters.object("configuration")?;
+    let catalog = parameters.one_of("catalog", CATALOGS)?;
+    parameters.finish()?;
     let provider = catalog::provider_of_slug(resource.provider()).ok_or_else(|| not_in_catalog("provider"))?;
     let now = provider.service(resource.service_ref()).ok_or_else(|| not_in_catalog("service_ref"))?;
     let next = provider.service(&service_ref).ok_or_else(|| not_in_catalog("service_ref"))?;
-    if !now.may_become(&service_ref) {
+    if !now.can_update_to(&service_ref) {
         let what = "the catalog does not allow this update";
         return Err(Failure::parameter("parameter_invalid", "service_ref", what));
     }
-    let configured = configured.map_or_else(|| resource.details.configuration.clone(), Value::Object);
-    configuration::check(as_object(&configured), next.configuration_schema(), "configuration")?;
+    let configuration = configuration.map_or_else(|| resource.details.configuration.clone(), Value::Object);
+    configuration::check(as_object(&configuration), next.configuration_schema(), "configuration")?;
     let details = Details {
-        configuration: configured,
+        configuration,
         catalog: catalog.unwrap_or_else(|| resource.details.catalog.clone()),
         ..resource.details.clone()
     };
-    if !Fault::stops_the_provider(context.fault) {
+    if !Fault::prevents_effect(context.fault) {
         context.account.set_service(&resource, &format!("{}/{service_ref}", provider.slug))?;
     }
-    settle(context, &resource, &details)
+    record_outcome(context, &resource, &details)
 }
 
-/// The old credentials die at once, also when the status says `pending` for a while.
-pub fn rotate(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
+/// Rotates the credentials. The old ones stop working at once, even while the status is `pending`.
+pub fn rotate(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
     let resource = existing(context, id)?;
     if matches!(resource.outcome.status, ApiStatus::NeedsInformation) || resource.outcome.polls > 0 {
         return Err(Failure::invalid("resource_not_complete", "only a complete resource can be rotated"));
     }
-    if !Fault::stops_the_provider(context.fault) {
+    if !Fault::prevents_effect(context.fault) {
         context.account.rotate(&resource)?;
     }
-    settle(context, &resource, &resource.details)
+    record_outcome(context, &resource, &resource.details)
 }
 
-/// Removing what is removed says so again.
-pub fn remove(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
+/// Removes a resource. A repeated call returns the removed resource.
+pub fn remove(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
     let resource = context.account.resource(&ResourceId::new(id.to_owned()))?;
     if resource.is_removed() && resource.status() == "removed" {
-        return shown(context, &resource);
+        return render(context, &resource);
     }
-    if !Fault::stops_the_provider(context.fault) {
+    if !Fault::prevents_effect(context.fault) {
         context.account.remove(&resource)?;
     }
-    settle(context, &resource, &resource.details)
+    record_outcome(context, &resource, &resource.details)
 }
 
-/// The provider keeps it running; Stripe knows it no more.
-pub fn unlink(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    given.finish()?;
+/// Unlinks a resource, which stays at the provider.
+pub fn unlink(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    parameters.finish()?;
     let resource = existing(context, id)?;
     context.account.unlink(&resource)?;
-    shown(context, &resource)
+    render(context, &resource)
 }
 
-pub fn submit(context: &Context<'_>, id: &str, given: &mut Parameters) -> Result<Value, Failure> {
-    let information = given.required_object("submitted_information")?;
-    given.finish()?;
+/// Submits the information that a resource needs.
+pub fn submit(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let information = parameters.required_object("submitted_information")?;
+    parameters.finish()?;
     let resource = existing(context, id)?;
     let Some(wanted) = &resource.outcome.wanted else {
         return Err(Failure::invalid("nothing_to_submit", "the resource needs no information"));
     };
     configuration::check(&information, wanted, "submitted_information")?;
-    settle(context, &resource, &resource.details)
+    record_outcome(context, &resource, &resource.details)
 }
 
-/// A resource that is not removed.
+/// Finds a resource that is not removed.
 pub fn existing(context: &Context<'_>, id: &str) -> Result<ApiResource, Failure> {
     let resource = context.account.resource(&ResourceId::new(id.to_owned()))?;
     if resource.is_removed() { Err(Failure::missing("resource")) } else { Ok(resource) }
 }
 
-/// The parameters that say what is meant.
-fn named_service(given: &mut Parameters) -> Result<(&'static Provider, &'static Service), Failure> {
-    let provider = given.required_text("provider")?;
-    let service_ref = given.required_text("service_ref")?;
+/// Takes the parameters that name a service.
+fn named_service(parameters: &mut Parameters) -> Result<(&'static Provider, &'static Service), Failure> {
+    let provider = parameters.required_text("provider")?;
+    let service_ref = parameters.required_text("service_ref")?;
     let provider = catalog::provider(&provider).ok_or_else(|| not_in_catalog("provider"))?;
     let service = provider.service(&service_ref).ok_or_else(|| not_in_catalog("service_ref"))?;
     if !service.is_available() {
@@ -141,13 +144,13 @@ fn named_service(given: &mut Parameters) -> Result<(&'static Provider, &'static 
     Ok((provider, service))
 }
 
-/// The parameters that say where it belongs.
+/// Takes the parameters that place a resource.
 fn details(
     context: &Context<'_>,
-    given: &mut Parameters,
+    parameters: &mut Parameters,
     configuration: Map<String, Value>,
 ) -> Result<Details, Failure> {
-    let project = given.text("project")?;
+    let project = parameters.text("project")?;
     if let Some(project) = &project
         && !context.account.has_project(project)?
     {
@@ -156,9 +159,9 @@ fn details(
     Ok(Details {
         project,
         name: None,
-        catalog: given.one_of("catalog", CATALOGS)?.unwrap_or_else(|| "prod".to_owned()),
-        environment: given.one_of("environment", &["dev", "prod"])?.unwrap_or_else(|| "dev".to_owned()),
-        livemode: livemode(context, given)?,
+        catalog: parameters.one_of("catalog", CATALOGS)?.unwrap_or_else(|| "prod".to_owned()),
+        environment: parameters.one_of("environment", &["dev", "prod"])?.unwrap_or_else(|| "dev".to_owned()),
+        livemode: livemode(context, parameters)?,
         configuration: Value::Object(configuration),
     })
 }
@@ -178,18 +181,18 @@ fn start(context: &Context<'_>, provider: &Provider, service: &Service, details:
         },
         &Fault::outcome(context.fault),
     )?;
-    shown(context, &resource)
+    render(context, &resource)
 }
 
-/// Remembers what came of it, which is up to the weather, and shows it.
-fn settle(context: &Context<'_>, resource: &ApiResource, details: &Details) -> Result<Value, Failure> {
-    shown(context, &context.account.settle(resource, details, &Fault::outcome(context.fault))?)
+/// Records the outcome, which depends on planned faults, and renders the resource.
+fn record_outcome(context: &Context<'_>, resource: &ApiResource, details: &Details) -> Result<Value, Failure> {
+    render(context, &context.account.settle(resource, details, &Fault::outcome(context.fault))?)
 }
 
-fn shown(context: &Context<'_>, resource: &ApiResource) -> Result<Value, Failure> {
+fn render(context: &Context<'_>, resource: &ApiResource) -> Result<Value, Failure> {
     let Outcome { message, wanted, .. } = &resource.outcome;
     let provider = catalog::provider_of_slug(resource.provider());
-    answer(&ResourceObject {
+    to_json(&ResourceObject {
         id: resource.id().as_str(),
         object: "v2.provisioning.resource",
         provider: provider.map_or(resource.provider(), |provider| &provider.id),
@@ -206,12 +209,12 @@ fn shown(context: &Context<'_>, resource: &ApiResource) -> Result<Value, Failure
     })
 }
 
-/// Null has no fields.
+/// Returns the fields of an object; null has none.
 fn as_object(value: &Value) -> &Map<String, Value> {
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     value.as_object().unwrap_or(&NONE)
 }
 
 fn not_in_catalog(parameter: &str) -> Failure {
-    Failure::parameter("resource_missing", parameter, "the catalog has no such thing")
+    Failure::parameter("resource_missing", parameter, "the catalog has no such entry")
 }

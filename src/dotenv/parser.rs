@@ -1,16 +1,17 @@
-//! Which bytes of an env file are an assignment, as the `dotenv` packages of Node and Python see it.
+//! Parses assignments as the `dotenv` packages of Node and Python do.
 //!
-//! Where the two differ Node decides, because it stops a forgotten quote from swallowing the lines below it: a quoted
-//! value may span lines, but only if nothing except blanks or a comment follows its closing quote. Otherwise the quote
-//! was never meant to be closed there, and the value ends with its line. `NAME: value` is an assignment too, since
-//! Node reads it as one. Only its habit of looking for a value on the lines below an empty one is not followed.
+//! Where the two differ, this parser follows Node, because Node limits the effect of an unclosed quote: a quoted value may
+//! span lines only if nothing except blanks or a comment follows its closing quote; otherwise the value ends with its line.
+//! `NAME: value` is an assignment too. One exception: Node searches the lines below an empty value for a value; this
+//! parser does not.
 
 use std::iter;
 
 use crate::name::EnvVar;
 
-/// The file in pieces, which joined are the file again: a byte order mark, then lines. The lines of one quoted value
-/// are one piece.
+/// Splits the file into a byte order mark and lines; joined, the pieces are the file.
+///
+/// The lines of one quoted value are one piece.
 pub(super) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let (mark, mut rest) = bytes.split_at(if bytes.starts_with(BOM) { BOM.len() } else { 0 });
     let mark = (!mark.is_empty()).then_some(Piece { text: mark, ending: &[], assignment: None });
@@ -22,7 +23,7 @@ pub(super) fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
 }
 
 pub(super) struct Piece<'a> {
-    /// All of it, ending included.
+    /// The whole piece, including its line ending.
     pub(super) text: &'a [u8],
     pub(super) ending: &'a [u8],
     pub(super) assignment: Option<Assignment<'a>>,
@@ -37,15 +38,15 @@ impl<'a> Piece<'a> {
         self.assignment.as_ref().filter(|_| self.assigns(var)).map(|assignment| assignment.value.decoded())
     }
 
-    /// What stands before the name: indentation and `export `.
-    pub(super) fn lead(&self) -> &'a [u8] {
-        self.assignment.as_ref().map_or(&[], |assignment| assignment.lead)
+    /// Returns the indentation and `export ` before the name.
+    pub(super) fn prefix(&self) -> &'a [u8] {
+        self.assignment.as_ref().map_or(&[], |assignment| assignment.prefix)
     }
 }
 
 #[derive(Eq, PartialEq)]
 pub(super) struct Assignment<'a> {
-    lead: &'a [u8],
+    prefix: &'a [u8],
     name: &'a [u8],
     value: Value<'a>,
 }
@@ -59,7 +60,7 @@ impl<'a> Assignment<'a> {
         self.name
     }
 
-    /// Whether the value is what another reader took for it, quotes included.
+    /// Returns whether another reader found the same value; `text` includes the quotes.
     pub(super) fn is_written(&self, text: &[u8]) -> bool {
         match self.value {
             Value::Bare(value) => value.trim_ascii() == text.trim_ascii(),
@@ -73,9 +74,9 @@ impl<'a> Assignment<'a> {
 
 #[derive(Eq, PartialEq)]
 enum Value<'a> {
-    /// Everything up to the end of the line, blanks and comment included.
+    /// The rest of the line, including blanks and a comment.
     Bare(&'a [u8]),
-    /// What stands between two quotes of this kind.
+    /// The quote character and the text between the quotes.
     Quoted(u8, &'a [u8]),
 }
 
@@ -89,12 +90,13 @@ impl Value<'_> {
     }
 }
 
-/// The first piece of the text and what follows it.
+/// Splits off the first piece.
 fn first_piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     if bytes.is_empty() {
         return None;
     }
-    let (assignment, rest) = first_assignment(bytes).map_or((None, bytes), |(found, rest)| (Some(found), rest));
+    let (assignment, rest) =
+        first_assignment(bytes).map_or((None, bytes), |(assignment, rest)| (Some(assignment), rest));
     let (_, rest) = split_while(rest, is_not_ending);
     let (ending, below) = rest.split_at(match rest {
         [b'\r', b'\n', ..] => 2,
@@ -105,11 +107,11 @@ fn first_piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     Some((Piece { text, ending, assignment }, below))
 }
 
-/// The assignment that the text begins with and what follows its value.
+/// Splits off the assignment at the start of the text.
 fn first_assignment(bytes: &[u8]) -> Option<(Assignment<'_>, &[u8])> {
-    let unled = after_lead(bytes);
-    let (lead, _) = bytes.split_at(bytes.len() - unled.len());
-    let (name, rest) = split_while(unled, |byte| is_not_ending(byte) && !is_blank(byte) && !b"=#".contains(&byte));
+    let unprefixed = after_prefix(bytes);
+    let (prefix, _) = bytes.split_at(bytes.len() - unprefixed.len());
+    let (name, rest) = split_while(unprefixed, |byte| is_not_ending(byte) && !is_blank(byte) && !b"=#".contains(&byte));
     let (blanks, rest) = split_while(rest, is_blank);
     let (name, rest) = match (rest.strip_prefix(b"="), name.strip_suffix(b":")) {
         (Some(value), _) => (name, value),
@@ -120,11 +122,11 @@ fn first_assignment(bytes: &[u8]) -> Option<(Assignment<'_>, &[u8])> {
         let (text, rest) = split_while(rest, is_not_ending);
         (Value::Bare(text), rest)
     });
-    (!name.is_empty()).then_some((Assignment { lead, name, value }, rest))
+    (!name.is_empty()).then_some((Assignment { prefix, name, value }, rest))
 }
 
 /// Skips indentation and `export `, unless `export` is itself the name.
-fn after_lead(bytes: &[u8]) -> &[u8] {
+fn after_prefix(bytes: &[u8]) -> &[u8] {
     let (_, unindented) = split_while(bytes, is_blank);
     match unindented.strip_prefix(b"export").map(|rest| split_while(rest, is_blank)) {
         Some((blanks, rest)) if !blanks.is_empty() && !rest.starts_with(b"=") => rest,
@@ -132,7 +134,7 @@ fn after_lead(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// A quoted value and what follows its closing quote; `None` if there is no quote or nothing closes it.
+/// Splits off a quoted value; `None` if there is no quote or no closing quote.
 fn quoted(bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
     let (_, bytes) = split_while(bytes, is_blank);
     let (quote, inside) = bytes.split_first().filter(|(first, _)| b"\"'`".contains(first))?;
@@ -147,27 +149,28 @@ fn quoted(bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
     matches!(tail, [] | [b'\r' | b'\n' | b'#', ..]).then_some((Value::Quoted(*quote, text), rest))
 }
 
-/// A `#` begins a comment after a blank only, as in Python and `sh`: `pa#ss` is a password.
+/// Removes a comment: a `#` after a blank, as in Python and `sh`.
 fn without_comment(text: &[u8]) -> &[u8] {
     let comment = text.windows(2).position(|pair| matches!(pair, [b' ' | b'\t', b'#']));
     comment.and_then(|at| text.get(..at)).unwrap_or(text)
 }
 
-/// What is between double quotes, with `\n` and `\r` as Node and Python read them, `\"` and `\\` as Python and `sh`
-/// do. Any other backslash means itself.
+/// Decodes the text between double quotes.
+///
+/// `\n` and `\r` are read as by Node and Python, `\"` and `\\` as by Python and `sh`. Any other backslash is literal.
 fn unescaped(text: &[u8]) -> Vec<u8> {
-    let mut read = Vec::with_capacity(text.len());
+    let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     loop {
         let (plain, escape) = split_while(rest, |byte| byte != b'\\');
-        read.extend_from_slice(plain);
+        decoded.extend_from_slice(plain);
         let (byte, after) = match escape {
             [b'\\', b'n', after @ ..] => (b'\n', after),
             [b'\\', b'r', after @ ..] => (b'\r', after),
             [b'\\', byte @ (b'"' | b'\\'), after @ ..] | [byte, after @ ..] => (*byte, after),
-            [] => return read,
+            [] => return decoded,
         };
-        read.push(byte);
+        decoded.push(byte);
         rest = after;
     }
 }
@@ -191,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joined_pieces_are_the_file() {
+    fn pieces_joined_equal_the_file() {
         let file = b"\xef\xbb\xbfA=1\r\n\r\rB='\n'\n\n\0\xff=\"";
         let texts: Vec<_> = pieces(file).map(|piece| piece.text).collect();
         assert_eq!(texts, [&b"\xef\xbb\xbf"[..], b"A=1\r\n", b"\r", b"\r", b"B='\n'\n", b"\n", b"\0\xff=\""]);
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_decoded() {
+    fn value_of_decodes_values() {
         let var = EnvVar::parse("A").unwrap();
         for (line, value) in [
             ("A=x", "x"),
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_assignment() {
+    fn pieces_without_assignment_assign_nothing() {
         let var = EnvVar::parse("A").unwrap();
         for line in
             ["#A=x", " # A=x", "a=x", "AA=x", "A.B=x", "A", "A:", "A:x", "A x=y", "exportA=x", "B='\nA=x\n'", "=A=x"]

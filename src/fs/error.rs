@@ -1,0 +1,32 @@
+//! The error of every file operation.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A failed file operation: the action, the path and the system's error.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}: {}", path.display(), describe(source))]
+pub struct FsError {
+    pub action: &'static str,
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {
+    FsError { action, path: path.to_owned(), source }
+}
+
+/// Describes an I/O error without its path.
+fn describe(error: &io::Error) -> String {
+    let kind = error.kind().to_string();
+    match error.raw_os_error() {
+        // Some errors, such as that of a failing disk, have no kind of their own.
+        Some(code) if kind == UNNAMED => io::Error::from_raw_os_error(code).to_string(),
+        _ => kind,
+    }
+}
+
+/// How the standard library shows a kind that it has no name for.
+const UNNAMED: &str = "uncategorized error";

@@ -1,0 +1,90 @@
+//! Metadata of files and folders.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::{
+    FsError,
+    error::failed,
+    private::{OWNER, mode},
+};
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Absent,
+    Directory,
+    File {
+        /// The owner has no write permission, which is taken as intended.
+        read_only: bool,
+    },
+}
+
+/// Identifies one state of a file, also when an editor replaces the file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+/// Returns the kind of what `path` leads to, through symbolic links.
+///
+/// # Errors
+/// [`FsError`] also for a path that is neither a file nor a folder, such as a device or a pipe.
+pub fn kind(path: &Path) -> Result<Kind, FsError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kind::Absent),
+        Err(error) => return Err(failed("look at", path, error)),
+    };
+    if metadata.is_dir() {
+        return Ok(Kind::Directory);
+    }
+    if !metadata.is_file() {
+        return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
+    }
+    Ok(Kind::File { read_only: mode(&metadata) & 0o200 == 0 })
+}
+
+/// Returns whether only the owner has permissions; `None` if the path does not exist.
+pub fn is_private(path: &Path) -> Result<Option<bool>, FsError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(mode(&metadata) & 0o777 & !OWNER == 0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look at", path, error)),
+    }
+}
+
+/// Returns whether `path` leads to a file without any bytes.
+pub fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+}
+
+/// Returns the stamp of the file; `None` if its metadata cannot be read.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode: inode(&metadata) })
+}
+
+/// Lists the files directly in a folder, sorted by name.
+pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Returns the inode number, which changes when another file is renamed into place.
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}
