@@ -36,6 +36,7 @@ pub mod sqlite;
 pub mod doctor;
 pub mod error;
 pub mod policy;
+pub mod project_state;
 pub mod provisioner;
 pub mod view;
 

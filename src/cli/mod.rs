@@ -40,10 +40,10 @@ use crate::{
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     policy::Asker,
-    provisioner::{LARGEST_PAGE, Listing, Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
+    provisioner::{Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
     scan::Stop,
     settings::CliOptions,
-    view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
+    view::{ApprovalView, ApprovalsView, ProvidersView},
 };
 
 /// A command line that could be read.
@@ -218,7 +218,8 @@ fn attempt(job: &Job, provisioner: &Provisioner, principal: &Principal, output: 
         Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, principal, output)?,
         Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
-            render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
+            let visibility = if *all { Visibility::All } else { Visibility::Live };
+            render::projects(&provisioner.list_all(visibility)?, Clock::system().now(), output);
         }
         Command::Rotate { name } => {
             render::project(&provisioner.rotate(&ProjectName::parse(name)?, principal)?, output);
@@ -306,21 +307,6 @@ fn confirm_abandon(job: &Job, UnresolvedOrder { project, resource, place }: &Unr
         ));
     }
     confirm(job.confirmed, &format!("Give {project} up?"))
-}
-
-/// Every page as one.
-fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
-    let visibility = if all { Visibility::All } else { Visibility::Live };
-    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };
-    let mut list = provisioner.list(&listing)?;
-    while let Some(cursor) = list.next_cursor.take() {
-        listing.cursor = Some(cursor);
-        let mut page = provisioner.list(&listing)?;
-        list.projects.append(&mut page.projects);
-        list.next_cursor = page.next_cursor;
-        list.warning = list.warning.or(page.warning);
-    }
-    Ok(list)
 }
 
 /// Asks, unless the answer was given with `--yes`; without a terminal there is nobody to ask.

@@ -23,6 +23,7 @@ use crate::{
     approval::{Answer, ApprovalError, ApprovalId, Question},
     backend::BackendError,
     error::Error,
+    project_state::ProjectState,
     provisioner::{Principal, ProvisionRequest, Provisioner},
     view::ProjectView,
 };
@@ -51,7 +52,7 @@ impl ApprovalFlow<'_> {
         }
         loop {
             let error = match self.attempt().await? {
-                Ok(view) => return Ok(CallToolResult::structured(as_value(&view)?).into()),
+                Ok(state) => return Ok(CallToolResult::structured(as_value(&ProjectView::from(&state))?).into()),
                 Err(error) => error,
             };
             let put = match error {
@@ -73,7 +74,7 @@ impl ApprovalFlow<'_> {
         }
     }
 
-    async fn attempt(&self) -> Result<Result<ProjectView, Error>, ErrorData> {
+    async fn attempt(&self) -> Result<Result<ProjectState, Error>, ErrorData> {
         let (wanted, principal) = (self.wanted.clone(), self.principal.clone());
         self.on(move |provisioner| provisioner.provision(&wanted, &principal)).await
     }

@@ -144,7 +144,7 @@ fn recover_in_background(provisioner: Arc<Provisioner>) {
             }
             for project in recovered {
                 match project.outcome {
-                    Ok(word) => tracing::info!(project = %project.name, "left open by an earlier process: {word}"),
+                    Ok(ended) => tracing::info!(project = %project.name, "left open by an earlier process: {ended}"),
                     Err(error) => tracing::warn!(project = %project.name, "still open: {error}"),
                 }
             }

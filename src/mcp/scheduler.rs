@@ -39,7 +39,7 @@ pub async fn run(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
 fn tell(why: &str, outcomes: Result<Vec<Outcome>, Error>, subscribers: &Subscribers) {
     for outcome in outcomes.into_iter().flatten() {
         match outcome.result {
-            Ok(project) => tracing::info!(project = %outcome.name, "{why}: {}", project.status),
+            Ok(state) => tracing::info!(project = %outcome.name, "{why}: {}", state.status()),
             Err(error) => tracing::warn!(project = %outcome.name, "{why}, and yet: {error}"),
         }
         subscribers.publish(Change::Project(outcome.name));

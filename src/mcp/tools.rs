@@ -90,7 +90,10 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn list_projects(&self, Args(arguments): Args<ListProjects>) -> Result<CallToolResult, ErrorData> {
-        self.answer(arguments, |provisioner, arguments| provisioner.list(&listing(arguments))).await
+        self.answer(arguments, |provisioner, arguments| {
+            Ok(ProjectList::from(&provisioner.list(&listing(&arguments)?)?))
+        })
+        .await
     }
 
     #[tool(
@@ -108,7 +111,10 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.rotate(&name(&named)?, &principal)).await
+        self.answer(arguments, move |provisioner, named| {
+            Ok(ProjectView::from(&provisioner.rotate(&name(&named)?, &principal)?))
+        })
+        .await
     }
 
     #[tool(
@@ -126,7 +132,10 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.teardown(&name(&named)?, &principal)).await
+        self.answer(arguments, move |provisioner, named| {
+            Ok(ProjectView::from(&provisioner.teardown(&name(&named)?, &principal)?))
+        })
+        .await
     }
 
     /// Does the work on a thread that may block, and shows what came of it.
@@ -173,13 +182,10 @@ fn wanted(arguments: &Provision) -> Result<ProvisionRequest, Error> {
     })
 }
 
-fn listing(arguments: ListProjects) -> Listing {
+fn listing(arguments: &ListProjects) -> Result<Listing, Error> {
     let all = arguments.include_torn_down.unwrap_or_default();
-    Listing {
-        visibility: if all { Visibility::All } else { Visibility::Live },
-        limit: arguments.limit.unwrap_or(USUAL_PAGE),
-        cursor: arguments.cursor,
-    }
+    let visibility = if all { Visibility::All } else { Visibility::Live };
+    Listing::new(visibility, arguments.limit.unwrap_or(USUAL_PAGE), arguments.cursor.as_deref())
 }
 
 fn name(named: &Named) -> Result<ProjectName, NameError> {
