@@ -144,7 +144,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     if let Ok(log) = log {
         log.flush();
     }
-    if let (Some(grace), true) = (grace, provisioner.end_session(&Principal::recovery())?) {
+    if let (Some(grace), true) = (grace, provisioner.lifetimes.end_session(&Principal::recovery())?) {
         detached_reaper.reap_after(grace);
     }
     Ok(served)

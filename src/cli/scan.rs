@@ -33,7 +33,7 @@ pub fn scan(
         }
     };
     if wanted.watch {
-        provisioner.watch(&search, &job.stop, |sighting| match sighting {
+        provisioner.leaks.watch(&search, &job.stop, |sighting| match sighting {
             ScanEvent::Begun { places } => render::watching(places),
             ScanEvent::Found(more) => {
                 render::watched(more, output);
@@ -41,7 +41,7 @@ pub fn scan(
             }
         })?;
     } else {
-        let report = provisioner.scan(&search, &job.stop)?;
+        let report = provisioner.leaks.scan(&search, &job.stop)?;
         render::scanned(&report, output);
         act_on(&report);
     }
@@ -62,7 +62,7 @@ fn rotate(found: &ScanReport, job: &Job, provisioner: &Provisioner, principal: &
     }
     let mut failure = None;
     for name in names {
-        match provisioner.rotate(name, principal) {
+        match provisioner.projects.rotate(name, principal) {
             Ok(state) => render::rotated(&state),
             Err(error) => {
                 render::not_rotated(name.as_str(), &error);

@@ -6,12 +6,12 @@ use super::Finding;
 use crate::{
     error::Error,
     fs::{self, FsError, WriteAccess},
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
 /// A policy that an agent or another user can edit holds nobody back.
-pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
-    let file = provisioner.ceiling_file();
+pub fn policy(ports: &Ports) -> Vec<Finding> {
+    let file = &ports.ceiling_file;
     let Some(path) = file.path() else {
         return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
     };
@@ -23,7 +23,7 @@ pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
         }
         Ok(Some(_)) => {}
     }
-    let mut findings = match weak_places(path, provisioner.workspace()) {
+    let mut findings = match weak_places(path, &ports.workspace) {
         Err(error) => vec![Finding::failure(POLICY, error)],
         Ok(findings) => findings,
     };

@@ -7,21 +7,21 @@ use crate::{
     error::Error,
     name::ProjectName,
     project::{Project, ResourceId, Status},
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
 /// Asks the backend, and compares.
-pub fn backend(provisioner: &Provisioner) -> Vec<Finding> {
-    match findings(provisioner) {
+pub fn backend(ports: &Ports) -> Vec<Finding> {
+    match findings(ports) {
         Ok(findings) => findings,
         Err(error) => vec![Finding::failure(BACKEND, error)],
     }
 }
 
-fn findings(provisioner: &Provisioner) -> Result<Vec<Finding>, Error> {
-    let ours = provisioner.backend_name();
+fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
+    let ours = ports.backend.name();
     let (live, others): (Vec<Project>, Vec<Project>) =
-        provisioner.ledger().all_live()?.into_iter().partition(|project| project.backend == ours);
+        ports.ledger.all_live()?.into_iter().partition(|project| project.backend == ours);
     let mut findings = Vec::new();
     if let Some(other) = others.first() {
         let names: Vec<&ProjectName> = others.iter().map(|project| &project.name).collect();
@@ -33,13 +33,13 @@ fn findings(provisioner: &Provisioner) -> Result<Vec<Finding>, Error> {
     if asked.is_empty() {
         asked.push(ResourceId::new("fres_nobody".to_owned()));
     }
-    match provisioner.observe(Scope::Resources(&asked)) {
+    match ports.observe(Scope::Resources(&asked)) {
         Err(error) => findings.push(Finding::failure(BACKEND, error)),
         Ok(observed) => {
             findings.push(Finding::ok(BACKEND, format!("{ours} answers")));
             findings.extend(gone(&live, &observed));
-            findings.push(unlisted(provisioner, &live));
-            findings.extend(keys(provisioner, &live, &observed)?);
+            findings.push(unlisted(ports, &live));
+            findings.extend(keys(ports, &live, &observed)?);
         }
     }
     Ok(findings)
@@ -58,8 +58,8 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
 }
 
 /// There, and perhaps billed, but not listed.
-fn unlisted(provisioner: &Provisioner, live: &[Project]) -> Finding {
-    let everything = match provisioner.observe(Scope::Everything) {
+fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
+    let everything = match ports.observe(Scope::Everything) {
         Ok(everything) => everything,
         Err(BackendError::Unknown { why }) => {
             return Finding::ok(DRIFT, format!("what is billed and not listed cannot be told here: {why}"));
@@ -82,14 +82,14 @@ fn unlisted(provisioner: &Provisioner, live: &[Project]) -> Finding {
 }
 
 /// Whether the variable of each project holds the current key, as far as fingerprints tell.
-fn keys(provisioner: &Provisioner, live: &[Project], observed: &[Observed]) -> Result<Vec<Finding>, Error> {
+fn keys(ports: &Ports, live: &[Project], observed: &[Observed]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let mut checked = 0;
     for project in live.iter().filter(|project| project.status == Status::Active) {
         let seen = project.resource.as_ref().and_then(|resource| find(observed, resource));
         if seen.is_some_and(|seen| !seen.suspended) {
             checked += 1;
-            findings.extend(key(provisioner, project)?);
+            findings.extend(key(ports, project)?);
         }
     }
     if findings.is_empty() && checked > 0 {
@@ -98,13 +98,13 @@ fn keys(provisioner: &Provisioner, live: &[Project], observed: &[Observed]) -> R
     Ok(findings)
 }
 
-fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Error> {
+fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
     // A file that cannot be looked at has a line of its own already.
     let Ok(Some(inspection)) = EnvFile::new(project.env_file.clone()).inspect() else {
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();
-    let current = provisioner.ledger().current_fingerprints(project)?;
+    let current = ports.ledger.current_fingerprints(project)?;
     for (delivery, current) in project.deliveries.iter().zip(&current) {
         let (variable, name) = (&delivery.env_var, &project.name);
         let held = inspection.holds(variable);
@@ -113,7 +113,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
         }
         let (what, ours) = match held {
             None => ("is missing", true),
-            Some(held) if provisioner.ledger().ours(std::slice::from_ref(&held))?.is_empty() => {
+            Some(held) if ports.ledger.ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
             Some(_) => ("holds a key that is dead or another project's", true),

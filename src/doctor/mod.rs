@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     name::ProjectName,
-    provisioner::{Principal, Provisioner},
+    provisioner::{Ports, Principal, Projects},
 };
 use repair::Repair;
 pub use repair::Repaired;
@@ -61,44 +61,44 @@ impl State {
 }
 
 /// Looks at everything.
-pub fn examine(provisioner: &Provisioner) -> Report {
-    let mut checks = workspace::folder(provisioner);
-    checks.extend(workspace::env_files(provisioner));
-    checks.push(workspace::registry(provisioner));
-    checks.extend(ceiling::policy(provisioner));
-    if provisioner.ledger().exists() {
-        let records = ledger::ledger(provisioner);
+pub fn examine(ports: &Ports) -> Report {
+    let mut checks = workspace::folder(ports);
+    checks.extend(workspace::env_files(ports));
+    checks.push(workspace::registry(ports));
+    checks.extend(ceiling::policy(ports));
+    if ports.ledger.exists() {
+        let records = ledger::ledger(ports);
         // Where only the audit is broken, what is billed is worth knowing all the more.
         let readable = records.iter().all(|finding| finding.check != ledger::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
-            checks.extend(ledger::journal(provisioner));
-            checks.extend(drift::backend(provisioner));
+            checks.extend(ledger::journal(ports));
+            checks.extend(drift::backend(ports));
         }
     } else {
         checks.push(Finding::ok("ledger", "nothing was provisioned here yet".to_owned()));
-        let unasked = format!("{}, not asked: nothing was provisioned here yet", provisioner.backend_name());
+        let unasked = format!("{}, not asked: nothing was provisioned here yet", ports.backend.name());
         checks.push(Finding::ok("backend", unasked));
     }
-    checks.extend(workspace::versions(provisioner));
+    checks.extend(workspace::versions(ports));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }
 
 /// Repairs what is safe, and looks again.
-pub fn repair(provisioner: &Provisioner, principal: &Principal) -> Report {
+pub fn repair(ports: &Ports, projects: &Projects, principal: &Principal) -> Report {
     let mut repaired = Vec::new();
     // The journal settles first what the keys are then held against, so there are two rounds at the most.
     for _ in 0..2 {
         let before = repaired.len();
-        for finding in examine(provisioner).checks {
-            let done = finding.repair.and_then(|repair| repair.carry_out(provisioner, principal));
+        for finding in examine(ports).checks {
+            let done = finding.repair.and_then(|repair| repair.carry_out(ports, projects, principal));
             repaired.extend(done.filter(|done| !repaired.contains(done)));
         }
         if repaired.len() == before {
             break;
         }
     }
-    Report { repaired, ..examine(provisioner) }
+    Report { repaired, ..examine(ports) }
 }
 
 impl Finding {

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     fs,
     name::ProjectName,
-    provisioner::{Principal, Provisioner},
+    provisioner::{Ports, Principal, Projects},
 };
 
 /// Something that can be put right without buying, rotating or removing anything.
@@ -40,16 +40,16 @@ pub struct Repaired {
 
 impl Repair {
     /// Does it. `None`: there was nothing left to do.
-    pub fn carry_out(self, provisioner: &Provisioner, principal: &Principal) -> Option<Repaired> {
+    pub fn carry_out(self, ports: &Ports, projects: &Projects, principal: &Principal) -> Option<Repaired> {
         let (what, outcome) = match self {
             Self::Deliver(name) => {
-                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, principal))
+                (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))
             }
             Self::Exclude(path) => (
                 format!("added {} to .git/info/exclude", path.display()),
-                EnvFile::new(path).preflight().map(drop).map_err(Error::from),
+                ports.delivery.preflight(&path).map(drop).map_err(Error::from),
             ),
-            Self::Guard => ("let git ignore the state folder".to_owned(), provisioner.guard_state()),
+            Self::Guard => ("let git ignore the state folder".to_owned(), ports.locks.prepare()),
             Self::HideEnvFile(path) => (
                 format!("made {} readable by you alone", path.display()),
                 EnvFile::new(path).make_private().map_err(Error::from),
@@ -58,18 +58,18 @@ impl Repair {
                 "made the state folder and its files yours alone".to_owned(),
                 paths.iter().try_for_each(|path| fs::make_private(path)).map_err(Error::from),
             ),
-            Self::Recover => return recover(provisioner),
+            Self::Recover => return recover(projects),
             Self::Sweep(path) => (
                 format!("removed what a dead process left beside {}", path.display()),
-                EnvFile::new(path).sweep().map_err(Error::from),
+                ports.delivery.sweep(&path).map_err(Error::from),
             ),
         };
         Some(Repaired { what, error: outcome.err().map(|error| error.to_string()) })
     }
 }
 
-fn recover(provisioner: &Provisioner) -> Option<Repaired> {
-    let recovered = match provisioner.recover() {
+fn recover(projects: &Projects) -> Option<Repaired> {
+    let recovered = match projects.recover() {
         Ok(recovered) => recovered,
         Err(error) => return Some(Repaired { what: "settle the journal".to_owned(), error: Some(error.to_string()) }),
     };

@@ -13,12 +13,12 @@ use crate::{
     ledger::Ledger,
     name::EnvVar,
     project::Project,
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
 /// The state folder: for its owner alone, with everything in it, and ignored by git.
-pub fn folder(provisioner: &Provisioner) -> Vec<Finding> {
-    let state = provisioner.state();
+pub fn folder(ports: &Ports) -> Vec<Finding> {
+    let state = &ports.state;
     if !state.exists() {
         return vec![Finding::ok(FOLDER, format!("{} is made on first use", state.display()))];
     }
@@ -58,10 +58,10 @@ fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
 }
 
 /// The env file of new projects, and those that live ones have their keys in.
-pub fn env_files(provisioner: &Provisioner) -> Vec<Finding> {
-    let ledger = provisioner.ledger();
+pub fn env_files(ports: &Ports) -> Vec<Finding> {
+    let ledger = &ports.ledger;
     let live = if ledger.exists() { ledger.all_live().unwrap_or_default() } else { Vec::new() };
-    let mut paths = BTreeSet::from([provisioner.env_file()]);
+    let mut paths = BTreeSet::from([ports.env_file.as_path()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
 }
@@ -141,9 +141,9 @@ fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
     (times > 1).then(|| Finding::warning(ENV_FILE, found, "remove the others by hand: this program did not write them"))
 }
 
-pub fn registry(provisioner: &Provisioner) -> Finding {
-    let file = provisioner.registry_file().in_use();
-    match provisioner.registry_file().read() {
+pub fn registry(ports: &Ports) -> Finding {
+    let file = ports.registry_file.in_use();
+    match ports.registry_file.read() {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
             let source = file.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
@@ -153,10 +153,10 @@ pub fn registry(provisioner: &Provisioner) -> Finding {
 }
 
 /// Ours, and that of the program that the backend works through.
-pub fn versions(provisioner: &Provisioner) -> Vec<Finding> {
+pub fn versions(ports: &Ports) -> Vec<Finding> {
     let program = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
     let ours = format!("{program}, ledger version {}, {}", Ledger::version(), std::env::consts::OS);
-    match provisioner.backend_version() {
+    match ports.backend_version() {
         Ok(None) => vec![Finding::ok(VERSIONS, ours)],
         Ok(Some(theirs)) => vec![Finding::ok(VERSIONS, format!("{ours}, {theirs}"))],
         Err(error) => vec![Finding::ok(VERSIONS, ours), Finding::failure(VERSIONS, error)],

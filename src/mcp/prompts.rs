@@ -87,7 +87,7 @@ fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<Str
     let wrong = |why: String| ErrorData::invalid_params(why, None);
     let name = name.and_then(Value::as_str).ok_or_else(|| wrong("`name` has to be text".to_owned()))?;
     let name = ProjectName::parse(name).map_err(|error| wrong(error.to_string()))?;
-    let shown = provisioner.show(&name).map_err(|error| unreadable(&error))?;
+    let shown = provisioner.projects.show(&name).map_err(|error| unreadable(&error))?;
     let state = shown.filter(|state| state.status().is_live());
     let state = state.ok_or_else(|| wrong("there is no live project of that name".to_owned()))?;
     let ProjectView { env_var, api_key_masked, env_written_to, .. } = ProjectView::from(&state);
@@ -103,7 +103,7 @@ fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<Str
 
 /// Every live project, however many pages there are.
 fn live(provisioner: &Provisioner) -> Result<ProjectPage, ErrorData> {
-    provisioner.list_all(Visibility::Live).map_err(|error| unreadable(&error))
+    provisioner.projects.list_all(Visibility::Live).map_err(|error| unreadable(&error))
 }
 
 /// One line for each project; `None` when there is none.

@@ -24,11 +24,11 @@ pub async fn run(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
         }
         let (house, subscribers) = (Arc::clone(&provisioner), subscribers.clone());
         let round = task::spawn_blocking(move || {
-            tell("its time is up", house.reap(&Principal::recovery()), &subscribers);
+            tell("its time is up", house.lifetimes.reap(&Principal::recovery()), &subscribers);
             let stopped = if looks {
-                house.enforce_caps(&Principal::recovery())
+                house.caps.enforce(&Principal::recovery())
             } else {
-                Ok(house.suspend_exhausted(&Principal::recovery()))
+                Ok(house.caps.suspend_exhausted(&Principal::recovery()))
             };
             tell("its cap is used up", stopped, &subscribers);
         });

@@ -42,7 +42,7 @@ pub static TOOLS: LazyLock<ToolRouter<Server>> = LazyLock::new(|| {
 
 /// The tools as they are listed: the provider parameter names the keys that the registry has at this moment.
 pub fn listed(provisioner: &Provisioner) -> Vec<Tool> {
-    let keys = match provisioner.registry() {
+    let keys = match provisioner.ports.registry() {
         Ok(registry) => {
             registry.providers().map(|provider| provider.key.as_str().to_owned()).collect::<Vec<_>>().join(", ")
         }
@@ -91,7 +91,7 @@ impl Server {
     )]
     async fn list_projects(&self, Args(arguments): Args<ListProjects>) -> Result<CallToolResult, ErrorData> {
         self.answer(arguments, |provisioner, arguments| {
-            Ok(ProjectList::from(&provisioner.list(&listing(&arguments)?)?))
+            Ok(ProjectList::from(&provisioner.projects.list(&listing(&arguments)?)?))
         })
         .await
     }
@@ -112,7 +112,7 @@ impl Server {
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
         self.answer(arguments, move |provisioner, named| {
-            Ok(ProjectView::from(&provisioner.rotate(&name(&named)?, &principal)?))
+            Ok(ProjectView::from(&provisioner.projects.rotate(&name(&named)?, &principal)?))
         })
         .await
     }
@@ -133,7 +133,7 @@ impl Server {
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
         self.answer(arguments, move |provisioner, named| {
-            Ok(ProjectView::from(&provisioner.teardown(&name(&named)?, &principal)?))
+            Ok(ProjectView::from(&provisioner.projects.teardown(&name(&named)?, &principal)?))
         })
         .await
     }

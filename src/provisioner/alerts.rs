@@ -10,13 +10,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Principal, Provisioner};
+use super::{Ports, Principal};
 use crate::{
     alerts::{self, Lookup, Notice, Undelivered, WebhookClient},
-    backend::Observed,
     clock::Timestamp,
     error::Error,
     ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict},
+    money::MicroUsd,
     project::{NoRandomness, Project, fill_random},
     registry,
     secret::{Secret, hex},
@@ -25,8 +25,9 @@ use crate::{
 /// Is told of what happens to alerts, on the thread where it happens.
 pub type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;
 
-/// What a provisioner knows of alerts that is not in the ledger.
-pub(super) struct Alerts {
+/// Raises alerts, notifies listeners of them and sends them.
+pub struct Alerts {
+    ports: Arc<Ports>,
     /// When this process began: what was raised before is no news.
     born: Timestamp,
     secret: Option<Secret>,
@@ -39,28 +40,20 @@ pub(super) struct Alerts {
 }
 
 impl Alerts {
-    pub fn new(born: Timestamp) -> Self {
+    /// Without a secret to sign them with, no alert is sent.
+    pub(super) fn new(ports: Arc<Ports>, secret: Option<Secret>) -> Self {
         let (listeners, told, said) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { born, secret: None, lookup: alerts::lookup(), listeners, told, said }
-    }
-}
-
-impl Provisioner {
-    /// Signs alerts with that secret. Without one, none is sent.
-    #[must_use]
-    pub fn signing_alerts_with(mut self, secret: Option<Secret>) -> Self {
-        self.alerts.secret = secret;
-        self
+        Self { born: ports.clock.now(), ports, secret, lookup: alerts::lookup(), listeners, told, said }
     }
 
     /// Has every notice about alerts told to `listener`, from now on. Any number may listen. It should be quick.
     pub fn subscribe(&self, listener: Listener) {
-        locked(&self.alerts.listeners).push(listener);
+        locked(&self.listeners).push(listener);
     }
 
     /// Tells of what other processes have raised since the last look, or since this one began.
-    pub fn publish_alerts(&self) {
-        if self.ledger.exists()
+    pub fn publish(&self) {
+        if self.ports.ledger.exists()
             && let Err(error) = self.tell(None)
         {
             self.notify(&Notice::Unsendable { why: error.to_string() });
@@ -72,33 +65,31 @@ impl Provisioner {
     ///
     /// # Errors
     /// The ledger's. What is wrong with the receiver, the registry or the secret is told as a [`Notice`].
-    pub fn deliver_alerts(&self) -> Result<u32, Error> {
-        if !self.ledger.exists() || !self.ledger.has_due_alert(self.clock.now())? {
+    pub fn deliver(&self) -> Result<u32, Error> {
+        if !self.ports.ledger.exists() || !self.ports.ledger.has_due_alert(self.ports.clock.now())? {
             return Ok(0);
         }
-        let receiver = match self.registry() {
+        let receiver = match self.ports.registry() {
             Ok(registry) => registry.alerts,
             Err(error) => return Ok(self.unsendable(error.to_string())),
         };
         let Some(receiver) = receiver else {
             return Ok(self.unsendable("there is no `alerts.url` in the registry any more".to_owned()));
         };
-        let Some(secret) = &self.alerts.secret else {
+        let Some(secret) = &self.secret else {
             let why = "there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign them with";
             return Ok(self.unsendable(why.to_owned()));
         };
-        *locked(&self.alerts.said) = None;
+        *locked(&self.said) = None;
         self.deliver_to(&receiver, secret)
     }
 
-    /// Raises what these projects, seen with this usage, have newly reached. It reads once, and writes nothing when
-    /// there is nothing new.
-    pub(super) fn observe_usage<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
-        let crossings = seen.filter_map(|(project, observed)| {
-            let usage = observed.usage?;
-            self.note_exhausted(project, usage);
-            let thresholds = alerts::reached(project.cap, usage);
-            (!thresholds.is_empty()).then_some(Crossing { project, usage, thresholds })
+    /// Raises what these projects have newly reached with this usage. It reads once, and writes nothing when there is
+    /// nothing new.
+    pub(super) fn raise_reached(&self, usages: &[(&Project, MicroUsd)]) {
+        let crossings = usages.iter().filter_map(|(project, usage)| {
+            let thresholds = alerts::reached(project.cap, *usage);
+            (!thresholds.is_empty()).then_some(Crossing { project, usage: *usage, thresholds })
         });
         let crossings: Vec<_> = crossings.collect();
         if let Err(error) = self.raise(&crossings) {
@@ -110,12 +101,12 @@ impl Provisioner {
         if crossings.is_empty() {
             return Ok(());
         }
-        let unraised = self.ledger.unraised(crossings)?;
+        let unraised = self.ports.ledger.unraised(crossings)?;
         if unraised.is_empty() {
             return Ok(());
         }
         // A registry that cannot be read at the moment may well name a receiver.
-        let outbox = match self.registry().map(|registry| registry.alerts) {
+        let outbox = match self.ports.registry().map(|registry| registry.alerts) {
             Ok(None) => Outbox::Local,
             Ok(Some(_)) | Err(_) => Outbox::Pending,
         };
@@ -124,8 +115,8 @@ impl Provisioner {
             let ids: Result<Vec<_>, _> = crossing.thresholds.iter().map(|_| new_id()).collect();
             new.push((*crossing, ids?));
         }
-        let event = self.event(&Principal::alerts(), ACTION, Verdict::Done, Value::Null);
-        let raised = self.ledger.raise(&new, outbox, &event)?;
+        let event = self.ports.event(&Principal::alerts(), ACTION, Verdict::Done, Value::Null);
+        let raised = self.ports.ledger.raise(&new, outbox, &event)?;
         match raised.first() {
             Some(first) => self.tell(Some(first)),
             None => Ok(()), // somebody was faster
@@ -134,13 +125,13 @@ impl Provisioner {
 
     /// Tells what was not told yet; `own` is the oldest of those that this process has just raised.
     fn tell(&self, own: Option<&Alert>) -> Result<(), Error> {
-        let mut told = locked(&self.alerts.told);
+        let mut told = locked(&self.told);
         let after = match (*told, own) {
             (Some(row), _) => row,
             (None, Some(own)) => own.row - 1,
-            (None, None) => self.ledger.newest_alert_before(self.alerts.born)?,
+            (None, None) => self.ports.ledger.newest_alert_before(self.born)?,
         };
-        let alerts = self.ledger.alerts_after(after)?;
+        let alerts = self.ports.ledger.alerts_after(after)?;
         *told = Some(alerts.last().map_or(after, |alert| alert.row));
         drop(told);
         for alert in alerts {
@@ -153,7 +144,7 @@ impl Provisioner {
         let (mut arrived, mut webhook) = (0, None);
         while let Some(claim) = self.claim()? {
             if webhook.is_none() {
-                webhook = Some(self.wait(WebhookClient::open(receiver, &self.alerts.lookup)));
+                webhook = Some(self.ports.wait(WebhookClient::open(receiver, &self.lookup)));
             }
             let sent = match &webhook {
                 Some(Ok(webhook)) => self.send(webhook, secret, &claim.alert),
@@ -161,7 +152,7 @@ impl Provisioner {
                 None => Err(Undelivered::NoAddress),
             };
             match sent {
-                Ok(()) => self.ledger.settle_alert(&claim, Outcome::Delivered)?,
+                Ok(()) => self.ports.ledger.settle_alert(&claim, Outcome::Delivered)?,
                 Err(why) => {
                     self.put_off(claim, why)?;
                     break; // the next one would most likely meet the same
@@ -173,25 +164,25 @@ impl Provisioner {
     }
 
     fn claim(&self) -> Result<Option<Claim>, Error> {
-        let now = self.clock.now();
-        Ok(self.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
+        let now = self.ports.clock.now();
+        Ok(self.ports.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
     }
 
     fn send(&self, webhook: &WebhookClient, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
         let body = alerts::body(alert);
-        let signature = alerts::signature(secret, self.clock.now(), &body).ok_or(Undelivered::NoAddress)?;
-        self.wait(webhook.send(&body, &signature))
+        let signature = alerts::signature(secret, self.ports.clock.now(), &body).ok_or(Undelivered::NoAddress)?;
+        self.ports.wait(webhook.send(&body, &signature))
     }
 
     fn put_off(&self, claim: Claim, why: Undelivered) -> Result<(), Error> {
         let mut luck = [0];
         let _ = fill_random(&mut luck); // without luck the pause is the longest
-        let next = later(self.clock.now(), alerts::pause(claim.attempts, luck[0]));
+        let next = later(self.ports.clock.now(), alerts::pause(claim.attempts, luck[0]));
         if is_too_late(next, claim.first_attempt_at) {
-            self.ledger.settle_alert(&claim, Outcome::GivenUp)?;
+            self.ports.ledger.settle_alert(&claim, Outcome::GivenUp)?;
             self.notify(&Notice::GivenUp { alert: claim.alert, why });
         } else {
-            self.ledger.settle_alert(&claim, Outcome::Later(next))?;
+            self.ports.ledger.settle_alert(&claim, Outcome::Later(next))?;
             self.notify(&Notice::Undelivered { alert: claim.alert, attempts: claim.attempts, why });
         }
         Ok(())
@@ -199,7 +190,7 @@ impl Provisioner {
 
     /// Says why nothing can be sent, unless that was said already; nothing arrived.
     fn unsendable(&self, why: String) -> u32 {
-        let mut said = locked(&self.alerts.said);
+        let mut said = locked(&self.said);
         if said.as_ref() != Some(&why) {
             *said = Some(why.clone());
             drop(said);
@@ -209,7 +200,7 @@ impl Provisioner {
     }
 
     fn notify(&self, notice: &Notice) {
-        let listeners = locked(&self.alerts.listeners).clone(); // one that listens may ask us something
+        let listeners = locked(&self.listeners).clone(); // one that listens may ask us something
         for listener in listeners {
             listener(notice);
         }

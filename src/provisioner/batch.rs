@@ -5,41 +5,13 @@ use std::{
     thread,
 };
 
-use super::{Principal, Provisioner};
-use crate::{error::Error, name::ProjectName, project::Project, project_state::ProjectState};
+use crate::{error::Error, name::ProjectName, project_state::ProjectState};
 
 /// What became of one project of many.
 #[derive(Debug)]
 pub struct Outcome {
     pub name: ProjectName,
     pub result: Result<ProjectState, Error>,
-}
-
-impl Provisioner {
-    /// Suspends every live project.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn suspend_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.suspend(name, principal)))
-    }
-
-    /// Tears every live project down.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn teardown_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.teardown(name, principal)))
-    }
-
-    /// Every live project, oldest first.
-    pub(super) fn living(&self) -> Result<Vec<Project>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.all_live()?) } else { Ok(Vec::new()) }
-    }
-
-    fn names(&self) -> Result<Vec<ProjectName>, Error> {
-        Ok(self.living()?.into_iter().map(|project| project.name).collect())
-    }
 }
 
 /// Several at a time, in the order of the names.

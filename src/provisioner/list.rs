@@ -1,28 +1,20 @@
 //! List: what is live, what it costs, and what there was.
 
-use std::{fmt, mem};
+use std::fmt;
 
-use super::Provisioner;
-use crate::{
-    backend::{Observed, Scope},
-    error::Error,
-    ledger::Visibility,
-    name::ProjectName,
-    project::{Project, ResourceId},
-    project_state::{Observation, ProjectState},
-};
+use crate::{backend::Observed, error::Error, ledger::Visibility, project::ResourceId, project_state::ProjectState};
 
 /// Which part of the list is wanted.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    visibility: Visibility,
-    limit: u32,
-    after: Option<Cursor>,
+    pub(super) visibility: Visibility,
+    pub(super) limit: u32,
+    pub(super) after: Option<Cursor>,
 }
 
 /// The end of a page, from which the next one goes on. It reads `after-<number>`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Cursor(i64);
+pub struct Cursor(pub(super) i64);
 
 /// Some of the projects, oldest first.
 #[derive(Debug)]
@@ -70,68 +62,6 @@ impl Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{CURSOR}{}", self.0)
-    }
-}
-
-impl Provisioner {
-    /// Lists projects, oldest first, with what the backend reports about each. Where it does not answer, usage is
-    /// unknown and the page says why; a project is never left out.
-    pub fn list(&self, listing: &Listing) -> Result<ProjectPage, Error> {
-        if !self.ledger.exists() {
-            return Ok(ProjectPage { projects: Vec::new(), live: 0, torn_down: 0, next: None, unobserved: None });
-        }
-        let after = listing.after.map_or(0, |cursor| cursor.0);
-        let page = self.ledger.page(listing.visibility, after, listing.limit)?;
-        let asked: Vec<ResourceId> = page.projects.iter().filter_map(|project| self.askable(project)).collect();
-        let answer =
-            if asked.is_empty() { Ok(Vec::new()) } else { self.wait(self.backend.observe(Scope::Resources(&asked))) };
-        if let Ok(observed) = &answer {
-            let seen = page.projects.iter().filter_map(|project| Some((project, self.askable(project)?)));
-            self.observe_usage(seen.filter_map(|(project, resource)| Some((project, find(observed, &resource)?))));
-        }
-        let sharing = self.sharing()?;
-        let projects = page.projects.into_iter().map(|project| {
-            let observation = match (&answer, self.askable(&project)) {
-                (Ok(observed), Some(resource)) => find(observed, &resource).into(),
-                _ => Observation::Unknown,
-            };
-            self.state_among(project, observation, &sharing)
-        });
-        Ok(ProjectPage {
-            projects: projects.collect(),
-            live: page.live,
-            torn_down: page.torn_down,
-            next: page.next.map(Cursor),
-            unobserved: answer.err().map(Error::from),
-        })
-    }
-
-    /// Lists every project, however many pages there are.
-    pub fn list_all(&self, visibility: Visibility) -> Result<ProjectPage, Error> {
-        let mut listing = Listing::first(visibility);
-        let mut list = self.list(&listing)?;
-        while let Some(cursor) = mem::take(&mut list.next) {
-            listing.after = Some(cursor);
-            let mut page = self.list(&listing)?;
-            list.projects.append(&mut page.projects);
-            list.next = page.next;
-            list.unobserved = list.unobserved.or(page.unobserved);
-        }
-        Ok(list)
-    }
-
-    /// The newest project of that name, live or not.
-    pub fn show(&self, name: &ProjectName) -> Result<Option<ProjectState>, Error> {
-        if !self.ledger.exists() {
-            return Ok(None);
-        }
-        Ok(self.ledger.newest(name)?.map(|project| self.look(project)))
-    }
-
-    /// The resource that our backend can be asked about.
-    pub(super) fn askable(&self, project: &Project) -> Option<ResourceId> {
-        let ours = project.status.is_live() && project.backend == self.backend.name();
-        project.resource.clone().filter(|_| ours)
     }
 }
 

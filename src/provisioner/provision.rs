@@ -1,8 +1,15 @@
 //! Provision: a capped project whose key is in the env file.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
+use super::{
+    Approvals, Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+    sessions::Sessions,
+};
 use crate::{
     approval::{ApprovalError, ApprovalId, Subject},
     backend::Order,
@@ -31,66 +38,77 @@ pub struct ProvisionRequest {
     pub replace: Replace,
 }
 
-impl Provisioner {
+/// Creates projects.
+pub(super) struct Provision {
+    pub ports: Arc<Ports>,
+    pub approvals: Arc<Approvals>,
+    pub sessions: Arc<Sessions>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Provision {
     /// Provisions, and returns the project with its key masked; the key itself is in the env file.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
     /// before anything is spent; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] when it may have been.
-    pub fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
-        let _lock = self.lock_project(&wanted.name)?;
+    pub(super) fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
+        let _lock = self.ports.lock_project(&wanted.name)?;
         let prepared = self.prepare(wanted, principal);
         let (mut intent, order, excluded) =
-            prepared.map_err(|error| self.refused(principal, ACTION, &wanted.name, error))?;
-        self.phase(Phase::Intended);
+            prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
+        self.ports.phase(Phase::Intended);
 
-        let answer = self.call_backend(&mut intent, self.backend.provision(&order));
-        self.phase(Phase::Acted);
+        let answer = self.ports.call_backend(&mut intent, self.ports.backend.provision(&order));
+        self.ports.phase(Phase::Acted);
         let project = match answer {
-            Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?,
-            Err(error) => self.resolve(intent, error, principal)?,
+            Ok(service) => {
+                self.reconciler.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?
+            }
+            Err(error) => self.reconciler.resolve(intent, error, principal)?,
         };
-        let state = self.just_created(project);
+        let state = self.observer.just_created(project);
         Ok(if excluded { state.with_note(Note::ExcludedFromGit) } else { state })
     }
 
     /// Everything before money is spent, ending in the recorded intent.
     fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
-        let registry = self.registry()?;
+        let registry = self.ports.registry()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
         })?;
-        if let Some(project) = self.live(&wanted.name)? {
+        if let Some(project) = self.ports.live(&wanted.name)? {
             // What a dead process left of this name comes first: it may be the very project that is asked for.
-            if let Some(Reconciled::Open { why }) = self.reconcile_open(&project, principal)? {
+            if let Some(Reconciled::Open { why }) = self.reconciler.reconcile_open(&project, principal)? {
                 return Err(why);
             }
-            if let Some(project) = self.live(&wanted.name)? {
-                return Err(Error::AlreadyExists { state: Box::new(self.at_hand(project)) });
+            if let Some(project) = self.ports.live(&wanted.name)? {
+                return Err(Error::AlreadyExists { state: Box::new(self.observer.at_hand(project)) });
             }
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, principal)? {
+        let approval = match decided(wanted, provider, &registry.policy, self.ports.ledger.totals()?, principal)? {
             Granted::Freely { .. } => None,
-            Granted::WithApproval { cap, without } => Some(self.human_approval(
-                &self.subject(wanted, provider, cap),
+            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
+                &self.approvals.subject(wanted, provider, cap),
                 provider,
                 &registry.policy,
                 without,
                 principal,
             )?),
         };
-        let preflight = self.env_file.preflight()?;
+        let preflight = self.ports.delivery.preflight(&self.ports.env_file)?;
 
         let draft = NewProject {
             id: ProjectId::random()?,
             name: wanted.name.clone(),
             provider: provider.key.clone(),
             service: provider.service.clone(),
-            backend: self.backend.name().to_owned(),
-            env_file: self.env_file.path().to_owned(),
+            backend: self.ports.backend.name().to_owned(),
+            env_file: self.ports.env_file.clone(),
         };
         let mut detail = json!({
             "provider": provider.key.as_str(),
@@ -101,20 +119,20 @@ impl Provisioner {
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
-        let event = self.event(principal, ACTION, Verdict::Intended, detail);
+        let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
-        let intent = self.ledger.begin_provision(draft, &event, |tx| {
+        let intent = self.ports.ledger.begin_provision(draft, &event, |tx| {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
-                    let subject = self.subject(wanted, provider, cap);
+                    let subject = self.approvals.subject(wanted, provider, cap);
                     spend(tx, &subject, approval.as_ref(), &id, event.at)?;
                     cap
                 }
             };
             self.grant(tx, wanted, provider, cap, &preflight)
         })?;
-        let order = order(&intent, provider, self.accept_terms);
+        let order = order(&intent, provider, self.ports.accept_terms);
         Ok((intent, order, preflight.excluded_now))
     }
 
@@ -132,8 +150,8 @@ impl Provisioner {
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
         let deliveries = deliveries.collect::<Result<_, Error>>()?;
-        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.end_of(lifetime));
-        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.session_id()? } })
+        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.ports.expiry(lifetime));
+        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.sessions.id()? } })
     }
 
     /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.
@@ -144,7 +162,7 @@ impl Provisioner {
         usual: &EnvVar,
         preflight: &Preflight,
     ) -> Result<EnvVar, Error> {
-        let path = self.env_file.path();
+        let path = self.ports.env_file.as_path();
         let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
         let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
         if tx.holds(path, &variable)? {

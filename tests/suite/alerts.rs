@@ -28,7 +28,7 @@ fn a_message_says_what_was_reached_and_is_signed() {
     house.provision("memory");
     let provisioner = house.provisioner();
     spend(&provisioner, "memory", "5.5");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
 
     let message = only(receiver.seen());
     assert_eq!(message.signed_at(SECRET), house.seconds());
@@ -62,8 +62,8 @@ fn each_threshold_is_told_once_however_often_usage_is_looked_at() {
         for _ in 0..2 {
             let again = house.provisioner();
             list(&again);
-            again.show(&name("memory")).unwrap();
-            again.deliver_alerts().unwrap();
+            again.projects.show(&name("memory")).unwrap();
+            again.alerts.deliver().unwrap();
         }
         assert_eq!(receiver.thresholds(), thresholds, "after {usd}");
     }
@@ -84,7 +84,7 @@ fn a_jump_over_several_thresholds_raises_each() {
     let provisioner = house.provisioner();
     let heard = notices(&provisioner);
     spend(&provisioner, "memory", "12");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 3);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 3);
     assert_eq!(receiver.thresholds(), [50, 80, 100]);
     assert!(receiver.seen().iter().all(|message| message.body["data"]["usage_usd"] == 12.0));
     let lines: Vec<_> = heard.lock().unwrap().iter().map(ToString::to_string).collect();
@@ -104,7 +104,7 @@ fn usage_that_only_a_list_finds_is_told_too() {
     world.accrue(&resource, MicroUsd::parse_usd("8").unwrap()).unwrap();
     let provisioner = house.provisioner();
     list(&provisioner);
-    provisioner.deliver_alerts().unwrap();
+    provisioner.alerts.deliver().unwrap();
     assert_eq!(receiver.thresholds(), [50, 80]);
     assert!(receiver.seen().iter().all(|message| message.body["data"]["name"] == "two"));
 }
@@ -117,8 +117,8 @@ fn a_name_that_is_used_again_has_thresholds_of_its_own() {
         house.provision("memory");
         let provisioner = house.provisioner();
         spend(&provisioner, "memory", "5");
-        provisioner.deliver_alerts().unwrap();
-        provisioner.teardown(&name("memory"), &principal()).unwrap();
+        provisioner.alerts.deliver().unwrap();
+        provisioner.projects.teardown(&name("memory"), &principal()).unwrap();
     }
     assert_eq!(receiver.thresholds(), [50, 50]);
 }
@@ -135,10 +135,10 @@ fn what_the_receiver_turns_away_comes_again_under_the_same_id_and_a_new_time() {
     let mut times = Vec::new();
     for arrived in [0, 0, 0, 1] {
         times.push(house.seconds());
-        assert_eq!(house.provisioner().deliver_alerts().unwrap() + provisioner.deliver_alerts().unwrap(), arrived);
+        assert_eq!(house.provisioner().alerts.deliver().unwrap() + provisioner.alerts.deliver().unwrap(), arrived);
         house.pass(FOUR_HOURS);
     }
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "it has arrived");
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0, "it has arrived");
     let seen = receiver.seen();
     assert_eq!(seen.len(), 4, "a redirect was followed, or a try was not made: {seen:?}");
     assert!(seen.iter().all(|message| message.id() == seen[0].id() && message.text == seen[0].text));
@@ -157,7 +157,7 @@ fn a_receiver_that_is_away_gets_it_when_it_is_back() {
     spend(&provisioner, "memory", "8");
     until("the port is free", || std::net::TcpStream::connect(address).is_err().then_some(()));
     // One try says enough for the moment: the second alert is not tried in the same breath.
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     let undelivered =
         heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
@@ -170,7 +170,7 @@ fn a_receiver_that_is_away_gets_it_when_it_is_back() {
     // The process has ended; the outbox has not.
     house.pass(FOUR_HOURS);
     let back = Receiver::on(address);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 2);
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 2);
     let (mut told, mut kept) =
         (ids(&back.seen()), house.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
     told.sort();
@@ -189,7 +189,7 @@ fn after_three_days_it_is_given_up_and_said() {
     spend(&provisioner, "memory", "5");
     let (began, mut tries) = (house.seconds(), 0);
     let given_up = loop {
-        provisioner.deliver_alerts().unwrap();
+        provisioner.alerts.deliver().unwrap();
         tries += 1;
         match heard.lock().unwrap().last().unwrap() {
             Notice::GivenUp { why, .. } => break why.clone(),
@@ -202,7 +202,7 @@ fn after_three_days_it_is_given_up_and_said() {
     let days = Duration::from_secs(u64::try_from(house.seconds() - began).unwrap());
     assert!(days <= RETRY_WINDOW && days + 2 * FOUR_HOURS >= RETRY_WINDOW, "{days:?}");
     house.pass(RETRY_WINDOW);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.seen().len(), usize::try_from(tries).unwrap());
 }
 
@@ -214,21 +214,21 @@ fn two_processes_do_not_send_the_same_alert_at_the_same_time() {
     spend(&house.provisioner(), "memory", "5");
     receiver.close();
     thread::scope(|scope| {
-        let first = scope.spawn(|| house.provisioner().deliver_alerts().unwrap());
+        let first = scope.spawn(|| house.provisioner().alerts.deliver().unwrap());
         until("the first is at it", || (receiver.seen().len() == 1).then_some(()));
         for _ in 0..8 {
-            assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
+            assert_eq!(house.provisioner().alerts.deliver().unwrap(), 0);
         }
         receiver.open();
         assert_eq!(first.join().unwrap(), 1);
     });
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.seen().len(), 1);
 
     // And when they all begin together.
     spend(&house.provisioner(), "memory", "5");
     let arrived: u32 = thread::scope(|scope| {
-        let start = |_| scope.spawn(|| house.provisioner().deliver_alerts().unwrap());
+        let start = |_| scope.spawn(|| house.provisioner().alerts.deliver().unwrap());
         let started: Vec<_> = (0..8).map(start).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
@@ -261,13 +261,13 @@ fn a_process_that_dies_between_sending_and_saying_so_has_it_sent_again_under_the
     let real = Timestamp::now().as_second();
     house.pass(Duration::from_secs(u64::try_from(real - house.seconds()).unwrap()));
     let provisioner = house.provisioner();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until its time is up, the dead one may be alive");
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0, "until its time is up, the dead one may be alive");
     house.pass(CLAIM_DURATION + Duration::from_secs(1));
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     let seen = receiver.seen();
     assert_eq!((seen.len(), seen[0].id()), (2, seen[1].id()));
     house.pass(FOUR_HOURS);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
 }
 
 /// A late answer of a sender whose time was up does not undo what the next one did.
@@ -282,9 +282,9 @@ fn a_claim_that_ran_out_changes_nothing() {
     let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
     assert!(!ledger.has_due_alert(now).unwrap());
     house.pass(CLAIM_DURATION);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     ledger.settle_alert(&slow, Outcome::Later(house.clock().now())).unwrap();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.seen().len(), 1);
 }
 
@@ -297,13 +297,13 @@ fn nothing_is_sent_unsigned_and_nothing_is_lost() {
     let heard = notices(&unsigned);
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
-        assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
+        assert_eq!(unsigned.alerts.deliver().unwrap(), 0);
         house.pass(RETRY_WINDOW);
     }
     assert!(receiver.seen().is_empty());
     let unsendable = heard.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
     assert_eq!(unsendable, 1, "said once");
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 1);
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 1);
     only(receiver.seen()).signed_at(SECRET);
 }
 
@@ -316,12 +316,12 @@ fn without_a_receiver_alerts_are_only_told() {
     let provisioner = house.provisioner();
     let heard = notices(&provisioner);
     spend(&provisioner, "memory", "5");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert!(matches!(only(heard.lock().unwrap().clone()), Notice::Raised(_)));
     house.tell(&format!("url = 'http://{}'\nallow_hosts = ['127.0.0.1']", receiver.address));
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     spend(&provisioner, "memory", "3");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     assert_eq!(receiver.thresholds(), [80]);
 }
 
@@ -424,7 +424,7 @@ proptest! {
                 provisioner = house.provisioner();
                 list(&provisioner);
             }
-            provisioner.deliver_alerts().unwrap();
+            provisioner.alerts.deliver().unwrap();
         }
         let expected: Vec<u64> = [50, 80, 100].into_iter().filter(|percent| used >= percent * 10).collect();
         prop_assert_eq!(receiver.thresholds(), expected);

@@ -207,7 +207,7 @@ impl House {
             lifetime: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&wanted, &principal()).unwrap();
+        self.provisioner().projects.provision(&wanted, &principal()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -249,19 +249,19 @@ impl House {
 /// Uses so much in that project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
-    provisioner.record_usage(&name, amount, &principal()).unwrap();
+    provisioner.projects.record_usage(&name, amount, &principal()).unwrap();
 }
 
 pub fn list(provisioner: &Provisioner) {
     let listing = Listing::first(Visibility::Live);
-    provisioner.list(&listing).unwrap();
+    provisioner.projects.list(&listing).unwrap();
 }
 
 /// What that provisioner says of alerts from now on.
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&heard);
-    provisioner.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
+    provisioner.alerts.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
     heard
 }
 

@@ -325,14 +325,14 @@ fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
     {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
-        let id = match provisioner.provision(&wanted(), &agent()).unwrap_err() {
+        let id = match provisioner.projects.provision(&wanted(), &agent()).unwrap_err() {
             Error::Approval(ApprovalError::Required(question)) => question.approval.id,
             other => panic!("{other}"),
         };
-        provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
+        provisioner.approvals.decide(&id, Answer::Accepted, &human()).unwrap();
         let dying = provisioner.with_phase_hook(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
-        catch_unwind(|| dying.provision(&wanted(), &agent())).unwrap_err();
+        catch_unwind(|| dying.projects.provision(&wanted(), &agent())).unwrap_err();
 
         let said = Lines::greet(&here).call("provision", &above());
         let outcome = said.get("status").or(said.get("code")).unwrap();

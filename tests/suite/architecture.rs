@@ -254,11 +254,17 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
-        // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
+        // `Ports::event` is where Ctrl-C may still call an operation off. `provisioner/audit_log.rs` writes down calls
         // that are over; the ledger only adds to what it was options.
         "Event {",
-        &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
-        "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
+        &[
+            "ledger/accept.rs",
+            "ledger/alerts.rs",
+            "ledger/audit.rs",
+            "provisioner/audit_log.rs",
+            "provisioner/ports.rs",
+        ],
+        "let `Ports::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),

@@ -26,15 +26,15 @@ fn every_operation_between_any_two_times() {
             work(&house.provisioner());
             list(&house.provisioner());
         };
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.resume(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.keep(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.provision(&wanted("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.rotate(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.suspend(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.resume(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.lifetimes.extend(&name("victim"), hour(), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.lifetimes.keep(&name("victim"), &principal()).unwrap()));
         check(&house.workspace, &format!("a clock set by {jump} ms each time"));
-        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.teardown(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.provision(&wanted("victim", None), &principal()).unwrap()));
         check(&house.workspace, &format!("the same name again, {jump} ms away"));
         let rows = house.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
@@ -54,12 +54,12 @@ fn the_clock_jumps_at_every_step() {
                 }
             }));
             let word = format!("{at:?}").to_lowercase();
-            provisioner.provision(&wanted(&word, None), &principal()).unwrap();
-            provisioner.rotate(&name(&word), &principal()).unwrap();
-            provisioner.suspend(&name(&word), &principal()).unwrap();
-            provisioner.resume(&name(&word), &principal()).unwrap();
+            provisioner.projects.provision(&wanted(&word, None), &principal()).unwrap();
+            provisioner.projects.rotate(&name(&word), &principal()).unwrap();
+            provisioner.projects.suspend(&name(&word), &principal()).unwrap();
+            provisioner.projects.resume(&name(&word), &principal()).unwrap();
             check(&house.workspace, &format!("{jump} ms at {at:?}"));
-            provisioner.teardown(&name(&word), &principal()).unwrap();
+            provisioner.projects.teardown(&name(&word), &principal()).unwrap();
             check(&house.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
@@ -69,13 +69,13 @@ fn the_clock_jumps_at_every_step() {
 fn a_lifetime_is_not_over_because_the_clock_was_put_back() {
     let house = House::silent();
     house.workspace.write(".env", MINE);
-    house.provisioner().provision(&wanted("leased", Some(hour())), &principal()).unwrap();
+    house.provisioner().projects.provision(&wanted("leased", Some(hour())), &principal()).unwrap();
     house.jump(-YEARS);
-    assert!(house.provisioner().reap(&principal()).unwrap().is_empty());
+    assert!(house.provisioner().lifetimes.reap(&principal()).unwrap().is_empty());
     house.jump(YEARS + HOUR - 1);
-    assert!(house.provisioner().reap(&principal()).unwrap().is_empty(), "a millisecond is left");
+    assert!(house.provisioner().lifetimes.reap(&principal()).unwrap().is_empty(), "a millisecond is left");
     house.jump(1);
-    assert_eq!(house.provisioner().reap(&principal()).unwrap().len(), 1);
+    assert_eq!(house.provisioner().lifetimes.reap(&principal()).unwrap().len(), 1);
     check(&house.workspace, "a lifetime that is over");
 }
 
@@ -88,11 +88,11 @@ fn an_alert_does_not_wait_for_the_time_of_a_wrong_clock() {
     house.jump(YEARS);
     spend(&house.provisioner(), "web", "8");
     receiver.script(&[500]);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0);
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 0);
     house.jump(-YEARS);
-    let sent = house.provisioner().deliver_alerts().unwrap();
+    let sent = house.provisioner().alerts.deliver().unwrap();
     assert!(sent > 0, "what was put off for ten seconds is sent now, not in years");
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0, "and once");
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 0, "and once");
 }
 
 /// The clock goes back by less than alerts are ever put off for: the pause is kept, by the new time.
@@ -103,11 +103,11 @@ fn an_alert_that_was_put_off_waits_for_its_time() {
     house.provision("web");
     spend(&house.provisioner(), "web", "5.5");
     receiver.script(&[500]);
-    house.provisioner().deliver_alerts().unwrap();
+    house.provisioner().alerts.deliver().unwrap();
     house.jump(-HOUR);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 0, "an hour back is no reason to hurry");
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 0, "an hour back is no reason to hurry");
     house.jump(2 * HOUR);
-    assert_eq!(house.provisioner().deliver_alerts().unwrap(), 1);
+    assert_eq!(house.provisioner().alerts.deliver().unwrap(), 1);
 }
 
 fn wanted(word: &str, lifetime: Option<Lifetime>) -> ProvisionRequest {

@@ -164,12 +164,12 @@ fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
             let provider = ProviderKey::parse("supermemory").unwrap();
             let wanted =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &principal)
+            provisioner.projects.provision(&wanted, &principal)
         }
-        "resume" => provisioner.resume(&name, &principal),
-        "rotate" => provisioner.rotate(&name, &principal),
-        "suspend" => provisioner.suspend(&name, &principal),
-        _ => provisioner.teardown(&name, &principal),
+        "resume" => provisioner.projects.resume(&name, &principal),
+        "rotate" => provisioner.projects.rotate(&name, &principal),
+        "suspend" => provisioner.projects.suspend(&name, &principal),
+        _ => provisioner.projects.teardown(&name, &principal),
     }
     .map(drop)
 }

@@ -21,7 +21,8 @@ use crate::workspace::Workspace;
 #[test]
 fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    let error =
+        taken_meanwhile(&workspace, |provisioner| provisioner.projects.provision(&wanted(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint().contains("rotate victim"), "{}", error.hint());
     let listed = workspace.json(&["list"]);
@@ -41,7 +42,7 @@ fn a_key_that_cannot_be_delivered_is_reported_listed_and_delivered_later() {
 #[test]
 fn what_was_half_way_is_torn_down_all_the_same() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    taken_meanwhile(&workspace, |provisioner| provisioner.projects.provision(&wanted(), &principal())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -54,7 +55,8 @@ fn a_rotated_key_that_cannot_be_delivered_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error = taken_meanwhile(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
+    let error =
+        taken_meanwhile(&workspace, |provisioner| provisioner.projects.rotate(&name(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -76,7 +78,7 @@ fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
         &workspace,
         Phase::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
-        |provisioner| provisioner.rotate(&name(), &principal()),
+        |provisioner| provisioner.projects.rotate(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered", "the old key is dead, and that is what has to be said");
@@ -90,7 +92,7 @@ fn a_rotation_that_cannot_be_recorded_is_reported_as_what_it_is() {
 #[test]
 fn what_cannot_be_delivered_can_still_be_torn_down() {
     let workspace = Workspace::new();
-    taken_meanwhile(&workspace, |provisioner| provisioner.provision(&wanted(), &principal())).unwrap_err();
+    taken_meanwhile(&workspace, |provisioner| provisioner.projects.provision(&wanted(), &principal())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -113,7 +115,7 @@ fn a_variable_that_cannot_be_removed_is_reported_and_removed_later() {
                 fs::create_dir(&file).unwrap();
             }
         },
-        |provisioner| provisioner.teardown(&name(), &principal()),
+        |provisioner| provisioner.projects.teardown(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "variable_not_removed");

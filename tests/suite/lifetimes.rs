@@ -110,9 +110,9 @@ fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
             let wanted =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&wanted, &principal).unwrap();
+            provisioner.projects.provision(&wanted, &principal).unwrap();
         }
-        assert_eq!(provisioner.end_session(&principal).unwrap(), takes);
+        assert_eq!(provisioner.lifetimes.end_session(&principal).unwrap(), takes);
     }
 }
 

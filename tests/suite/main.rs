@@ -56,6 +56,7 @@ mod real_stripe;
 mod refusals;
 mod registry;
 mod release;
+mod request_counts;
 mod rules;
 mod scan;
 mod scan_history;

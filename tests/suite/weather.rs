@@ -124,7 +124,7 @@ fn an_unreachable_backend_hides_nothing() {
     house.provision().unwrap();
     house.backend.silence(Fault::Blind);
     let listing = Listing::first(Visibility::Live);
-    let list = ProjectList::from(&house.provisioner.list(&listing).unwrap());
+    let list = ProjectList::from(&house.provisioner.projects.list(&listing).unwrap());
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }
@@ -270,15 +270,15 @@ impl House {
         let provider = ProviderKey::parse("search").unwrap();
         let wanted =
             ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&wanted, &principal()).map(|state| ProjectView::from(&state))
+        self.provisioner.projects.provision(&wanted, &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {
-        self.provisioner.rotate(&name(), &principal()).map(|state| ProjectView::from(&state))
+        self.provisioner.projects.rotate(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn teardown(&self) -> Result<ProjectView, Error> {
-        self.provisioner.teardown(&name(), &principal()).map(|state| ProjectView::from(&state))
+        self.provisioner.projects.teardown(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn key(&self) -> String {

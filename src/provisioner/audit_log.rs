@@ -1,10 +1,10 @@
 //! The audit as outsiders use it: calls are written down, rows are looked through, the chain is proved.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{AuditFacts, Principal, Provisioner, make_state_folder};
+use super::{AuditFacts, Ports, Principal};
 use crate::{
     clock::Timestamp,
     error::Error,
@@ -69,21 +69,26 @@ pub struct AuditProof {
     pub accepted: Vec<AcceptedBreak>,
 }
 
-impl Provisioner {
+/// The audit of all calls.
+pub struct AuditLog {
+    pub(super) ports: Arc<Ports>,
+}
+
+impl AuditLog {
     /// Writes down calls that have been answered. A failure changes nothing about the answers: what had an effect has
     /// rows of its own, in the transactions of its intent and its outcome.
     ///
     /// # Errors
     /// The ledger's, or the state folder's.
     pub fn note_calls(&self, calls: &[Called]) -> Result<(), Error> {
-        if !self.ledger.exists() {
+        if !self.ports.ledger.exists() {
             if calls.iter().all(|call| call.access == Access::Read) {
                 return Ok(());
             }
-            make_state_folder(&self.state.join("locks"), &self.state.join(".gitignore"))?;
+            self.ports.locks.prepare()?;
         }
         let rows: Vec<Answered> = calls.iter().map(|call| self.answered(call)).collect();
-        Ok(self.ledger.note_calls(&rows)?)
+        Ok(self.ports.ledger.note_calls(&rows)?)
     }
 
     /// Brings the head record outside the ledger up to the last row. `Some`: it does not fit, and is left alone; calls
@@ -91,18 +96,18 @@ impl Provisioner {
     ///
     /// # Errors
     /// The ledger's, or the file's.
-    pub fn seal_audit(&self) -> Result<Option<Break>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.seal()?) } else { Ok(None) }
+    pub fn seal(&self) -> Result<Option<Break>, Error> {
+        if self.ports.ledger.exists() { Ok(self.ports.ledger.seal()?) } else { Ok(None) }
     }
 
     /// The newest rows that the filter lets through, oldest first.
     ///
     /// # Errors
     /// The ledger's.
-    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
+    pub fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         let mut found = Vec::new();
-        if self.ledger.exists() {
-            self.ledger.look_back(|row| {
+        if self.ports.ledger.exists() {
+            self.ports.ledger.look_back(|row| {
                 let entry = AuditEntry::from(row);
                 if filter.lets_through(&entry) {
                     found.push(entry);
@@ -118,8 +123,8 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::AuditBroken`] names the first row that is not as it should be; or the ledger's.
-    pub fn verify_audit(&self) -> Result<AuditProof, Error> {
-        match self.ledger.verify()? {
+    pub fn verify(&self) -> Result<AuditProof, Error> {
+        match self.ports.ledger.verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
             Proof::Whole { rows, head, accepted } => Ok(AuditProof { rows, head, accepted }),
         }
@@ -130,10 +135,10 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AuditBroken`] when the chain inside the ledger does not hold, and then nothing was written; or the
     /// ledger's.
-    pub fn accept_audit(&self, principal: &Principal) -> Result<AuditProof, Error> {
-        let event = self.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
-        match self.ledger.accept_break(&event)? {
-            Acceptance::Accepted | Acceptance::Nothing => self.verify_audit(),
+    pub fn accept(&self, principal: &Principal) -> Result<AuditProof, Error> {
+        let event = self.ports.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
+        match self.ports.ledger.accept_break(&event)? {
+            Acceptance::Accepted | Acceptance::Nothing => self.verify(),
             Acceptance::Broken(broken) => Err(Error::AuditBroken { broken }),
         }
     }
@@ -143,10 +148,11 @@ impl Provisioner {
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
         let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
-        let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
+        let event =
+            Event { at: self.ports.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
         // What was refused was not about the project that has the name, or had it once.
         let about = name.as_ref().filter(|_| call.outcome == OK);
-        let project = about.and_then(|name| self.ledger.newest(name).ok().flatten());
+        let project = about.and_then(|name| self.ports.ledger.newest(name).ok().flatten());
         Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
     }
 }

@@ -4,30 +4,19 @@
 //! process dies, the lock is free, and whoever looks next says so in its place. Either way what it provisioned and
 //! nobody keeps gets a lifetime that is over after a grace period, and is reaped like anything else.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::{Principal, Provisioner};
-use crate::{
-    error::Error,
-    fs::{self, Lock},
-    ledger::Verdict,
-    lifetime::Lifetime,
-    project::fill_random,
-    secret::hex,
-};
+use super::{Held, Ports, Principal};
+use crate::{error::Error, ledger::Verdict, lifetime::Lifetime, project::fill_random, secret::hex};
 
 /// A session that has begun. Its lock is taken with the first project, so that a session without one leaves nothing.
 #[derive(Debug)]
 pub struct Session {
     id: String,
     pub grace: Lifetime,
-    held: Mutex<Option<Lock>>,
+    held: Mutex<Option<Box<dyn Held>>>,
 }
 
 impl Session {
@@ -41,19 +30,19 @@ impl Session {
     }
 }
 
-impl Provisioner {
-    /// Has everything that is provisioned from now on belong to that session.
-    #[must_use]
-    pub fn in_session(self, session: Session) -> Self {
-        Self { session: Some(session), ..self }
-    }
+/// The session of this process, if it is one, and the end of those whose processes died.
+pub(super) struct Sessions {
+    pub ports: Arc<Ports>,
+    pub session: Option<Arc<Session>>,
+}
 
+impl Sessions {
     /// The id of our session, with its lock taken.
-    pub(super) fn session_id(&self) -> Result<Option<String>, Error> {
+    pub(super) fn id(&self) -> Result<Option<String>, Error> {
         let Some(session) = &self.session else { return Ok(None) };
         let mut held = session.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
-            *held = Some(Lock::on_file(&self.session_file(&session.id), Duration::ZERO)?.ok_or(Error::ProjectBusy)?);
+            *held = Some(self.ports.locks.session(&session.id)?.ok_or(Error::ProjectBusy)?);
         }
         Ok(Some(session.id.clone()))
     }
@@ -62,38 +51,33 @@ impl Provisioner {
     ///
     /// # Errors
     /// The ledger's.
-    pub fn end_session(&self, principal: &Principal) -> Result<bool, Error> {
-        let Some(session) = self.session.as_ref().filter(|_| self.ledger.exists()) else { return Ok(false) };
+    pub(super) fn end_ours(&self, principal: &Principal) -> Result<bool, Error> {
+        let Some(session) = self.session.as_ref().filter(|_| self.ports.ledger.exists()) else { return Ok(false) };
         let ended = self.end(&session.id, session.grace, principal)?;
         session.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        fs::remove(&self.session_file(&session.id))?;
+        self.ports.locks.remove_session(&session.id)?;
         Ok(ended)
     }
 
     /// Ends the sessions whose processes have died.
-    pub(super) fn end_orphaned_sessions(&self, principal: &Principal) -> Result<(), Error> {
+    pub(super) fn end_orphaned(&self, principal: &Principal) -> Result<(), Error> {
         let ours = self.session.as_ref().map(|session| session.id.as_str());
-        for id in self.ledger.sessions()? {
-            let file = self.session_file(&id);
+        for id in self.ports.ledger.sessions()? {
             if ours == Some(id.as_str()) {
                 continue;
             }
-            let Some(_lock) = Lock::on_file(&file, Duration::ZERO)? else { continue };
+            let Some(_lock) = self.ports.locks.session(&id)? else { continue };
             let grace = id.rsplit_once('-').and_then(|(_, grace)| Lifetime::parse(grace).ok());
             if let Some(grace) = grace {
                 self.end(&id, grace, principal)?;
             }
-            fs::remove(&file)?;
+            self.ports.locks.remove_session(&id)?;
         }
         Ok(())
     }
 
     fn end(&self, id: &str, grace: Lifetime, principal: &Principal) -> Result<bool, Error> {
-        let event = self.event(principal, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
-        Ok(self.ledger.end_session(id, self.end_of(grace), &event)? > 0)
-    }
-
-    fn session_file(&self, id: &str) -> PathBuf {
-        self.state.join("locks").join(format!("{id}.session"))
+        let event = self.ports.event(principal, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
+        Ok(self.ports.ledger.end_session(id, self.ports.expiry(grace), &event)? > 0)
     }
 }

@@ -1,8 +1,10 @@
 //! A human's yes: asked for, given or not, and found again by the call that it was given to.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Principal, ProvisionRequest, Provisioner};
+use super::{Ports, Principal, ProvisionRequest};
 use crate::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
@@ -16,16 +18,21 @@ use crate::{
     secret::{Fingerprint, Secret, hex},
 };
 
-impl Provisioner {
+/// Requests for a person's approval, and the answers.
+pub struct Approvals {
+    pub(super) ports: Arc<Ports>,
+}
+
+impl Approvals {
     /// The newest requests, oldest first.
     ///
     /// # Errors
     /// The ledger's.
-    pub fn approvals(&self) -> Result<Vec<Approval>, Error> {
-        if !self.ledger.exists() {
+    pub fn list(&self) -> Result<Vec<Approval>, Error> {
+        if !self.ports.ledger.exists() {
             return Ok(Vec::new());
         }
-        Ok(self.ledger.approvals(MOST_SHOWN, self.clock.now())?)
+        Ok(self.ports.ledger.approvals(MOST_SHOWN, self.ports.clock.now())?)
     }
 
     /// A request of which a human at a terminal may still say that.
@@ -33,7 +40,8 @@ impl Provisioner {
     /// # Errors
     /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`], [`ApprovalError::Decided`], or the ledger's.
     pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
-        let found = if self.ledger.exists() { self.ledger.approval(id, self.clock.now())? } else { None };
+        let found =
+            if self.ports.ledger.exists() { self.ports.ledger.approval(id, self.ports.clock.now())? } else { None };
         let approval = found.ok_or(ApprovalError::NotFound)?;
         match approval.status {
             status if status.may_be(answer, true) => Ok(approval),
@@ -57,7 +65,7 @@ impl Provisioner {
     /// The ledger's.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
         let nonce = random_hex()?;
-        self.ledger.send_form(id, &nonce)?;
+        self.ports.ledger.send_form(id, &nonce)?;
         Ok(nonce)
     }
 
@@ -87,7 +95,11 @@ impl Provisioner {
     /// Writes down that what a client brought back does not count, and passes the refusal on. Where nothing was ever
     /// asked there is no ledger, and none is made for it.
     pub fn rejected(&self, wanted: &ProvisionRequest, error: Error, principal: &Principal) -> Error {
-        if self.ledger.exists() { self.refused(principal, "answer approval", &wanted.name, error) } else { error }
+        if self.ports.ledger.exists() {
+            self.ports.refused(principal, "answer approval", &wanted.name, error)
+        } else {
+            error
+        }
     }
 
     /// What seals the state that a client carries. It lives in the ledger, beside the requests that it vouches for, so
@@ -96,14 +108,14 @@ impl Provisioner {
     /// # Errors
     /// The ledger's, or when the operating system gives no randomness.
     pub fn seal_key(&self) -> Result<Secret, Error> {
-        Ok(Secret::new(self.ledger.seal_key(&random_hex()?)?))
+        Ok(Secret::new(self.ports.ledger.seal_key(&random_hex()?)?))
     }
 
     /// All that a yes is bound to.
     pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Subject {
         let plan = provider.plan.as_ref().map(ServiceRef::as_str);
-        let env_file = self.env_file.path().to_string_lossy();
-        let terms = json!(["approval", self.backend.name(), env_file, plan, provider.config, provider.paid]);
+        let env_file = self.ports.env_file.to_string_lossy();
+        let terms = json!(["approval", self.ports.backend.name(), env_file, plan, provider.config, provider.paid]);
         Subject {
             name: wanted.name.clone(),
             provider: provider.key.clone(),
@@ -128,7 +140,7 @@ impl Provisioner {
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ledger.totals()?;
+        let (live_projects, committed) = self.ports.ledger.totals()?;
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -147,7 +159,7 @@ impl Provisioner {
             let id = ApprovalId::random()?;
             let (provider, cap) = (subject.provider.as_str(), subject.cap.cents());
             let detail = json!({ "approval": id.as_str(), "provider": provider, "cap_cents": cap });
-            let event = self.event(principal, "ask for approval", Verdict::Done, detail);
+            let event = self.ports.event(principal, "ask for approval", Verdict::Done, detail);
             let lifetime = SignedDuration::from_mins(i64::from(policy.approval_ttl));
             let request = Approval {
                 id,
@@ -158,7 +170,7 @@ impl Provisioner {
                 status: ApprovalStatus::Pending,
                 decided_by: None,
             };
-            match self.ledger.ask(request, MOST_PENDING, &event)? {
+            match self.ports.ledger.ask(request, MOST_PENDING, &event)? {
                 Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
                 Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
                 Asked::Taken => {} // another id, then
@@ -181,16 +193,16 @@ impl Provisioner {
             Answer::Unclear => ("answer approval unclearly", Verdict::Refused),
         };
         let by = if nonce.is_some() { "form" } else { "terminal" };
-        let event = self.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
-        self.ledger.decide(id, nonce, answer, &event)
+        let event = self.ports.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
+        self.ports.ledger.decide(id, nonce, answer, &event)
     }
 
     /// What a human types, with the folder, since his terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let usual = self.state.file_name().is_some_and(|name| name == USUAL_STATE);
-        let (flag, folder) = match self.state.parent().filter(|_| usual) {
+        let usual = self.ports.state.file_name().is_some_and(|name| name == USUAL_STATE);
+        let (flag, folder) = match self.ports.state.parent().filter(|_| usual) {
             Some(workspace) => ("--dir", workspace),
-            None => ("--state-dir", self.state.as_path()),
+            None => ("--state-dir", self.ports.state.as_path()),
         };
         format!("stripe-projects-mcp approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
     }

@@ -1,8 +1,14 @@
 //! Forget: a human gives up a purchase of which nobody can tell any more what became of it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
+use super::{
+    Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+};
 use crate::{
     backend::BackendError,
     error::Error,
@@ -50,7 +56,14 @@ impl Resolution {
     }
 }
 
-impl Provisioner {
+/// Gives up purchases whose outcome can no longer be determined.
+pub(super) struct Abandonment {
+    pub ports: Arc<Ports>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Abandonment {
     /// Asks the backend once more. If it can tell what became of the purchase, that is settled as ever; if it can never
     /// tell, and `agree` does, the project is closed as failed, and its name and its variable are free.
     ///
@@ -59,16 +72,17 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::NothingToAbandon`] of what is no open purchase;
     /// [`Error::OutcomeUnknown`] where the backend may still tell, later; and whatever `agree` refuses with.
-    pub fn abandon(
+    pub(super) fn abandon(
         &self,
         name: &ProjectName,
         principal: &Principal,
         agree: impl FnOnce(&UnresolvedOrder) -> Result<(), Error>,
     ) -> Result<Abandoned, Error> {
-        let _lock = self.lock_project(name)?;
+        let _lock = self.ports.lock_project(name)?;
         let closed = self.close_or_settle(name, principal, agree);
-        let (resolution, project, order) = closed.map_err(|error| self.refused(principal, ACTION, name, error))?;
-        let state = self.at_hand(project);
+        let (resolution, project, order) =
+            closed.map_err(|error| self.ports.refused(principal, ACTION, name, error))?;
+        let state = self.observer.at_hand(project);
         let state = match order {
             Some(UnresolvedOrder { resource, place, .. }) => state.with_note(Note::MayExist { resource, place }),
             None => state,
@@ -82,32 +96,32 @@ impl Provisioner {
         principal: &Principal,
         agree: impl FnOnce(&UnresolvedOrder) -> Result<(), Error>,
     ) -> Result<(Resolution, Project, Option<UnresolvedOrder>), Error> {
-        let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
-        let open = self.ledger.open_intent(&project.id)?;
+        let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
+        let open = self.ports.ledger.open_intent(&project.id)?;
         let Some(intent) = open.filter(|open| open.operation == Operation::Provision && project.resource.is_none())
         else {
             return Err(Error::NothingToAbandon { name: name.clone() });
         };
-        let why = match self.reconcile(intent, principal)? {
+        let why = match self.reconciler.reconcile(intent, principal)? {
             Reconciled::Done(project) => return Ok((Resolution::Found, *project, None)),
             Reconciled::NothingHappened => {
-                let closed = self.ledger.newest(name)?.ok_or_else(|| self.missing(name))?;
+                let closed = self.ports.ledger.newest(name)?.ok_or_else(|| self.ports.missing(name))?;
                 return Ok((Resolution::NeverWas, closed, None));
             }
             Reconciled::Open { why } => why,
         };
         let order = order(name, &why).ok_or(why)?;
         agree(&order)?;
-        let intent = self.ledger.open_intent(&project.id)?.ok_or_else(|| self.missing(name))?;
+        let intent = self.ports.ledger.open_intent(&project.id)?.ok_or_else(|| self.ports.missing(name))?;
         let detail = json!({
             "given_up_by": "a human",
             "cap_cents": project.cap.cents(),
             "may_exist_as": order.resource,
         });
-        let event = self.event(principal, ACTION, Verdict::Failed, detail);
-        let project = self.ledger.close(intent, Status::Failed, &event)?;
-        self.phase(Phase::Closed);
-        self.reconcile_limits(principal)?;
+        let event = self.ports.event(principal, ACTION, Verdict::Failed, detail);
+        let project = self.ports.ledger.close(intent, Status::Failed, &event)?;
+        self.ports.phase(Phase::Closed);
+        self.ports.reconcile_limits(principal)?;
         Ok((Resolution::GivenUp, project, Some(order)))
     }
 }

@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use super::Provisioner;
+use super::Ports;
 use crate::{
     error::Error,
     fs,
@@ -114,7 +115,12 @@ struct ScanPlan {
     expected: Vec<PathBuf>,
 }
 
-impl Provisioner {
+/// Looks for keys of ours in files and in git's history.
+pub struct LeakScan {
+    pub(super) ports: Arc<Ports>,
+}
+
+impl LeakScan {
     /// Looks through everything once.
     ///
     /// # Errors
@@ -161,7 +167,7 @@ impl Provisioner {
     }
 
     fn delivered(&self) -> Result<Vec<IssuedKey>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.issued_keys()?) } else { Ok(Vec::new()) }
+        if self.ports.ledger.exists() { Ok(self.ports.ledger.issued_keys()?) } else { Ok(Vec::new()) }
     }
 }
 

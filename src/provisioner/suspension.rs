@@ -3,12 +3,17 @@
 //! A suspension kills the key at the backend, withholds the new one, and takes the variable out of the env file. The
 //! resource stays, and what it may cost apart from the key's use stays with it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
+use super::{
+    Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+};
 use crate::{
     backend::{BackendError, Metering, Refusal, Scope},
-    env_file::{EnvFile, EnvFileError, Replace},
     error::Error,
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
@@ -16,13 +21,21 @@ use crate::{
     project_state::{Observation, ProjectState},
 };
 
-impl Provisioner {
+/// Suspends projects, and resumes them.
+#[derive(Clone)]
+pub(super) struct Suspension {
+    pub ports: Arc<Ports>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Suspension {
     /// Kills the key of a live project until it is resumed. Safe to repeat.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
     /// then the same call finishes it.
-    pub fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+    pub(super) fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         self.suspend_if(Due::Always, json!({}), name, principal)
     }
 
@@ -34,15 +47,15 @@ impl Provisioner {
         name: &ProjectName,
         principal: &Principal,
     ) -> Result<ProjectState, Error> {
-        let _lock = self.lock_project(name)?;
+        let _lock = self.ports.lock_project(name)?;
         match self.prepare_suspension(due, why, name, principal) {
             Ok(Prepared::Begun(intent, observation)) => {
-                self.phase(Phase::Intended);
-                let project = self.disable_key(*intent, principal)?;
+                self.ports.phase(Phase::Intended);
+                let project = self.reconciler.disable_key(*intent, principal)?;
                 Ok(self.after(project, observation))
             }
             Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
-            Err(error) => Err(self.refused(principal, Operation::Suspend.as_str(), name, error)),
+            Err(error) => Err(self.ports.refused(principal, Operation::Suspend.as_str(), name, error)),
         }
     }
 
@@ -51,16 +64,16 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
     /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
-    pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
-        let _lock = self.lock_project(name)?;
+    pub(super) fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+        let _lock = self.ports.lock_project(name)?;
         match self.prepare_resumption(name, principal) {
             Ok(Prepared::Begun(intent, observation)) => {
-                self.phase(Phase::Intended);
-                let project = self.reactivate(*intent, principal)?;
+                self.ports.phase(Phase::Intended);
+                let project = self.reconciler.reactivate(*intent, principal)?;
                 Ok(self.after(project, observation))
             }
             Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
-            Err(error) => Err(self.refused(principal, Operation::Resume.as_str(), name, error)),
+            Err(error) => Err(self.ports.refused(principal, Operation::Resume.as_str(), name, error)),
         }
     }
 
@@ -94,57 +107,16 @@ impl Provisioner {
         if is_used_up(&project, observation) {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
-        self.can_deliver(&project)?;
+        self.ports.can_deliver(&project)?;
         self.begin(name, Operation::Resume, json!({}), observation, principal)
-    }
-
-    /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
-    pub(super) fn disable_key(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
-        if let Some(resource) = intent.project.resource.clone()
-            && let Err(error) = self.call_backend(&mut intent, self.backend.suspend(&resource))
-        {
-            if error.is_definite() {
-                let error = Error::from(error);
-                self.close_as_nothing(intent, &error, principal)?;
-                return Err(error);
-            }
-            return Err(Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) });
-        }
-        self.phase(Phase::Acted);
-        self.remove_variables(intent, principal)
-    }
-
-    /// Has the backend let the key work again, and delivers it.
-    pub(super) fn reactivate(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
-        let Some(resource) = intent.project.resource.clone() else {
-            return Err(self.missing(&intent.leave_open())); // what is suspended has been provisioned
-        };
-        let answer = self.call_backend(&mut intent, async {
-            self.backend.resume(&resource).await?;
-            // From here on no error may say that nothing happened.
-            self.backend.reveal(&resource).await.map_err(BackendError::into_unknown)
-        });
-        self.phase(Phase::Acted);
-        match answer {
-            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal),
-            Err(error) if error.is_definite() => {
-                let error = Error::from(error);
-                self.close_as_nothing(intent, &error, principal)?;
-                Err(error)
-            }
-            Err(error) => {
-                let operation = intent.operation;
-                Err(Error::OutcomeUnknown { name: intent.leave_open(), operation, why: Box::new(error.into()) })
-            }
-        }
     }
 
     /// The live project of that name, with nothing left open.
     fn settled(&self, name: &ProjectName, principal: &Principal) -> Result<Project, Error> {
-        let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
-        match self.reconcile_open(&project, principal)? {
+        let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
+        match self.reconciler.reconcile_open(&project, principal)? {
             Some(Reconciled::Open { why }) => Err(why),
-            Some(_) => self.live(name)?.ok_or_else(|| self.missing(name)),
+            Some(_) => self.ports.live(name)?.ok_or_else(|| self.ports.missing(name)),
             None => Ok(project),
         }
     }
@@ -157,33 +129,18 @@ impl Provisioner {
         observation: Observation,
         principal: &Principal,
     ) -> Result<Prepared, Error> {
-        let event = self.event(principal, operation.as_str(), Verdict::Intended, detail);
-        let begun = self.ledger.begin(name, operation, &event)?;
-        begun.map(|intent| Prepared::Begun(Box::new(intent), observation)).ok_or_else(|| self.missing(name))
-    }
-
-    /// Proves that every variable can take a key, and that none has become somebody else's.
-    pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
-        let preflight = EnvFile::new(project.env_file.clone()).preflight()?;
-        for delivery in &project.deliveries {
-            preflight.dry_run(&delivery.env_var)?;
-            if let Some(value) = preflight.holds(&delivery.env_var)
-                && self.recognise(&[value])?.is_empty()
-            {
-                let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
-                return Err(EnvFileError::Taken { variable, path }.into());
-            }
-        }
-        Ok(())
+        let event = self.ports.event(principal, operation.as_str(), Verdict::Intended, detail);
+        let begun = self.ports.ledger.begin(name, operation, &event)?;
+        begun.map(|intent| Prepared::Begun(Box::new(intent), observation)).ok_or_else(|| self.ports.missing(name))
     }
 
     /// What the backend reports about the usage of a project; one that cannot know it is not asked.
     fn metered(&self, project: &Project) -> Observation {
-        match self.backend.metering() {
+        match self.ports.backend.metering() {
             Metering::None => Observation::Unknown,
             Metering::Local | Metering::Remote => {
                 let asked: Vec<_> = project.resource.iter().cloned().collect();
-                let observed = self.wait(self.backend.observe(Scope::Resources(&asked)));
+                let observed = self.ports.wait(self.ports.backend.observe(Scope::Resources(&asked)));
                 observed.map_or(Observation::Unknown, |observed| observed.first().into())
             }
         }
@@ -191,11 +148,11 @@ impl Provisioner {
 
     /// The project after its key was disabled or enabled, with the usage that was seen before.
     fn after(&self, project: Project, before: Observation) -> ProjectState {
-        match (self.backend.metering(), before) {
+        match (self.ports.backend.metering(), before) {
             (Metering::Remote, Observation::Present { usage, .. }) => {
-                self.state_of(project, Observation::Present { suspended: false, usage })
+                self.observer.state_of(project, Observation::Present { suspended: false, usage })
             }
-            _ => self.at_hand(project),
+            _ => self.observer.at_hand(project),
         }
     }
 }
