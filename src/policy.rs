@@ -1,4 +1,4 @@
-//! Whether a request is granted: pure, from what the registry says and what is live already.
+//! Decides whether a request is granted, from the registry and what is live already. No I/O.
 
 use crate::{
     lifetime::Lifetime,
@@ -8,7 +8,7 @@ use crate::{
     registry::{ApprovalRule, Policy, Provider},
 };
 
-/// What is live already, read in the transaction that will add to it.
+/// The live projects and their caps, read in the transaction that will add to them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Committed {
     pub projects: u64,
@@ -21,7 +21,7 @@ pub enum Decision {
     Allowed {
         cap: Cents,
     },
-    /// A human has to say yes to `cap`. `without` is the cap that an agent gets unasked, if there is one.
+    /// A person must approve `cap`. `without` is the cap that an agent gets without approval, if there is one.
     NeedsApproval {
         cap: Cents,
         without: Option<Cents>,
@@ -29,7 +29,7 @@ pub enum Decision {
     Refused(Rule),
 }
 
-/// The rule that refuses, whoever asks.
+/// The rule that refuses, for every principal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rule {
     #[error("a cap of {asked} USD is above the {maximum} USD that this provider may ever cost")]
@@ -46,7 +46,7 @@ pub enum Rule {
     TotalCap { asked: Cents, committed: Cents, total: Cents },
 }
 
-/// For how long: what is asked for, else the provider's default, else the longest that it may be; `None` is for ever.
+/// Returns the requested lifetime, else the provider's default, else its maximum. `None` is unlimited.
 ///
 /// # Errors
 /// [`Rule::LifetimeTooLong`].
@@ -58,7 +58,7 @@ pub fn lifetime(asked: Option<Lifetime>, provider: &Provider) -> Result<Option<L
     }
 }
 
-/// Decides. `wanted` of zero means the provider's default.
+/// Decides on a request for the cap `wanted`. Zero means the provider's default.
 pub fn decide(wanted: Cents, role: Role, provider: &Provider, policy: &Policy, committed: Committed) -> Decision {
     let cap = if wanted.is_zero() { provider.default_cap } else { wanted };
     if let Some(rule) = broken_rule(cap, provider, policy, committed) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_human_goes_above_the_default_and_nobody_above_the_maximum() {
+    fn person_may_exceed_the_default_and_none_the_maximum() {
         let none = Committed::default();
         let (cap, without, maximum) = (usd("25.01"), Some(usd("25")), usd("100"));
         assert_eq!(ask("25.01", Role::Agent, "", none), Decision::NeedsApproval { cap, without });

@@ -1,4 +1,4 @@
-//! What an outsider may see, in one shape for every door. Nothing here can hold a [`crate::secret::Secret`].
+//! What every transport shows, made from the results of use cases. Nothing here can hold a [`crate::secret::Secret`].
 
 mod leaks;
 
@@ -91,13 +91,13 @@ pub struct AbandonView {
     pub project: ProjectView,
 }
 
-/// What waits for a human's yes, and what became of what waited.
+/// Requests for approval, pending and decided.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApprovalsView {
     pub approvals: Vec<ApprovalView>,
 }
 
-/// A request for a human's yes.
+/// A request for approval.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApprovalView {
     pub id: String,
@@ -111,12 +111,12 @@ pub struct ApprovalView {
     pub status: &'static str,
 }
 
-/// A row of the audit. What it tells of is masked already when it is written.
+/// A row of the audit. Its facts were masked when it was written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AuditView {
     pub seq: i64,
     pub at: String,
-    /// `mcp`, `cli`, or a part of ours that acts by itself.
+    /// `mcp`, `cli`, or a part of this program that acts by itself.
     pub door: String,
     /// A client's name and version, or a user and a terminal.
     pub actor: String,
@@ -131,26 +131,26 @@ pub struct AuditView {
     pub hash: String,
 }
 
-/// An audit that is whole.
+/// A verified audit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProofView {
     pub whole: bool,
     pub rows: i64,
     /// The hash of the last row.
     pub head: String,
-    /// Where rows are missing that a human has given up.
+    /// Accepted breaks, where rows are missing.
     pub accepted: Vec<AcceptedBreakView>,
 }
 
-/// A break in the audit that a human has accepted.
+/// A break in the audit that a person accepted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AcceptedBreakView {
-    /// The row that says so.
+    /// The row that records the acceptance.
     pub row: i64,
     pub at: String,
     /// Who accepted it.
     pub actor: String,
-    /// How far the head record had come that was given up; null: it could not be read.
+    /// The last row of the head record that was replaced; null: it could not be read.
     pub head_row: Option<i64>,
 }
 
@@ -160,7 +160,7 @@ pub struct ErrorView {
     pub code: &'static str,
     pub message: String,
     pub hint: String,
-    /// The project that stands in the way, if that is what happened.
+    /// The project that already exists, for `already_exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<Box<ProjectView>>,
 }

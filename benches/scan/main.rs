@@ -4,6 +4,7 @@
 //! out (`-uuu`), because a scan leaves nothing out.
 
 #![allow(
+    clippy::float_arithmetic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! What the backend has, the ledger knows and the env file holds, held against each other.
+//! Compares the backend's resources, the ledger and the env files.
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     provisioner::Ports,
 };
 
-/// Asks the backend, and compares.
+/// Asks the backend for its resources, and compares.
 pub fn backend(ports: &Ports) -> Vec<Finding> {
     match findings(ports) {
         Ok(findings) => findings,
@@ -28,10 +28,10 @@ fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
         let found = format!("not looked at, because another backend holds them: {}", named(&names));
         findings.push(Finding::warning(BACKEND, found, format!("run `doctor --backend {}`", other.backend)));
     }
-    // A question about what cannot exist is as good a greeting as any.
+    // Without a resource to ask about, a question about none tells whether the backend answers.
     let mut asked: Vec<ResourceId> = live.iter().filter_map(|project| project.resource.clone()).collect();
     if asked.is_empty() {
-        asked.push(ResourceId::new("fres_nobody".to_owned()));
+        asked.push(ResourceId::new("fres_none".to_owned()));
     }
     match ports.observe(Scope::Resources(&asked)) {
         Err(error) => findings.push(Finding::failure(BACKEND, error)),
@@ -45,7 +45,7 @@ fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-/// Listed, but not there any more.
+/// Reports projects whose resource no longer exists.
 fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     let settled = live.iter().filter(|project| matches!(project.status, Status::Active | Status::Suspended));
     let is_gone = |project: &&Project| project.resource.as_ref().is_none_or(|id| find(observed, id).is_none());
@@ -57,12 +57,12 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     settled.filter(is_gone).map(report).collect()
 }
 
-/// There, and perhaps billed, but not listed.
+/// Reports resources that no project has, and that may be billed.
 fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
     let everything = match ports.observe(Scope::Everything) {
         Ok(everything) => everything,
         Err(BackendError::Unknown { why }) => {
-            return Finding::ok(DRIFT, format!("what is billed and not listed cannot be told here: {why}"));
+            return Finding::ok(DRIFT, format!("unlisted resources cannot be found here: {why}"));
         }
         Err(error) => return Finding::failure(DRIFT, error),
     };
@@ -74,14 +74,15 @@ fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
     let unlisted: Vec<&str> =
         everything.iter().filter(|observed| !is_listed(observed)).map(|each| each.resource.as_str()).collect();
     if unlisted.is_empty() {
-        return Finding::ok(DRIFT, "everything that the backend has is listed".to_owned());
+        return Finding::ok(DRIFT, "every resource of the backend is listed".to_owned());
     }
-    let found = format!("the backend has what is not listed here, and may bill it: {}", unlisted.join(", "));
-    let advice = "this program leaves it alone: see at Stripe what it is, and remove it there if nobody needs it";
+    let found =
+        format!("the backend has resources that are not listed here and may be billed: {}", unlisted.join(", "));
+    let advice = "this program does not touch them: look at Stripe, and remove there those that are not needed";
     Finding::problem(DRIFT, found, advice)
 }
 
-/// Whether the variable of each project holds the current key, as far as fingerprints tell.
+/// Checks by fingerprint that the variables of each project hold its current keys.
 fn keys(ports: &Ports, live: &[Project], observed: &[Observed]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let mut checked = 0;
@@ -93,13 +94,16 @@ fn keys(ports: &Ports, live: &[Project], observed: &[Observed]) -> Result<Vec<Fi
         }
     }
     if findings.is_empty() && checked > 0 {
-        findings.push(Finding::ok(KEYS, format!("active projects whose variables hold the current key: {checked}")));
+        findings.push(Finding::ok(
+            KEYS,
+            format!("{checked} of {checked} active keys {}", if checked == 1 { "is current" } else { "are current" }),
+        ));
     }
     Ok(findings)
 }
 
 fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
-    // A file that cannot be looked at has a line of its own already.
+    // A file that cannot be read has a finding of its own.
     let Ok(Some(inspection)) = EnvFile::new(project.env_file.clone()).inspect() else {
         return Ok(Vec::new());
     };
@@ -122,7 +126,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
         findings.push(if ours {
             Finding::problem(KEYS, found, REPAIR).repaired_by(Repair::Deliver(name.clone()))
         } else {
-            let advice = format!("if nobody needs that value, remove {variable} from the file; then {REPAIR}");
+            let advice = format!("if that value is not needed, remove {variable} from the file; then {REPAIR}");
             Finding::problem(KEYS, found, advice)
         });
     }

@@ -1,4 +1,4 @@
-//! What is written down: the ledger, its audit chain, and what is open in the journal.
+//! Checks the ledger, its audit chain, and the open entries of the journal.
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     provisioner::Ports,
 };
 
-/// The ledger and its chain.
+/// Checks the ledger and its chain.
 pub fn ledger(ports: &Ports) -> Vec<Finding> {
     let ledger = &ports.ledger;
     let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.totals()?)));
@@ -42,13 +42,13 @@ fn chain(ports: &Ports) -> Finding {
         None => Finding::failure(AUDIT, Error::AuditBroken { broken }),
         Some(row) => Finding::problem(
             AUDIT,
-            format!("the chain is broken at row {row}: somebody has changed the ledger by hand"),
+            format!("the chain is broken at row {row}: the ledger was changed by hand"),
             "find out who; what comes before that row is as it was written",
         ),
     }
 }
 
-/// What was begun and not ended.
+/// Reports operations that were begun and not ended.
 pub fn journal(ports: &Ports) -> Vec<Finding> {
     let unsettled = match ports.ledger.unsettled() {
         Ok(unsettled) => unsettled,

@@ -1,4 +1,4 @@
-//! Repairs: each is something that an ordinary call does too, done now.
+//! Repairs: each does what an ordinary call would do, too.
 
 use std::path::PathBuf;
 
@@ -12,26 +12,26 @@ use crate::{
     provisioner::{Ports, Principal, Projects},
 };
 
-/// Something that can be put right without buying, rotating or removing anything.
+/// A repair that buys, rotates and removes nothing.
 #[derive(Debug)]
 pub enum Repair {
-    /// Keep git from taking an env file.
+    /// Exclude an env file from git.
     Exclude(PathBuf),
     /// Write a project's current key to its variable once more.
     Deliver(ProjectName),
-    /// Let the state folder be ignored by git.
+    /// Exclude the state folder from git.
     Guard,
-    /// Take others' rights to an env file away.
+    /// Remove group and other permissions of an env file.
     HideEnvFile(PathBuf),
-    /// Take others' rights to files of ours away.
+    /// Remove group and other permissions of files in the state folder.
     HideState(Vec<PathBuf>),
-    /// Settle what is open in the journal.
+    /// Reconcile the open entries of the journal.
     Recover,
-    /// Remove what a dead process left beside an env file.
+    /// Remove the temporary file that a crashed process left beside an env file.
     Sweep(PathBuf),
 }
 
-/// Something that was tried: what, and why it did not work, if it did not.
+/// A repair that was tried, and its error if it failed.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Repaired {
     pub what: String,
@@ -39,8 +39,8 @@ pub struct Repaired {
 }
 
 impl Repair {
-    /// Does it. `None`: there was nothing left to do.
-    pub fn carry_out(self, ports: &Ports, projects: &Projects, principal: &Principal) -> Option<Repaired> {
+    /// Makes the repair. `None`: there was nothing left to do.
+    pub fn apply(self, ports: &Ports, projects: &Projects, principal: &Principal) -> Option<Repaired> {
         let (what, outcome) = match self {
             Self::Deliver(name) => {
                 (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))

@@ -1,4 +1,4 @@
-//! Forget: a human gives up a purchase of which nobody can tell any more what became of it.
+//! Abandon: a person gives up a purchase whose outcome can no longer be determined.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use crate::{
     project_state::{Note, ProjectState},
 };
 
-/// What nobody can tell any more, and where a person can look.
+/// A purchase whose outcome can no longer be determined, and where a person can look.
 #[derive(Clone, Debug)]
 pub struct UnresolvedOrder {
     pub project: ProjectName,
-    /// What the resource is called at the backend, if it exists.
+    /// The backend's name of the resource, if it exists.
     pub resource: String,
-    /// Where a person sees what there is.
+    /// Where a person sees all resources.
     pub place: &'static str,
 }
 
@@ -35,14 +35,14 @@ pub struct Abandoned {
     pub state: ProjectState,
 }
 
-/// What is known in the end of a purchase whose answer was lost.
+/// The final state of a purchase whose answer was lost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resolution {
-    /// The backend could still tell: it exists, and has been finished.
+    /// The backend could still tell: it exists, and the purchase was finished.
     Found,
     /// It could not be determined, and a person gave it up.
     GivenUp,
-    /// The backend could still tell: there was never anything.
+    /// The backend could still tell: nothing was ever created.
     NeverWas,
 }
 
@@ -64,14 +64,7 @@ pub(super) struct Abandonment {
 }
 
 impl Abandonment {
-    /// Asks the backend once more. If it can tell what became of the purchase, that is settled as ever; if it can never
-    /// tell, and `agree` does, the project is closed as failed, and its name and its variable are free.
-    ///
-    /// Nobody else works on the project while `agree` is being asked, so what it agrees to is what is done.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`]; [`Error::NothingToAbandon`] of what is no open purchase;
-    /// [`Error::OutcomeUnknown`] where the backend may still tell, later; and whatever `agree` refuses with.
+    /// As [`super::Projects::abandon`]. After abandoning, the project is failed, and its name and variable are free.
     pub(super) fn abandon(
         &self,
         name: &ProjectName,

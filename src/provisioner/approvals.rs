@@ -1,4 +1,4 @@
-//! A human's yes: asked for, given or not, and found again by the call that it was given to.
+//! Approvals by a person: requested, decided, and used by the call that they were given for.
 
 use std::sync::Arc;
 
@@ -24,10 +24,7 @@ pub struct Approvals {
 }
 
 impl Approvals {
-    /// The newest requests, oldest first.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// Returns the newest requests, oldest first.
     pub fn list(&self) -> Result<Vec<Approval>, Error> {
         if !self.ports.ledger.exists() {
             return Ok(Vec::new());
@@ -35,10 +32,10 @@ impl Approvals {
         Ok(self.ports.ledger.approvals(MOST_SHOWN, self.ports.clock.now())?)
     }
 
-    /// A request of which a human at a terminal may still say that.
+    /// Returns the request if it can still be given this answer at a terminal.
     ///
     /// # Errors
-    /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`], [`ApprovalError::Decided`], or the ledger's.
+    /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`] or [`ApprovalError::Decided`].
     pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
         let found =
             if self.ports.ledger.exists() { self.ports.ledger.approval(id, self.ports.clock.now())? } else { None };
@@ -50,7 +47,7 @@ impl Approvals {
         }
     }
 
-    /// Writes down what a human at a terminal says.
+    /// Records the decision of a person at a terminal.
     ///
     /// # Errors
     /// Those of [`Self::undecided`].
@@ -59,20 +56,18 @@ impl Approvals {
         self.take(id, None, answer, principal)
     }
 
-    /// Marks that a form is out with a client; the nonce that its answer has to bring.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// Records that a client shows the form, and returns the nonce that its answer must carry.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
         let nonce = random_hex()?;
         self.ports.ledger.send_form(id, &nonce)?;
         Ok(nonce)
     }
 
-    /// Takes what a human at a host answered to the form with that nonce. `Ok` is a yes that is written down.
+    /// Records the user's answer to the form with that nonce. `Ok` is a recorded approval.
     ///
     /// # Errors
-    /// Every other answer is one; so are a form that was answered before and a request that is decided or has expired.
+    /// An [`ApprovalError`] for every other answer, a form that was answered before, and a request that is decided or
+    /// has expired.
     pub fn take_answer(
         &self,
         id: &ApprovalId,
@@ -92,8 +87,7 @@ impl Approvals {
         .into())
     }
 
-    /// Writes down that what a client brought back does not count, and passes the refusal on. Where nothing was ever
-    /// asked there is no ledger, and none is made for it.
+    /// Records that a client's answer is not valid, and returns the refusal. Without a ledger nothing is recorded.
     pub fn rejected(&self, wanted: &ProvisionRequest, error: Error, principal: &Principal) -> Error {
         if self.ports.ledger.exists() {
             self.ports.refused(principal, "answer approval", &wanted.name, error)
@@ -102,16 +96,13 @@ impl Approvals {
         }
     }
 
-    /// What seals the state that a client carries. It lives in the ledger, beside the requests that it vouches for, so
-    /// that neither outlives the other.
-    ///
-    /// # Errors
-    /// The ledger's, or when the operating system gives no randomness.
+    /// Returns the key that signs the request state of clients. It is kept in the ledger, beside the requests that it
+    /// is for, so that neither outlives the other.
     pub fn seal_key(&self) -> Result<Secret, Error> {
         Ok(Secret::new(self.ports.ledger.seal_key(&random_hex()?)?))
     }
 
-    /// All that a yes is bound to.
+    /// Everything that an approval is bound to.
     pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Subject {
         let plan = provider.plan.as_ref().map(ServiceRef::as_str);
         let env_file = self.ports.env_file.to_string_lossy();
@@ -125,7 +116,7 @@ impl Approvals {
         }
     }
 
-    /// The yes that a human has given to exactly this; without one, it is asked for, and the error says how to give it.
+    /// Returns the approval for exactly this subject. Without one it is requested, and the error says how to approve.
     pub(super) fn human_approval(
         &self,
         subject: &Subject,
@@ -134,7 +125,7 @@ impl Approvals {
         without: Option<Cents>,
         principal: &Principal,
     ) -> Result<ApprovalId, Error> {
-        let approval = self.asked(subject, policy, principal)?;
+        let approval = self.request_for(subject, policy, principal)?;
         match approval.status {
             ApprovalStatus::Approved => return Ok(approval.id),
             ApprovalStatus::Denied => return Err(denied(approval).into()),
@@ -153,8 +144,8 @@ impl Approvals {
         Err(ApprovalError::Required(Box::new(question)).into())
     }
 
-    /// The request for exactly this, made now if there is none.
-    fn asked(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
+    /// Returns the request for exactly this subject, made now if there is none.
+    fn request_for(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
         loop {
             let id = ApprovalId::random()?;
             let (provider, cap) = (subject.provider.as_str(), subject.cap.cents());
@@ -173,7 +164,7 @@ impl Approvals {
             match self.ports.ledger.ask(request, MOST_PENDING, &event)? {
                 Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
                 Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
-                Asked::Taken => {} // another id, then
+                Asked::Taken => {} // try another id
             }
         }
     }
@@ -197,7 +188,7 @@ impl Approvals {
         self.ports.ledger.decide(id, nonce, answer, &event)
     }
 
-    /// What a human types, with the folder, since his terminal may be in another one.
+    /// Returns the command to type, with the folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
         let usual = self.ports.state.file_name().is_some_and(|name| name == USUAL_STATE);
         let (flag, folder) = match self.ports.state.parent().filter(|_| usual) {
@@ -218,7 +209,7 @@ fn random_hex() -> Result<String, Error> {
     Ok(hex(&bytes))
 }
 
-/// More than a human decides in half an hour, and fewer than an agent could ask for.
+/// More than a person decides in half an hour, and fewer than an agent could request.
 const MOST_PENDING: u32 = 10;
 
 const MOST_SHOWN: u32 = 50;

@@ -1,4 +1,4 @@
-//! What the audit may keep of what a principal said: what could be parsed, as it was parsed, and never a quote.
+//! The arguments of a call as the audit keeps them: parsed values only, never a quote.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::{
     name::ProjectName,
 };
 
-/// The arguments of a call. A field that cannot be parsed is known by its own name only.
+/// The arguments of a call. A field that cannot be parsed is kept by its name alone.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFacts {
     kept: Map<String, Value>,
@@ -26,7 +26,7 @@ impl AuditFacts {
         self.fact("name", name)
     }
 
-    /// A key of the registry. It has the alphabet of a name, and a name that reads like a credential is none.
+    /// A key of the registry. It is parsed as a name, which must not look like a credential.
     #[must_use]
     pub fn provider(self, text: Option<&str>) -> Self {
         let key = text.and_then(|text| ProjectName::parse(text).ok());
@@ -45,7 +45,7 @@ impl AuditFacts {
         self.fact("micro_usd", usage.map(|usage| json!(usage.micro_usd())))
     }
 
-    /// `field` is what the door calls it.
+    /// `field` is the transport's name for it.
     #[must_use]
     pub fn lifetime(self, field: &'static str, text: Option<&str>) -> Self {
         let lifetime = text.and_then(|text| Lifetime::parse(text).ok());
@@ -58,7 +58,7 @@ impl AuditFacts {
         self.fact("approval", id.map(|id| json!(id.to_string())))
     }
 
-    /// Anything else that was parsed; `None` where it could not be.
+    /// Any other argument; `None` where it could not be parsed.
     #[must_use]
     pub fn fact(mut self, field: &'static str, parsed: Option<Value>) -> Self {
         match parsed {

@@ -1,4 +1,4 @@
-//! The audit as outsiders use it: calls are written down, rows are looked through, the chain is proved.
+//! The audit log: records calls, finds rows, and verifies the hash chain.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     name::ProjectName,
 };
 
-/// A call of either door that has its answer.
+/// A call that has been answered.
 #[derive(Clone, Debug)]
 pub struct Called {
     pub principal: Principal,
@@ -25,19 +25,19 @@ pub struct Called {
     pub took: Duration,
 }
 
-/// The outcome of a call that did what it was asked.
+/// The outcome of a successful call.
 pub const OK: &str = "ok";
 
 /// Whether a call could change anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
-    /// Its row is written even where nothing was ever written.
+    /// The row is written even where there is no ledger yet.
     Write,
-    /// Where there is no ledger, it makes none.
+    /// Where there is no ledger, none is made.
     Read,
 }
 
-/// Which rows of the audit are asked for. What is left out asks for everything.
+/// Selects rows of the audit. An empty field selects everything.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     pub project: Option<ProjectName>,
@@ -45,7 +45,7 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// How a row or a call ended: a word such as `refused`, `called`, `ok`, or a code.
+    /// The outcome of a row or a call: `refused`, `called`, `ok` and the like, or an error code.
     pub outcome: Option<String>,
     /// The newest of them; zero is all.
     pub limit: usize,
@@ -55,7 +55,7 @@ pub struct AuditFilter {
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
     pub row: AuditRow,
-    /// The row's facts, read.
+    /// The facts of the row.
     pub detail: Value,
 }
 
@@ -75,11 +75,8 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Writes down calls that have been answered. A failure changes nothing about the answers: what had an effect has
-    /// rows of its own, in the transactions of its intent and its outcome.
-    ///
-    /// # Errors
-    /// The ledger's, or the state folder's.
+    /// Records calls that have been answered. A failure does not change the answers: every effect has rows of its own,
+    /// in the transactions of its intent and its outcome.
     pub fn note_calls(&self, calls: &[Called]) -> Result<(), Error> {
         if !self.ports.ledger.exists() {
             if calls.iter().all(|call| call.access == Access::Read) {
@@ -91,25 +88,19 @@ impl AuditLog {
         Ok(self.ports.ledger.note_calls(&rows)?)
     }
 
-    /// Brings the head record outside the ledger up to the last row. `Some`: it does not fit, and is left alone; calls
-    /// go on all the same, and whoever can should say so.
-    ///
-    /// # Errors
-    /// The ledger's, or the file's.
+    /// Brings the head record outside the ledger up to the last row. `Some`: it does not match and is left unchanged;
+    /// calls go on, and the caller reports it.
     pub fn seal(&self) -> Result<Option<Break>, Error> {
         if self.ports.ledger.exists() { Ok(self.ports.ledger.seal()?) } else { Ok(None) }
     }
 
-    /// The newest rows that the filter lets through, oldest first.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// Returns the newest rows that match the filter, oldest first.
     pub fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         let mut found = Vec::new();
         if self.ports.ledger.exists() {
             self.ports.ledger.look_back(|row| {
                 let entry = AuditEntry::from(row);
-                if filter.lets_through(&entry) {
+                if filter.matches(&entry) {
                     found.push(entry);
                 }
                 filter.limit == 0 || found.len() < filter.limit
@@ -119,10 +110,10 @@ impl AuditLog {
         Ok(found)
     }
 
-    /// Proves the chain.
+    /// Verifies the chain.
     ///
     /// # Errors
-    /// [`Error::AuditBroken`] names the first row that is not as it should be; or the ledger's.
+    /// [`Error::AuditBroken`] names the first row that does not match.
     pub fn verify(&self) -> Result<AuditProof, Error> {
         match self.ports.ledger.verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
@@ -130,11 +121,10 @@ impl AuditLog {
         }
     }
 
-    /// Gives up a head record that does not fit, as after a backup was restored, and proves the chain from then on.
+    /// Accepts that the head record does not match, for example after a backup was restored, and verifies the chain.
     ///
     /// # Errors
-    /// [`Error::AuditBroken`] when the chain inside the ledger does not hold, and then nothing was written; or the
-    /// ledger's.
+    /// [`Error::AuditBroken`] when the chain inside the ledger is broken; nothing was written then.
     pub fn accept(&self, principal: &Principal) -> Result<AuditProof, Error> {
         let event = self.ports.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
         match self.ports.ledger.accept_break(&event)? {
@@ -150,7 +140,7 @@ impl AuditLog {
         let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
         let event =
             Event { at: self.ports.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
-        // What was refused was not about the project that has the name, or had it once.
+        // A refused call is not about the project that has the name.
         let about = name.as_ref().filter(|_| call.outcome == OK);
         let project = about.and_then(|name| self.ports.ledger.newest(name).ok().flatten());
         Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
@@ -170,7 +160,7 @@ impl From<AuditRow> for AuditEntry {
 }
 
 impl AuditFilter {
-    fn lets_through(&self, AuditEntry { row, detail }: &AuditEntry) -> bool {
+    fn matches(&self, AuditEntry { row, detail }: &AuditEntry) -> bool {
         let in_time = self.since.is_none_or(|since| row.at >= since.as_millisecond())
             && self.until.is_none_or(|until| row.at <= until.as_millisecond());
         let named = |name: &ProjectName| row.name.as_deref() == Some(name.as_str());
@@ -191,9 +181,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_took_so_many_milliseconds() {
-        for (micros, shown) in [(0, 0.0), (40, 0.0), (60, 0.1), (1_234, 1.2), (2_000_000, 2_000.0)] {
-            assert!((milliseconds(Duration::from_micros(micros)) - shown).abs() < 1e-9, "{micros} µs");
+    fn milliseconds_have_one_decimal() {
+        for (micros, shown) in [(0, "0.0"), (40, "0.0"), (60, "0.1"), (1_234, "1.2"), (2_000_000, "2000.0")] {
+            assert_eq!(format!("{:?}", milliseconds(Duration::from_micros(micros))), shown, "{micros} µs");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The same for every live project at once: the end of a session, or a bad moment.
+//! One operation on many projects, several at a time.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,19 +7,19 @@ use std::{
 
 use crate::{error::Error, name::ProjectName, project_state::ProjectState};
 
-/// What became of one project of many.
+/// The result for one project of many.
 #[derive(Debug)]
 pub struct Outcome {
     pub name: ProjectName,
     pub result: Result<ProjectState, Error>,
 }
 
-/// Several at a time, in the order of the names.
+/// Runs `work` on several projects at a time, and returns the outcomes in the order of the names.
 pub(super) fn each(
     names: Vec<ProjectName>,
     work: impl Fn(&ProjectName) -> Result<ProjectState, Error> + Sync,
 ) -> Vec<Outcome> {
-    let workers = names.len().min(AT_A_TIME);
+    let workers = names.len().min(CONCURRENCY);
     let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -44,4 +44,4 @@ fn push(done: &Mutex<Vec<Outcome>>, outcome: Outcome) {
     done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
 }
 
-const AT_A_TIME: usize = 8;
+const CONCURRENCY: usize = 8;

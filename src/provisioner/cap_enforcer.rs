@@ -1,5 +1,5 @@
-//! Caps that are ours to enforce: where a backend tells what a project has used, and stops at some other limit than the
-//! project's own, whichever process of ours sees that a cap is used up suspends the project.
+//! Enforces per-project caps for backends that report usage but limit spending per provider: any process that sees an
+//! exhausted cap suspends the project.
 
 use std::sync::Arc;
 
@@ -28,11 +28,10 @@ pub struct CapEnforcer {
 }
 
 impl CapEnforcer {
-    /// Asks the backend what the live projects have used, and suspends those that have used up their caps. Nothing is
-    /// asked of a backend that does this itself, or cannot know.
+    /// Asks the backend for the usage of the live projects, and suspends those that have used up their caps.
     ///
-    /// # Errors
-    /// When the ledger cannot be read, or the backend does not answer. What one project met is in its [`Outcome`].
+    /// A backend that does this itself, or cannot know usage, is not asked. The failure of one project is in its
+    /// [`Outcome`].
     pub fn enforce(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
         if self.ports.backend.requires_cap_enforcement() && self.ports.ledger.exists() {
             self.look_at_usage()?;
@@ -40,8 +39,8 @@ impl CapEnforcer {
         Ok(self.suspend_exhausted(principal))
     }
 
-    /// Suspends what any call of this process has seen with its cap used up. Each is looked at once more, with nobody
-    /// else at work on it.
+    /// Suspends the projects that any call of this process saw with their caps used up. Each is checked once more under
+    /// its lock.
     pub fn suspend_exhausted(&self, principal: &Principal) -> Vec<Outcome> {
         let names = self.observer.take_exhausted();
         let why = json!({ "because": "cap_reached" });
@@ -64,7 +63,7 @@ impl CapEnforcer {
     }
 }
 
-/// Somebody else may have been there first, or a new month begun.
+/// Whether the suspension still took place: another process may have been first, or a new month may have begun.
 fn is_news(result: &Result<ProjectState, Error>) -> bool {
     match result {
         Ok(state) => state.status() == Status::Suspended,
@@ -78,7 +77,7 @@ mod tests {
     use crate::approval::ApprovalError;
 
     #[test]
-    fn what_somebody_else_tore_down_meanwhile_is_no_news_and_a_failure_is() {
+    fn torn_down_meanwhile_is_not_reported_and_a_failure_is() {
         for torn_down in [true, false] {
             assert!(!is_news(&Err(Error::ProjectNotFound { torn_down })));
         }

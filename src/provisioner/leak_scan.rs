@@ -1,4 +1,4 @@
-//! Scan: where credentials of ours stand that should stand in the env file only.
+//! Finds issued keys outside the env file that they belong to.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -18,12 +18,12 @@ use crate::{
     secret::Mask,
 };
 
-/// What to look through.
+/// What to scan.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// As they were named; in a repository, its history too.
+    /// Paths as the user named them; in a repository, its history too.
     pub paths: Vec<PathBuf>,
-    /// Known places, which need not exist; only what lies there now.
+    /// Known places, which need not exist; without their history.
     pub places: Vec<PathBuf>,
 }
 
@@ -91,12 +91,12 @@ impl ScanReport {
     }
 }
 
-/// What a watch has to say.
+/// What a watch reports.
 #[derive(Clone, Copy, Debug)]
 pub enum ScanEvent<'a> {
-    /// It looks at so many files and folders from now on.
+    /// It watches so many files and folders from now on.
     Begun { places: usize },
-    /// What it has found first, or since it last said so.
+    /// The first findings, or the new ones.
     Found(&'a ScanReport),
 }
 
@@ -107,11 +107,11 @@ struct ScanRoots {
     named: Vec<PathBuf>,
 }
 
-/// What is looked for, and how what is found is shown.
+/// The keys to look for, and how findings are reported.
 struct ScanPlan {
-    delivered: Vec<IssuedKey>,
+    issued: Vec<IssuedKey>,
     matcher: Matcher,
-    /// The env files that hold a live key, which is where it belongs.
+    /// The env files that hold a live key, where it belongs.
     expected: Vec<PathBuf>,
 }
 
@@ -121,58 +121,57 @@ pub struct LeakScan {
 }
 
 impl LeakScan {
-    /// Looks through everything once.
+    /// Scans everything once.
     ///
     /// # Errors
-    /// [`Error::NoPath`], or the ledger's.
+    /// [`Error::NoPath`].
     pub fn scan(&self, search: &Search, stop: &Stop) -> Result<ScanReport, Error> {
-        let roots = ScanRoots::of(search)?;
-        Ok(self.survey()?.look(&roots, None, stop))
+        let roots = ScanRoots::new(search)?;
+        Ok(self.plan()?.run(&roots, None, stop))
     }
 
-    /// Says that it has begun, looks through everything once and tells what it found, then each second at the files
-    /// that have changed, and tells what is new. Ends when it is asked to.
+    /// Scans everything once, then every second the files that have changed, until `stop`. Reports new findings only.
     ///
     /// # Errors
-    /// [`Error::NoPath`], or the ledger's.
-    pub fn watch(&self, search: &Search, stop: &Stop, mut tell: impl FnMut(ScanEvent<'_>)) -> Result<(), Error> {
-        let roots = ScanRoots::of(search)?;
-        let (mut survey, seen) = (self.survey()?, ReadCache::default());
-        tell(ScanEvent::Begun { places: roots.roots.len() });
-        let first = survey.look(&roots, Some(&seen), stop);
-        let mut told: HashSet<_> = first.findings.iter().map(identity).collect();
-        tell(ScanEvent::Found(&first));
+    /// [`Error::NoPath`].
+    pub fn watch(&self, search: &Search, stop: &Stop, mut report: impl FnMut(ScanEvent<'_>)) -> Result<(), Error> {
+        let roots = ScanRoots::new(search)?;
+        let (mut plan, cache) = (self.plan()?, ReadCache::default());
+        report(ScanEvent::Begun { places: roots.roots.len() });
+        let first = plan.run(&roots, Some(&cache), stop);
+        let mut reported: HashSet<_> = first.findings.iter().map(identity).collect();
+        report(ScanEvent::Found(&first));
         while !stop.is_asked() {
             stop.pause(PAUSE);
-            let delivered = self.delivered()?;
-            if delivered != survey.delivered {
-                // What was read before may hold a key that was not known yet.
-                survey = ScanPlan::of(delivered);
-                seen.forget();
+            let issued = self.issued_keys()?;
+            if issued != plan.issued {
+                // Files read before may hold a key that was not known then.
+                plan = ScanPlan::new(issued);
+                cache.forget();
             }
-            if survey.delivered.is_empty() {
+            if plan.issued.is_empty() {
                 continue;
             }
-            let mut more = survey.show(walk(&roots.roots, &survey.matcher, Some(&seen), stop));
-            more.findings.retain(|leak| told.insert(identity(leak)));
+            let mut more = plan.report(walk(&roots.roots, &plan.matcher, Some(&cache), stop));
+            more.findings.retain(|leak| reported.insert(identity(leak)));
             if !more.findings.is_empty() {
-                tell(ScanEvent::Found(&more));
+                report(ScanEvent::Found(&more));
             }
         }
         Ok(())
     }
 
-    fn survey(&self) -> Result<ScanPlan, Error> {
-        Ok(ScanPlan::of(self.delivered()?))
+    fn plan(&self) -> Result<ScanPlan, Error> {
+        Ok(ScanPlan::new(self.issued_keys()?))
     }
 
-    fn delivered(&self) -> Result<Vec<IssuedKey>, Error> {
+    fn issued_keys(&self) -> Result<Vec<IssuedKey>, Error> {
         if self.ports.ledger.exists() { Ok(self.ports.ledger.issued_keys()?) } else { Ok(Vec::new()) }
     }
 }
 
 impl ScanRoots {
-    fn of(search: &Search) -> Result<Self, Error> {
+    fn new(search: &Search) -> Result<Self, Error> {
         let mut named = Vec::new();
         for (place, path) in search.paths.iter().enumerate() {
             named.push(fs::real_path(path).map_err(|_| Error::NoPath { position: place + 1 })?);
@@ -180,7 +179,7 @@ impl ScanRoots {
         let places = search.places.iter().filter_map(|place| fs::real_path(place).ok());
         let around = named.iter().filter_map(|path| kept_around(path));
         let every: BTreeSet<PathBuf> = named.iter().cloned().chain(places).chain(around).collect();
-        // Nothing is read twice because it was named twice.
+        // A place that is named twice is read once.
         let inside = |path: &Path| path.ancestors().skip(1).any(|folder| every.contains(folder));
         let roots = every.iter().filter(|path| !inside(path)).cloned().collect();
         Ok(Self { roots, named })
@@ -188,42 +187,41 @@ impl ScanRoots {
 }
 
 impl ScanPlan {
-    fn of(delivered: Vec<IssuedKey>) -> Self {
-        let known: Vec<Known> = delivered
+    fn new(issued: Vec<IssuedKey>) -> Self {
+        let known: Vec<Known> = issued
             .iter()
             .map(|one| Known { fingerprint: &one.fingerprint, mask: &one.mask, length: one.length })
             .collect();
-        let holders: BTreeSet<&PathBuf> =
-            delivered.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
+        let holders: BTreeSet<&PathBuf> = issued.iter().filter(|one| one.live).map(|one| &one.owner.env_file).collect();
         let expected = holders.into_iter().map(|file| fs::resolve(file).unwrap_or_else(|_| file.clone())).collect();
         let matcher = Matcher::new(&known);
-        Self { delivered, matcher, expected }
+        Self { issued, matcher, expected }
     }
 
-    fn look(&self, roots: &ScanRoots, seen: Option<&ReadCache>, stop: &Stop) -> ScanReport {
-        if self.delivered.is_empty() {
+    fn run(&self, roots: &ScanRoots, cache: Option<&ReadCache>, stop: &Stop) -> ScanReport {
+        if self.issued.is_empty() {
             return ScanReport::default(); // there is nothing to look for
         }
-        let mut walked = walk(&roots.roots, &self.matcher, seen, stop);
+        let mut walked = walk(&roots.roots, &self.matcher, cache, stop);
         let mut work_trees: BTreeSet<PathBuf> = roots.named.iter().filter_map(|path| repository_of(path)).collect();
         let within = |tree: &&PathBuf| roots.named.iter().any(|named| tree.starts_with(named));
         work_trees.extend(walked.repositories.iter().filter(within).cloned());
         let (past, unread, histories) = search_history(&work_trees, &self.matcher, stop);
         walked.leaks.extend(past);
-        let mut view = self.show(walked);
-        view.histories_read = histories;
+        let mut report = self.report(walked);
+        report.histories_read = histories;
         let unread = unread.iter().map(|(tree, _)| self.matcher.censored(tree));
-        view.warnings.extend(unread.map(|tree| format!("git would not show the whole history of {tree}")));
-        view
+        report.warnings.extend(unread.map(|tree| format!("git would not show the whole history of {tree}")));
+        report
     }
 
-    fn show(&self, walked: Walked) -> ScanReport {
+    fn report(&self, walked: Walked) -> ScanReport {
         let leaks = walked.leaks.into_iter().filter(|leak| !self.is_expected(leak));
         let mut findings: Vec<LeakedKey> = leaks.filter_map(|leak| self.leak(leak)).collect();
         findings.sort_by(|one, other| order(one).cmp(&order(other)));
         ScanReport {
             findings,
-            keys_known: self.delivered.len() as u64,
+            keys_known: self.issued.len() as u64,
             files_read: walked.files,
             bytes_read: walked.bytes,
             unreadable_count: walked.unreadable_count,
@@ -232,16 +230,16 @@ impl ScanPlan {
         }
     }
 
-    /// A live key in its own env file is no leak. A dead one is: nothing put it there to be found.
+    /// Whether the finding is a live key in its own env file. A dead key there is a leak.
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
-        let live = self.delivered.get(leak.known).filter(|one| one.live);
+        let live = self.issued.get(leak.known).filter(|one| one.live);
         let env_file = live.map(|one| &one.owner.env_file);
         env_file.is_some_and(|file| file == path || self.expected.contains(path) && leads_to(file, path))
     }
 
     fn leak(&self, leak: Leak) -> Option<LeakedKey> {
-        let one = self.delivered.get(leak.known)?;
+        let one = self.issued.get(leak.known)?;
         let text = |path: &Path| self.matcher.censored(path);
         let (place, file, past) = match leak.place {
             Place::File(path) => (LeakPlace::File, Some(text(&path)), None),
@@ -277,10 +275,10 @@ fn order(leak: &LeakedKey) -> impl Ord + '_ {
     (!leak.live, whose, file, (leak.repository.as_deref(), leak.commit.as_deref(), leak.object.as_deref()))
 }
 
-/// What makes a leak another one. A line that moves because a file grew at its top makes a new one, which is no harm.
+/// Identifies a leak. A line that moves makes another one, which does no harm.
 fn identity(leak: &LeakedKey) -> (ProjectId, u32, Option<String>, Option<String>, Option<u64>) {
     (leak.project_id.clone(), leak.key_version, leak.file.clone(), leak.object.clone(), leak.line)
 }
 
-/// Between two looks.
+/// The pause between two scans of a watch.
 const PAUSE: Duration = Duration::from_secs(1);

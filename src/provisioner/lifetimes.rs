@@ -1,4 +1,4 @@
-//! Leases: what is granted for a time is given back when the time is over, by whichever process is running then.
+//! Lifetimes of projects: any process tears down the projects that have expired.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Outcome, Ports, Principal, batch::each, observer::Observer, sessions::Sessions, teardown::Teardown};
 use crate::{error::Error, ledger::Verdict, lifetime::Lifetime, name::ProjectName, project_state::ProjectState};
 
-/// Ends projects whose time is up.
+/// Tears down expired projects, and changes when projects expire.
 pub struct Lifetimes {
     pub(super) ports: Arc<Ports>,
     pub(super) observer: Arc<Observer>,
@@ -16,10 +16,7 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// Tears down every project whose time is up. Safe to run as often as one likes, from anywhere.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
+    /// Tears down every expired project. Safe to repeat, from any process. The failure of one stops no other.
     pub fn reap(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
         if !self.ports.ledger.exists() {
             return Ok(Vec::new());
@@ -29,7 +26,7 @@ impl Lifetimes {
         Ok(each(expired, |name| self.teardown.teardown(name, principal)))
     }
 
-    /// Lets a live project live that long from now on.
+    /// Resets the expiry of a live project to `lifetime` from now.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`].
@@ -40,7 +37,7 @@ impl Lifetimes {
         extended.map(|project| self.observer.look(project)).ok_or_else(|| self.ports.missing(name))
     }
 
-    /// Takes a live project out of the session that would give it back.
+    /// Keeps a live project after its session ends.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`].

@@ -1,10 +1,10 @@
-//! List: what is live, what it costs, and what there was.
+//! Pages of the list of projects.
 
 use std::fmt;
 
 use crate::{backend::Observed, error::Error, ledger::Visibility, project::ResourceId, project_state::ProjectState};
 
-/// Which part of the list is wanted.
+/// Which part of the list to return.
 #[derive(Clone, Debug)]
 pub struct Listing {
     pub(super) visibility: Visibility,
@@ -28,7 +28,7 @@ pub struct ProjectPage {
     pub unobserved: Option<Error>,
 }
 
-/// The size of a page that is asked for without one.
+/// The size of a page without a limit in the request.
 pub const USUAL_PAGE: u32 = 50;
 
 pub const LARGEST_PAGE: u32 = 200;
@@ -69,5 +69,5 @@ pub(super) fn find<'a>(observed: &'a [Observed], resource: &ResourceId) -> Optio
     observed.iter().find(|observed| observed.resource == *resource)
 }
 
-/// Tells our cursors from anything else that a client may send.
+/// Distinguishes our cursors from other input.
 const CURSOR: &str = "after-";

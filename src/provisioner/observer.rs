@@ -1,4 +1,4 @@
-//! What a result says about its project: what the backend reported, or what is known without another request.
+//! Observations of projects: from the backend, or from local records where no request is needed.
 
 use std::{
     collections::BTreeSet,
@@ -16,12 +16,12 @@ use crate::{
     project_state::{CapEnforcement, Observation, ProjectState},
 };
 
-/// Finds out what is known of projects, and notices what follows from it: alerts, and caps that are used up.
+/// Observes projects, raises alerts about their usage, and remembers exhausted caps.
 pub(super) struct Observer {
     ports: Arc<Ports>,
     alerts: Arc<Alerts>,
-    /// Seen with its cap used up, and not suspended yet. The next observation sees it again, so losing this loses
-    /// nothing.
+    /// Projects with an exhausted cap that are not suspended yet. The next observation finds them again, so losing this
+    /// loses nothing.
     exhausted: Mutex<BTreeSet<ProjectName>>,
 }
 
@@ -30,7 +30,7 @@ impl Observer {
         Self { ports, alerts, exhausted: Mutex::default() }
     }
 
-    /// Raises the alerts that the usage of these projects gives reason to, and remembers those at their caps.
+    /// Raises alerts for the usage of these projects, and remembers those with an exhausted cap.
     pub(super) fn observe_usage<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
         let usages = seen.filter_map(|(project, observed)| Some((project, observed.usage?)));
         let usages: Vec<(&Project, MicroUsd)> = usages.collect();
@@ -40,7 +40,7 @@ impl Observer {
         self.alerts.raise_reached(&usages);
     }
 
-    /// The projects that were seen with their caps used up, from now on forgotten.
+    /// Takes the projects with an exhausted cap out of the list.
     pub(super) fn take_exhausted(&self) -> BTreeSet<ProjectName> {
         mem::take(&mut *self.exhausted.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -51,7 +51,7 @@ impl Observer {
         self.state_of(project, observation)
     }
 
-    /// A project after a call that needed no answer about its usage: only records on this machine are read.
+    /// Returns the state without a request: usage is included only where the backend keeps it on this machine.
     pub(super) fn at_hand(&self, project: Project) -> ProjectState {
         match self.ports.backend.metering() {
             Metering::Local => self.look(project),
@@ -59,7 +59,7 @@ impl Observer {
         }
     }
 
-    /// A project whose resource was created by this call, so that it has cost nothing yet.
+    /// Returns the state of a project that this call created, so that it has cost nothing yet.
     pub(super) fn just_created(&self, project: Project) -> ProjectState {
         let usage = match self.ports.backend.metering() {
             Metering::Local | Metering::Remote => Some(MicroUsd::ZERO),
@@ -76,7 +76,7 @@ impl Observer {
         }
     }
 
-    /// What the backend reported, after it has raised the alerts that it gives reason to.
+    /// Converts an observation, and raises the alerts for its usage.
     pub(super) fn noticed(&self, project: &Project, observed: Option<&Observed>) -> Observation {
         self.observe_usage(observed.map(|seen| (project, seen)).into_iter());
         observed.into()
@@ -87,7 +87,7 @@ impl Observer {
         self.state_among(project, observation, &sharing)
     }
 
-    /// `sharing` as [`Self::sharing`] has it.
+    /// As [`Self::state_of`], with the result of [`Self::sharing`].
     pub(super) fn state_among(
         &self,
         project: Project,
@@ -112,13 +112,13 @@ impl Observer {
         }
     }
 
-    /// The resource that our backend can be asked about.
+    /// Returns the resource of a live project of the backend in use.
     pub(super) fn askable(&self, project: &Project) -> Option<ResourceId> {
         let ours = project.status.is_live() && project.backend == self.ports.backend.name();
         project.resource.clone().filter(|_| ours)
     }
 
-    /// Remembers a project whose cap is used up, if that is ours to do something about.
+    /// Remembers a project with an exhausted cap, if the backend leaves it to us to enforce.
     fn note_exhausted(&self, project: &Project, usage: MicroUsd) {
         if self.ports.backend.requires_cap_enforcement()
             && project.status == Status::Active

@@ -1,4 +1,4 @@
-//! What every use case works with: the backend, the ledger, delivery, locks, the registry and the time.
+//! The ports of the use cases: backend, ledger, delivery, locks, registry and clock.
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ pub struct Ports {
     pub(super) phase_hook: PhaseHook,
 }
 
-/// What a provisioner is made of.
+/// The parts that a [`super::Provisioner`] is built from.
 pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
     pub registry: RegistryFile,
@@ -51,22 +51,22 @@ pub struct Dependencies {
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: PathBuf,
-    /// Whether the human accepts the terms of service of whatever the registry has.
+    /// Whether the user accepts the terms of service of every provider in the registry.
     pub accept_terms: bool,
     pub clock: Clock,
     /// Drives the backend while a call waits for it.
     pub runtime: Handle,
 }
 
-/// What the registry's file and the policy outside the workspace are known by, without reading them.
+/// Identifies the current versions of the registry and policy files without reading them.
 pub type RegistryStamp = [Option<Stamp>; 2];
 
 /// A point between two effects of an operation; see the module's first lines.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Phase {
     Locked,
-    /// Everything that can be checked has been, and something is about to be written: the first time of a call, nothing
-    /// has been so far. Told again before each further row.
+    /// All checks are done, and something is about to be written. The first time in a call, nothing was written before;
+    /// it is reported again before each further row.
     Checked,
     Intended,
     Acted,
@@ -80,7 +80,7 @@ impl Phase {
         [Self::Locked, Self::Checked, Self::Intended, Self::Acted, Self::Recorded, Self::Delivered, Self::Closed];
 }
 
-/// Is told of each phase as it is reached.
+/// Called at each phase as it is reached.
 pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
@@ -104,7 +104,7 @@ impl Ports {
         }
     }
 
-    /// The registry as it is now, under the policy outside the workspace.
+    /// Reads the registry, restricted by the policy outside the workspace.
     ///
     /// # Errors
     /// [`Error::Registry`] or [`Error::Ceiling`] says which file is wrong, and where.
@@ -117,7 +117,7 @@ impl Ports {
         })
     }
 
-    /// Something that changes when a file that [`Self::registry`] is read from does, however it is edited.
+    /// Returns a stamp that changes with every edit of the files that [`Self::registry`] reads.
     pub fn registry_stamp(&self) -> RegistryStamp {
         [self.registry_file.stamp(), self.ceiling_file.stamp()]
     }
@@ -127,12 +127,12 @@ impl Ports {
         self.clock.now()
     }
 
-    /// Tells, from any thread, whether the backend is being waited for.
+    /// Returns a handle that shows whether a call waits for the backend.
     pub fn backend_wait(&self) -> BackendWait {
         self.backend_wait.clone()
     }
 
-    /// The program that the backend works through, with its version, if it is one with such a program.
+    /// Returns the name and version of the program that the backend runs, if it runs one.
     pub fn backend_version(&self) -> Result<Option<String>, BackendError> {
         self.wait(self.backend.version())
     }
@@ -167,8 +167,8 @@ impl Ports {
         answer
     }
 
-    /// Has the backend lower the limits that a project's end leaves too high. That project's end is no less true when
-    /// this fails, so it is written down, and the next end or start tries again.
+    /// Lowers the provider limits that the end of a project leaves too high. A failure does not change that end: it is
+    /// recorded, and the next end or start tries again.
     pub(super) fn reconcile_limits(&self, principal: &Principal) -> Result<(), Error> {
         let (settled, ids) = self.wait(collect_request_ids(self.backend.reconcile_limits()));
         if let Err(error) = settled {
@@ -185,7 +185,7 @@ impl Ports {
         Ok(lock)
     }
 
-    /// Writes down that a rule refused a call before anything was done, and passes the refusal on.
+    /// Records that a call was refused before anything was done, and returns the refusal.
     pub(super) fn refused(
         &self,
         principal: &Principal,
@@ -194,7 +194,7 @@ impl Ports {
         error: Error,
     ) -> Error {
         if matches!(&error, Error::Ledger(error) if error.is_locked()) {
-            return error; // nobody waits for the same process twice
+            return error; // do not wait for the same process again
         }
         let mut detail = json!({ "code": error.code() });
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
@@ -207,8 +207,8 @@ impl Ports {
         }
     }
 
-    /// A row of the audit that is about to be written. Nothing is written without one, so this is where every use case
-    /// passes the point up to which it can be called off, and none can be written that forgets to.
+    /// Creates an audit row that is about to be written. Nothing is written without one, so every use case reports
+    /// here that it can no longer be cancelled.
     pub(super) fn event(&self, principal: &Principal, action: &'static str, verdict: Verdict, detail: Value) -> Event {
         self.phase(Phase::Checked);
         Event {
@@ -221,7 +221,10 @@ impl Ports {
         }
     }
 
-    /// The live project of that name, provided that our backend is the one that holds it.
+    /// Returns the live project of that name.
+    ///
+    /// # Errors
+    /// [`Error::WrongBackend`] when another backend holds it.
     pub(super) fn live(&self, name: &ProjectName) -> Result<Option<Project>, Error> {
         let Some(project) = self.ledger.live(name)? else {
             return Ok(None);
@@ -232,7 +235,7 @@ impl Ports {
         Ok(Some(project))
     }
 
-    /// What to say of a name that no live project has.
+    /// Returns the error for a name that no live project has.
     pub(super) fn missing(&self, name: &ProjectName) -> Error {
         match self.ledger.newest(name) {
             Ok(newest) => {
@@ -276,7 +279,7 @@ impl fmt::Debug for Ports {
     }
 }
 
-/// What policy said, where it was policy that said no.
+/// Returns the decision of the policy, if the policy refused.
 fn decision(error: &Error) -> Option<&'static str> {
     match error {
         Error::Approval(_) => Some("needs_approval"),

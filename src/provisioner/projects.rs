@@ -43,7 +43,7 @@ pub struct Projects {
 }
 
 impl Projects {
-    /// Provisions, and returns the project with its key masked; the key itself is in the env file.
+    /// Creates a project, and writes its key to the env file.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
@@ -52,7 +52,7 @@ impl Projects {
         self.provision.provision(request, principal)
     }
 
-    /// Exchanges the credential of a live project.
+    /// Replaces the credential of a live project.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; the env file's, before the old key is
@@ -61,7 +61,7 @@ impl Projects {
         self.rotation.rotate(name, principal)
     }
 
-    /// Kills the key of a live project until it is resumed. Safe to repeat.
+    /// Disables the key of a live project until it is resumed. Safe to repeat.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
@@ -75,7 +75,7 @@ impl Projects {
         Ok(each(self.live_names()?, |name| self.suspend(name, principal)))
     }
 
-    /// Delivers the current key of a suspended project again, provided that there is something left to spend.
+    /// Enables the key of a suspended project and delivers it, unless its cap is used up.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
@@ -115,7 +115,7 @@ impl Projects {
         self.abandonment.abandon(name, principal, agree)
     }
 
-    /// Finishes or closes what dead processes left open. A project that a living process works on is left to it.
+    /// Finishes or closes the operations that crashed processes left open. A project that is in use is skipped.
     pub fn recover(&self) -> Result<Vec<Recovered>, Error> {
         recover(&self.ports, &self.reconciler)
     }
@@ -127,8 +127,9 @@ impl Projects {
         newest.is_some_and(|project| project.updated_at >= at)
     }
 
-    /// Lists projects, oldest first, with what the backend reports about each. Where it does not answer, usage is
-    /// unknown and the page says why; a project is never left out.
+    /// Lists projects, oldest first, with the backend's observation of each.
+    ///
+    /// Where the backend does not answer, usage is unknown and the page says why; a project is never left out.
     pub fn list(&self, listing: &Listing) -> Result<ProjectPage, Error> {
         if !self.ports.ledger.exists() {
             return Ok(ProjectPage { projects: Vec::new(), live: 0, torn_down: 0, next: None, unobserved: None });
@@ -178,7 +179,7 @@ impl Projects {
         Ok(list)
     }
 
-    /// The newest project of that name, live or not.
+    /// Returns the newest project of that name, live or not.
     pub fn show(&self, name: &ProjectName) -> Result<Option<ProjectState>, Error> {
         if !self.ports.ledger.exists() {
             return Ok(None);
@@ -207,8 +208,9 @@ impl Projects {
         Ok(self.observer.state_of(project, observation))
     }
 
-    /// Writes the current key of an active project to its variable once more, as the backend reveals it. A value that
-    /// is not ours is not overwritten, and a key that was never recorded is not delivered.
+    /// Writes the current key of an active project to its variable once more.
+    ///
+    /// A value of the user's own is not overwritten, and a key that was never recorded is not delivered.
     ///
     /// # Errors
     /// [`Error::KeyNotRecorded`] when the backend holds another key than the ledger knows; else the backend's or the

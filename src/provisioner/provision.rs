@@ -1,4 +1,4 @@
-//! Provision: a capped project whose key is in the env file.
+//! Provision: creates a capped project, and writes its key to the env file.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
     registry::{Policy, Provider},
 };
 
-/// What is asked for.
+/// A request for a new project.
 #[derive(Clone, Debug)]
 pub struct ProvisionRequest {
     pub name: ProjectName,
@@ -48,11 +48,7 @@ pub(super) struct Provision {
 }
 
 impl Provision {
-    /// Provisions, and returns the project with its key masked; the key itself is in the env file.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
-    /// before anything is spent; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] when it may have been.
+    /// As [`super::Projects::provision`].
     pub(super) fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(&wanted.name)?;
         let prepared = self.prepare(wanted, principal);
@@ -72,7 +68,7 @@ impl Provision {
         Ok(if excluded { state.with_note(Note::ExcludedFromGit) } else { state })
     }
 
-    /// Everything before money is spent, ending in the recorded intent.
+    /// Does everything before money is spent, and records the intent.
     fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
         let registry = self.ports.registry()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
@@ -80,7 +76,7 @@ impl Provision {
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
         })?;
         if let Some(project) = self.ports.live(&wanted.name)? {
-            // What a dead process left of this name comes first: it may be the very project that is asked for.
+            // Reconcile first: a crashed process may have left the very project that is requested.
             if let Some(Reconciled::Open { why }) = self.reconciler.reconcile_open(&project, principal)? {
                 return Err(why);
             }
@@ -88,7 +84,7 @@ impl Provision {
                 return Err(Error::AlreadyExists { state: Box::new(self.observer.at_hand(project)) });
             }
         }
-        // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
+        // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         policy::lifetime(wanted.lifetime, provider)?;
         let approval = match decided(wanted, provider, &registry.policy, self.ports.ledger.totals()?, principal)? {
             Granted::Freely { .. } => None,
@@ -154,7 +150,7 @@ impl Provision {
         Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.sessions.id()? } })
     }
 
-    /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.
+    /// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
     fn free_variable(
         &self,
         tx: &Tx<'_>,
@@ -176,7 +172,7 @@ impl Provision {
     }
 }
 
-/// What policy grants.
+/// The grant of the policy.
 enum Granted {
     Freely { cap: Cents },
     WithApproval { cap: Cents, without: Option<Cents> },
@@ -196,7 +192,7 @@ fn decided(
     }
 }
 
-/// Spends the yes in the transaction of the intent: it counts once, and only for what it was said to.
+/// Uses the approval in the transaction of the intent: it counts once, and only for its subject.
 fn spend(
     tx: &Tx<'_>,
     subject: &Subject,

@@ -55,44 +55,50 @@ impl Provisioner {
     }
 
     fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
-        let shared = Arc::new(ports);
-        let ports = || Arc::clone(&shared);
-        let alerts = Arc::new(Alerts::new(ports(), alert_secret.clone()));
-        let observes = Arc::new(Observer::new(ports(), Arc::clone(&alerts)));
-        let reconciles = Arc::new(Reconciler { ports: ports() });
-        let (observer, reconciler) = (|| Arc::clone(&observes), || Arc::clone(&reconciles));
-        let approvals = Arc::new(Approvals { ports: ports() });
-        let sessions = Arc::new(Sessions { ports: ports(), session: session.clone() });
-        let suspension = Suspension { ports: ports(), reconciler: reconciler(), observer: observer() };
-        let teardown = Arc::new(Teardown { ports: ports(), reconciler: reconciler(), observer: observer() });
+        let ports = Arc::new(ports);
+        let alerts = Arc::new(Alerts::new(Arc::clone(&ports), alert_secret.clone()));
+        let observer = Arc::new(Observer::new(Arc::clone(&ports), Arc::clone(&alerts)));
+        let reconciler = Arc::new(Reconciler { ports: Arc::clone(&ports) });
+        let (share_ports, share_reconciler) = (|| Arc::clone(&ports), || Arc::clone(&reconciler));
+        let share_observer = || Arc::clone(&observer);
+
+        let approvals = Arc::new(Approvals { ports: share_ports() });
+        let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
         let provision = Provision {
-            ports: ports(),
+            ports: share_ports(),
             approvals: Arc::clone(&approvals),
             sessions: Arc::clone(&sessions),
-            reconciler: reconciler(),
-            observer: observer(),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
         };
+        let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
+        let suspension =
+            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
+        let teardown =
+            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let abandonment =
+            Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let projects = Projects {
-            ports: ports(),
-            observer: observer(),
-            reconciler: reconciler(),
+            ports: share_ports(),
+            observer: share_observer(),
+            reconciler: share_reconciler(),
             provision,
-            rotation: Rotation { ports: ports(), reconciler: reconciler(), observer: observer() },
+            rotation,
             suspension: suspension.clone(),
             teardown: Arc::clone(&teardown),
-            abandonment: Abandonment { ports: ports(), reconciler: reconciler(), observer: observer() },
+            abandonment,
         };
         Self {
             projects,
             approvals,
-            audit: AuditLog { ports: ports() },
+            audit: AuditLog { ports: share_ports() },
             alerts,
-            caps: CapEnforcer { ports: ports(), observer: observer(), suspension },
-            lifetimes: Lifetimes { ports: ports(), observer: observer(), sessions, teardown },
-            leaks: LeakScan { ports: ports() },
-            ports: ports(),
+            caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
+            lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
+            leaks: LeakScan { ports: share_ports() },
             session,
             alert_secret,
+            ports,
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Settling: from an intent whose answer is at hand, in doubt or lost, to what is known to be true.
+//! Reconciles intents with the backend: whether the answer is known, uncertain or lost.
 //!
-//! The same code finishes an operation in the ordinary case and after a crash, so there is no second, seldom
-//! travelled way to the end.
+//! The same code finishes an operation in the ordinary case and after a crash, so no rarely used path exists.
 
 use std::sync::Arc;
 
@@ -18,12 +17,12 @@ use crate::{
     secret::{Fingerprint, Secret},
 };
 
-/// What became of an open intent.
+/// The result of reconciling an open intent.
 pub(super) enum Reconciled {
     Done(Box<Project>),
-    /// The backend is certain never to have acted; the entry is closed.
+    /// The backend certainly never acted; the entry is closed.
     NothingHappened,
-    /// It cannot be told or finished yet; the entry stays open, and `why` says so in full.
+    /// It cannot be determined or finished yet; the entry stays open, and `why` explains it.
     Open {
         why: Error,
     },
@@ -35,7 +34,7 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Settles what an earlier call left open on a project, if anything. Its lock must be held.
+    /// Reconciles the entry that an earlier call left open on a project, if any. The caller holds its lock.
     pub(super) fn reconcile_open(&self, project: &Project, principal: &Principal) -> Result<Option<Reconciled>, Error> {
         match self.ports.ledger.open_intent(&project.id)? {
             None => Ok(None),
@@ -43,8 +42,7 @@ impl Reconciler {
         }
     }
 
-    /// What to make of a backend that did not do what was asked: an error that is certain closes the intent, any
-    /// other has us look.
+    /// Handles a failure of the backend: a definite one closes the intent, any other is looked up.
     pub(super) fn resolve(&self, intent: Intent, error: BackendError, principal: &Principal) -> Result<Project, Error> {
         if error.is_definite() {
             let error = Error::from(error);
@@ -58,8 +56,8 @@ impl Reconciler {
         }
     }
 
-    /// Takes what the backend handed out to its end: recorded, in the env file, closed. Where it stops half way, the
-    /// intent stays open and the error says what is missing.
+    /// Records the credentials, writes them to the env file, and closes the entry. Where a step fails, the intent stays
+    /// open and the error names the step.
     pub(super) fn deliver(
         &self,
         mut intent: Intent,
@@ -90,7 +88,7 @@ impl Reconciler {
         self.close_as_done(intent, principal)
     }
 
-    /// Records the resource, and a new key version if the key is not the one that we know; what is to be delivered.
+    /// Records the resource, and a new key version if the key is new. Returns the secrets to deliver.
     fn record(
         &self,
         intent: &mut Intent,
@@ -107,13 +105,13 @@ impl Reconciler {
                 Ok(picked)
             }
             Err(error) => {
-                self.ports.ledger.record(intent, resource, &[], self.ports.clock.now())?; // it is billed, whatever it is called
+                self.ports.ledger.record(intent, resource, &[], self.ports.clock.now())?; // it is billed even if its credentials cannot be used
                 Err(error.into())
             }
         }
     }
 
-    /// Removes the resource and the variables that carry our values; the rest of [`Self::deliver`]'s promise.
+    /// Removes the resource, then the variables that hold our values. Fails as [`Self::deliver`] does.
     pub(super) fn remove(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
         if let Some(resource) = intent.project.resource.clone()
             && let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.teardown(&resource))
@@ -124,7 +122,7 @@ impl Reconciler {
         self.remove_variables(intent, principal)
     }
 
-    /// Takes the variables that carry our values out of the env file, which ends what killed the key.
+    /// Removes the variables that hold our values from the env file, and closes the entry.
     pub(super) fn remove_variables(&self, intent: Intent, principal: &Principal) -> Result<Project, Error> {
         let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
         let recognise = |found: &[Fingerprint]| self.ports.recognise(found);
@@ -136,7 +134,7 @@ impl Reconciler {
         self.close_as_done(intent, principal)
     }
 
-    /// Up to where something is done about what the backend says, it is a look, and may be called off.
+    /// Finishes or closes an open intent. It may be cancelled until it acts on the backend's answer.
     pub(super) fn reconcile(&self, mut intent: Intent, principal: &Principal) -> Result<Reconciled, Error> {
         if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
             self.ports.phase(Phase::Checked);
@@ -156,12 +154,12 @@ impl Reconciler {
         self.ports.phase(Phase::Checked);
         match revealed {
             Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal) {
-                Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // closed as such already
+                Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
                 other => Ok(finished(other)),
             },
             Err(BackendError::NotFound) => self.nothing_happened(intent, principal),
             Err(error) => {
-                // It exists, whatever became of its key, so that a teardown must know it.
+                // The resource exists, so a teardown must know it.
                 if intent.project.resource.is_none() {
                     self.ports.ledger.record(&mut intent, &resource, &[], self.ports.clock.now())?;
                 }
@@ -170,7 +168,7 @@ impl Reconciler {
         }
     }
 
-    /// The resource behind an intent: the one we recorded, else the one that its order created.
+    /// Returns the resource of an intent: the recorded one, else the one that its order created.
     fn resource_of(&self, intent: &mut Intent) -> Result<Option<ResourceId>, BackendError> {
         if let Some(resource) = &intent.project.resource {
             return Ok(Some(resource.clone()));
@@ -180,7 +178,7 @@ impl Reconciler {
         Ok(observed.into_iter().next().map(|observed| observed.resource))
     }
 
-    /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
+    /// Disables the key and removes its variables. Where a step fails, the intent stays open.
     pub(super) fn disable_key(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
         if let Some(resource) = intent.project.resource.clone()
             && let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.suspend(&resource))
@@ -196,14 +194,14 @@ impl Reconciler {
         self.remove_variables(intent, principal)
     }
 
-    /// Has the backend let the key work again, and delivers it.
+    /// Enables the key at the backend, and delivers it.
     pub(super) fn reactivate(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
         let Some(resource) = intent.project.resource.clone() else {
-            return Err(self.ports.missing(&intent.leave_open())); // what is suspended has been provisioned
+            return Err(self.ports.missing(&intent.leave_open())); // a suspended project has a resource
         };
         let answer = self.ports.call_backend(&mut intent, async {
             self.ports.backend.resume(&resource).await?;
-            // From here on no error may say that nothing happened.
+            // From here on something may have happened, whatever the error.
             self.ports.backend.reveal(&resource).await.map_err(BackendError::into_unknown)
         });
         self.ports.phase(Phase::Acted);
@@ -248,7 +246,7 @@ impl Reconciler {
     }
 }
 
-/// The facts of an audit row, with the backend's ids of the resource and of our requests, as far as there are any.
+/// Adds the backend's ids of the resource and of our requests to the facts of an audit row.
 fn with_ids(mut detail: Value, intent: &Intent) -> Value {
     if let Some(facts) = detail.as_object_mut() {
         if let Some(resource) = &intent.project.resource {

@@ -1,4 +1,4 @@
-//! Recovery at start: finish or close what a dead process left.
+//! Recovery at start: finishes or closes the operations that a crashed process left open.
 
 use std::{fmt, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{error::Error, name::ProjectName, project::Project};
 
-/// What became of one project that was left open.
+/// The result for one project that was left open.
 #[derive(Debug)]
 pub struct Recovered {
     pub name: ProjectName,
@@ -33,12 +33,12 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Settles every project that a dead process left open. One that a living process is at work on is left to it.
+/// Reconciles every project with an open operation. One that a running process works on is skipped.
 pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
     if !ports.ledger.exists() {
         return Ok(Vec::new());
     }
-    // What cannot be swept away is in nobody's way, and `doctor` shows it.
+    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
     let _ = ports.ledger.sweep();
     let _ = ports.delivery.sweep(&ports.env_file);
     let mut recovered = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Reco
             Err(error) => recovered.push(Recovered { name: project.name, outcome: Err(error) }),
         }
     }
-    // A process that died between the end of a project and the limit that it leaves too high.
+    // A process may have died between the end of a project and lowering its limit.
     ports.reconcile_limits(&Principal::recovery())?;
     Ok(recovered)
 }
@@ -63,7 +63,7 @@ fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Res
     }
     ports.delivery.sweep(&project.env_file)?;
     match reconciler.reconcile_open(project, &Principal::recovery())? {
-        None => Ok(None), // somebody was faster
+        None => Ok(None), // another process was faster
         Some(Reconciled::Done(_)) => Ok(Some(Recovery::Finished)),
         Some(Reconciled::NothingHappened) => Ok(Some(Recovery::NothingHappened)),
         Some(Reconciled::Open { why }) => Err(why),

@@ -1,4 +1,4 @@
-//! Rotate: the old key dead, the new one in the env file.
+//! Rotate: replaces a key, and writes the new one to the env file.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     project_state::ProjectState,
 };
 
-/// Exchanges credentials.
+/// Replaces credentials.
 pub(super) struct Rotation {
     pub ports: Arc<Ports>,
     pub reconciler: Arc<Reconciler>,
@@ -26,11 +26,7 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    /// Exchanges the credential of a live project.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; the env file's, before the old key is touched; [`Error::NotDelivered`] and
-    /// [`Error::OutcomeUnknown`] after.
+    /// As [`super::Projects::rotate`].
     pub(super) fn rotate(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
         let prepared = self.prepare_rotation(name, principal);
@@ -57,7 +53,7 @@ impl Rotation {
             return Err(why);
         }
         if project.status == Status::Suspended {
-            return Err(Error::Suspended { name: name.clone() }); // a rotation is no way around a suspension
+            return Err(Error::Suspended { name: name.clone() }); // a rotation must not bypass a suspension
         }
         self.ports.can_deliver(&project)?;
         let event = self.ports.event(principal, ACTION, Verdict::Intended, json!({}));

@@ -1,8 +1,8 @@
-//! Host sessions that give back what they took.
+//! Host sessions whose projects are torn down when they end.
 //!
-//! A session is a lock file that its process holds. Its projects carry its id. When it ends well it says so; when its
-//! process dies, the lock is free, and whoever looks next says so in its place. Either way what it provisioned and
-//! nobody keeps gets a lifetime that is over after a grace period, and is reaped like anything else.
+//! A session is a lock file that its process holds. Its projects carry its id. A process that ends closes its session;
+//! when a process dies, its lock is free, and the next process closes the session instead. Then the projects of the
+//! session that are not kept expire after a grace period, and are reaped like any other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Held, Ports, Principal};
 use crate::{error::Error, ledger::Verdict, lifetime::Lifetime, project::fill_random, secret::hex};
 
-/// A session that has begun. Its lock is taken with the first project, so that a session without one leaves nothing.
+/// A session. Its lock is taken with the first project, so that a session without projects leaves no file.
 #[derive(Debug)]
 pub struct Session {
     id: String,
@@ -20,12 +20,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// Begins a session.
+    ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// [`Error::NoRandomness`].
     pub fn begin(grace: Lifetime) -> Result<Self, Error> {
         let mut bytes = [0; 8];
         fill_random(&mut bytes)?;
-        // The grace travels with the id, for whoever has to end it.
+        // The grace is part of the id, because another process may have to end the session.
         Ok(Self { id: format!("{}-{grace}", hex(&bytes)), grace, held: Mutex::default() })
     }
 }
@@ -37,7 +39,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// The id of our session, with its lock taken.
+    /// Takes the lock of our session, and returns its id.
     pub(super) fn id(&self) -> Result<Option<String>, Error> {
         let Some(session) = &self.session else { return Ok(None) };
         let mut held = session.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,10 +49,7 @@ impl Sessions {
         Ok(Some(session.id.clone()))
     }
 
-    /// Ends our session, if there is one: what it provisioned and nobody keeps has its grace left. Whether there is any.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// Ends our session, if there is one. Returns whether any of its projects will expire.
     pub(super) fn end_ours(&self, principal: &Principal) -> Result<bool, Error> {
         let Some(session) = self.session.as_ref().filter(|_| self.ports.ledger.exists()) else { return Ok(false) };
         let ended = self.end(&session.id, session.grace, principal)?;

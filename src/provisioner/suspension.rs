@@ -1,7 +1,7 @@
-//! Suspend and resume: the kill switch, and its way back.
+//! Suspend and resume: disables a key, and enables it again.
 //!
-//! A suspension kills the key at the backend, withholds the new one, and takes the variable out of the env file. The
-//! resource stays, and what it may cost apart from the key's use stays with it.
+//! A suspension disables the key at the backend, withholds the new one, and removes the variable from the env file. The
+//! resource stays, and so does any cost that does not depend on the key.
 
 use std::sync::Arc;
 
@@ -30,16 +30,12 @@ pub(super) struct Suspension {
 }
 
 impl Suspension {
-    /// Kills the key of a live project until it is resumed. Safe to repeat.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
-    /// then the same call finishes it.
+    /// As [`super::Projects::suspend`].
     pub(super) fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         self.suspend_if(Due::Always, json!({}), name, principal)
     }
 
-    /// Suspends the project if that is still `due` once its lock is held. `why` goes into the audit.
+    /// Suspends the project if that is still `due` once its lock is acquired. `why` goes into the audit.
     pub(super) fn suspend_if(
         &self,
         due: Due,
@@ -59,11 +55,7 @@ impl Suspension {
         }
     }
 
-    /// Delivers the current key of a suspended project again, provided that there is something left to spend.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
-    /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
+    /// As [`super::Projects::resume`].
     pub(super) fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
         match self.prepare_resumption(name, principal) {
@@ -111,7 +103,7 @@ impl Suspension {
         self.begin(name, Operation::Resume, json!({}), observation, principal)
     }
 
-    /// The live project of that name, with nothing left open.
+    /// Returns the live project of that name after reconciling it.
     fn settled(&self, name: &ProjectName, principal: &Principal) -> Result<Project, Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
         match self.reconciler.reconcile_open(&project, principal)? {
@@ -134,7 +126,7 @@ impl Suspension {
         begun.map(|intent| Prepared::Begun(Box::new(intent), observation)).ok_or_else(|| self.ports.missing(name))
     }
 
-    /// What the backend reports about the usage of a project; one that cannot know it is not asked.
+    /// Asks the backend for the usage of a project, unless it cannot know.
     fn metered(&self, project: &Project) -> Observation {
         match self.ports.backend.metering() {
             Metering::None => Observation::Unknown,
@@ -146,7 +138,7 @@ impl Suspension {
         }
     }
 
-    /// The project after its key was disabled or enabled, with the usage that was seen before.
+    /// Returns the state after the operation, with the usage that was reported before it.
     fn after(&self, project: Project, before: Observation) -> ProjectState {
         match (self.ports.backend.metering(), before) {
             (Metering::Remote, Observation::Present { usage, .. }) => {

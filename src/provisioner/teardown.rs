@@ -1,4 +1,4 @@
-//! Teardown: the resource gone, its key dead, its variable out of the env file, its row kept.
+//! Teardown: removes the resource and the variable, and keeps the project's row.
 
 use std::sync::Arc;
 
@@ -25,11 +25,7 @@ pub(super) struct Teardown {
 }
 
 impl Teardown {
-    /// Tears a project down. Safe to repeat: one that is torn down already is shown as it is.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`] for a name that never was; [`Error::NotTornDown`] and [`Error::NotWithdrawn`] when
-    /// it stopped half way, and then the same call finishes it.
+    /// As [`super::Projects::teardown`].
     pub(super) fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
         let prepared = self.prepare_teardown(name, principal);
@@ -54,7 +50,7 @@ impl Teardown {
             Some(Reconciled::Done(project)) if project.status == Status::TornDown => {
                 return Ok(Prepared::Gone(project));
             }
-            // What cannot be finished may still be removed, provided that we know what it is.
+            // An operation that cannot be finished may still be torn down if its resource is known.
             Some(Reconciled::Open { why }) => {
                 let current = self.ports.ledger.live(name)?.ok_or_else(|| self.ports.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {

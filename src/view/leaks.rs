@@ -1,10 +1,10 @@
-//! What a scan has found, as outsiders may see it: places and masks.
+//! The findings of a scan: places and masks.
 
 use serde::Serialize;
 
 use crate::provisioner::{LeakPlace, LeakedKey, ScanReport};
 
-/// One key of ours in one place where none belongs.
+/// An issued key in a place where none belongs.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct LeakView {
     /// `live`: it still works. `dead`: it was rotated, or its project is gone.
@@ -21,17 +21,17 @@ pub struct LeakView {
     pub file: Option<String>,
     /// Of the first occurrence, from 1; null in a name.
     pub line: Option<u64>,
-    /// How often it stands there.
+    /// The number of occurrences.
     pub occurrences: u64,
     /// The work tree whose history it is in.
     pub repository: Option<String>,
-    /// The commit that brought it; null where no commit did.
+    /// The commit that added it; null where no commit did.
     pub commit: Option<String>,
     /// Git's id of the object that holds it.
     pub object: Option<String>,
 }
 
-/// What a scan has found, and what it has looked at.
+/// The findings of a scan, and its extent.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ScanView {
     /// Live ones first.

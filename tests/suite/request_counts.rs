@@ -80,4 +80,3 @@ fn forward(mut from: TcpStream, mut to: TcpStream, seen: impl Fn(&[u8])) {
 }
 
 const REQUEST_LINE_END: &[u8] = b" HTTP/1.1\r\n";
-
