@@ -55,6 +55,7 @@ impl Cents {
 
     /// Returns dollars for JSON output.
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds every integer up to 2^53 exactly; a cap stays below")]
+    #[expect(clippy::float_arithmetic, reason = "JSON has no other number for dollars")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 100.0
     }
@@ -107,6 +108,7 @@ impl MicroUsd {
 
     /// Returns dollars for JSON output.
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 micro-USD, nine billion dollars")]
+    #[expect(clippy::float_arithmetic, reason = "JSON has no other number for dollars")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 1_000_000.0
     }

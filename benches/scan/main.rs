@@ -4,6 +4,7 @@
 //! `scan` skips no files either.
 
 #![allow(
+    clippy::float_arithmetic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,

@@ -9,6 +9,7 @@
 //! not meaningful.
 
 #![allow(
+    clippy::float_arithmetic,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,

@@ -82,7 +82,12 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Returns the program that it works through and its version, such as `stripe 1.52.0`; `None` if there is none.
+    /// How the usage of a resource is known.
+    fn metering(&self) -> Metering {
+        Metering::None
+    }
+
+    /// The the program that it works through and its version, such as `stripe 1.52.0`; `None` if there is none.
     ///
     /// It changes nothing, and takes seconds at most.
     async fn version(&self) -> Result<Option<String>, BackendError> {
@@ -122,7 +127,18 @@ pub enum CapScope {
     ProviderAndMonth,
 }
 
-/// A resource that was created, and its credentials.
+/// How a backend knows what a resource has cost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Metering {
+    /// From records on this machine: an observation takes no request.
+    Local,
+    /// It cannot know; the provider meters for itself.
+    None,
+    /// By a request.
+    Remote,
+}
+
+/// What resource that was created, and its credentials.
 #[derive(Debug)]
 pub struct Service {
     pub resource: ResourceId,

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, CapScope, Cause, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Metering, Observed, Order, Scope, Service};
 use crate::{
     money::MicroUsd,
     project::ResourceId,
@@ -103,6 +103,10 @@ impl Backend for Scrubbed {
 
     fn requires_cap_enforcement(&self) -> bool {
         self.inner.requires_cap_enforcement()
+    }
+
+    fn metering(&self) -> Metering {
+        self.inner.metering()
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

@@ -15,10 +15,10 @@ use crate::{
 
 pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<(), Error> {
     if asked.verify {
-        render::proof(&provisioner.verify_audit()?, output);
+        render::proof(&provisioner.audit.verify()?, output);
         return Ok(());
     }
-    let now = provisioner.now();
+    let now = provisioner.ports.now();
     let filter = AuditFilter {
         project: asked.project.as_deref().map(ProjectName::parse).transpose()?,
         actor: asked.actor.clone(),
@@ -27,7 +27,7 @@ pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<
         outcome: asked.outcome.clone(),
         limit: asked.limit,
     };
-    render::audit(&provisioner.audit(&filter)?, output);
+    render::audit(&provisioner.audit.entries(&filter)?, output);
     Ok(())
 }
 
@@ -36,7 +36,7 @@ pub fn show(asked: &Audit, provisioner: &Provisioner, output: Output) -> Result<
 /// # Errors
 /// What cannot be accepted; or that it was not confirmed.
 pub fn accept(job: &Job, provisioner: &Provisioner, principal: &Principal, output: Output) -> Result<(), Error> {
-    let broken = match provisioner.verify_audit() {
+    let broken = match provisioner.audit.verify() {
         Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => broken,
         proof => {
             render::proof(&proof?, output);
@@ -50,7 +50,7 @@ pub fn accept(job: &Job, provisioner: &Provisioner, principal: &Principal, outpu
         ));
     }
     confirm(job.confirmed, "Accept it? That you did stays in the audit.")?;
-    render::proof(&provisioner.accept_audit(principal)?, output);
+    render::proof(&provisioner.audit.accept(principal)?, output);
     Ok(())
 }
 

@@ -82,13 +82,15 @@ impl PendingCall {
     pub fn ended(self, provisioner: &Provisioner, principal: &Principal, outcome: &str) {
         let Self { begun, action, access, arguments } = self;
         let (principal, outcome, took) = (principal.clone(), outcome.to_owned(), begun.elapsed());
-        if let Err(error) = provisioner.note_calls(&[Called { principal, action, access, arguments, outcome, took }]) {
+        if let Err(error) =
+            provisioner.audit.note_calls(&[Called { principal, action, access, arguments, outcome, took }])
+        {
             return render::warn(&format!("this call is missing from the audit: {error}"));
         }
         if access == Access::Read {
             return; // sealed together with the next effect: a list should cost no flush of the disk
         }
-        match provisioner.seal_audit() {
+        match provisioner.audit.seal() {
             Ok(None) => {}
             Ok(Some(broken)) => render::warn(&format!("{broken}: run `{PROGRAM} audit --verify`")),
             Err(error) => render::warn(&format!("the audit is not sealed up to this call: {error}")),

@@ -11,7 +11,8 @@ use crate::{
 
 /// Looks, repairs if that was asked for, and tells by the exit code whether all is well.
 pub fn run(repair: bool, provisioner: &Provisioner, principal: &Principal, output: Output) -> ExitCode {
-    let report = if repair { doctor::repair(provisioner, principal) } else { doctor::examine(provisioner) };
+    let Provisioner { ports, projects, .. } = provisioner;
+    let report = if repair { doctor::repair(ports, projects, principal) } else { doctor::examine(ports) };
     render::result(&report, &text(&report), output);
     if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failure as u8) }
 }

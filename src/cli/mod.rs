@@ -40,11 +40,10 @@ use crate::{
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
-    provisioner::{LARGEST_PAGE, Listing, Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
+    provisioner::{Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
     scan::Stop,
     settings::CliOptions,
-    view::{ApprovalView, ApprovalsView, ProjectList, ProvidersView},
+    view::{ApprovalView, ApprovalsView, ProvidersView},
 };
 
 /// A command line that could be read.
@@ -149,11 +148,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     Ok(Call { task, options, output })
 }
 
-/// The person at the terminal, who is the human of every policy.
-pub fn principal(user: &str) -> Principal {
-    Principal::from_client("cli", user, Asker::Human)
-}
-
 /// Writes down a command line that could not be read, where there is something to write it into.
 pub fn note_mistake(provisioner: &Provisioner, principal: &Principal) {
     PendingCall::unreadable().ended(provisioner, principal, "usage");
@@ -161,7 +155,7 @@ pub fn note_mistake(provisioner: &Provisioner, principal: &Principal) {
 
 /// Does one command on a thread of its own, and stays with it: shows what it waits for, and answers Ctrl-C.
 pub async fn run(job: Job, provisioner: Provisioner, principal: Principal, output: Output) -> ExitCode {
-    let supervisor = Supervisor::new(provisioner.backend_wait(), job.endless(), output);
+    let supervisor = Supervisor::new(provisioner.ports.backend_wait(), job.endless(), output);
     let provisioner = provisioner.with_phase_hook(supervisor.watch());
     let work = tokio::task::spawn_blocking(move || execute(&job, &provisioner, &principal, output));
     supervisor.stay(work).await
@@ -179,7 +173,7 @@ fn execute(job: &Job, provisioner: &Provisioner, principal: &Principal, output: 
         Ok(code) => *code,
         Err(error) => show_error(error, output),
     };
-    for stopped in provisioner.suspend_exhausted(principal) {
+    for stopped in provisioner.caps.suspend_exhausted(principal) {
         render::stopped(&stopped);
     }
     entry.answered(provisioner, principal, &outcome);
@@ -197,14 +191,17 @@ fn attempt(job: &Job, provisioner: &Provisioner, principal: &Principal, output: 
         | Command::Simulator { .. } => {} // are done elsewhere
         Command::Extend { name, time } => {
             let (name, lifetime) = (ProjectName::parse(name)?, Lifetime::parse(time)?);
-            render::project(&provisioner.extend(&name, lifetime, principal)?, output);
+            render::project(&provisioner.lifetimes.extend(&name, lifetime, principal)?, output);
         }
         Command::Abandon { name } => {
             let name = ProjectName::parse(name)?;
-            render::abandoned(&provisioner.abandon(&name, principal, |order| confirm_abandon(job, order))?, output);
+            render::abandoned(
+                &provisioner.projects.abandon(&name, principal, |order| confirm_abandon(job, order))?,
+                output,
+            );
         }
         Command::Keep { name } => {
-            render::project(&provisioner.keep(&ProjectName::parse(name)?, principal)?, output);
+            render::project(&provisioner.lifetimes.keep(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Provision { name, provider, cap, expires_in, replace } => {
             let wanted = ProvisionRequest {
@@ -214,64 +211,65 @@ fn attempt(job: &Job, provisioner: &Provisioner, principal: &Principal, output: 
                 lifetime: expires_in.as_deref().map(Lifetime::parse).transpose()?,
                 replace: if *replace { Replace::Foreign } else { Replace::OursOnly },
             };
-            render::project(&provisioner.provision(&wanted, principal)?, output);
+            render::project(&provisioner.projects.provision(&wanted, principal)?, output);
         }
         Command::Audit(Audit { accept: true, .. }) => audit::accept(job, provisioner, principal, output)?,
         Command::Audit(asked) => audit::show(asked, provisioner, output)?,
         Command::List { all } => {
-            render::projects(&everything(provisioner, *all)?, Clock::system().now(), output);
+            let visibility = if *all { Visibility::All } else { Visibility::Live };
+            render::projects(&provisioner.projects.list_all(visibility)?, Clock::system().now(), output);
         }
         Command::Rotate { name } => {
-            render::project(&provisioner.rotate(&ProjectName::parse(name)?, principal)?, output);
+            render::project(&provisioner.projects.rotate(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Reap { after } => {
             if let Some(after) = after {
                 thread::sleep(Duration::from_millis(Lifetime::parse(after)?.milliseconds().unsigned_abs()));
             }
-            let mut outcomes = provisioner.reap(principal)?;
-            match provisioner.enforce_caps(principal) {
+            let mut outcomes = provisioner.lifetimes.reap(principal)?;
+            match provisioner.caps.enforce(principal) {
                 Ok(stopped) => outcomes.extend(stopped),
                 Err(error) => warn(&format!("what was used is not known: {error}; {}", error.hint(Channel::Terminal))),
             }
             return Ok(render::outcomes(&outcomes, "Nothing has expired, and no cap is used up.", output));
         }
         Command::Resume { name } => {
-            render::project(&provisioner.resume(&ProjectName::parse(name)?, principal)?, output);
+            render::project(&provisioner.projects.resume(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Suspend(OneOrAll { name: Some(name), .. }) => {
-            render::project(&provisioner.suspend(&ProjectName::parse(name)?, principal)?, output);
+            render::project(&provisioner.projects.suspend(&ProjectName::parse(name)?, principal)?, output);
         }
         Command::Suspend(OneOrAll { name: None, .. }) => {
-            return Ok(render::outcomes(&provisioner.suspend_all(principal)?, NONE, output));
+            return Ok(render::outcomes(&provisioner.projects.suspend_all(principal)?, NONE, output));
         }
         Command::Teardown(OneOrAll { name: Some(name), .. }) => {
             let name = ProjectName::parse(name)?;
             confirm(job.confirmed, &format!("Tear down {name} for good, with its data at the provider?"))?;
-            render::project(&provisioner.teardown(&name, principal)?, output);
+            render::project(&provisioner.projects.teardown(&name, principal)?, output);
         }
         Command::Teardown(OneOrAll { name: None, .. }) => {
             confirm(job.confirmed, "Tear down every live project for good, with its data at the provider?")?;
-            return Ok(render::outcomes(&provisioner.teardown_all(principal)?, NONE, output));
+            return Ok(render::outcomes(&provisioner.projects.teardown_all(principal)?, NONE, output));
         }
         Command::Approvals => {
-            let approvals = provisioner.approvals()?;
+            let approvals = provisioner.approvals.list()?;
             render::approvals(&ApprovalsView { approvals: approvals.iter().map(ApprovalView::from).collect() }, output);
         }
         Command::Approve { id } => decide(job, provisioner, principal, (id, Answer::Accepted), output)?,
         Command::Deny { id } => decide(job, provisioner, principal, (id, Answer::Declined), output)?,
         Command::Usage { command: Usage::Record { name, amount } } => {
             let (name, amount) = (ProjectName::parse(name)?, MicroUsd::parse_usd(amount)?);
-            provisioner.subscribe(Arc::new(render::notice));
-            render::project(&provisioner.record_usage(&name, amount, principal)?, output);
-            if let Err(error) = provisioner.deliver_alerts() {
+            provisioner.alerts.subscribe(Arc::new(render::notice));
+            render::project(&provisioner.projects.record_usage(&name, amount, principal)?, output);
+            if let Err(error) = provisioner.alerts.deliver() {
                 warn(&format!("alerts cannot be sent: {error}"));
             }
         }
         Command::Providers { command: None } => {
-            render::providers(&ProvidersView::new(&provisioner.registry()?), output);
+            render::providers(&ProvidersView::new(&provisioner.ports.registry()?), output);
         }
         Command::Providers { command: Some(Providers::Check) } => {
-            render::sound_registry(&ProvidersView::new(&provisioner.registry()?), output);
+            render::sound_registry(&ProvidersView::new(&provisioner.ports.registry()?), output);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -286,7 +284,7 @@ fn decide(
     output: Output,
 ) -> Result<(), Error> {
     let id = ApprovalId::parse(id)?;
-    let approval = provisioner.undecided(&id, answer)?;
+    let approval = provisioner.approvals.undecided(&id, answer)?;
     let Subject { name, provider, service, cap, .. } = &approval.subject;
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
@@ -294,7 +292,7 @@ fn decide(
         job.confirmed,
         &format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?"),
     )?;
-    render::approval(&ApprovalView::from(&provisioner.decide(&id, answer, principal)?), output);
+    render::approval(&ApprovalView::from(&provisioner.approvals.decide(&id, answer, principal)?), output);
     Ok(())
 }
 
@@ -307,21 +305,6 @@ fn confirm_abandon(job: &Job, UnresolvedOrder { project, resource, place }: &Unr
         ));
     }
     confirm(job.confirmed, &format!("Give {project} up?"))
-}
-
-/// Every page as one.
-fn everything(provisioner: &Provisioner, all: bool) -> Result<ProjectList, Error> {
-    let visibility = if all { Visibility::All } else { Visibility::Live };
-    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None, channel: Channel::Terminal };
-    let mut list = provisioner.list(&listing)?;
-    while let Some(cursor) = list.next_cursor.take() {
-        listing.cursor = Some(cursor);
-        let mut page = provisioner.list(&listing)?;
-        list.projects.append(&mut page.projects);
-        list.next_cursor = page.next_cursor;
-        list.warning = list.warning.or(page.warning);
-    }
-    Ok(list)
 }
 
 /// Asks, unless the answer was given with `--yes`; without a terminal there is nobody to ask.

@@ -7,9 +7,8 @@ use crate::{
     diagnostic::{Diagnostic as _, Exit},
     error::Error,
     name::ProjectName,
-    provisioner::{Principal, Provisioner, ScanEvent, Search},
+    provisioner::{Principal, Provisioner, ScanEvent, ScanReport, Search},
     settings,
-    view::ScanView,
 };
 
 /// Scans; the exit code tells found from clean, or how the first rotation failed that did.
@@ -26,7 +25,7 @@ pub fn scan(
     let places = if wanted.agents { settings::homes().transcripts() } else { Vec::new() };
     let search = Search { paths: wanted.paths.clone(), places };
     let mut end = None;
-    let mut act_on = |found: &ScanView| {
+    let mut act_on = |found: &ScanReport| {
         if !found.findings.is_empty() {
             end.get_or_insert(Exit::Found);
         }
@@ -35,7 +34,7 @@ pub fn scan(
         }
     };
     if wanted.watch {
-        provisioner.watch(&search, &job.stop, |sighting| match sighting {
+        provisioner.leaks.watch(&search, &job.stop, |sighting| match sighting {
             ScanEvent::Begun { places } => render::watching(places),
             ScanEvent::Found(more) => {
                 render::watched(more, output);
@@ -43,34 +42,31 @@ pub fn scan(
             }
         })?;
     } else {
-        let view = provisioner.scan(&search, &job.stop)?;
-        render::scanned(&view, output);
-        act_on(&view);
+        let report = provisioner.leaks.scan(&search, &job.stop)?;
+        render::scanned(&report, output);
+        act_on(&report);
     }
     Ok(end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end as u8)))
 }
 
 /// Rotates what was found live. All are tried, because all are exposed; what the first failure ends with comes back.
 /// stdout has the findings already, so everything here goes to stderr.
-fn rotate(found: &ScanView, job: &Job, provisioner: &Provisioner, principal: &Principal) -> Option<Exit> {
-    let live = found.findings.iter().filter(|leak| leak.state == "live");
-    let names: BTreeSet<&str> = live.map(|leak| leak.project.as_str()).collect();
+fn rotate(found: &ScanReport, job: &Job, provisioner: &Provisioner, principal: &Principal) -> Option<Exit> {
+    let names: BTreeSet<&ProjectName> = found.live().map(|leak| &leak.project).collect();
     if names.is_empty() {
         return None;
     }
-    let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
+    let listed = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     if let Err(error) = confirm_unless_stopped(job, &format!("Rotate {listed}? What was found stops working.")) {
         render::not_rotated(&listed, &error);
         return None; // the findings are what there is to tell
     }
     let mut failure = None;
     for name in names {
-        let rotated =
-            ProjectName::parse(name).map_err(Error::from).and_then(|name| provisioner.rotate(&name, principal));
-        match rotated {
-            Ok(project) => render::rotated(&project),
+        match provisioner.projects.rotate(name, principal) {
+            Ok(state) => render::rotated(&state),
             Err(error) => {
-                render::not_rotated(name, &error);
+                render::not_rotated(name.as_str(), &error);
                 failure.get_or_insert(error.exit());
             }
         }

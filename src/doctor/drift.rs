@@ -1,4 +1,4 @@
-//! What the backend has, the ledger knows and the env file holds, held against each other.
+//! Compares the backend's resources, the ledger and the env files.
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
@@ -8,45 +8,45 @@ use crate::{
     error::Error,
     name::ProjectName,
     project::{Project, ResourceId, Status},
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
-/// Asks the backend, and compares.
-pub fn backend(provisioner: &Provisioner) -> Vec<Finding> {
-    match findings(provisioner) {
+/// Asks the backend for its resources, and compares.
+pub fn backend(ports: &Ports) -> Vec<Finding> {
+    match findings(ports) {
         Ok(findings) => findings,
         Err(error) => vec![Finding::failure(BACKEND, error)],
     }
 }
 
-fn findings(provisioner: &Provisioner) -> Result<Vec<Finding>, Error> {
-    let ours = provisioner.backend_name();
+fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
+    let ours = ports.backend.name();
     let (live, others): (Vec<Project>, Vec<Project>) =
-        provisioner.ledger().all_live()?.into_iter().partition(|project| project.backend == ours);
+        ports.ledger.all_live()?.into_iter().partition(|project| project.backend == ours);
     let mut findings = Vec::new();
     if let Some(other) = others.first() {
         let names: Vec<&ProjectName> = others.iter().map(|project| &project.name).collect();
         let found = format!("not looked at, because another backend holds them: {}", named(&names));
         findings.push(Finding::warning(BACKEND, found, format!("run `doctor --backend {}`", other.backend)));
     }
-    // A question about what cannot exist is as good a greeting as any.
+    // Without a resource to ask about, a question about none tells whether the backend answers.
     let mut asked: Vec<ResourceId> = live.iter().filter_map(|project| project.resource.clone()).collect();
     if asked.is_empty() {
-        asked.push(ResourceId::new("fres_nobody".to_owned()));
+        asked.push(ResourceId::new("fres_none".to_owned()));
     }
-    match provisioner.observe(Scope::Resources(&asked)) {
+    match ports.observe(Scope::Resources(&asked)) {
         Err(error) => findings.push(Finding::failure(BACKEND, error)),
         Ok(observed) => {
             findings.push(Finding::ok(BACKEND, format!("{ours} answers")));
             findings.extend(gone(&live, &observed));
-            findings.push(unlisted(provisioner, &live));
-            findings.extend(keys(provisioner, &live, &observed)?);
+            findings.push(unlisted(ports, &live));
+            findings.extend(keys(ports, &live, &observed)?);
         }
     }
     Ok(findings)
 }
 
-/// Listed, but not there any more.
+/// Reports projects whose resource no longer exists.
 fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     let settled = live.iter().filter(|project| matches!(project.status, Status::Active | Status::Suspended));
     let is_gone = |project: &&Project| project.resource.as_ref().is_none_or(|id| find(observed, id).is_none());
@@ -58,12 +58,12 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     settled.filter(is_gone).map(report).collect()
 }
 
-/// There, and perhaps billed, but not listed.
-fn unlisted(provisioner: &Provisioner, live: &[Project]) -> Finding {
-    let everything = match provisioner.observe(Scope::Everything) {
+/// Reports resources that no project has, and that may be billed.
+fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
+    let everything = match ports.observe(Scope::Everything) {
         Ok(everything) => everything,
         Err(BackendError::Unknown { why }) => {
-            return Finding::ok(DRIFT, format!("what is billed and not listed cannot be told here: {why}"));
+            return Finding::ok(DRIFT, format!("unlisted resources cannot be found here: {why}"));
         }
         Err(error) => return Finding::failure(DRIFT, error),
     };
@@ -75,37 +75,41 @@ fn unlisted(provisioner: &Provisioner, live: &[Project]) -> Finding {
     let unlisted: Vec<&str> =
         everything.iter().filter(|observed| !is_listed(observed)).map(|each| each.resource.as_str()).collect();
     if unlisted.is_empty() {
-        return Finding::ok(DRIFT, "everything that the backend has is listed".to_owned());
+        return Finding::ok(DRIFT, "every resource of the backend is listed".to_owned());
     }
-    let found = format!("the backend has what is not listed here, and may bill it: {}", unlisted.join(", "));
-    let advice = "this program leaves it alone: see at Stripe what it is, and remove it there if nobody needs it";
+    let found =
+        format!("the backend has resources that are not listed here and may be billed: {}", unlisted.join(", "));
+    let advice = "this program does not touch them: look at Stripe, and remove there those that are not needed";
     Finding::problem(DRIFT, found, advice)
 }
 
-/// Whether the variable of each project holds the current key, as far as fingerprints tell.
-fn keys(provisioner: &Provisioner, live: &[Project], observed: &[Observed]) -> Result<Vec<Finding>, Error> {
+/// Checks by fingerprint that the variables of each project hold its current keys.
+fn keys(ports: &Ports, live: &[Project], observed: &[Observed]) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let mut checked = 0;
     for project in live.iter().filter(|project| project.status == Status::Active) {
         let seen = project.resource.as_ref().and_then(|resource| find(observed, resource));
         if seen.is_some_and(|seen| !seen.suspended) {
             checked += 1;
-            findings.extend(key(provisioner, project)?);
+            findings.extend(key(ports, project)?);
         }
     }
     if findings.is_empty() && checked > 0 {
-        findings.push(Finding::ok(KEYS, format!("active projects whose variables hold the current key: {checked}")));
+        findings.push(Finding::ok(
+            KEYS,
+            format!("{checked} of {checked} active keys {}", if checked == 1 { "is current" } else { "are current" }),
+        ));
     }
     Ok(findings)
 }
 
-fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Error> {
-    // A file that cannot be looked at has a line of its own already.
+fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
+    // A file that cannot be read has a finding of its own.
     let Ok(Some(inspection)) = EnvFile::new(project.env_file.clone()).inspect() else {
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();
-    let current = provisioner.ledger().current_fingerprints(project)?;
+    let current = ports.ledger.current_fingerprints(project)?;
     for (delivery, current) in project.deliveries.iter().zip(&current) {
         let (variable, name) = (&delivery.env_var, &project.name);
         let held = inspection.holds(variable);
@@ -114,7 +118,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
         }
         let (what, ours) = match held {
             None => ("is missing", true),
-            Some(held) if provisioner.ledger().ours(std::slice::from_ref(&held))?.is_empty() => {
+            Some(held) if ports.ledger.ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
             Some(_) => ("holds a key that is dead or another project's", true),
@@ -123,7 +127,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
         findings.push(if ours {
             Finding::problem(KEYS, found, REPAIR).repaired_by(Repair::Deliver(name.clone()))
         } else {
-            let advice = format!("if nobody needs that value, remove {variable} from the file; then {REPAIR}");
+            let advice = format!("if that value is not needed, remove {variable} from the file; then {REPAIR}");
             Finding::problem(KEYS, found, advice)
         });
     }

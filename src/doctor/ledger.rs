@@ -1,17 +1,18 @@
-//! What is written down: the ledger, its audit chain, and what is open in the journal.
+//! Checks the ledger, its audit chain, and the open entries of the journal.
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{
     diagnostic::PROGRAM,
     error::Error,
+    ledger::Proof,
     name::ProjectName,
     project::{Project, Status},
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
-/// The ledger and its chain.
-pub fn ledger(provisioner: &Provisioner) -> Vec<Finding> {
-    let ledger = provisioner.ledger();
+/// Checks the ledger and its chain.
+pub fn ledger(ports: &Ports) -> Vec<Finding> {
+    let ledger = &ports.ledger;
     let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.totals()?)));
     let (whole, (live, caps)) = match counted {
         Ok(counted) => counted,
@@ -22,37 +23,39 @@ pub fn ledger(provisioner: &Provisioner) -> Vec<Finding> {
         return vec![Finding::problem(LEDGER, "the database file is damaged".to_owned(), advice)];
     }
     let summary = format!("{live} live, caps of {caps} USD together");
-    vec![Finding::ok(LEDGER, summary), chain(provisioner)]
+    vec![Finding::ok(LEDGER, summary), chain(ports)]
 }
 
-fn chain(provisioner: &Provisioner) -> Finding {
-    let broken = match provisioner.verify_audit() {
-        Ok(proof) if proof.accepted.is_empty() => return Finding::ok(AUDIT, "the chain is unbroken".to_owned()),
-        Ok(proof) => {
-            let rows: Vec<String> = proof.accepted.iter().map(|accepted| format!("row {}", accepted.row)).collect();
+fn chain(ports: &Ports) -> Finding {
+    let broken = match ports.ledger.verify() {
+        Ok(Proof::Whole { accepted, .. }) if accepted.is_empty() => {
+            return Finding::ok(AUDIT, "the chain is unbroken".to_owned());
+        }
+        Ok(Proof::Whole { accepted, .. }) => {
+            let rows: Vec<String> = accepted.iter().map(|accepted| format!("row {}", accepted.seq)).collect();
             let found = format!("the chain is unbroken, but for what was accepted: {}", rows.join(", "));
             return Finding::ok(AUDIT, found);
         }
-        Err(Error::AuditBroken { broken }) => broken,
+        Ok(Proof::Broken(broken)) => broken,
         Err(error) => return Finding::failure(AUDIT, error),
     };
     match broken.row().filter(|_| !broken.may_be_accepted()) {
         None => Finding::failure(AUDIT, Error::AuditBroken { broken }),
         Some(row) => Finding::problem(
             AUDIT,
-            format!("the chain is broken at row {row}: somebody has changed the ledger by hand"),
+            format!("the chain is broken at row {row}: the ledger was changed by hand"),
             "find out who; what comes before that row is as it was written",
         ),
     }
 }
 
-/// What was begun and not ended.
-pub fn journal(provisioner: &Provisioner) -> Vec<Finding> {
-    let unsettled = match provisioner.ledger().unsettled() {
+/// Reports operations that were begun and not ended.
+pub fn journal(ports: &Ports) -> Vec<Finding> {
+    let unsettled = match ports.ledger.unsettled() {
         Ok(unsettled) => unsettled,
         Err(error) => return vec![Finding::failure(JOURNAL, error)],
     };
-    let is_busy = |project: &&Project| provisioner.is_busy(&project.name).unwrap_or(false);
+    let is_busy = |project: &&Project| ports.is_busy(&project.name).unwrap_or(false);
     let (busy, open): (Vec<&Project>, Vec<&Project>) = unsettled.iter().partition(is_busy);
     let names = |projects: &[&Project]| {
         let names: Vec<&ProjectName> = projects.iter().map(|project| &project.name).collect();

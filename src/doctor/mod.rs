@@ -1,7 +1,7 @@
-//! The doctor: a look at everything that this workspace rests on, and the repairs that are safe.
+//! The doctor: checks the workspace, and makes the repairs that are safe.
 //!
-//! A look changes nothing, and asks nothing of a backend that was never used. A repair does only what an ordinary call
-//! would have done anyway: what is not in the ledger is never adopted, and nothing is bought, rotated or removed.
+//! A check changes nothing, and sends no request to a backend that was never used. A repair does only what an ordinary
+//! call would do: it adopts nothing that is not in the ledger, and buys, rotates and removes nothing.
 
 mod drift;
 mod ledger;
@@ -15,13 +15,12 @@ use crate::{
     diagnostic::Channel,
     error::Error,
     name::ProjectName,
-    provisioner::{Principal, Provisioner},
-    view::ErrorView,
+    provisioner::{Ports, Principal, Projects},
 };
 use repair::Repair;
 pub use repair::Repaired;
 
-/// What was found, and with `--repair` what was done before that.
+/// The findings, and with `--repair` the repairs made before.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// No problem was found; there may be warnings.
@@ -30,7 +29,7 @@ pub struct Report {
     pub repaired: Vec<Repaired>,
 }
 
-/// One line: what was looked at, how it stands, and what to do.
+/// The result of one check, and the advice.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     pub check: &'static str,
@@ -38,7 +37,7 @@ pub struct Finding {
     pub found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
-    /// Whether `--repair` takes care of it.
+    /// Whether `--repair` fixes it.
     pub repairable: bool,
     #[serde(skip)]
     repair: Option<Repair>,
@@ -62,45 +61,45 @@ impl State {
     }
 }
 
-/// Looks at everything.
-pub fn examine(provisioner: &Provisioner) -> Report {
-    let mut checks = workspace::folder(provisioner);
-    checks.extend(workspace::env_files(provisioner));
-    checks.push(workspace::registry(provisioner));
-    checks.extend(user_policy::policy(provisioner));
-    if provisioner.ledger().exists() {
-        let records = ledger::ledger(provisioner);
-        // Where only the audit is broken, what is billed is worth knowing all the more.
+/// Runs every check.
+pub fn examine(ports: &Ports) -> Report {
+    let mut checks = workspace::folder(ports);
+    checks.extend(workspace::env_files(ports));
+    checks.push(workspace::registry(ports));
+    checks.extend(user_policy::policy(ports));
+    if ports.ledger.exists() {
+        let records = ledger::ledger(ports);
+        // A broken audit is no reason to skip the checks of what is billed.
         let readable = records.iter().all(|finding| finding.check != ledger::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
-            checks.extend(ledger::journal(provisioner));
-            checks.extend(drift::backend(provisioner));
+            checks.extend(ledger::journal(ports));
+            checks.extend(drift::backend(ports));
         }
     } else {
         checks.push(Finding::ok("ledger", "nothing was provisioned here yet".to_owned()));
-        let unasked = format!("{}, not asked: nothing was provisioned here yet", provisioner.backend_name());
+        let unasked = format!("{}, not asked: nothing was provisioned here yet", ports.backend.name());
         checks.push(Finding::ok("backend", unasked));
     }
-    checks.extend(workspace::versions(provisioner));
+    checks.extend(workspace::versions(ports));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }
 
-/// Repairs what is safe, and looks again.
-pub fn repair(provisioner: &Provisioner, principal: &Principal) -> Report {
+/// Makes the safe repairs, and checks again.
+pub fn repair(ports: &Ports, projects: &Projects, principal: &Principal) -> Report {
     let mut repaired = Vec::new();
-    // The journal settles first what the keys are then held against, so there are two rounds at the most.
+    // The first round may reconcile the journal, on which the repair of keys depends: two rounds at most.
     for _ in 0..2 {
         let before = repaired.len();
-        for finding in examine(provisioner).checks {
-            let done = finding.repair.and_then(|repair| repair.carry_out(provisioner, principal));
+        for finding in examine(ports).checks {
+            let done = finding.repair.and_then(|repair| repair.apply(ports, projects, principal));
             repaired.extend(done.filter(|done| !repaired.contains(done)));
         }
         if repaired.len() == before {
             break;
         }
     }
-    Report { repaired, ..examine(provisioner) }
+    Report { repaired, ..examine(ports) }
 }
 
 impl Finding {
@@ -117,10 +116,10 @@ impl Finding {
         Self { state: State::Warning, ..Self::problem(check, found, advice) }
     }
 
-    /// A failure, in the words that it has everywhere.
+    /// Reports a failure with its message and hint.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
-        let ErrorView { message, hint, .. } = error.into().view(Channel::Terminal);
-        Self::problem(check, message, hint)
+        let error = error.into();
+        Self::problem(check, error.to_string(), error.hint())
     }
 
     fn repaired_by(self, repair: Repair) -> Self {

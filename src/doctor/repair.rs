@@ -1,4 +1,4 @@
-//! Repairs: each is something that an ordinary call does too, done now.
+//! Repairs: each does what an ordinary call would do, too.
 
 use std::path::PathBuf;
 
@@ -10,29 +10,29 @@ use crate::{
     error::Error,
     fs,
     name::ProjectName,
-    provisioner::{Principal, Provisioner},
+    provisioner::{Ports, Principal, Projects},
 };
 
-/// Something that can be put right without buying, rotating or removing anything.
+/// A repair that buys, rotates and removes nothing.
 #[derive(Debug)]
 pub enum Repair {
-    /// Keep git from taking an env file.
+    /// Exclude an env file from git.
     Exclude(PathBuf),
     /// Write a project's current key to its variable once more.
     Deliver(ProjectName),
-    /// Let the state folder be ignored by git.
+    /// Exclude the state folder from git.
     Guard,
-    /// Take others' rights to an env file away.
+    /// Remove group and other permissions of an env file.
     HideEnvFile(PathBuf),
-    /// Take others' rights to files of ours away.
+    /// Remove group and other permissions of files in the state folder.
     HideState(Vec<PathBuf>),
-    /// Settle what is open in the journal.
+    /// Reconcile the open entries of the journal.
     Recover,
-    /// Remove what a dead process left beside an env file.
+    /// Remove the temporary file that a crashed process left beside an env file.
     Sweep(PathBuf),
 }
 
-/// Something that was tried: what, and why it did not work, if it did not.
+/// A repair that was tried, and its error if it failed.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Repaired {
     pub what: String,
@@ -40,17 +40,17 @@ pub struct Repaired {
 }
 
 impl Repair {
-    /// Does it. `None`: there was nothing left to do.
-    pub fn carry_out(self, provisioner: &Provisioner, principal: &Principal) -> Option<Repaired> {
+    /// Makes the repair. `None`: there was nothing left to do.
+    pub fn apply(self, ports: &Ports, projects: &Projects, principal: &Principal) -> Option<Repaired> {
         let (what, outcome) = match self {
             Self::Deliver(name) => {
-                (format!("wrote the key of {name} to the env file"), provisioner.deliver_again(&name, principal))
+                (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))
             }
             Self::Exclude(path) => (
                 format!("added {} to .git/info/exclude", path.display()),
-                EnvFile::new(path).preflight().map(drop).map_err(Error::from),
+                ports.delivery.preflight(&path).map(drop).map_err(Error::from),
             ),
-            Self::Guard => ("let git ignore the state folder".to_owned(), provisioner.guard_state()),
+            Self::Guard => ("let git ignore the state folder".to_owned(), ports.locks.prepare()),
             Self::HideEnvFile(path) => (
                 format!("made {} readable by you alone", path.display()),
                 EnvFile::new(path).make_private().map_err(Error::from),
@@ -59,25 +59,25 @@ impl Repair {
                 "made the state folder and its files yours alone".to_owned(),
                 paths.iter().try_for_each(|path| fs::make_private(path)).map_err(Error::from),
             ),
-            Self::Recover => return recover(provisioner),
+            Self::Recover => return recover(projects),
             Self::Sweep(path) => (
                 format!("removed what a dead process left beside {}", path.display()),
-                EnvFile::new(path).sweep().map_err(Error::from),
+                ports.delivery.sweep(&path).map_err(Error::from),
             ),
         };
         Some(Repaired { what, error: outcome.err().map(|error| error.to_string()) })
     }
 }
 
-fn recover(provisioner: &Provisioner) -> Option<Repaired> {
-    let recovered = match provisioner.recover() {
+fn recover(projects: &Projects) -> Option<Repaired> {
+    let recovered = match projects.recover() {
         Ok(recovered) => recovered,
         Err(error) => return Some(Repaired { what: "settle the journal".to_owned(), error: Some(error.to_string()) }),
     };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for project in recovered {
         match project.outcome {
-            Ok(word) => done.push(format!("{} ({word})", project.name)),
+            Ok(ended) => done.push(format!("{} ({ended})", project.name)),
             Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint(Channel::Terminal))),
         }
     }

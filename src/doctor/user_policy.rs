@@ -1,4 +1,4 @@
-//! The policy outside the workspace: whether it can be read, and whether nobody but its owner can change it.
+//! Checks the user's policy: whether it can be read, and whether only its owner can change it.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -6,12 +6,12 @@ use super::Finding;
 use crate::{
     error::Error,
     fs::{self, FsError, WriteAccess},
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
-/// A policy that an agent or another user can edit holds nobody back.
-pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
-    let file = provisioner.user_policy_file();
+/// Checks the policy file. One that an agent or another user can edit restricts neither.
+pub fn policy(ports: &Ports) -> Vec<Finding> {
+    let file = &ports.user_policy_file;
     let Some(path) = file.path() else {
         return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
     };
@@ -23,21 +23,18 @@ pub fn policy(provisioner: &Provisioner) -> Vec<Finding> {
         }
         Ok(Some(_)) => {}
     }
-    let mut findings = match weak_places(path, provisioner.workspace()) {
+    let mut findings = match weak_places(path, &ports.workspace) {
         Err(error) => vec![Finding::failure(POLICY, error)],
         Ok(findings) => findings,
     };
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            POLICY,
-            format!("{} limits the registry, and nobody else can change it", path.display()),
-        ));
+        findings
+            .push(Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display())));
     }
     findings
 }
 
-/// Whoever can write a folder on the way can put another file in the place of this one; so links are looked at where
-/// they are and where they lead.
+/// Finds folders on the way to the file that others can write, and so replace the file. Links are checked at both ends.
 fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let (here, real) = (fs::in_real_folder(path), fs::real_path(path)?);
     let mut findings = Vec::new();

@@ -1,4 +1,4 @@
-//! What stands in the workspace: the state folder, the env files, the registry.
+//! Checks the state folder, the env files, the registry and the versions.
 
 use std::{
     collections::BTreeSet,
@@ -13,12 +13,12 @@ use crate::{
     ledger::Ledger,
     name::EnvVar,
     project::Project,
-    provisioner::Provisioner,
+    provisioner::Ports,
 };
 
-/// The state folder: for its owner alone, with everything in it, and ignored by git.
-pub fn folder(provisioner: &Provisioner) -> Vec<Finding> {
-    let state = provisioner.state();
+/// Checks that the state folder is private and ignored by git.
+pub fn folder(ports: &Ports) -> Vec<Finding> {
+    let state = &ports.state;
     if !state.exists() {
         return vec![Finding::ok(FOLDER, format!("{} is made on first use", state.display()))];
     }
@@ -57,11 +57,11 @@ fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
     Ok(open)
 }
 
-/// The env file of new projects, and those that live ones have their keys in.
-pub fn env_files(provisioner: &Provisioner) -> Vec<Finding> {
-    let ledger = provisioner.ledger();
+/// Checks the env file of new projects, and those of live ones.
+pub fn env_files(ports: &Ports) -> Vec<Finding> {
+    let ledger = &ports.ledger;
     let live = if ledger.exists() { ledger.all_live().unwrap_or_default() } else { Vec::new() };
-    let mut paths = BTreeSet::from([provisioner.env_file()]);
+    let mut paths = BTreeSet::from([ports.env_file.as_path()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
 }
@@ -102,7 +102,7 @@ fn kind(inspection: &Inspection) -> Option<Finding> {
     read_only.then(|| Finding::failure(ENV_FILE, EnvFileError::ReadOnly { path: inspection.path.clone() }))
 }
 
-/// Who may read the file matters once a key of ours is in it.
+/// Reports a readable file once it holds one of our keys.
 fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
     let holds_keys = variables.iter().any(|variable| inspection.holds(variable).is_some());
     let found = format!("others may read {}, and it holds keys", path.display());
@@ -116,7 +116,7 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
         Ok(GitStatus::Tracked) => {
             Some(Finding::failure(ENV_FILE, EnvFileError::Tracked { path: inspection.path.clone() }))
         }
-        // Before the first key, nothing of ours can get into git, and the first key's preflight sees to it.
+        // Before the first key there is nothing to expose; the preflight of the first key excludes the file.
         Ok(GitStatus::Exposed { .. }) if variables.is_empty() => None,
         Ok(GitStatus::Exposed { .. }) => {
             let found = format!("the next `git add` would take {}", path.display());
@@ -141,22 +141,22 @@ fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
     (times > 1).then(|| Finding::warning(ENV_FILE, found, "remove the others by hand: this program did not write them"))
 }
 
-pub fn registry(provisioner: &Provisioner) -> Finding {
-    let file = provisioner.registry_file().in_use();
-    match provisioner.registry_file().read() {
+pub fn registry(ports: &Ports) -> Finding {
+    let file = ports.registry_file.in_use();
+    match ports.registry_file.read() {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
-            let source = file.map_or_else(|| "the built-in one".to_owned(), |path| path.display().to_string());
-            Finding::ok(REGISTRY, format!("{source} is sound, providers: {}", registry.providers().count()))
+            let source = file.map_or_else(|| "the built-in registry".to_owned(), |path| path.display().to_string());
+            Finding::ok(REGISTRY, format!("{source} is valid ({} providers)", registry.providers().count()))
         }
     }
 }
 
-/// Ours, and that of the program that the backend works through.
-pub fn versions(provisioner: &Provisioner) -> Vec<Finding> {
+/// Reports our version, and that of the program that the backend runs.
+pub fn versions(ports: &Ports) -> Vec<Finding> {
     let program = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
     let ours = format!("{program}, ledger version {}, {}", Ledger::version(), std::env::consts::OS);
-    match provisioner.backend_version() {
+    match ports.backend_version() {
         Ok(None) => vec![Finding::ok(VERSIONS, ours)],
         Ok(Some(theirs)) => vec![Finding::ok(VERSIONS, format!("{ours}, {theirs}"))],
         Err(error) => vec![Finding::ok(VERSIONS, ours), Finding::failure(VERSIONS, error)],

@@ -58,10 +58,10 @@ impl Diagnostic for Error {
 
     fn hint(&self, channel: Channel) -> String {
         match self {
-            Self::AlreadyExists { project } => format!(
+            Self::AlreadyExists { state } => format!(
                 "use it ({} holds its key), choose another name, or {} first",
-                project.env_var,
-                teardown(&project.name, channel)
+                state.env_var().map(EnvVar::as_str).unwrap_or_default(),
+                teardown(state.project.name.as_str(), channel)
             ),
             Self::Approval(error) => error.hint(channel),
             Self::AuditBroken { broken } => broken.hint(channel),

@@ -21,14 +21,14 @@ use crate::{
     secret::{has_sensitive_part, looks_like_card_number},
     simulator::SimulatorError,
     sqlite::DatabaseError,
-    view::{ErrorView, ProjectView},
+    project_state::ProjectState,
 };
 
 /// Why a call did not end as it was meant to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("a project of this name is live already")]
-    AlreadyExists { project: Box<ProjectView> },
+    AlreadyExists { state: Box<ProjectState> },
     #[error(transparent)]
     AuditBroken { broken: Break },
     #[error(transparent)]
@@ -151,18 +151,6 @@ pub enum Error {
     UnknownTool,
     #[error("the project belongs to the {theirs} backend, and this process speaks to {ours}")]
     WrongBackend { theirs: String, ours: &'static str },
-}
-
-impl Error {
-    /// Returns what this reader sees, and logs the causes for debugging.
-    pub fn view(&self, channel: Channel) -> ErrorView {
-        tracing::debug!(code = self.code(), "{}", chain(self));
-        let project = match self {
-            Self::AlreadyExists { project } => Some(project.clone()),
-            _ => None,
-        };
-        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint(channel), project }
-    }
 }
 
 /// Returns an error and its causes, outermost first, for a log. What reads like a key or card number is hidden.

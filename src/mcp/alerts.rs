@@ -10,7 +10,7 @@ use crate::{alerts::Notice, provisioner::Provisioner};
 
 /// Goes on until the runtime ends. What is cut off then is in the outbox.
 pub fn tend_in_background(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
-    provisioner.subscribe(Arc::new(move |notice| {
+    provisioner.alerts.subscribe(Arc::new(move |notice| {
         log(notice);
         if let Notice::Raised(alert) = notice {
             subscribers.publish(Change::Project(alert.name.clone()));
@@ -20,8 +20,8 @@ pub fn tend_in_background(provisioner: Arc<Provisioner>, subscribers: Subscriber
         loop {
             let tended = Arc::clone(&provisioner);
             let round = task::spawn_blocking(move || {
-                tended.publish_alerts();
-                if let Err(error) = tended.deliver_alerts() {
+                tended.alerts.publish();
+                if let Err(error) = tended.alerts.deliver() {
                     tracing::warn!("alerts cannot be sent: {error}");
                 }
             });

@@ -24,6 +24,7 @@ use crate::{
     backend::BackendError,
     diagnostic::Channel,
     error::Error,
+    project_state::ProjectState,
     provisioner::{Principal, ProvisionRequest, Provisioner},
     safe_url::SafeUrl,
     view::ProjectView,
@@ -53,7 +54,7 @@ impl ApprovalFlow<'_> {
         }
         loop {
             let error = match self.attempt().await? {
-                Ok(view) => return Ok(CallToolResult::structured(as_value(&view)?).into()),
+                Ok(state) => return Ok(CallToolResult::structured(as_value(&ProjectView::from(&state))?).into()),
                 Err(error) => error,
             };
             let put = match error {
@@ -75,16 +76,16 @@ impl ApprovalFlow<'_> {
         }
     }
 
-    async fn attempt(&self) -> Result<Result<ProjectView, Error>, ErrorData> {
+    async fn attempt(&self) -> Result<Result<ProjectState, Error>, ErrorData> {
         let (wanted, principal) = (self.wanted.clone(), self.principal.clone());
-        self.on(move |provisioner| provisioner.provision(&wanted, &principal)).await
+        self.on(move |provisioner| provisioner.projects.provision(&wanted, &principal)).await
     }
 
     async fn ask_for_approval(&self, question: Box<Question>) -> Result<Result<Elicited, Error>, ErrorData> {
         let (form, id) = (elicitation::form(&question), question.approval.id.clone());
         let lifetime = question.approval.expires_at.duration_since(question.approval.created_at).unsigned_abs();
         let (sent, modern) = (id.clone(), elicitation::is_modern(self.context));
-        let nonce = match self.on(move |provisioner| provisioner.send_form(&sent)).await? {
+        let nonce = match self.on(move |provisioner| provisioner.approvals.send_form(&sent)).await? {
             Ok(nonce) => nonce,
             Err(error) => return Ok(Err(error)),
         };
@@ -96,7 +97,8 @@ impl ApprovalFlow<'_> {
         };
         let answer = if answer == Answer::Accepted { elicitation::decision(result.as_ref()) } else { answer };
         let principal = self.principal.clone();
-        let taken = self.on(move |provisioner| provisioner.take_answer(&id, &nonce, answer, &principal)).await?;
+        let taken =
+            self.on(move |provisioner| provisioner.approvals.take_answer(&id, &nonce, answer, &principal)).await?;
         Ok(taken.map(|()| Elicited::Answered))
     }
 
@@ -144,7 +146,7 @@ impl ApprovalFlow<'_> {
         let taken = self.on(move |provisioner| {
             let asked = PendingElicitation::verify(&state, &wanted, &principal, provisioner)
                 .and_then(|asked| take(&asked, &answer, &principal, provisioner).map(|()| asked));
-            asked.map_err(|error| provisioner.rejected(&wanted, error, &principal))
+            asked.map_err(|error| provisioner.approvals.rejected(&wanted, error, &principal))
         });
         Ok(taken.await?.map(|asked| match asked {
             PendingElicitation::Approval { .. } => modes.form = false,
@@ -174,7 +176,7 @@ enum Elicited {
 fn take(asked: &PendingElicitation, answer: &Decision, principal: &Principal, on: &Provisioner) -> Result<(), Error> {
     match asked {
         PendingElicitation::Approval { id, nonce } => {
-            on.take_answer(&ApprovalId::parse(id)?, nonce, answer.of_form, principal)
+            on.approvals.take_answer(&ApprovalId::parse(id)?, nonce, answer.of_form, principal)
         }
         PendingElicitation::Link { .. } if answer.action == Answer::Accepted => Ok(()),
         PendingElicitation::Link { url } => Err(needs_link(url.clone())),

@@ -123,9 +123,9 @@ impl CallLog {
         let provisioner = Arc::clone(&self.0.provisioner);
         let work = tokio::task::spawn_blocking(move || {
             if !calls.is_empty() {
-                provisioner.note_calls(&calls).map_err(|error| ("calls are missing from the audit", error))?;
+                provisioner.audit.note_calls(&calls).map_err(|error| ("calls are missing from the audit", error))?;
             }
-            if seal { provisioner.seal_audit().map_err(|error| ("the audit is not sealed", error)) } else { Ok(None) }
+            if seal { provisioner.audit.seal().map_err(|error| ("the audit is not sealed", error)) } else { Ok(None) }
         });
         // The answer stands: what had an effect has rows of its own, written before it.
         match work.await {

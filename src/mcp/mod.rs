@@ -33,10 +33,7 @@ use subscriptions::Subscribers;
 use tokio::io::{AsyncRead, AsyncWrite};
 pub use tool_filter::{TOOLS, ToolFilter};
 
-use crate::{
-    policy::Asker,
-    provisioner::{Principal, Provisioner, RegistryStamp},
-};
+use crate::provisioner::{Provisioner, RegistryStamp};
 
 /// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
 ///
@@ -63,7 +60,7 @@ pub async fn serve_over(
     let (call_log, subscribers) = (CallLog::new(Arc::clone(&provisioner), shutdown.clone()), Subscribers::default());
     let told = (call_log.clone(), subscribers.clone());
     let server = Server::new(Arc::clone(&provisioner), shutdown.clone(), (tool_filter, timeout), told);
-    let known = provisioner.registry_stamp();
+    let known = provisioner.ports.registry_stamp();
     let mut greeting = Box::pin(server.serve((input, output)));
     // One listener from first to last: a signal that arrives between two of them would be lost.
     let mut shutdown_signal = Box::pin(shutdown::signal());
@@ -99,7 +96,7 @@ pub async fn serve_over(
 pub fn door(provisioner: Arc<Provisioner>, tool_filter: ToolFilter) -> impl rmcp::ServerHandler + Clone {
     let shutdown = Shutdown::new();
     let (call_log, subscribers) = (CallLog::new(Arc::clone(&provisioner), shutdown.clone()), Subscribers::default());
-    attend_in_background(&provisioner, &call_log, &subscribers, provisioner.registry_stamp());
+    attend_in_background(&provisioner, &call_log, &subscribers, provisioner.ports.registry_stamp());
     Server::new(provisioner, shutdown, (tool_filter, TIMEOUT), (call_log, subscribers))
 }
 
@@ -110,11 +107,6 @@ pub enum ServeError {
     Broken,
     #[error("the client's first message was neither initialize nor server/discover")]
     NoGreeting,
-}
-
-/// In whose name the server acts when nobody asked.
-pub fn housekeeping() -> Principal {
-    Principal { door: "recovery", actor: String::new(), asker: Asker::Human }
 }
 
 /// What goes on beside the answers: rows of the audit, change, alerts, what a dead process left, lifetimes and caps.
@@ -135,16 +127,16 @@ fn attend_in_background(
 
 /// The first answer never waits for what a dead process left.
 fn recover_in_background(provisioner: Arc<Provisioner>) {
-    tokio::task::spawn_blocking(move || match provisioner.recover() {
+    tokio::task::spawn_blocking(move || match provisioner.projects.recover() {
         Ok(recovered) => {
             if !recovered.is_empty()
-                && let Err(error) = provisioner.seal_audit()
+                && let Err(error) = provisioner.audit.seal()
             {
                 tracing::warn!("the head record of the audit is behind: {error}");
             }
             for project in recovered {
                 match project.outcome {
-                    Ok(word) => tracing::info!(project = %project.name, "left open by an earlier process: {word}"),
+                    Ok(ended) => tracing::info!(project = %project.name, "left open by an earlier process: {ended}"),
                     Err(error) => tracing::warn!(project = %project.name, "still open: {error}"),
                 }
             }

@@ -12,7 +12,8 @@ use crate::{
     ledger::Visibility,
     money::MicroUsd,
     name::ProjectName,
-    provisioner::{LARGEST_PAGE, Listing, Provisioner},
+    project_state::ProjectState,
+    provisioner::{ProjectPage, Provisioner},
     view::{ProjectList, ProjectView},
 };
 
@@ -54,19 +55,15 @@ pub fn written(provisioner: &Provisioner, request: &GetPromptRequestParams) -> R
     Ok(result.with_description(description.unwrap_or_default()))
 }
 
-fn budget(list: &ProjectList) -> String {
+fn budget(list: &ProjectPage) -> String {
     let Some(lines) = lines(list) else {
         return "Say that there are no live projects, so nothing is spent and nothing committed.".to_owned();
     };
-    let caps = sum(list.projects.iter().map(|project| Some(project.spend_cap_usd)));
-    let together = match (sum(list.projects.iter().map(|project| project.usage_usd)), caps) {
-        (Some(spent), Some(caps)) => {
-            format!("Together: {spent} USD spent of {caps} USD, {} USD left.", caps.saturating_sub(spent))
-        }
-        (None, Some(caps)) => {
-            format!("Together: caps of {caps} USD; what is spent is not known of all of them.")
-        }
-        (_, None) => String::new(),
+    let caps = list.projects.iter().map(|state| state.project.cap.micro_usd());
+    let caps = caps.fold(MicroUsd::ZERO, MicroUsd::saturating_add);
+    let together = match sum(list.projects.iter().map(ProjectState::usage)) {
+        Some(spent) => format!("Together: {spent} USD spent of {caps} USD, {} USD left.", caps.saturating_sub(spent)),
+        None => format!("Together: caps of {caps} USD; what is spent is not known of all of them."),
     };
     format!(
         "Show me the budget of these projects as a short table, and point out what is nearly used up or not used at \
@@ -75,7 +72,7 @@ fn budget(list: &ProjectList) -> String {
     )
 }
 
-fn end_session(list: &ProjectList) -> String {
+fn end_session(list: &ProjectPage) -> String {
     let Some(lines) = lines(list) else {
         return "Say that there are no live projects, so that this session leaves nothing behind.".to_owned();
     };
@@ -91,10 +88,10 @@ fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<Str
     let wrong = |why: String| ErrorData::invalid_params(why, None);
     let name = name.and_then(Value::as_str).ok_or_else(|| wrong("`name` has to be text".to_owned()))?;
     let name = ProjectName::parse(name).map_err(|error| wrong(error.to_string()))?;
-    let shown = provisioner.show(&name).map_err(|error| unreadable(&error))?;
-    let project = shown.filter(|project| project.status != "torn_down" && project.status != "failed");
-    let project = project.ok_or_else(|| wrong("there is no live project of that name".to_owned()))?;
-    let ProjectView { env_var, api_key_masked, env_written_to, .. } = project;
+    let shown = provisioner.projects.show(&name).map_err(|error| unreadable(&error))?;
+    let state = shown.filter(|state| state.status().is_live());
+    let state = state.ok_or_else(|| wrong("there is no live project of that name".to_owned()))?;
+    let ProjectView { env_var, api_key_masked, env_written_to, .. } = ProjectView::from(&state);
     let mask = api_key_masked.unwrap_or_else(|| "unknown".to_owned());
     let file = env_written_to.unwrap_or_else(|| "the env file".to_owned());
     let call = json!({ "name": name.as_str() });
@@ -106,26 +103,16 @@ fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<Str
 }
 
 /// Every live project, however many pages there are.
-fn live(provisioner: &Provisioner) -> Result<ProjectList, ErrorData> {
-    let mut listing =
-        Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None, channel: Channel::Agent };
-    let mut list = provisioner.list(&listing).map_err(|error| unreadable(&error))?;
-    while let Some(cursor) = list.next_cursor.take() {
-        listing.cursor = Some(cursor);
-        let mut page = provisioner.list(&listing).map_err(|error| unreadable(&error))?;
-        list.projects.append(&mut page.projects);
-        list.next_cursor = page.next_cursor;
-        list.warning = list.warning.or(page.warning);
-    }
-    Ok(list)
+fn live(provisioner: &Provisioner) -> Result<ProjectPage, ErrorData> {
+    provisioner.projects.list_all(Visibility::Live).map_err(|error| unreadable(&error))
 }
 
 /// One line for each project; `None` when there is none.
-fn lines(list: &ProjectList) -> Option<String> {
-    let line = |project: &ProjectView| {
-        let ProjectView { name, provider, status, .. } = project;
-        let cap = exact(project.spend_cap_usd).unwrap_or_default();
-        let used = match (project.usage_usd.and_then(exact), project.remaining_usd.and_then(exact)) {
+fn lines(list: &ProjectPage) -> Option<String> {
+    let line = |state: &ProjectState| {
+        let (name, provider, status) = (&state.project.name, &state.project.provider, state.status());
+        let cap = state.project.cap.micro_usd();
+        let used = match (state.usage(), state.remaining()) {
             (Some(used), Some(left)) => format!("{used} of {cap} USD used, {left} USD left"),
             _ => format!("a cap of {cap} USD, usage unknown"),
         };
@@ -135,18 +122,17 @@ fn lines(list: &ProjectList) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn doubt(list: &ProjectList) -> String {
-    list.warning.as_ref().map(|warning| format!("\n\nTell me this, too: {warning}.")).unwrap_or_default()
+fn doubt(page: &ProjectPage) -> String {
+    ProjectList::from(page)
+        .warning
+        .as_ref()
+        .map(|warning| format!("\n\nTell me this, too: {warning}."))
+        .unwrap_or_default()
 }
 
 /// The sum, provided that every amount is known.
-fn sum(mut amounts: impl Iterator<Item = Option<f64>>) -> Option<MicroUsd> {
-    amounts.try_fold(MicroUsd::ZERO, |sum, amount| Some(sum.saturating_add(exact(amount?)?)))
-}
-
-/// The amount behind a number of a view, which shows every digit of it.
-fn exact(dollars: f64) -> Option<MicroUsd> {
-    MicroUsd::parse_usd(&dollars.to_string()).ok()
+fn sum(mut amounts: impl Iterator<Item = Option<MicroUsd>>) -> Option<MicroUsd> {
+    amounts.try_fold(MicroUsd::ZERO, |sum, amount| Some(sum.saturating_add(amount?)))
 }
 
 fn unreadable(error: &Error) -> ErrorData {

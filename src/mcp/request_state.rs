@@ -59,7 +59,7 @@ impl PendingElicitation {
         principal: &Principal,
         on: &Provisioner,
     ) -> Result<Self, Error> {
-        if text.len() > LONGEST || !on.ledger().exists() {
+        if text.len() > LONGEST || !on.ports.ledger.exists() {
             return Err(ApprovalError::Forged.into());
         }
         let payload = codec(on)?.open_with(text, PURPOSE).map_err(|error| match error {
@@ -92,13 +92,13 @@ impl Call {
             name: wanted.name.to_string(),
             provider: wanted.provider.to_string(),
             cap_cents: wanted.cap.cents(),
-            client: principal.actor.clone(),
+            client: principal.actor().to_owned(),
         }
     }
 }
 
 fn codec(on: &Provisioner) -> Result<RequestStateCodec, Error> {
-    let key = on.seal_key()?;
+    let key = on.approvals.seal_key()?;
     // Only a key that somebody shortened by hand is too short; nothing was ever sealed with it.
     Ok(RequestStateCodec::try_new(key.expose().as_bytes()).map_err(|_| ApprovalError::Forged)?)
 }

@@ -13,8 +13,8 @@ use crate::{
     error::Error,
     ledger::Visibility,
     name::ProjectName,
-    provisioner::{AuditFilter, LARGEST_PAGE, Listing, Provisioner},
-    view::ProvidersView,
+    provisioner::{AuditFilter, Listing, Provisioner},
+    view::{AuditView, ProjectList, ProjectView, ProvidersView},
 };
 
 pub fn all() -> Vec<Resource> {
@@ -76,21 +76,22 @@ pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, 
     match known(uri).ok_or_else(not_found)? {
         Known::Fixed(AUDIT) => {
             let filter = AuditFilter { limit: NEWEST_ROWS, ..AuditFilter::default() };
-            let rows = provisioner.audit(&filter).map_err(|error| unreadable(&error))?;
-            shown(uri, &json!({ "entries": rows }))
+            let rows = provisioner.audit.entries(&filter).map_err(|error| unreadable(&error))?;
+            let entries: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
+            shown(uri, &json!({ "entries": entries }))
         }
         Known::Fixed(PROVIDERS) => {
-            let registry = provisioner.registry().map_err(|error| unreadable(&error))?;
+            let registry = provisioner.ports.registry().map_err(|error| unreadable(&error))?;
             shown(uri, &ProvidersView::new(&registry))
         }
         Known::Fixed(_) => {
-            let listing =
-                Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None, channel: Channel::Agent };
-            shown(uri, &provisioner.list(&listing).map_err(|error| unreadable(&error))?)
+            let page =
+                provisioner.projects.list(&Listing::first(Visibility::Live)).map_err(|error| unreadable(&error))?;
+            shown(uri, &ProjectList::from(&page))
         }
         Known::Project(name) => {
-            let project = provisioner.show(&name).map_err(|error| unreadable(&error))?;
-            shown(uri, &project.ok_or_else(not_found)?)
+            let project = provisioner.projects.show(&name).map_err(|error| unreadable(&error))?;
+            shown(uri, &ProjectView::from(&project.ok_or_else(not_found)?))
         }
     }
 }

@@ -143,7 +143,7 @@ pub struct PendingChange(Option<(ProjectName, Timestamp)>);
 impl PendingChange {
     pub fn to_come(provisioner: &Provisioner, arguments: Option<&JsonObject>) -> Self {
         let name = arguments.and_then(|arguments| ProjectName::parse(arguments.get("name")?.as_str()?).ok());
-        Self(name.map(|name| (name, provisioner.now())))
+        Self(name.map(|name| (name, provisioner.ports.now())))
     }
 
     /// Tells of it, if the project did change. A call that failed may well have changed it.
@@ -151,7 +151,7 @@ impl PendingChange {
         let (provisioner, subscribers) = (Arc::clone(provisioner), subscribers.clone());
         if let Some((name, begun)) = self.0 {
             tokio::task::spawn_blocking(move || {
-                if provisioner.changed_since(&name, begun) {
+                if provisioner.projects.changed_since(&name, begun) {
                     subscribers.publish(Change::Project(name));
                 }
             });
@@ -168,7 +168,7 @@ pub async fn watch_registry(provisioner: Arc<Provisioner>, subscribers: Subscrib
         ticks.tick().await;
         let looking = Arc::clone(&provisioner);
         // A file on a network may keep whoever looks at it waiting.
-        let Ok(found) = tokio::task::spawn_blocking(move || looking.registry_stamp()).await else { return };
+        let Ok(found) = tokio::task::spawn_blocking(move || looking.ports.registry_stamp()).await else { return };
         if found != known {
             known = found;
             subscribers.publish(Change::Registry);

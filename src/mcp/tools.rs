@@ -43,7 +43,7 @@ pub static TOOLS: LazyLock<ToolRouter<Server>> = LazyLock::new(|| {
 
 /// The tools as they are listed: the provider parameter names the keys that the registry has at this moment.
 pub fn listed(provisioner: &Provisioner) -> Vec<Tool> {
-    let keys = match provisioner.registry() {
+    let keys = match provisioner.ports.registry() {
         Ok(registry) => {
             registry.providers().map(|provider| provider.key.as_str().to_owned()).collect::<Vec<_>>().join(", ")
         }
@@ -91,7 +91,10 @@ impl Server {
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn list_projects(&self, Args(arguments): Args<ListProjects>) -> Result<CallToolResult, ErrorData> {
-        self.answer(arguments, |provisioner, arguments| provisioner.list(&listing(arguments))).await
+        self.answer(arguments, |provisioner, arguments| {
+            Ok(ProjectList::from(&provisioner.projects.list(&listing(&arguments)?)?))
+        })
+        .await
     }
 
     #[tool(
@@ -109,7 +112,10 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.rotate(&name(&named)?, &principal)).await
+        self.answer(arguments, move |provisioner, named| {
+            Ok(ProjectView::from(&provisioner.projects.rotate(&name(&named)?, &principal)?))
+        })
+        .await
     }
 
     #[tool(
@@ -127,7 +133,10 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| provisioner.teardown(&name(&named)?, &principal)).await
+        self.answer(arguments, move |provisioner, named| {
+            Ok(ProjectView::from(&provisioner.projects.teardown(&name(&named)?, &principal)?))
+        })
+        .await
     }
 
     /// Does the work on a thread that may block, and shows what came of it.
@@ -174,14 +183,10 @@ fn wanted(arguments: &Provision) -> Result<ProvisionRequest, Error> {
     })
 }
 
-fn listing(arguments: ListProjects) -> Listing {
+fn listing(arguments: &ListProjects) -> Result<Listing, Error> {
     let all = arguments.include_torn_down.unwrap_or_default();
-    Listing {
-        visibility: if all { Visibility::All } else { Visibility::Live },
-        limit: arguments.limit.unwrap_or(USUAL_PAGE),
-        cursor: arguments.cursor,
-        channel: Channel::Agent,
-    }
+    let visibility = if all { Visibility::All } else { Visibility::Live };
+    Listing::new(visibility, arguments.limit.unwrap_or(USUAL_PAGE), arguments.cursor.as_deref())
 }
 
 fn name(named: &Named) -> Result<ProjectName, NameError> {

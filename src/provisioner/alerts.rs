@@ -1,7 +1,6 @@
-//! Alerts: raised where usage is learnt, told to whoever listens, and sent by whoever runs.
+//! Alerts about usage: raised when a threshold is reached, published to listeners, and sent to a receiver.
 //!
-//! Nothing here fails a call: the usage is as it is, whether or not an alert about it can be written down or sent. What
-//! goes wrong is said instead.
+//! A failure here fails no call, because the usage stays the same. It is reported to the listeners as a [`Notice`].
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,96 +9,86 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Principal, Provisioner};
+use super::{Ports, Principal};
 use crate::{
     alerts::{self, Lookup, Notice, Undelivered, WebhookClient},
-    backend::Observed,
     clock::Timestamp,
     error::Error,
     ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict},
-    policy::Asker,
+    money::MicroUsd,
     project::{NoRandomness, Project, fill_random, random_hex},
     registry,
     secret::Secret,
 };
 
-/// Is told of what happens to alerts, on the thread where it happens.
+/// Receives notices about alerts, on the thread that causes them.
 pub type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;
 
-/// What a provisioner knows of alerts that is not in the ledger.
-pub(super) struct Alerts {
-    /// When this process began: what was raised before is no news.
+/// Raises alerts, notifies listeners of them and sends them.
+pub struct Alerts {
+    ports: Arc<Ports>,
+    /// The start of this process. Alerts raised before it are not published.
     born: Timestamp,
     secret: Option<Secret>,
     lookup: Lookup,
     listeners: Mutex<Vec<Listener>>,
-    /// The row of the newest alert that was told.
-    told: Mutex<Option<i64>>,
-    /// What was last said of why nothing can be sent: it is true of every try, and said once.
-    said: Mutex<Option<String>>,
+    /// The row of the newest alert that was published.
+    last_notified: Mutex<Option<i64>>,
+    /// The last reported reason why nothing can be sent; each reason is reported once.
+    last_reported: Mutex<Option<String>>,
 }
 
 impl Alerts {
-    pub fn new(born: Timestamp) -> Self {
-        let (listeners, told, said) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { born, secret: None, lookup: alerts::lookup(), listeners, told, said }
-    }
-}
-
-impl Provisioner {
-    /// Signs alerts with that secret. Without one, none is sent.
-    #[must_use]
-    pub fn signing_alerts_with(mut self, secret: Option<Secret>) -> Self {
-        self.alerts.secret = secret;
-        self
+    /// Without a secret to sign them with, no alert is sent.
+    pub(super) fn new(ports: Arc<Ports>, secret: Option<Secret>) -> Self {
+        let (listeners, last_notified, last_reported) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (born, lookup) = (ports.clock.now(), alerts::lookup());
+        Self { ports, born, secret, lookup, listeners, last_notified, last_reported }
     }
 
-    /// Has every notice about alerts told to `listener`, from now on. Any number may listen. It should be quick.
+    /// Passes every notice about alerts to `listener` from now on. A listener should return quickly.
     pub fn subscribe(&self, listener: Listener) {
-        locked(&self.alerts.listeners).push(listener);
+        locked(&self.listeners).push(listener);
     }
 
-    /// Tells of what other processes have raised since the last look, or since this one began.
-    pub fn publish_alerts(&self) {
-        if self.ledger.exists()
-            && let Err(error) = self.tell(None)
+    /// Publishes the alerts that other processes raised since the last call, or since this process began.
+    pub fn publish(&self) {
+        if self.ports.ledger.exists()
+            && let Err(error) = self.publish_new(None)
         {
             self.notify(&Notice::Unsendable { why: error.to_string() });
         }
     }
 
-    /// Sends what is due, one after the other, until nothing is left or one did not arrive; how many arrived. Any
-    /// number of processes may do this at the same time. It waits for the receiver, for some 15 seconds at most.
+    /// Sends the alerts that are due until one fails, and returns how many arrived.
     ///
-    /// # Errors
-    /// The ledger's. What is wrong with the receiver, the registry or the secret is told as a [`Notice`].
-    pub fn deliver_alerts(&self) -> Result<u32, Error> {
-        if !self.ledger.exists() || !self.ledger.has_due_alert(self.clock.now())? {
+    /// Several processes may do this at the same time. The receiver is waited for, about 15 seconds at most. A problem
+    /// with the receiver, the registry or the secret is reported as a [`Notice`]; only the ledger's are errors.
+    pub fn deliver(&self) -> Result<u32, Error> {
+        if !self.ports.ledger.exists() || !self.ports.ledger.has_due_alert(self.ports.clock.now())? {
             return Ok(0);
         }
-        let receiver = match self.registry() {
+        let receiver = match self.ports.registry() {
             Ok(registry) => registry.alerts,
             Err(error) => return Ok(self.unsendable(error.to_string())),
         };
         let Some(receiver) = receiver else {
-            return Ok(self.unsendable("there is no `alerts.url` in the registry any more".to_owned()));
+            return Ok(self.unsendable("the registry has no `alerts.url` any more".to_owned()));
         };
-        let Some(secret) = &self.alerts.secret else {
+        let Some(secret) = &self.secret else {
             let why = "there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign them with";
             return Ok(self.unsendable(why.to_owned()));
         };
-        *locked(&self.alerts.said) = None;
+        *locked(&self.last_reported) = None;
         self.deliver_to(&receiver, secret)
     }
 
-    /// Raises what these projects, seen with this usage, have newly reached. It reads once, and writes nothing when
-    /// there is nothing new.
-    pub(super) fn observe_usage<'a>(&self, seen: impl Iterator<Item = (&'a Project, &'a Observed)>) {
-        let crossings = seen.filter_map(|(project, observed)| {
-            let usage = observed.usage?;
-            self.note_exhausted(project, usage);
-            let thresholds = alerts::reached(project.cap, usage);
-            (!thresholds.is_empty()).then_some(Crossing { project, usage, thresholds })
+    /// Raises what these projects have newly reached with this usage. It reads once, and writes nothing when there is
+    /// nothing new.
+    pub(super) fn raise_reached(&self, usages: &[(&Project, MicroUsd)]) {
+        let crossings = usages.iter().filter_map(|(project, usage)| {
+            let thresholds = alerts::reached(project.cap, *usage);
+            (!thresholds.is_empty()).then_some(Crossing { project, usage: *usage, thresholds })
         });
         let crossings: Vec<_> = crossings.collect();
         if let Err(error) = self.raise(&crossings) {
@@ -111,12 +100,12 @@ impl Provisioner {
         if crossings.is_empty() {
             return Ok(());
         }
-        let unraised = self.ledger.unraised(crossings)?;
+        let unraised = self.ports.ledger.unraised(crossings)?;
         if unraised.is_empty() {
             return Ok(());
         }
         // A registry that cannot be read at the moment may well name a receiver.
-        let outbox = match self.registry().map(|registry| registry.alerts) {
+        let outbox = match self.ports.registry().map(|registry| registry.alerts) {
             Ok(None) => Outbox::Local,
             Ok(Some(_)) | Err(_) => Outbox::Pending,
         };
@@ -125,25 +114,25 @@ impl Provisioner {
             let ids: Result<Vec<_>, _> = crossing.thresholds.iter().map(|_| new_id()).collect();
             new.push((*crossing, ids?));
         }
-        let event = self.event(&principal(), ACTION, Verdict::Done, Value::Null);
-        let raised = self.ledger.raise(&new, outbox, &event)?;
+        let event = self.ports.event(&Principal::alerts(), ACTION, Verdict::Done, Value::Null);
+        let raised = self.ports.ledger.raise(&new, outbox, &event)?;
         match raised.first() {
-            Some(first) => self.tell(Some(first)),
-            None => Ok(()), // somebody was faster
+            Some(first) => self.publish_new(Some(first)),
+            None => Ok(()), // another process raised them first
         }
     }
 
-    /// Tells what was not told yet; `own` is the oldest of those that this process has just raised.
-    fn tell(&self, own: Option<&Alert>) -> Result<(), Error> {
-        let mut told = locked(&self.alerts.told);
-        let after = match (*told, own) {
+    /// Publishes the alerts that were not published yet; `own` is the oldest that this process has just raised.
+    fn publish_new(&self, own: Option<&Alert>) -> Result<(), Error> {
+        let mut last_notified = locked(&self.last_notified);
+        let after = match (*last_notified, own) {
             (Some(row), _) => row,
             (None, Some(own)) => own.row - 1,
-            (None, None) => self.ledger.newest_alert_before(self.alerts.born)?,
+            (None, None) => self.ports.ledger.newest_alert_before(self.born)?,
         };
-        let alerts = self.ledger.alerts_after(after)?;
-        *told = Some(alerts.last().map_or(after, |alert| alert.row));
-        drop(told);
+        let alerts = self.ports.ledger.alerts_after(after)?;
+        *last_notified = Some(alerts.last().map_or(after, |alert| alert.row));
+        drop(last_notified);
         for alert in alerts {
             self.notify(&Notice::Raised(alert));
         }
@@ -154,7 +143,7 @@ impl Provisioner {
         let (mut arrived, mut webhook) = (0, None);
         while let Some(claim) = self.claim()? {
             if webhook.is_none() {
-                webhook = Some(self.wait(WebhookClient::open(receiver, &self.alerts.lookup)));
+                webhook = Some(self.ports.wait(WebhookClient::open(receiver, &self.lookup)));
             }
             let sent = match &webhook {
                 Some(Ok(webhook)) => self.send(webhook, secret, &claim.alert),
@@ -162,10 +151,10 @@ impl Provisioner {
                 None => Err(Undelivered::NoAddress),
             };
             match sent {
-                Ok(()) => self.ledger.settle_alert(&claim, Outcome::Delivered)?,
+                Ok(()) => self.ports.ledger.settle_alert(&claim, Outcome::Delivered)?,
                 Err(why) => {
                     self.put_off(claim, why)?;
-                    break; // the next one would most likely meet the same
+                    break; // the next one would most likely fail in the same way
                 }
             }
             arrived += 1;
@@ -174,55 +163,55 @@ impl Provisioner {
     }
 
     fn claim(&self) -> Result<Option<Claim>, Error> {
-        let now = self.clock.now();
-        Ok(self.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
+        let now = self.ports.clock.now();
+        Ok(self.ports.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
     }
 
     fn send(&self, webhook: &WebhookClient, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
         let body = alerts::body(alert);
-        let signature = alerts::signature(secret, self.clock.now(), &body).ok_or(Undelivered::NoAddress)?;
-        self.wait(webhook.send(&body, &signature))
+        let signature = alerts::signature(secret, self.ports.clock.now(), &body).ok_or(Undelivered::NoAddress)?;
+        self.ports.wait(webhook.send(&body, &signature))
     }
 
     fn put_off(&self, claim: Claim, why: Undelivered) -> Result<(), Error> {
-        let mut luck = [0];
-        let _ = fill_random(&mut luck); // without luck the pause is the longest
-        let next = later(self.clock.now(), alerts::pause(claim.attempts, luck[0]));
+        let mut jitter = [0];
+        let _ = fill_random(&mut jitter); // without randomness the pause is the longest
+        let next = later(self.ports.clock.now(), alerts::pause(claim.attempts, jitter[0]));
         if is_too_late(next, claim.first_attempt_at) {
-            self.ledger.settle_alert(&claim, Outcome::GivenUp)?;
+            self.ports.ledger.settle_alert(&claim, Outcome::GivenUp)?;
             self.notify(&Notice::GivenUp { alert: claim.alert, why });
         } else {
-            self.ledger.settle_alert(&claim, Outcome::Later(next))?;
+            self.ports.ledger.settle_alert(&claim, Outcome::Later(next))?;
             self.notify(&Notice::Undelivered { alert: claim.alert, attempts: claim.attempts, why });
         }
         Ok(())
     }
 
-    /// Says why nothing can be sent, unless that was said already; nothing arrived.
+    /// Reports why nothing can be sent, unless that was the last report. Returns the number that arrived: 0.
     fn unsendable(&self, why: String) -> u32 {
-        let mut said = locked(&self.alerts.said);
-        if said.as_ref() != Some(&why) {
-            *said = Some(why.clone());
-            drop(said);
+        let mut last_reported = locked(&self.last_reported);
+        if last_reported.as_ref() != Some(&why) {
+            *last_reported = Some(why.clone());
+            drop(last_reported);
             self.notify(&Notice::Unsendable { why });
         }
         0
     }
 
     fn notify(&self, notice: &Notice) {
-        let listeners = locked(&self.alerts.listeners).clone(); // one that listens may ask us something
+        let listeners = locked(&self.listeners).clone(); // a listener may call back
         for listener in listeners {
             listener(notice);
         }
     }
 }
 
-/// What a panic leaves behind here is as good as before.
+/// Recovers a poisoned lock; the data stays consistent.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The last try may be made at the very end of our timeout.
+/// The last attempt may be made at the very end of the retry window.
 fn is_too_late(next: Timestamp, first_attempt_at: Timestamp) -> bool {
     next > later(first_attempt_at, alerts::RETRY_WINDOW)
 }
@@ -235,11 +224,6 @@ fn new_id() -> Result<String, NoRandomness> {
     Ok(format!("evt_{}", random_hex::<16>()?))
 }
 
-/// Usage is nobody's call: it is found out.
-fn principal() -> Principal {
-    Principal { door: "alerts", actor: String::new(), asker: Asker::Human }
-}
-
 const ACTION: &str = "raise alert";
 
 #[cfg(test)]
@@ -247,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_try_is_at_the_end_of_the_patience() {
+    fn last_attempt_is_at_the_end_of_the_window() {
         let began = Timestamp::UNIX_EPOCH;
         let end = later(began, alerts::RETRY_WINDOW);
         assert!(!is_too_late(end, began));

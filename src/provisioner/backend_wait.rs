@@ -1,11 +1,11 @@
-//! Whether somebody waits for the backend right now, and since when: what a door shows to a person who waits too.
+//! Shows whether calls wait for the backend, and since when, so that a transport can tell the user.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// A handle that may be asked from any thread.
+/// A handle that any thread may query.
 #[derive(Clone, Debug)]
 pub struct BackendWait {
     backend: &'static str,
@@ -23,7 +23,7 @@ impl BackendWait {
         self.backend
     }
 
-    /// How long it has been waited for. `None`: nobody waits.
+    /// How long the oldest call has waited. `None`: no call waits.
     pub fn elapsed(&self) -> Option<Duration> {
         let calls = self.calls();
         (calls.0 > 0).then(|| calls.1.elapsed())
@@ -60,7 +60,7 @@ mod tests {
     const A_WHILE: Duration = Duration::from_secs(30);
 
     #[test]
-    fn somebody_waits_from_the_first_call_to_the_end_of_the_last() {
+    fn wait_lasts_from_first_call_to_end_of_last() {
         let waiting = BackendWait::new("stripe-cli");
         assert_eq!((waiting.backend(), waiting.elapsed()), ("stripe-cli", None));
         let first = waiting.begin();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_as_long_as_that_of_whoever_waits_longest() {
+    fn elapsed_is_that_of_the_oldest_call() {
         let waiting = BackendWait::new("stripe-cli");
         waiting.calls().1 = Instant::now().checked_sub(A_WHILE).unwrap();
         let _first = waiting.begin();

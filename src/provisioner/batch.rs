@@ -1,62 +1,25 @@
-//! The same for every live project at once: the end of a session, or a bad moment.
+//! One operation on many projects, several at a time.
 
 use std::{
     sync::{Mutex, PoisonError},
     thread,
 };
 
-use super::{LARGEST_PAGE, Principal, Provisioner};
-use crate::{error::Error, ledger::Visibility, name::ProjectName, project::Project, view::ProjectView};
+use crate::{error::Error, name::ProjectName, project_state::ProjectState};
 
-/// What became of one project of many.
+/// The result for one project of many.
 #[derive(Debug)]
 pub struct Outcome {
     pub name: ProjectName,
-    pub result: Result<ProjectView, Error>,
+    pub result: Result<ProjectState, Error>,
 }
 
-impl Provisioner {
-    /// Suspends every live project.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn suspend_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.suspend(name, principal)))
-    }
-
-    /// Tears every live project down.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read. What one project met is in its [`Outcome`], and stops no other.
-    pub fn teardown_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.names()?, |name| self.teardown(name, principal)))
-    }
-
-    /// Every live project, page by page.
-    pub(super) fn living(&self) -> Result<Vec<Project>, Error> {
-        if !self.ledger.exists() {
-            return Ok(Vec::new());
-        }
-        let (mut projects, mut after) = (Vec::new(), Some(0));
-        while let Some(place) = after {
-            let mut page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
-            projects.append(&mut page.projects);
-            after = page.next;
-        }
-        Ok(projects)
-    }
-
-    fn names(&self) -> Result<Vec<ProjectName>, Error> {
-        Ok(self.living()?.into_iter().map(|project| project.name).collect())
-    }
-}
-
-/// Several at a time, in the order of the names.
+/// Runs `work` on several projects at a time, and returns the outcomes in the order of the names.
 pub(super) fn each(
     names: Vec<ProjectName>,
-    work: impl Fn(&ProjectName) -> Result<ProjectView, Error> + Sync,
+    work: impl Fn(&ProjectName) -> Result<ProjectState, Error> + Sync,
 ) -> Vec<Outcome> {
-    let workers = names.len().min(AT_A_TIME);
+    let workers = names.len().min(CONCURRENCY);
     let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -81,4 +44,4 @@ fn push(done: &Mutex<Vec<Outcome>>, outcome: Outcome) {
     done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
 }
 
-const AT_A_TIME: usize = 8;
+const CONCURRENCY: usize = 8;

@@ -1,90 +1,69 @@
-//! List: what is live, what it costs, and what there was.
+//! Pages of the list of projects.
 
-use super::Provisioner;
-use crate::{
-    backend::{Observed, Scope},
-    diagnostic::{Channel, Diagnostic as _},
-    error::Error,
-    ledger::Visibility,
-    name::ProjectName,
-    project::{Project, ResourceId},
-    view::{ProjectList, ProjectView, Sight},
-};
+use std::fmt;
 
-/// Which part of the list is asked for.
+use crate::{backend::Observed, error::Error, ledger::Visibility, project::ResourceId, project_state::ProjectState};
+
+/// Which part of the list to return.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    pub visibility: Visibility,
-    pub limit: u32,
-    /// As an earlier answer gave it out.
-    pub cursor: Option<String>,
+    pub(super) visibility: Visibility,
+    pub(super) limit: u32,
+    pub(super) after: Option<Cursor>,
     /// The reader of the warning.
     pub channel: Channel,
 }
 
-/// A page, when nobody asks for another size.
+/// The end of a page, from which the next one goes on. It reads `after-<number>`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cursor(pub(super) i64);
+
+/// Some of the projects, oldest first.
+#[derive(Debug)]
+pub struct ProjectPage {
+    pub projects: Vec<ProjectState>,
+    pub live: u64,
+    pub torn_down: u64,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<Cursor>,
+    /// Why the backend could not be asked, if so.
+    pub unobserved: Option<Error>,
+}
+
+/// The size of a page without a limit in the request.
 pub const USUAL_PAGE: u32 = 50;
 
 pub const LARGEST_PAGE: u32 = 200;
 
-impl Provisioner {
-    /// Lists projects, oldest first, with what the backend says of each. Where it does not answer, usage is null and
-    /// the warning says why; a project is never left out.
+impl Listing {
+    /// Parses the limit and the cursor of a request.
     ///
     /// # Errors
-    /// [`Error::InvalidLimit`], [`Error::InvalidCursor`], or the ledger's.
-    pub fn list(&self, listing: &Listing) -> Result<ProjectList, Error> {
-        if !(1..=LARGEST_PAGE).contains(&listing.limit) {
+    /// [`Error::InvalidLimit`] or [`Error::InvalidCursor`].
+    pub fn new(visibility: Visibility, limit: u32, cursor: Option<&str>) -> Result<Self, Error> {
+        if !(1..=LARGEST_PAGE).contains(&limit) {
             return Err(Error::InvalidLimit);
         }
-        let after = listing.cursor.as_deref().map_or(Ok(0), place)?;
-        if !self.ledger.exists() {
-            let (projects, next_cursor, warning) = (Vec::new(), None, None);
-            return Ok(ProjectList { projects, live_count: 0, torn_down_count: 0, next_cursor, warning });
-        }
-        let page = self.ledger.page(listing.visibility, after, listing.limit)?;
-        let asked: Vec<ResourceId> = page.projects.iter().filter_map(|project| self.askable(project)).collect();
-        let answer =
-            if asked.is_empty() { Ok(Vec::new()) } else { self.wait(self.backend.observe(Scope::Resources(&asked))) };
-        if let Ok(observed) = &answer {
-            let seen = page.projects.iter().filter_map(|project| Some((project, self.askable(project)?)));
-            self.observe_usage(seen.filter_map(|(project, resource)| Some((project, find(observed, &resource)?))));
-        }
-        let sharing = self.sharing()?;
-        let projects = page.projects.iter().map(|project| {
-            let sight = match (&answer, self.askable(project)) {
-                (Ok(observed), Some(resource)) => find(observed, &resource).map_or(Sight::Gone, Sight::Seen),
-                _ => Sight::Unknown,
-            };
-            ProjectView::new(project, sight, &*self.backend, sharing.contains(project.service.provider()))
-        });
-        Ok(ProjectList {
-            projects: projects.collect(),
-            live_count: page.live,
-            torn_down_count: page.torn_down,
-            next_cursor: page.next.map(|row| format!("{CURSOR}{row}")),
-            warning: answer.err().map(|error| {
-                let error = Error::from(error);
-                format!("status and usage are as last known: {error}; {}", error.hint(listing.channel))
-            }),
-        })
+        let after = cursor.map(|cursor| Cursor::parse(cursor).ok_or(Error::InvalidCursor)).transpose()?;
+        Ok(Self { visibility, limit, after })
     }
 
-    /// The newest project of that name, live or not.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn show(&self, name: &ProjectName) -> Result<Option<ProjectView>, Error> {
-        if !self.ledger.exists() {
-            return Ok(None);
-        }
-        Ok(self.ledger.newest(name)?.map(|project| self.view(&project)))
+    /// The first page, as large as it may be.
+    pub fn first(visibility: Visibility) -> Self {
+        Self { visibility, limit: LARGEST_PAGE, after: None }
     }
+}
 
-    /// The resource that our backend can be asked about.
-    pub(super) fn askable(&self, project: &Project) -> Option<ResourceId> {
-        let ours = project.status.is_live() && project.backend == self.backend.name();
-        project.resource.clone().filter(|_| ours)
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        let row = text.strip_prefix(CURSOR)?.parse().ok();
+        row.filter(|row| *row > 0).map(Self)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CURSOR}{}", self.0)
     }
 }
 
@@ -92,10 +71,5 @@ pub(super) fn find<'a>(observed: &'a [Observed], resource: &ResourceId) -> Optio
     observed.iter().find(|observed| observed.resource == *resource)
 }
 
-fn place(cursor: &str) -> Result<i64, Error> {
-    let row = cursor.strip_prefix(CURSOR).and_then(|row| row.parse().ok());
-    row.filter(|row| *row > 0).ok_or(Error::InvalidCursor)
-}
-
-/// Tells our cursors from anything else that a client may send.
+/// Distinguishes our cursors from other input.
 const CURSOR: &str = "after-";

@@ -1,8 +1,15 @@
-//! Provision: a capped project whose key is in the env file.
+//! Provision: creates a capped project, and writes its key to the env file.
+
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
+use super::{
+    Approvals, Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+    sessions::Sessions,
+};
 use crate::{
     approval::{ApprovalError, ApprovalId, Subject},
     backend::Order,
@@ -15,11 +22,11 @@ use crate::{
     name::{EnvVar, ProjectName, ProviderKey},
     policy::{self, Committed, Decision},
     project::{Delivery, ProjectId},
+    project_state::{Note, ProjectState},
     registry::{Policy, Provider},
-    view::ProjectView,
 };
 
-/// What is asked for.
+/// A request for a new project.
 #[derive(Clone, Debug)]
 pub struct ProvisionRequest {
     pub name: ProjectName,
@@ -31,69 +38,73 @@ pub struct ProvisionRequest {
     pub replace: Replace,
 }
 
-impl Provisioner {
-    /// Provisions, and returns the project with its key masked; the key itself is in the env file.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
-    /// before anything is spent; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] when it may have been.
-    pub fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectView, Error> {
-        let _lock = self.lock_project(&wanted.name)?;
+/// Creates projects.
+pub(super) struct Provision {
+    pub ports: Arc<Ports>,
+    pub approvals: Arc<Approvals>,
+    pub sessions: Arc<Sessions>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Provision {
+    /// As [`super::Projects::provision`].
+    pub(super) fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
+        let _lock = self.ports.lock_project(&wanted.name)?;
         let prepared = self.prepare(wanted, principal);
         let (mut intent, order, excluded) =
-            prepared.map_err(|error| self.refused(principal, ACTION, &wanted.name, error))?;
-        self.phase(Phase::Intended);
+            prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
+        self.ports.phase(Phase::Intended);
 
-        let answer = self.call_backend(&mut intent, self.backend.provision(&order));
-        self.phase(Phase::Acted);
+        let answer = self.ports.call_backend(&mut intent, self.ports.backend.provision(&order));
+        self.ports.phase(Phase::Acted);
         let project = match answer {
-            Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?,
-            Err(error) => self.resolve(intent, error, principal)?,
+            Ok(service) => {
+                self.reconciler.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?
+            }
+            Err(error) => self.reconciler.resolve(intent, error, principal)?,
         };
-        let mut view = self.view(&project);
-        if excluded {
-            view.next.push_str(" Git would have committed that file, so it was added to .git/info/exclude.");
-        }
-        Ok(view)
+        let state = self.observer.just_created(project);
+        Ok(if excluded { state.with_note(Note::ExcludedFromGit) } else { state })
     }
 
-    /// Everything before money is spent, ending in the recorded intent.
+    /// Does everything before money is spent, and records the intent.
     fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
-        let registry = self.registry()?;
+        let registry = self.ports.registry()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
         })?;
-        if let Some(project) = self.live(&wanted.name)? {
-            // What a dead process left of this name comes first: it may be the very project that is asked for.
-            if let Some(Reconciled::Open { why }) = self.reconcile_open(&project, principal)? {
+        if let Some(project) = self.ports.live(&wanted.name)? {
+            // Reconcile first: a crashed process may have left the very project that is requested.
+            if let Some(Reconciled::Open { why }) = self.reconciler.reconcile_open(&project, principal)? {
                 return Err(why);
             }
-            if let Some(project) = self.live(&wanted.name)? {
-                return Err(Error::AlreadyExists { project: Box::new(self.view(&project)) });
+            if let Some(project) = self.ports.live(&wanted.name)? {
+                return Err(Error::AlreadyExists { state: Box::new(self.observer.at_hand(project)) });
             }
         }
-        // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
+        // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, principal)? {
+        let approval = match decided(wanted, provider, &registry.policy, self.ports.ledger.totals()?, principal)? {
             Granted::Freely { .. } => None,
-            Granted::WithApproval { cap, without } => Some(self.human_approval(
-                &self.subject(wanted, provider, cap),
+            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
+                &self.approvals.subject(wanted, provider, cap),
                 provider,
                 &registry.policy,
                 without,
                 principal,
             )?),
         };
-        let preflight = self.env_file.preflight()?;
+        let preflight = self.ports.delivery.preflight(&self.ports.env_file)?;
 
         let draft = NewProject {
             id: ProjectId::random()?,
             name: wanted.name.clone(),
             provider: provider.key.clone(),
             service: provider.service.clone(),
-            backend: self.backend.name().to_owned(),
-            env_file: self.env_file.path().to_owned(),
+            backend: self.ports.backend.name().to_owned(),
+            env_file: self.ports.env_file.clone(),
         };
         let mut detail = json!({
             "provider": provider.key.as_str(),
@@ -104,20 +115,20 @@ impl Provisioner {
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
-        let event = self.event(principal, ACTION, Verdict::Intended, detail);
+        let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
-        let intent = self.ledger.begin_provision(draft, &event, |tx| {
+        let intent = self.ports.ledger.begin_provision(draft, &event, |tx| {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
-                    let subject = self.subject(wanted, provider, cap);
+                    let subject = self.approvals.subject(wanted, provider, cap);
                     spend(tx, &subject, approval.as_ref(), &id, event.at)?;
                     cap
                 }
             };
             self.grant(tx, wanted, provider, cap, &preflight)
         })?;
-        let order = order(&intent, provider, self.accept_terms);
+        let order = order(&intent, provider, self.ports.accept_terms);
         Ok((intent, order, preflight.excluded_now))
     }
 
@@ -135,11 +146,11 @@ impl Provisioner {
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
         let deliveries = deliveries.collect::<Result<_, Error>>()?;
-        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.end_of(lifetime));
-        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.session_id()? } })
+        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.ports.expiry(lifetime));
+        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.sessions.id()? } })
     }
 
-    /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.
+    /// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
     fn free_variable(
         &self,
         tx: &Tx<'_>,
@@ -147,7 +158,7 @@ impl Provisioner {
         usual: &EnvVar,
         preflight: &Preflight,
     ) -> Result<EnvVar, Error> {
-        let path = self.env_file.path();
+        let path = self.ports.env_file.as_path();
         let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
         let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
         if tx.holds(path, &variable)? {
@@ -161,7 +172,7 @@ impl Provisioner {
     }
 }
 
-/// What policy grants.
+/// The grant of the policy.
 enum Granted {
     Freely { cap: Cents },
     WithApproval { cap: Cents, without: Option<Cents> },
@@ -174,14 +185,14 @@ fn decided(
     (projects, caps): (u64, Cents),
     principal: &Principal,
 ) -> Result<Granted, Error> {
-    match policy::decide(wanted.cap, principal.asker, provider, policy, Committed { projects, caps }) {
+    match policy::decide(wanted.cap, principal.role, provider, policy, Committed { projects, caps }) {
         Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
         Decision::NeedsApproval { cap, without } => Ok(Granted::WithApproval { cap, without }),
         Decision::Refused(rule) => Err(rule.into()),
     }
 }
 
-/// Spends the yes in the transaction of the intent: it counts once, and only for what it was said to.
+/// Uses the approval in the transaction of the intent: it counts once, and only for its subject.
 fn spend(
     tx: &Tx<'_>,
     subject: &Subject,

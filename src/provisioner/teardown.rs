@@ -1,58 +1,67 @@
-//! Teardown: the resource gone, its key dead, its variable out of the env file, its row kept.
+//! Teardown: removes the resource and the variable, and keeps the project's row.
+
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
+use super::{
+    Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+};
 use crate::{
     error::Error,
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
     project::{Project, Status},
-    view::ProjectView,
+    project_state::{Observation, ProjectState},
 };
 
-impl Provisioner {
-    /// Tears a project down. Safe to repeat: one that is torn down already is shown as it is.
-    ///
-    /// # Errors
-    /// [`Error::ProjectNotFound`] for a name that never was; [`Error::NotTornDown`] and [`Error::NotWithdrawn`] when
-    /// it stopped half way, and then the same call finishes it.
-    pub fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
-        let _lock = self.lock_project(name)?;
+/// Removes projects.
+pub(super) struct Teardown {
+    pub ports: Arc<Ports>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Teardown {
+    /// As [`super::Projects::teardown`].
+    pub(super) fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+        let _lock = self.ports.lock_project(name)?;
         let prepared = self.prepare_teardown(name, principal);
-        let project = match prepared.map_err(|error| self.refused(principal, ACTION, name, error))? {
+        let project = match prepared.map_err(|error| self.ports.refused(principal, ACTION, name, error))? {
             Prepared::Begun(intent) => {
-                self.phase(Phase::Intended);
-                self.remove(*intent, principal)?
+                self.ports.phase(Phase::Intended);
+                self.reconciler.remove(*intent, principal)?
             }
             Prepared::Gone(project) => *project,
         };
-        Ok(self.view(&project))
+        Ok(self.observer.state_of(project, Observation::Unknown))
     }
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
-        let Some(project) = self.live(name)? else {
-            return match self.ledger.newest(name)? {
+        let Some(project) = self.ports.live(name)? else {
+            return match self.ports.ledger.newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
                 _ => Err(Error::ProjectNotFound { torn_down: false }),
             };
         };
-        match self.reconcile_open(&project, principal)? {
+        match self.reconciler.reconcile_open(&project, principal)? {
             Some(Reconciled::Done(project)) if project.status == Status::TornDown => {
                 return Ok(Prepared::Gone(project));
             }
-            // What cannot be finished may still be removed, provided that we know what it is.
+            // An operation that cannot be finished may still be torn down if its resource is known.
             Some(Reconciled::Open { why }) => {
-                let current = self.ledger.live(name)?.ok_or_else(|| self.missing(name))?;
+                let current = self.ports.ledger.live(name)?.ok_or_else(|| self.ports.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {
                     return Err(why);
                 }
             }
             Some(Reconciled::Done(_) | Reconciled::NothingHappened) | None => {}
         }
-        let event = self.event(principal, ACTION, Verdict::Intended, json!({}));
-        let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
-        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
+        let event = self.ports.event(principal, ACTION, Verdict::Intended, json!({}));
+        let begun = self.ports.ledger.begin(name, Operation::Teardown, &event)?;
+        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.ports.missing(name))
     }
 }
 

@@ -27,7 +27,7 @@ fn message_names_the_threshold_and_is_signed() {
     harness.provision("memory");
     let provisioner = harness.provisioner();
     spend(&provisioner, "memory", "5.5");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
 
     let message = only(receiver.received());
     assert_eq!(message.signed_at(SECRET), harness.seconds());
@@ -61,8 +61,8 @@ fn each_threshold_is_reported_once_however_often_usage_is_read() {
         for _ in 0..2 {
             let again = harness.provisioner();
             list(&again);
-            again.show(&name("memory")).unwrap();
-            again.deliver_alerts().unwrap();
+            again.projects.show(&name("memory")).unwrap();
+            again.alerts.deliver().unwrap();
         }
         assert_eq!(receiver.thresholds(), thresholds, "after {usd}");
     }
@@ -83,7 +83,7 @@ fn usage_over_several_thresholds_raises_each() {
     let provisioner = harness.provisioner();
     let notices = notices(&provisioner);
     spend(&provisioner, "memory", "12");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 3);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 3);
     assert_eq!(receiver.thresholds(), [50, 80, 100]);
     assert!(receiver.received().iter().all(|message| message.body["data"]["usage_usd"] == 12.0));
     let lines: Vec<_> = notices.lock().unwrap().iter().map(ToString::to_string).collect();
@@ -103,7 +103,7 @@ fn usage_observed_only_by_list_is_reported() {
     world.accrue(&resource, MicroUsd::parse_usd("8").unwrap()).unwrap();
     let provisioner = harness.provisioner();
     list(&provisioner);
-    provisioner.deliver_alerts().unwrap();
+    provisioner.alerts.deliver().unwrap();
     assert_eq!(receiver.thresholds(), [50, 80]);
     assert!(receiver.received().iter().all(|message| message.body["data"]["name"] == "two"));
 }
@@ -116,8 +116,8 @@ fn reused_name_has_its_own_thresholds() {
         harness.provision("memory");
         let provisioner = harness.provisioner();
         spend(&provisioner, "memory", "5");
-        provisioner.deliver_alerts().unwrap();
-        provisioner.teardown(&name("memory"), &principal()).unwrap();
+        provisioner.alerts.deliver().unwrap();
+        provisioner.projects.teardown(&name("memory"), &principal()).unwrap();
     }
     assert_eq!(receiver.thresholds(), [50, 50]);
 }
@@ -134,10 +134,10 @@ fn rejected_alert_is_retried_with_the_same_id_and_a_new_time() {
     let mut times = Vec::new();
     for arrived in [0, 0, 0, 1] {
         times.push(harness.seconds());
-        assert_eq!(harness.provisioner().deliver_alerts().unwrap() + provisioner.deliver_alerts().unwrap(), arrived);
+        assert_eq!(harness.provisioner().alerts.deliver().unwrap() + provisioner.alerts.deliver().unwrap(), arrived);
         harness.advance(FOUR_HOURS);
     }
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "it has arrived");
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0, "it has arrived");
     let messages = receiver.received();
     assert_eq!(messages.len(), 4, "a redirect was followed, or a try was not made: {messages:?}");
     assert!(messages.iter().all(|message| message.id() == messages[0].id() && message.text == messages[0].text));
@@ -156,7 +156,7 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
     spend(&provisioner, "memory", "8");
     until("the port is free", || std::net::TcpStream::connect(address).is_err().then_some(()));
     // One failed attempt is enough for now: the second alert is not attempted in the same run.
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     let undelivered =
         notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Undelivered { .. })).count();
     assert_eq!(undelivered, 1);
@@ -169,7 +169,7 @@ fn unreachable_receiver_gets_alerts_when_it_is_back() {
     // The process has ended; the outbox remains.
     harness.advance(FOUR_HOURS);
     let back = AlertReceiver::on(address);
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 2);
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 2);
     let (mut received, mut stored) =
         (ids(&back.received()), harness.alerts().into_iter().map(|alert| alert.id).collect::<Vec<_>>());
     received.sort();
@@ -188,7 +188,7 @@ fn undelivered_alert_is_abandoned_after_three_days() {
     spend(&provisioner, "memory", "5");
     let (start, mut tries) = (harness.seconds(), 0);
     let reason = loop {
-        provisioner.deliver_alerts().unwrap();
+        provisioner.alerts.deliver().unwrap();
         tries += 1;
         match notices.lock().unwrap().last().unwrap() {
             Notice::GivenUp { why, .. } => break why.clone(),
@@ -201,7 +201,7 @@ fn undelivered_alert_is_abandoned_after_three_days() {
     let days = Duration::from_secs(u64::try_from(harness.seconds() - start).unwrap());
     assert!(days <= RETRY_WINDOW && days + 2 * FOUR_HOURS >= RETRY_WINDOW, "{days:?}");
     harness.advance(RETRY_WINDOW);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.received().len(), usize::try_from(tries).unwrap());
 }
 
@@ -213,21 +213,21 @@ fn two_processes_do_not_send_one_alert_concurrently() {
     spend(&harness.provisioner(), "memory", "5");
     receiver.hold_responses();
     thread::scope(|scope| {
-        let first = scope.spawn(|| harness.provisioner().deliver_alerts().unwrap());
+        let first = scope.spawn(|| harness.provisioner().alerts.deliver().unwrap());
         until("the first is at it", || (receiver.received().len() == 1).then_some(()));
         for _ in 0..8 {
-            assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
+            assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0);
         }
         receiver.release_responses();
         assert_eq!(first.join().unwrap(), 1);
     });
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.received().len(), 1);
 
     // The same when all of them start together.
     spend(&harness.provisioner(), "memory", "5");
     let arrived: u32 = thread::scope(|scope| {
-        let start = |_| scope.spawn(|| harness.provisioner().deliver_alerts().unwrap());
+        let start = |_| scope.spawn(|| harness.provisioner().alerts.deliver().unwrap());
         let started: Vec<_> = (0..8).map(start).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
@@ -260,13 +260,13 @@ fn crash_after_sending_resends_the_same_id() {
     let real = Timestamp::now().as_second();
     harness.advance(Duration::from_secs(u64::try_from(real - harness.seconds()).unwrap()));
     let provisioner = harness.provisioner();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0, "until the claim expires, its sender may be alive");
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0, "until the claim expires, its sender may be alive");
     harness.advance(CLAIM_DURATION + Duration::from_secs(1));
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     let messages = receiver.received();
     assert_eq!((messages.len(), messages[0].id()), (2, messages[1].id()));
     harness.advance(FOUR_HOURS);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
 }
 
 /// A late response to a sender with an expired claim changes nothing.
@@ -281,9 +281,9 @@ fn expired_claim_changes_nothing() {
     let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
     assert!(!ledger.has_due_alert(now).unwrap());
     harness.advance(CLAIM_DURATION);
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     ledger.settle_alert(&slow, Outcome::Later(harness.clock().now())).unwrap();
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.received().len(), 1);
 }
 
@@ -296,14 +296,14 @@ fn missing_secret_sends_nothing_and_loses_nothing() {
     let notices = notices(&unsigned);
     spend(&unsigned, "memory", "5");
     for _ in 0..3 {
-        assert_eq!(unsigned.deliver_alerts().unwrap(), 0);
+        assert_eq!(unsigned.alerts.deliver().unwrap(), 0);
         harness.advance(RETRY_WINDOW);
     }
     assert!(receiver.received().is_empty());
     let unsendable =
         notices.lock().unwrap().iter().filter(|notice| matches!(notice, Notice::Unsendable { .. })).count();
     assert_eq!(unsendable, 1, "reported once");
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 1);
     only(receiver.received()).signed_at(SECRET);
 }
 
@@ -316,12 +316,12 @@ fn alerts_without_a_receiver_are_only_reported() {
     let provisioner = harness.provisioner();
     let notices = notices(&provisioner);
     spend(&provisioner, "memory", "5");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert!(matches!(only(notices.lock().unwrap().clone()), Notice::Raised(_)));
     harness.set_alerts(&format!("url = 'http://{}'\nallow_hosts = ['127.0.0.1']", receiver.address));
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     spend(&provisioner, "memory", "3");
-    assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
+    assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
     assert_eq!(receiver.thresholds(), [80]);
 }
 
@@ -423,7 +423,7 @@ proptest! {
                 provisioner = harness.provisioner();
                 list(&provisioner);
             }
-            provisioner.deliver_alerts().unwrap();
+            provisioner.alerts.deliver().unwrap();
         }
         let expected: Vec<u64> = [50, 80, 100].into_iter().filter(|percent| used >= percent * 10).collect();
         prop_assert_eq!(receiver.thresholds(), expected);

@@ -28,8 +28,7 @@ use stripe_projects_mcp::{
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
-    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{RegistryFile, UserPolicyFile},
     secret::{Secret, hex},
     settings::simulated_store,
@@ -208,7 +207,7 @@ impl Harness {
             lifetime: None,
             replace: Replace::OursOnly,
         };
-        self.provisioner().provision(&request, &principal()).unwrap();
+        self.provisioner().projects.provision(&request, &principal()).unwrap();
     }
 
     pub fn clock(&self) -> Clock {
@@ -250,22 +249,22 @@ impl Harness {
 /// Records that much usage of the project.
 pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
     let (name, amount) = (ProjectName::parse(name).unwrap(), MicroUsd::parse_usd(usd).unwrap());
-    provisioner.record_usage(&name, amount, &principal()).unwrap();
+    provisioner.projects.record_usage(&name, amount, &principal()).unwrap();
 }
 
 pub fn list(provisioner: &Provisioner) {
-    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None, channel: Channel::Terminal };
-    provisioner.list(&listing).unwrap();
+    let listing = Listing::first(Visibility::Live);
+    provisioner.projects.list(&listing).unwrap();
 }
 
 /// Collects the notices of that provisioner from now on.
 pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
     let notices = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&notices);
-    provisioner.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
+    provisioner.alerts.subscribe(Arc::new(move |notice| into.lock().unwrap().push(notice.clone())));
     notices
 }
 
 pub fn principal() -> Principal {
-    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+    Principal::person("a test")
 }

@@ -11,7 +11,6 @@ use stripe_projects_mcp::{
     ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
-    policy::Asker,
     project::{Delivery, ProjectId},
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
@@ -327,14 +326,14 @@ fn crash_neither_loses_nor_reuses_an_approval() {
     {
         let here = Workspace::new();
         let (provisioner, _runtime) = provisioner(&here);
-        let id = match provisioner.provision(&request(), &agent()).unwrap_err() {
+        let id = match provisioner.projects.provision(&request(), &agent()).unwrap_err() {
             Error::Approval(ApprovalError::Required(question)) => question.approval.id,
             other => panic!("{other}"),
         };
-        provisioner.decide(&id, Answer::Accepted, &human()).unwrap();
+        provisioner.approvals.decide(&id, Answer::Accepted, &human()).unwrap();
         let dying = provisioner.with_phase_hook(Arc::new(move |reached| assert_ne!(reached, step, "dies here")));
         let dying = std::panic::AssertUnwindSafe(dying);
-        catch_unwind(|| dying.provision(&request(), &agent())).unwrap_err();
+        catch_unwind(|| dying.projects.provision(&request(), &agent())).unwrap_err();
 
         let response = RawClient::initialize(&here).call("provision", &above_default());
         let outcome = response.get("status").or(response.get("code")).unwrap();
@@ -386,11 +385,11 @@ fn request() -> ProvisionRequest {
 }
 
 fn agent() -> Principal {
-    Principal { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
+    Principal::agent("an agent")
 }
 
 fn human() -> Principal {
-    Principal { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
+    Principal::person("maria")
 }
 
 fn above_default() -> Value {

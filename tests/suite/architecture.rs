@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("money", &["diagnostic"], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["diagnostic", "secret"], &["thiserror"]),
+    ("principal", &["secret"], &[]),
     ("project", &["clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
@@ -79,12 +80,9 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git", "secret"], &["ignore", "rustc_hash"]),
     // Application.
-    ("policy", &["diagnostic", "lifetime", "money", "name", "registry"], &["thiserror"]),
-    (
-        "view",
-        &["approval", "backend", "clock", "ledger", "money", "project", "registry"],
-        &["schemars", "serde", "serde_json"],
-    ),
+    ("policy", &["diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
+    // The result of every use case about one project.
+    ("project_state", &["backend", "money", "name", "project"], &[]),
     (
         "error",
         &[
@@ -100,12 +98,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "name",
             "policy",
             "project",
+            "project_state",
             "registry",
-            "secret",
-            "host_config",
+            "setup",
             "simulator",
             "sqlite",
-            "view",
         ],
         &["thiserror", "tracing"],
     ),
@@ -116,7 +113,6 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "approval",
             "backend",
             "clock",
-            "diagnostic",
             "env_file",
             "error",
             "fs",
@@ -125,18 +121,35 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "money",
             "name",
             "policy",
+            "principal",
             "project",
+            "project_state",
             "registry",
             "scan",
             "secret",
-            "view",
         ],
         &["serde_json", "tokio"],
     ),
-    // Inspects every port, and repairs through the provisioner.
+    // Converts the results of use cases to what every transport shows.
     (
-        "doctor",
+        "view",
         &[
+            "approval",
+            "clock",
+            "error",
+            "fs",
+            "ledger",
+            "money",
+            "name",
+            "project",
+            "project_state",
+            "provisioner",
+            "registry",
+        ],
+        &["schemars", "serde", "serde_json"],
+    ),
+    // Inspects every port, and repairs through the provisioner.
+    ("doctor", &[
             "backend",
             "diagnostic",
             "env_file",
@@ -146,11 +159,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "ledger",
             "name",
             "project",
-            "provisioner",
-            "view",
-        ],
-        &["serde"],
-    ),
+            "provisioner"], &["serde"]),
     // The composition root; `lib.rs` starts both transports.
     (
         "settings",
@@ -189,6 +198,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "money",
             "name",
             "policy",
+            "principal",
+            "project_state",
             "provisioner",
             "safe_url",
             "secret",
@@ -222,6 +233,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "money",
             "name",
             "policy",
+            "project",
+            "project_state",
             "provisioner",
             "scan",
             "settings",
@@ -271,11 +284,17 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
-        // `Provisioner::event` is the point up to which Ctrl-C cancels an operation. `provisioner/audit.rs` records
+        // `Ports::event` is the point up to which Ctrl-C cancels an operation. `provisioner/audit_log.rs` records
         // calls that are over; the ledger only adds to the rows it gets.
         "Event {",
-        &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
-        "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
+        &[
+            "ledger/accept.rs",
+            "ledger/alerts.rs",
+            "ledger/audit.rs",
+            "provisioner/audit_log.rs",
+            "provisioner/ports.rs",
+        ],
+        "let `Ports::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),

@@ -26,15 +26,15 @@ fn clock_shift_between_operations_loses_nothing() {
             work(&harness.provisioner());
             list(&harness.provisioner());
         };
-        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.rotate(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.suspend(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.resume(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.extend(&name("victim"), hour(), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.keep(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.provision(&request("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.rotate(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.suspend(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.resume(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.lifetimes.extend(&name("victim"), hour(), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.lifetimes.keep(&name("victim"), &principal()).unwrap()));
         check(&harness.workspace, &format!("a clock set by {jump} ms each time"));
-        run(&|provisioner| drop(provisioner.teardown(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.provision(&request("victim", None), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.teardown(&name("victim"), &principal()).unwrap()));
+        run(&|provisioner| drop(provisioner.projects.provision(&request("victim", None), &principal()).unwrap()));
         check(&harness.workspace, &format!("the same name again, {jump} ms away"));
         let rows = harness.workspace.ledger().audit().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "rows are in the order of events");
@@ -54,12 +54,12 @@ fn clock_shift_at_each_step_loses_nothing() {
                 }
             }));
             let text = format!("{at:?}").to_lowercase();
-            provisioner.provision(&request(&text, None), &principal()).unwrap();
-            provisioner.rotate(&name(&text), &principal()).unwrap();
-            provisioner.suspend(&name(&text), &principal()).unwrap();
-            provisioner.resume(&name(&text), &principal()).unwrap();
+            provisioner.projects.provision(&request(&text, None), &principal()).unwrap();
+            provisioner.projects.rotate(&name(&text), &principal()).unwrap();
+            provisioner.projects.suspend(&name(&text), &principal()).unwrap();
+            provisioner.projects.resume(&name(&text), &principal()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}"));
-            provisioner.teardown(&name(&text), &principal()).unwrap();
+            provisioner.projects.teardown(&name(&text), &principal()).unwrap();
             check(&harness.workspace, &format!("{jump} ms at {at:?}, torn down"));
         }
     }
@@ -69,13 +69,13 @@ fn clock_shift_at_each_step_loses_nothing() {
 fn clock_set_back_does_not_end_a_lifetime() {
     let harness = Harness::without_alerts();
     harness.workspace.write(".env", USER_LINES);
-    harness.provisioner().provision(&request("leased", Some(hour())), &principal()).unwrap();
+    harness.provisioner().projects.provision(&request("leased", Some(hour())), &principal()).unwrap();
     harness.shift_clock(-YEARS);
-    assert!(harness.provisioner().reap(&principal()).unwrap().is_empty());
+    assert!(harness.provisioner().lifetimes.reap(&principal()).unwrap().is_empty());
     harness.shift_clock(YEARS + HOUR - 1);
-    assert!(harness.provisioner().reap(&principal()).unwrap().is_empty(), "a millisecond is left");
+    assert!(harness.provisioner().lifetimes.reap(&principal()).unwrap().is_empty(), "a millisecond is left");
     harness.shift_clock(1);
-    assert_eq!(harness.provisioner().reap(&principal()).unwrap().len(), 1);
+    assert_eq!(harness.provisioner().lifetimes.reap(&principal()).unwrap().len(), 1);
     check(&harness.workspace, "an expired lifetime");
 }
 
@@ -88,11 +88,11 @@ fn clock_corrected_by_years_does_not_delay_an_alert() {
     harness.shift_clock(YEARS);
     spend(&harness.provisioner(), "web", "8");
     receiver.script(&[500]);
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0);
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0);
     harness.shift_clock(-YEARS);
-    let deliveries = harness.provisioner().deliver_alerts().unwrap();
+    let deliveries = harness.provisioner().alerts.deliver().unwrap();
     assert!(deliveries > 0, "an alert postponed by ten seconds is sent now, not in years");
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "and once");
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0, "and once");
 }
 
 /// The clock goes back by less than the longest pause, so the pause stays.
@@ -103,11 +103,11 @@ fn postponed_alert_waits_for_its_time() {
     harness.provision("web");
     spend(&harness.provisioner(), "web", "5.5");
     receiver.script(&[500]);
-    harness.provisioner().deliver_alerts().unwrap();
+    harness.provisioner().alerts.deliver().unwrap();
     harness.shift_clock(-HOUR);
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 0, "an hour back keeps the pause");
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0, "an hour back keeps the pause");
     harness.shift_clock(2 * HOUR);
-    assert_eq!(harness.provisioner().deliver_alerts().unwrap(), 1);
+    assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 1);
 }
 
 fn request(text: &str, lifetime: Option<Lifetime>) -> ProvisionRequest {

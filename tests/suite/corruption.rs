@@ -82,7 +82,7 @@ fn missing_ledger_is_not_replaced_by_a_new_one() {
         assert!(verified.contains("Accepted breaks: 1"), "{verified}");
         assert_eq!(workspace.json(&["list"])["live_count"], 0);
         let doctor = workspace.json(&["doctor"]).to_string();
-        assert!(doctor.contains("what is not listed here"), "billed but unlisted resources are reported: {doctor}");
+        assert!(doctor.contains("not listed here"), "billed but unlisted resources are reported: {doctor}");
     }
 }
 

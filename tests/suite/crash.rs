@@ -23,7 +23,6 @@ use stripe_projects_mcp::{
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -160,18 +159,18 @@ pub fn victim_command(workspace: &Workspace, operation: &str, step: Phase) -> Co
 
 fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     let name = ProjectName::parse("victim").unwrap();
-    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal::person("a test");
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();
             let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&request, &principal)
+            provisioner.projects.provision(&request, &principal)
         }
-        "resume" => provisioner.resume(&name, &principal),
-        "rotate" => provisioner.rotate(&name, &principal),
-        "suspend" => provisioner.suspend(&name, &principal),
-        _ => provisioner.teardown(&name, &principal),
+        "resume" => provisioner.projects.resume(&name, &principal),
+        "rotate" => provisioner.projects.rotate(&name, &principal),
+        "suspend" => provisioner.projects.suspend(&name, &principal),
+        _ => provisioner.projects.teardown(&name, &principal),
     }
     .map(drop)
 }

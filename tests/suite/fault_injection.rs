@@ -18,12 +18,11 @@ use stripe_projects_mcp::{
     ledger::Visibility,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     project::ResourceId,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{RegistryFile, UserPolicyFile},
     settings::simulated_store,
-    view::ProjectView,
+    view::{ProjectList, ProjectView},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -124,8 +123,8 @@ fn unreachable_backend_hides_nothing() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
     harness.backend.inject(Fault::Unreachable);
-    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None, channel: Channel::Terminal };
-    let list = harness.provisioner.list(&listing).unwrap();
+    let listing = Listing::first(Visibility::Live);
+    let list = ProjectList::from(&house.provisioner.projects.list(&listing).unwrap());
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }
@@ -275,15 +274,15 @@ impl Harness {
         let provider = ProviderKey::parse("search").unwrap();
         let request =
             ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&request, &principal())
+        self.provisioner.projects.provision(&request, &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {
-        self.provisioner.rotate(&name(), &principal())
+        self.provisioner.projects.rotate(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn teardown(&self) -> Result<ProjectView, Error> {
-        self.provisioner.teardown(&name(), &principal())
+        self.provisioner.projects.teardown(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn key(&self) -> String {
@@ -306,5 +305,5 @@ fn name() -> ProjectName {
 }
 
 fn principal() -> Principal {
-    Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
+    Principal::agent("a test")
 }

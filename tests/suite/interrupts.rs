@@ -12,7 +12,6 @@ use stripe_projects_mcp::{
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -56,37 +55,37 @@ fn read_only_commands_have_no_point_of_no_return() {
     let (provisioner, _runtime) = provisioner(&here);
     let looking =
         provisioner.with_phase_hook(Arc::new(|reached| assert_ne!(reached, Phase::Checked, "nothing is written")));
-    let _: (_, _) = (looking.show(&name()).unwrap(), looking.approvals().unwrap());
-    let _: (_, _) = (looking.verify_audit().unwrap(), looking.registry().unwrap());
+    let _: (_, _) = (looking.projects.show(&name()).unwrap(), looking.approvals.list().unwrap());
+    let _: (_, _) = (looking.audit.verify().unwrap(), looking.ports.registry().unwrap());
 }
 
 fn operate(provisioner: &Provisioner, operation: &str) {
-    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal::person("a test");
     let (name, hour) = (name(), Lifetime::parse("1h").unwrap());
     let decide = |answer| {
-        let id: ApprovalId = provisioner.approvals().unwrap().remove(0).id;
-        drop(provisioner.decide(&id, answer, &principal).unwrap());
+        let id: ApprovalId = provisioner.approvals.list().unwrap().remove(0).id;
+        drop(provisioner.approvals.decide(&id, answer, &principal).unwrap());
     };
     match operation {
-        "accept" => drop(provisioner.accept_audit(&principal).unwrap()),
+        "accept" => drop(provisioner.audit.accept(&principal).unwrap()),
         "approve" => decide(Answer::Accepted),
-        "deliver" => provisioner.deliver_again(&name, &principal).unwrap(),
+        "deliver" => provisioner.projects.deliver_again(&name, &principal).unwrap(),
         "deny" => decide(Answer::Declined),
-        "extend" => drop(provisioner.extend(&name, hour, &principal).unwrap()),
-        "abandon" => drop(provisioner.abandon(&name, &principal, |_| Ok(())).unwrap()),
-        "keep" => drop(provisioner.keep(&name, &principal).unwrap()),
+        "extend" => drop(provisioner.lifetimes.extend(&name, hour, &principal).unwrap()),
+        "abandon" => drop(provisioner.projects.abandon(&name, &principal, |_| Ok(())).unwrap()),
+        "keep" => drop(provisioner.lifetimes.keep(&name, &principal).unwrap()),
         "provision" => {
             let provider = ProviderKey::parse("search").unwrap();
             let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            drop(provisioner.provision(&request, &principal).unwrap());
+            drop(provisioner.projects.provision(&request, &principal).unwrap());
         }
-        "reap" => drop(provisioner.reap(&principal).unwrap()),
-        "resume" => drop(provisioner.resume(&name, &principal).unwrap()),
-        "rotate" => drop(provisioner.rotate(&name, &principal).unwrap()),
-        "suspend" => drop(provisioner.suspend(&name, &principal).unwrap()),
-        "teardown" => drop(provisioner.teardown(&name, &principal).unwrap()),
-        _ => drop(provisioner.record_usage(&name, MicroUsd::new(1), &principal).unwrap()),
+        "reap" => drop(provisioner.lifetimes.reap(&principal).unwrap()),
+        "resume" => drop(provisioner.projects.resume(&name, &principal).unwrap()),
+        "rotate" => drop(provisioner.projects.rotate(&name, &principal).unwrap()),
+        "suspend" => drop(provisioner.projects.suspend(&name, &principal).unwrap()),
+        "teardown" => drop(provisioner.projects.teardown(&name, &principal).unwrap()),
+        _ => drop(provisioner.projects.record_usage(&name, MicroUsd::new(1), &principal).unwrap()),
     }
 }
 

@@ -8,7 +8,6 @@ use stripe_projects_mcp::{
     lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Principal, ProvisionRequest, Session},
     settings::{CliOptions, Settings},
 };
@@ -106,14 +105,14 @@ fn session_end_reports_whether_projects_remain() {
         let settings = Settings::resolve(CliOptions { dir: Some(workspace.path()), ..CliOptions::default() }).unwrap();
         let session = Session::begin(Lifetime::parse("1m").unwrap()).unwrap();
         let provisioner = settings.provisioner(runtime.handle().clone()).in_session(session);
-        let principal = Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
+        let principal = Principal::agent("a test");
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
             let request =
                 ProvisionRequest { name, provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-            provisioner.provision(&request, &principal).unwrap();
+            provisioner.projects.provision(&request, &principal).unwrap();
         }
-        assert_eq!(provisioner.end_session(&principal).unwrap(), takes);
+        assert_eq!(provisioner.lifetimes.end_session(&principal).unwrap(), takes);
     }
 }
 

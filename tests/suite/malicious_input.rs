@@ -112,7 +112,10 @@ fn calls(input: &str) -> Vec<(&'static str, Value)> {
     if let Ok(number) = input.parse::<f64>()
         && number.is_finite()
     {
-        calls.push(("provision", json!({ "name": "web", "provider": "search", "spend_cap_usd": -number.abs() - 1.0 })));
+        calls.push((
+            "provision",
+            json!({ "name": "web", "provider": "search", "spend_cap_usd": number.abs().copysign(-1.0).min(-1.0) }),
+        ));
     }
     calls
 }

@@ -10,7 +10,7 @@ use stripe_projects_mcp::{
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
+    project_state::ProjectState,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
     view::ProjectView,
@@ -23,7 +23,7 @@ use crate::workspace::Workspace;
 fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
     let error =
-        with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
+        taken_meanwhile(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
     let listed = workspace.json(&["list"]);
@@ -43,7 +43,7 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
 #[test]
 fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -57,7 +57,7 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
     let error =
-        with_variable_replaced(&workspace, |provisioner| provisioner.rotate(&name(), &principal())).unwrap_err();
+        taken_meanwhile(&workspace, |provisioner| provisioner.projects.rotate(&name(), &principal())).unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -79,7 +79,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
         &workspace,
         Phase::Acted,
         move || Connection::open(&ledger).unwrap().execute_batch(full).unwrap(),
-        |provisioner| provisioner.rotate(&name(), &principal()),
+        |provisioner| provisioner.projects.rotate(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered", "the old key is revoked, which has to be reported");
@@ -93,7 +93,7 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
 #[test]
 fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.provision(&request(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
@@ -116,7 +116,7 @@ fn unremoved_variable_is_reported_and_removed_later() {
                 fs::create_dir(&file).unwrap();
             }
         },
-        |provisioner| provisioner.teardown(&name(), &principal()),
+        |provisioner| provisioner.projects.teardown(&name(), &principal()),
     )
     .unwrap_err();
     assert_eq!(error.code(), "variable_not_removed");
@@ -142,7 +142,7 @@ fn teardown_ignores_a_removed_env_folder() {
 /// Runs an operation during which the user changes the variable, after the backend call.
 fn with_variable_replaced(
     workspace: &Workspace,
-    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectState, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
     with_change_at(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
@@ -152,7 +152,7 @@ fn with_change_at(
     workspace: &Workspace,
     at: Phase,
     meanwhile: impl Fn() + Send + Sync + 'static,
-    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectState, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
@@ -162,6 +162,7 @@ fn with_change_at(
             meanwhile();
         }
     })))
+    .map(|state| ProjectView::from(&state))
 }
 
 fn request() -> ProvisionRequest {
@@ -174,7 +175,7 @@ fn name() -> ProjectName {
 }
 
 fn principal() -> Principal {
-    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+    Principal::person("a test")
 }
 
 const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service, blocking};
+use super::{Backend, BackendError, CapScope, Credentials, Metering, Observed, Order, Scope, Service, blocking};
 use crate::{clock::Clock, money::MicroUsd, project::ResourceId};
 
 /// The simulated backend. Its database is created on first use.
@@ -50,6 +50,10 @@ impl Backend for Simulated {
 
     fn cap_scope(&self) -> CapScope {
         CapScope::Project
+    }
+
+    fn metering(&self) -> Metering {
+        Metering::Local
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

@@ -30,7 +30,7 @@ use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, has_begun, plain_copy};
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Observed, Order, Scope,
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, Observed, Order, Scope,
     Service, Setup, blocking,
 };
 use crate::{
@@ -166,6 +166,10 @@ impl Backend for StripeCli {
 
     fn requires_cap_enforcement(&self) -> bool {
         true
+    }
+
+    fn metering(&self) -> Metering {
+        Metering::Remote
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

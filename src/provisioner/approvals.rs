@@ -1,40 +1,45 @@
-//! A human's yes: asked for, given or not, and found again by the call that it was given to.
+//! Approvals by a person: requested, decided, and used by the call that they were given for.
+
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Principal, ProvisionRequest, Provisioner};
+use super::{Ports, Principal, ProvisionRequest};
 use crate::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
     diagnostic::PROGRAM,
     error::Error,
+    fs::shell_quoted,
     ledger::{Asked, Verdict},
     money::Cents,
     name::ServiceRef,
     project::random_hex,
     registry::{Policy, Provider},
     secret::{Fingerprint, Secret},
-    view::quoted,
 };
 
-impl Provisioner {
-    /// The newest requests, oldest first.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub fn approvals(&self) -> Result<Vec<Approval>, Error> {
-        if !self.ledger.exists() {
+/// Requests for a person's approval, and the answers.
+pub struct Approvals {
+    pub(super) ports: Arc<Ports>,
+}
+
+impl Approvals {
+    /// Returns the newest requests, oldest first.
+    pub fn list(&self) -> Result<Vec<Approval>, Error> {
+        if !self.ports.ledger.exists() {
             return Ok(Vec::new());
         }
-        Ok(self.ledger.approvals(MOST_SHOWN, self.clock.now())?)
+        Ok(self.ports.ledger.approvals(MOST_SHOWN, self.ports.clock.now())?)
     }
 
-    /// A request of which a human at a terminal may still say that.
+    /// Returns the request if it can still be given this answer at a terminal.
     ///
     /// # Errors
-    /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`], [`ApprovalError::Decided`], or the ledger's.
+    /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`] or [`ApprovalError::Decided`].
     pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
-        let found = if self.ledger.exists() { self.ledger.approval(id, self.clock.now())? } else { None };
+        let found =
+            if self.ports.ledger.exists() { self.ports.ledger.approval(id, self.ports.clock.now())? } else { None };
         let approval = found.ok_or(ApprovalError::NotFound)?;
         match approval.status {
             status if status.may_be(answer, true) => Ok(approval),
@@ -43,7 +48,7 @@ impl Provisioner {
         }
     }
 
-    /// Writes down what a human at a terminal says.
+    /// Records the decision of a person at a terminal.
     ///
     /// # Errors
     /// Those of [`Self::undecided`].
@@ -52,20 +57,18 @@ impl Provisioner {
         self.take(id, None, answer, principal)
     }
 
-    /// Marks that a form is out with a client; the nonce that its answer has to bring.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// Records that a client shows the form, and returns the nonce that its answer must carry.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
         let nonce = random_hex::<32>()?;
-        self.ledger.send_form(id, &nonce)?;
+        self.ports.ledger.send_form(id, &nonce)?;
         Ok(nonce)
     }
 
-    /// Takes what a human at a host answered to the form with that nonce. `Ok` is a yes that is written down.
+    /// Records the user's answer to the form with that nonce. `Ok` is a recorded approval.
     ///
     /// # Errors
-    /// Every other answer is one; so are a form that was answered before and a request that is decided or has expired.
+    /// An [`ApprovalError`] for every other answer, a form that was answered before, and a request that is decided or
+    /// has expired.
     pub fn take_answer(
         &self,
         id: &ApprovalId,
@@ -85,26 +88,26 @@ impl Provisioner {
         .into())
     }
 
-    /// Writes down that what a client brought back does not count, and passes the refusal on. Where nothing was ever
-    /// asked there is no ledger, and none is made for it.
+    /// Records that a client's answer is not valid, and returns the refusal. Without a ledger nothing is recorded.
     pub fn rejected(&self, wanted: &ProvisionRequest, error: Error, principal: &Principal) -> Error {
-        if self.ledger.exists() { self.refused(principal, "answer approval", &wanted.name, error) } else { error }
+        if self.ports.ledger.exists() {
+            self.ports.refused(principal, "answer approval", &wanted.name, error)
+        } else {
+            error
+        }
     }
 
-    /// What seals the state that a client carries. It lives in the ledger, beside the requests that it vouches for, so
-    /// that neither outlives the other.
-    ///
-    /// # Errors
-    /// The ledger's, or when the operating system gives no randomness.
+    /// Returns the key that signs the request state of clients. It is kept in the ledger, beside the requests that it
+    /// is for, so that neither outlives the other.
     pub fn seal_key(&self) -> Result<Secret, Error> {
-        Ok(Secret::new(self.ledger.seal_key(&random_hex::<32>()?)?))
+        Ok(Secret::new(self.ports.ledger.seal_key(&random_hex::<32>()?)?))
     }
 
-    /// All that a yes is bound to.
+    /// Everything that an approval is bound to.
     pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Subject {
         let plan = provider.plan.as_ref().map(ServiceRef::as_str);
-        let env_file = self.env_file.path().to_string_lossy();
-        let terms = json!(["approval", self.backend.name(), env_file, plan, provider.config, provider.paid]);
+        let env_file = self.ports.env_file.to_string_lossy();
+        let terms = json!(["approval", self.ports.backend.name(), env_file, plan, provider.config, provider.paid]);
         Subject {
             name: wanted.name.clone(),
             provider: provider.key.clone(),
@@ -114,7 +117,7 @@ impl Provisioner {
         }
     }
 
-    /// The yes that a human has given to exactly this; without one, it is asked for, and the error says how to give it.
+    /// Returns the approval for exactly this subject. Without one it is requested, and the error says how to approve.
     pub(super) fn human_approval(
         &self,
         subject: &Subject,
@@ -123,13 +126,13 @@ impl Provisioner {
         without: Option<Cents>,
         principal: &Principal,
     ) -> Result<ApprovalId, Error> {
-        let approval = self.asked(subject, policy, principal)?;
+        let approval = self.request_for(subject, policy, principal)?;
         match approval.status {
             ApprovalStatus::Approved => return Ok(approval.id),
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ledger.totals()?;
+        let (live_projects, committed) = self.ports.ledger.totals()?;
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -142,27 +145,27 @@ impl Provisioner {
         Err(ApprovalError::Required(Box::new(question)).into())
     }
 
-    /// The request for exactly this, made now if there is none.
-    fn asked(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
+    /// Returns the request for exactly this subject, made now if there is none.
+    fn request_for(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
         loop {
             let id = ApprovalId::random()?;
             let (provider, cap) = (subject.provider.as_str(), subject.cap.cents());
             let detail = json!({ "approval": id.as_str(), "provider": provider, "cap_cents": cap });
-            let event = self.event(principal, "ask for approval", Verdict::Done, detail);
+            let event = self.ports.event(principal, "ask for approval", Verdict::Done, detail);
             let lifetime = SignedDuration::from_mins(i64::from(policy.approval_ttl));
             let request = Approval {
                 id,
                 subject: subject.clone(),
-                asked_by: principal.actor.clone(),
+                asked_by: principal.actor().to_owned(),
                 created_at: event.at,
                 expires_at: event.at.saturating_add(lifetime).unwrap_or(event.at),
                 status: ApprovalStatus::Pending,
                 decided_by: None,
             };
-            match self.ledger.ask(request, MOST_PENDING, &event)? {
+            match self.ports.ledger.ask(request, MOST_PENDING, &event)? {
                 Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
                 Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
-                Asked::Taken => {} // another id, then
+                Asked::Taken => {} // try another id
             }
         }
     }
@@ -182,18 +185,18 @@ impl Provisioner {
             Answer::Unclear => ("answer approval unclearly", Verdict::Refused),
         };
         let by = if nonce.is_some() { "form" } else { "terminal" };
-        let event = self.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
-        self.ledger.decide(id, nonce, answer, &event)
+        let event = self.ports.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
+        self.ports.ledger.decide(id, nonce, answer, &event)
     }
 
-    /// What a human types, with the folder, since his terminal may be in another one.
+    /// Returns the command to type, with the folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let usual = self.state.file_name().is_some_and(|name| name == USUAL_STATE);
-        let (flag, folder) = match self.state.parent().filter(|_| usual) {
+        let usual = self.ports.state.file_name().is_some_and(|name| name == USUAL_STATE);
+        let (flag, folder) = match self.ports.state.parent().filter(|_| usual) {
             Some(workspace) => ("--dir", workspace),
-            None => ("--state-dir", self.state.as_path()),
+            None => ("--state-dir", self.ports.state.as_path()),
         };
-        format!("{PROGRAM} approve {id} {flag} {}", quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
     }
 }
 
@@ -201,7 +204,7 @@ fn denied(approval: Approval) -> ApprovalError {
     ApprovalError::Denied { id: approval.id, until: approval.expires_at }
 }
 
-/// More than a human decides in half an hour, and fewer than an agent could ask for.
+/// More than a person decides in half an hour, and fewer than an agent could request.
 const MOST_PENDING: u32 = 10;
 
 const MOST_SHOWN: u32 = 50;

@@ -1,0 +1,62 @@
+//! The port through which keys reach the programs that use them.
+
+use std::path::Path;
+
+use crate::{
+    env_file::{EnvFile, EnvFileError, Preflight, Replace},
+    error::Error,
+    name::EnvVar,
+    secret::{Fingerprint, Secret},
+};
+
+/// Tells which of some fingerprints are of credentials that were ever delivered by us.
+pub type Recognise<'a> = &'a dyn Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, Error>;
+
+/// Writes keys to a target, and removes them. A value that is not ours is never overwritten or removed unasked.
+pub trait Deliver: Send + Sync {
+    /// Proves, without spending anything, that `target` can take a key and keeps it private.
+    fn preflight(&self, target: &Path) -> Result<Preflight, EnvFileError>;
+
+    /// Writes credentials into their variables, all of them or none.
+    fn deliver(
+        &self,
+        target: &Path,
+        credentials: &[(&EnvVar, &Secret)],
+        replace: Replace,
+        recognise: Recognise<'_>,
+    ) -> Result<(), Error>;
+
+    /// Removes the variables whose values are ours.
+    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error>;
+
+    /// Removes what a process that died while writing left behind.
+    fn sweep(&self, target: &Path) -> Result<(), EnvFileError>;
+}
+
+/// Delivery to env files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EnvFiles;
+
+impl Deliver for EnvFiles {
+    fn preflight(&self, target: &Path) -> Result<Preflight, EnvFileError> {
+        EnvFile::new(target.to_owned()).preflight()
+    }
+
+    fn deliver(
+        &self,
+        target: &Path,
+        credentials: &[(&EnvVar, &Secret)],
+        replace: Replace,
+        recognise: Recognise<'_>,
+    ) -> Result<(), Error> {
+        EnvFile::new(target.to_owned()).deliver(credentials, replace, recognise)
+    }
+
+    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error> {
+        EnvFile::new(target.to_owned()).withdraw(variables, recognise)
+    }
+
+    fn sweep(&self, target: &Path) -> Result<(), EnvFileError> {
+        EnvFile::new(target.to_owned()).sweep()
+    }
+}

@@ -1,0 +1,292 @@
+//! The ports of the use cases: backend, ledger, delivery, locks, registry and clock.
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
+use crate::{
+    backend::{Backend, BackendError, Observed, Scope, collect_request_ids},
+    clock::{Clock, Timestamp},
+    env_file::EnvFileError,
+    error::Error,
+    fs::Stamp,
+    ledger::{Event, Intent, Ledger, Verdict},
+    lifetime::Lifetime,
+    name::ProjectName,
+    project::{Project, Status},
+    registry::{UserPolicyFile, Registry, RegistryFile},
+    secret::Fingerprint,
+};
+
+/// The ports of one workspace, shared by its services.
+#[derive(Clone)]
+pub struct Ports {
+    pub backend: Arc<dyn Backend>,
+    pub ledger: Arc<Ledger>,
+    pub delivery: Arc<dyn Deliver>,
+    pub locks: Arc<dyn Locks>,
+    pub registry_file: RegistryFile,
+    pub user_policy_file: UserPolicyFile,
+    /// Where keys of new projects go.
+    pub env_file: PathBuf,
+    /// The folder of the ledger and the locks.
+    pub state: PathBuf,
+    /// The folder that the agent works in, and can edit.
+    pub workspace: PathBuf,
+    pub accept_terms: bool,
+    pub clock: Clock,
+    pub(super) runtime: Handle,
+    pub(super) backend_wait: BackendWait,
+    pub(super) phase_hook: PhaseHook,
+}
+
+/// The parts that a [`super::Provisioner`] is built from.
+pub struct Dependencies {
+    pub backend: Arc<dyn Backend>,
+    pub registry: RegistryFile,
+    /// The policy outside the workspace, which the registry cannot loosen.
+    pub user_policy: UserPolicyFile,
+    pub env_file: PathBuf,
+    /// The folder of the ledger and the locks; made on first use.
+    pub state: PathBuf,
+    /// Whether the user accepts the terms of service of every provider in the registry.
+    pub accept_terms: bool,
+    pub clock: Clock,
+    /// Drives the backend while a call waits for it.
+    pub runtime: Handle,
+}
+
+/// Identifies the current versions of the registry and policy files without reading them.
+pub type RegistryStamp = [Option<Stamp>; 2];
+
+/// A point between two effects of an operation; see the module's first lines.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Phase {
+    Locked,
+    /// All checks are done, and something is about to be written. The first time in a call, nothing was written before;
+    /// it is reported again before each further row.
+    Checked,
+    Intended,
+    Acted,
+    Recorded,
+    Delivered,
+    Closed,
+}
+
+impl Phase {
+    pub const ALL: [Self; 7] =
+        [Self::Locked, Self::Checked, Self::Intended, Self::Acted, Self::Recorded, Self::Delivered, Self::Closed];
+}
+
+/// Called at each phase as it is reached.
+pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
+
+impl Ports {
+    pub(super) fn new(dependencies: Dependencies) -> Self {
+        let Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime } = dependencies;
+        Self {
+            backend_wait: BackendWait::new(backend.name()),
+            backend,
+            ledger: Arc::new(Ledger::of(&state)),
+            delivery: Arc::new(EnvFiles),
+            locks: Arc::new(LockFiles::new(state.clone())),
+            registry_file: registry,
+            user_policy_file: user_policy,
+            workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
+            env_file,
+            state,
+            accept_terms,
+            clock,
+            runtime,
+            phase_hook: Arc::new(|_| ()),
+        }
+    }
+
+    /// Reads the registry, restricted by the policy outside the workspace.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] or [`Error::UserPolicy`] says which file is wrong, and where.
+    pub fn registry(&self) -> Result<Registry, Error> {
+        let registry = self.registry_file.read()?;
+        let user_policy = self.user_policy_file.read().map_err(Error::UserPolicy)?;
+        Ok(match user_policy {
+            Some(user_policy) => registry.under(&user_policy),
+            None => registry,
+        })
+    }
+
+    /// Returns a stamp that changes with every edit of the files that [`Self::registry`] reads.
+    pub fn registry_stamp(&self) -> RegistryStamp {
+        [self.registry_file.stamp(), self.user_policy_file.stamp()]
+    }
+
+    /// The time by the clock that dates every row.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Returns a handle that shows whether a call waits for the backend.
+    pub fn backend_wait(&self) -> BackendWait {
+        self.backend_wait.clone()
+    }
+
+    /// Returns the name and version of the program that the backend runs, if it runs one.
+    pub fn backend_version(&self) -> Result<Option<String>, BackendError> {
+        self.wait(self.backend.version())
+    }
+
+    /// Asks the backend about resources.
+    pub fn observe(&self, scope: Scope<'_>) -> Result<Vec<Observed>, BackendError> {
+        self.wait(self.backend.observe(scope))
+    }
+
+    /// Whether a living process is at work on a project.
+    pub fn is_busy(&self, name: &ProjectName) -> Result<bool, Error> {
+        Ok(self.locks.project(name, Duration::ZERO)?.is_none())
+    }
+
+    pub(super) fn phase(&self, phase: Phase) {
+        (self.phase_hook)(phase);
+    }
+
+    pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        let _waiting = self.backend_wait.begin();
+        self.runtime.block_on(answer)
+    }
+
+    /// Waits for what the backend does about an intent, and keeps the ids of the requests for its audit row.
+    pub(super) fn call_backend<T>(
+        &self,
+        intent: &mut Intent,
+        answer: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        let (answer, ids) = self.wait(collect_request_ids(answer));
+        intent.request_ids.extend(ids);
+        answer
+    }
+
+    /// Lowers the provider limits that the end of a project leaves too high. A failure does not change that end: it is
+    /// recorded, and the next end or start tries again.
+    pub(super) fn reconcile_limits(&self, principal: &Principal) -> Result<(), Error> {
+        let (settled, ids) = self.wait(collect_request_ids(self.backend.reconcile_limits()));
+        if let Err(error) = settled {
+            let detail = json!({ "code": Error::from(error).code(), "request_ids": ids });
+            self.ledger.note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
+        }
+        Ok(())
+    }
+
+    /// Locks a project, and waits for another call that is at work on it.
+    pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
+        let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        self.phase(Phase::Locked);
+        Ok(lock)
+    }
+
+    /// Records that a call was refused before anything was done, and returns the refusal.
+    pub(super) fn refused(
+        &self,
+        principal: &Principal,
+        action: &'static str,
+        name: &ProjectName,
+        error: Error,
+    ) -> Error {
+        if matches!(&error, Error::Ledger(error) if error.is_locked()) {
+            return error; // do not wait for the same process again
+        }
+        let mut detail = json!({ "code": error.code() });
+        if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
+            facts.insert("decision".to_owned(), json!(decision));
+        }
+        let event = self.event(principal, action, Verdict::Refused, detail);
+        match self.ledger.note(&event, Some(name)) {
+            Ok(()) => error,
+            Err(unlogged) => unlogged.into(),
+        }
+    }
+
+    /// Creates an audit row that is about to be written. Nothing is written without one, so every use case reports
+    /// here that it can no longer be cancelled.
+    pub(super) fn event(&self, principal: &Principal, action: &'static str, verdict: Verdict, detail: Value) -> Event {
+        self.phase(Phase::Checked);
+        Event {
+            at: self.clock.now(),
+            door: principal.channel.as_str(),
+            actor: principal.actor().to_owned(),
+            action,
+            verdict,
+            detail,
+        }
+    }
+
+    /// Returns the live project of that name.
+    ///
+    /// # Errors
+    /// [`Error::WrongBackend`] when another backend holds it.
+    pub(super) fn live(&self, name: &ProjectName) -> Result<Option<Project>, Error> {
+        let Some(project) = self.ledger.live(name)? else {
+            return Ok(None);
+        };
+        if project.backend != self.backend.name() {
+            return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
+        }
+        Ok(Some(project))
+    }
+
+    /// Returns the error for a name that no live project has.
+    pub(super) fn missing(&self, name: &ProjectName) -> Error {
+        match self.ledger.newest(name) {
+            Ok(newest) => {
+                Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Proves that every variable can take a key, and that none holds a value of the user's own by now.
+    pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
+        let preflight = self.delivery.preflight(&project.env_file)?;
+        for delivery in &project.deliveries {
+            preflight.dry_run(&delivery.env_var)?;
+            if let Some(value) = preflight.holds(&delivery.env_var)
+                && self.recognise(&[value])?.is_empty()
+            {
+                let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
+                return Err(EnvFileError::Taken { variable, path }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns those of the fingerprints that are of credentials that we ever delivered.
+    pub(super) fn recognise(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, Error> {
+        Ok(self.ledger.ours(fingerprints)?)
+    }
+
+    /// When a lifetime that begins now is over.
+    pub(super) fn expiry(&self, lifetime: Lifetime) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_millisecond(now.as_millisecond().saturating_add(lifetime.milliseconds())).unwrap_or(now)
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.backend.name();
+        f.debug_struct("Ports").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Returns the decision of the policy, if the policy refused.
+fn decision(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Approval(_) => Some("needs_approval"),
+        Error::Rule(_) => Some("refused"),
+        _ => None,
+    }
+}
+
+/// How long a call waits for another one on the same project.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

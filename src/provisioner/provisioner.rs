@@ -1,0 +1,110 @@
+//! The services of one workspace, put together.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use super::{
+    Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
+    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
+    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+};
+use crate::secret::Secret;
+
+/// The services of one workspace, over the same ports.
+pub struct Provisioner {
+    pub ports: Arc<Ports>,
+    pub projects: Projects,
+    pub approvals: Arc<Approvals>,
+    pub audit: AuditLog,
+    pub alerts: Arc<Alerts>,
+    pub caps: CapEnforcer,
+    pub lifetimes: Lifetimes,
+    pub leaks: LeakScan,
+    session: Option<Arc<Session>>,
+    alert_secret: Option<Secret>,
+}
+
+impl Provisioner {
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self::assemble(Ports::new(dependencies), None, None)
+    }
+
+    /// Names the folder that the agent works in, where that is not the env file's.
+    #[must_use]
+    pub fn in_workspace(self, workspace: PathBuf) -> Self {
+        let ports = Ports { workspace, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Reports every phase to `hook`, on the thread that does the work.
+    #[must_use]
+    pub fn with_phase_hook(self, hook: PhaseHook) -> Self {
+        let ports = Ports { phase_hook: hook, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Assigns everything that is provisioned from now on to that session.
+    #[must_use]
+    pub fn in_session(self, session: Session) -> Self {
+        Self::assemble((*self.ports).clone(), Some(Arc::new(session)), self.alert_secret)
+    }
+
+    /// Signs alerts with that secret. Without one, none is sent.
+    #[must_use]
+    pub fn signing_alerts_with(self, secret: Option<Secret>) -> Self {
+        Self::assemble((*self.ports).clone(), self.session, secret)
+    }
+
+    fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
+        let ports = Arc::new(ports);
+        let alerts = Arc::new(Alerts::new(Arc::clone(&ports), alert_secret.clone()));
+        let observer = Arc::new(Observer::new(Arc::clone(&ports), Arc::clone(&alerts)));
+        let reconciler = Arc::new(Reconciler { ports: Arc::clone(&ports) });
+        let (share_ports, share_reconciler) = (|| Arc::clone(&ports), || Arc::clone(&reconciler));
+        let share_observer = || Arc::clone(&observer);
+
+        let approvals = Arc::new(Approvals { ports: share_ports() });
+        let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
+        let provision = Provision {
+            ports: share_ports(),
+            approvals: Arc::clone(&approvals),
+            sessions: Arc::clone(&sessions),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        };
+        let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
+        let suspension =
+            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
+        let teardown =
+            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let abandonment =
+            Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
+        let projects = Projects {
+            ports: share_ports(),
+            observer: share_observer(),
+            reconciler: share_reconciler(),
+            provision,
+            rotation,
+            suspension: suspension.clone(),
+            teardown: Arc::clone(&teardown),
+            abandonment,
+        };
+        Self {
+            projects,
+            approvals,
+            audit: AuditLog { ports: share_ports() },
+            alerts,
+            caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
+            lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
+            leaks: LeakScan { ports: share_ports() },
+            session,
+            alert_secret,
+            ports,
+        }
+    }
+}
+
+impl fmt::Debug for Provisioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provisioner").field("ports", &self.ports).finish_non_exhaustive()
+    }
+}

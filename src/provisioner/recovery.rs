@@ -1,0 +1,71 @@
+//! Recovery at start: finishes or closes the operations that a crashed process left open.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    Ports, Principal,
+    reconciler::{Reconciled, Reconciler},
+};
+use crate::{error::Error, name::ProjectName, project::Project};
+
+/// The result for one project that was left open.
+#[derive(Debug)]
+pub struct Recovered {
+    pub name: ProjectName,
+    /// An error where it is still open.
+    pub outcome: Result<Recovery, Error>,
+}
+
+/// How an open operation ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Recovery {
+    Finished,
+    /// The backend had never acted.
+    NothingHappened,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "finished",
+            Self::NothingHappened => "closed: nothing had happened",
+        })
+    }
+}
+
+/// Reconciles every project with an open operation. One that a running process works on is skipped.
+pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
+    if !ports.ledger.exists() {
+        return Ok(Vec::new());
+    }
+    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
+    let _ = ports.ledger.sweep();
+    let _ = ports.delivery.sweep(&ports.env_file);
+    let mut recovered = Vec::new();
+    for project in ports.ledger.unsettled()? {
+        match recover_one(ports, reconciler, &project) {
+            Ok(None) => {}
+            Ok(Some(ended)) => recovered.push(Recovered { name: project.name, outcome: Ok(ended) }),
+            Err(error) => recovered.push(Recovered { name: project.name, outcome: Err(error) }),
+        }
+    }
+    // A process may have died between the end of a project and lowering its limit.
+    ports.reconcile_limits(&Principal::recovery())?;
+    Ok(recovered)
+}
+
+fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Result<Option<Recovery>, Error> {
+    let Some(_lock) = ports.locks.project(&project.name, Duration::ZERO)? else {
+        return Ok(None);
+    };
+    if project.backend != ports.backend.name() {
+        return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: ports.backend.name() });
+    }
+    ports.delivery.sweep(&project.env_file)?;
+    match reconciler.reconcile_open(project, &Principal::recovery())? {
+        None => Ok(None), // another process was faster
+        Some(Reconciled::Done(_)) => Ok(Some(Recovery::Finished)),
+        Some(Reconciled::NothingHappened) => Ok(Some(Recovery::NothingHappened)),
+        Some(Reconciled::Open { why }) => Err(why),
+    }
+}

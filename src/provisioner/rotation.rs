@@ -1,0 +1,65 @@
+//! Rotate: replaces a key, and writes the new one to the env file.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    Phase, Ports, Principal,
+    observer::Observer,
+    reconciler::{Reconciled, Reconciler},
+};
+use crate::{
+    env_file::Replace,
+    error::Error,
+    ledger::{Intent, Operation, Verdict},
+    name::ProjectName,
+    project::Status,
+    project_state::ProjectState,
+};
+
+/// Replaces credentials.
+pub(super) struct Rotation {
+    pub ports: Arc<Ports>,
+    pub reconciler: Arc<Reconciler>,
+    pub observer: Arc<Observer>,
+}
+
+impl Rotation {
+    /// As [`super::Projects::rotate`].
+    pub(super) fn rotate(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+        let _lock = self.ports.lock_project(name)?;
+        let prepared = self.prepare_rotation(name, principal);
+        let mut intent = prepared.map_err(|error| self.ports.refused(principal, ACTION, name, error))?;
+        self.ports.phase(Phase::Intended);
+
+        let Some(resource) = intent.project.resource.clone() else {
+            return Err(self.ports.missing(name)); // a rotation begins with a known resource
+        };
+        let answer = self.ports.call_backend(&mut intent, self.ports.backend.rotate(&resource));
+        self.ports.phase(Phase::Acted);
+        let project = match answer {
+            Ok(credentials) => {
+                self.reconciler.deliver(intent, &resource, &credentials, Replace::OursOnly, principal)?
+            }
+            Err(error) => self.reconciler.resolve(intent, error, principal)?,
+        };
+        Ok(self.observer.at_hand(project))
+    }
+
+    fn prepare_rotation(&self, name: &ProjectName, principal: &Principal) -> Result<Intent, Error> {
+        let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
+        if let Some(Reconciled::Open { why }) = self.reconciler.reconcile_open(&project, principal)? {
+            return Err(why);
+        }
+        if project.status == Status::Suspended {
+            return Err(Error::Suspended { name: name.clone() }); // a rotation must not bypass a suspension
+        }
+        self.ports.can_deliver(&project)?;
+        let event = self.ports.event(principal, ACTION, Verdict::Intended, json!({}));
+        let begun = self.ports.ledger.begin(name, Operation::Rotate, &event)?;
+        begun.ok_or_else(|| self.ports.missing(name))
+    }
+}
+
+const ACTION: &str = Operation::Rotate.as_str();
