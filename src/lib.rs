@@ -36,6 +36,7 @@ pub mod sqlite;
 pub mod doctor;
 pub mod error;
 pub mod policy;
+pub mod principal;
 pub mod provisioner;
 pub mod view;
 
@@ -61,6 +62,7 @@ use cli::{Serving, Task};
 use error::Error;
 use lifetime::Lifetime;
 use mcp::{Log, ServeError, ToolFilter};
+use principal::Principal;
 use provisioner::Session;
 use settings::{CliOptions, Settings, Start};
 use simulator::SimulatorError;
@@ -109,7 +111,7 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Task::Once(job) => {
             let provisioner = settings.provisioner(runtime.handle().clone());
-            let (principal, output) = (cli::principal(&settings::user()), call.output);
+            let (principal, output) = (Principal::person(&settings::user()), call.output);
             runtime.block_on(cli::run(job, provisioner, principal, output))
         }
     };
@@ -141,7 +143,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     if let Ok(log) = log {
         log.flush();
     }
-    if let (Some(grace), true) = (grace, provisioner.end_session(&mcp::housekeeping())?) {
+    if let (Some(grace), true) = (grace, provisioner.end_session(&Principal::recovery())?) {
         detached_reaper.reap_after(grace);
     }
     Ok(served)
@@ -150,7 +152,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
 /// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
 fn note_mistake(options: CliOptions) {
     if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options)) {
-        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &cli::principal(&settings::user()));
+        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &Principal::person(&settings::user()));
     }
 }
 

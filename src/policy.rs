@@ -4,15 +4,9 @@ use crate::{
     lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,
+    principal::Role,
     registry::{ApprovalRule, Policy, Provider},
 };
-
-/// Who is asking. A human is an approval in person; the rules bind him too.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Asker {
-    Agent,
-    Human,
-}
 
 /// What is live already, read in the transaction that will add to it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,15 +59,15 @@ pub fn lifetime(asked: Option<Lifetime>, provider: &Provider) -> Result<Option<L
 }
 
 /// Decides. `wanted` of zero means the provider's default.
-pub fn decide(wanted: Cents, asker: Asker, provider: &Provider, policy: &Policy, committed: Committed) -> Decision {
+pub fn decide(wanted: Cents, role: Role, provider: &Provider, policy: &Policy, committed: Committed) -> Decision {
     let cap = if wanted.is_zero() { provider.default_cap } else { wanted };
     if let Some(rule) = broken_rule(cap, provider, policy, committed) {
         return Decision::Refused(rule);
     }
     let above_default = cap > provider.default_cap;
-    match (asker, provider.approval.unwrap_or(policy.approval)) {
-        (Asker::Agent, ApprovalRule::Always) => Decision::NeedsApproval { cap, without: None },
-        (Asker::Agent, ApprovalRule::AboveDefault) if above_default => {
+    match (role, provider.approval.unwrap_or(policy.approval)) {
+        (Role::Agent, ApprovalRule::Always) => Decision::NeedsApproval { cap, without: None },
+        (Role::Agent, ApprovalRule::AboveDefault) if above_default => {
             Decision::NeedsApproval { cap, without: Some(provider.default_cap) }
         }
         _ => Decision::Allowed { cap },
@@ -119,10 +113,10 @@ mod tests {
         Cents::parse_usd(text).unwrap()
     }
 
-    fn ask(cap: &str, asker: Asker, policy: &str, committed: Committed) -> Decision {
+    fn ask(cap: &str, role: Role, policy: &str, committed: Committed) -> Decision {
         let registry = Registry::parse(&format!("{PROVIDER}\n[policy]\n{policy}"), "test").unwrap();
         let provider = registry.providers().next().unwrap();
-        decide(usd(cap), asker, provider, &registry.policy, committed)
+        decide(usd(cap), role, provider, &registry.policy, committed)
     }
 
     #[test]
@@ -149,20 +143,20 @@ mod tests {
     #[test]
     fn nothing_asked_is_the_default_and_less_is_as_asked() {
         let none = Committed::default();
-        assert_eq!(ask("0", Asker::Agent, "", none), Decision::Allowed { cap: usd("25") });
-        assert_eq!(ask("0.01", Asker::Agent, "", none), Decision::Allowed { cap: usd("0.01") });
-        assert_eq!(ask("25", Asker::Agent, "", none), Decision::Allowed { cap: usd("25") });
+        assert_eq!(ask("0", Role::Agent, "", none), Decision::Allowed { cap: usd("25") });
+        assert_eq!(ask("0.01", Role::Agent, "", none), Decision::Allowed { cap: usd("0.01") });
+        assert_eq!(ask("25", Role::Agent, "", none), Decision::Allowed { cap: usd("25") });
     }
 
     #[test]
     fn only_a_human_goes_above_the_default_and_nobody_above_the_maximum() {
         let none = Committed::default();
         let (cap, without, maximum) = (usd("25.01"), Some(usd("25")), usd("100"));
-        assert_eq!(ask("25.01", Asker::Agent, "", none), Decision::NeedsApproval { cap, without });
-        assert_eq!(ask("100", Asker::Human, "", none), Decision::Allowed { cap: maximum });
-        for asker in [Asker::Agent, Asker::Human] {
+        assert_eq!(ask("25.01", Role::Agent, "", none), Decision::NeedsApproval { cap, without });
+        assert_eq!(ask("100", Role::Person, "", none), Decision::Allowed { cap: maximum });
+        for role in [Role::Agent, Role::Person] {
             let refused = Decision::Refused(Rule::AboveMaximum { asked: usd("100.01"), maximum });
-            assert_eq!(ask("100.01", asker, "", none), refused);
+            assert_eq!(ask("100.01", role, "", none), refused);
         }
     }
 
@@ -170,33 +164,33 @@ mod tests {
     fn limits_over_everything_count_what_is_live() {
         let committed = Committed { projects: 2, caps: usd("50") };
         let full = Decision::Refused(Rule::TooManyProjects { live: 2, maximum: 2 });
-        assert_eq!(ask("1", Asker::Human, "max_live_projects = 2", committed), full);
-        assert_eq!(ask("10", Asker::Agent, "total_cap_usd = 60", committed), Decision::Allowed { cap: usd("10") });
+        assert_eq!(ask("1", Role::Person, "max_live_projects = 2", committed), full);
+        assert_eq!(ask("10", Role::Agent, "total_cap_usd = 60", committed), Decision::Allowed { cap: usd("10") });
         let over = Rule::TotalCap { asked: usd("10.01"), committed: usd("50"), total: usd("60") };
-        assert_eq!(ask("10.01", Asker::Agent, "total_cap_usd = 60", committed), Decision::Refused(over));
+        assert_eq!(ask("10.01", Role::Agent, "total_cap_usd = 60", committed), Decision::Refused(over));
     }
 
     #[test]
     fn a_denial_wins() {
         let none = Committed::default();
         for policy in ["denied = ['memory']", "allowed = []", "allowed = ['memory']\ndenied = ['memory']"] {
-            assert_eq!(ask("1", Asker::Human, policy, none), Decision::Refused(Rule::NotAllowed), "{policy}");
+            assert_eq!(ask("1", Role::Person, policy, none), Decision::Refused(Rule::NotAllowed), "{policy}");
         }
-        assert!(matches!(ask("1", Asker::Agent, "allowed = ['memory']", none), Decision::Allowed { .. }));
+        assert!(matches!(ask("1", Role::Agent, "allowed = ['memory']", none), Decision::Allowed { .. }));
     }
 
     #[test]
     fn the_word_on_approvals_binds_agents_and_never_lifts_a_rule() {
         let none = Committed::default();
         let always = "approval = 'always'";
-        assert_eq!(ask("1", Asker::Agent, always, none), Decision::NeedsApproval { cap: usd("1"), without: None });
-        assert_eq!(ask("0", Asker::Agent, always, none), Decision::NeedsApproval { cap: usd("25"), without: None });
-        assert_eq!(ask("99", Asker::Human, always, none), Decision::Allowed { cap: usd("99") });
+        assert_eq!(ask("1", Role::Agent, always, none), Decision::NeedsApproval { cap: usd("1"), without: None });
+        assert_eq!(ask("0", Role::Agent, always, none), Decision::NeedsApproval { cap: usd("25"), without: None });
+        assert_eq!(ask("99", Role::Person, always, none), Decision::Allowed { cap: usd("99") });
         let never = "approval = 'never'";
-        assert_eq!(ask("100", Asker::Agent, never, none), Decision::Allowed { cap: usd("100") });
+        assert_eq!(ask("100", Role::Agent, never, none), Decision::Allowed { cap: usd("100") });
         for policy in [always, never] {
-            for asker in [Asker::Agent, Asker::Human] {
-                let refused = ask("100.01", asker, policy, none);
+            for role in [Role::Agent, Role::Person] {
+                let refused = ask("100.01", role, policy, none);
                 assert!(matches!(refused, Decision::Refused(Rule::AboveMaximum { .. })), "{policy}");
             }
         }
@@ -208,7 +202,7 @@ mod tests {
             let text = format!("{PROVIDER}\n{entry}\n[policy]\n{policy}");
             let registry = Registry::parse(&text, "test").unwrap();
             let provider = registry.providers().next().unwrap();
-            decide(usd("30"), Asker::Agent, provider, &registry.policy, Committed::default())
+            decide(usd("30"), Role::Agent, provider, &registry.policy, Committed::default())
         };
         let free = decide_with("approval = 'never'", "approval = 'always'");
         assert_eq!(free, Decision::Allowed { cap: usd("30") });
@@ -231,10 +225,10 @@ mod tests {
             let registry = Registry::parse(&format!("{PROVIDER}\n{}\n[policy]\n{}", registry.1, registry.0), "r").unwrap();
             let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", ceiling.0, ceiling.1, caps);
             let tight = registry.clone().under(&Ceiling::parse(&above, "c").unwrap());
-            let asker = if human { Asker::Human } else { Asker::Agent };
+            let role = if human { Role::Person } else { Role::Agent };
             let committed = Committed { projects: live, caps: Cents::sum_of(committed) };
             let decided = |registry: &Registry, wanted: Cents| {
-                decide(wanted, asker, registry.providers().next().unwrap(), &registry.policy, committed)
+                decide(wanted, role, registry.providers().next().unwrap(), &registry.policy, committed)
             };
             let loose = decided(&registry, Cents::sum_of(cents));
             match decided(&tight, Cents::sum_of(cents)) {

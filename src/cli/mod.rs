@@ -39,7 +39,6 @@ use crate::{
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{LARGEST_PAGE, Listing, Principal, ProvisionRequest, Provisioner, UnresolvedOrder},
     scan::Stop,
     settings::CliOptions,
@@ -146,11 +145,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         stripe_api_key_file: global.stripe_api_key_file,
     };
     Ok(Call { task, options, output })
-}
-
-/// The person at the terminal, who is the human of every policy.
-pub fn principal(user: &str) -> Principal {
-    Principal::from_client("cli", user, Asker::Human)
 }
 
 /// Writes down a command line that could not be read, where there is something to write it into.

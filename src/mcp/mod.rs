@@ -33,10 +33,7 @@ use subscriptions::Subscribers;
 use tokio::io::{AsyncRead, AsyncWrite};
 pub use tool_filter::{TOOLS, ToolFilter};
 
-use crate::{
-    policy::Asker,
-    provisioner::{Principal, Provisioner, RegistryStamp},
-};
+use crate::provisioner::{Provisioner, RegistryStamp};
 
 /// Serves until the client leaves or a signal says so. Nothing is opened or asked before the first answer.
 ///
@@ -110,11 +107,6 @@ pub enum ServeError {
     Broken,
     #[error("the client's first message was neither initialize nor server/discover")]
     NoGreeting,
-}
-
-/// In whose name the server acts when nobody asked.
-pub fn housekeeping() -> Principal {
-    Principal { door: "recovery", actor: String::new(), asker: Asker::Human }
 }
 
 /// What goes on beside the answers: rows of the audit, change, alerts, what a dead process left, lifetimes and caps.

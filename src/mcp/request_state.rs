@@ -92,7 +92,7 @@ impl Call {
             name: wanted.name.to_string(),
             provider: wanted.provider.to_string(),
             cap_cents: wanted.cap.cents(),
-            client: principal.actor.clone(),
+            client: principal.actor().to_owned(),
         }
     }
 }

@@ -7,12 +7,10 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{
-    housekeeping,
-    subscriptions::{Change, Subscribers},
-};
+use super::subscriptions::{Change, Subscribers};
 use crate::{
     error::Error,
+    principal::Principal,
     provisioner::{Outcome, Provisioner},
 };
 
@@ -26,9 +24,12 @@ pub async fn run(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
         }
         let (house, subscribers) = (Arc::clone(&provisioner), subscribers.clone());
         let round = task::spawn_blocking(move || {
-            tell("its time is up", house.reap(&housekeeping()), &subscribers);
-            let stopped =
-                if looks { house.enforce_caps(&housekeeping()) } else { Ok(house.suspend_exhausted(&housekeeping())) };
+            tell("its time is up", house.reap(&Principal::recovery()), &subscribers);
+            let stopped = if looks {
+                house.enforce_caps(&Principal::recovery())
+            } else {
+                Ok(house.suspend_exhausted(&Principal::recovery()))
+            };
             tell("its cap is used up", stopped, &subscribers);
         });
         let _ = round.await; // a panic in it has been reported, and the next round may do better

@@ -27,7 +27,6 @@ use super::{
     tools::{self, TOOLS},
 };
 use crate::{
-    policy::Asker,
     provisioner::{Principal, Provisioner},
     view::ErrorView,
 };
@@ -268,7 +267,7 @@ impl ServerHandler for Server {
 /// Who is behind a request, as far as he says.
 pub fn principal(context: &RequestContext<RoleServer>) -> Principal {
     let said = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
-    Principal::from_client("mcp", &said, Asker::Agent)
+    Principal::agent(&said)
 }
 
 /// In the modern era every result says who gave it, because there was no handshake.

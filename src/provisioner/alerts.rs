@@ -17,7 +17,6 @@ use crate::{
     clock::Timestamp,
     error::Error,
     ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict},
-    policy::Asker,
     project::{NoRandomness, Project, fill_random},
     registry,
     secret::{Secret, hex},
@@ -125,7 +124,7 @@ impl Provisioner {
             let ids: Result<Vec<_>, _> = crossing.thresholds.iter().map(|_| new_id()).collect();
             new.push((*crossing, ids?));
         }
-        let event = self.event(&principal(), ACTION, Verdict::Done, Value::Null);
+        let event = self.event(&Principal::alerts(), ACTION, Verdict::Done, Value::Null);
         let raised = self.ledger.raise(&new, outbox, &event)?;
         match raised.first() {
             Some(first) => self.tell(Some(first)),
@@ -235,11 +234,6 @@ fn new_id() -> Result<String, NoRandomness> {
     let mut bytes = [0; 16];
     fill_random(&mut bytes)?;
     Ok(format!("evt_{}", hex(&bytes)))
-}
-
-/// Usage is nobody's call: it is found out.
-fn principal() -> Principal {
-    Principal { door: "alerts", actor: String::new(), asker: Asker::Human }
 }
 
 const ACTION: &str = "raise alert";

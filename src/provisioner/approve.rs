@@ -152,7 +152,7 @@ impl Provisioner {
             let request = Approval {
                 id,
                 subject: subject.clone(),
-                asked_by: principal.actor.clone(),
+                asked_by: principal.actor().to_owned(),
                 created_at: event.at,
                 expires_at: event.at.saturating_add(lifetime).unwrap_or(event.at),
                 status: ApprovalStatus::Pending,

@@ -127,7 +127,7 @@ impl Provisioner {
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
-        let (door, actor) = (call.principal.door, call.principal.actor.clone());
+        let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
         let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
         // What was refused was not about the project that has the name, or had it once.
         let about = name.as_ref().filter(|_| call.outcome == OK);

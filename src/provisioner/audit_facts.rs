@@ -2,14 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Principal;
 use crate::{
     approval::ApprovalId,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::ProjectName,
-    policy::Asker,
-    secret::looks_sensitive,
 };
 
 /// The arguments of a call. A field that cannot be parsed is known by its own name only.
@@ -84,19 +81,6 @@ impl AuditFacts {
     }
 }
 
-impl Principal {
-    /// Somebody who says of himself who he is. That is written down, so it is cut short and stripped first.
-    pub fn from_client(door: &'static str, said: &str, asker: Asker) -> Self {
-        let actor: String = said.chars().filter(|c| !c.is_control()).take(LONGEST_ACTOR).collect();
-        let mut words = actor.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
-        let is_safe = !words.any(looks_sensitive);
-        let actor = if is_safe { actor } else { "somebody whose name reads like a key".to_owned() };
-        Self { door, actor, asker }
-    }
-}
-
-const LONGEST_ACTOR: usize = 80;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,15 +101,5 @@ mod tests {
         let said = AuditFacts::default().project(Some("web")).provider(Some("search")).cap(Some("1.5"));
         assert_eq!(said.name().map(ProjectName::as_str), Some("web"));
         assert_eq!(said.into_json(), json!({ "name": "web", "provider": "search", "cap_cents": 150 }));
-    }
-
-    #[test]
-    fn a_caller_is_cut_short_and_carries_no_key() {
-        let actor = |said: &str| Principal::from_client("mcp", said, Asker::Agent).actor;
-        assert_eq!(actor("a\nhost\u{1b}[0m 1.2"), "ahost[0m 1.2");
-        assert_eq!(actor(&"é".repeat(200)).chars().count(), LONGEST_ACTOR);
-        for key in ["ghp_0123456789abcdef0123 1", "host/sk-canary-0123456789abcdef", "(sk_live_0123456789abcdef)"] {
-            assert_eq!(actor(key), "somebody whose name reads like a key", "{key}");
-        }
     }
 }

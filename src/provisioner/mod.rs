@@ -60,6 +60,7 @@ use serde_json::{Value, json};
 pub use session::Session;
 use tokio::runtime::Handle;
 
+pub use crate::principal::Principal;
 use crate::{
     backend::{Backend, BackendError, CapScope, Scope, collect_request_ids},
     clock::{Clock, Timestamp},
@@ -68,7 +69,6 @@ use crate::{
     fs::{self, Lock, Stamp},
     ledger::{Event, Intent, Ledger, Verdict},
     name::ProjectName,
-    policy::Asker,
     project::{Project, Status},
     registry::{CeilingFile, Registry, RegistryFile},
     secret::Fingerprint,
@@ -108,16 +108,6 @@ pub struct Dependencies {
     pub clock: Clock,
     /// Drives the backend while a call waits for it.
     pub runtime: Handle,
-}
-
-/// Who is calling, through which door.
-#[derive(Clone, Debug)]
-pub struct Principal {
-    /// `mcp`, `cli`, `recovery`, or `alerts`.
-    pub door: &'static str,
-    /// A client's name and version, or a user's name.
-    pub actor: String,
-    pub asker: Asker,
 }
 
 /// What the registry's file and the policy outside the workspace are known by, without reading them.
@@ -284,7 +274,14 @@ impl Provisioner {
     /// passes the point up to which it can be called off, and none can be written that forgets to.
     fn event(&self, principal: &Principal, action: &'static str, verdict: Verdict, detail: Value) -> Event {
         self.phase(Phase::Checked);
-        Event { at: self.clock.now(), door: principal.door, actor: principal.actor.clone(), action, verdict, detail }
+        Event {
+            at: self.clock.now(),
+            door: principal.channel.as_str(),
+            actor: principal.actor().to_owned(),
+            action,
+            verdict,
+            detail,
+        }
     }
 
     /// The live project of that name, provided that our backend is the one that holds it.

@@ -174,7 +174,7 @@ fn decided(
     (projects, caps): (u64, Cents),
     principal: &Principal,
 ) -> Result<Granted, Error> {
-    match policy::decide(wanted.cap, principal.asker, provider, policy, Committed { projects, caps }) {
+    match policy::decide(wanted.cap, principal.role, provider, policy, Committed { projects, caps }) {
         Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
         Decision::NeedsApproval { cap, without } => Ok(Granted::WithApproval { cap, without }),
         Decision::Refused(rule) => Err(rule.into()),

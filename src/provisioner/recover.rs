@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Principal, Provisioner, reconcile::Reconciled};
-use crate::{env_file::EnvFile, error::Error, name::ProjectName, policy::Asker, project::Project};
+use crate::{env_file::EnvFile, error::Error, name::ProjectName, project::Project};
 
 /// What became of one project that was left open.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Provisioner {
             }
         }
         // A process that died between the end of a project and the limit that it leaves too high.
-        self.reconcile_limits(&principal())?;
+        self.reconcile_limits(&Principal::recovery())?;
         Ok(recovered)
     }
 
@@ -46,15 +46,11 @@ impl Provisioner {
             return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: self.backend.name() });
         }
         EnvFile::new(project.env_file.clone()).sweep()?;
-        match self.reconcile_open(project, &principal())? {
+        match self.reconcile_open(project, &Principal::recovery())? {
             None => Ok(None), // somebody was faster
             Some(Reconciled::Done(_)) => Ok(Some("finished")),
             Some(Reconciled::NothingHappened) => Ok(Some("closed: nothing had happened")),
             Some(Reconciled::Open { why }) => Err(why),
         }
     }
-}
-
-fn principal() -> Principal {
-    Principal { door: "recovery", actor: String::new(), asker: Asker::Human }
 }

@@ -27,7 +27,6 @@ use stripe_projects_mcp::{
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
     registry::{CeilingFile, RegistryFile},
     secret::{Secret, hex},
@@ -267,5 +266,5 @@ pub fn notices(provisioner: &Provisioner) -> Arc<Mutex<Vec<Notice>>> {
 }
 
 pub fn principal() -> Principal {
-    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+    Principal::person("a test")
 }

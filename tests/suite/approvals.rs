@@ -12,7 +12,6 @@ use stripe_projects_mcp::{
     ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
-    policy::Asker,
     project::{Delivery, ProjectId},
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
@@ -385,11 +384,11 @@ fn wanted() -> ProvisionRequest {
 }
 
 fn agent() -> Principal {
-    Principal { door: "mcp", actor: "an agent".to_owned(), asker: Asker::Agent }
+    Principal::agent("an agent")
 }
 
 fn human() -> Principal {
-    Principal { door: "cli", actor: "maria".to_owned(), asker: Asker::Human }
+    Principal::person("maria")
 }
 
 fn above() -> Value {

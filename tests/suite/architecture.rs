@@ -20,6 +20,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("money", &[], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["secret"], &["thiserror"]),
+    ("principal", &["secret"], &[]),
     ("project", &["clock", "money", "name", "secret"], &["rand", "thiserror"]),
     // Says what a human's yes is about; random ids, and the time that it lasts.
     ("approval", &["clock", "money", "name", "project"], &["thiserror"]),
@@ -73,7 +74,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
     ("scan", &["fs", "git", "secret"], &["ignore"]),
     // Second floor: use cases.
-    ("policy", &["lifetime", "money", "name", "registry"], &["thiserror"]),
+    ("policy", &["lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
     (
         "view",
         &["approval", "backend", "clock", "ledger", "money", "project", "registry"],
@@ -105,8 +106,24 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "provisioner",
         &[
-            "alerts", "approval", "backend", "clock", "env_file", "error", "fs", "lifetime", "ledger", "money", "name",
-            "policy", "project", "registry", "scan", "secret", "view",
+            "alerts",
+            "approval",
+            "backend",
+            "clock",
+            "env_file",
+            "error",
+            "fs",
+            "lifetime",
+            "ledger",
+            "money",
+            "name",
+            "policy",
+            "principal",
+            "project",
+            "registry",
+            "scan",
+            "secret",
+            "view",
         ],
         &["serde_json", "tokio"],
     ),

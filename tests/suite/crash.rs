@@ -22,7 +22,6 @@ use stripe_projects_mcp::{
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -159,7 +158,7 @@ pub fn victim_of(workspace: &Workspace, operation: &str, step: Phase) -> Command
 
 fn operate(provisioner: &Provisioner, operation: &str) -> Result<(), Error> {
     let name = ProjectName::parse("victim").unwrap();
-    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal::person("a test");
     match operation {
         "provision" => {
             let provider = ProviderKey::parse("supermemory").unwrap();

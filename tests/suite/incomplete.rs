@@ -9,7 +9,6 @@ use stripe_projects_mcp::{
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
     view::ProjectView,
@@ -171,7 +170,7 @@ fn name() -> ProjectName {
 }
 
 fn principal() -> Principal {
-    Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human }
+    Principal::person("a test")
 }
 
 const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";

@@ -13,7 +13,6 @@ use stripe_projects_mcp::{
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -62,7 +61,7 @@ fn what_only_looks_is_never_too_late_to_be_called_off() {
 }
 
 fn operate(provisioner: &Provisioner, operation: &str) {
-    let principal = Principal { door: "cli", actor: "a test".to_owned(), asker: Asker::Human };
+    let principal = Principal::person("a test");
     let (name, hour) = (name(), Lifetime::parse("1h").unwrap());
     let decide = |answer| {
         let id: ApprovalId = provisioner.approvals().unwrap().remove(0).id;

@@ -8,7 +8,6 @@ use stripe_projects_mcp::{
     lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     provisioner::{Principal, ProvisionRequest, Session},
     settings::{CliOptions, Settings},
 };
@@ -106,7 +105,7 @@ fn a_session_says_whether_it_leaves_anything_to_come_back_for() {
         let settings = Settings::resolve(CliOptions { dir: Some(workspace.path()), ..CliOptions::default() }).unwrap();
         let session = Session::begin(Lifetime::parse("1m").unwrap()).unwrap();
         let provisioner = settings.provisioner(runtime.handle().clone()).in_session(session);
-        let principal = Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent };
+        let principal = Principal::agent("a test");
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());
             let wanted =

@@ -18,7 +18,6 @@ use stripe_projects_mcp::{
     ledger::Visibility,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    policy::Asker,
     project::ResourceId,
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{CeilingFile, RegistryFile},
@@ -302,5 +301,5 @@ fn name() -> ProjectName {
 }
 
 fn principal() -> Principal {
-    Principal { door: "mcp", actor: "a test".to_owned(), asker: Asker::Agent }
+    Principal::agent("a test")
 }
