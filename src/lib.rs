@@ -33,6 +33,7 @@ pub mod simulator;
 pub mod sqlite;
 
 // Second floor.
+pub mod app;
 pub mod doctor;
 pub mod error;
 pub mod policy;
@@ -58,6 +59,7 @@ use std::{
     sync::Arc,
 };
 
+use app::App;
 use cli::{Serving, Task};
 use error::Error;
 use lifetime::Lifetime;
@@ -139,7 +141,8 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     if let Ok(log) = &log {
         tell_through(log.clone());
     }
-    let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), tool_filter));
+    let app = Arc::new(App::new(Arc::clone(&provisioner), Arc::new(|warning| tracing::warn!("{warning}"))));
+    let served = runtime.block_on(mcp::serve(app, tool_filter));
     if let Ok(log) = log {
         log.flush();
     }
@@ -152,7 +155,8 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
 /// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
 fn note_mistake(options: CliOptions) {
     if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options)) {
-        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &Principal::person(&settings::user()));
+        let services = settings.provisioner(runtime.handle().clone());
+        runtime.block_on(cli::record_unreadable(services, &Principal::person(&settings::user())));
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<Commands>,
 }
 
 #[derive(Args)]
@@ -63,7 +63,7 @@ pub struct Global {
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub enum Commands {
     /// Serve MCP on stdin and stdout
     Serve(Serve),
     /// Create a capped project and write its key to the env file
@@ -193,6 +193,13 @@ pub enum Command {
         #[arg(long, value_name = "PROVIDER")]
         unlinked: Vec<String>,
     },
+}
+
+impl Commands {
+    /// Tells whether it goes on until it is stopped.
+    pub fn is_endless(&self) -> bool {
+        matches!(self, Self::Scan(Scan { watch: true, .. }))
+    }
 }
 
 #[derive(Args)]

@@ -1,18 +1,16 @@
-//! `doctor`: a line for each check, and beneath it what to do.
+//! `doctor`: a line for each check, with advice below it.
 
 use std::process::ExitCode;
 
 use super::{Output, render};
 use crate::{
-    doctor::{self, Report, State},
+    doctor::{Report, State},
     error::Exit,
-    provisioner::{Principal, Provisioner},
 };
 
-/// Looks, repairs if that was asked for, and tells by the exit code whether all is well.
-pub fn run(repair: bool, provisioner: &Provisioner, principal: &Principal, output: Output) -> ExitCode {
-    let report = if repair { doctor::repair(provisioner, principal) } else { doctor::examine(provisioner) };
-    render::result(&report, &text(&report), output);
+/// Shows a report; the exit code tells whether there is a problem.
+pub fn show(report: &Report, output: Output) -> ExitCode {
+    render::result(report, &text(report), output);
     if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failure as u8) }
 }
 

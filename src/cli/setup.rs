@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Output, confirm, render, show_error};
+use super::{Output, confirm::confirm, render, show_error};
 use crate::{
     error::Error,
     settings::Start,

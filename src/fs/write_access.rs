@@ -24,7 +24,7 @@ pub enum WriteAccess {
     Ours,
 }
 
-/// The write_access of what `path` leads to. In a folder with the sticky bit, such as `/tmp`, nobody replaces what is not his.
+/// The write access of what `path` leads to. In a folder with the sticky bit, such as `/tmp`, nobody replaces what is not his.
 ///
 /// # Errors
 /// When it cannot be looked at.

@@ -49,7 +49,7 @@ use std::{
 pub use abandon::UnresolvedOrder;
 pub use alerts::Listener;
 pub use audit::{Access, AuditFilter, Called, OK};
-pub use audit_facts::AuditFacts;
+pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};
 pub use backend_wait::BackendWait;
 pub use batch::Outcome;
 pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
@@ -216,7 +216,7 @@ impl Provisioner {
         self.runtime.block_on(answer)
     }
 
-    /// BackendWaitGuard for what the backend does about an intent, and keeps the ids of the requests for its audit row.
+    /// Waits for what the backend does about an intent, and keeps the ids of the requests for its audit row.
     fn call_backend<T>(
         &self,
         intent: &mut Intent,

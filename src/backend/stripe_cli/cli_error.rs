@@ -32,7 +32,7 @@ pub struct ErrorEnvelope {
     pub details: Value,
 }
 
-/// Whose cli_error it is.
+/// Whose error it is.
 #[derive(Clone, Copy)]
 pub struct Invocation<'a> {
     /// Such as `services list`.

@@ -188,10 +188,10 @@ pub fn providers(view: &ProvidersView, output: Output) {
     table(&["KEY", "CAP USD", "MAX USD", "VARIABLE", "WHAT"], rows);
 }
 
-pub fn sound_registry(view: &ProvidersView, output: Output) {
+pub fn valid_registry(view: &ProvidersView, output: Output) {
     match output {
         Output::Json => json(view),
-        Output::People => out(format_args!("The registry is sound. Providers: {}", view.providers.len())),
+        Output::People => out(format_args!("The registry is valid ({} providers)", view.providers.len())),
     }
 }
 

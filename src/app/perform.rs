@@ -1,0 +1,182 @@
+//! Which service does a command, and what comes of it.
+
+use std::{thread, time::Duration};
+
+use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
+use crate::{
+    approval::{Answer, Approval, ApprovalId},
+    doctor::{self, Report},
+    error::{Error, Exit},
+    ledger::Visibility,
+    principal::Principal,
+    provisioner::{AuditFilter, LARGEST_PAGE, Listing, Outcome, Provisioner},
+    registry::Registry,
+    view::{AbandonView, AuditView, ProjectList, ProjectView, ProofView},
+};
+
+/// The result of a command.
+#[derive(Debug)]
+pub enum Output {
+    Abandoned(Box<AbandonView>),
+    Approvals(Vec<Approval>),
+    AuditRows(Vec<AuditView>),
+    Decided(Box<Approval>),
+    Diagnosis(Report),
+    Outcomes(Vec<Outcome>),
+    Project(Box<ProjectView>),
+    Projects(ProjectList),
+    Proof(ProofView),
+    Providers(Registry),
+    /// `usage_error`: the usage of the live projects could not be read, so no cap was enforced.
+    Reaped {
+        outcomes: Vec<Outcome>,
+        usage_error: Option<Error>,
+    },
+    RegistryChecked(Registry),
+    /// How a scan ends that has found anything; the findings were shown already.
+    Scanned(Option<Exit>),
+}
+
+/// Does a command. It blocks.
+pub fn perform(
+    services: &Provisioner,
+    command: &Command,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<Output, Error> {
+    Ok(match command {
+        Command::Abandon(name) => {
+            let agree = |order: &_| interaction.confirm(&Confirmation::Abandon(order));
+            Output::Abandoned(Box::new(services.abandon(name, principal, agree)?))
+        }
+        Command::AcceptAudit => Output::Proof(accept_audit(services, principal, interaction)?),
+        Command::Approvals => Output::Approvals(services.approvals()?),
+        Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
+        Command::Audit(filter) => Output::AuditRows(services.audit(filter)?),
+        Command::CheckProviders => Output::RegistryChecked(services.registry()?),
+        Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
+        Command::Doctor { repair: false } => Output::Diagnosis(doctor::examine(services)),
+        Command::Doctor { repair: true } => Output::Diagnosis(doctor::repair(services, principal)),
+        Command::Extend { name, lifetime } => project(services.extend(name, *lifetime, principal)?),
+        Command::Keep(name) => project(services.keep(name, principal)?),
+        Command::List { torn_down } => {
+            let visibility = if *torn_down { Visibility::All } else { Visibility::Live };
+            Output::Projects(every_page(services, visibility)?)
+        }
+        Command::ListPage(page) => Output::Projects(services.list(&page.listing())?),
+        Command::Prompt(Prompt::Budget | Prompt::EndSession) => {
+            Output::Projects(every_page(services, Visibility::Live)?)
+        }
+        Command::Prompt(Prompt::RotateOnLeak(name)) => {
+            let shown = services.show(name)?;
+            project(shown.filter(is_live).ok_or(Error::ProjectNotFound { torn_down: false })?)
+        }
+        Command::Providers => Output::Providers(services.registry()?),
+        Command::Provision(provision) => project(services.provision(&provision.request(), principal)?),
+        Command::ReadResource(resource) => read(services, resource)?,
+        Command::Reap { after } => {
+            if let Some(after) = after {
+                thread::sleep(Duration::from_millis(after.milliseconds().unsigned_abs()));
+            }
+            reap(services, principal)?
+        }
+        Command::RecordUsage { name, amount } => project(services.record_usage(name, *amount, principal)?),
+        Command::Resume(name) => project(services.resume(name, principal)?),
+        Command::Rotate(name) => project(services.rotate(name, principal)?),
+        Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
+        Command::Suspend(Target::All) => Output::Outcomes(services.suspend_all(principal)?),
+        Command::Suspend(Target::Project(name)) => project(services.suspend(name, principal)?),
+        Command::Teardown(target) => {
+            interaction.confirm(&Confirmation::Teardown(target))?;
+            teardown(services, target, principal)?
+        }
+        Command::VerifyAudit => Output::Proof(services.verify_audit()?),
+    })
+}
+
+fn project(project: ProjectView) -> Output {
+    Output::Project(Box::new(project))
+}
+
+fn teardown(services: &Provisioner, target: &Target, principal: &Principal) -> Result<Output, Error> {
+    Ok(match target {
+        Target::All => Output::Outcomes(services.teardown_all(principal)?),
+        Target::Project(name) => project(services.teardown(name, principal)?),
+    })
+}
+
+/// Decides a request, after it was read back to the person who decides.
+fn decide(
+    services: &Provisioner,
+    id: &ApprovalId,
+    answer: Answer,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<Output, Error> {
+    let approval = services.undecided(id, answer)?;
+    interaction.confirm(&Confirmation::Decide { approval: &approval, answer })?;
+    Ok(Output::Decided(Box::new(services.decide(id, answer, principal)?)))
+}
+
+/// Accepts a head record that does not fit, if there is one and the person confirms it.
+fn accept_audit(
+    services: &Provisioner,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<ProofView, Error> {
+    match services.verify_audit() {
+        Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => {
+            interaction.confirm(&Confirmation::AcceptAudit(&broken))?;
+            services.accept_audit(principal)
+        }
+        proof => proof,
+    }
+}
+
+fn reap(services: &Provisioner, principal: &Principal) -> Result<Output, Error> {
+    let mut outcomes = services.reap(principal)?;
+    let usage_error = match services.enforce_caps(principal) {
+        Ok(suspended) => {
+            outcomes.extend(suspended);
+            None
+        }
+        Err(error) => Some(error),
+    };
+    Ok(Output::Reaped { outcomes, usage_error })
+}
+
+fn read(services: &Provisioner, resource: &Resource) -> Result<Output, Error> {
+    Ok(match resource {
+        Resource::Audit => {
+            let filter = AuditFilter { limit: AUDIT_ROWS, ..AuditFilter::default() };
+            Output::AuditRows(services.audit(&filter)?)
+        }
+        Resource::Project(name) => project(services.show(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?),
+        Resource::Projects => {
+            let listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
+            Output::Projects(services.list(&listing)?)
+        }
+        Resource::Providers => Output::Providers(services.registry()?),
+    })
+}
+
+/// Reads every page of the list as one.
+fn every_page(services: &Provisioner, visibility: Visibility) -> Result<ProjectList, Error> {
+    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };
+    let mut list = services.list(&listing)?;
+    while let Some(cursor) = list.next_cursor.take() {
+        listing.cursor = Some(cursor);
+        let mut page = services.list(&listing)?;
+        list.projects.append(&mut page.projects);
+        list.next_cursor = page.next_cursor;
+        list.warning = list.warning.or(page.warning);
+    }
+    Ok(list)
+}
+
+fn is_live(project: &ProjectView) -> bool {
+    project.status != "torn_down" && project.status != "failed"
+}
+
+/// How many rows the audit resource shows.
+const AUDIT_ROWS: usize = 50;
