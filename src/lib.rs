@@ -38,6 +38,7 @@ pub mod doctor;
 pub mod error;
 pub mod policy;
 pub mod principal;
+pub mod project_state;
 pub mod provisioner;
 pub mod view;
 

@@ -53,6 +53,7 @@ impl Cents {
 
     /// Dollars as JSON shows them.
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds every integer up to 2^53 exactly; a cap stays below")]
+    #[expect(clippy::float_arithmetic, reason = "JSON has no other number for dollars")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 100.0
     }
@@ -105,6 +106,7 @@ impl MicroUsd {
 
     /// Dollars as JSON shows them.
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 micro-USD, nine billion dollars")]
+    #[expect(clippy::float_arithmetic, reason = "JSON has no other number for dollars")]
     pub fn usd(self) -> f64 {
         self.0 as f64 / 1_000_000.0
     }

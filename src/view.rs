@@ -9,11 +9,15 @@ use serde_json::Value;
 
 use crate::{
     approval::Approval,
-    backend::{Backend, CapScope, Observed},
     clock::Timestamp,
-    ledger::{AcceptedBreak, AuditRow},
+    error::Error,
+    fs::shell_quoted,
+    ledger::AcceptedBreak,
     money::MicroUsd,
-    project::{Project, Status},
+    name::EnvVar,
+    project::Status,
+    project_state::{CapEnforcement, Note, Observation, ProjectState},
+    provisioner::{Abandoned, AuditEntry, AuditProof, ProjectPage},
     registry::Registry,
 };
 
@@ -79,23 +83,12 @@ pub struct ProviderView {
     pub docs: String,
 }
 
-/// What came of giving a purchase up.
+/// The result of abandoning a purchase.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AbandonView {
-    pub came_of_it: Resolution,
+    /// `found`, `given_up` or `never_was`
+    pub came_of_it: &'static str,
     pub project: ProjectView,
-}
-
-/// What is known in the end of a purchase whose answer was lost.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// The backend could still tell: it exists, and has been finished.
-    Found,
-    /// Nobody could tell, and a human gave it up.
-    GivenUp,
-    /// The backend could still tell: there was never anything.
-    NeverWas,
 }
 
 /// What waits for a human's yes, and what became of what waited.
@@ -136,8 +129,6 @@ pub struct AuditView {
     pub detail: Value,
     /// Over this row and the hash of the one before.
     pub hash: String,
-    #[serde(skip)]
-    milliseconds: i64,
 }
 
 /// An audit that is whole.
@@ -174,46 +165,65 @@ pub struct ErrorView {
     pub project: Option<Box<ProjectView>>,
 }
 
-/// What the backend was found to say of a project.
-#[derive(Clone, Copy, Debug)]
-pub enum Sight<'a> {
-    /// It has no such resource.
-    Gone,
-    /// It was not asked, or did not answer.
-    Unknown,
-    Seen(&'a Observed),
-}
-
-impl ProjectView {
-    /// `shares` says whether another live project has the same provider at Stripe.
-    pub fn new(project: &Project, sight: Sight<'_>, backend: &dyn Backend, shares: bool) -> Self {
-        let status = status(project, sight);
-        let usage = match sight {
-            Sight::Seen(observed) => observed.usage,
-            Sight::Gone | Sight::Unknown => None,
-        };
-        let delivered = status.is_live() && project.key_version > 0 && project.status != Status::Suspended;
-        let env_var = project.deliveries.first().map(|delivery| delivery.env_var.to_string()).unwrap_or_default();
+impl From<&ProjectState> for ProjectView {
+    fn from(state: &ProjectState) -> Self {
+        let project = &state.project;
         let env_file = project.env_file.display().to_string();
         Self {
             name: project.name.to_string(),
             provider: project.provider.to_string(),
             project_id: project.id.as_str().to_owned(),
             api_key_masked: project.mask.as_ref().map(|mask| mask.as_str().to_owned()),
-            status: status.to_string(),
+            status: state.status().to_string(),
             spend_cap_usd: project.cap.usd(),
-            usage_usd: usage.map(MicroUsd::usd),
-            remaining_usd: usage.map(|usage| project.cap.micro_usd().saturating_sub(usage).usd()),
+            usage_usd: state.usage().map(MicroUsd::usd),
+            remaining_usd: state.remaining().map(MicroUsd::usd),
             key_version: project.key_version,
-            next: next(status, sight, &env_var, &env_file),
-            env_var,
-            env_written_to: delivered.then_some(env_file),
+            next: next(state, &env_file),
+            env_var: env_var(state).to_owned(),
+            env_written_to: state.is_delivered().then_some(env_file),
             backend: project.backend.clone(),
-            cap_enforced_by: cap_enforced_by(project, backend, shares),
+            cap_enforced_by: cap_enforced_by(state),
             expires_at: project.expires_at.map(|at| at.to_string()),
             created_at: project.created_at.to_string(),
             updated_at: project.updated_at.to_string(),
         }
+    }
+}
+
+impl From<&ProjectPage> for ProjectList {
+    fn from(page: &ProjectPage) -> Self {
+        let doubt = |error: &Error| format!("status and usage are as last known: {error}; {}", error.hint());
+        Self {
+            projects: page.projects.iter().map(ProjectView::from).collect(),
+            live_count: page.live,
+            torn_down_count: page.torn_down,
+            next_cursor: page.next.as_ref().map(ToString::to_string),
+            warning: page.unobserved.as_ref().map(doubt),
+        }
+    }
+}
+
+impl From<&Abandoned> for AbandonView {
+    fn from(abandoned: &Abandoned) -> Self {
+        Self { came_of_it: abandoned.resolution.as_str(), project: (&abandoned.state).into() }
+    }
+}
+
+impl From<&Error> for ErrorView {
+    fn from(error: &Error) -> Self {
+        let project = match error {
+            Error::AlreadyExists { state } => Some(Box::new(ProjectView::from(&**state))),
+            _ => None,
+        };
+        Self { code: error.code(), message: error.to_string(), hint: error.hint(), project }
+    }
+}
+
+impl Error {
+    /// Converts the failure to what every transport shows.
+    pub fn view(&self) -> ErrorView {
+        self.into()
     }
 }
 
@@ -232,36 +242,33 @@ impl From<&Approval> for ApprovalView {
     }
 }
 
-impl AuditView {
-    /// When it was written, in milliseconds since 1970.
-    pub fn time(&self) -> i64 {
-        self.milliseconds
-    }
-}
-
-impl From<AuditRow> for AuditView {
-    fn from(row: AuditRow) -> Self {
-        let at = Timestamp::from_millisecond(row.at).map(|at| at.to_string());
+impl From<&AuditEntry> for AuditView {
+    fn from(AuditEntry { row, detail }: &AuditEntry) -> Self {
         Self {
             seq: row.seq,
-            at: at.unwrap_or_default(), // a time that is none was put there by hand, which the chain shows
-            door: row.door,
-            actor: row.actor,
-            action: row.action,
-            project: row.name,
-            project_id: row.project,
-            outcome: row.outcome,
-            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
-            hash: row.hash,
-            milliseconds: row.at,
+            at: time(row.at),
+            door: row.door.clone(),
+            actor: row.actor.clone(),
+            action: row.action.clone(),
+            project: row.name.clone(),
+            project_id: row.project.clone(),
+            outcome: row.outcome.clone(),
+            detail: detail.clone(),
+            hash: row.hash.clone(),
         }
     }
 }
 
-impl From<AcceptedBreak> for AcceptedBreakView {
-    fn from(AcceptedBreak { seq, at, actor, head_row }: AcceptedBreak) -> Self {
-        let at = Timestamp::from_millisecond(at).map(|at| at.to_string());
-        Self { row: seq, at: at.unwrap_or_default(), actor, head_row }
+impl From<&AuditProof> for ProofView {
+    fn from(AuditProof { rows, head, accepted }: &AuditProof) -> Self {
+        let accepted = accepted.iter().map(AcceptedBreakView::from).collect();
+        Self { whole: true, rows: *rows, head: head.clone(), accepted }
+    }
+}
+
+impl From<&AcceptedBreak> for AcceptedBreakView {
+    fn from(AcceptedBreak { seq, at, actor, head_row }: &AcceptedBreak) -> Self {
+        Self { row: *seq, at: time(*at), actor: actor.clone(), head_row: *head_row }
     }
 }
 
@@ -285,38 +292,47 @@ impl ProvidersView {
     }
 }
 
-/// Who stops the spending, and at what: no more than the backend in use can truly do.
-fn cap_enforced_by(project: &Project, backend: &dyn Backend, shares: bool) -> String {
-    if project.backend != backend.name() {
-        return format!("the {} backend, which is not in use here", project.backend);
-    }
-    match (backend.cap_scope(), shares) {
-        (CapScope::Project, _) => format!("the {} backend, per project", backend.name()),
-        (CapScope::ProviderAndMonth, false) => "stripe, per provider and month".to_owned(),
-        (CapScope::ProviderAndMonth, true) => format!(
+/// Describes who enforces the cap, without overstating it.
+fn cap_enforced_by(state: &ProjectState) -> String {
+    let project = &state.project;
+    match state.enforcement {
+        CapEnforcement::OtherBackend => format!("the {} backend, which is not in use here", project.backend),
+        CapEnforcement::Project => format!("the {} backend, per project", project.backend),
+        CapEnforcement::ProviderAndMonth { shared: false } => "stripe, per provider and month".to_owned(),
+        CapEnforcement::ProviderAndMonth { shared: true } => format!(
             "stripe, per provider and month; all live projects with {} share one limit, the sum of their caps",
             project.service.provider()
         ),
     }
 }
 
-/// The backend's word counts where the ledger can only know what was asked for.
-fn status(project: &Project, sight: Sight<'_>) -> Status {
-    match (project.status, sight) {
-        (Status::Active, Sight::Seen(observed)) if observed.suspended => Status::Suspended,
-        (Status::Active | Status::Suspended, Sight::Gone) => Status::Failed,
-        (status, _) => status,
+fn next(state: &ProjectState, env_file: &str) -> String {
+    let mut next = next_by_status(state, env_file);
+    for note in &state.notes {
+        match note {
+            Note::ExcludedFromGit => {
+                next += " Git would have committed that file, so it was added to .git/info/exclude.";
+            }
+            Note::MayExist { resource, place } => {
+                next = format!(
+                    "If {resource} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
+                     and the variable are free."
+                );
+            }
+        }
     }
+    next
 }
 
-fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> String {
-    match status {
+fn next_by_status(state: &ProjectState, env_file: &str) -> String {
+    match state.status() {
         Status::Active => format!(
-            "{env_var} in {env_file} holds the key. Load that file in the process that needs it \
+            "{} in {env_file} holds the key. Load that file in the process that needs it \
              (for example `set -a; . {}; set +a`), use the variable, and never print it.",
-            quoted(env_file)
+            env_var(state),
+            shell_quoted(env_file)
         ),
-        Status::Failed if matches!(sight, Sight::Gone) => {
+        Status::Failed if state.observation == Observation::Gone => {
             "The backend no longer has this project. Tear it down to close it.".to_owned()
         }
         Status::Failed => "As far as is known it never came to be. The name is free.".to_owned(),
@@ -333,7 +349,11 @@ fn next(status: Status, sight: Sight<'_>, env_var: &str, env_file: &str) -> Stri
     }
 }
 
-/// A path as one word of a shell command.
-pub fn quoted(path: &str) -> String {
-    format!("'{}'", path.replace('\'', r"'\''"))
+fn env_var(state: &ProjectState) -> &str {
+    state.env_var().map(EnvVar::as_str).unwrap_or_default()
+}
+
+/// A stored time; empty where someone edited the row, which the audit chain shows.
+fn time(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds).map(|at| at.to_string()).unwrap_or_default()
 }

@@ -65,11 +65,12 @@ pub enum Target {
 }
 
 /// A page of the list; an argument that was not given is `None`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Page {
-    pub torn_down: Option<bool>,
-    pub limit: Option<u32>,
-    pub cursor: Option<String>,
+    pub listing: Listing,
+    torn_down: Option<bool>,
+    limit: Option<u32>,
+    has_cursor: bool,
 }
 
 /// The data that a prompt is written from.
@@ -218,14 +219,19 @@ impl Target {
 }
 
 impl Page {
-    pub fn listing(&self) -> Listing {
-        let visibility = if self.torn_down == Some(true) { Visibility::All } else { Visibility::Live };
-        Listing { visibility, limit: self.limit.unwrap_or(USUAL_PAGE), cursor: self.cursor.clone() }
+    /// Parses the limit and the cursor of a page.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLimit`] or [`Error::InvalidCursor`].
+    pub fn new(torn_down: Option<bool>, limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Error> {
+        let visibility = if torn_down == Some(true) { Visibility::All } else { Visibility::Live };
+        let listing = Listing::new(visibility, limit.unwrap_or(USUAL_PAGE), cursor)?;
+        Ok(Self { listing, torn_down, limit, has_cursor: cursor.is_some() })
     }
 
     fn facts(&self) -> AuditFacts {
         let mut facts = AuditFacts::default();
-        if self.cursor.is_some() {
+        if self.has_cursor {
             facts = facts.fact("cursor", json!("given"));
         }
         if let Some(torn_down) = self.torn_down {
@@ -233,8 +239,7 @@ impl Page {
         }
         match self.limit {
             None => facts,
-            Some(limit) if limit <= MAX_SHOWN_LIMIT => facts.fact("limit", json!(limit)),
-            Some(_) => facts.unreadable("limit"),
+            Some(limit) => facts.fact("limit", json!(limit)),
         }
     }
 }
@@ -307,9 +312,6 @@ impl Resource {
     }
 }
 
-/// Above this a number is not written down.
-pub const MAX_SHOWN_LIMIT: u32 = 1_000;
-
 const AUDIT: &str = "stripe-projects://audit";
 
 const PROJECTS: &str = "stripe-projects://projects";
@@ -332,9 +334,8 @@ mod tests {
         provision.replace = Some(false);
         let shown = json!({ "name": "web", "provider": "search", "cap_cents": 0, "replace": false });
         assert_eq!(facts(Command::Provision(provision)), shown);
-        let page =
-            Page { limit: Some(1_001), cursor: Some("sk-canary-0123456789abcdef0123".to_owned()), torn_down: None };
-        assert_eq!(facts(Command::ListPage(page)), json!({ "cursor": "given", "unreadable": ["limit"] }));
+        let page = Page::new(None, Some(200), Some("after-7")).unwrap();
+        assert_eq!(facts(Command::ListPage(page)), json!({ "cursor": "given", "limit": 200 }));
         assert_eq!(facts(Command::Teardown(Target::All)), json!({ "all": true }));
         assert_eq!(facts(Command::ReadResource(Resource::Project(name))), json!({ "name": "web" }));
         assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": AUDIT }));

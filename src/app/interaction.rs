@@ -5,9 +5,9 @@ use crate::{
     error::Error,
     ledger::Break,
     name::ProjectName,
-    provisioner::UnresolvedOrder,
+    project_state::ProjectState,
+    provisioner::{ScanReport, UnresolvedOrder},
     scan::Stop,
-    view::{ProjectView, ScanView},
 };
 
 use super::Target;
@@ -41,14 +41,14 @@ pub enum Confirmation<'a> {
 #[derive(Debug)]
 pub enum Update<'a> {
     /// The leaks of a complete scan.
-    Leaks(&'a ScanView),
+    Leaks(&'a ScanReport),
     /// The leaks that a watching scan has found since the last update.
-    NewLeaks(&'a ScanView),
+    NewLeaks(&'a ScanReport),
     NotRotated {
         names: &'a [ProjectName],
         error: &'a Error,
     },
-    Rotated(&'a ProjectView),
+    Rotated(&'a ProjectState),
     /// A scan goes on watching so many places.
     Watching {
         places: usize,

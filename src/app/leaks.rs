@@ -7,8 +7,7 @@ use crate::{
     error::{Error, Exit},
     name::ProjectName,
     principal::Principal,
-    provisioner::{Provisioner, ScanEvent},
-    view::ScanView,
+    provisioner::{Provisioner, ScanEvent, ScanReport},
 };
 
 /// Scans, and rotates if asked to. Returns how the command ends if it found anything.
@@ -19,7 +18,7 @@ pub fn scan(
     interaction: &dyn Interaction,
 ) -> Result<Option<Exit>, Error> {
     let mut end = None;
-    let mut act_on = |found: &ScanView| {
+    let mut act_on = |found: &ScanReport| {
         if !found.findings.is_empty() {
             end.get_or_insert(Exit::Found);
         }
@@ -48,13 +47,12 @@ pub fn scan(
 /// Rotates the live keys among the findings. All are tried, because all are exposed; the first failure is returned.
 fn rotate(
     services: &Provisioner,
-    found: &ScanView,
+    found: &ScanReport,
     principal: &Principal,
     interaction: &dyn Interaction,
 ) -> Option<Exit> {
-    let live = found.findings.iter().filter(|leak| leak.state == "live");
-    let names: BTreeSet<ProjectName> = live.filter_map(|leak| ProjectName::parse(&leak.project).ok()).collect();
-    let names: Vec<ProjectName> = names.into_iter().collect();
+    let names: BTreeSet<&ProjectName> = found.live().map(|leak| &leak.project).collect();
+    let names: Vec<ProjectName> = names.into_iter().cloned().collect();
     if names.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ mod leaks;
 mod perform;
 
 pub use action::Action;
-pub use command::{Command, MAX_SHOWN_LIMIT, Page, Prompt, Provision, Rejected, Resource, Scan, Target};
+pub use command::{Command, Page, Prompt, Provision, Rejected, Resource, Scan, Target};
 pub use execute::{App, Call, Limits, Reply};
 pub use fields::Fields;
 pub use interaction::{Confirmation, Interaction, Unattended, Update};

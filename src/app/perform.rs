@@ -9,23 +9,23 @@ use crate::{
     error::{Error, Exit},
     ledger::Visibility,
     principal::Principal,
-    provisioner::{AuditFilter, LARGEST_PAGE, Listing, Outcome, Provisioner},
+    project_state::ProjectState,
+    provisioner::{Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner},
     registry::Registry,
-    view::{AbandonView, AuditView, ProjectList, ProjectView, ProofView},
 };
 
 /// The result of a command.
 #[derive(Debug)]
 pub enum Output {
-    Abandoned(Box<AbandonView>),
+    Abandoned(Box<Abandoned>),
     Approvals(Vec<Approval>),
-    AuditRows(Vec<AuditView>),
+    AuditRows(Vec<AuditEntry>),
     Decided(Box<Approval>),
     Diagnosis(Report),
     Outcomes(Vec<Outcome>),
-    Project(Box<ProjectView>),
-    Projects(ProjectList),
-    Proof(ProofView),
+    Project(Box<ProjectState>),
+    Projects(ProjectPage),
+    Proof(AuditProof),
     Providers(Registry),
     /// `usage_error`: the usage of the live projects could not be read, so no cap was enforced.
     Reaped {
@@ -61,15 +61,13 @@ pub fn perform(
         Command::Keep(name) => project(services.keep(name, principal)?),
         Command::List { torn_down } => {
             let visibility = if *torn_down { Visibility::All } else { Visibility::Live };
-            Output::Projects(every_page(services, visibility)?)
+            Output::Projects(services.list_all(visibility)?)
         }
-        Command::ListPage(page) => Output::Projects(services.list(&page.listing())?),
-        Command::Prompt(Prompt::Budget | Prompt::EndSession) => {
-            Output::Projects(every_page(services, Visibility::Live)?)
-        }
+        Command::ListPage(page) => Output::Projects(services.list(&page.listing)?),
+        Command::Prompt(Prompt::Budget | Prompt::EndSession) => Output::Projects(services.list_all(Visibility::Live)?),
         Command::Prompt(Prompt::RotateOnLeak(name)) => {
             let shown = services.show(name)?;
-            project(shown.filter(is_live).ok_or(Error::ProjectNotFound { torn_down: false })?)
+            project(shown.filter(|state| state.status().is_live()).ok_or(Error::ProjectNotFound { torn_down: false })?)
         }
         Command::Providers => Output::Providers(services.registry()?),
         Command::Provision(provision) => project(services.provision(&provision.request(), principal)?),
@@ -94,8 +92,8 @@ pub fn perform(
     })
 }
 
-fn project(project: ProjectView) -> Output {
-    Output::Project(Box::new(project))
+fn project(state: ProjectState) -> Output {
+    Output::Project(Box::new(state))
 }
 
 fn teardown(services: &Provisioner, target: &Target, principal: &Principal) -> Result<Output, Error> {
@@ -123,7 +121,7 @@ fn accept_audit(
     services: &Provisioner,
     principal: &Principal,
     interaction: &dyn Interaction,
-) -> Result<ProofView, Error> {
+) -> Result<AuditProof, Error> {
     match services.verify_audit() {
         Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => {
             interaction.confirm(&Confirmation::AcceptAudit(&broken))?;
@@ -152,30 +150,9 @@ fn read(services: &Provisioner, resource: &Resource) -> Result<Output, Error> {
             Output::AuditRows(services.audit(&filter)?)
         }
         Resource::Project(name) => project(services.show(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?),
-        Resource::Projects => {
-            let listing = Listing { visibility: Visibility::Live, limit: LARGEST_PAGE, cursor: None };
-            Output::Projects(services.list(&listing)?)
-        }
+        Resource::Projects => Output::Projects(services.list(&Listing::first(Visibility::Live))?),
         Resource::Providers => Output::Providers(services.registry()?),
     })
-}
-
-/// Reads every page of the list as one.
-fn every_page(services: &Provisioner, visibility: Visibility) -> Result<ProjectList, Error> {
-    let mut listing = Listing { visibility, limit: LARGEST_PAGE, cursor: None };
-    let mut list = services.list(&listing)?;
-    while let Some(cursor) = list.next_cursor.take() {
-        listing.cursor = Some(cursor);
-        let mut page = services.list(&listing)?;
-        list.projects.append(&mut page.projects);
-        list.next_cursor = page.next_cursor;
-        list.warning = list.warning.or(page.warning);
-    }
-    Ok(list)
-}
-
-fn is_live(project: &ProjectView) -> bool {
-    project.status != "torn_down" && project.status != "failed"
 }
 
 /// How many rows the audit resource shows.

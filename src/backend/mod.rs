@@ -75,6 +75,11 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// How the usage of a resource is known.
+    fn metering(&self) -> Metering {
+        Metering::None
+    }
+
     /// The other program that it works through, with its version, such as `stripe 1.52.0`. It changes nothing and takes
     /// seconds at the most. `None`: there is no such program.
     async fn version(&self) -> Result<Option<String>, BackendError> {
@@ -112,6 +117,17 @@ pub enum CapScope {
     Project,
     /// Everything with one of Stripe's providers, each calendar month.
     ProviderAndMonth,
+}
+
+/// How a backend knows what a resource has cost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Metering {
+    /// From records on this machine: an observation takes no request.
+    Local,
+    /// It cannot know; the provider meters for itself.
+    None,
+    /// By a request.
+    Remote,
 }
 
 /// What was created: the resource, and the credentials that open it.

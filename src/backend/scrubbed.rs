@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Credentials, Metering, Observed, Order, Scope, Service};
 use crate::{
     money::MicroUsd,
     project::ResourceId,
@@ -93,6 +93,10 @@ impl Backend for Scrubbed {
 
     fn requires_cap_enforcement(&self) -> bool {
         self.inner.requires_cap_enforcement()
+    }
+
+    fn metering(&self) -> Metering {
+        self.inner.metering()
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

@@ -28,7 +28,7 @@ fn chain(provisioner: &Provisioner) -> Finding {
     let broken = match provisioner.verify_audit() {
         Ok(proof) if proof.accepted.is_empty() => return Finding::ok(AUDIT, "the chain is unbroken".to_owned()),
         Ok(proof) => {
-            let rows: Vec<String> = proof.accepted.iter().map(|accepted| format!("row {}", accepted.row)).collect();
+            let rows: Vec<String> = proof.accepted.iter().map(|accepted| format!("row {}", accepted.seq)).collect();
             let found = format!("the chain is unbroken, but for what was accepted: {}", rows.join(", "));
             return Finding::ok(AUDIT, found);
         }

@@ -15,7 +15,6 @@ use crate::{
     error::Error,
     name::ProjectName,
     provisioner::{Principal, Provisioner},
-    view::ErrorView,
 };
 use repair::Repair;
 pub use repair::Repaired;
@@ -118,8 +117,8 @@ impl Finding {
 
     /// A failure, in the words that it has everywhere.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
-        let ErrorView { message, hint, .. } = error.into().view();
-        Self::problem(check, message, hint)
+        let error = error.into();
+        Self::problem(check, error.to_string(), error.hint())
     }
 
     fn repaired_by(self, repair: Repair) -> Self {

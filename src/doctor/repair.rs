@@ -76,7 +76,7 @@ fn recover(provisioner: &Provisioner) -> Option<Repaired> {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for project in recovered {
         match project.outcome {
-            Ok(word) => done.push(format!("{} ({word})", project.name)),
+            Ok(ended) => done.push(format!("{} ({ended})", project.name)),
             Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint())),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     git::GitError,
     ledger::{LedgerError, Operation},
     money::MoneyError,
-    name::{NameError, ProviderKey},
+    name::{EnvVar, NameError, ProviderKey},
     policy::Rule,
     registry::{Problem, RegistryError},
     setup::{Refused, SetupError, ShapeError},
@@ -20,9 +20,10 @@ impl Error {
     /// The next command or change, standing on its own.
     pub fn hint(&self) -> String {
         match self {
-            Self::AlreadyExists { project } => format!(
+            Self::AlreadyExists { state } => format!(
                 "use it ({} holds its key), choose another name, or run `{PROGRAM} teardown {}` first",
-                project.env_var, project.name
+                state.env_var().map(EnvVar::as_str).unwrap_or_default(),
+                state.project.name
             ),
             Self::Approval(error) => approval::hint(error),
             Self::AuditBroken { broken } if broken.may_be_accepted() => format!(

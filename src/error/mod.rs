@@ -20,18 +20,18 @@ use crate::{
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
     project::NoRandomness,
+    project_state::ProjectState,
     registry::RegistryError,
     setup::SetupError,
     simulator::SimulatorError,
     sqlite::DatabaseError,
-    view::{ErrorView, ProjectView},
 };
 
 /// Why a call did not end as it was meant to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("a project of this name is live already")]
-    AlreadyExists { project: Box<ProjectView> },
+    AlreadyExists { state: Box<ProjectState> },
     #[error("{broken}")]
     AuditBroken { broken: Break },
     #[error("{0}")]
@@ -150,16 +150,6 @@ pub enum Exit {
     Incomplete = 6,
     /// A scan found a credential where none belongs.
     Found = 7,
-}
-
-impl Error {
-    pub fn view(&self) -> ErrorView {
-        let project = match self {
-            Self::AlreadyExists { project } => Some(project.clone()),
-            _ => None,
-        };
-        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint(), project }
-    }
 }
 
 impl From<NotAnId> for Error {

@@ -4,6 +4,7 @@
 //! whole, also after a power cut; a file that we create is for its owner alone; a lock dies with its process.
 
 mod lock;
+mod shell;
 mod write_access;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use lock::Lock;
+pub use shell::shell_quoted;
 pub use write_access::{WriteAccess, dangling_link, write_access};
 
 /// What could not be done, to which path, and what the operating system said.

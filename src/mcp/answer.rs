@@ -15,7 +15,7 @@ use crate::{
     app::{Output, Reply},
     error::Error,
     provisioner::OK,
-    view::ErrorView,
+    view::{ErrorView, ProjectList, ProjectView},
 };
 
 /// Why a call ends before it has a result.
@@ -51,8 +51,8 @@ impl From<Stop> for Result<CallToolResponse, ErrorData> {
 /// The result of a tool.
 pub fn structured(output: &Output) -> Result<CallToolResponse, ErrorData> {
     let value = match output {
-        Output::Project(project) => as_value(project)?,
-        Output::Projects(list) => as_value(list)?,
+        Output::Project(state) => as_value(&ProjectView::from(&**state))?,
+        Output::Projects(page) => as_value(&ProjectList::from(page))?,
         _ => return Err(ErrorData::internal_error("internal error: no tool has this result", None)),
     };
     Ok(CallToolResult::structured(value).into())

@@ -89,7 +89,7 @@ fn command(action: Action, fields: Fields, arguments: Value) -> Result<Command, 
     match action {
         Action::List => {
             let ListProjects { include_torn_down, limit, cursor } = shaped(arguments).map_err(Stop::Tool)?;
-            Ok(Command::ListPage(Page { torn_down: include_torn_down, limit, cursor }))
+            Ok(Command::ListPage(Page::new(include_torn_down, limit, cursor.as_deref())?))
         }
         Action::Provision => {
             shaped::<Provision>(arguments).map_err(Stop::Tool)?;
@@ -143,7 +143,7 @@ impl Fields {
                 }
                 "include_torn_down" => facts_of(facts, "include_torn_down", value.as_bool().map(Value::from)),
                 "limit" => {
-                    let limit = value.as_u64().filter(|limit| *limit <= app::MAX_SHOWN_LIMIT.into());
+                    let limit = value.as_u64().filter(|limit| *limit <= MAX_SHOWN_LIMIT);
                     facts_of(facts, "limit", limit.map(Value::from))
                 }
                 "name" => {
@@ -209,6 +209,9 @@ fn wrong(message: String) -> ErrorView {
     let hint = "call again with the arguments that tools/list describes".to_owned();
     ErrorView { code: "invalid_arguments", message, hint, project: None }
 }
+
+/// Above this a limit is not written down.
+const MAX_SHOWN_LIMIT: u64 = 1_000;
 
 /// Returns the name of our own field in "missing field `name`".
 fn quoted_word(sentence: &str) -> &str {

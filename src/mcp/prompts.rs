@@ -11,6 +11,8 @@ use crate::{
     app::{self, Action, Command, Output, Rejected},
     error::Error,
     money::MicroUsd,
+    project_state::ProjectState,
+    provisioner::ProjectPage,
     view::{ProjectList, ProjectView},
 };
 
@@ -64,7 +66,7 @@ pub fn rendered(name: &str, result: Result<Output, Error>) -> Result<GetPromptRe
     let text = match (name, result) {
         (BUDGET, Ok(Output::Projects(list))) => budget(&list),
         (_, Ok(Output::Projects(list))) => end_session(&list),
-        (_, Ok(Output::Project(project))) => rotate_on_leak(*project),
+        (_, Ok(Output::Project(state))) => rotate_on_leak(&state),
         (_, Ok(_) | Err(Error::ProjectNotFound { .. })) => {
             return Err(ErrorData::invalid_params("there is no live project of that name", None));
         }
@@ -75,19 +77,15 @@ pub fn rendered(name: &str, result: Result<Output, Error>) -> Result<GetPromptRe
     Ok(result.with_description(description.unwrap_or_default()))
 }
 
-fn budget(list: &ProjectList) -> String {
+fn budget(list: &ProjectPage) -> String {
     let Some(lines) = lines(list) else {
         return "Say that there are no live projects, so nothing is spent and nothing committed.".to_owned();
     };
-    let caps = sum(list.projects.iter().map(|project| Some(project.spend_cap_usd)));
-    let together = match (sum(list.projects.iter().map(|project| project.usage_usd)), caps) {
-        (Some(spent), Some(caps)) => {
-            format!("Together: {spent} USD spent of {caps} USD, {} USD left.", caps.saturating_sub(spent))
-        }
-        (None, Some(caps)) => {
-            format!("Together: caps of {caps} USD; what is spent is not known of all of them.")
-        }
-        (_, None) => String::new(),
+    let caps = list.projects.iter().map(|state| state.project.cap.micro_usd());
+    let caps = caps.fold(MicroUsd::ZERO, MicroUsd::saturating_add);
+    let together = match sum(list.projects.iter().map(ProjectState::usage)) {
+        Some(spent) => format!("Together: {spent} USD spent of {caps} USD, {} USD left.", caps.saturating_sub(spent)),
+        None => format!("Together: caps of {caps} USD; what is spent is not known of all of them."),
     };
     format!(
         "Show me the budget of these projects as a short table, and point out what is nearly used up or not used at \
@@ -96,7 +94,7 @@ fn budget(list: &ProjectList) -> String {
     )
 }
 
-fn end_session(list: &ProjectList) -> String {
+fn end_session(list: &ProjectPage) -> String {
     let Some(lines) = lines(list) else {
         return "Say that there are no live projects, so that this session leaves nothing behind.".to_owned();
     };
@@ -108,11 +106,12 @@ fn end_session(list: &ProjectList) -> String {
     )
 }
 
-fn rotate_on_leak(project: ProjectView) -> String {
-    let ProjectView { name, env_var, api_key_masked, env_written_to, .. } = project;
+fn rotate_on_leak(state: &ProjectState) -> String {
+    let name = &state.project.name;
+    let ProjectView { env_var, api_key_masked, env_written_to, .. } = ProjectView::from(state);
     let mask = api_key_masked.unwrap_or_else(|| "unknown".to_owned());
     let file = env_written_to.unwrap_or_else(|| "the env file".to_owned());
-    let call = json!({ "name": name });
+    let call = json!({ "name": name.as_str() });
     format!(
         "The key of the project `{name}` ({mask}) may have leaked. Call rotate_key with {call} now, before anything \
          else. Then find what has loaded {env_var} from {file} and has to load it again, and say where the old key may \
@@ -121,11 +120,11 @@ fn rotate_on_leak(project: ProjectView) -> String {
 }
 
 /// Returns one line for each project; `None` when there is none.
-fn lines(list: &ProjectList) -> Option<String> {
-    let line = |project: &ProjectView| {
-        let ProjectView { name, provider, status, .. } = project;
-        let cap = exact(project.spend_cap_usd).unwrap_or_default();
-        let used = match (project.usage_usd.and_then(exact), project.remaining_usd.and_then(exact)) {
+fn lines(list: &ProjectPage) -> Option<String> {
+    let line = |state: &ProjectState| {
+        let (name, provider, status) = (&state.project.name, &state.project.provider, state.status());
+        let cap = state.project.cap.micro_usd();
+        let used = match (state.usage(), state.remaining()) {
             (Some(used), Some(left)) => format!("{used} of {cap} USD used, {left} USD left"),
             _ => format!("a cap of {cap} USD, usage unknown"),
         };
@@ -135,18 +134,17 @@ fn lines(list: &ProjectList) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn doubt(list: &ProjectList) -> String {
-    list.warning.as_ref().map(|warning| format!("\n\nTell me this, too: {warning}.")).unwrap_or_default()
+fn doubt(page: &ProjectPage) -> String {
+    ProjectList::from(page)
+        .warning
+        .as_ref()
+        .map(|warning| format!("\n\nTell me this, too: {warning}."))
+        .unwrap_or_default()
 }
 
 /// Returns the sum, if every amount is known.
-fn sum(mut amounts: impl Iterator<Item = Option<f64>>) -> Option<MicroUsd> {
-    amounts.try_fold(MicroUsd::ZERO, |sum, amount| Some(sum.saturating_add(exact(amount?)?)))
-}
-
-/// Returns the amount behind a number of a view, which shows every digit of it.
-fn exact(dollars: f64) -> Option<MicroUsd> {
-    MicroUsd::parse_usd(&dollars.to_string()).ok()
+fn sum(mut amounts: impl Iterator<Item = Option<MicroUsd>>) -> Option<MicroUsd> {
+    amounts.try_fold(MicroUsd::ZERO, |sum, amount| Some(sum.saturating_add(amount?)))
 }
 
 const BUDGET: &str = "budget";

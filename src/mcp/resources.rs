@@ -12,7 +12,7 @@ use crate::{
     app::{self, Action, Command, Output, Rejected},
     error::Error,
     provisioner::AuditFacts,
-    view::ProvidersView,
+    view::{AuditView, ProjectList, ProjectView, ProvidersView},
 };
 
 pub fn all() -> Vec<Resource> {
@@ -69,9 +69,12 @@ pub fn changed_by(change: &Change) -> Vec<String> {
 /// Renders the result of a read.
 pub fn rendered(uri: &str, result: Result<Output, Error>) -> Result<ReadResourceResult, ErrorData> {
     match result {
-        Ok(Output::AuditRows(rows)) => contents(uri, &json!({ "entries": rows })),
-        Ok(Output::Project(project)) => contents(uri, &project),
-        Ok(Output::Projects(list)) => contents(uri, &list),
+        Ok(Output::AuditRows(rows)) => {
+            let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
+            contents(uri, &json!({ "entries": rows }))
+        }
+        Ok(Output::Project(state)) => contents(uri, &ProjectView::from(&*state)),
+        Ok(Output::Projects(page)) => contents(uri, &ProjectList::from(&page)),
         Ok(Output::Providers(registry)) => contents(uri, &ProvidersView::new(&registry)),
         Ok(_) | Err(Error::ProjectNotFound { .. }) => Err(not_found()),
         Err(error) => Err(answer::unreadable(&error)),

@@ -40,7 +40,7 @@ pub async fn run(services: Arc<Provisioner>, subscribers: Subscribers) {
 fn publish(reason: &str, outcomes: Result<Vec<Outcome>, Error>, subscribers: &Subscribers) {
     for outcome in outcomes.into_iter().flatten() {
         match outcome.result {
-            Ok(project) => tracing::info!(project = %outcome.name, "{reason}: {}", project.status),
+            Ok(state) => tracing::info!(project = %outcome.name, "{reason}: {}", state.status()),
             Err(error) => tracing::warn!(project = %outcome.name, "{reason}, but: {error}"),
         }
         subscribers.publish(Change::Project(outcome.name));

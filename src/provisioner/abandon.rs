@@ -9,7 +9,7 @@ use crate::{
     ledger::{Operation, Verdict},
     name::ProjectName,
     project::{Project, Status},
-    view::{AbandonView, Resolution},
+    project_state::{Note, ProjectState},
 };
 
 /// What nobody can tell any more, and where a person can look.
@@ -20,6 +20,34 @@ pub struct UnresolvedOrder {
     pub resource: String,
     /// Where a person sees what there is.
     pub place: &'static str,
+}
+
+/// The result of abandoning a purchase.
+#[derive(Clone, Debug)]
+pub struct Abandoned {
+    pub resolution: Resolution,
+    pub state: ProjectState,
+}
+
+/// What is known in the end of a purchase whose answer was lost.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Resolution {
+    /// The backend could still tell: it exists, and has been finished.
+    Found,
+    /// It could not be determined, and a person gave it up.
+    GivenUp,
+    /// The backend could still tell: there was never anything.
+    NeverWas,
+}
+
+impl Resolution {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::GivenUp => "given_up",
+            Self::NeverWas => "never_was",
+        }
+    }
 }
 
 impl Provisioner {
@@ -36,18 +64,16 @@ impl Provisioner {
         name: &ProjectName,
         principal: &Principal,
         agree: impl FnOnce(&UnresolvedOrder) -> Result<(), Error>,
-    ) -> Result<AbandonView, Error> {
+    ) -> Result<Abandoned, Error> {
         let _lock = self.lock_project(name)?;
         let closed = self.close_or_settle(name, principal, agree);
-        let (came_of_it, project, order) = closed.map_err(|error| self.refused(principal, ACTION, name, error))?;
-        let mut project = self.view(&project);
-        if let Some(UnresolvedOrder { resource, place, .. }) = order {
-            project.next = format!(
-                "If {resource} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
-                 and the variable are free."
-            );
-        }
-        Ok(AbandonView { came_of_it, project })
+        let (resolution, project, order) = closed.map_err(|error| self.refused(principal, ACTION, name, error))?;
+        let state = self.at_hand(project);
+        let state = match order {
+            Some(UnresolvedOrder { resource, place, .. }) => state.with_note(Note::MayExist { resource, place }),
+            None => state,
+        };
+        Ok(Abandoned { resolution, state })
     }
 
     fn close_or_settle(

@@ -7,13 +7,13 @@ use crate::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
     error::Error,
+    fs::shell_quoted,
     ledger::{Asked, Verdict},
     money::Cents,
     name::ServiceRef,
     project::fill_random,
     registry::{Policy, Provider},
     secret::{Fingerprint, Secret, hex},
-    view::quoted,
 };
 
 impl Provisioner {
@@ -192,7 +192,7 @@ impl Provisioner {
             Some(workspace) => ("--dir", workspace),
             None => ("--state-dir", self.state.as_path()),
         };
-        format!("stripe-projects-mcp approve {id} {flag} {}", quoted(&folder.display().to_string()))
+        format!("stripe-projects-mcp approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{AuditFacts, Principal, Provisioner, make_state_folder};
 use crate::{
     clock::Timestamp,
     error::Error,
-    ledger::{Acceptance, AcceptedBreak, Answered, Break, Event, Proof, Verdict},
+    ledger::{Acceptance, AcceptedBreak, Answered, AuditRow, Break, Event, Proof, Verdict},
     name::ProjectName,
-    view::{AuditView, ProofView},
 };
 
 /// A call of either door that has its answer.
@@ -52,6 +51,24 @@ pub struct AuditFilter {
     pub limit: usize,
 }
 
+/// A row of the audit.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    pub row: AuditRow,
+    /// The row's facts, read.
+    pub detail: Value,
+}
+
+/// An audit whose chain holds.
+#[derive(Clone, Debug)]
+pub struct AuditProof {
+    pub rows: i64,
+    /// The hash of the last row.
+    pub head: String,
+    /// Where rows are missing that a person has accepted.
+    pub accepted: Vec<AcceptedBreak>,
+}
+
 impl Provisioner {
     /// Writes down calls that have been answered. A failure changes nothing about the answers: what had an effect has
     /// rows of its own, in the transactions of its intent and its outcome.
@@ -82,13 +99,13 @@ impl Provisioner {
     ///
     /// # Errors
     /// The ledger's.
-    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditView>, Error> {
+    pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         let mut found = Vec::new();
         if self.ledger.exists() {
             self.ledger.look_back(|row| {
-                let view = AuditView::from(row);
-                if filter.lets_through(&view) {
-                    found.push(view);
+                let entry = AuditEntry::from(row);
+                if filter.lets_through(&entry) {
+                    found.push(entry);
                 }
                 filter.limit == 0 || found.len() < filter.limit
             })?;
@@ -101,12 +118,10 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::AuditBroken`] names the first row that is not as it should be; or the ledger's.
-    pub fn verify_audit(&self) -> Result<ProofView, Error> {
+    pub fn verify_audit(&self) -> Result<AuditProof, Error> {
         match self.ledger.verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
-            Proof::Whole { rows, head, accepted } => {
-                Ok(ProofView { whole: true, rows, head, accepted: accepted.into_iter().map(Into::into).collect() })
-            }
+            Proof::Whole { rows, head, accepted } => Ok(AuditProof { rows, head, accepted }),
         }
     }
 
@@ -115,7 +130,7 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AuditBroken`] when the chain inside the ledger does not hold, and then nothing was written; or the
     /// ledger's.
-    pub fn accept_audit(&self, principal: &Principal) -> Result<ProofView, Error> {
+    pub fn accept_audit(&self, principal: &Principal) -> Result<AuditProof, Error> {
         let event = self.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
         match self.ledger.accept_break(&event)? {
             Acceptance::Accepted | Acceptance::Nothing => self.verify_audit(),
@@ -136,19 +151,26 @@ impl Provisioner {
     }
 }
 
-/// With one digit behind the point.
+/// Milliseconds with one digit behind the point.
 fn milliseconds(took: Duration) -> f64 {
-    (took.as_secs_f64() * 10_000.0).round() / 10.0
+    let tenths = (took.as_nanos() + 50_000) / 100_000;
+    format!("{}.{}", tenths / 10, tenths % 10).parse().unwrap_or_default()
+}
+
+impl From<AuditRow> for AuditEntry {
+    fn from(row: AuditRow) -> Self {
+        Self { detail: serde_json::from_str(&row.detail).unwrap_or_default(), row }
+    }
 }
 
 impl AuditFilter {
-    fn lets_through(&self, row: &AuditView) -> bool {
-        let in_time = self.since.is_none_or(|since| row.time() >= since.as_millisecond())
-            && self.until.is_none_or(|until| row.time() <= until.as_millisecond());
-        let named = |name: &ProjectName| row.project.as_deref() == Some(name.as_str());
+    fn lets_through(&self, AuditEntry { row, detail }: &AuditEntry) -> bool {
+        let in_time = self.since.is_none_or(|since| row.at >= since.as_millisecond())
+            && self.until.is_none_or(|until| row.at <= until.as_millisecond());
+        let named = |name: &ProjectName| row.name.as_deref() == Some(name.as_str());
         let by = |actor: &String| row.actor.to_lowercase().contains(&actor.to_lowercase());
         let ended = |word: &String| {
-            let facts = [row.detail.get("answer"), row.detail.get("code")];
+            let facts = [detail.get("answer"), detail.get("code")];
             row.outcome == *word || facts.into_iter().flatten().any(|fact| fact == word)
         };
         in_time

@@ -5,14 +5,14 @@ use std::{
     thread,
 };
 
-use super::{LARGEST_PAGE, Principal, Provisioner};
-use crate::{error::Error, ledger::Visibility, name::ProjectName, project::Project, view::ProjectView};
+use super::{Principal, Provisioner};
+use crate::{error::Error, name::ProjectName, project::Project, project_state::ProjectState};
 
 /// What became of one project of many.
 #[derive(Debug)]
 pub struct Outcome {
     pub name: ProjectName,
-    pub result: Result<ProjectView, Error>,
+    pub result: Result<ProjectState, Error>,
 }
 
 impl Provisioner {
@@ -32,18 +32,9 @@ impl Provisioner {
         Ok(each(self.names()?, |name| self.teardown(name, principal)))
     }
 
-    /// Every live project, page by page.
+    /// Every live project, oldest first.
     pub(super) fn living(&self) -> Result<Vec<Project>, Error> {
-        if !self.ledger.exists() {
-            return Ok(Vec::new());
-        }
-        let (mut projects, mut after) = (Vec::new(), Some(0));
-        while let Some(place) = after {
-            let mut page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
-            projects.append(&mut page.projects);
-            after = page.next;
-        }
-        Ok(projects)
+        if self.ledger.exists() { Ok(self.ledger.all_live()?) } else { Ok(Vec::new()) }
     }
 
     fn names(&self) -> Result<Vec<ProjectName>, Error> {
@@ -54,7 +45,7 @@ impl Provisioner {
 /// Several at a time, in the order of the names.
 pub(super) fn each(
     names: Vec<ProjectName>,
-    work: impl Fn(&ProjectName) -> Result<ProjectView, Error> + Sync,
+    work: impl Fn(&ProjectName) -> Result<ProjectState, Error> + Sync,
 ) -> Vec<Outcome> {
     let workers = names.len().min(AT_A_TIME);
     let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));

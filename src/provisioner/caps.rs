@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::json;
 
-use super::{Outcome, Principal, Provisioner, batch::each, list::find};
+use super::{Outcome, Principal, Provisioner, batch::each, list::find, suspend::Due};
 use crate::{
     backend::Scope,
     error::Error,
     money::MicroUsd,
     name::ProjectName,
     project::{Project, ResourceId, Status},
-    view::ProjectView,
+    project_state::ProjectState,
 };
 
 /// What was seen with its cap used up, and is not suspended yet. It is seen again by the next look, so losing this
@@ -42,8 +42,7 @@ impl Provisioner {
     pub fn suspend_exhausted(&self, principal: &Principal) -> Vec<Outcome> {
         let names = mem::take(&mut *self.exhausted_caps.0.lock().unwrap_or_else(PoisonError::into_inner));
         let why = json!({ "because": "cap_reached" });
-        let suspend =
-            |name: &ProjectName| self.suspend_if(|project| self.is_used_up(project), why.clone(), name, principal);
+        let suspend = |name: &ProjectName| self.suspend_if(Due::IfExhausted, why.clone(), name, principal);
         let outcomes = each(names.into_iter().collect(), suspend).into_iter();
         outcomes.filter(|outcome| is_news(&outcome.result)).collect()
     }
@@ -73,9 +72,9 @@ impl Provisioner {
 }
 
 /// Somebody else may have been there first, or a new month begun.
-fn is_news(result: &Result<ProjectView, Error>) -> bool {
+fn is_news(result: &Result<ProjectState, Error>) -> bool {
     match result {
-        Ok(project) => project.status == Status::Suspended.as_str(),
+        Ok(state) => state.status() == Status::Suspended,
         Err(error) => !matches!(error, Error::ProjectNotFound { .. }),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Outcome, Principal, Provisioner, batch::each};
 use crate::{
-    clock::Timestamp, error::Error, ledger::Verdict, lifetime::Lifetime, name::ProjectName, view::ProjectView,
+    clock::Timestamp, error::Error, ledger::Verdict, lifetime::Lifetime, name::ProjectName, project_state::ProjectState,
 };
 
 impl Provisioner {
@@ -25,22 +25,22 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`].
-    pub fn extend(&self, name: &ProjectName, lifetime: Lifetime, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn extend(&self, name: &ProjectName, lifetime: Lifetime, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
         let event = self.event(principal, "extend", Verdict::Done, json!({ "expires_in": lifetime.to_string() }));
         let extended = self.ledger.extend(name, self.end_of(lifetime), &event)?;
-        extended.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
+        extended.map(|project| self.look(project)).ok_or_else(|| self.missing(name))
     }
 
     /// Takes a live project out of the session that would give it back.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`].
-    pub fn keep(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn keep(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
         let event = self.event(principal, "keep", Verdict::Done, json!({}));
         let kept = self.ledger.keep(name, &event)?;
-        kept.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
+        kept.map(|project| self.look(project)).ok_or_else(|| self.missing(name))
     }
 
     /// When a lifetime that begins now is over.

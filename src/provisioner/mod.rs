@@ -26,6 +26,7 @@ mod caps;
 mod inspect;
 mod lifetimes;
 mod list;
+mod observe;
 mod provision;
 mod reconcile;
 mod recover;
@@ -37,32 +38,30 @@ mod teardown;
 mod usage;
 
 use std::{
-    collections::BTreeSet,
     fmt,
     future::Future,
-    iter,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-pub use abandon::UnresolvedOrder;
+pub use abandon::{Abandoned, Resolution, UnresolvedOrder};
 pub use alerts::Listener;
-pub use audit::{Access, AuditFilter, Called, OK};
+pub use audit::{Access, AuditEntry, AuditFilter, AuditProof, Called, OK};
 pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};
 pub use backend_wait::BackendWait;
 pub use batch::Outcome;
-pub use list::{LARGEST_PAGE, Listing, USUAL_PAGE};
+pub use list::{Cursor, LARGEST_PAGE, Listing, ProjectPage, USUAL_PAGE};
 pub use provision::ProvisionRequest;
-pub use recover::Recovered;
-pub use scan::{ScanEvent, Search};
+pub use recover::{Recovered, Recovery};
+pub use scan::{LeakPlace, LeakedKey, ScanEvent, ScanReport, Search};
 use serde_json::{Value, json};
 pub use session::Session;
 use tokio::runtime::Handle;
 
 pub use crate::principal::Principal;
 use crate::{
-    backend::{Backend, BackendError, CapScope, Scope, collect_request_ids},
+    backend::{Backend, BackendError, collect_request_ids},
     clock::{Clock, Timestamp},
     env_file::EnvFile,
     error::Error,
@@ -72,7 +71,6 @@ use crate::{
     project::{Project, Status},
     registry::{CeilingFile, Registry, RegistryFile},
     secret::Fingerprint,
-    view::{ProjectView, Sight},
 };
 
 /// Provisions, lists, rotates and tears down, for both doors.
@@ -302,30 +300,6 @@ impl Provisioner {
                 Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
             }
             Err(error) => error.into(),
-        }
-    }
-
-    /// A project as outsiders may see it, with what the backend says of it now.
-    fn view(&self, project: &Project) -> ProjectView {
-        let asked: Vec<_> = project.resource.iter().filter(|_| project.status.is_live()).cloned().collect();
-        let answer =
-            if asked.is_empty() { None } else { self.wait(self.backend.observe(Scope::Resources(&asked))).ok() };
-        let sight = match &answer {
-            None => Sight::Unknown,
-            Some(observed) => observed.first().map_or(Sight::Gone, Sight::Seen),
-        };
-        if let Sight::Seen(observed) = sight {
-            self.observe_usage(iter::once((project, observed)));
-        }
-        let shares = self.sharing().is_ok_and(|sharing| sharing.contains(project.service.provider()));
-        ProjectView::new(project, sight, &*self.backend, shares)
-    }
-
-    /// Stripe's providers whose limit is shared by several live projects.
-    fn sharing(&self) -> Result<BTreeSet<String>, Error> {
-        match self.backend.cap_scope() {
-            CapScope::Project => Ok(BTreeSet::new()),
-            CapScope::ProviderAndMonth => Ok(self.ledger.shared_providers(self.backend.name())?),
         }
     }
 

@@ -15,8 +15,8 @@ use crate::{
     name::{EnvVar, ProjectName, ProviderKey},
     policy::{self, Committed, Decision},
     project::{Delivery, ProjectId},
+    project_state::{Note, ProjectState},
     registry::{Policy, Provider},
-    view::ProjectView,
 };
 
 /// What is asked for.
@@ -37,7 +37,7 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AlreadyExists`] with the live project of that name; a rule's, the registry's or the env file's
     /// before anything is spent; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] when it may have been.
-    pub fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(&wanted.name)?;
         let prepared = self.prepare(wanted, principal);
         let (mut intent, order, excluded) =
@@ -50,11 +50,8 @@ impl Provisioner {
             Ok(service) => self.deliver(intent, &service.resource, &service.credentials, wanted.replace, principal)?,
             Err(error) => self.resolve(intent, error, principal)?,
         };
-        let mut view = self.view(&project);
-        if excluded {
-            view.next.push_str(" Git would have committed that file, so it was added to .git/info/exclude.");
-        }
-        Ok(view)
+        let state = self.just_created(project);
+        Ok(if excluded { state.with_note(Note::ExcludedFromGit) } else { state })
     }
 
     /// Everything before money is spent, ending in the recorded intent.
@@ -70,7 +67,7 @@ impl Provisioner {
                 return Err(why);
             }
             if let Some(project) = self.live(&wanted.name)? {
-                return Err(Error::AlreadyExists { project: Box::new(self.view(&project)) });
+                return Err(Error::AlreadyExists { state: Box::new(self.at_hand(project)) });
             }
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.

@@ -1,6 +1,6 @@
 //! Recovery at start: finish or close what a dead process left.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Principal, Provisioner, reconcile::Reconciled};
 use crate::{env_file::EnvFile, error::Error, name::ProjectName, project::Project};
@@ -9,8 +9,25 @@ use crate::{env_file::EnvFile, error::Error, name::ProjectName, project::Project
 #[derive(Debug)]
 pub struct Recovered {
     pub name: ProjectName,
-    /// `Ok` with a word for the log; an error where it is still open.
-    pub outcome: Result<&'static str, Error>,
+    /// An error where it is still open.
+    pub outcome: Result<Recovery, Error>,
+}
+
+/// How an open operation ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Recovery {
+    Finished,
+    /// The backend had never acted.
+    NothingHappened,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "finished",
+            Self::NothingHappened => "closed: nothing had happened",
+        })
+    }
 }
 
 impl Provisioner {
@@ -29,7 +46,7 @@ impl Provisioner {
         for project in self.ledger.unsettled()? {
             match self.recover_one(&project) {
                 Ok(None) => {}
-                Ok(Some(word)) => recovered.push(Recovered { name: project.name, outcome: Ok(word) }),
+                Ok(Some(ended)) => recovered.push(Recovered { name: project.name, outcome: Ok(ended) }),
                 Err(error) => recovered.push(Recovered { name: project.name, outcome: Err(error) }),
             }
         }
@@ -38,7 +55,7 @@ impl Provisioner {
         Ok(recovered)
     }
 
-    fn recover_one(&self, project: &Project) -> Result<Option<&'static str>, Error> {
+    fn recover_one(&self, project: &Project) -> Result<Option<Recovery>, Error> {
         let Some(_lock) = self.lock(&project.name, Duration::ZERO)? else {
             return Ok(None);
         };
@@ -48,8 +65,8 @@ impl Provisioner {
         EnvFile::new(project.env_file.clone()).sweep()?;
         match self.reconcile_open(project, &Principal::recovery())? {
             None => Ok(None), // somebody was faster
-            Some(Reconciled::Done(_)) => Ok(Some("finished")),
-            Some(Reconciled::NothingHappened) => Ok(Some("closed: nothing had happened")),
+            Some(Reconciled::Done(_)) => Ok(Some(Recovery::Finished)),
+            Some(Reconciled::NothingHappened) => Ok(Some(Recovery::NothingHappened)),
             Some(Reconciled::Open { why }) => Err(why),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
     project::Status,
-    view::ProjectView,
+    project_state::ProjectState,
 };
 
 impl Provisioner {
@@ -18,7 +18,7 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; the env file's, before the old key is touched; [`Error::NotDelivered`] and
     /// [`Error::OutcomeUnknown`] after.
-    pub fn rotate(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn rotate(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
         let prepared = self.prepare_rotation(name, principal);
         let mut intent = prepared.map_err(|error| self.refused(principal, ACTION, name, error))?;
@@ -33,7 +33,7 @@ impl Provisioner {
             Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal)?,
             Err(error) => self.resolve(intent, error, principal)?,
         };
-        Ok(self.view(&project))
+        Ok(self.at_hand(project))
     }
 
     fn prepare_rotation(&self, name: &ProjectName, principal: &Principal) -> Result<Intent, Error> {

@@ -11,8 +11,10 @@ use crate::{
     error::Error,
     fs,
     ledger::IssuedKey,
+    name::{ProjectName, ProviderKey},
+    project::ProjectId,
     scan::{Known, Leak, Matcher, Place, ReadCache, Stop, Walked, kept_around, repository_of, search_history, walk},
-    view::{LeakView, ScanView},
+    secret::Mask,
 };
 
 /// What to look through.
@@ -24,13 +26,77 @@ pub struct Search {
     pub places: Vec<PathBuf>,
 }
 
+/// A key of ours in a place where none belongs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeakedKey {
+    /// Whether it still works.
+    pub live: bool,
+    pub project: ProjectName,
+    pub project_id: ProjectId,
+    pub provider: ProviderKey,
+    pub key_version: u32,
+    pub mask: Mask,
+    pub place: LeakPlace,
+    /// The file; in a history, as the commit names it, and `None` where there is only a message or an object.
+    pub file: Option<String>,
+    /// Of the first occurrence, from 1; `None` in a name.
+    pub line: Option<u64>,
+    /// How often it is there.
+    pub occurrences: u64,
+    /// The work tree whose history it is in.
+    pub repository: Option<String>,
+    /// The commit that added it; `None` where no commit did.
+    pub commit: Option<String>,
+    /// Git's id of the object that holds it.
+    pub object: Option<String>,
+}
+
+/// The kind of place where a key was found.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LeakPlace {
+    File,
+    History,
+    Name,
+}
+
+/// The result of a scan, and what was scanned.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ScanReport {
+    /// Live ones first.
+    pub findings: Vec<LeakedKey>,
+    /// How many keys were looked for.
+    pub keys_known: u64,
+    pub files_read: u64,
+    pub bytes_read: u64,
+    pub histories_read: u64,
+    pub unreadable_count: u64,
+    /// Some of what could not be read.
+    pub unreadable: Vec<String>,
+    /// What else was left out, and why.
+    pub warnings: Vec<String>,
+}
+
+impl ScanReport {
+    pub fn live(&self) -> impl Iterator<Item = &LeakedKey> {
+        self.findings.iter().filter(|leak| leak.live)
+    }
+
+    pub fn live_count(&self) -> u64 {
+        self.live().count() as u64
+    }
+
+    pub fn dead_count(&self) -> u64 {
+        self.findings.len() as u64 - self.live_count()
+    }
+}
+
 /// What a watch has to say.
 #[derive(Clone, Copy, Debug)]
 pub enum ScanEvent<'a> {
     /// It looks at so many files and folders from now on.
     Begun { places: usize },
     /// What it has found first, or since it last said so.
-    Found(&'a ScanView),
+    Found(&'a ScanReport),
 }
 
 /// Search, with every path absolute and free of symbolic links.
@@ -53,7 +119,7 @@ impl Provisioner {
     ///
     /// # Errors
     /// [`Error::NoPath`], or the ledger's.
-    pub fn scan(&self, search: &Search, stop: &Stop) -> Result<ScanView, Error> {
+    pub fn scan(&self, search: &Search, stop: &Stop) -> Result<ScanReport, Error> {
         let roots = ScanRoots::of(search)?;
         Ok(self.survey()?.look(&roots, None, stop))
     }
@@ -83,7 +149,6 @@ impl Provisioner {
             }
             let mut more = survey.show(walk(&roots.roots, &survey.matcher, Some(&seen), stop));
             more.findings.retain(|leak| told.insert(identity(leak)));
-            count(&mut more);
             if !more.findings.is_empty() {
                 tell(ScanEvent::Found(&more));
             }
@@ -129,9 +194,9 @@ impl ScanPlan {
         Self { delivered, matcher, expected }
     }
 
-    fn look(&self, roots: &ScanRoots, seen: Option<&ReadCache>, stop: &Stop) -> ScanView {
+    fn look(&self, roots: &ScanRoots, seen: Option<&ReadCache>, stop: &Stop) -> ScanReport {
         if self.delivered.is_empty() {
-            return ScanView::default(); // there is nothing to look for
+            return ScanReport::default(); // there is nothing to look for
         }
         let mut walked = walk(&roots.roots, &self.matcher, seen, stop);
         let mut work_trees: BTreeSet<PathBuf> = roots.named.iter().filter_map(|path| repository_of(path)).collect();
@@ -146,21 +211,19 @@ impl ScanPlan {
         view
     }
 
-    fn show(&self, walked: Walked) -> ScanView {
+    fn show(&self, walked: Walked) -> ScanReport {
         let leaks = walked.leaks.into_iter().filter(|leak| !self.is_expected(leak));
-        let mut findings: Vec<LeakView> = leaks.filter_map(|leak| self.leak(leak)).collect();
-        findings.sort_by(|one, other| (other.state, one).cmp(&(one.state, other)));
-        let mut view = ScanView {
+        let mut findings: Vec<LeakedKey> = leaks.filter_map(|leak| self.leak(leak)).collect();
+        findings.sort_by(|one, other| order(one).cmp(&order(other)));
+        ScanReport {
             findings,
             keys_known: self.delivered.len() as u64,
             files_read: walked.files,
             bytes_read: walked.bytes,
             unreadable_count: walked.unreadable_count,
             unreadable: walked.unreadable.iter().map(|path| self.matcher.censored(path)).collect(),
-            ..ScanView::default()
-        };
-        count(&mut view);
-        view
+            ..ScanReport::default()
+        }
     }
 
     /// A live key in its own env file is no leak. A dead one is: nothing put it there to be found.
@@ -171,22 +234,22 @@ impl ScanPlan {
         env_file.is_some_and(|file| file == path || self.expected.contains(path) && leads_to(file, path))
     }
 
-    fn leak(&self, leak: Leak) -> Option<LeakView> {
+    fn leak(&self, leak: Leak) -> Option<LeakedKey> {
         let one = self.delivered.get(leak.known)?;
         let text = |path: &Path| self.matcher.censored(path);
-        let (found_in, file, past) = match leak.place {
-            Place::File(path) => ("file", Some(text(&path)), None),
-            Place::Name(path) => ("name", Some(text(&path)), None),
-            Place::History(past) => ("history", past.path.as_deref().map(text), Some(past)),
+        let (place, file, past) = match leak.place {
+            Place::File(path) => (LeakPlace::File, Some(text(&path)), None),
+            Place::Name(path) => (LeakPlace::Name, Some(text(&path)), None),
+            Place::History(past) => (LeakPlace::History, past.path.as_deref().map(text), Some(past)),
         };
-        Some(LeakView {
-            state: if one.live { LIVE } else { "dead" },
-            project: one.owner.project.to_string(),
-            project_id: one.owner.id.as_str().to_owned(),
-            provider: one.owner.provider.to_string(),
+        Some(LeakedKey {
+            live: one.live,
+            project: one.owner.project.clone(),
+            project_id: one.owner.id.clone(),
+            provider: one.owner.provider.clone(),
             key_version: one.key_version,
-            api_key_masked: one.mask.as_str().to_owned(),
-            found_in,
+            mask: one.mask.clone(),
+            place,
             file,
             line: leak.line,
             occurrences: leak.count,
@@ -201,18 +264,17 @@ fn leads_to(link: &Path, file: &Path) -> bool {
     fs::resolve(link).is_ok_and(|target| target == file)
 }
 
-fn count(view: &mut ScanView) {
-    let all = view.findings.len() as u64;
-    view.live_count = view.findings.iter().filter(|leak| leak.state == LIVE).count() as u64;
-    view.dead_count = all - view.live_count;
+/// Live keys first, then by project and place.
+fn order(leak: &LeakedKey) -> impl Ord + '_ {
+    let whose = (leak.project.as_str(), leak.project_id.as_str(), leak.provider.as_str(), leak.key_version);
+    let file = (leak.mask.as_str(), leak.place, leak.file.as_deref(), leak.line, leak.occurrences);
+    (!leak.live, whose, file, (leak.repository.as_deref(), leak.commit.as_deref(), leak.object.as_deref()))
 }
 
 /// What makes a leak another one. A line that moves because a file grew at its top makes a new one, which is no harm.
-fn identity(leak: &LeakView) -> (String, u32, Option<String>, Option<String>, Option<u64>) {
+fn identity(leak: &LeakedKey) -> (ProjectId, u32, Option<String>, Option<String>, Option<u64>) {
     (leak.project_id.clone(), leak.key_version, leak.file.clone(), leak.object.clone(), leak.line)
 }
-
-const LIVE: &str = "live";
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);

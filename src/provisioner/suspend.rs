@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
-    backend::{BackendError, Refusal, Scope},
+    backend::{BackendError, Metering, Refusal, Scope},
     env_file::{EnvFile, EnvFileError, Replace},
     error::Error,
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
     project::{Project, Status},
-    view::ProjectView,
+    project_state::{Observation, ProjectState},
 };
 
 impl Provisioner {
@@ -22,28 +22,28 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
     /// then the same call finishes it.
-    pub fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
-        self.suspend_if(|_| true, json!({}), name, principal)
+    pub fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+        self.suspend_if(Due::Always, json!({}), name, principal)
     }
 
-    /// Suspends a project of which that is true once nobody else is at work on it. `why` goes into the audit.
+    /// Suspends the project if that is still `due` once its lock is held. `why` goes into the audit.
     pub(super) fn suspend_if(
         &self,
-        is_due: impl FnOnce(&Project) -> bool,
+        due: Due,
         why: Value,
         name: &ProjectName,
         principal: &Principal,
-    ) -> Result<ProjectView, Error> {
+    ) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
-        let project = match self.prepare_suspension(is_due, why, name, principal) {
-            Ok(Prepared::Begun(intent)) => {
+        match self.prepare_suspension(due, why, name, principal) {
+            Ok(Prepared::Begun(intent, observation)) => {
                 self.phase(Phase::Intended);
-                self.disable_key(*intent, principal)?
+                let project = self.disable_key(*intent, principal)?;
+                Ok(self.after(project, observation))
             }
-            Ok(Prepared::AsItIs(project)) => *project,
-            Err(error) => return Err(self.refused(principal, Operation::Suspend.as_str(), name, error)),
-        };
-        Ok(self.view(&project))
+            Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
+            Err(error) => Err(self.refused(principal, Operation::Suspend.as_str(), name, error)),
+        }
     }
 
     /// Delivers the current key of a suspended project again, provided that there is something left to spend.
@@ -51,43 +51,51 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
     /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
-    pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
-        let project = match self.prepare_resumption(name, principal) {
-            Ok(Prepared::Begun(intent)) => {
+        match self.prepare_resumption(name, principal) {
+            Ok(Prepared::Begun(intent, observation)) => {
                 self.phase(Phase::Intended);
-                self.reactivate(*intent, principal)?
+                let project = self.reactivate(*intent, principal)?;
+                Ok(self.after(project, observation))
             }
-            Ok(Prepared::AsItIs(project)) => *project,
-            Err(error) => return Err(self.refused(principal, Operation::Resume.as_str(), name, error)),
-        };
-        Ok(self.view(&project))
+            Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
+            Err(error) => Err(self.refused(principal, Operation::Resume.as_str(), name, error)),
+        }
     }
 
     fn prepare_suspension(
         &self,
-        is_due: impl FnOnce(&Project) -> bool,
+        due: Due,
         why: Value,
         name: &ProjectName,
         principal: &Principal,
     ) -> Result<Prepared, Error> {
         let project = self.settled(name, principal)?;
-        if project.status == Status::Suspended || !is_due(&project) {
-            return Ok(Prepared::AsItIs(Box::new(project)));
+        if project.status == Status::Suspended {
+            return Ok(Prepared::AsItIs(Box::new(project), Observation::Unknown));
         }
-        self.begin(name, Operation::Suspend, why, principal)
+        let observation = match due {
+            Due::Always => Observation::Unknown,
+            Due::IfExhausted => match self.metered(&project) {
+                observation if is_used_up(&project, observation) => observation,
+                observation => return Ok(Prepared::AsItIs(Box::new(project), observation)),
+            },
+        };
+        self.begin(name, Operation::Suspend, why, observation, principal)
     }
 
     fn prepare_resumption(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
         let project = self.settled(name, principal)?;
         if project.status != Status::Suspended {
-            return Ok(Prepared::AsItIs(Box::new(project))); // it never was; its view says how it stands
+            return Ok(Prepared::AsItIs(Box::new(project), Observation::Unknown)); // it was never suspended
         }
-        if self.is_used_up(&project) {
+        let observation = self.metered(&project);
+        if is_used_up(&project, observation) {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
         self.can_deliver(&project)?;
-        self.begin(name, Operation::Resume, json!({}), principal)
+        self.begin(name, Operation::Resume, json!({}), observation, principal)
     }
 
     /// Kills the key and takes its variable away; where it stops half way, the intent stays open.
@@ -146,11 +154,12 @@ impl Provisioner {
         name: &ProjectName,
         operation: Operation,
         detail: Value,
+        observation: Observation,
         principal: &Principal,
     ) -> Result<Prepared, Error> {
         let event = self.event(principal, operation.as_str(), Verdict::Intended, detail);
         let begun = self.ledger.begin(name, operation, &event)?;
-        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
+        begun.map(|intent| Prepared::Begun(Box::new(intent), observation)).ok_or_else(|| self.missing(name))
     }
 
     /// Proves that every variable can take a key, and that none has become somebody else's.
@@ -168,17 +177,45 @@ impl Provisioner {
         Ok(())
     }
 
-    /// Whether the backend says that the cap is used up. One that cannot say leaves it to its own limits.
-    pub(super) fn is_used_up(&self, project: &Project) -> bool {
-        let asked: Vec<_> = project.resource.iter().cloned().collect();
-        let seen = self.wait(self.backend.observe(Scope::Resources(&asked)));
-        let usage = seen.ok().and_then(|seen| seen.first().and_then(|observed| observed.usage));
-        usage.is_some_and(|usage| usage >= project.cap.micro_usd())
+    /// What the backend reports about the usage of a project; one that cannot know it is not asked.
+    fn metered(&self, project: &Project) -> Observation {
+        match self.backend.metering() {
+            Metering::None => Observation::Unknown,
+            Metering::Local | Metering::Remote => {
+                let asked: Vec<_> = project.resource.iter().cloned().collect();
+                let observed = self.wait(self.backend.observe(Scope::Resources(&asked)));
+                observed.map_or(Observation::Unknown, |observed| observed.first().into())
+            }
+        }
+    }
+
+    /// The project after its key was disabled or enabled, with the usage that was seen before.
+    fn after(&self, project: Project, before: Observation) -> ProjectState {
+        match (self.backend.metering(), before) {
+            (Metering::Remote, Observation::Present { usage, .. }) => {
+                self.state_of(project, Observation::Present { suspended: false, usage })
+            }
+            _ => self.at_hand(project),
+        }
     }
 }
 
+/// When a suspension is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    Always,
+    /// Only while the backend reports that the cap is used up.
+    IfExhausted,
+}
+
+/// A checked operation, with what the backend reported during the check.
 enum Prepared {
     /// There is nothing to do.
-    AsItIs(Box<Project>),
-    Begun(Box<Intent>),
+    AsItIs(Box<Project>, Observation),
+    Begun(Box<Intent>, Observation),
+}
+
+fn is_used_up(project: &Project, observation: Observation) -> bool {
+    let Observation::Present { usage: Some(usage), .. } = observation else { return false };
+    usage >= project.cap.micro_usd()
 }

@@ -8,7 +8,7 @@ use crate::{
     ledger::{Intent, Operation, Verdict},
     name::ProjectName,
     project::{Project, Status},
-    view::ProjectView,
+    project_state::{Observation, ProjectState},
 };
 
 impl Provisioner {
@@ -17,7 +17,7 @@ impl Provisioner {
     /// # Errors
     /// [`Error::ProjectNotFound`] for a name that never was; [`Error::NotTornDown`] and [`Error::NotWithdrawn`] when
     /// it stopped half way, and then the same call finishes it.
-    pub fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
+    pub fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
         let prepared = self.prepare_teardown(name, principal);
         let project = match prepared.map_err(|error| self.refused(principal, ACTION, name, error))? {
@@ -27,7 +27,7 @@ impl Provisioner {
             }
             Prepared::Gone(project) => *project,
         };
-        Ok(self.view(&project))
+        Ok(self.state_of(project, Observation::Unknown))
     }
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {

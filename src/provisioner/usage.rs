@@ -1,17 +1,9 @@
 //! Usage by hand: how a simulated project comes to its cap.
 
-use std::iter;
-
 use serde_json::json;
 
 use super::{Principal, Provisioner};
-use crate::{
-    error::Error,
-    ledger::Verdict,
-    money::MicroUsd,
-    name::ProjectName,
-    view::{ProjectView, Sight},
-};
+use crate::{error::Error, ledger::Verdict, money::MicroUsd, name::ProjectName, project_state::ProjectState};
 
 impl Provisioner {
     /// Adds usage to a live project. At the cap, the backend suspends it.
@@ -23,7 +15,7 @@ impl Provisioner {
         name: &ProjectName,
         amount: MicroUsd,
         principal: &Principal,
-    ) -> Result<ProjectView, Error> {
+    ) -> Result<ProjectState, Error> {
         let _lock = self.lock_project(name)?;
         let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
         let resource = project.resource.as_ref().ok_or_else(|| self.missing(name))?;
@@ -31,8 +23,7 @@ impl Provisioner {
         let event = self.event(principal, "usage record", Verdict::Intended, detail);
         self.ledger.note(&event, Some(name))?;
         let observed = self.wait(self.backend.record_usage(resource, amount))?;
-        self.observe_usage(iter::once((&project, &observed)));
-        let shares = self.sharing()?.contains(project.service.provider());
-        Ok(ProjectView::new(&project, Sight::Seen(&observed), &*self.backend, shares))
+        let observation = self.noticed(&project, Some(&observed));
+        Ok(self.state_of(project, observation))
     }
 }

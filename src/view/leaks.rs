@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::provisioner::{LeakPlace, LeakedKey, ScanReport};
+
 /// One key of ours in one place where none belongs.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct LeakView {
     /// `live`: it still works. `dead`: it was rotated, or its project is gone.
     pub state: &'static str,
@@ -30,7 +32,7 @@ pub struct LeakView {
 }
 
 /// What a scan has found, and what it has looked at.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ScanView {
     /// Live ones first.
     pub findings: Vec<LeakView>,
@@ -46,4 +48,45 @@ pub struct ScanView {
     pub unreadable: Vec<String>,
     /// What else was left out, and why.
     pub warnings: Vec<String>,
+}
+
+impl From<&LeakedKey> for LeakView {
+    fn from(leak: &LeakedKey) -> Self {
+        Self {
+            state: if leak.live { "live" } else { "dead" },
+            project: leak.project.to_string(),
+            project_id: leak.project_id.as_str().to_owned(),
+            provider: leak.provider.to_string(),
+            key_version: leak.key_version,
+            api_key_masked: leak.mask.as_str().to_owned(),
+            found_in: match leak.place {
+                LeakPlace::File => "file",
+                LeakPlace::History => "history",
+                LeakPlace::Name => "name",
+            },
+            file: leak.file.clone(),
+            line: leak.line,
+            occurrences: leak.occurrences,
+            repository: leak.repository.clone(),
+            commit: leak.commit.clone(),
+            object: leak.object.clone(),
+        }
+    }
+}
+
+impl From<&ScanReport> for ScanView {
+    fn from(report: &ScanReport) -> Self {
+        Self {
+            findings: report.findings.iter().map(LeakView::from).collect(),
+            live_count: report.live_count(),
+            dead_count: report.dead_count(),
+            keys_known: report.keys_known,
+            files_read: report.files_read,
+            bytes_read: report.bytes_read,
+            histories_read: report.histories_read,
+            unreadable_count: report.unreadable_count,
+            unreadable: report.unreadable.clone(),
+            warnings: report.warnings.clone(),
+        }
+    }
 }

@@ -27,7 +27,7 @@ use stripe_projects_mcp::{
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner, USUAL_PAGE},
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{CeilingFile, RegistryFile},
     secret::{Secret, hex},
     settings::simulated_store,
@@ -253,7 +253,7 @@ pub fn spend(provisioner: &Provisioner, name: &str, usd: &str) {
 }
 
 pub fn list(provisioner: &Provisioner) {
-    let listing = Listing { visibility: Visibility::Live, limit: USUAL_PAGE, cursor: None };
+    let listing = Listing::first(Visibility::Live);
     provisioner.list(&listing).unwrap();
 }
 

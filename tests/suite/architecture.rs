@@ -75,11 +75,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ("scan", &["fs", "git", "secret"], &["ignore"]),
     // Second floor: use cases.
     ("policy", &["lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
-    (
-        "view",
-        &["approval", "backend", "clock", "ledger", "money", "project", "registry"],
-        &["schemars", "serde", "serde_json"],
-    ),
+    // The result of every use case about one project.
+    ("project_state", &["backend", "money", "name", "project"], &[]),
     (
         "error",
         &[
@@ -95,11 +92,11 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "name",
             "policy",
             "project",
+            "project_state",
             "registry",
             "setup",
             "simulator",
             "sqlite",
-            "view",
         ],
         &["thiserror"],
     ),
@@ -120,19 +117,33 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "policy",
             "principal",
             "project",
+            "project_state",
             "registry",
             "scan",
             "secret",
-            "view",
         ],
         &["serde_json", "tokio"],
     ),
-    // Looks at every port, and repairs through the provisioner.
+    // Converts the results of use cases to what every transport shows.
     (
-        "doctor",
-        &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner", "view"],
-        &["serde"],
+        "view",
+        &[
+            "approval",
+            "clock",
+            "error",
+            "fs",
+            "ledger",
+            "money",
+            "name",
+            "project",
+            "project_state",
+            "provisioner",
+            "registry",
+        ],
+        &["schemars", "serde", "serde_json"],
     ),
+    // Looks at every port, and repairs through the provisioner.
+    ("doctor", &["backend", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner"], &["serde"]),
     // Every transport's commands: parsed, executed and recorded in one place.
     (
         "app",
@@ -147,6 +158,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "money",
             "name",
             "principal",
+            "project_state",
             "provisioner",
             "registry",
             "scan",
@@ -188,6 +200,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "money",
             "name",
             "principal",
+            "project_state",
             "provisioner",
             "view",
         ],
@@ -215,6 +228,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "lifetime",
             "name",
             "principal",
+            "project_state",
             "provisioner",
             "scan",
             "settings",

@@ -9,6 +9,7 @@ use stripe_projects_mcp::{
     error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
+    project_state::ProjectState,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
     view::ProjectView,
@@ -138,7 +139,7 @@ fn a_teardown_does_not_wait_for_a_folder_that_is_gone() {
 /// Runs an operation during which, after the backend has acted, somebody puts a value of his own into the variable.
 fn taken_meanwhile(
     workspace: &Workspace,
-    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectState, Error>,
 ) -> Result<ProjectView, Error> {
     let file = workspace.file(".env");
     interrupted(workspace, Phase::Acted, move || fs::write(&file, THEIRS).unwrap(), operation)
@@ -148,7 +149,7 @@ fn interrupted(
     workspace: &Workspace,
     at: Phase,
     meanwhile: impl Fn() + Send + Sync + 'static,
-    operation: impl FnOnce(&Provisioner) -> Result<ProjectView, Error>,
+    operation: impl FnOnce(&Provisioner) -> Result<ProjectState, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
@@ -158,6 +159,7 @@ fn interrupted(
             meanwhile();
         }
     })))
+    .map(|state| ProjectView::from(&state))
 }
 
 fn wanted() -> ProvisionRequest {

@@ -22,7 +22,7 @@ use stripe_projects_mcp::{
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     registry::{CeilingFile, RegistryFile},
     settings::simulated_store,
-    view::ProjectView,
+    view::{ProjectList, ProjectView},
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -123,8 +123,8 @@ fn an_unreachable_backend_hides_nothing() {
     let house = House::with(Fault::None);
     house.provision().unwrap();
     house.backend.silence(Fault::Blind);
-    let listing = Listing { visibility: Visibility::Live, limit: 10, cursor: None };
-    let list = house.provisioner.list(&listing).unwrap();
+    let listing = Listing::first(Visibility::Live);
+    let list = ProjectList::from(&house.provisioner.list(&listing).unwrap());
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }
@@ -270,15 +270,15 @@ impl House {
         let provider = ProviderKey::parse("search").unwrap();
         let wanted =
             ProvisionRequest { name: name(), provider, cap: Cents::ZERO, lifetime: None, replace: Replace::OursOnly };
-        self.provisioner.provision(&wanted, &principal())
+        self.provisioner.provision(&wanted, &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn rotate(&self) -> Result<ProjectView, Error> {
-        self.provisioner.rotate(&name(), &principal())
+        self.provisioner.rotate(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn teardown(&self) -> Result<ProjectView, Error> {
-        self.provisioner.teardown(&name(), &principal())
+        self.provisioner.teardown(&name(), &principal()).map(|state| ProjectView::from(&state))
     }
 
     fn key(&self) -> String {

@@ -19,7 +19,7 @@ pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 use tokio::task;
 
-use super::{Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Credentials, Metering, Observed, Order, Scope, Service};
 use crate::{clock::Clock, money::MicroUsd, project::ResourceId};
 
 /// The simulated backend. Its file is created on first use.
@@ -54,6 +54,10 @@ impl Backend for Simulated {
 
     fn cap_scope(&self) -> CapScope {
         CapScope::Project
+    }
+
+    fn metering(&self) -> Metering {
+        Metering::Local
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

@@ -27,7 +27,7 @@ use tokio::{task, time::sleep};
 use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, is_begun, plain_copy};
 
-use super::{Backend, BackendError, CapScope, Credentials, Limits, Observed, Order, Scope, Service, Setup};
+use super::{Backend, BackendError, CapScope, Credentials, Limits, Metering, Observed, Order, Scope, Service, Setup};
 use crate::{
     fs::{self, FsError, Lock},
     ledger::Ledger,
@@ -138,6 +138,10 @@ impl Backend for StripeCli {
 
     fn requires_cap_enforcement(&self) -> bool {
         true
+    }
+
+    fn metering(&self) -> Metering {
+        Metering::Remote
     }
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {

@@ -3,23 +3,26 @@
 use super::{Output, err, json, out, warn};
 use crate::{
     error::Error,
-    view::{LeakView, ProjectView, ScanView},
+    project_state::ProjectState,
+    provisioner::{LeakPlace, LeakedKey, ScanReport},
+    view::{LeakView, ScanView},
 };
 
-pub fn scanned(view: &ScanView, output: Output) {
-    remarks(view);
+pub fn scanned(report: &ScanReport, output: Output) {
+    remarks(report);
     if output == Output::Json {
-        return json(view);
+        return json(&ScanView::from(report));
     }
-    findings(view);
-    let looked = format!("{} and {}", counted(view.files_read, "file"), counted(view.histories_read, "git history"));
-    if view.keys_known == 0 {
+    findings(report);
+    let looked =
+        format!("{} and {}", counted(report.files_read, "file"), counted(report.histories_read, "git history"));
+    if report.keys_known == 0 {
         out("Nothing to look for: no key was ever delivered from this state folder.");
-    } else if view.findings.is_empty() {
-        out(format_args!("Clean: none of {} in {looked}.", counted(view.keys_known, "key")));
+    } else if report.findings.is_empty() {
+        out(format_args!("Clean: none of {} in {looked}.", counted(report.keys_known, "key")));
     } else {
-        out(format_args!("Found: {} live and {} dead, in {looked}.", view.live_count, view.dead_count));
-        if view.live_count > 0 {
+        out(format_args!("Found: {} live and {} dead, in {looked}.", report.live_count(), report.dead_count()));
+        if report.live_count() > 0 {
             out(
                 "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
             );
@@ -33,15 +36,18 @@ pub fn watching(places: usize) {
 }
 
 /// What a watch has found since it last said so, one line each.
-pub fn watched(view: &ScanView, output: Output) {
-    remarks(view);
+pub fn watched(report: &ScanReport, output: Output) {
+    remarks(report);
     match output {
-        Output::Json => view.findings.iter().filter_map(|leak| serde_json::to_string(leak).ok()).for_each(out),
-        Output::People => findings(view),
+        Output::Json => {
+            let lines = report.findings.iter().filter_map(|leak| serde_json::to_string(&LeakView::from(leak)).ok());
+            lines.for_each(out);
+        }
+        Output::People => findings(report),
     }
 }
 
-pub fn rotated(project: &ProjectView) {
+pub fn rotated(ProjectState { project, .. }: &ProjectState) {
     err(format_args!("rotated {}: version {} is in the env file", project.name, project.key_version));
 }
 
@@ -50,19 +56,20 @@ pub fn not_rotated(names: &str, error: &Error) {
     err(format_args!("hint: {}", error.hint()));
 }
 
-fn findings(view: &ScanView) {
-    for leak in &view.findings {
-        let (state, project, version, mask) = (leak.state, &leak.project, leak.key_version, &leak.api_key_masked);
+fn findings(report: &ScanReport) {
+    for leak in &report.findings {
+        let state = if leak.live { "live" } else { "dead" };
+        let (project, version, mask) = (&leak.project, leak.key_version, leak.mask.as_str());
         out(format_args!("{state}  {project} version {version} ({mask})  {}", place(leak)));
     }
 }
 
-fn place(leak: &LeakView) -> String {
+fn place(leak: &LeakedKey) -> String {
     let mut place = leak.file.as_deref().map(visible).unwrap_or_default();
     if let Some(line) = leak.line.filter(|_| !place.is_empty()) {
         place = format!("{place}:{line}");
     }
-    if leak.found_in == "name" {
+    if leak.place == LeakPlace::Name {
         place = format!("the name {place}");
     }
     if let (Some(repository), Some(object)) = (&leak.repository, &leak.object) {
@@ -80,12 +87,12 @@ fn place(leak: &LeakView) -> String {
     place
 }
 
-fn remarks(view: &ScanView) {
-    for warning in &view.warnings {
+fn remarks(report: &ScanReport) {
+    for warning in &report.warnings {
         warn(&visible(warning));
     }
-    if view.unreadable_count > 0 {
-        let (first, number) = (view.unreadable.first(), view.unreadable_count);
+    if report.unreadable_count > 0 {
+        let (first, number) = (report.unreadable.first(), report.unreadable_count);
         let such_as = first.map(|path| format!(", such as {}", visible(path))).unwrap_or_default();
         warn(&format!("{} could not be read{such_as}", counted(number, "file or folder")));
     }

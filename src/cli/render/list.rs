@@ -2,17 +2,13 @@
 
 use super::{
     ago::{ago, ahead},
-    paint,
+    exact_usd, paint,
     stream::{Screen, out},
-    usd,
 };
-use crate::{
-    clock::Timestamp,
-    view::{ProjectList, ProjectView},
-};
+use crate::{clock::Timestamp, name::EnvVar, project_state::ProjectState, provisioner::ProjectPage};
 
 /// Shows the projects, one a line.
-pub fn show(list: &ProjectList, now: Timestamp, screen: Screen) {
+pub fn show(list: &ProjectPage, now: Timestamp, screen: Screen) {
     let mut columns = columns(&list.projects, now);
     let most = screen.width.unwrap_or(usize::MAX);
     let hidden = fit(&mut columns, most);
@@ -46,65 +42,61 @@ impl Column {
     }
 }
 
-fn columns(projects: &[ProjectView], now: Timestamp) -> Vec<Column> {
-    let column = |head, dispensable, cell: &dyn Fn(&ProjectView) -> (String, &'static str)| {
+fn columns(projects: &[ProjectState], now: Timestamp) -> Vec<Column> {
+    let column = |head, dispensable, cell: &dyn Fn(&ProjectState) -> (String, &'static str)| {
         let cells = projects.iter().map(cell).map(|(text, colour)| Cell { text, colour });
         Column { head, cells: cells.collect(), dispensable }
     };
-    let widest = |amount: fn(&ProjectView) -> String| projects.iter().map(|p| width(&amount(p))).max().unwrap_or(0);
+    let widest = |amount: fn(&ProjectState) -> String| projects.iter().map(|p| width(&amount(p))).max().unwrap_or(0);
     let (used_width, cap_width) = (widest(used), widest(cap));
-    let amounts = |project: &ProjectView| format!("{:>used_width$} / {:>cap_width$}", used(project), cap(project));
-    let end = |project: &ProjectView| {
-        let end = project.expires_at.as_ref().and_then(|end| end.parse().ok());
-        end.map_or_else(String::new, |end| ahead(end, now))
-    };
-    let since =
-        |project: &ProjectView| project.created_at.parse().map_or_else(|_| String::new(), |then| ago(then, now));
+    let amounts = |project: &ProjectState| format!("{:>used_width$} / {:>cap_width$}", used(project), cap(project));
+    let end = |state: &ProjectState| state.project.expires_at.map_or_else(String::new, |end| ahead(end, now));
+    let variable = |state: &ProjectState| state.env_var().map(EnvVar::to_string).unwrap_or_default();
+    let mask = |state: &ProjectState| state.project.mask.as_ref().map(|mask| mask.as_str().to_owned());
     let mut columns = vec![
-        column("NAME", 0, &|project| (project.name.clone(), paint::HEAD)),
-        column("PROVIDER", 3, &|project| (project.provider.clone(), "")),
-        column("STATUS", 0, &|project| (project.status.clone(), paint::status(&project.status))),
+        column("NAME", 0, &|state| (state.project.name.to_string(), paint::HEAD)),
+        column("PROVIDER", 3, &|state| (state.project.provider.to_string(), "")),
+        column("STATUS", 0, &|state| (state.status().to_string(), paint::status(state.status()))),
         column("USAGE", 1, &bar),
-        column("USED / CAP USD", 0, &|project| (amounts(project), "")),
-        column("EXPIRES", 2, &|project| (end(project), "")),
-        column("CREATED", 4, &|project| (since(project), "")),
-        column("VARIABLE", 5, &|project| (project.env_var.clone(), "")),
-        column("KEY", 6, &|project| (project.api_key_masked.clone().unwrap_or_default(), paint::FAINT)),
+        column("USED / CAP USD", 0, &|state| (amounts(state), "")),
+        column("EXPIRES", 2, &|state| (end(state), "")),
+        column("CREATED", 4, &|state| (ago(state.project.created_at, now), "")),
+        column("VARIABLE", 5, &|state| (variable(state), "")),
+        column("KEY", 6, &|state| (mask(state).unwrap_or_default(), paint::FAINT)),
     ];
-    if projects.iter().all(|project| project.expires_at.is_none()) {
+    if projects.iter().all(|state| state.project.expires_at.is_none()) {
         columns.retain(|column| column.head != "EXPIRES");
     }
     columns
 }
 
-fn used(project: &ProjectView) -> String {
-    project.usage_usd.map_or_else(|| "?".to_owned(), usd)
+fn used(state: &ProjectState) -> String {
+    state.usage().map_or_else(|| "?".to_owned(), exact_usd)
 }
 
-fn cap(project: &ProjectView) -> String {
-    usd(project.spend_cap_usd)
+fn cap(state: &ProjectState) -> String {
+    exact_usd(state.project.cap.micro_usd())
 }
 
 /// How much of the cap is used, in tenths and a half; the smallest use is seen, and only a full budget looks full.
-fn bar(project: &ProjectView) -> (String, &'static str) {
-    let cap = project.spend_cap_usd;
-    let Some(used) = project.usage_usd else {
+fn bar(state: &ProjectState) -> (String, &'static str) {
+    let Some(usage) = state.usage() else {
         return ("?".to_owned(), paint::FAINT);
     };
+    let (used, cap) = (u128::from(usage.micro_usd()), u128::from(state.project.cap.micro_usd().micro_usd()));
+    let halves = used * 2 * CELLS; // of the cap's width in half cells
     let cells = (1..=CELLS).map(|cell| {
-        let cell = f64::from(cell);
-        let tenths = used * f64::from(CELLS);
-        if tenths >= cap * cell {
+        if halves >= cap * 2 * cell {
             '█'
-        } else if tenths >= cap * (cell - 0.5) {
+        } else if halves >= cap * (2 * cell - 1) {
             '▌'
-        } else if cell < 1.5 && used > 0.0 {
+        } else if cell == 1 && used > 0 {
             '▏'
         } else {
             '░'
         }
     });
-    (cells.collect(), paint::usage(used, cap))
+    (cells.collect(), paint::usage(usage, state.project.cap.micro_usd()))
 }
 
 /// Shortens very long names, leaves out what does not fit, the least needed first, and shortens names again. Says what was
@@ -163,7 +155,7 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-const CELLS: u8 = 10;
+const CELLS: u128 = 10;
 
 const GAP: usize = 2;
 

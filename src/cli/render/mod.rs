@@ -19,10 +19,12 @@ use crate::{
     alerts::Notice,
     clock::Timestamp,
     error::{Error, Exit},
-    provisioner::Outcome,
+    money::MicroUsd,
+    project_state::ProjectState,
+    provisioner::{Abandoned, AuditEntry, AuditProof, Outcome, ProjectPage, Resolution},
     view::{
         AbandonView, AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView,
-        ProofView, ProvidersView, Resolution,
+        ProofView, ProvidersView,
     },
 };
 
@@ -39,7 +41,8 @@ impl Output {
     }
 }
 
-pub fn project(project: &ProjectView, output: Output) {
+pub fn project(state: &ProjectState, output: Output) {
+    let project = &ProjectView::from(state);
     if output == Output::Json {
         return json(project);
     }
@@ -48,8 +51,8 @@ pub fn project(project: &ProjectView, output: Output) {
         ("provider", format!("{} ({} backend)", project.provider, project.backend)),
         ("cap", format!("{} USD, enforced by {}", usd(project.spend_cap_usd), project.cap_enforced_by)),
     ];
-    if let (Some(used), Some(left)) = (project.usage_usd, project.remaining_usd) {
-        lines.push(("used", format!("{} USD, {} USD left", usd(used), usd(left))));
+    if let (Some(used), Some(left)) = (state.usage(), state.remaining()) {
+        lines.push(("used", format!("{} USD, {} USD left", exact_usd(used), exact_usd(left))));
     }
     if let (Some(mask), Some(file)) = (&project.api_key_masked, &project.env_written_to) {
         lines.push(("key", format!("{mask} (version {})", project.key_version)));
@@ -66,16 +69,16 @@ pub fn project(project: &ProjectView, output: Output) {
 }
 
 /// What came of giving a purchase up.
-pub fn abandoned(view: &AbandonView, output: Output) {
+pub fn abandoned(abandoned: &Abandoned, output: Output) {
     if output == Output::Json {
-        return json(view);
+        return json(&AbandonView::from(abandoned));
     }
-    out(match view.came_of_it {
+    out(match abandoned.resolution {
         Resolution::Found => "It was bought after all, and nothing was given up:",
         Resolution::GivenUp => "Given up:",
         Resolution::NeverWas => "It was never bought, and nothing had to be given up:",
     });
-    project(&view.project, output);
+    project(&abandoned.state, output);
 }
 
 /// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
@@ -83,7 +86,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
     if output == Output::Json {
         let shown = |outcome: &Outcome| match &outcome.result {
-            Ok(project) => json!({ "name": outcome.name.as_str(), "project": project }),
+            Ok(state) => json!({ "name": outcome.name.as_str(), "project": ProjectView::from(state) }),
             Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view() }),
         };
         json(&json!({ "projects": outcomes.iter().map(shown).collect::<Vec<_>>() }));
@@ -92,7 +95,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     } else {
         for Outcome { name, result } in outcomes {
             match result {
-                Ok(project) => out(format_args!("{name}: {}", project.status)),
+                Ok(state) => out(format_args!("{name}: {}", state.status())),
                 Err(error) => err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint())),
             }
         }
@@ -122,7 +125,8 @@ pub fn notice(notice: &Notice) {
 }
 
 /// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
-pub fn projects(list: &ProjectList, now: Timestamp, output: Output) {
+pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
+    let list = &ProjectList::from(page);
     if let Some(warning) = &list.warning {
         warn(warning);
     }
@@ -132,7 +136,7 @@ pub fn projects(list: &ProjectList, now: Timestamp, output: Output) {
     if list.projects.is_empty() {
         out("No live projects. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
     } else if Screen::stdout().person {
-        list::show(list, now, Screen::stdout());
+        list::show(page, now, Screen::stdout());
     } else {
         let rows = list.projects.iter().map(|project| {
             let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
@@ -196,7 +200,8 @@ pub fn valid_registry(view: &ProvidersView, output: Output) {
 }
 
 /// One object a line for programs, so that a long audit can be read as it comes.
-pub fn audit(rows: &[AuditView], output: Output) {
+pub fn audit(rows: &[AuditEntry], output: Output) {
+    let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
     if output == Output::Json {
         return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
     }
@@ -212,7 +217,8 @@ pub fn audit(rows: &[AuditView], output: Output) {
     table(&["ROW", "TIME UTC", "BY", "ACTION", "PROJECT", "OUTCOME", "DETAIL"], rows);
 }
 
-pub fn proof(proof: &ProofView, output: Output) {
+pub fn proof(proof: &AuditProof, output: Output) {
+    let proof = &ProofView::from(proof);
     if output == Output::Json {
         return json(proof);
     }
@@ -362,6 +368,12 @@ fn usd(amount: f64) -> String {
         Some((_, decimals)) if decimals.len() > 2 => exact,
         _ => format!("{amount:.2}"),
     }
+}
+
+/// An exact amount for people: cents, and more decimals only where there are any.
+fn exact_usd(amount: MicroUsd) -> String {
+    let exact = amount.to_string();
+    if exact.contains('.') { exact } else { format!("{exact}.00") }
 }
 
 /// A time without the fraction of a second that nobody waits for.

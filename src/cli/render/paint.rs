@@ -1,5 +1,7 @@
 //! The few colours there are, as a terminal's numbers for them.
 
+use crate::{money::MicroUsd, project::Status};
+
 pub const BAD: &str = "31";
 pub const FAINT: &str = "2";
 pub const GOOD: &str = "32";
@@ -9,24 +11,25 @@ pub const ERROR: &str = "1;31";
 pub const UNFINISHED: &str = "33";
 
 /// The colour of a status.
-pub fn status(status: &str) -> &'static str {
+pub fn status(status: Status) -> &'static str {
     match status {
-        "active" => GOOD,
-        "failed" | "suspended" => BAD,
-        "torn_down" => FAINT,
-        _ => UNFINISHED,
+        Status::Active => GOOD,
+        Status::Failed | Status::Suspended => BAD,
+        Status::TornDown => FAINT,
+        Status::Provisioning | Status::Rotating | Status::TearingDown => UNFINISHED,
     }
 }
 
 /// The colour of a budget of which that much is used.
-pub fn usage(used: f64, cap: f64) -> &'static str {
+pub fn usage(used: MicroUsd, cap: MicroUsd) -> &'static str {
     if used >= cap {
         BAD
-    } else if used >= cap * NEARLY {
+    } else if u128::from(used.micro_usd()) * 100 >= u128::from(cap.micro_usd()) * NEARLY {
         UNFINISHED
     } else {
         GOOD
     }
 }
 
-const NEARLY: f64 = 0.8;
+/// In percent of the cap.
+const NEARLY: u128 = 80;
