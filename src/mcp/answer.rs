@@ -63,7 +63,7 @@ pub fn failed(error: &ErrorView) -> Result<CallToolResponse, ErrorData> {
     Ok(CallToolResult::structured_error(as_value(error)?).into())
 }
 
-/// A failure as a protocol error, for what is no tool.
+/// A failure as a protocol error, for resources and prompts.
 pub fn unreadable(error: &Error) -> ErrorData {
     ErrorData::internal_error(error.to_string(), Some(json!(error.view())))
 }
@@ -135,7 +135,8 @@ macro_rules! protocol_replies {
 }
 protocol_replies!(CustomResult, GetPromptResult, ReadResourceResult);
 
-fn stopped() -> ErrorData {
+/// The answer to a request whose work panicked.
+pub fn stopped() -> ErrorData {
     ErrorData::internal_error("internal error: the work stopped half way", None)
 }
 

@@ -65,7 +65,7 @@ fn walk(value: &mut Value, unions: Unions) {
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, unions)),
         Value::Object(object) => {
             object.remove("format");
-            object.remove("minimum"); // of unsigned numbers; the words say what is allowed
+            object.remove("minimum"); // of unsigned numbers; the description has the range
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
             }

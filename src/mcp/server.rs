@@ -13,7 +13,10 @@ use rmcp::{
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 use super::{
     MAX_IN_FLIGHT,
@@ -179,7 +182,9 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
         let (cache, filter) = (Arc::clone(&self.tool_list), self.options.tool_filter.clone());
-        let tools = self.app.blocking(move |services| cache.current(services, &filter)).await;
+        let services = Arc::clone(self.app.services());
+        let tools = task::spawn_blocking(move || cache.current(&services, &filter)).await;
+        let tools = tools.map_err(|_| answer::stopped())?;
         let mut list = ListToolsResult::with_all_items(tools);
         list.meta = signature(&context);
         Ok(list)

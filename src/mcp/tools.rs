@@ -60,7 +60,7 @@ fn offered(services: &Provisioner, filter: &ToolFilter) -> Vec<Tool> {
 }
 
 fn list_projects() -> Tool {
-    let description = "Lists projects with status, cap, usage and what is left, oldest first. Keys are masked.";
+    let description = "Lists projects with status, cap, usage and remaining budget, oldest first. Keys are masked.";
     let annotations = ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(true);
     tool::<ListProjects, ProjectList>("list_projects", "List projects", description, annotations)
 }

@@ -113,7 +113,7 @@ fn at_a_terminal_it_is_asked_and_told_what_it_means() {
     let here = lost(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
         let terminal = Terminal::start(&here.command(&["abandon", "memory"]), 100);
-        terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
+        terminal.until("nothing here will list it").until("Abandon memory? [y/N] ").press(keys);
         let left = terminal.left();
         assert_eq!((left.code, &here.json(&["list"])["live_count"]), (code, &json!(live)), "{keys:?}: {}", left.screen);
     }

@@ -252,7 +252,7 @@ fn an_audit_that_cannot_be_written_hides_no_answer() {
         .unwrap();
     let ran = workspace.ok(&["list", "--all"]);
     assert!(ran.stdout.contains("one"), "{ran:?}");
-    assert!(ran.stderr.starts_with("warning: this call is missing from the audit"), "{ran:?}");
+    assert!(ran.stderr.starts_with("warning: calls are missing from the audit"), "{ran:?}");
     let mut lines = Lines::greet(&workspace);
     assert_eq!(lines.call("list_projects", &json!({}))["torn_down_count"], 1);
     let ran = lines.leave();

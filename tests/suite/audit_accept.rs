@@ -34,7 +34,7 @@ fn a_human_accepts_it_and_the_audit_says_so_for_ever() {
     let given_up = here.read(HEAD);
     let unasked = here.run(&["audit", "--accept"]);
     assert_eq!(unasked.code, 3, "{unasked:?}");
-    assert!(unasked.stderr.contains("somebody else did: then say no"), "{unasked:?}");
+    assert!(unasked.stderr.contains("someone else changed it: then answer no"), "{unasked:?}");
     assert_eq!(here.read(HEAD), given_up);
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
@@ -145,7 +145,7 @@ fn at_a_terminal_it_is_asked() {
     let here = restored();
     for (keys, code, whole) in [("n\r", 3, false), ("\x03", 130, false), ("y\r", 0, true)] {
         let terminal = Terminal::start(&here.command(&["audit", "--accept"]), 120);
-        terminal.until("If you put a backup of ledger.db in its place").until("[y/N] ").press(keys);
+        terminal.until("If you restored a backup of ledger.db").until("[y/N] ").press(keys);
         let left = terminal.left();
         assert_eq!(left.code, code, "{keys:?}: {}", left.screen);
         assert_eq!(here.run(&["audit", "--verify"]).code == 0, whole, "{keys:?}");

@@ -70,7 +70,7 @@ fn a_server_reaps_at_its_start_and_while_it_runs() {
     expire(&workspace, "second");
     until("the second is reaped", || workspace.billed().is_empty().then_some(()));
     let ran = server.leave();
-    assert!(ran.stderr.contains("its time is up: torn_down"), "{ran:?}");
+    assert!(ran.stderr.contains("its lifetime is over: torn_down"), "{ran:?}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn everything_that_git_keeps_is_searched() {
     silent(&people, &key);
     assert!(people.stdout.contains("deleted.txt:2, commit "), "{people:?}");
     assert!(people.stdout.contains("the message of commit "), "{people:?}");
-    assert!(people.stdout.contains("which no commit brought"), "{people:?}");
+    assert!(people.stdout.contains("which is in no commit"), "{people:?}");
 }
 
 #[test]

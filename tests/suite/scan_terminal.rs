@@ -20,7 +20,7 @@ fn a_rotation_is_asked_for_by_project_and_does_what_it_is_told() {
         let left = answered(&here, &["scan", "log", "--rotate"], keys);
         assert_eq!(left.code, code, "{keys:?}: {}", left.screen);
         tells_no_key(&left, &[&old, &dead, &unseen]);
-        assert!(left.screen.contains("Rotate memory? What was found stops working. [y/N]"), "{}", left.screen);
+        assert!(left.screen.contains("Rotate memory? The keys that were found stop working. [y/N]"), "{}", left.screen);
         assert_eq!(left.screen.contains("not rotated: memory: "), code == 7, "{}", left.screen);
         assert_eq!(here.variable("SUPERMEMORY_API_KEY").as_ref(), Some(&old), "{keys:?}");
     }
@@ -44,7 +44,11 @@ fn every_live_project_that_was_found_is_named_in_one_question() {
     let search = here.variable("EXA_API_KEY").unwrap();
     here.write("log", format!("{search} {memory} {memory}"));
     let left = answered(&here, &["scan", "log", "--rotate"], "yes\r");
-    assert!(left.screen.contains("Rotate memory, search? What was found stops working. [y/N]"), "{}", left.screen);
+    assert!(
+        left.screen.contains("Rotate memory, search? The keys that were found stop working. [y/N]"),
+        "{}",
+        left.screen
+    );
     tells_no_key(&left, &[&memory, &search]);
     assert!(here.owner_of(&memory).is_none() && here.owner_of(&search).is_none());
 }

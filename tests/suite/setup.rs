@@ -102,7 +102,7 @@ fn a_file_is_made_where_there_is_none_and_goes_again() {
         let kind = home.entry().get("type").cloned();
         assert_eq!(kind, matches!(host, Host::ClaudeCode | Host::VsCode).then(|| json!("stdio")));
         let made = home.text();
-        assert!(home.ok(&["--yes"]).stdout.starts_with("Already there, nothing changed"));
+        assert!(home.ok(&["--yes"]).stdout.starts_with("Unchanged, the entry exists already"));
         assert_eq!(home.text(), made);
         assert_eq!(fs::metadata(home.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -324,7 +324,7 @@ fn a_backup_that_git_would_take_is_said() {
     let home = Home::with(Host::ClaudeCode, "{}");
     let mut git = Command::new("git");
     assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
-    assert!(home.ok(&["--yes"]).stdout.contains("The next `git add` would take that copy"));
+    assert!(home.ok(&["--yes"]).stdout.contains("That copy is not git-ignored"));
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn place(leak: &LeakedKey) -> String {
         let kept = match &leak.commit {
             Some(commit) if place.is_empty() => format!("the message of commit {}", short(commit)),
             Some(commit) => format!("{place}, commit {}", short(commit)),
-            None => format!("object {}, which no commit brought", short(object)),
+            None => format!("object {}, which is in no commit", short(object)),
         };
         place = format!("{kept}, in the history of {}", visible(repository));
     }

@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// For whom.
+/// The reader of the output.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Output {
     Json,
@@ -68,20 +68,20 @@ pub fn project(state: &ProjectState, output: Output) {
     }
 }
 
-/// What came of giving a purchase up.
+/// The result of abandoning a purchase.
 pub fn abandoned(abandoned: &Abandoned, output: Output) {
     if output == Output::Json {
         return json(&AbandonView::from(abandoned));
     }
     out(match abandoned.resolution {
-        Resolution::Found => "It was bought after all, and nothing was given up:",
-        Resolution::GivenUp => "Given up:",
-        Resolution::NeverWas => "It was never bought, and nothing had to be given up:",
+        Resolution::Found => "It was bought, so nothing was abandoned:",
+        Resolution::GivenUp => "Abandoned:",
+        Resolution::NeverWas => "It was never bought, so nothing was abandoned:",
     });
     project(&abandoned.state, output);
 }
 
-/// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
+/// The outcome of each project, one per line; the exit code is that of the first failure.
 pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
     if output == Output::Json {
@@ -103,7 +103,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
-/// A project that was suspended, or should have been, because its cap is used up.
+/// A project whose cap is used up, and whether it is suspended.
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
@@ -111,12 +111,12 @@ pub fn stopped(Outcome { name, result }: &Outcome) {
     }
 }
 
-/// Something to know that is no error.
+/// A warning.
 pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
 }
 
-/// What happens to alerts: one that was raised, or one that cannot be sent.
+/// An alert that was raised, or one that cannot be sent.
 pub fn notice(notice: &Notice) {
     match notice {
         Notice::Raised(_) => err(format_args!("alert: {notice}")),
@@ -157,7 +157,7 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
         return json(view);
     }
     if view.approvals.is_empty() {
-        return out("No agent has asked for anything that needs your yes.");
+        return out("No approval requests.");
     }
     let rows = view.approvals.iter().map(|approval| {
         let (name, provider) = (approval.name.clone(), approval.provider.clone());
@@ -222,7 +222,7 @@ pub fn proof(proof: &AuditProof, output: Output) {
     if output == Output::Json {
         return json(proof);
     }
-    out(format_args!("The audit is whole. Rows: {}", proof.rows));
+    out(format_args!("Audit log verified: {} entries, no tampering", proof.rows));
     if !proof.accepted.is_empty() {
         out(format_args!("Accepted breaks: {}", proof.accepted.len()));
     }
@@ -262,13 +262,13 @@ pub fn page(page: &[u8]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a person sees who types the bare name.
+/// The text for a person who runs the program without a command.
 pub fn greeting() -> ExitCode {
     out(GREETING);
     ExitCode::SUCCESS
 }
 
-/// The result of a command that knows how it looks.
+/// A result with its own text.
 pub fn result(view: &impl Serialize, text: &str, output: Output) {
     match output {
         Output::Json => json(view),
@@ -276,7 +276,7 @@ pub fn result(view: &impl Serialize, text: &str, output: Output) {
     }
 }
 
-/// What a person is to see before a question.
+/// An explanation before a question.
 pub fn before_asking(text: &str) {
     err(text);
 }
@@ -297,7 +297,7 @@ pub fn finishing() {
 
 /// Ctrl-C in time.
 pub fn called_off() {
-    below_key("stopped; nothing new was begun");
+    below_key("stopped; nothing was started");
 }
 
 /// Where the simulator listens: scripts wait for this line.
@@ -315,11 +315,11 @@ pub fn cannot_serve(error: &impl Display) -> ExitCode {
     ExitCode::from(Exit::Failure as u8)
 }
 
-/// The exit code of a call whose words have all been said: whoever believes the code must have got them.
+/// Returns the exit code; one of success only if the whole output was written.
 pub fn exit_code(code: ExitCode) -> ExitCode {
     let Some(why) = stream::lost() else { return code };
-    err(format_args!("error: what came of it could not be written to stdout: {why}"));
-    err("hint: what was done is done; `stripe-projects-mcp list` shows it");
+    err(format_args!("error: the result could not be written to stdout: {why}"));
+    err("hint: the operation itself is complete; `stripe-projects-mcp list` shows the result");
     if code == ExitCode::SUCCESS { ExitCode::from(Exit::Failure as u8) } else { code }
 }
 
@@ -376,7 +376,7 @@ fn exact_usd(amount: MicroUsd) -> String {
     if exact.contains('.') { exact } else { format!("{exact}.00") }
 }
 
-/// A time without the fraction of a second that nobody waits for.
+/// A time without fractions of a second.
 fn to_the_second(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
@@ -390,10 +390,10 @@ fn json(view: &impl Serialize) {
 const GREETING: &str = "\
 stripe-projects-mcp gives an AI agent a prepaid, capped, revocable card instead of a root key.
 
-  stripe-projects-mcp providers                      what can be provisioned
+  stripe-projects-mcp providers                      the providers
   stripe-projects-mcp provision memory supermemory   create a project; its key goes to .env
-  stripe-projects-mcp list                           what is live, and what it costs
+  stripe-projects-mcp list                           live projects and their cost
   stripe-projects-mcp teardown memory                remove it and its key
 
 Agents speak to it over MCP: let their host start `stripe-projects-mcp serve --dir PROJECT`.
-Everything here is simulated for now: no account, no money. `--help` has the rest.";
+The default backend is simulated: no account, no money. `--help` lists everything.";
