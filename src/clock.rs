@@ -33,7 +33,7 @@ pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
         return Some(time);
     }
     if let Ok(day) = text.parse::<Date>() {
-        return Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+        return Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
     }
     let ago = text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     if ago.is_negative() { None } else { now.checked_sub(ago).ok() }

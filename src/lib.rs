@@ -4,12 +4,11 @@
 //! tools; a registry says what can be provisioned and for how much; a backend does it; the key that comes of it is
 //! written to an env file, and the model sees a mask.
 //!
-//! The house has floors. A module imports only from floors below its own, which a test sees to; `ARCHITECTURE.md`
-//! walks through it. Ground floor: words, which can only fail to parse. First floor: ports, each to one part of the
-//! world. Second floor: the use cases, the only place that knows the order of effects. Third floor: two doors, for the
-//! agent and for the human, which do not know of each other.
+//! The modules form layers, and a module imports only from layers below its own, which a test checks. Domain types
+//! can only fail to parse. Each port gives access to one external system. The application layer executes commands and
+//! alone knows the order of effects. The two transports, for agents and for people, do not know each other.
 
-// Ground floor.
+// Domain types.
 pub mod alert;
 pub mod approval;
 pub mod clock;
@@ -21,7 +20,7 @@ pub mod project;
 pub mod safe_url;
 pub mod secret;
 
-// First floor.
+// Ports.
 pub mod alerts;
 pub mod backend;
 pub mod dotenv;
@@ -36,7 +35,8 @@ pub mod scan;
 pub mod simulator;
 pub mod sqlite;
 
-// Second floor.
+// Application.
+pub mod app;
 pub mod doctor;
 pub mod error;
 pub mod policy;
@@ -45,13 +45,13 @@ pub mod project_state;
 pub mod provisioner;
 pub mod view;
 
-// Third floor.
+// Transports.
 pub mod cli;
 pub mod mcp;
 
 pub mod settings;
 
-// What must hold whatever anybody writes; for `fuzz/`, and for the tests that replay what it found.
+// Properties that hold for any input; for `fuzz/`, and for the tests that replay its findings.
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -63,6 +63,7 @@ use std::{
     sync::Arc,
 };
 
+use app::App;
 use cli::{Serving, Task};
 use error::Error;
 use lifetime::Lifetime;
@@ -82,11 +83,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let call = match cli::parse(arguments, io::stdin().is_terminal()) {
         Ok(call) => call,
-        Err(said) => {
-            if let Some(options) = said.mistake_in {
-                note_mistake(*options);
+        Err(exit) => {
+            if let Some(options) = exit.mistake_in {
+                record_unreadable(*options);
             }
-            return said.code;
+            return exit.code;
         }
     };
     let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -106,8 +107,8 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
             Err(error) => cli::show_error(&error, call.output),
         },
-        Task::SetUp(wanted) => match Start::of(&settings, &options) {
-            Ok(start) => wanted.run(&start, call.output),
+        Task::SetUp(setup) => match Start::new(&settings, &options) {
+            Ok(start) => setup.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
         Task::Simulate { listen, unlinked } => {
@@ -120,13 +121,13 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             runtime.block_on(cli::run(job, provisioner, principal, output))
         }
     };
-    // What nobody waited for is in the journal; the process does not wait for it either. Nor is the runtime taken down
-    // under a thread that still uses it, which would end that thread with a panic on the way out.
+    // Work that is not awaited any more is in the journal, so the process does not wait for it. Dropping the runtime
+    // under a thread that still uses it would make that thread panic.
     std::mem::forget(runtime);
     code
 }
 
-/// Serves MCP, and ends the session if it is one that gives back what it took.
+/// Serves MCP, and ends the session if there is one.
 fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Result<(), ServeError>, Error> {
     let tool_filter = match &serving.tools {
         Some(tools) => ToolFilter::of(tools).ok_or(Error::UnknownTool)?,
@@ -142,9 +143,10 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     });
     let log = Log::to_stderr();
     if let Ok(log) = &log {
-        tell_through(log.clone());
+        log_to(log.clone());
     }
-    let served = runtime.block_on(mcp::serve(Arc::clone(&provisioner), tool_filter));
+    let app = Arc::new(App::new(Arc::clone(&provisioner), Arc::new(|warning| tracing::warn!("{warning}"))));
+    let served = runtime.block_on(mcp::serve(app, tool_filter));
     if let Ok(log) = log {
         log.flush();
     }
@@ -154,25 +156,26 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     Ok(served)
 }
 
-/// A mistake is a call like any other; where there is no workspace to write it into, nobody misses it.
-fn note_mistake(options: CliOptions) {
+/// Records a command line that could not be read, if there is a workspace to record it in.
+fn record_unreadable(options: CliOptions) {
     if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options)) {
-        cli::note_mistake(&settings.provisioner(runtime.handle().clone()), &Principal::person(&settings::user()));
+        let services = settings.provisioner(runtime.handle().clone());
+        runtime.block_on(cli::record_unreadable(services, &Principal::person(&settings::user())));
     }
 }
 
-/// Serves the simulated world over HTTP until the process is told to end.
+/// Serves the simulated account over HTTP until a signal arrives.
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), SimulatorError> {
-    // Polled before anybody can know the address, so that a signal that comes at once is not missed.
+    // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;
-    let listening = settings.simulator().listen(listen, unlinked).await?;
-    cli::say_address(listening.address());
-    listening.serve(async { drop(shutdown_signal.await) }).await;
+    let simulator = settings.simulator().listen(listen, unlinked).await?;
+    cli::say_address(simulator.address());
+    simulator.serve(async { drop(shutdown_signal.await) }).await;
     Ok(())
 }
 
-/// A panic's message may quote anything; its place is enough to find it.
+/// Prints the location of a panic only: its message may quote a secret.
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -180,11 +183,11 @@ fn quiet_panics() {
     }));
 }
 
-/// Our own words only: rmcp logs whole requests at `debug`, and no variable of the environment may turn that on.
-fn tell_through(log: Log) {
+/// Logs this crate's events only: rmcp logs whole requests at `debug`, and no environment variable may enable that.
+fn log_to(log: Log) {
     use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
+    let targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
     let lines = tracing_subscriber::fmt::layer().with_writer(move || log.clone()).with_ansi(false).without_time();
-    // Only a second call in one process can fail, and then the first one's lines are as good.
-    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+    // Only a second call in one process fails, and the first one's subscriber stays.
+    let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
 }

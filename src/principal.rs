@@ -20,7 +20,7 @@ pub enum Channel {
     Alerts,
     Cli,
     Mcp,
-    /// Background work that nobody called for: recovery, expiry, caps.
+    /// Background work: recovery, expiry, caps.
     Recovery,
 }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::{
     approval::Approval,
     clock::Timestamp,
-    error::Error,
+    diagnostic::{Channel, Diagnostic as _},
+    error::{self, Error},
     fs::shell_quoted,
     ledger::AcceptedBreak,
     money::MicroUsd,
@@ -191,9 +192,10 @@ impl From<&ProjectState> for ProjectView {
     }
 }
 
-impl From<&ProjectPage> for ProjectList {
-    fn from(page: &ProjectPage) -> Self {
-        let doubt = |error: &Error| format!("status and usage are as last known: {error}; {}", error.hint());
+impl ProjectList {
+    /// Converts a page for the reader of a channel.
+    pub fn new(page: &ProjectPage, channel: Channel) -> Self {
+        let doubt = |error: &Error| format!("status and usage are as last known: {error}; {}", error.hint(channel));
         Self {
             projects: page.projects.iter().map(ProjectView::from).collect(),
             live_count: page.live,
@@ -210,20 +212,22 @@ impl From<&Abandoned> for AbandonView {
     }
 }
 
-impl From<&Error> for ErrorView {
-    fn from(error: &Error) -> Self {
+impl ErrorView {
+    /// Converts a failure for the reader of a channel, and logs its causes for debugging.
+    pub fn new(error: &Error, channel: Channel) -> Self {
+        tracing::debug!(code = error.code(), "{}", error::chain(error));
         let project = match error {
             Error::AlreadyExists { state } => Some(Box::new(ProjectView::from(&**state))),
             _ => None,
         };
-        Self { code: error.code(), message: error.to_string(), hint: error.hint(), project }
+        Self { code: error.code(), message: error.to_string(), hint: error.hint(channel), project }
     }
 }
 
 impl Error {
     /// Converts the failure to what every transport shows.
-    pub fn view(&self) -> ErrorView {
-        self.into()
+    pub fn view(&self, channel: Channel) -> ErrorView {
+        ErrorView::new(self, channel)
     }
 }
 

@@ -1,10 +1,10 @@
-//! The command line as clap reads it. Words stay text here: they are parsed where an error can say the rule without
-//! repeating the word.
+//! The command line as clap reads it. Values stay text here: `command.rs` parses them, with errors that name the rule
+//! and do not repeat the value.
 
 #![expect(clippy::doc_markdown, reason = "these comments are what `--help` prints, and a terminal shows no Markdown")]
 #![allow(
     rustdoc::bare_urls,
-    reason = "a terminal shows no links either, and who documents public items only sees none"
+    reason = "a terminal shows no links, and the documentation of public items has none of these"
 )]
 
 use std::path::PathBuf;
@@ -12,60 +12,58 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::diagnostic::PROGRAM;
-
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
-#[command(name = PROGRAM, version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "stripe-projects-mcp", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<Commands>,
 }
 
 #[derive(Args)]
 pub struct Global {
     /// The folder the agent works in [default: the current one] [env: STRIPE_PROJECTS_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Where keys are written [default: DIR/.env] [env: STRIPE_PROJECTS_ENV_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
     /// The registry [default: DIR/providers.toml, else built in] [env: STRIPE_PROJECTS_PROVIDERS]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub providers: Option<PathBuf>,
     /// The ledger's folder [default: DIR/.stripe-projects] [env: STRIPE_PROJECTS_STATE_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Who provisions: simulated, stripe-cli or stripe-api [default: simulated] [env: STRIPE_PROJECTS_BACKEND]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Backend: simulated, stripe-cli or stripe-api [default: simulated] [env: STRIPE_PROJECTS_BACKEND]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME")]
     pub backend: Option<String>,
-    /// How the simulation pays, a Stripe test token [default: pm_card_visa] [env: STRIPE_PROJECTS_PAYMENT_METHOD]
-    #[arg(long, global = true, value_name = "TOKEN")]
+    /// Payment method of the simulation, a Stripe test token [default: pm_card_visa] [env: STRIPE_PROJECTS_PAYMENT_METHOD]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TOKEN")]
     pub payment_method: Option<String>,
     /// Accept the terms of service of the providers in the registry (stripe-cli, stripe-api)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub accept_tos: bool,
     /// The Stripe CLI [default: stripe, on PATH] [env: STRIPE_PROJECTS_STRIPE_BIN]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub stripe_bin: Option<PathBuf>,
     /// A file with the Stripe API key [default: none, the key is in STRIPE_API_KEY] [env: STRIPE_PROJECTS_STRIPE_API_KEY_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub stripe_api_key_file: Option<PathBuf>,
-    /// Where Stripe's API is [default: https://api.stripe.com] [env: STRIPE_PROJECTS_STRIPE_API_BASE]
-    #[arg(long, global = true, value_name = "URL")]
+    /// Base URL of Stripe's API [default: https://api.stripe.com] [env: STRIPE_PROJECTS_STRIPE_API_BASE]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "URL")]
     pub stripe_api_base: Option<String>,
     /// Print JSON on stdout and nothing else there
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// Do not ask
-    #[arg(long, global = true)]
+    /// Skip confirmation prompts
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub yes: bool,
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub enum Commands {
     /// Serve MCP on stdin and stdout
     Serve(Serve),
     /// Create a capped project and write its key to the env file
@@ -77,16 +75,16 @@ pub enum Command {
         /// Budget in US dollars, up to the provider's maximum [default: the provider's default]
         #[arg(long, value_name = "USD", default_value = "0", hide_default_value = true, allow_hyphen_values = true)]
         cap: String,
-        /// Tear it down after that time: 30m, 8h, 7d [default: the provider's default, else never]
+        /// Tear the project down after TIME: 30m, 8h, 7d [default: the provider's default, else never]
         #[arg(long, value_name = "TIME")]
         expires_in: Option<String>,
-        /// Overwrite the variable even if it holds somebody else's value
+        /// Overwrite the variable even if this program did not write its value
         #[arg(long)]
         replace: bool,
     },
-    /// Show projects with status, usage and what is left
+    /// Show projects with status, usage and remaining budget
     List {
-        /// Show those that are gone, too
+        /// Include torn-down projects
         #[arg(long)]
         all: bool,
     },
@@ -102,42 +100,42 @@ pub enum Command {
         /// Name of the project
         name: String,
     },
-    /// Show who called what and what came of it, or prove that nobody changed that
+    /// Show the audit log, or verify its hash chain
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
     Teardown(OneOrAll),
-    /// Close a purchase whose outcome the backend can no longer tell
+    /// Abandon a purchase whose outcome can no longer be determined
     #[command(alias = "forget", after_help = ABANDON_HELP)]
     Abandon {
         /// Name of the project
         name: String,
     },
-    /// Let a project live that long from now on
+    /// Reset a project's expiry to TIME from now
     Extend {
         /// Name of the project
         name: String,
         /// 30m, 8h, 7d
         time: String,
     },
-    /// Take a project out of the host session that would give it back
+    /// Keep a project after its session ends
     Keep {
         /// Name of the project
         name: String,
     },
-    /// Tear down every project whose time is up, for instance from cron
+    /// Tear down every expired project, for instance from cron
     Reap {
-        /// Wait that long first
+        /// Wait for TIME first
         #[arg(long, value_name = "TIME")]
         after: Option<String>,
     },
-    /// Show what agents have asked for and a human has to decide
+    /// List approval requests
     Approvals,
-    /// Say yes to a request: the agent's next identical call goes through, once
+    /// Approve a request (one use)
     Approve {
         /// As `approvals` shows it, such as ap-7k3f
         id: String,
     },
-    /// Say no to a request
+    /// Deny a request
     Deny {
         /// As `approvals` shows it, such as ap-7k3f
         id: String,
@@ -147,40 +145,40 @@ pub enum Command {
         #[command(subcommand)]
         command: Usage,
     },
-    /// Look for keys of ours, current or dead, where none belongs: exit code 7 if there are
+    /// Find leaked keys in files and git history (exit code 7 if any)
     #[command(after_help = SCAN_HELP)]
     Scan(Scan),
-    /// Show what can be provisioned
+    /// List the providers
     Providers {
         #[command(subcommand)]
         command: Option<Providers>,
     },
-    /// Look at everything that this workspace rests on
+    /// Check the workspace and report problems
     #[command(after_help = DOCTOR_HELP)]
     Doctor {
-        /// Put right what is safe to, and say what was done
+        /// Fix what is safe to fix and report it
         #[arg(long)]
         repair: bool,
     },
-    /// Put this program into a host's configuration: cursor, claude-desktop, claude-code, vscode or codex
+    /// Add this server to an MCP host's configuration: cursor, claude-desktop, claude-code, vscode or codex
     #[command(after_help = SETUP_HELP)]
     Setup {
         /// cursor, claude-desktop, claude-code, vscode or codex
         host: String,
-        /// Only print what would be merged
+        /// Only print the entry
         #[arg(long, conflicts_with = "remove")]
         print: bool,
-        /// Take our entry out again
+        /// Remove the entry
         #[arg(long)]
         remove: bool,
     },
-    /// Print the completions of a shell, to be put where it looks for them
+    /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Print the man page, or that of one command
+    /// Print the man page of the program or of one command
     Man {
         /// A command of this program
         command: Option<String>,
@@ -188,13 +186,20 @@ pub enum Command {
     /// Serve Stripe's Provisioning API, simulated, for offline work
     #[command(after_help = SIMULATOR_HELP)]
     Simulator {
-        /// A loopback address; port 0 takes any free one, and stderr says which
+        /// A loopback address; port 0 picks a free one, which is printed to stderr
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12111")]
         listen: String,
-        /// Start without a connection to this provider of the catalog; may be given again
+        /// Start with this provider unlinked (repeatable)
         #[arg(long, value_name = "PROVIDER")]
         unlinked: Vec<String>,
     },
+}
+
+impl Commands {
+    /// Tells whether it goes on until it is stopped.
+    pub fn is_endless(&self) -> bool {
+        matches!(self, Self::Scan(Scan { watch: true, .. }))
+    }
 }
 
 #[derive(Args)]
@@ -215,10 +220,10 @@ pub struct Serve {
     /// Offer these tools only
     #[arg(long, value_name = "TOOL,TOOL", value_delimiter = ',')]
     pub tools: Option<Vec<String>>,
-    /// Give back at the end of the session what it provisioned, unless a human keeps it
+    /// Tear down this session's projects when it ends, except those you `keep`
     #[arg(long)]
     pub session: bool,
-    /// How long after the end of the session
+    /// How long after the end of the session they are torn down
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "session")]
     pub grace: String,
 }
@@ -228,41 +233,41 @@ pub struct Scan {
     /// Files and folders; in a git repository, its whole history too
     #[arg(value_name = "PATH", required_unless_present = "agents")]
     pub paths: Vec<PathBuf>,
-    /// Look where Claude Code, Cursor, Codex and shells keep transcripts and histories
+    /// Search the transcripts and histories of Claude Code, Cursor, Codex and shells
     #[arg(long)]
     pub agents: bool,
-    /// Rotate what is found and live, after asking
+    /// Rotate the live keys that are found, after confirmation
     #[arg(long)]
     pub rotate: bool,
-    /// Go on looking at what changes, until Ctrl-C
+    /// Keep watching for changes until Ctrl-C
     #[arg(long)]
     pub watch: bool,
 }
 
 #[derive(Args)]
 pub struct Audit {
-    /// Only of this project
+    /// Only rows of this project
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
-    /// Only by those whose name holds this text
+    /// Only rows of callers whose name contains this text
     #[arg(long, value_name = "TEXT")]
     pub actor: Option<String>,
-    /// Only from then on: a time, a day (UTC), or how long ago (30m, 8h, 7d)
+    /// Only rows since then: a time, a day (UTC), or how long ago (30m, 8h, 7d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Only up to then
+    /// Only rows until then
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
-    /// Only what ended like that: called, intended, done, failed, refused, ok, or a code
+    /// Only this outcome: called, intended, done, failed, refused, ok, or a code
     #[arg(long, value_name = "WORD")]
     pub outcome: Option<String>,
-    /// Only the newest so many; 0 is all
+    /// Only the newest N rows; 0 is all
     #[arg(long, value_name = "N", default_value = "50")]
     pub limit: usize,
-    /// Walk along the chain; exit 1 names the first row that is not what was written
+    /// Verify the hash chain; exit code 1 names the first row that was changed
     #[arg(long)]
     pub verify: bool,
-    /// Accept that `audit.head` does not fit, after you restored a backup of ledger.db: that you did stays in the audit
+    /// Accept an `audit.head` that does not match, after you restored a backup of ledger.db; the audit keeps it
     #[arg(long, conflicts_with = "verify")]
     pub accept: bool,
 }
@@ -281,39 +286,42 @@ pub enum Usage {
 
 #[derive(Subcommand)]
 pub enum Providers {
-    /// Say whether the registry is sound
+    /// Check that the registry is valid
     Check,
 }
+
+/// The heading of the options that every command takes.
+const GLOBAL: &str = "Global options";
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0    done
   1    a file, the ledger or the machine failed
-  2    the words of the call, or the registry, are wrong
-  3    a rule said no; nothing was changed
+  2    invalid arguments or registry
+  3    refused by a rule; nothing was changed
   4    there is no such project
-  5    the backend said no or could not be reached; nothing was changed
-  6    part of it happened, or nobody knows yet; the message says which, the hint how to finish
-  7    a scan found keys of ours where none belongs
-  130  Ctrl-C, before anything was begun";
+  5    the backend refused or could not be reached; nothing was changed
+  6    incomplete, or outcome unknown; the hint says how to finish
+  7    a scan found leaked keys
+  130  Ctrl-C, before anything began";
 
 const ABANDON_HELP: &str = "\
-The backend is asked once more. If it can tell, the purchase is finished or closed as ever, and nothing is
-given up. If it never will, the project is closed, and its name and variable are free again. Look at the
+The backend is asked once more. If it knows the outcome, the purchase is completed or closed, and nothing is
+abandoned. If it never will, the project is closed, and its name and variable are free again. Look at the
 backend's dashboard first: what exists there is billed, and nothing here will list it.";
 
 const SCAN_HELP: &str = "\
-It finds what this program has ever delivered from the same state folder, by mask, length and fingerprint: no key is
-kept anywhere. The env file is no finding where it holds the current key. A key is found in any bytes, also glued to
-others; a connection string only as a word of its own, as it was delivered. What is compressed, encrypted or encoded
-in base64 or UTF-16 is not looked into, except what git keeps. With --watch, --json prints one object a line.";
+It finds every key that was delivered from the same state folder, by mask, length and fingerprint: no key is stored.
+The current key in its env file is no finding. A key is found in any bytes, also next to others; a connection string
+only as a separate word, as it was delivered. Compressed, encrypted, base64 and UTF-16 data is not searched, except
+git objects. With --watch, --json prints one object per line.";
 
 const DOCTOR_HELP: &str = "\
 Exit code: 0 if there is no problem (warnings are none), 1 if there is.
 
---repair takes rights away from others that they should not have, keeps git away, removes what dead
-processes left, settles what was begun and not ended, and writes a project's current key to its
-variable again. It buys, rotates and removes nothing, and adopts nothing that is not listed.";
+--repair removes permissions of other users, adds git exclusions, removes files that dead processes
+left, reconciles unfinished operations, and writes a project's current key to its variable again.
+It buys, rotates and removes no project, and adopts none that is not listed.";
 
 const SETUP_HELP: &str = "\
 Where:
@@ -323,9 +331,9 @@ Where:
   claude-desktop  claude_desktop_config.json, where Claude keeps its settings
   codex           config.toml in ~/.codex, or in CODEX_HOME
 
-Flags that are given with it, such as --backend, go into the entry; a key never does. Nothing else
-in the file is changed, comments and line endings included. The file as it was is kept beside it,
-with the ending .stripe-projects.bak.";
+Flags such as --backend go into the entry; a key never does. Nothing else in the file is changed,
+comments and line endings included. A copy of the old file is kept beside it, with the extension
+.stripe-projects.bak.";
 
 const COMPLETIONS_HELP: &str = "\
   bash        stripe-projects-mcp completions bash > ~/.local/share/bash-completion/completions/stripe-projects-mcp
@@ -335,23 +343,23 @@ const COMPLETIONS_HELP: &str = "\
   elvish      eval (stripe-projects-mcp completions elvish | slurp)     in rc.elv";
 
 const SIMULATOR_HELP: &str = "\
-It shows the world of the simulated backend of the same state folder. Point a client of
-Stripe at it, with any key such as rk_test_x and `Stripe-Version: 2026-10-14.preview`.
+It serves the simulated account of the same state folder. Point a client of Stripe at it, with any
+key such as rk_test_x and `Stripe-Version: 2026-10-14.preview`.
 
-Bad weather:
+Fault injection:
   POST /_simulator/faults {\"on\": \"POST /v2/provisioning/resources\", \"fault\": WORD, \"times\": 1}
-  DELETE /_simulator/faults                                        takes back what is planned
+  DELETE /_simulator/faults                                        removes the planned faults
   POST /_simulator/usage {\"resource\": ID, \"micro_usd\": 250000}    bills a resource
-  `{id}` in a path stands for any one segment.
+  `{id}` in a path matches any one segment.
 
-  pending, unknown_status   the status for the next \"polls\" (1) looks, after the effect
+  pending, unknown_status   the status of the next \"polls\" (1) reads, after the effect
   errored                   nothing created, or nothing rotated, updated or removed
-  needs_information         created, but of no use until the fields of \"schema\" are submitted;
+  needs_information         created, but unusable until the fields of \"schema\" are submitted;
                             nothing rotated, updated or removed
   conflict, rate_limited    409, or 429 with \"retry_after\" (0); nothing done
   declined, requirement     402, 403; nothing done
   error_before, error_after 500, without or with the effect
   drop_before, drop_after   the connection is cut, without or with the effect
   garbage                   200 and no JSON, after the effect
-  slow                      \"ms\" (1000) later, whether or not the client still waits
-  After an effect, the same Idempotency-Key gets the true answer.";
+  slow                      \"ms\" (1000) later, even if the client has gone
+  After an effect, the same Idempotency-Key gets the real response.";

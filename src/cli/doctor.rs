@@ -1,19 +1,16 @@
-//! `doctor`: a line for each check, and beneath it what to do.
+//! `doctor`: a line for each check, with advice below it.
 
 use std::process::ExitCode;
 
 use super::{Output, render};
 use crate::{
     diagnostic::Exit,
-    doctor::{self, Report, State},
-    provisioner::{Principal, Provisioner},
+    doctor::{Report, State},
 };
 
-/// Looks, repairs if that was asked for, and tells by the exit code whether all is well.
-pub fn run(repair: bool, provisioner: &Provisioner, principal: &Principal, output: Output) -> ExitCode {
-    let Provisioner { ports, projects, .. } = provisioner;
-    let report = if repair { doctor::repair(ports, projects, principal) } else { doctor::examine(ports) };
-    render::result(&report, &text(&report), output);
+/// Shows a report; the exit code tells whether there is a problem.
+pub fn show(report: &Report, output: Output) -> ExitCode {
+    render::result(report, &text(report), output);
     if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failure as u8) }
 }
 

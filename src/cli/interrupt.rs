@@ -1,8 +1,8 @@
-//! Stays with a command while a thread does it: shows what it waits for, and answers Ctrl-C.
+//! Supervises a command while a thread does it: shows what it waits for, and handles Ctrl-C.
 //!
-//! Until an operation has begun, Ctrl-C ends the program as it ends any other. From then on money may be spent, so the
-//! first one is answered and the work goes on; the second ends the waiting, and the next call finishes from the journal.
-//! No command says by itself that it begins: the first row of the audit that is about to be written says so for it.
+//! Until an operation has begun, Ctrl-C ends the program. From then on money may be spent, so the first Ctrl-C prints a
+//! line and the work goes on; the second ends the waiting, and the next call finishes from the journal. An operation
+//! begins with its first audit row.
 
 use std::{
     process::ExitCode,
@@ -23,37 +23,37 @@ use crate::{
     scan::Stop,
 };
 
-/// What there is to know of one command while it is done.
+/// The state of one command while it runs.
 pub struct Supervisor {
     gate: StartGate,
     waiting: BackendWait,
-    /// How to end a command that goes on until somebody says so.
+    /// Ends a command that has no end of its own.
     stop: Option<Stop>,
     interrupts: Interrupts,
     output: Output,
 }
 
-/// What an operation passes before it writes down its first intent.
+/// The gate that an operation passes before its first intent is recorded.
 #[derive(Clone, Default)]
 struct StartGate(Arc<Mutex<GateState>>);
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum GateState {
-    /// Something was begun, and what comes of it matters.
+    /// An operation has begun, and its outcome matters.
     Begun,
-    /// The person has called it off before anything was begun.
+    /// The user cancelled before anything began.
     Closed,
     #[default]
     Open,
 }
 
 impl Supervisor {
-    /// Listens for Ctrl-C from now on, so that none is missed once the work has said that it has begun.
+    /// Listens for Ctrl-C from now on, so that none is missed.
     pub fn new(waiting: BackendWait, stop: Option<Stop>, output: Output) -> Self {
         Self { gate: StartGate::default(), waiting, stop, interrupts: Interrupts::listen(), output }
     }
 
-    /// For the provisioner to be watched by.
+    /// Returns the hook that passes the gate.
     pub fn watch(&self) -> PhaseHook {
         let gate = self.gate.clone();
         Arc::new(move |phase| {
@@ -63,11 +63,11 @@ impl Supervisor {
         })
     }
 
-    /// Returns with the exit code of the work, or of not waiting for it.
+    /// Waits for the work, unless the user stops waiting, and returns the exit code.
     pub async fn stay(mut self, mut work: JoinHandle<ExitCode>) -> ExitCode {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut told = false;
+        let mut notified = false;
         loop {
             tokio::select! {
                 biased;
@@ -76,7 +76,7 @@ impl Supervisor {
                     let at_work = self.waiting.elapsed().is_some();
                     if let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_requested()) {
                         stop.request(); // it ends by itself, with an exit code of its own
-                        told = at_work;
+                        notified = at_work;
                         if at_work {
                             render::finishing();
                         }
@@ -86,10 +86,10 @@ impl Supervisor {
                         render::called_off();
                         return ExitCode::from(INTERRUPTED);
                     }
-                    if told {
+                    if notified {
                         return render::show_error(&Error::StoppedWaiting, self.output);
                     }
-                    told = true;
+                    notified = true;
                     render::finishing();
                 }
                 _ = ticks.tick() => render::progress(|| self.words()),
@@ -97,7 +97,7 @@ impl Supervisor {
         }
     }
 
-    /// What is worth a line: a wait that a person has begun to notice.
+    /// Returns the progress line of a wait that is long enough to notice.
     fn words(&self) -> Option<String> {
         let elapsed = self.waiting.elapsed().filter(|elapsed| *elapsed >= NOTICEABLE)?;
         let words = format!("waiting for {} …", self.waiting.backend());
@@ -109,7 +109,7 @@ impl Supervisor {
 }
 
 impl StartGate {
-    /// Lets an operation begin. Once the gate is closed nobody comes through: the process is on its way out.
+    /// Lets an operation begin. A closed gate blocks for ever: the process is about to exit.
     fn pass(&self) {
         let mut passage = self.passage();
         if *passage == GateState::Closed {
@@ -121,7 +121,7 @@ impl StartGate {
         *passage = GateState::Begun;
     }
 
-    /// Lets nothing begin any more, if nothing has.
+    /// Closes the gate if no operation has begun. Returns whether it is closed.
     fn close(&self) -> bool {
         let mut passage = self.passage();
         if *passage == GateState::Open {
@@ -135,7 +135,7 @@ impl StartGate {
     }
 }
 
-/// Ctrl-C and requests to end, however many.
+/// Ctrl-C and termination signals.
 #[cfg(unix)]
 struct Interrupts(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
 
@@ -172,13 +172,13 @@ impl Interrupts {
     }
 }
 
-/// How often the line of progress is looked after.
+/// How often the progress line is updated.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long a wait goes unmentioned.
+/// A shorter wait shows no progress line.
 const NOTICEABLE: Duration = Duration::from_millis(300);
 
-/// As shells count: 128, and the number of SIGINT.
+/// 128 and the number of SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_begun_cannot_be_called_off() {
+    fn operation_that_has_begun_cannot_be_cancelled() {
         let gate = StartGate::default();
         gate.pass();
         assert!(!gate.close());
@@ -194,15 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_off_never_begins() {
+    fn cancelled_operation_never_begins() {
         let gate = StartGate::default();
         assert!(gate.close() && gate.close());
-        let (told, hears) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let operation = gate.clone();
         thread::spawn(move || {
             operation.pass();
-            told.send(()).unwrap();
+            sender.send(()).unwrap();
         });
-        hears.recv_timeout(Duration::from_millis(50)).unwrap_err();
+        receiver.recv_timeout(Duration::from_millis(50)).unwrap_err();
     }
 }

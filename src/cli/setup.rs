@@ -1,18 +1,18 @@
-//! `setup`: what would be changed is shown and asked about; then it is done.
+//! `setup`: shows the change, asks for confirmation, and applies it.
 
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Output, confirm, render, show_error};
+use super::{Output, confirm::confirm, render, show_error};
 use crate::{
     error::Error,
     host_config::{self, Action, Backup, Desired, Host, Plan, SetupError},
     settings::Start,
 };
 
-/// What was asked for.
+/// The arguments of `setup`.
 pub struct SetUp {
     pub(super) host: String,
     pub(super) print: bool,
@@ -20,7 +20,7 @@ pub struct SetUp {
     pub(super) confirmed: bool,
 }
 
-/// What came of it, for scripts.
+/// The result, for scripts.
 #[derive(Serialize)]
 struct SetupView {
     host: &'static str,
@@ -28,7 +28,7 @@ struct SetupView {
     /// `create`, `add`, `update`, `remove`, `delete` or `nothing`
     action: &'static str,
     changed: bool,
-    /// Where the file as it was is kept.
+    /// The copy of the old file.
     backup: Option<String>,
 }
 
@@ -40,7 +40,7 @@ struct PrintView {
 }
 
 impl SetUp {
-    /// Does it, and says with which code to exit.
+    /// Runs `setup` and returns the exit code.
     pub fn run(&self, start: &Start, output: Output) -> ExitCode {
         match self.attempt(start, output) {
             Ok(()) => ExitCode::SUCCESS,
@@ -78,7 +78,7 @@ impl SetUp {
     }
 }
 
-/// Our own lines, and nothing of anybody else's: their neighbours may hold keys.
+/// Shows the lines of our entry only: other lines of the file may hold keys.
 fn change(plan: &Plan) -> String {
     let place = plan.line.map(|line| format!(":{line}")).unwrap_or_default();
     let mut lines = vec![format!("{}{place}, {}", plan.file.display(), plan.place())];
@@ -102,10 +102,10 @@ fn words(value: &Value) -> String {
 fn question(plan: &Plan) -> &'static str {
     match plan.action {
         Action::Add | Action::Nothing => "Add this entry to the file?",
-        Action::Create => "Make the file with this entry?",
-        Action::Delete => "Remove the file, which has nothing else in it?",
-        Action::Remove => "Take this entry out of the file?",
-        Action::Update => "The entry is there already and says something else. Change it?",
+        Action::Create => "Create the file with this entry?",
+        Action::Delete => "Remove the file? It has no other content.",
+        Action::Remove => "Remove this entry from the file?",
+        Action::Update => "The entry exists with other values. Change it?",
     }
 }
 
@@ -115,16 +115,16 @@ fn outcome(plan: &Plan, removing: bool, backup: Option<&Backup>) -> String {
         Action::Add | Action::Create | Action::Update => {
             format!("{host} will start this program: {file}\nRestart {host}, or reload its MCP servers.")
         }
-        Action::Delete => format!("Removed {file}: there was nothing else in it."),
-        Action::Nothing if removing => format!("Nothing to remove: {file} has no entry of ours. Nothing was changed."),
-        Action::Nothing => format!("Already there, nothing changed: {file}"),
-        Action::Remove => format!("Taken out of {file}. Restart {host}, or reload its MCP servers."),
+        Action::Delete => format!("Removed {file}: it had no other content."),
+        Action::Nothing if removing => format!("Nothing to remove: {file} has no entry of this program."),
+        Action::Nothing => format!("Unchanged, the entry exists already: {file}"),
+        Action::Remove => format!("Removed from {file}. Restart {host}, or reload its MCP servers."),
     };
     let kept = backup.map(|backup| {
         let exposed = if backup.exposed { EXPOSED } else { "" };
-        format!("\nThe file as it was: {}{exposed}", backup.path.display())
+        format!("\nCopy of the old file: {}{exposed}", backup.path.display())
     });
     text + &kept.unwrap_or_default()
 }
 
-const EXPOSED: &str = "\nThe next `git add` would take that copy. Remove it once all is well, or have git ignore it.";
+const EXPOSED: &str = "\nThat copy is not git-ignored; delete it when you are done.";

@@ -1,4 +1,4 @@
-//! A command line that cannot be read, explained without repeating it: what was typed may be a key.
+//! Usage errors, explained without repeating the input: it may be a key.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -7,21 +7,21 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{diagnostic::PROGRAM, settings::CliOptions, view::ErrorView};
+use crate::{settings::CliOptions, view::ErrorView};
 
-/// What is wrong with the words of a call.
+/// Explains what is wrong with a command line.
 pub fn explain(error: &Error) -> ErrorView {
     let message = match error.kind() {
         ErrorKind::InvalidSubcommand => "there is no such command",
-        ErrorKind::UnknownArgument => "there is a word or flag that this command does not take",
-        ErrorKind::MissingRequiredArgument => "a word is missing",
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing",
-        ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "a flag is given twice",
-        ErrorKind::InvalidValue if given(error) => "a word is not one of those that it could be",
+        ErrorKind::UnknownArgument => "unexpected argument",
+        ErrorKind::MissingRequiredArgument => "missing argument",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "missing command",
+        ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "conflicting or repeated arguments",
+        ErrorKind::InvalidValue if given(error) => "invalid value",
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            "a flag lacks its value"
+            "an option lacks its value"
         }
-        ErrorKind::InvalidUtf8 => "a word is not UTF-8 text",
+        ErrorKind::InvalidUtf8 => "an argument is not UTF-8 text",
         _ => "the command line cannot be read",
     };
     let message = match missing(error) {
@@ -30,19 +30,19 @@ pub fn explain(error: &Error) -> ErrorView {
     };
     let hint = match suggestion(error) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if given(error) => format!("there are: {}", possible(error)),
-        None => format!("run `{PROGRAM} --help`, or the same command with `--help`"),
+        None if given(error) => format!("use one of: {}", possible(error)),
+        None => "run `stripe-projects-mcp --help`, or the same command with `--help`".to_owned(),
     };
     ErrorView { code: "usage", message, hint, project: None }
 }
 
-/// Whether there was a word at all, where one of a few was wanted.
+/// Tells whether a value was given, where one of a few was expected.
 fn given(error: &Error) -> bool {
-    let word = error.get(ContextKind::InvalidValue);
-    error.kind() == ErrorKind::InvalidValue && matches!(word, Some(ContextValue::String(word)) if !word.is_empty())
+    let value = error.get(ContextKind::InvalidValue);
+    error.kind() == ErrorKind::InvalidValue && matches!(value, Some(ContextValue::String(value)) if !value.is_empty())
 }
 
-/// Our own words, one of which was wanted.
+/// Returns the values that were expected.
 fn possible(error: &Error) -> String {
     match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(words)) => words.join(", "),
@@ -50,7 +50,7 @@ fn possible(error: &Error) -> String {
     }
 }
 
-/// The folders that a command line names, whatever else is wrong with it: its mistake is written down there.
+/// Returns the folders that a wrong command line names: its audit row is written there.
 pub fn folders(arguments: &[OsString]) -> CliOptions {
     let named = |flag: &str| {
         let mut words = arguments.iter();
@@ -64,7 +64,7 @@ pub fn folders(arguments: &[OsString]) -> CliOptions {
     CliOptions { dir: folder("--dir"), state_dir: folder("--state-dir"), ..CliOptions::default() }
 }
 
-/// Our own names of what is missing.
+/// Returns the names of the missing arguments.
 fn missing(error: &Error) -> Option<String> {
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(names))) => Some(names.join(" ")),
@@ -72,7 +72,7 @@ fn missing(error: &Error) -> Option<String> {
     }
 }
 
-/// One of our own words, close to what was typed.
+/// Returns the known argument that is closest to the input.
 fn suggestion(error: &Error) -> Option<String> {
     [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue].into_iter().find_map(
         |kind| {

@@ -12,7 +12,7 @@ mod workspace;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::Channel,
+    diagnostic::{Channel, Diagnostic as _},
     error::Error,
     name::ProjectName,
     provisioner::{Ports, Principal, Projects},
@@ -119,7 +119,7 @@ impl Finding {
     /// Reports a failure with its message and hint.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
         let error = error.into();
-        Self::problem(check, error.to_string(), error.hint())
+        Self::problem(check, error.to_string(), error.hint(Channel::Terminal))
     }
 
     fn repaired_by(self, repair: Repair) -> Self {

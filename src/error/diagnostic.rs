@@ -5,7 +5,7 @@ use crate::{
     backend::BackendError,
     diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
     ledger::Operation,
-    name::{ProjectName, ProviderKey},
+    name::{EnvVar, ProjectName, ProviderKey},
 };
 
 impl Diagnostic for Error {

@@ -7,7 +7,6 @@ use std::{error, iter, path::PathBuf};
 use crate::{
     approval::{ApprovalError, NotAnId},
     backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
-    diagnostic::{Channel, Diagnostic as _},
     env_file::EnvFileError,
     fs::FsError,
     host_config::SetupError,
@@ -17,11 +16,11 @@ use crate::{
     name::{NameError, ProjectName, ProviderKey},
     policy::Rule,
     project::NoRandomness,
+    project_state::ProjectState,
     registry::RegistryError,
     secret::{has_sensitive_part, looks_like_card_number},
     simulator::SimulatorError,
     sqlite::DatabaseError,
-    project_state::ProjectState,
 };
 
 /// Why a call did not end as it was meant to.

@@ -27,7 +27,7 @@ pub enum WriteAccess {
     Ours,
 }
 
-/// Returns the write access to what `path` leads to.
+/// Returns write access write access to what `path` leads to.
 ///
 /// A folder with the sticky bit, such as `/tmp`, is not open: users cannot replace each other's files there.
 #[cfg(unix)]

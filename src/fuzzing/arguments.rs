@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{assert_quotes_nothing, plant_credentials};
 use crate::{
     lifetime::Lifetime,
-    mcp::fuzzing::{self, Asked},
+    mcp::fuzzing::{self, ProvisionArguments},
     money::Cents,
     name::{ProjectName, ProviderKey},
 };
@@ -19,7 +19,9 @@ pub fn arguments(bytes: &[u8]) {
     for refusal in fuzzing::refusals(&arguments) {
         assert_quotes_nothing(&refusal);
     }
-    let Some(Asked { name, provider, spend_cap_usd, expires_in }) = fuzzing::provision(&arguments) else { return };
+    let Some(ProvisionArguments { name, provider, spend_cap_usd, expires_in }) = fuzzing::provision(&arguments) else {
+        return;
+    };
     if let Err(error) = ProjectName::parse(&name) {
         assert_quotes_nothing(&format!("{error} {error:?}"));
     }

@@ -1,16 +1,15 @@
-//! A running server tells of alerts on stderr and to whoever subscribed to the project, and sends what is due, whoever
-//! raised it.
+//! Alerts of a running server: logs them, notifies subscribers of the project, and delivers what is due.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{task, time};
 
-use super::subscriptions::{Change, Subscribers};
+use super::{change::Change, subscriptions::Subscribers};
 use crate::{alerts::Notice, provisioner::Provisioner};
 
-/// Goes on until the runtime ends. What is cut off then is in the outbox.
-pub fn tend_in_background(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
-    provisioner.alerts.subscribe(Arc::new(move |notice| {
+/// Runs until the runtime ends. What is not delivered by then stays in the outbox.
+pub fn run_in_background(services: Arc<Provisioner>, subscribers: Subscribers) {
+    services.alerts.subscribe(Arc::new(move |notice| {
         log(notice);
         if let Notice::Raised(alert) = notice {
             subscribers.publish(Change::Project(alert.name.clone()));
@@ -18,15 +17,15 @@ pub fn tend_in_background(provisioner: Arc<Provisioner>, subscribers: Subscriber
     }));
     tokio::spawn(async move {
         loop {
-            let tended = Arc::clone(&provisioner);
+            let delivering = Arc::clone(&services);
             let round = task::spawn_blocking(move || {
-                tended.alerts.publish();
-                if let Err(error) = tended.alerts.deliver() {
+                delivering.alerts.publish();
+                if let Err(error) = delivering.alerts.deliver() {
                     tracing::warn!("alerts cannot be sent: {error}");
                 }
             });
-            let _ = round.await; // a panic in it has been reported, and the next round may do better
-            time::sleep(BETWEEN_LOOKS).await;
+            let _ = round.await; // a panic was reported, and the next round tries again
+            time::sleep(INTERVAL).await;
         }
     });
 }
@@ -40,5 +39,5 @@ fn log(notice: &Notice) {
     }
 }
 
-/// Two reads of an index; nobody waits for it.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// A round costs two reads of an index.
+const INTERVAL: Duration = Duration::from_secs(2);

@@ -1,10 +1,10 @@
-//! How long a call may take. The time that a person takes to think is not the call's.
+//! The time limit of a call. The time that the user takes to answer does not count.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-/// The moment by which a call is answered, whatever is left to do. It can be moved while somebody waits for it.
+/// The moment by which a call is answered, whatever is left to do. It can be moved while it is awaited.
 #[derive(Clone)]
 pub struct Deadline(Arc<watch::Sender<Instant>>);
 
@@ -13,13 +13,13 @@ impl Deadline {
         Self(Arc::new(watch::Sender::new(Instant::now() + ALLOWED)))
     }
 
-    /// A person is asked, and may take this long.
-    pub fn wait_for_person(&self, timeout: Duration) {
+    /// Extends the limit while the user is asked.
+    pub fn wait_for_user(&self, timeout: Duration) {
         self.0.send_replace(Instant::now() + timeout + ALLOWED);
     }
 
-    /// The person has answered: from here on it is the call's own time again.
-    pub fn go_on(&self) {
+    /// Starts the call's own time anew, once the user has answered.
+    pub fn resume(&self) {
         self.0.send_replace(Instant::now() + ALLOWED);
     }
 
@@ -42,15 +42,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_person_may_think_and_the_work_may_not_dawdle() {
+    async fn time_of_the_user_does_not_count() {
         let deadline = Deadline::new();
         let begun = Instant::now();
-        deadline.wait_for_person(Duration::from_secs(300));
+        deadline.wait_for_user(Duration::from_secs(300));
         let other = deadline.clone();
         let waiting = tokio::spawn(async move { other.passed().await });
         tokio::time::sleep(Duration::from_secs(200)).await;
         assert!(!waiting.is_finished());
-        deadline.go_on();
+        deadline.resume();
         waiting.await.unwrap();
         assert_eq!(begun.elapsed(), Duration::from_secs(200) + ALLOWED);
     }

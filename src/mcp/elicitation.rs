@@ -1,5 +1,6 @@
-//! Asking the person at the host, in whichever way the client has said that it can: a form with one yes or no, or a link
-//! to open. Nothing secret is ever asked for, and a client that declared nothing is never asked.
+//! Elicitation: asks the user at the host, by a form with one yes or no, or by a link to open.
+//!
+//! Only the modes that the client declared are used, and no secret is asked for.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,14 +8,14 @@ use rmcp::{
     RoleServer, ServiceError,
     model::{
         BooleanSchema, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
-        InputRequest, InputRequiredResult, InputResponses, PrimitiveSchemaDefinition, ProtocolVersion,
+        InputRequest, InputRequiredResult, InputResponses, PrimitiveSchemaDefinition,
     },
     service::RequestContext,
 };
 
 use crate::approval::{Answer, Question};
 
-/// The ways in which a client can put a question to its person.
+/// The kinds of questions that a client can ask its user.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Modes {
     pub form: bool,
@@ -22,7 +23,7 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// As declared for this request, or at the greeting. One that says no more than "elicitation" means forms.
+    /// Reads what was declared for this request, or at initialization. "elicitation" alone means forms.
     pub fn of(context: &RequestContext<RoleServer>) -> Self {
         match context.client_capabilities().and_then(|declared| declared.elicitation) {
             None => Self::default(),
@@ -31,12 +32,13 @@ impl Modes {
     }
 }
 
-/// Whether questions travel in answers, and the client calls again.
-pub fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+/// An answer to a question, with the form if the user sent one.
+pub struct Elicited {
+    pub answer: Answer,
+    pub result: Option<ElicitResult>,
 }
 
-/// One yes or no.
+/// Returns the form of an approval: one yes or no.
 pub fn form(question: &Question) -> ElicitRequestParams {
     let subject = &question.approval.subject;
     let yes = BooleanSchema::new()
@@ -49,48 +51,49 @@ pub fn form(question: &Question) -> ElicitRequestParams {
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
 
-/// A page for a person to open. `id` tells this question from others of the session.
+/// Returns a question with a page to open. `id` tells it from others of the session.
 pub fn link(url: &str, id: String) -> ElicitRequestParams {
-    let message = "Stripe wants a person to confirm something in a browser before this can be provisioned.".to_owned();
+    let message = "Stripe needs the user to confirm something in a browser before this can be provisioned.".to_owned();
     ElicitRequestParams::UrlElicitationParams { meta: None, message, url: url.to_owned(), elicitation_id: id }
 }
 
-/// Sends a question as a request of ours, and waits. `None` when the client cannot put it after all.
-pub async fn person(
+/// Sends a question to the client and waits. `None` if the client cannot ask it after all.
+pub async fn ask(
     context: &RequestContext<RoleServer>,
     question: ElicitRequestParams,
     timeout: Duration,
-) -> Option<(Answer, Option<ElicitResult>)> {
-    let asked = context.peer.create_elicitation_with_timeout(question, Some(timeout));
-    let answered = tokio::select! {
-        answered = asked => answered,
-        () = context.ct.cancelled() => return Some((Answer::Cancelled, None)),
+) -> Option<Elicited> {
+    let answer_only = |answer| Some(Elicited { answer, result: None });
+    let response = context.peer.create_elicitation_with_timeout(question, Some(timeout));
+    let response = tokio::select! {
+        response = response => response,
+        () = context.ct.cancelled() => return answer_only(Answer::Cancelled),
     };
-    match answered {
-        Ok(result) => Some((action(&result), Some(result))),
-        Err(ServiceError::Timeout { .. }) => Some((Answer::TimedOut, None)),
-        Err(ServiceError::Cancelled { .. } | ServiceError::TransportClosed) => Some((Answer::Cancelled, None)),
-        Err(ServiceError::UnexpectedResponse) => Some((Answer::Unclear, None)),
+    match response {
+        Ok(result) => Some(Elicited { answer: action(&result), result: Some(result) }),
+        Err(ServiceError::Timeout { .. }) => answer_only(Answer::TimedOut),
+        Err(ServiceError::Cancelled { .. } | ServiceError::TransportClosed) => answer_only(Answer::Cancelled),
+        Err(ServiceError::UnexpectedResponse) => answer_only(Answer::Unclear),
         Err(_) => None,
     }
 }
 
-/// A question that the client puts before it calls again.
-pub fn in_an_answer(question: ElicitRequestParams, state: String) -> InputRequiredResult {
+/// Returns a result with a question that the client asks before it calls again.
+pub fn in_result(question: ElicitRequestParams, state: String) -> InputRequiredResult {
     let request = InputRequest::Elicitation(ElicitRequest::new(question));
     InputRequiredResult::new(Some(BTreeMap::from([(QUESTION.to_owned(), request)])), Some(state))
 }
 
-/// The answer that a client brought back with its second call.
-pub fn brought_back(answers: Option<InputResponses>) -> Option<ElicitResult> {
+/// Returns the answer that a client sent along with its second call.
+pub fn sent_back(answers: Option<InputResponses>) -> Option<ElicitResult> {
     serde_json::from_value(answers?.remove(QUESTION)?).ok()
 }
 
-/// What a client brought back, read as the answer to either kind of question.
+/// An answer, read as one to either kind of question.
 pub struct Decision {
-    /// What was done with the question.
+    /// What the user did with the question.
     pub action: Answer,
-    /// What the form says, if it was one.
+    /// What the form says, if the question was one.
     pub of_form: Answer,
 }
 
@@ -100,7 +103,7 @@ impl Decision {
     }
 }
 
-/// What a form says. Accepting it is not enough: it has to say yes, since a client may accept on its own.
+/// Reads the decision in a form. Accepting is not enough: the field has to be true, as a client may accept by itself.
 pub fn decision(result: Option<&ElicitResult>) -> Answer {
     let Some(result) = result else {
         return Answer::Unclear;

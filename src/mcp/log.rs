@@ -1,7 +1,6 @@
-//! A way to stderr that never waits: a host that does not read what a server says must not be able to stop its work.
+//! Logging to stderr that never blocks: a host that does not read it cannot stop the server.
 //!
-//! Lines go through a queue to a thread of their own. When the pipe is full and then the queue, further lines are lost,
-//! which is better than a server that stands still with a project half provisioned.
+//! A thread writes the lines of a bounded queue. While the pipe and the queue are full, further lines are dropped.
 
 use std::{
     io::{self, Write},
@@ -10,35 +9,32 @@ use std::{
     time::Duration,
 };
 
-/// The end of the queue into which lines are written.
+/// The writing end of the queue.
 #[derive(Clone)]
 pub struct Log(SyncSender<Entry>);
 
 enum Entry {
-    /// Everything before it has been written.
+    /// Confirms that everything before it was written.
     Mark(SyncSender<()>),
     Line(Vec<u8>),
 }
 
 impl Log {
-    /// Begins a thread that writes to stderr as fast as that is read.
-    ///
-    /// # Errors
-    /// When the operating system has no thread to give.
+    /// Starts a thread that writes to stderr as fast as that is read.
     pub fn to_stderr() -> io::Result<Self> {
-        let (sender, receiver) = mpsc::sync_channel(LONGEST_QUEUE);
+        let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             for entry in receiver {
                 match entry {
                     Entry::Mark(reached) => drop(reached.try_send(())),
-                    Entry::Line(line) => drop(io::stderr().write_all(&line)), // whoever has left hears nothing
+                    Entry::Line(line) => drop(io::stderr().write_all(&line)), // a closed stderr is no error
                 }
             }
         })?;
         Ok(Self(sender))
     }
 
-    /// Waits a moment for what was said to be read, before the process ends.
+    /// Waits a moment until the lines are written, before the process ends.
     pub fn flush(&self) {
         let (reached, waits) = mpsc::sync_channel(1);
         if self.0.try_send(Entry::Mark(reached)).is_ok() {
@@ -59,6 +55,6 @@ impl Write for Log {
 }
 
 /// In lines.
-const LONGEST_QUEUE: usize = 1_000;
+const MAX_QUEUED: usize = 1_000;
 
 const TIMEOUT: Duration = Duration::from_secs(1);

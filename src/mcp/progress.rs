@@ -1,4 +1,4 @@
-//! Signs of life while a call waits: a real backend takes its time, and some clients give up on silence.
+//! Progress notifications while a call waits: some clients give up without them.
 
 use std::{convert::Infallible, future, time::Duration};
 
@@ -8,9 +8,8 @@ use rmcp::{
 };
 use tokio::time::{self, Instant};
 
-/// Tells the client every few seconds how long its call has been waiting, if it asked to be told. Never returns: the
-/// answer ends it.
-pub async fn keep_telling(peer: Peer<RoleServer>, token: Option<ProgressToken>) -> Infallible {
+/// Notifies the client every few seconds how long its call has been waiting, if it asked for that. Never returns.
+pub async fn notify(peer: Peer<RoleServer>, token: Option<ProgressToken>) -> Infallible {
     let Some(token) = token else {
         return future::pending().await;
     };
@@ -21,10 +20,9 @@ pub async fn keep_telling(peer: Peer<RoleServer>, token: Option<ProgressToken>) 
         let seconds = begun.elapsed().as_secs();
         let progress = ProgressNotificationParam::new(token.clone(), begun.elapsed().as_secs_f64())
             .with_message(format!("waiting, {seconds} s"));
-        // A client that has gone does not wait for a sign of life.
+        // A client that has left is no error.
         let _ = peer.notify_progress(progress).await;
     }
 }
 
-/// Seldom enough not to be noise, often enough for the impatient.
 const INTERVAL: Duration = Duration::from_secs(2);

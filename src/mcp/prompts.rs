@@ -1,56 +1,79 @@
-//! Prompts: what hosts offer their users as slash commands. Each is one message that carries what is known now.
+//! Prompts: what hosts offer their users as slash commands. Each is one message with the current data.
 
 use rmcp::{
     ErrorData,
     model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::{answer, arguments::Fields};
 use crate::{
+    app::{self, Action, Command, Output, Rejected},
     diagnostic::Channel,
     error::Error,
-    ledger::Visibility,
     money::MicroUsd,
-    name::ProjectName,
     project_state::ProjectState,
-    provisioner::{ProjectPage, Provisioner},
+    provisioner::ProjectPage,
     view::{ProjectList, ProjectView},
 };
 
 pub fn all() -> Vec<Prompt> {
     let name = PromptArgument::new("name").with_title("Project").with_description("Name of the project");
     vec![
-        Prompt::new(BUDGET, Some("What is spent and what is left, project by project."), None).with_title("Budget"),
-        Prompt::new(END_SESSION, Some("What would be torn down, and the question what to keep."), None)
+        Prompt::new(BUDGET, Some("Spent and remaining budget of each project."), None).with_title("Budget"),
+        Prompt::new(END_SESSION, Some("Asks which projects to keep, and tears down the others."), None)
             .with_title("End the session"),
         Prompt::new(
             ROTATE_ON_LEAK,
-            Some("Kill a key that may have leaked, and find who has to load the new one."),
+            Some("Kill a key that may have leaked, and find the programs that have to load the new one."),
             Some(vec![name.with_required(true)]),
         )
         .with_title("Rotate a leaked key"),
     ]
 }
 
-/// Our own word for a prompt, if it is one of ours.
-pub fn known(name: &str) -> Option<&'static str> {
-    [BUDGET, END_SESSION, ROTATE_ON_LEAK].into_iter().find(|ours| *ours == name)
-}
-
-/// Writes a prompt from what is known now. What was asked for is not repeated unless it could be parsed.
+/// Parses a request. What was asked for is not repeated unless it could be parsed.
 ///
 /// # Errors
-/// For an unknown prompt, and for arguments that are not what it takes.
-pub fn written(provisioner: &Provisioner, request: &GetPromptRequestParams) -> Result<GetPromptResult, ErrorData> {
+/// [`Rejected`] for an unknown prompt, and for arguments that it does not take.
+pub fn parse(request: &GetPromptRequestParams) -> Result<Command, Rejected<ErrorData>> {
     let arguments = request.arguments.clone().unwrap_or_default();
-    let text = match known(&request.name) {
-        Some(BUDGET) if arguments.is_empty() => budget(&live(provisioner)?),
-        Some(END_SESSION) if arguments.is_empty() => end_session(&live(provisioner)?),
-        Some(ROTATE_ON_LEAK) if arguments.len() == 1 => rotate_on_leak(provisioner, arguments.get("name"))?,
-        Some(_) => return Err(ErrorData::invalid_params("these are not the arguments that this prompt takes", None)),
-        None => return Err(ErrorData::invalid_params("there is no such prompt", None)),
+    let fields = Fields::read(&arguments);
+    let known = [BUDGET, END_SESSION, ROTATE_ON_LEAK].into_iter().find(|name| *name == request.name);
+    let facts = match known {
+        Some(name) => fields.facts.clone().fact("prompt", json!(name)),
+        None => fields.facts.clone().unreadable("prompt"),
     };
-    let description = all().into_iter().find(|prompt| prompt.name == request.name).and_then(|found| found.description);
+    let prompt = match known {
+        Some(BUDGET) if arguments.is_empty() => Ok(app::Prompt::Budget),
+        Some(END_SESSION) if arguments.is_empty() => Ok(app::Prompt::EndSession),
+        Some(ROTATE_ON_LEAK) if arguments.len() == 1 => match fields.name {
+            Some(Ok(name)) => Ok(app::Prompt::RotateOnLeak(name)),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("`name` has to be text".to_owned()),
+        },
+        Some(_) => Err("these are not the arguments that this prompt takes".to_owned()),
+        None => Err("there is no such prompt".to_owned()),
+    };
+    prompt.map(Command::Prompt).map_err(|message| Rejected {
+        action: Action::Prompt,
+        facts,
+        error: Box::new(ErrorData::invalid_params(message, None)),
+    })
+}
+
+/// Writes a prompt from the result of its command.
+pub fn rendered(name: &str, result: Result<Output, Error>) -> Result<GetPromptResult, ErrorData> {
+    let text = match (name, result) {
+        (BUDGET, Ok(Output::Projects(list))) => budget(&list),
+        (_, Ok(Output::Projects(list))) => end_session(&list),
+        (_, Ok(Output::Project(state))) => rotate_on_leak(&state),
+        (_, Ok(_) | Err(Error::ProjectNotFound { .. })) => {
+            return Err(ErrorData::invalid_params("there is no live project of that name", None));
+        }
+        (_, Err(error)) => return Err(answer::unreadable(&error)),
+    };
+    let description = all().into_iter().find(|known| known.name == name).and_then(|known| known.description);
     let result = GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]);
     Ok(result.with_description(description.unwrap_or_default()))
 }
@@ -84,30 +107,20 @@ fn end_session(list: &ProjectPage) -> String {
     )
 }
 
-fn rotate_on_leak(provisioner: &Provisioner, name: Option<&Value>) -> Result<String, ErrorData> {
-    let wrong = |why: String| ErrorData::invalid_params(why, None);
-    let name = name.and_then(Value::as_str).ok_or_else(|| wrong("`name` has to be text".to_owned()))?;
-    let name = ProjectName::parse(name).map_err(|error| wrong(error.to_string()))?;
-    let shown = provisioner.projects.show(&name).map_err(|error| unreadable(&error))?;
-    let state = shown.filter(|state| state.status().is_live());
-    let state = state.ok_or_else(|| wrong("there is no live project of that name".to_owned()))?;
-    let ProjectView { env_var, api_key_masked, env_written_to, .. } = ProjectView::from(&state);
+fn rotate_on_leak(state: &ProjectState) -> String {
+    let name = &state.project.name;
+    let ProjectView { env_var, api_key_masked, env_written_to, .. } = ProjectView::from(state);
     let mask = api_key_masked.unwrap_or_else(|| "unknown".to_owned());
     let file = env_written_to.unwrap_or_else(|| "the env file".to_owned());
     let call = json!({ "name": name.as_str() });
-    Ok(format!(
+    format!(
         "The key of the project `{name}` ({mask}) may have leaked. Call rotate_key with {call} now, before anything \
          else. Then find what has loaded {env_var} from {file} and has to load it again, and say where the old key may \
          still stand, so that I can remove it there. Print neither the old key nor the new one."
-    ))
+    )
 }
 
-/// Every live project, however many pages there are.
-fn live(provisioner: &Provisioner) -> Result<ProjectPage, ErrorData> {
-    provisioner.projects.list_all(Visibility::Live).map_err(|error| unreadable(&error))
-}
-
-/// One line for each project; `None` when there is none.
+/// Returns one line for each project; `None` when there is none.
 fn lines(list: &ProjectPage) -> Option<String> {
     let line = |state: &ProjectState| {
         let (name, provider, status) = (&state.project.name, &state.project.provider, state.status());
@@ -123,20 +136,16 @@ fn lines(list: &ProjectPage) -> Option<String> {
 }
 
 fn doubt(page: &ProjectPage) -> String {
-    ProjectList::from(page)
+    ProjectList::new(page, Channel::Agent)
         .warning
         .as_ref()
         .map(|warning| format!("\n\nTell me this, too: {warning}."))
         .unwrap_or_default()
 }
 
-/// The sum, provided that every amount is known.
+/// Returns the sum, if every amount is known.
 fn sum(mut amounts: impl Iterator<Item = Option<MicroUsd>>) -> Option<MicroUsd> {
     amounts.try_fold(MicroUsd::ZERO, |sum, amount| Some(sum.saturating_add(amount?)))
-}
-
-fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
 }
 
 const BUDGET: &str = "budget";

@@ -1,7 +1,7 @@
-//! What a client of the modern era carries between a question and its answer.
+//! The request state that a modern client carries between a question and its answer.
 //!
-//! To us it is a stranger's input when it comes back. It is sealed, short-lived, and says for which call and which
-//! client it was; that it counts once is the ledger's business, which knows its nonce.
+//! It comes back as untrusted input, so it is signed, expires, and is bound to one call of one client. The ledger, which
+//! knows its nonce, accepts it once.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     provisioner::{Principal, ProvisionRequest, Provisioner},
 };
 
-/// What was asked.
+/// A question whose answer the client sends with its next call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PendingElicitation {
@@ -33,47 +33,49 @@ impl PendingElicitation {
         Self::Approval { id: id.to_string(), nonce }
     }
 
-    /// Seals it for one call of one client.
-    ///
-    /// # Errors
-    /// When the ledger, which has the key, cannot be used.
+    /// Signs it for one call of one client.
     pub fn sign(
         self,
-        wanted: &ProvisionRequest,
+        request: &ProvisionRequest,
         principal: &Principal,
         lifetime: Duration,
-        on: &Provisioner,
+        services: &Provisioner,
     ) -> Result<String, Error> {
-        let state = State { asked: self, call: Call::of(wanted, principal) };
+        let state = State { pending: self, call: Call::new(request, principal) };
         let payload = serde_json::to_vec(&state).map_err(|_| ApprovalError::Forged)?; // strings and numbers always serialise
-        Ok(codec(on)?.seal_with(&payload, &SealOptions::new().associated_data(PURPOSE).ttl(lifetime)))
+        Ok(codec(services)?.seal_with(&payload, &SealOptions::new().associated_data(PURPOSE).ttl(lifetime)))
     }
 
-    /// Opens what a client brought back.
+    /// Verifies a state that a client sent back.
     ///
     /// # Errors
     /// [`ApprovalError::Forged`], [`ApprovalError::Expired`], [`ApprovalError::Mismatch`], or the ledger's.
     pub fn verify(
         text: &str,
-        wanted: &ProvisionRequest,
+        request: &ProvisionRequest,
         principal: &Principal,
-        on: &Provisioner,
+        services: &Provisioner,
     ) -> Result<Self, Error> {
-        if text.len() > LONGEST || !on.ports.ledger.exists() {
+        if text.len() > MAX_BYTES || !services.ports.ledger.exists() {
             return Err(ApprovalError::Forged.into());
         }
-        let payload = codec(on)?.open_with(text, PURPOSE).map_err(|error| match error {
+        let payload = codec(services)?.open_with(text, PURPOSE).map_err(|error| match error {
             RequestStateError::Expired => ApprovalError::Expired,
             _ => ApprovalError::Forged,
         })?;
         let state: State = serde_json::from_slice(&payload).map_err(|_| ApprovalError::Forged)?;
-        if state.call == Call::of(wanted, principal) { Ok(state.asked) } else { Err(ApprovalError::Mismatch.into()) }
+        if state.call == Call::new(request, principal) {
+            Ok(state.pending)
+        } else {
+            Err(ApprovalError::Mismatch.into())
+        }
     }
 }
 
 #[derive(Deserialize, Serialize)]
 struct State {
-    asked: PendingElicitation,
+    #[serde(rename = "asked")]
+    pending: PendingElicitation,
     call: Call,
 }
 
@@ -87,24 +89,24 @@ struct Call {
 }
 
 impl Call {
-    fn of(wanted: &ProvisionRequest, principal: &Principal) -> Self {
+    fn new(request: &ProvisionRequest, principal: &Principal) -> Self {
         Self {
-            name: wanted.name.to_string(),
-            provider: wanted.provider.to_string(),
-            cap_cents: wanted.cap.cents(),
+            name: request.name.to_string(),
+            provider: request.provider.to_string(),
+            cap_cents: request.cap.cents(),
             client: principal.actor().to_owned(),
         }
     }
 }
 
-fn codec(on: &Provisioner) -> Result<RequestStateCodec, Error> {
-    let key = on.approvals.seal_key()?;
-    // Only a key that somebody shortened by hand is too short; nothing was ever sealed with it.
+fn codec(services: &Provisioner) -> Result<RequestStateCodec, Error> {
+    let key = services.approvals.seal_key()?;
+    // Only a key that was edited by hand is too short, and no state was signed with it.
     Ok(RequestStateCodec::try_new(key.expose().as_bytes()).map_err(|_| ApprovalError::Forged)?)
 }
 
-/// Mixed into the seal, so that it can be taken for no other.
+/// Mixed into the signature, so that it is valid for this purpose only.
 const PURPOSE: &[u8] = b"stripe-projects-mcp/provision/v1";
 
-/// Ours has a few hundred bytes, and a link.
-const LONGEST: usize = 8192;
+/// A real state has a few hundred bytes, and a link.
+const MAX_BYTES: usize = 8192;

@@ -1,4 +1,4 @@
-//! Resources: the registry and the projects, to be read without a tool call.
+//! Resources: the registry, the projects and the audit, to be read without a tool call.
 
 use rmcp::{
     ErrorData,
@@ -7,115 +7,89 @@ use rmcp::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::subscriptions::Change;
+use super::{answer, change::Change};
 use crate::{
+    app::{self, Action, Command, Output, Rejected},
     diagnostic::Channel,
     error::Error,
-    ledger::Visibility,
-    name::ProjectName,
-    provisioner::{AuditFilter, Listing, Provisioner},
+    provisioner::AuditFacts,
     view::{AuditView, ProjectList, ProjectView, ProvidersView},
 };
 
 pub fn all() -> Vec<Resource> {
     vec![
-        Resource::new(PROVIDERS, "providers")
+        Resource::new(app::Resource::Providers.uri(), "providers")
             .with_title("Providers")
             .with_description("What can be provisioned, under which variable and cap.")
             .with_mime_type(JSON),
-        Resource::new(PROJECTS, "projects")
+        Resource::new(app::Resource::Projects.uri(), "projects")
             .with_title("Live projects")
             .with_description("As list_projects shows them; the first 200.")
             .with_mime_type(JSON),
-        Resource::new(AUDIT, "audit")
+        Resource::new(app::Resource::Audit.uri(), "audit")
             .with_title("Audit")
-            .with_description("Who called what and what came of it, masked; the last 50 rows.")
+            .with_description("Every call and its outcome, masked; the last 50 rows.")
             .with_mime_type(JSON),
     ]
 }
 
 pub fn templates() -> Vec<ResourceTemplate> {
     vec![
-        ResourceTemplate::new(format!("{PROJECTS}/{{name}}"), "project")
+        ResourceTemplate::new(format!("{}/{{name}}", app::Resource::Projects.uri()), "project")
             .with_title("One project")
             .with_description("The newest project of that name, masked.")
             .with_mime_type(JSON),
     ]
 }
 
-/// A URI of ours.
-pub enum Known {
-    Fixed(&'static str),
-    Project(ProjectName),
+/// Parses the URI of a read. One that is not ours is not repeated.
+///
+/// # Errors
+/// [`Rejected`] for an unknown resource.
+pub fn parse(uri: &str) -> Result<Command, Rejected<ErrorData>> {
+    app::Resource::from_uri(uri).map(Command::ReadResource).ok_or_else(|| Rejected {
+        action: Action::ReadResource,
+        facts: AuditFacts::default().unreadable("uri"),
+        error: Box::new(not_found()),
+    })
 }
 
-/// What a URI means, if it is one of ours.
-pub fn known(uri: &str) -> Option<Known> {
-    if let Some(fixed) = [AUDIT, PROJECTS, PROVIDERS].into_iter().find(|fixed| *fixed == uri) {
-        return Some(Known::Fixed(fixed));
-    }
-    let name = uri.strip_prefix(PROJECTS)?.strip_prefix('/')?;
-    ProjectName::parse(name).ok().map(Known::Project)
+/// Tells whether clients are notified of its changes. Each call changes the audit, and so would reading it again.
+pub fn is_subscribable(uri: &str) -> bool {
+    app::Resource::from_uri(uri).is_some_and(|resource| resource != app::Resource::Audit)
 }
 
-/// Whether we say when it changes. Each call changes the audit, and so would reading it again.
-pub fn changes(uri: &str) -> bool {
-    known(uri).is_some_and(|known| !matches!(known, Known::Fixed(AUDIT)))
-}
-
-/// The resources that are not what they were.
+/// Returns the resources that a change affects.
 pub fn changed_by(change: &Change) -> Vec<String> {
     match change {
-        Change::Project(name) => vec![PROJECTS.to_owned(), format!("{PROJECTS}/{name}")],
-        Change::Registry => vec![PROVIDERS.to_owned()],
+        Change::Project(name) => vec![app::Resource::Projects.uri(), app::Resource::Project(name.clone()).uri()],
+        Change::Registry => vec![app::Resource::Providers.uri()],
     }
 }
 
-/// Reads one resource. The URI of a wrong one is not repeated.
-pub fn read(provisioner: &Provisioner, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    match known(uri).ok_or_else(not_found)? {
-        Known::Fixed(AUDIT) => {
-            let filter = AuditFilter { limit: NEWEST_ROWS, ..AuditFilter::default() };
-            let rows = provisioner.audit.entries(&filter).map_err(|error| unreadable(&error))?;
-            let entries: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
-            shown(uri, &json!({ "entries": entries }))
+/// Renders the result of a read.
+pub fn rendered(uri: &str, result: Result<Output, Error>) -> Result<ReadResourceResult, ErrorData> {
+    match result {
+        Ok(Output::AuditRows(rows)) => {
+            let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
+            contents(uri, &json!({ "entries": rows }))
         }
-        Known::Fixed(PROVIDERS) => {
-            let registry = provisioner.ports.registry().map_err(|error| unreadable(&error))?;
-            shown(uri, &ProvidersView::new(&registry))
-        }
-        Known::Fixed(_) => {
-            let page =
-                provisioner.projects.list(&Listing::first(Visibility::Live)).map_err(|error| unreadable(&error))?;
-            shown(uri, &ProjectList::from(&page))
-        }
-        Known::Project(name) => {
-            let project = provisioner.projects.show(&name).map_err(|error| unreadable(&error))?;
-            shown(uri, &ProjectView::from(&project.ok_or_else(not_found)?))
-        }
+        Ok(Output::Project(state)) => contents(uri, &ProjectView::from(&*state)),
+        Ok(Output::Projects(page)) => contents(uri, &ProjectList::new(&page, Channel::Agent)),
+        Ok(Output::Providers(registry)) => contents(uri, &ProvidersView::new(&registry)),
+        Ok(_) | Err(Error::ProjectNotFound { .. }) => Err(not_found()),
+        Err(error) => Err(answer::unreadable(&error)),
     }
-}
-
-fn shown(uri: &str, view: &impl Serialize) -> Result<ReadResourceResult, ErrorData> {
-    let text = serde_json::to_string_pretty(view)
-        .map_err(|_| ErrorData::internal_error("internal error: the resource has no JSON", None))?;
-    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
 pub fn not_found() -> ErrorData {
     ErrorData::resource_not_found("there is no such resource", None)
 }
 
-fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
+fn contents(uri: &str, view: &impl Serialize) -> Result<ReadResourceResult, ErrorData> {
+    let text = serde_json::to_string_pretty(view)
+        .map_err(|_| ErrorData::internal_error("internal error: the resource has no JSON", None))?;
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
 const JSON: &str = "application/json";
-
-const AUDIT: &str = "stripe-projects://audit";
-
-const NEWEST_ROWS: usize = 50;
-
-const PROJECTS: &str = "stripe-projects://projects";
-
-const PROVIDERS: &str = "stripe-projects://providers";

@@ -1,4 +1,4 @@
-//! What has to be done without being asked is done by whoever is running, which is us: lifetimes end, and caps hold.
+//! Background jobs of a running server: reap expired projects and enforce caps.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,48 +7,48 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::subscriptions::{Change, Subscribers};
+use super::{change::Change, subscriptions::Subscribers};
 use crate::{
     error::Error,
     principal::Principal,
     provisioner::{Outcome, Provisioner},
 };
 
-/// Goes on until the runtime ends. What fails is tried again by the next round.
-pub async fn run(provisioner: Arc<Provisioner>, subscribers: Subscribers) {
-    let mut next_look = Instant::now();
+/// Runs until the runtime ends. The next round tries again what failed.
+pub async fn run(services: Arc<Provisioner>, subscribers: Subscribers) {
+    let mut next_reading = Instant::now();
     loop {
-        let looks = next_look <= Instant::now();
-        if looks {
-            next_look = Instant::now() + BETWEEN_LOOKS;
+        let reads_usage = next_reading <= Instant::now();
+        if reads_usage {
+            next_reading = Instant::now() + USAGE_INTERVAL;
         }
-        let (house, subscribers) = (Arc::clone(&provisioner), subscribers.clone());
+        let (services, subscribers) = (Arc::clone(&services), subscribers.clone());
         let round = task::spawn_blocking(move || {
-            tell("its time is up", house.lifetimes.reap(&Principal::recovery()), &subscribers);
-            let stopped = if looks {
-                house.caps.enforce(&Principal::recovery())
+            publish("its lifetime is over", services.lifetimes.reap(&Principal::recovery()), &subscribers);
+            let suspended = if reads_usage {
+                services.caps.enforce(&Principal::recovery())
             } else {
-                Ok(house.caps.suspend_exhausted(&Principal::recovery()))
+                Ok(services.caps.suspend_exhausted(&Principal::recovery()))
             };
-            tell("its cap is used up", stopped, &subscribers);
+            publish("its cap is used up", suspended, &subscribers);
         });
-        let _ = round.await; // a panic in it has been reported, and the next round may do better
-        time::sleep(BETWEEN_ROUNDS).await;
+        let _ = round.await; // a panic was reported, and the next round tries again
+        time::sleep(ROUND_INTERVAL).await;
     }
 }
 
-fn tell(why: &str, outcomes: Result<Vec<Outcome>, Error>, subscribers: &Subscribers) {
+fn publish(reason: &str, outcomes: Result<Vec<Outcome>, Error>, subscribers: &Subscribers) {
     for outcome in outcomes.into_iter().flatten() {
         match outcome.result {
-            Ok(state) => tracing::info!(project = %outcome.name, "{why}: {}", state.status()),
-            Err(error) => tracing::warn!(project = %outcome.name, "{why}, and yet: {error}"),
+            Ok(state) => tracing::info!(project = %outcome.name, "{reason}: {}", state.status()),
+            Err(error) => tracing::warn!(project = %outcome.name, "{reason}, but: {error}"),
         }
         subscribers.publish(Change::Project(outcome.name));
     }
 }
 
-/// A lifetime is longer than this, so it is over soon after it is over.
-const BETWEEN_ROUNDS: Duration = Duration::from_secs(5);
+/// Shorter than the minimum lifetime, so expired projects are reaped promptly.
+const ROUND_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often a backend is asked what was used while nobody else asks. Stripe's own limit stands behind ours.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
+/// How often usage is read from the backend if no call reads it. Stripe's own limit holds in between.
+const USAGE_INTERVAL: Duration = Duration::from_secs(60);

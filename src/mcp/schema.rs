@@ -29,8 +29,8 @@ fn input(schema: &JsonObject) -> JsonObject {
     schema
 }
 
-/// A failed call answers with code, message and hint in the place of the result, and some clients hold that to the
-/// schema as well; so the schema knows both, and requires neither.
+/// A failed call answers with code, message and hint instead of the result, and some clients validate that, too: the
+/// schema describes both, and requires neither.
 fn output(schema: &JsonObject) -> JsonObject {
     let mut schema = cleaned(schema, Unions::Spelled);
     schema.remove("required");
@@ -42,10 +42,10 @@ fn output(schema: &JsonObject) -> JsonObject {
     schema
 }
 
-/// What becomes of "a type or null".
+/// How "a type or null" is written.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Unions {
-    /// For inputs, where leaving it out says the same.
+    /// For inputs, where leaving it out means the same.
     Dropped,
     /// For outputs, where null has a meaning.
     Spelled,
@@ -65,7 +65,7 @@ fn walk(value: &mut Value, unions: Unions) {
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, unions)),
         Value::Object(object) => {
             object.remove("format");
-            object.remove("minimum"); // of unsigned numbers; the words say what is allowed
+            object.remove("minimum"); // of unsigned numbers; the description has the range
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
             }

@@ -1,108 +1,138 @@
-//! The server as a client sees it: what it offers, how much at once, for how long, and nothing that it does not.
+//! The MCP server: its capabilities, and every request of a client.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::ready, sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
-    handler::server::tool::ToolCallContext,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult,
-        CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
-        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-        ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+        CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
-    tool_handler,
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 use super::{
-    call_log::{self, CallLog},
-    deadline::{self, Deadline},
-    progress, prompts, resources,
+    MAX_IN_FLIGHT,
+    answer::{self, Stop},
+    approval_flow::{ApprovalFlow, Resumed},
+    arguments,
+    deadline::Deadline,
+    progress, prompts,
+    request::{implementation, is_modern, principal, refuse_cursor, signature},
+    resources,
     shutdown::Shutdown,
-    subscriptions::{PendingChange, Subscribers},
+    subscriptions::Subscribers,
     tool_filter::ToolFilter,
-    tools::{self, TOOLS},
+    tools::{TOOLS, ToolList},
 };
 use crate::{
-    provisioner::{Principal, Provisioner},
-    view::ErrorView,
+    app::{Action, App, Call, Command, Limits, Rejected, Reply, Unattended},
+    provisioner::{AuditFacts, Principal},
 };
 
 /// One client's connection.
 #[derive(Clone)]
 pub struct Server {
-    pub(super) provisioner: Arc<Provisioner>,
-    /// How long a call waits for a person whom it asks.
-    pub(super) timeout: Duration,
-    /// Of the call that is being answered: each has a door of its own.
-    pub(super) deadline: Deadline,
+    app: Arc<App>,
+    options: ServerOptions,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
-    tool_filter: ToolFilter,
-    call_log: CallLog,
     subscribers: Subscribers,
+    tool_list: Arc<ToolList>,
+}
+
+/// What a connection offers.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    pub tool_filter: ToolFilter,
+    /// How long a call waits for the user's answer.
+    pub timeout: Duration,
+}
+
+/// A tool call that has a slot.
+struct Admitted {
+    command: Command,
+    resumed: Resumed,
+    slot: OwnedSemaphorePermit,
 }
 
 impl Server {
-    pub fn new(
-        provisioner: Arc<Provisioner>,
-        shutdown: Shutdown,
-        (tool_filter, timeout): (ToolFilter, Duration),
-        (call_log, subscribers): (CallLog, Subscribers),
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(MOST_IN_FLIGHT));
-        Self { provisioner, timeout, deadline: Deadline::new(), shutdown, slots, tool_filter, call_log, subscribers }
+    pub fn new(app: Arc<App>, options: ServerOptions, shutdown: Shutdown, subscribers: Subscribers) -> Self {
+        let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Self { app, options, shutdown, slots, subscribers, tool_list: Arc::default() }
     }
 
-    /// The one gate for every call. The work has a task of its own: an effect that has begun is finished even when
-    /// nobody waits for it any more, and a panic in it is an answer and not a silence.
-    async fn gate(
+    /// Returns the limits of a call that has none of its own.
+    fn unlimited<T: Reply>(&self) -> Limits<T> {
+        Limits { closing: self.shutdown.token(), ..Limits::none() }
+    }
+
+    /// Takes a slot for a call of a tool that is offered.
+    fn slot(&self, tool: &str) -> Result<OwnedSemaphorePermit, Stop> {
+        if !self.options.tool_filter.has(tool) {
+            return Err(ErrorData::invalid_params("tool not found", None).into());
+        }
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Stop::Tool(answer::busy()))
+    }
+
+    /// Conducts an admitted call within its time limit, and tells the client that it goes on.
+    async fn conduct(
         &self,
-        request: CallToolRequestParams,
+        call: Call,
+        admitted: Admitted,
+        principal: Principal,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        if !self.tool_filter.has(&request.name) {
-            return Err(ErrorData::invalid_params("tool not found", None));
-        }
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            return Ok(tools::failed(&busy())?.into());
-        };
-        let signature = signature(&context);
         let (peer, token) = (context.peer.clone(), context.meta.get_progress_token());
-        let in_flight = self.shutdown.in_flight();
-        let deadline = Deadline::new();
-        let server = Self { deadline: deadline.clone(), ..self.clone() };
-        let work = tokio::spawn(async move {
-            let _held = (slot, in_flight);
-            let change = PendingChange::to_come(&server.provisioner, request.arguments.as_ref());
-            let answer = TOOLS.call(ToolCallContext::new(&server, request, context)).await;
-            change.publish(&server.provisioner, &server.subscribers);
-            answer
-        });
-        let answer = tokio::select! {
-            outcome = work => match outcome {
-                Ok(answer) => answer?,
-                Err(_) => return Err(stopped()),
-            },
-            never = progress::keep_telling(peer, token) => match never {},
-            () = deadline.passed() => tools::failed(&too_slow())?.into(),
-            () = self.shutdown.grace_elapsed() => tools::failed(&stopping())?.into(),
+        let (deadline, shutdown) = (Deadline::new(), self.shutdown.clone());
+        let limit = deadline.clone();
+        let limits = Limits {
+            closing: self.shutdown.token(),
+            expired: Box::pin(async move {
+                tokio::select! {
+                    () = limit.passed() => answer::failed(&answer::too_slow()),
+                    () = shutdown.grace_elapsed() => answer::failed(&answer::stopping()),
+                }
+            }),
         };
-        Ok(match answer {
-            CallToolResponse::Complete(result) => result.with_meta(signature).into(),
-            CallToolResponse::InputRequired(mut result) => {
-                result.meta = signature;
-                result.into()
-            }
-            other => other,
-        })
+        let (server, in_flight) = (self.clone(), self.shutdown.in_flight());
+        let work = async move {
+            let Admitted { command, resumed, slot } = admitted;
+            let _held = (slot, in_flight);
+            let result = server.perform(command, resumed, principal, context, deadline).await;
+            result.or_else(Into::into)
+        };
+        tokio::select! {
+            answer = self.app.conduct(call, limits, work) => answer,
+            never = progress::notify(peer, token) => match never {},
+        }
+    }
+
+    async fn perform(
+        &self,
+        command: Command,
+        resumed: Resumed,
+        principal: Principal,
+        context: RequestContext<RoleServer>,
+        deadline: Deadline,
+    ) -> Result<CallToolResponse, Stop> {
+        if let Command::Provision(provision) = &command {
+            let (app, timeout) = (Arc::clone(&self.app), self.options.timeout);
+            let flow = ApprovalFlow { app, context, deadline, timeout, request: provision.request(), principal };
+            return flow.run(resumed).await;
+        }
+        let output = self.app.perform(command, principal, Arc::new(Unattended)).await?;
+        Ok(answer::structured(&output)?)
     }
 }
 
-#[tool_handler(router = TOOLS)]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -119,16 +149,30 @@ impl ServerHandler for Server {
         Cow::Borrowed(VERSIONS)
     }
 
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        TOOLS.iter().find(|tool| tool.name == name).cloned()
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _in_flight = self.shutdown.in_flight(); // until the row is written as well
-        let entry = self.call_log.tool(&request, principal(&context));
-        let answer = self.gate(request, context).await;
-        entry.answered(call_log::outcome(&answer)).await;
-        answer
+        let (principal, signature) = (principal(&context), signature(&context));
+        let CallToolRequestParams { name, arguments, input_responses, request_state, .. } = request;
+        let parsed = arguments::parse(&name, arguments.unwrap_or_default());
+        let call = Call::new(&parsed, &principal);
+        let resumed = Resumed { state: request_state, answers: input_responses };
+        let admitted = self.slot(&name).and_then(|slot| match parsed {
+            Ok(command) => Ok(Admitted { command, resumed, slot }),
+            Err(rejected) => Err(*rejected.error),
+        });
+        let answer = match admitted {
+            Ok(admitted) => self.conduct(call, admitted, principal, context).await,
+            Err(stop) => self.app.conduct(call, self.unlimited(), ready(stop.into())).await,
+        };
+        answer.map(|answer| answer::signed(answer, signature))
     }
 
     async fn list_tools(
@@ -137,10 +181,11 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
-        let provisioner = Arc::clone(&self.provisioner);
-        let tools = tokio::task::spawn_blocking(move || tools::listed(&provisioner)).await.map_err(|_| stopped())?;
-        let offered = tools.into_iter().filter(|tool| self.tool_filter.has(&tool.name)).collect();
-        let mut list = ListToolsResult::with_all_items(offered);
+        let (cache, filter) = (Arc::clone(&self.tool_list), self.options.tool_filter.clone());
+        let services = Arc::clone(self.app.services());
+        let tools = task::spawn_blocking(move || cache.current(&services, &filter)).await;
+        let tools = tools.map_err(|_| answer::stopped())?;
+        let mut list = ListToolsResult::with_all_items(tools);
         list.meta = signature(&context);
         Ok(list)
     }
@@ -173,12 +218,16 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _in_flight = self.shutdown.in_flight();
-        let entry = self.call_log.resource(&request.uri, principal(&context));
-        let provisioner = Arc::clone(&self.provisioner);
-        let read = tokio::task::spawn_blocking(move || resources::read(&provisioner, &request.uri));
-        let read = read.await.unwrap_or_else(|_| Err(stopped()));
-        entry.answered(call_log::outcome_of(&read)).await;
-        let mut result = read?;
+        let principal = principal(&context);
+        let parsed = resources::parse(&request.uri);
+        let call = Call::new(&parsed, &principal);
+        let app = Arc::clone(&self.app);
+        let work = async move {
+            let result =
+                app.perform(parsed.map_err(|rejected| *rejected.error)?, principal, Arc::new(Unattended)).await;
+            resources::rendered(&request.uri, result)
+        };
+        let mut result = self.app.conduct(call, self.unlimited(), work).await?;
         result.meta = signature(&context);
         Ok(result.into())
     }
@@ -200,20 +249,23 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         let _in_flight = self.shutdown.in_flight();
-        let entry =
-            self.call_log.prompt(prompts::known(&request.name), request.arguments.as_ref(), principal(&context));
-        let provisioner = Arc::clone(&self.provisioner);
-        let written = tokio::task::spawn_blocking(move || prompts::written(&provisioner, &request));
-        let written = written.await.unwrap_or_else(|_| Err(stopped()));
-        entry.answered(call_log::outcome_of(&written)).await;
-        let mut result = written?;
+        let principal = principal(&context);
+        let parsed = prompts::parse(&request);
+        let call = Call::new(&parsed, &principal);
+        let app = Arc::clone(&self.app);
+        let work = async move {
+            let result =
+                app.perform(parsed.map_err(|rejected| *rejected.error)?, principal, Arc::new(Unattended)).await;
+            prompts::rendered(&request.name, result)
+        };
+        let mut result = self.app.conduct(call, self.unlimited(), work).await?;
         result.meta = signature(&context);
         Ok(result.into())
     }
 
-    /// Only a client of the legacy era says this, and only such a one may be told of changes unasked.
+    /// Only a client of the legacy era sends this, and only such a client is notified without a stream.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        self.subscribers.greeted(context.peer);
+        self.subscribers.initialized(context.peer);
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
@@ -237,8 +289,9 @@ impl ServerHandler for Server {
         self.subscribers.listen(&context, &self.shutdown).await
     }
 
-    /// A standard method whose parameters do not parse arrives here; it is known, and its parameters are wrong. What only
-    /// the other era has is unknown to this one, whatever its parameters.
+    /// Answers standard methods whose parameters do not parse, and unknown methods.
+    ///
+    /// A method that only the other protocol era has is unknown.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -246,14 +299,16 @@ impl ServerHandler for Server {
     ) -> Result<CustomResult, ErrorData> {
         let this_era = if is_modern(&context) { OFFERED_MODERN } else { OFFERED_LEGACY };
         if let Some(method) = OFFERED.iter().chain(this_era).find(|method| **method == request.method) {
-            let answer = Err(ErrorData::invalid_params("the parameters are not what this method takes", None));
-            self.call_log.malformed(method, principal(&context)).answered(call_log::outcome_of(&answer)).await;
-            return answer;
+            let error = ErrorData::invalid_params("the parameters are not what this method takes", None);
+            let rejected: Result<Command, _> =
+                Err(Rejected { action: Action::Method(method), facts: AuditFacts::default(), error: Box::new(()) });
+            let call = Call::new(&rejected, &principal(&context));
+            return self.app.conduct(call, self.unlimited(), ready(Err(error))).await;
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "method not found", None))
     }
 
-    // rmcp answers what we do not offer with empty lists; a client is better served by a plain no.
+    // rmcp answers methods that are not offered with empty lists; an error tells a client more.
 
     async fn complete(
         &self,
@@ -264,64 +319,13 @@ impl ServerHandler for Server {
     }
 }
 
-/// Who is behind a request, as far as he says.
-pub fn principal(context: &RequestContext<RoleServer>) -> Principal {
-    let said = context.client_info().map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default();
-    Principal::agent(&said)
-}
-
-/// In the modern era every result says who gave it, because there was no handshake.
-fn signature(context: &RequestContext<RoleServer>) -> Option<MetaObject> {
-    let who = serde_json::to_value(implementation()).ok().filter(|_| is_modern(context))?;
-    let mut meta = MetaObject::default();
-    meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), who);
-    Some(meta)
-}
-
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
-}
-
-fn implementation() -> Implementation {
-    Implementation::new("stripe-projects", env!("CARGO_PKG_VERSION")).with_title("Stripe Projects, capped")
-}
-
-fn refuse_cursor(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
-    match request.and_then(|request| request.cursor) {
-        None => Ok(()),
-        Some(_) => Err(ErrorData::invalid_params("unknown cursor", None)),
-    }
-}
-
-pub fn stopped() -> ErrorData {
-    ErrorData::internal_error("internal error: the work stopped half way", None)
-}
-
-fn busy() -> ErrorView {
-    error("busy", format!("{MOST_IN_FLIGHT} calls are in flight already"), "call again when one has been answered")
-}
-
-fn too_slow() -> ErrorView {
-    let message = format!("no answer within {} seconds; the work goes on", deadline::ALLOWED.as_secs());
-    error("deadline_exceeded", message, "call list_projects to see what became of it; do not repeat it blindly")
-}
-
-fn stopping() -> ErrorView {
-    let message = "the server is stopping before the work is finished; it is in the journal".to_owned();
-    error("stopping", message, "call list_projects after a restart to see what became of it")
-}
-
-fn error(code: &'static str, message: String, hint: &str) -> ErrorView {
-    ErrorView { code, message, hint: hint.to_owned(), project: None }
-}
-
-/// What a model is told before it sees the first tool.
+/// The instructions that a model reads before the first tool.
 const INSTRUCTIONS: &str = "A prepaid, capped, revocable card for third-party services. `provision` creates a project \
     with a spending cap and writes its key to the env file; you only ever see masks. Never ask for a key, never read \
     the env file aloud, never print a variable that holds one: load the file in the process that needs it. Always give \
     a cap that fits the task. `rotate_key` when a key may have leaked. `teardown` what you provisioned when the task is \
-    done. What costs more than the human allows beforehand needs a yes: he is asked in his host, or you are given the \
-    command to show him; do not run it yourself. An error carries `code`, `message` and `hint`: follow the hint.";
+    done. Caps above the default need the user's approval: the host asks the user, or the error gives a command to show \
+    to the user; do not run it yourself. An error carries `code`, `message` and `hint`: follow the hint.";
 
 const VERSIONS: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
@@ -341,5 +345,3 @@ const OFFERED: &[&str] = &[
 const OFFERED_LEGACY: &[&str] = &["initialize", "ping", "resources/subscribe", "resources/unsubscribe"];
 
 const OFFERED_MODERN: &[&str] = &["subscriptions/listen"];
-
-const MOST_IN_FLIGHT: usize = 64;

@@ -1,6 +1,6 @@
-//! How the server stops: at once when idle, else with a moment for the work in flight.
+//! Shutdown of the server: at once when idle, else after a grace period for the work in flight.
 //!
-//! Work that is not finished by then is not lost: it is in the journal, and the next process finishes it.
+//! Work that is not finished by then is in the journal, and the next process finishes it.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Knows whether we are stopping, and whether anything is still in flight.
+/// Whether the server is stopping, and what is still in flight.
 #[derive(Clone, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
@@ -41,8 +41,9 @@ impl Shutdown {
         self.begun.cancelled().await;
     }
 
-    pub fn has_begun(&self) -> bool {
-        self.begun.is_cancelled()
+    /// Returns a token that is cancelled when stopping begins.
+    pub fn token(&self) -> CancellationToken {
+        self.begun.clone()
     }
 
     /// Counts a piece of work until the guard is dropped.
@@ -51,7 +52,7 @@ impl Shutdown {
         InFlight(self.clone())
     }
 
-    /// Returns when stopping has begun and timeout with the work in flight is over.
+    /// Returns when stopping has begun and the grace period for the work in flight is over.
     pub async fn grace_elapsed(&self) {
         self.begun.cancelled().await;
         tokio::time::sleep(TIMEOUT).await;
@@ -75,7 +76,7 @@ impl Shutdown {
     }
 }
 
-/// A piece of work that is going on.
+/// A piece of work in flight.
 pub struct InFlight(Shutdown);
 
 impl Drop for InFlight {
@@ -85,7 +86,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A reader that begins the shutdown when its input ends, which rmcp by itself answers with five seconds of waiting.
+/// A reader that begins the shutdown when its input ends; rmcp by itself would wait five seconds.
 pub struct EofDetector<R> {
     inner: R,
     shutdown: Shutdown,
@@ -109,14 +110,15 @@ impl<R: AsyncRead + Unpin> AsyncRead for EofDetector<R> {
     }
 }
 
-/// Ready when the process is told to end. It listens from this moment on and not only from when somebody waits: a client
-/// that asked no more than who we are may say so before that.
+/// Completes when the process receives a signal to end.
+///
+/// It listens from the call on, not from the first poll: a client may send the signal right after `initialize`.
 #[cfg(unix)]
 pub fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
     async move {
-        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = heard else {
+        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = signals else {
             return std::future::pending().await; // without handlers, the default action ends the process
         };
         tokio::select! {
@@ -134,7 +136,7 @@ pub async fn signal() {
     }
 }
 
-/// Clients follow up with a signal after about two seconds; this leaves time to say what became of the work.
+/// Clients follow up with a signal after about two seconds; this leaves time to answer.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
 #[cfg(test)]
@@ -144,9 +146,9 @@ mod tests {
 
     use super::*;
 
-    /// If nobody listened, this would end the tests.
+    /// Without a listener, the signal would end the tests.
     #[tokio::test]
-    async fn a_signal_is_heard_before_anybody_waits_for_it() {
+    async fn signal_before_the_first_poll_is_not_lost() {
         let shutdown_signal = signal();
         kill_process(getpid(), Signal::TERM).unwrap();
         tokio::time::timeout(Duration::from_secs(60), shutdown_signal).await.unwrap();

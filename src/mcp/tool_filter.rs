@@ -1,4 +1,4 @@
-//! Which tools a server offers. What is not offered is neither listed nor callable.
+//! The tools that a server offers. Other tools are neither listed nor callable.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ impl ToolFilter {
         Self(TOOLS.iter().map(|tool| (*tool).to_owned()).collect())
     }
 
-    /// What changes nothing.
+    /// Returns the tools that change nothing.
     pub fn reading() -> Self {
         Self(BTreeSet::from(["list_projects".to_owned()]))
     }
 
-    /// These; `None` when there is one that does not exist.
+    /// Returns these tools; `None` if one of them does not exist.
     pub fn of(tools: &[String]) -> Option<Self> {
         let all_known = tools.iter().all(|tool| TOOLS.contains(&tool.as_str()));
         all_known.then(|| Self(tools.iter().cloned().collect()))
@@ -27,5 +27,5 @@ impl ToolFilter {
     }
 }
 
-/// All there are.
+/// The names of all tools.
 pub const TOOLS: [&str; 4] = ["list_projects", "provision", "rotate_key", "teardown"];

@@ -1,199 +1,101 @@
-//! The four tools. Each parses its words, makes one call, and shows what came of it.
+//! The four tools as they are listed. Their schemas are built once; the list is renewed when the registry changes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rmcp::{
-    ErrorData, RoleServer,
-    handler::server::{
-        common::{schema_for_input, schema_for_output},
-        router::tool::ToolRouter,
-        tool::{InputResponses, RequestState},
-    },
-    model::{CallToolResponse, CallToolResult, Tool},
-    service::RequestContext,
-    tool, tool_router,
+    handler::server::common::{schema_for_input, schema_for_output},
+    model::{Tool, ToolAnnotations},
 };
-use serde::Serialize;
-use serde_json::Value;
+use schemars::JsonSchema;
 
 use super::{
-    Server,
-    approval_flow::{ApprovalFlow, Resumed},
-    arguments::{Args, ListProjects, Named, Provision},
+    arguments::{ListProjects, Named, Provision},
     schema,
+    tool_filter::ToolFilter,
 };
 use crate::{
-    diagnostic::Channel,
-    env_file::Replace,
-    error::Error,
-    ledger::Visibility,
-    lifetime::Lifetime,
-    money::Cents,
-    name::{NameError, ProjectName, ProviderKey},
-    provisioner::{Listing, ProvisionRequest, Provisioner, USUAL_PAGE},
-    view::{ErrorView, ProjectList, ProjectView},
+    provisioner::{Provisioner, RegistryStamp},
+    view::{ProjectList, ProjectView},
 };
 
-/// The tools' router, with schemas that every host accepts. Built once: building it costs more than a call.
-pub static TOOLS: LazyLock<ToolRouter<Server>> = LazyLock::new(|| {
-    let mut router = Server::tool_router();
-    router.map.values_mut().for_each(|route| schema::normalise(&mut route.attr));
-    router
+/// The tools, with schemas that every host accepts, without the keys of the registry.
+pub static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+    let mut tools = vec![list_projects(), provision(), rotate_key(), teardown()];
+    tools.iter_mut().for_each(schema::normalise);
+    tools
 });
 
-/// The tools as they are listed: the provider parameter names the keys that the registry has at this moment.
-pub fn listed(provisioner: &Provisioner) -> Vec<Tool> {
-    let keys = match provisioner.ports.registry() {
+/// The list that a server offers, valid for one state of the registry's files.
+#[derive(Default)]
+pub struct ToolList(Mutex<Option<(RegistryStamp, Vec<Tool>)>>);
+
+impl ToolList {
+    /// Returns the offered tools; the provider parameter names the keys that the registry has now.
+    pub fn current(&self, services: &Provisioner, filter: &ToolFilter) -> Vec<Tool> {
+        let stamp = services.ports.registry_stamp();
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cached {
+            Some((valid_for, tools)) if *valid_for == stamp => tools.clone(),
+            _ => {
+                let tools = offered(services, filter);
+                *cached = Some((stamp, tools.clone()));
+                tools
+            }
+        }
+    }
+}
+
+fn offered(services: &Provisioner, filter: &ToolFilter) -> Vec<Tool> {
+    let keys = match services.ports.registry() {
         Ok(registry) => {
             registry.providers().map(|provider| provider.key.as_str().to_owned()).collect::<Vec<_>>().join(", ")
         }
         Err(_) => "see stripe-projects://providers".to_owned(),
     };
-    let mut tools = TOOLS.list_all();
+    let mut tools: Vec<Tool> = TOOLS.iter().filter(|tool| filter.has(&tool.name)).cloned().collect();
     for tool in tools.iter_mut().filter(|tool| tool.name == "provision") {
         schema::describe(tool, "provider", &format!(": {keys}"));
     }
     tools
 }
 
-#[tool_router]
-impl Server {
-    #[tool(
-        name = "provision",
-        title = "Provision a service",
-        description = "Creates a capped project on a third-party service. Its key is written to the env file; you get a \
-            mask and the name of the variable. May bill up to the cap.",
-        input_schema = input_schema::<Provision>(),
-        output_schema = schema_for_output::<ProjectView>(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
-    )]
-    async fn provision(
-        &self,
-        Args(arguments): Args<Provision>,
-        InputResponses(answers): InputResponses,
-        RequestState(state): RequestState,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let wanted = match arguments.map(|arguments| wanted(&arguments).map_err(|error| error.view(Channel::Agent))) {
-            Ok(Ok(wanted)) => wanted,
-            Ok(Err(error)) | Err(error) => return Ok(failed(&error)?.into()),
-        };
-        let principal = super::server::principal(&context);
-        ApprovalFlow { server: self, context: &context, wanted, principal }.run(Resumed { state, answers }).await
-    }
-
-    #[tool(
-        name = "list_projects",
-        title = "List projects",
-        description = "Lists projects with status, cap, usage and what is left, oldest first. Keys are masked.",
-        input_schema = input_schema::<ListProjects>(),
-        output_schema = schema_for_output::<ProjectList>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
-    )]
-    async fn list_projects(&self, Args(arguments): Args<ListProjects>) -> Result<CallToolResult, ErrorData> {
-        self.answer(arguments, |provisioner, arguments| {
-            Ok(ProjectList::from(&provisioner.projects.list(&listing(&arguments)?)?))
-        })
-        .await
-    }
-
-    #[tool(
-        name = "rotate_key",
-        title = "Rotate a key",
-        description = "Kills a project's key and writes a new one to the same variable of the env file. Do it at once \
-            when a key may have leaked; whoever uses the variable has to load it again.",
-        input_schema = input_schema::<Named>(),
-        output_schema = schema_for_output::<ProjectView>(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = false, open_world_hint = true)
-    )]
-    async fn rotate_key(
-        &self,
-        Args(arguments): Args<Named>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
-        let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| {
-            Ok(ProjectView::from(&provisioner.projects.rotate(&name(&named)?, &principal)?))
-        })
-        .await
-    }
-
-    #[tool(
-        name = "teardown",
-        title = "Tear down a project",
-        description = "Removes a project and its data at the provider for good, kills its key, and takes the variable out \
-            of the env file. Safe to repeat.",
-        input_schema = input_schema::<Named>(),
-        output_schema = schema_for_output::<ProjectView>(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
-    )]
-    async fn teardown(
-        &self,
-        Args(arguments): Args<Named>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ErrorData> {
-        let principal = super::server::principal(&context);
-        self.answer(arguments, move |provisioner, named| {
-            Ok(ProjectView::from(&provisioner.projects.teardown(&name(&named)?, &principal)?))
-        })
-        .await
-    }
-
-    /// Does the work on a thread that may block, and shows what came of it.
-    async fn answer<A: Send + 'static, T: Serialize + Send + 'static>(
-        &self,
-        arguments: Result<A, ErrorView>,
-        work: impl FnOnce(&Provisioner, A) -> Result<T, Error> + Send + 'static,
-    ) -> Result<CallToolResult, ErrorData> {
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
-            Err(error) => return failed(&error),
-        };
-        let provisioner = Arc::clone(&self.provisioner);
-        match tokio::task::spawn_blocking(move || work(&provisioner, arguments)).await {
-            Ok(Ok(view)) => Ok(CallToolResult::structured(as_value(&view)?)),
-            Ok(Err(error)) => failed(&error.view(Channel::Agent)),
-            Err(_) => Err(super::server::stopped()),
-        }
-    }
+fn list_projects() -> Tool {
+    let description = "Lists projects with status, cap, usage and remaining budget, oldest first. Keys are masked.";
+    let annotations = ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(true);
+    tool::<ListProjects, ProjectList>("list_projects", "List projects", description, annotations)
 }
 
-/// A failure that the model can act on.
-pub fn failed(error: &ErrorView) -> Result<CallToolResult, ErrorData> {
-    Ok(CallToolResult::structured_error(as_value(error)?))
+fn provision() -> Tool {
+    let description = "Creates a capped project on a third-party service. Its key is written to the env file; you get a \
+        mask and the name of the variable. May bill up to the cap.";
+    let annotations = ToolAnnotations::new().read_only(false).destructive(false).idempotent(true).open_world(true);
+    tool::<Provision, ProjectView>("provision", "Provision a service", description, annotations)
 }
 
-pub fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {
-    serde_json::to_value(view).map_err(|_| ErrorData::internal_error("internal error: the answer has no JSON", None))
+fn rotate_key() -> Tool {
+    let description = "Kills a project's key and writes a new one to the same variable of the env file. Do it at once \
+        when a key may have leaked; programs that use the variable have to load it again.";
+    let annotations = ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true);
+    tool::<Named, ProjectView>("rotate_key", "Rotate a key", description, annotations)
 }
 
-fn wanted(arguments: &Provision) -> Result<ProvisionRequest, Error> {
-    let cap = match &arguments.spend_cap_usd {
-        None => Cents::ZERO,
-        Some(number) => Cents::parse_usd(&number.to_string())?,
-    };
-    let provider = ProviderKey::parse(&arguments.provider)?;
-    let lifetime = arguments.expires_in.as_deref().map(Lifetime::parse).transpose()?;
-    Ok(ProvisionRequest {
-        name: ProjectName::parse(&arguments.name)?,
-        provider,
-        cap,
-        lifetime,
-        replace: Replace::OursOnly,
-    })
+fn teardown() -> Tool {
+    let description = "Removes a project and its data at the provider for good, kills its key, and takes the variable \
+        out of the env file. Safe to repeat.";
+    let annotations = ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(true);
+    tool::<Named, ProjectView>("teardown", "Tear down a project", description, annotations)
 }
 
-fn listing(arguments: &ListProjects) -> Result<Listing, Error> {
-    let all = arguments.include_torn_down.unwrap_or_default();
-    let visibility = if all { Visibility::All } else { Visibility::Live };
-    Listing::new(visibility, arguments.limit.unwrap_or(USUAL_PAGE), arguments.cursor.as_deref())
-}
-
-fn name(named: &Named) -> Result<ProjectName, NameError> {
-    ProjectName::parse(&named.name)
-}
-
-fn input_schema<T: schemars::JsonSchema + 'static>() -> Arc<rmcp::model::JsonObject> {
-    // Only a type that is not an object has none, and a test lists every tool.
-    schema_for_input::<T>().unwrap_or_default()
+fn tool<I: JsonSchema + 'static, O: JsonSchema + 'static>(
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    annotations: ToolAnnotations,
+) -> Tool {
+    // Only a type that is not an object has no input schema, and a test lists every tool.
+    let input = schema_for_input::<I>().unwrap_or_default();
+    Tool::new(name, description, input)
+        .with_title(title)
+        .with_raw_output_schema(Arc::clone(&schema_for_output::<O>()))
+        .with_annotations(annotations)
 }

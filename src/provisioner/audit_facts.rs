@@ -1,4 +1,4 @@
-//! The arguments of a call as the audit keeps them: parsed values only, never a quote.
+//! The arguments of a call, as the audit may show them: parsed values, never a quote.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,11 @@ use crate::{
     approval::ApprovalId,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
-    name::ProjectName,
+    name::{ProjectName, ProviderKey},
+    secret::looks_sensitive,
 };
 
-/// The arguments of a call. A field that cannot be parsed is kept by its name alone.
+/// The arguments of a call. A field that cannot be parsed is known by its own name only.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFacts {
     kept: Map<String, Value>,
@@ -18,53 +19,51 @@ pub struct AuditFacts {
 }
 
 impl AuditFacts {
-    /// The project that the call is about.
+    /// Adds the project that the call is about.
     #[must_use]
-    pub fn project(mut self, text: Option<&str>) -> Self {
-        self.name = text.and_then(|text| ProjectName::parse(text).ok());
-        let name = self.name.as_ref().map(|name| json!(name.as_str()));
-        self.fact("name", name)
+    pub fn project(mut self, name: &ProjectName) -> Self {
+        self.name = Some(name.clone());
+        self.fact(NAME, json!(name.as_str()))
     }
 
-    /// A key of the registry. It is parsed as a name, which must not look like a credential.
+    /// Adds a key of the registry, unless it reads like a credential.
     #[must_use]
-    pub fn provider(self, text: Option<&str>) -> Self {
-        let key = text.and_then(|text| ProjectName::parse(text).ok());
-        self.fact("provider", key.map(|key| json!(key.as_str())))
-    }
-
-    #[must_use]
-    pub fn cap(self, text: Option<&str>) -> Self {
-        let cents = text.and_then(|text| Cents::parse_usd(text).ok());
-        self.fact("cap_cents", cents.map(|cents| json!(cents.cents())))
+    pub fn provider(self, key: &ProviderKey) -> Self {
+        if looks_sensitive(key.as_str()) { self.unreadable(PROVIDER) } else { self.fact(PROVIDER, json!(key.as_str())) }
     }
 
     #[must_use]
-    pub fn usage(self, text: &str) -> Self {
-        let usage = MicroUsd::parse_usd(text).ok();
-        self.fact("micro_usd", usage.map(|usage| json!(usage.micro_usd())))
-    }
-
-    /// `field` is the transport's name for it.
-    #[must_use]
-    pub fn lifetime(self, field: &'static str, text: Option<&str>) -> Self {
-        let lifetime = text.and_then(|text| Lifetime::parse(text).ok());
-        self.fact(field, lifetime.map(|lifetime| json!(lifetime.to_string())))
+    pub fn cap(self, cap: Cents) -> Self {
+        self.fact(CAP, json!(cap.cents()))
     }
 
     #[must_use]
-    pub fn approval(self, text: &str) -> Self {
-        let id = ApprovalId::parse(text).ok();
-        self.fact("approval", id.map(|id| json!(id.to_string())))
+    pub fn usage(self, usage: MicroUsd) -> Self {
+        self.fact(USAGE, json!(usage.micro_usd()))
     }
 
-    /// Any other argument; `None` where it could not be parsed.
+    /// Adds a duration under the name that the channel has for it.
     #[must_use]
-    pub fn fact(mut self, field: &'static str, parsed: Option<Value>) -> Self {
-        match parsed {
-            Some(value) => drop(self.kept.insert(field.to_owned(), value)),
-            None => self.unreadable.push(field),
-        }
+    pub fn lifetime(self, field: &'static str, lifetime: Lifetime) -> Self {
+        self.fact(field, json!(lifetime.to_string()))
+    }
+
+    #[must_use]
+    pub fn approval(self, id: &ApprovalId) -> Self {
+        self.fact(APPROVAL, json!(id.to_string()))
+    }
+
+    /// Adds any other value that was parsed.
+    #[must_use]
+    pub fn fact(mut self, field: &'static str, value: Value) -> Self {
+        self.kept.insert(field.to_owned(), value);
+        self
+    }
+
+    /// Names a field whose value could not be parsed.
+    #[must_use]
+    pub fn unreadable(mut self, field: &'static str) -> Self {
+        self.unreadable.push(field);
         self
     }
 
@@ -72,7 +71,7 @@ impl AuditFacts {
         self.name.as_ref()
     }
 
-    pub(super) fn into_json(self) -> Value {
+    pub fn into_json(self) -> Value {
         let mut kept = self.kept;
         if !self.unreadable.is_empty() {
             kept.insert("unreadable".to_owned(), json!(self.unreadable));
@@ -81,25 +80,30 @@ impl AuditFacts {
     }
 }
 
+/// The fields that have a type of their own, as rows name them.
+pub const APPROVAL: &str = "approval";
+pub const CAP: &str = "cap_cents";
+pub const NAME: &str = "name";
+pub const PROVIDER: &str = "provider";
+pub const USAGE: &str = "micro_usd";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_parsed_is_named_and_not_quoted() {
-        let canary = "sk-canary-0123456789abcdef0123";
-        let said = AuditFacts::default().project(Some(canary)).provider(Some(canary)).cap(Some(canary)).usage(canary);
-        let said = said.lifetime("expires_in", Some(canary)).approval(canary);
-        assert_eq!(said.name(), None);
-        let kept = said.fact("limit", None).fact("all", Some(json!(true))).into_json();
-        let unreadable = ["name", "provider", "cap_cents", "micro_usd", "expires_in", "approval", "limit"];
-        assert_eq!(kept, json!({ "all": true, "unreadable": unreadable }));
+    fn parsed_values_are_kept_and_unreadable_fields_named() {
+        let name = ProjectName::parse("web").unwrap();
+        let provider = ProviderKey::parse("search").unwrap();
+        let facts = AuditFacts::default().project(&name).provider(&provider).cap(Cents::parse_usd("1.5").unwrap());
+        assert_eq!(facts.name(), Some(&name));
+        let kept = facts.unreadable("limit").into_json();
+        assert_eq!(kept, json!({ "name": "web", "provider": "search", "cap_cents": 150, "unreadable": ["limit"] }));
     }
 
     #[test]
-    fn what_can_is_kept_as_it_was_parsed() {
-        let said = AuditFacts::default().project(Some("web")).provider(Some("search")).cap(Some("1.5"));
-        assert_eq!(said.name().map(ProjectName::as_str), Some("web"));
-        assert_eq!(said.into_json(), json!({ "name": "web", "provider": "search", "cap_cents": 150 }));
+    fn provider_that_reads_like_a_key_is_not_quoted() {
+        let key = ProviderKey::parse("sk-canary-0123456789abcdef0123").unwrap();
+        assert_eq!(AuditFacts::default().provider(&key).into_json(), json!({ "unreadable": ["provider"] }));
     }
 }

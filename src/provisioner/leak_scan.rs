@@ -14,7 +14,9 @@ use crate::{
     ledger::IssuedKey,
     name::{ProjectName, ProviderKey},
     project::ProjectId,
-    scan::{KnownKey, Leak, Matcher, Place, ReadCache, Stop, WalkReport, git_folder_of, repository_of, search_history, walk},
+    scan::{
+        KnownKey, Leak, Matcher, Place, ReadCache, Stop, WalkReport, git_folder_of, repository_of, search_history, walk,
+    },
     secret::Mask,
 };
 
@@ -147,7 +149,7 @@ impl LeakScan {
             if issued != plan.issued {
                 // Files read before may hold a key that was not known then.
                 plan = ScanPlan::new(issued);
-                cache.forget();
+                cache.clear();
             }
             if plan.issued.is_empty() {
                 continue;

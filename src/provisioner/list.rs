@@ -10,8 +10,6 @@ pub struct Listing {
     pub(super) visibility: Visibility,
     pub(super) limit: u32,
     pub(super) after: Option<Cursor>,
-    /// The reader of the warning.
-    pub channel: Channel,
 }
 
 /// The end of a page, from which the next one goes on. It reads `after-<number>`.

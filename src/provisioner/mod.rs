@@ -45,7 +45,7 @@ mod teardown;
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
 pub use alerts::{Alerts, Listener};
 pub use approvals::Approvals;
-pub use audit_facts::AuditFacts;
+pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};
 pub use audit_log::{Access, AuditEntry, AuditFilter, AuditLog, AuditProof, Called, OK};
 pub use backend_wait::BackendWait;
 pub use batch::Outcome;

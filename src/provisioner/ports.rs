@@ -9,6 +9,7 @@ use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
 use crate::{
     backend::{Backend, BackendError, Observed, Scope, collect_request_ids},
     clock::{Clock, Timestamp},
+    diagnostic::Diagnostic as _,
     env_file::EnvFileError,
     error::Error,
     fs::Stamp,
@@ -16,7 +17,7 @@ use crate::{
     lifetime::Lifetime,
     name::ProjectName,
     project::{Project, Status},
-    registry::{UserPolicyFile, Registry, RegistryFile},
+    registry::{Registry, RegistryFile, UserPolicyFile},
     secret::Fingerprint,
 };
 
@@ -85,7 +86,8 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime } = dependencies;
+        let Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
+            dependencies;
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     backend::{BackendError, Scope},
     clock::Timestamp,
+    diagnostic::Diagnostic as _,
     env_file::Replace,
     error::Error,
     ledger::{Verdict, Visibility},

@@ -1,4 +1,4 @@
-//! Which backend is meant, and what it needs.
+//! The configuration of the chosen backend.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use crate::{
     secret::Secret,
 };
 
-/// A backend that has been chosen, and not been opened.
+/// A chosen backend that is not opened yet.
 pub(super) enum BackendConfig {
     Simulated,
     StripeApi(ApiConfig),
@@ -32,8 +32,8 @@ pub(super) enum BackendConfig {
 }
 
 impl BackendConfig {
-    /// Relative paths count from a folder, which `within` knows.
-    pub fn of(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<Self, Error> {
+    /// Reads the choice; `within` resolves relative paths.
+    pub fn new(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<Self, Error> {
         match options.backend.clone().or_else(|| word("STRIPE_PROJECTS_BACKEND")).as_deref() {
             None | Some("simulated") => Ok(Self::Simulated),
             Some("stripe-api") => Ok(Self::StripeApi(access(options, within)?)),
@@ -42,8 +42,8 @@ impl BackendConfig {
         }
     }
 
-    /// Still nothing is opened: that happens on first use.
-    pub fn built(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
+    /// Builds the backend. Nothing is opened: that happens on first use.
+    pub fn build(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
         let notes = |backend| Arc::new(LedgerNotes::new(Arc::new(Ledger::of(state)), backend));
         match self {
             Self::Simulated => Arc::new(Simulated::new(simulated_store(state), payment_method, clock.clone())),
@@ -65,7 +65,7 @@ impl BackendConfig {
         }
     }
 
-    /// What the human should know before anything goes wrong.
+    /// Returns a warning to print at the start.
     pub fn warning(&self) -> Option<&'static str> {
         match self {
             Self::StripeApi(access) if access.has_every_right() => Some(EVERY_RIGHT),
@@ -74,13 +74,13 @@ impl BackendConfig {
     }
 }
 
-/// How the simulation pays.
+/// Reads the payment method of the simulation.
 pub(super) fn payment_method(options: &CliOptions) -> Result<PaymentMethod, PaymentError> {
     let token = options.payment_method.clone().or_else(|| word("STRIPE_PROJECTS_PAYMENT_METHOD"));
     token.map_or(Ok(PaymentMethod::default()), |token| PaymentMethod::parse(&token))
 }
 
-/// Where the simulated world of a state folder is kept.
+/// Returns the database of the simulated account of a state folder.
 pub fn simulated_store(state: &Path) -> PathBuf {
     state.join("simulated.db")
 }
@@ -96,14 +96,14 @@ fn access(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<A
     Ok(ApiConfig { base, key, context: word("STRIPE_CONTEXT") })
 }
 
-/// A file that was named and is not there is a mistake, not a missing key.
+/// A named file that does not exist is a usage error, not a missing key.
 fn key_in(file: &Path) -> Result<Secret, Error> {
-    let bytes = fs::read(file, LONGEST_KEY_FILE)?.ok_or_else(|| Error::NoKeyFile { path: file.to_owned() })?;
+    let bytes = fs::read(file, MAX_KEY_FILE_BYTES)?.ok_or_else(|| Error::NoKeyFile { path: file.to_owned() })?;
     let text = String::from_utf8(bytes).map_err(|_| Error::Backend(Setup::KeyUnfit.into()))?;
     Ok(Secret::new(text.trim().to_owned()))
 }
 
-/// A bare name is looked for on `PATH`, as a shell would.
+/// A bare name is searched on `PATH`, as in a shell.
 fn bin(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Option<PathBuf> {
     let bin = options.stripe_bin.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_BIN"))?;
     Some(if bin.components().count() > 1 { within(bin) } else { bin })
@@ -112,4 +112,4 @@ fn bin(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Option<Path
 const EVERY_RIGHT: &str = "STRIPE_API_KEY is a live secret key, which may do everything on the account; a restricted \
     key (rk_live_…) for Stripe Projects alone does less harm if it leaks";
 
-const LONGEST_KEY_FILE: u64 = 4096;
+const MAX_KEY_FILE_BYTES: u64 = 4096;

@@ -1,8 +1,8 @@
-//! What was given on the command line, and how it is given again to another process.
+//! The options of the command line, and how another process gets them again.
 
 use std::{ffi::OsString, path::PathBuf};
 
-/// What was given on the command line; `None` is "not given".
+/// The options of the command line; `None` is "not given".
 #[derive(Clone, Debug, Default)]
 pub struct CliOptions {
     pub dir: Option<PathBuf>,
@@ -14,12 +14,12 @@ pub struct CliOptions {
     pub accept_tos: bool,
     pub stripe_bin: Option<PathBuf>,
     pub stripe_api_base: Option<String>,
-    /// A file with the Stripe API key: an argument would be seen by everybody on the machine.
+    /// A file with the Stripe API key: every user of the machine can read arguments.
     pub stripe_api_key_file: Option<PathBuf>,
 }
 
 impl CliOptions {
-    /// As flags, all but the folder, which a host or another process has to be told in its own way.
+    /// Returns them as flags, without the folder: a host or another process has its own way to set that.
     pub(super) fn flags(&self) -> Vec<OsString> {
         let mut flags = Vec::new();
         let paths = [

@@ -1,4 +1,4 @@
-//! The process that comes after a server which has to be gone: it waits out a grace period and reaps.
+//! The process that reaps after a server has ended: it waits for the grace period first.
 
 use std::{
     env,
@@ -8,14 +8,14 @@ use std::{
 
 use crate::lifetime::Lifetime;
 
-/// Knows how this program was started.
+/// The flags that this program was started with.
 #[derive(Debug)]
 pub struct DetachedReaper {
     pub(super) flags: Vec<OsString>,
 }
 
 impl DetachedReaper {
-    /// Starts it. Should it not start, or die, whatever runs next in that folder does its work.
+    /// Starts the process. If it does not start, or dies, the next process in that folder reaps.
     #[expect(clippy::disallowed_methods, reason = "it is this program; nothing secret is in its arguments")]
     pub fn reap_after(&self, grace: Lifetime) {
         let Ok(program) = env::current_exe() else { return };
@@ -23,7 +23,7 @@ impl DetachedReaper {
         command.args(&self.flags).args(["reap", "--after", &grace.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0); // what ends the server is not meant for it
+        std::os::unix::process::CommandExt::process_group(&mut command, 0); // signals to the server do not reach it
         let _ = command.spawn();
     }
 }

@@ -9,8 +9,7 @@ use std::{
 
 use crate::{fs, host_config::Places, scan::Homes, secret::Secret};
 
-/// The name of the person at the terminal and the terminal itself, as far as the environment tells; without a name, the
-/// number by which the system knows him.
+/// Returns the user's name and terminal from the environment; without a name, the user id.
 pub fn user() -> String {
     let user = word("USER").or_else(|| word("USERNAME")).unwrap_or_else(number);
     match terminal() {
@@ -29,7 +28,7 @@ fn number() -> String {
     "unknown user".to_owned()
 }
 
-/// The terminal that our input or our errors lead to, such as `pts/3`.
+/// Returns the terminal of stdin or stderr, such as `pts/3`.
 #[cfg(unix)]
 fn terminal() -> Option<String> {
     use rustix::termios::ttyname;
@@ -55,21 +54,18 @@ pub(super) fn places(project: PathBuf) -> Places {
     }
 }
 
-/// How to call this program: by its bare name where that finds the very file that runs, else by its path.
-///
-/// # Errors
-/// When the operating system does not say which file that is.
+/// Returns this program's bare name if `PATH` leads to the running file, else its path.
 pub(super) fn program() -> io::Result<PathBuf> {
     let running = env::current_exe()?;
     let name = format!("{}{}", env!("CARGO_PKG_NAME"), env::consts::EXE_SUFFIX);
     let folders = read("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-    let found = folders.into_iter().map(|folder| folder.join(&name)).find(|file| file.is_file());
+    let on_path = folders.into_iter().map(|folder| folder.join(&name)).find(|file| file.is_file());
     let real = |file: &Path| fs::resolve(file).ok();
-    let is_found = found.is_some_and(|found| real(&found).is_some() && real(&found) == real(&running));
-    Ok(if is_found { PathBuf::from(env!("CARGO_PKG_NAME")) } else { running })
+    let is_same = on_path.is_some_and(|file| real(&file).is_some() && real(&file) == real(&running));
+    Ok(if is_same { PathBuf::from(env!("CARGO_PKG_NAME")) } else { running })
 }
 
-/// Where the person at the terminal keeps things.
+/// Returns the folders of the user.
 pub fn homes() -> Homes {
     Homes {
         home: path("HOME").or_else(|| path("USERPROFILE")),
@@ -82,7 +78,7 @@ pub fn homes() -> Homes {
     }
 }
 
-/// Whether the person wants colour, as far as the environment tells.
+/// Whether the environment asks for colour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Colour {
     /// `CLICOLOR_FORCE`: even into a pipe.
@@ -92,7 +88,7 @@ pub enum Colour {
     Never,
 }
 
-/// As no-color.org and bixense.com/clicolors have it: whoever wants none is asked first, and an empty word is none.
+/// Follows no-color.org and bixense.com/clicolors: `NO_COLOR` comes first, and an empty variable counts as unset.
 pub fn colour() -> Colour {
     if word("NO_COLOR").is_some() {
         Colour::Never
@@ -105,7 +101,7 @@ pub fn colour() -> Colour {
     }
 }
 
-/// A terminal that cannot take a line back.
+/// Tells whether the terminal cannot erase a line.
 pub fn is_dumb() -> bool {
     word("TERM").is_some_and(|word| word == "dumb")
 }

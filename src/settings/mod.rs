@@ -1,4 +1,4 @@
-//! Flags, environment and defaults, once; and from them the house as it is lived in.
+//! Reads flags, environment and defaults once, and builds the services from them.
 //!
 //! A flag wins over a variable, a variable over a default.
 
@@ -31,7 +31,7 @@ use crate::{
 };
 use environment::{path, secret};
 
-/// Everything decided, nothing opened yet.
+/// The resolved settings. Nothing is opened yet.
 pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
@@ -40,22 +40,19 @@ pub struct Settings {
     user_policy: UserPolicyFile,
     pub state: PathBuf,
     accept_terms: bool,
-    choice: BackendConfig,
+    backend: BackendConfig,
     payment_method: PaymentMethod,
     flags: Vec<OsString>,
 }
 
 impl Settings {
-    /// Decides. Nothing is created, and nothing is opened but a file that holds the API key.
-    ///
-    /// # Errors
-    /// When the folder is not there, or a word is not one of those that it could be.
+    /// Resolves the settings. Nothing is created, and only a file that holds the API key is opened.
     pub fn resolve(options: CliOptions) -> Result<Self, Error> {
         let dir = options.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
-        let (choice, payment_method) = (BackendConfig::of(&options, within)?, payment_method(&options)?);
+        let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
         let state = options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
@@ -72,34 +69,34 @@ impl Settings {
             user_policy: user_policy(within),
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
             accept_terms: options.accept_tos,
-            choice,
+            backend,
             payment_method,
             flags,
             dir: dir.clone(),
         })
     }
 
-    /// What the human should know before anything goes wrong.
+    /// Returns a warning to print at the start.
     pub fn warning(&self) -> Option<&'static str> {
-        self.choice.warning()
+        self.backend.warning()
     }
 
-    /// Puts the house together. Still nothing is opened: that happens on first use.
+    /// Builds the services. Still nothing is opened: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, registry, user_policy, state, accept_terms, choice, payment_method, .. } = self;
+        let Self { dir, env_file, registry, user_policy, state, accept_terms, backend, payment_method, .. } = self;
         let clock = Clock::system();
-        let backend = choice.built(&state, payment_method, &clock);
+        let backend = backend.build(&state, payment_method, &clock);
         Provisioner::new(Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime })
             .in_workspace(dir)
             .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
-    /// Who comes after this process, with the same settings.
+    /// Returns the process that reaps after this one, with the same settings.
     pub fn detached_reaper(&self) -> DetachedReaper {
         DetachedReaper { flags: self.flags.clone() }
     }
 
-    /// The same simulated world, to be served over HTTP.
+    /// Returns the simulator of the same state folder.
     pub fn simulator(self) -> Simulator {
         Simulator::new(simulated_store(&self.state), self.payment_method, Clock::system())
     }
@@ -111,7 +108,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// No flag names it: flags stand in the host's configuration, which is often in the workspace.
+/// No flag sets it: flags are in the host's configuration, which is often in the workspace.
 fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {
     if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
         return UserPolicyFile::Named(within(named));

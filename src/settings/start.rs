@@ -1,4 +1,4 @@
-//! How somebody else is to start us, so that we run there as we were called here.
+//! How a host starts this program with the same settings.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -8,22 +8,19 @@ use super::{
 };
 use crate::{error::Error, fs::FsError, host_config::Places};
 
-/// What a host has to be told.
+/// The entry of a host's configuration.
 #[derive(Clone, Debug)]
 pub struct Start {
     pub places: Places,
     /// The program, as a path or as a name that `PATH` finds.
     pub program: PathBuf,
-    /// The flags that were given and matter to a server. None of them holds a credential.
+    /// The flags that matter to a server. None of them holds a credential.
     pub flags: Vec<String>,
 }
 
 impl Start {
-    /// From what was options, which has proved to make sense: there are settings.
-    ///
-    /// # Errors
-    /// When it is not known which file is running, or a path is not text.
-    pub fn of(settings: &Settings, options: &CliOptions) -> Result<Self, Error> {
+    /// Takes the options that `settings` were resolved from.
+    pub fn new(settings: &Settings, options: &CliOptions) -> Result<Self, Error> {
         let program = program().map_err(|source| FsError {
             action: "find",
             path: PathBuf::from("the running program"),

@@ -25,10 +25,7 @@ use super::{
     state::{AppState, blocking},
 };
 use crate::{
-    backend::{
-        self,
-        simulated::{Account, Answer},
-    },
+    backend::simulated::{Account, Answer},
     project::ResourceId,
 };
 

@@ -111,7 +111,7 @@ fn abandon_at_a_terminal_asks_and_explains() {
     let here = order_of_unknown_outcome(true);
     for (keys, code, live) in [("n\r", 3, 1), ("\x03", 130, 1), ("y\r", 0, 0)] {
         let terminal = Terminal::start(&here.command(&["abandon", "memory"]), 100);
-        terminal.until("nothing here will list it").until("Give memory up? [y/N] ").press(keys);
+        terminal.until("nothing here will list it").until("Abandon memory? [y/N] ").press(keys);
         let output = terminal.finish();
         assert_eq!(
             (output.code, &here.json(&["list"])["live_count"]),

@@ -23,7 +23,6 @@ use stripe_projects_mcp::{
     alerts::Notice,
     backend::simulated::{PaymentMethod, Simulated},
     clock::{Clock, Timestamp},
-    diagnostic::Channel,
     env_file::Replace,
     ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},

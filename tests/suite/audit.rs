@@ -254,7 +254,7 @@ fn audit_write_failure_still_returns_the_answer() {
     workspace.sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
     let output = workspace.ok(&["list", "--all"]);
     assert!(output.stdout.contains("one"), "{output:?}");
-    assert!(output.stderr.starts_with("warning: this call is missing from the audit"), "{output:?}");
+    assert!(output.stderr.starts_with("warning: calls are missing from the audit"), "{output:?}");
     let mut client = RawClient::initialize(&workspace);
     assert_eq!(client.call("list_projects", &json!({}))["torn_down_count"], 1);
     let output = client.disconnect();

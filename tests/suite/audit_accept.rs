@@ -33,7 +33,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let given_up = here.read(HEAD);
     let unasked = here.run(&["audit", "--accept"]);
     assert_eq!(unasked.code, 3, "{unasked:?}");
-    assert!(unasked.stderr.contains("somebody else did: then say no"), "{unasked:?}");
+    assert!(unasked.stderr.contains("someone else changed it: then answer no"), "{unasked:?}");
     assert_eq!(here.read(HEAD), given_up);
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
@@ -140,7 +140,7 @@ fn accept_at_a_terminal_asks_first() {
     let here = workspace_with_restored_backup();
     for (keys, code, whole) in [("n\r", 3, false), ("\x03", 130, false), ("y\r", 0, true)] {
         let terminal = Terminal::start(&here.command(&["audit", "--accept"]), 120);
-        terminal.until("If you put a backup of ledger.db in its place").until("[y/N] ").press(keys);
+        terminal.until("If you restored a backup of ledger.db").until("[y/N] ").press(keys);
         let output = terminal.finish();
         assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
         assert_eq!(here.run(&["audit", "--verify"]).code == 0, whole, "{keys:?}");

@@ -18,11 +18,11 @@ use stripe_projects_mcp::{
     money::{Cents, MoneyError},
     name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
     policy::Rule,
-    project::NoRandomness,
+    project::{Delivery, NoRandomness, Project, ProjectId, Status},
+    project_state::{CapEnforcement, Observation, ProjectState},
     registry::{Problem, RegistryError},
     simulator::SimulatorError,
     sqlite::DatabaseError,
-    view::ProjectView,
 };
 
 type Row = (Error, &'static str, Exit);
@@ -66,7 +66,7 @@ fn all() -> Vec<Row> {
 
 fn own() -> Vec<Row> {
     vec![
-        (Error::AlreadyExists { project: Box::new(project()) }, "already_exists", Exit::Refused),
+        (Error::AlreadyExists { state: Box::new(state()) }, "already_exists", Exit::Refused),
         (Error::AuditBroken { broken: Break::Changed { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileDisagrees { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileMissing }, "audit_broken", Exit::Failure),
@@ -369,24 +369,24 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
     Box::new(Question { approval, label, paid: true, live_projects: 0, committed: dollars("0"), without, command })
 }
 
-fn project() -> ProjectView {
-    ProjectView {
-        name: "memory".to_owned(),
-        provider: "supermemory".to_owned(),
-        project_id: "proj_1".to_owned(),
-        api_key_masked: None,
-        status: "active".to_owned(),
-        spend_cap_usd: 5.0,
-        usage_usd: None,
-        remaining_usd: None,
-        key_version: 1,
-        env_var: "MEMORY_API_KEY".to_owned(),
-        env_written_to: None,
+fn state() -> ProjectState {
+    let at = Timestamp::from_second(1_795_253_400).unwrap();
+    let project = Project {
+        id: ProjectId::from_stored("proj_1".to_owned()),
+        name: name(),
+        provider: ProviderKey::parse("supermemory").unwrap(),
+        service: ServiceRef::parse("supermemory/memory").unwrap(),
         backend: "simulated".to_owned(),
-        cap_enforced_by: "provider".to_owned(),
+        resource: None,
+        status: Status::Active,
+        cap: Cents::new(500).unwrap(),
+        key_version: 1,
+        mask: None,
+        deliveries: vec![Delivery { env_var: EnvVar::parse("MEMORY_API_KEY").unwrap(), credential: None }],
+        env_file: PathBuf::from("/work/.env"),
         expires_at: None,
-        created_at: "2026-11-21T09:30:00Z".to_owned(),
-        updated_at: "2026-11-21T09:30:00Z".to_owned(),
-        next: "nothing".to_owned(),
-    }
+        created_at: at,
+        updated_at: at,
+    };
+    ProjectState { project, observation: Observation::Unknown, enforcement: CapEnforcement::Project, notes: Vec::new() }
 }

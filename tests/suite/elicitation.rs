@@ -8,6 +8,7 @@ use std::{
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
+    app::App,
     mcp,
     settings::{CliOptions, Settings},
 };
@@ -373,7 +374,8 @@ async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: R
     let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
-    tokio::spawn(mcp::serve_over(provisioner, mcp::ToolFilter::everything(), input, output, timeout));
+    let app = Arc::new(App::new(provisioner, Arc::new(|warning| panic!("{warning}"))));
+    tokio::spawn(mcp::serve_over(app, mcp::ToolFilter::everything(), input, output, timeout));
     let (input, output) = tokio::io::split(theirs);
     Host::over("a host", AsyncRwTransport::new_client(input, output), Era::Legacy, support, reply).await
 }

@@ -70,7 +70,7 @@ fn server_reaps_at_start_and_while_running() {
     expire(&workspace, "second");
     until("the second is reaped", || workspace.billed_resources().is_empty().then_some(()));
     let output = server.disconnect();
-    assert!(output.stderr.contains("its time is up: torn_down"), "{output:?}");
+    assert!(output.stderr.contains("its lifetime is over: torn_down"), "{output:?}");
 }
 
 #[test]

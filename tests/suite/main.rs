@@ -40,6 +40,8 @@ mod env_corpus;
 mod env_file;
 mod fake_stripe;
 mod fake_stripe_behavior;
+mod fake_stripe_faults;
+mod fault_injection;
 mod features;
 mod hosts;
 mod interrupts;

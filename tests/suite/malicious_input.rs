@@ -158,7 +158,7 @@ fn assert_in_no_file(workspace: &Workspace) {
         }
     }
     let audit = workspace.ok(&["audit", "--verify"]);
-    assert!(audit.stdout.contains("whole"), "{audit:?}");
+    assert!(audit.stdout.contains("Audit log verified"), "{audit:?}");
 }
 
 /// Returns whether a text contains the input, if it is long enough to be unambiguous.

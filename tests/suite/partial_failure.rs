@@ -23,7 +23,8 @@ use crate::workspace::Workspace;
 fn undelivered_key_is_reported_listed_and_delivered_later() {
     let workspace = Workspace::new();
     let error =
-        taken_meanwhile(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
+        with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal()))
+            .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
     let listed = workspace.json(&["list"]);
@@ -43,7 +44,8 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
 #[test]
 fn half_done_provision_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal()))
+        .unwrap_err();
     fs::remove_file(workspace.file(".env")).unwrap();
     for _ in 0..2 {
         assert_eq!(workspace.json(&["teardown", "victim", "--yes"])["status"], "torn_down");
@@ -56,8 +58,8 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "victim", "search"]);
     let old = workspace.variable("EXA_API_KEY").unwrap();
-    let error =
-        taken_meanwhile(&workspace, |provisioner| provisioner.projects.rotate(&name(), &principal())).unwrap_err();
+    let error = with_variable_replaced(&workspace, |provisioner| provisioner.projects.rotate(&name(), &principal()))
+        .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
     assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
@@ -93,7 +95,8 @@ fn unrecorded_rotation_is_reported_as_key_not_delivered() {
 #[test]
 fn project_with_an_undelivered_key_can_be_torn_down() {
     let workspace = Workspace::new();
-    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal())).unwrap_err();
+    with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal()))
+        .unwrap_err();
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);

@@ -10,16 +10,16 @@ use std::{
     thread,
 };
 
-use crate::workspace::{Kind, Ran, Workspace};
+use crate::workspace::{BackendKind, CommandOutput, Workspace};
 
 #[test]
 fn no_result_takes_a_request_of_its_own() {
-    let workspace = Workspace::on(Kind::StripeApi);
+    let workspace = Workspace::on(BackendKind::StripeApi);
     let relay = CountingRelay::to(&workspace.simulator().base);
     let count = |arguments: &[&str], code| {
         let before = relay.requests();
         let mut command = workspace.command(arguments);
-        let ran = Ran::from(command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &relay.base).output().unwrap());
+        let ran = CommandOutput::from(command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &relay.base).output().unwrap());
         assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
         relay.requests() - before
     };

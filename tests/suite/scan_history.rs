@@ -59,7 +59,7 @@ fn every_git_object_is_searched() {
     assert_no_key(&people, &key);
     assert!(people.stdout.contains("deleted.txt:2, commit "), "{people:?}");
     assert!(people.stdout.contains("the message of commit "), "{people:?}");
-    assert!(people.stdout.contains("which no commit brought"), "{people:?}");
+    assert!(people.stdout.contains("which is in no commit"), "{people:?}");
 }
 
 #[test]

@@ -20,7 +20,11 @@ fn rotation_is_confirmed_per_project() {
         let output = answer_prompt(&here, &["scan", "log", "--rotate"], keys);
         assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
         assert_no_key(&output, &[&old, &dead, &unseen]);
-        assert!(output.screen.contains("Rotate memory? What was found stops working. [y/N]"), "{}", output.screen);
+        assert!(
+            output.screen.contains("Rotate memory? The keys that were found stop working. [y/N]"),
+            "{}",
+            output.screen
+        );
         assert_eq!(output.screen.contains("not rotated: memory: "), code == 7, "{}", output.screen);
         assert_eq!(here.variable("SUPERMEMORY_API_KEY").as_ref(), Some(&old), "{keys:?}");
     }
@@ -44,7 +48,11 @@ fn leaked_live_projects_are_named_in_one_prompt() {
     let search = here.variable("EXA_API_KEY").unwrap();
     here.write("log", format!("{search} {memory} {memory}"));
     let output = answer_prompt(&here, &["scan", "log", "--rotate"], "yes\r");
-    assert!(output.screen.contains("Rotate memory, search? What was found stops working. [y/N]"), "{}", output.screen);
+    assert!(
+        output.screen.contains("Rotate memory, search? The keys that were found stop working. [y/N]"),
+        "{}",
+        output.screen
+    );
     assert_no_key(&output, &[&memory, &search]);
     assert!(here.owner_of(&memory).is_none() && here.owner_of(&search).is_none());
 }

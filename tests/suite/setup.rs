@@ -102,7 +102,7 @@ fn new_file_is_created_and_removed_again() {
         let kind = home.entry().get("type").cloned();
         assert_eq!(kind, matches!(host, Host::ClaudeCode | Host::VsCode).then(|| json!("stdio")));
         let content = home.text();
-        assert!(home.ok(&["--yes"]).stdout.starts_with("Already there, nothing changed"));
+        assert!(home.ok(&["--yes"]).stdout.starts_with("Unchanged, the entry exists already"));
         assert_eq!(home.text(), content);
         assert_eq!(fs::metadata(home.file()).unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -324,7 +324,7 @@ fn backup_that_git_would_add_is_reported() {
     let home = Home::with_text(Host::ClaudeCode, "{}");
     let mut git = Command::new("git");
     assert!(git.args(["init", "--quiet"]).current_dir(home.workspace.path()).status().unwrap().success());
-    assert!(home.ok(&["--yes"]).stdout.contains("The next `git add` would take that copy"));
+    assert!(home.ok(&["--yes"]).stdout.contains("That copy is not git-ignored"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub struct ErrorEnvelope {
     pub details: Value,
 }
 
-/// The command that failed.
+/// The error that failed.
 #[derive(Clone, Copy)]
 pub struct Invocation<'a> {
     /// Such as `services list`.

@@ -30,8 +30,8 @@ use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, has_begun, plain_copy};
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, Observed, Order, Scope,
-    Service, Setup, blocking,
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, Observed,
+    Order, Scope, Service, Setup, blocking,
 };
 use crate::{
     fs::{self, Lock},

@@ -2,7 +2,7 @@
 
 use super::{Output, err, json, out, warn};
 use crate::{
-    diagnostic::{Channel, Diagnostic as _, PROGRAM},
+    diagnostic::{Channel, Diagnostic as _},
     error::Error,
     project_state::ProjectState,
     provisioner::{LeakPlace, LeakedKey, ScanReport},
@@ -24,9 +24,9 @@ pub fn scanned(report: &ScanReport, output: Output) {
     } else {
         out(format_args!("Found: {} live and {} dead, in {looked}.", report.live_count(), report.dead_count()));
         if report.live_count() > 0 {
-            out(format_args!(
-                "`{PROGRAM} rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all."
-            ));
+            out(
+                "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
+            );
         }
     }
 }
@@ -78,7 +78,7 @@ fn place(leak: &LeakedKey) -> String {
         let kept = match &leak.commit {
             Some(commit) if place.is_empty() => format!("the message of commit {}", short(commit)),
             Some(commit) => format!("{place}, commit {}", short(commit)),
-            None => format!("object {}, which no commit brought", short(object)),
+            None => format!("object {}, which is in no commit", short(object)),
         };
         place = format!("{kept}, in the history of {}", visible(repository));
     }

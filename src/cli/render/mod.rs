@@ -18,7 +18,8 @@ use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 use crate::{
     alerts::Notice,
     clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _, Exit, PROGRAM},
+    diagnostic::{Channel, Diagnostic as _, Exit},
+    error::Error,
     money::MicroUsd,
     project_state::ProjectState,
     provisioner::{Abandoned, AuditEntry, AuditProof, Outcome, ProjectPage, Resolution},
@@ -28,7 +29,7 @@ use crate::{
     },
 };
 
-/// For whom.
+/// The reader of the output.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Output {
     Json,
@@ -68,20 +69,20 @@ pub fn project(state: &ProjectState, output: Output) {
     }
 }
 
-/// What came of giving a purchase up.
+/// The result of abandoning a purchase.
 pub fn abandoned(abandoned: &Abandoned, output: Output) {
     if output == Output::Json {
         return json(&AbandonView::from(abandoned));
     }
     out(match abandoned.resolution {
-        Resolution::Found => "It was bought after all, and nothing was given up:",
-        Resolution::GivenUp => "Given up:",
-        Resolution::NeverWas => "It was never bought, and nothing had to be given up:",
+        Resolution::Found => "It was bought, so nothing was abandoned:",
+        Resolution::GivenUp => "Abandoned:",
+        Resolution::NeverWas => "It was never bought, so nothing was abandoned:",
     });
     project(&abandoned.state, output);
 }
 
-/// What became of each, one line a project; the exit code is of the first that did not end as it was meant to.
+/// The outcome of each project, one per line; the exit code is that of the first failure.
 pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
     if output == Output::Json {
@@ -97,8 +98,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
             match result {
                 Ok(state) => out(format_args!("{name}: {}", state.status())),
                 Err(error) => {
-                    let hint = error.hint(Channel::Terminal);
-                    err(format_args!("{name}: error: {error}\n{name}: hint: {hint}"));
+                    err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint(Channel::Terminal)))
                 }
             }
         }
@@ -106,7 +106,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
-/// A project that was suspended, or should have been, because its cap is used up.
+/// A project whose cap is used up, and whether it is suspended.
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
@@ -117,12 +117,12 @@ pub fn stopped(Outcome { name, result }: &Outcome) {
     }
 }
 
-/// Something to know that is no error.
+/// A warning.
 pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
 }
 
-/// What happens to alerts: one that was raised, or one that cannot be sent.
+/// An alert that was raised, or one that cannot be sent.
 pub fn notice(notice: &Notice) {
     match notice {
         Notice::Raised(_) => err(format_args!("alert: {notice}")),
@@ -132,7 +132,7 @@ pub fn notice(notice: &Notice) {
 
 /// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
 pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
-    let list = &ProjectList::from(page);
+    let list = &ProjectList::new(page, Channel::Terminal);
     if let Some(warning) = &list.warning {
         warn(warning);
     }
@@ -140,7 +140,7 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
         return json(list);
     }
     if list.projects.is_empty() {
-        out(format_args!("No live projects. `{PROGRAM} provision NAME PROVIDER` makes one."));
+        out("No live projects. `stripe-projects-mcp provision NAME PROVIDER` makes one.");
     } else if Screen::stdout().person {
         list::show(page, now, Screen::stdout());
     } else {
@@ -163,7 +163,7 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
         return json(view);
     }
     if view.approvals.is_empty() {
-        return out("No agent has asked for anything that needs your yes.");
+        return out("No approval requests.");
     }
     let rows = view.approvals.iter().map(|approval| {
         let (name, provider) = (approval.name.clone(), approval.provider.clone());
@@ -198,10 +198,10 @@ pub fn providers(view: &ProvidersView, output: Output) {
     table(&["KEY", "CAP USD", "MAX USD", "VARIABLE", "WHAT"], rows);
 }
 
-pub fn sound_registry(view: &ProvidersView, output: Output) {
+pub fn valid_registry(view: &ProvidersView, output: Output) {
     match output {
         Output::Json => json(view),
-        Output::People => out(format_args!("The registry is sound. Providers: {}", view.providers.len())),
+        Output::People => out(format_args!("The registry is valid ({} providers)", view.providers.len())),
     }
 }
 
@@ -228,7 +228,7 @@ pub fn proof(proof: &AuditProof, output: Output) {
     if output == Output::Json {
         return json(proof);
     }
-    out(format_args!("The audit is whole. Rows: {}", proof.rows));
+    out(format_args!("Audit log verified: {} entries, no tampering", proof.rows));
     if !proof.accepted.is_empty() {
         out(format_args!("Accepted breaks: {}", proof.accepted.len()));
     }
@@ -268,13 +268,13 @@ pub fn page(page: &[u8]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a person sees who types the bare name.
+/// The text for a person who runs the program without a command.
 pub fn greeting() -> ExitCode {
     out(GREETING);
     ExitCode::SUCCESS
 }
 
-/// The result of a command that knows how it looks.
+/// A result with its own text.
 pub fn result(view: &impl Serialize, text: &str, output: Output) {
     match output {
         Output::Json => json(view),
@@ -282,7 +282,7 @@ pub fn result(view: &impl Serialize, text: &str, output: Output) {
     }
 }
 
-/// What a person is to see before a question.
+/// An explanation before a question.
 pub fn before_asking(text: &str) {
     err(text);
 }
@@ -303,7 +303,7 @@ pub fn finishing() {
 
 /// Ctrl-C in time.
 pub fn called_off() {
-    below_key("stopped; nothing new was begun");
+    below_key("stopped; nothing was started");
 }
 
 /// Where the simulator listens: scripts wait for this line.
@@ -321,11 +321,11 @@ pub fn cannot_serve(error: &impl Display) -> ExitCode {
     ExitCode::from(Exit::Failure as u8)
 }
 
-/// The exit code of a call whose words have all been said: whoever believes the code must have got them.
+/// Returns the exit code; one of success only if the whole output was written.
 pub fn exit_code(code: ExitCode) -> ExitCode {
     let Some(why) = stream::lost() else { return code };
-    err(format_args!("error: what came of it could not be written to stdout: {why}"));
-    err(format_args!("hint: what was done is done; `{PROGRAM} list` shows it"));
+    err(format_args!("error: the result could not be written to stdout: {why}"));
+    err("hint: the operation itself is complete; `stripe-projects-mcp list` shows the result");
     if code == ExitCode::SUCCESS { ExitCode::from(Exit::Failure as u8) } else { code }
 }
 
@@ -382,7 +382,7 @@ fn exact_usd(amount: MicroUsd) -> String {
     if exact.contains('.') { exact } else { format!("{exact}.00") }
 }
 
-/// A time without the fraction of a second that nobody waits for.
+/// A time without fractions of a second.
 fn to_the_second(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(whole, _)| format!("{whole}Z"))
 }
@@ -396,10 +396,10 @@ fn json(view: &impl Serialize) {
 const GREETING: &str = "\
 stripe-projects-mcp gives an AI agent a prepaid, capped, revocable card instead of a root key.
 
-  stripe-projects-mcp providers                      what can be provisioned
+  stripe-projects-mcp providers                      the providers
   stripe-projects-mcp provision memory supermemory   create a project; its key goes to .env
-  stripe-projects-mcp list                           what is live, and what it costs
+  stripe-projects-mcp list                           live projects and their cost
   stripe-projects-mcp teardown memory                remove it and its key
 
 Agents speak to it over MCP: let their host start `stripe-projects-mcp serve --dir PROJECT`.
-Everything here is simulated for now: no account, no money. `--help` has the rest.";
+The default backend is simulated: no account, no money. `--help` lists everything.";

@@ -1,0 +1,109 @@
+//! The operations, by the words that audit rows have for them.
+
+use crate::{principal::Channel, provisioner::Access};
+
+/// An operation, or an attempt at one that could not be parsed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    Abandon,
+    AcceptAudit,
+    Approvals,
+    Approve,
+    Audit,
+    CheckProviders,
+    Deny,
+    Doctor {
+        repair: bool,
+    },
+    Extend,
+    Keep,
+    List,
+    /// A protocol method whose parameters could not be read.
+    Method(&'static str),
+    Prompt,
+    Providers,
+    Provision,
+    ReadResource,
+    Reap,
+    RecordUsage,
+    Resume,
+    Rotate,
+    Scan {
+        rotate: bool,
+    },
+    Suspend,
+    Teardown,
+    /// A command line that could not be read.
+    UnreadableCommand,
+    UnknownTool,
+}
+
+impl Action {
+    /// Returns the word for it in the audit: a command, a tool or a method.
+    pub fn as_str(self, channel: Channel) -> &'static str {
+        let is_mcp = channel == Channel::Mcp;
+        match self {
+            Self::Abandon => "abandon",
+            Self::AcceptAudit => "audit --accept",
+            Self::Approvals => "approvals",
+            Self::Approve => "approve",
+            Self::Audit => "audit",
+            Self::CheckProviders => "providers check",
+            Self::Deny => "deny",
+            Self::Doctor { repair: false } => "doctor",
+            Self::Doctor { repair: true } => "doctor --repair",
+            Self::Extend => "extend",
+            Self::Keep => "keep",
+            Self::List if is_mcp => "list_projects",
+            Self::List => "list",
+            Self::Method(method) => method,
+            Self::Prompt => "prompts/get",
+            Self::Providers => "providers",
+            Self::Provision => "provision",
+            Self::ReadResource => "resources/read",
+            Self::Reap => "reap",
+            Self::RecordUsage => "usage record",
+            Self::Resume => "resume",
+            Self::Rotate if is_mcp => "rotate_key",
+            Self::Rotate => "rotate",
+            Self::Scan { .. } => "scan",
+            Self::Suspend => "suspend",
+            Self::Teardown => "teardown",
+            Self::UnreadableCommand => "unreadable command",
+            Self::UnknownTool => "unknown tool",
+        }
+    }
+
+    /// Tells whether its row is written even where there is no ledger yet.
+    pub fn access(self) -> Access {
+        match self {
+            Self::Abandon
+            | Self::Extend
+            | Self::Keep
+            | Self::Provision
+            | Self::RecordUsage
+            | Self::Resume
+            | Self::Rotate
+            | Self::Scan { rotate: true }
+            | Self::Suspend
+            | Self::Teardown => Access::Write,
+            // Some of these change something, and then write rows of their own.
+            Self::AcceptAudit
+            | Self::Approvals
+            | Self::Approve
+            | Self::Audit
+            | Self::CheckProviders
+            | Self::Deny
+            | Self::Doctor { .. }
+            | Self::List
+            | Self::Method(_)
+            | Self::Prompt
+            | Self::Providers
+            | Self::ReadResource
+            | Self::Reap
+            | Self::Scan { rotate: false }
+            | Self::UnreadableCommand
+            | Self::UnknownTool => Access::Read,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The audit rows of calls.
+//!
+//! A call that may change something has its row before its answer. The rows of reads are collected and written later,
+//! together, so that a read costs no write; a process that is killed in between loses them.
+
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::provisioner::{Access, Called, Provisioner};
+
+/// Receives what could not be recorded, for people to read.
+pub type WarningSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The rows of answered calls that are not written yet.
+pub struct CallLog {
+    services: Arc<Provisioner>,
+    waiting: Mutex<Vec<Called>>,
+    /// Held while writing, so that the last flush leaves no row behind.
+    writing: tokio::sync::Mutex<()>,
+    changed: Notify,
+    warn: WarningSink,
+    /// A broken head record does not repair itself, so it is reported once.
+    break_reported: AtomicBool,
+}
+
+impl CallLog {
+    pub fn new(services: Arc<Provisioner>, warn: WarningSink) -> Self {
+        Self {
+            services,
+            waiting: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+            warn,
+            break_reported: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds a row; one of a write is written at once, unless `is_closing`: then the last flush writes it.
+    pub async fn add(&self, called: Called, is_closing: bool) {
+        let is_write = called.access == Access::Write;
+        let waiting = {
+            let mut waiting = self.waiting();
+            waiting.push(called);
+            waiting.len()
+        };
+        if (is_write && !is_closing) || waiting >= MAX_WAITING {
+            let _alone = self.writing.lock().await;
+            self.write(false).await;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Writes the rows that wait, and seals the audit up to the last of them if `seal`.
+    pub async fn flush(&self, seal: bool) {
+        let _alone = self.writing.lock().await;
+        self.write(seal).await;
+    }
+
+    /// Returns once a row was added since the last time.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn write(&self, seal: bool) {
+        let calls = mem::take(&mut *self.waiting());
+        let services = Arc::clone(&self.services);
+        let work = tokio::task::spawn_blocking(move || {
+            if !calls.is_empty() {
+                services.audit.note_calls(&calls).map_err(|error| ("calls are missing from the audit", error))?;
+            }
+            if seal { services.audit.seal().map_err(|error| ("the audit is not sealed", error)) } else { Ok(None) }
+        });
+        // The answer stands: every effect has rows of its own, written before it.
+        match work.await {
+            Ok(Err((problem, error))) => (self.warn)(&format!("{problem}: {error}")),
+            Ok(Ok(Some(broken))) if !self.break_reported.swap(true, Ordering::Relaxed) => {
+                (self.warn)(&format!("{broken}: run `stripe-projects-mcp audit --verify`"));
+            }
+            _ => {}
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Called>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that only reads waits for its own rows once in so many calls.
+const MAX_WAITING: usize = 1_000;

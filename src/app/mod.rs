@@ -1,0 +1,19 @@
+//! The application: every transport parses into a [`Command`] and has it executed here.
+//!
+//! [`App::execute`] is the one place where a call gets its time limit, its audit row and its change notification.
+
+mod action;
+mod call_log;
+mod command;
+mod execute;
+mod fields;
+mod interaction;
+mod leaks;
+mod perform;
+
+pub use action::Action;
+pub use command::{Command, Page, Prompt, Provision, Rejected, Resource, Scan, Target};
+pub use execute::{App, Call, Limits, Reply};
+pub use fields::Fields;
+pub use interaction::{Confirmation, Interaction, Unattended, Update};
+pub use perform::Output;

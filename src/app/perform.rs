@@ -1,0 +1,166 @@
+//! Which service does a command, and what comes of it.
+
+use std::{thread, time::Duration};
+
+use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
+use crate::{
+    approval::{Answer, Approval, ApprovalId},
+    diagnostic::Exit,
+    doctor::{self, Report},
+    error::Error,
+    ledger::Visibility,
+    principal::Principal,
+    project_state::ProjectState,
+    provisioner::{Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner},
+    registry::Registry,
+};
+
+/// The result of a command.
+#[derive(Debug)]
+pub enum Output {
+    Abandoned(Box<Abandoned>),
+    Approvals(Vec<Approval>),
+    AuditRows(Vec<AuditEntry>),
+    Decided(Box<Approval>),
+    Diagnosis(Report),
+    Outcomes(Vec<Outcome>),
+    Project(Box<ProjectState>),
+    Projects(ProjectPage),
+    Proof(AuditProof),
+    Providers(Registry),
+    /// `usage_error`: the usage of the live projects could not be read, so no cap was enforced.
+    Reaped {
+        outcomes: Vec<Outcome>,
+        usage_error: Option<Error>,
+    },
+    RegistryChecked(Registry),
+    /// How a scan ends that has found anything; the findings were shown already.
+    Scanned(Option<Exit>),
+}
+
+/// Does a command. It blocks.
+pub fn perform(
+    services: &Provisioner,
+    command: &Command,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<Output, Error> {
+    Ok(match command {
+        Command::Abandon(name) => {
+            let agree = |order: &_| interaction.confirm(&Confirmation::Abandon(order));
+            Output::Abandoned(Box::new(services.projects.abandon(name, principal, agree)?))
+        }
+        Command::AcceptAudit => Output::Proof(accept_audit(services, principal, interaction)?),
+        Command::Approvals => Output::Approvals(services.approvals.list()?),
+        Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
+        Command::Audit(filter) => Output::AuditRows(services.audit.entries(filter)?),
+        Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
+        Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
+        Command::Doctor { repair: false } => Output::Diagnosis(doctor::examine(&services.ports)),
+        Command::Doctor { repair: true } => {
+            Output::Diagnosis(doctor::repair(&services.ports, &services.projects, principal))
+        }
+        Command::Extend { name, lifetime } => project(services.lifetimes.extend(name, *lifetime, principal)?),
+        Command::Keep(name) => project(services.lifetimes.keep(name, principal)?),
+        Command::List { torn_down } => {
+            let visibility = if *torn_down { Visibility::All } else { Visibility::Live };
+            Output::Projects(services.projects.list_all(visibility)?)
+        }
+        Command::ListPage(page) => Output::Projects(services.projects.list(&page.listing)?),
+        Command::Prompt(Prompt::Budget | Prompt::EndSession) => {
+            Output::Projects(services.projects.list_all(Visibility::Live)?)
+        }
+        Command::Prompt(Prompt::RotateOnLeak(name)) => {
+            let shown = services.projects.show(name)?;
+            project(shown.filter(|state| state.status().is_live()).ok_or(Error::ProjectNotFound { torn_down: false })?)
+        }
+        Command::Providers => Output::Providers(services.ports.registry()?),
+        Command::Provision(provision) => project(services.projects.provision(&provision.request(), principal)?),
+        Command::ReadResource(resource) => read(services, resource)?,
+        Command::Reap { after } => {
+            if let Some(after) = after {
+                thread::sleep(Duration::from_millis(after.milliseconds().unsigned_abs()));
+            }
+            reap(services, principal)?
+        }
+        Command::RecordUsage { name, amount } => project(services.projects.record_usage(name, *amount, principal)?),
+        Command::Resume(name) => project(services.projects.resume(name, principal)?),
+        Command::Rotate(name) => project(services.projects.rotate(name, principal)?),
+        Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
+        Command::Suspend(Target::All) => Output::Outcomes(services.projects.suspend_all(principal)?),
+        Command::Suspend(Target::Project(name)) => project(services.projects.suspend(name, principal)?),
+        Command::Teardown(target) => {
+            interaction.confirm(&Confirmation::Teardown(target))?;
+            teardown(services, target, principal)?
+        }
+        Command::VerifyAudit => Output::Proof(services.audit.verify()?),
+    })
+}
+
+fn project(state: ProjectState) -> Output {
+    Output::Project(Box::new(state))
+}
+
+fn teardown(services: &Provisioner, target: &Target, principal: &Principal) -> Result<Output, Error> {
+    Ok(match target {
+        Target::All => Output::Outcomes(services.projects.teardown_all(principal)?),
+        Target::Project(name) => project(services.projects.teardown(name, principal)?),
+    })
+}
+
+/// Decides a request, after it was read back to the person who decides.
+fn decide(
+    services: &Provisioner,
+    id: &ApprovalId,
+    answer: Answer,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<Output, Error> {
+    let approval = services.approvals.undecided(id, answer)?;
+    interaction.confirm(&Confirmation::Decide { approval: &approval, answer })?;
+    Ok(Output::Decided(Box::new(services.approvals.decide(id, answer, principal)?)))
+}
+
+/// Accepts a head record that does not fit, if there is one and the person confirms it.
+fn accept_audit(
+    services: &Provisioner,
+    principal: &Principal,
+    interaction: &dyn Interaction,
+) -> Result<AuditProof, Error> {
+    match services.audit.verify() {
+        Err(Error::AuditBroken { broken }) if broken.may_be_accepted() => {
+            interaction.confirm(&Confirmation::AcceptAudit(&broken))?;
+            services.audit.accept(principal)
+        }
+        proof => proof,
+    }
+}
+
+fn reap(services: &Provisioner, principal: &Principal) -> Result<Output, Error> {
+    let mut outcomes = services.lifetimes.reap(principal)?;
+    let usage_error = match services.caps.enforce(principal) {
+        Ok(suspended) => {
+            outcomes.extend(suspended);
+            None
+        }
+        Err(error) => Some(error),
+    };
+    Ok(Output::Reaped { outcomes, usage_error })
+}
+
+fn read(services: &Provisioner, resource: &Resource) -> Result<Output, Error> {
+    Ok(match resource {
+        Resource::Audit => {
+            let filter = AuditFilter { limit: AUDIT_ROWS, ..AuditFilter::default() };
+            Output::AuditRows(services.audit.entries(&filter)?)
+        }
+        Resource::Project(name) => {
+            project(services.projects.show(name)?.ok_or(Error::ProjectNotFound { torn_down: false })?)
+        }
+        Resource::Projects => Output::Projects(services.projects.list(&Listing::first(Visibility::Live))?),
+        Resource::Providers => Output::Providers(services.ports.registry()?),
+    })
+}
+
+/// How many rows the audit resource shows.
+const AUDIT_ROWS: usize = 50;

@@ -1,0 +1,104 @@
+//! Parses the words of a command, each of them once.
+
+use serde_json::json;
+
+use super::arguments::{Audit, Commands, OneOrAll, Providers, Scan, Usage};
+use crate::{
+    app::{self, Action, Command, Fields, Rejected, Target},
+    clock::{Timestamp, moment},
+    error::Error,
+    name::ProjectName,
+    provisioner::{AuditFilter, Search},
+    settings,
+};
+
+/// Parses a command; times that count from now count from `now`.
+///
+/// # Errors
+/// [`Rejected`] with the first argument that cannot be parsed.
+pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
+    match command {
+        Commands::Abandon { name } => named(Action::Abandon, &name, Command::Abandon),
+        Commands::Approvals => Ok(Command::Approvals),
+        Commands::Approve { id } => {
+            let mut fields = Fields::new(Action::Approve);
+            let id = fields.approval(&id);
+            fields.finish(id.map(Command::Approve))
+        }
+        Commands::Audit(Audit { accept: true, .. }) => Ok(Command::AcceptAudit),
+        Commands::Audit(Audit { verify: true, .. }) => Ok(Command::VerifyAudit),
+        Commands::Audit(audit) => filter(&audit, now),
+        Commands::Deny { id } => {
+            let mut fields = Fields::new(Action::Deny);
+            let id = fields.approval(&id);
+            fields.finish(id.map(Command::Deny))
+        }
+        Commands::Doctor { repair } => Ok(Command::Doctor { repair }),
+        Commands::Extend { name, time } => {
+            let mut fields = Fields::new(Action::Extend);
+            let (name, lifetime) = (fields.name(&name), fields.lifetime("time", &time));
+            fields.finish(name.zip(lifetime).map(|(name, lifetime)| Command::Extend { name, lifetime }))
+        }
+        Commands::Keep { name } => named(Action::Keep, &name, Command::Keep),
+        Commands::List { all } => Ok(Command::List { torn_down: all }),
+        Commands::Providers { command: None } => Ok(Command::Providers),
+        Commands::Providers { command: Some(Providers::Check) } => Ok(Command::CheckProviders),
+        Commands::Provision { name, provider, cap, expires_in, replace } => {
+            let mut fields = Fields::new(Action::Provision);
+            let (name, provider, cap) = (fields.name(&name), fields.provider(&provider), fields.cap(&cap));
+            let lifetime = expires_in.and_then(|time| fields.lifetime("expires_in", &time));
+            fields.fact("replace", json!(replace));
+            let provision = name.zip(provider).zip(cap).map(|((name, provider), cap)| {
+                Command::Provision(app::Provision { name, provider, cap: Some(cap), lifetime, replace: Some(replace) })
+            });
+            fields.finish(provision)
+        }
+        Commands::Reap { after } => {
+            let mut fields = Fields::new(Action::Reap);
+            let after = after.and_then(|time| fields.unlisted(crate::lifetime::Lifetime::parse(&time)));
+            fields.finish(Some(Command::Reap { after }))
+        }
+        Commands::Resume { name } => named(Action::Resume, &name, Command::Resume),
+        Commands::Rotate { name } => named(Action::Rotate, &name, Command::Rotate),
+        Commands::Scan(Scan { paths, agents, rotate, watch }) => {
+            let places = if agents { settings::homes().transcripts() } else { Vec::new() };
+            Ok(Command::Scan(app::Scan { search: Search { paths, places }, rotate, watch }))
+        }
+        Commands::Suspend(target) => targeted(Action::Suspend, &target, Command::Suspend),
+        Commands::Teardown(target) => targeted(Action::Teardown, &target, Command::Teardown),
+        Commands::Usage { command: Usage::Record { name, amount } } => {
+            let mut fields = Fields::new(Action::RecordUsage);
+            let (name, amount) = (fields.name(&name), fields.usage(&amount));
+            fields.finish(name.zip(amount).map(|(name, amount)| Command::RecordUsage { name, amount }))
+        }
+        // Tasks of their own, which `super::parse` has taken out.
+        Commands::Completions { .. }
+        | Commands::Man { .. }
+        | Commands::Serve(_)
+        | Commands::Setup { .. }
+        | Commands::Simulator { .. } => Fields::new(Action::UnreadableCommand).finish(None),
+    }
+}
+
+fn named(action: Action, name: &str, command: impl FnOnce(ProjectName) -> Command) -> Result<Command, Rejected> {
+    let mut fields = Fields::new(action);
+    let name = fields.name(name);
+    fields.finish(name.map(command))
+}
+
+fn targeted(action: Action, target: &OneOrAll, command: impl FnOnce(Target) -> Command) -> Result<Command, Rejected> {
+    match &target.name {
+        Some(name) => named(action, name, |name| command(Target::Project(name))),
+        None => Ok(command(Target::All)),
+    }
+}
+
+fn filter(audit: &Audit, now: Timestamp) -> Result<Command, Rejected> {
+    let mut fields = Fields::new(Action::Audit);
+    let project = audit.project.as_deref().and_then(|name| fields.unlisted(ProjectName::parse(name)));
+    let mut time =
+        |text: Option<&str>| text.and_then(|text| fields.unlisted(moment(text, now).ok_or(Error::InvalidTime)));
+    let (since, until) = (time(audit.since.as_deref()), time(audit.until.as_deref()));
+    let (actor, outcome, limit) = (audit.actor.clone(), audit.outcome.clone(), audit.limit);
+    fields.finish(Some(Command::Audit(AuditFilter { project, actor, since, until, outcome, limit })))
+}

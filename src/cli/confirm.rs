@@ -1,0 +1,149 @@
+//! Confirmations at the terminal, and the intermediate results of a command.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use super::{Output, render};
+use crate::{
+    app::{Confirmation, Interaction, Target, Update},
+    approval::{Answer, Approval, Subject},
+    error::Error,
+    name::ProjectName,
+    provisioner::UnresolvedOrder,
+    scan::Stop,
+};
+
+/// The terminal of one command.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// Confirmed beforehand, with `--yes`.
+    pub confirmed: bool,
+    pub stop: Stop,
+    pub output: Output,
+}
+
+impl Interaction for Terminal {
+    fn confirm(&self, question: &Confirmation<'_>) -> Result<(), Error> {
+        match question {
+            Confirmation::Abandon(order) => {
+                self.explain(&unresolved(order));
+                self.ask(&format!("Abandon {}?", order.project))
+            }
+            Confirmation::AcceptAudit(broken) => {
+                self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
+                self.ask("Accept it? That you did stays in the audit.")
+            }
+            Confirmation::Decide { approval, answer } => self.ask(&decision(approval, *answer)),
+            Confirmation::RotateLeaked(names) => {
+                let question = format!("Rotate {}? The keys that were found stop working.", listed(names));
+                confirm_with(self.confirmed, &question, || self.line_unless_stopped())
+            }
+            Confirmation::Teardown(Target::All) => {
+                self.ask("Tear down every live project for good, with its data at the provider?")
+            }
+            Confirmation::Teardown(Target::Project(name)) => {
+                self.ask(&format!("Tear down {name} for good, with its data at the provider?"))
+            }
+        }
+    }
+
+    fn show(&self, update: &Update<'_>) {
+        match update {
+            Update::Leaks(view) => render::scanned(view, self.output),
+            Update::NewLeaks(view) => render::watched(view, self.output),
+            Update::NotRotated { names, error } => render::not_rotated(&listed(names), error),
+            Update::Rotated(project) => render::rotated(project),
+            Update::Watching { places } => render::watching(*places),
+        }
+    }
+
+    fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+}
+
+impl Terminal {
+    fn explain(&self, text: &str) {
+        if !self.confirmed {
+            render::before_asking(text);
+        }
+    }
+
+    fn ask(&self, question: &str) -> Result<(), Error> {
+        confirm(self.confirmed, question)
+    }
+
+    /// Reads a line in a command without an end of its own; a stop counts as no answer.
+    fn line_unless_stopped(&self) -> String {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(line()));
+        loop {
+            match receiver.recv_timeout(STOP_INTERVAL) {
+                Ok(line) => return line,
+                Err(RecvTimeoutError::Timeout) if !self.stop.is_requested() => {}
+                Err(_) => return String::new(), // the thread that reads ends with the process
+            }
+        }
+    }
+}
+
+/// Asks a question unless it is `confirmed` already.
+///
+/// # Errors
+/// [`Error::NotConfirmed`] for any answer but a yes, and without a terminal.
+pub fn confirm(confirmed: bool, question: &str) -> Result<(), Error> {
+    confirm_with(confirmed, question, line)
+}
+
+fn confirm_with(confirmed: bool, question: &str, read: impl FnOnce() -> String) -> Result<(), Error> {
+    if confirmed {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Error::NotConfirmed { asked: false });
+    }
+    render::question(question);
+    let answer = read();
+    if !answer.ends_with('\n') {
+        render::end_of_question();
+    }
+    let agreed = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if agreed { Ok(()) } else { Err(Error::NotConfirmed { asked: true }) }
+}
+
+/// Reads a line from the terminal; an unreadable one is empty.
+fn line() -> String {
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(_) => line,
+        Err(_) => String::new(),
+    }
+}
+
+fn decision(approval: &Approval, answer: Answer) -> String {
+    let Subject { name, provider, service, cap, .. } = &approval.subject;
+    let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
+    let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
+    format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?")
+}
+
+fn unresolved(UnresolvedOrder { project, resource, place }: &UnresolvedOrder) -> String {
+    format!(
+        "It can no longer be determined whether `{project}` was bought. Look at {place} first: if {resource} exists \
+         there, it is billed and nothing here will list it."
+    )
+}
+
+fn listed(names: &[ProjectName]) -> String {
+    names.iter().map(ProjectName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// How soon a question notices that the command was stopped.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+const RESTORED_BACKUP: &str = "If you restored a backup of ledger.db, the rows after it are gone from the audit. If you \
+    did not, someone else changed it: then answer no, and leave audit.head as it is.";
