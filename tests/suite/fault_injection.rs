@@ -124,7 +124,7 @@ fn unreachable_backend_hides_nothing() {
     harness.provision().unwrap();
     harness.backend.inject(Fault::Unreachable);
     let listing = Listing::first(Visibility::Live);
-    let list = ProjectList::from(&house.provisioner.projects.list(&listing).unwrap());
+    let list = ProjectList::new(&harness.provisioner.projects.list(&listing).unwrap(), Channel::Terminal);
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }
