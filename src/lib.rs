@@ -30,7 +30,7 @@ pub mod registry;
 pub mod scan;
 pub mod setup;
 pub mod simulator;
-pub mod sqlite;
+pub mod store;
 
 // Second floor.
 pub mod doctor;

@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the house: they write files and start processes")]
 
+mod abandon;
 mod alerts;
 mod alerts_receiver;
 mod alerts_targets;
@@ -35,7 +36,6 @@ mod env_corpus;
 mod env_file;
 mod faults;
 mod features;
-mod abandon;
 mod hostile;
 mod hosts;
 mod incomplete;
@@ -46,6 +46,7 @@ mod lines;
 mod live;
 mod mcp;
 mod person;
+mod portable_sql;
 mod power;
 mod promises;
 mod prompts;
