@@ -245,7 +245,7 @@ impl From<AuditRow> for AuditView {
         Self {
             seq: row.seq,
             at: at.unwrap_or_default(), // a time that is none was put there by hand, which the chain shows
-            door: row.door,
+            door: row.channel,
             actor: row.actor,
             action: row.action,
             project: row.name,

@@ -48,7 +48,7 @@ impl Limits {
             let lock = Lock::on_file(&lock, TIMEOUT).map_err(|error| unavailable(&error))?;
             let lock = lock.ok_or_else(|| unavailable(&"another call is setting limits"))?;
             let was = noted(&ledger, backend, &provider)?;
-            let limit = ledger.committed_with(backend, &provider)?;
+            let limit = ledger.projects().committed_with(backend, &provider)?;
             if was.is_none_or(|was| limit > was) {
                 note(&ledger, backend, &provider, limit)?;
             }
@@ -92,8 +92,8 @@ impl Limits {
     async fn drifted(&self) -> Result<Option<String>, BackendError> {
         let (ledger, backend) = (Arc::clone(&self.ledger), self.backend);
         blocking(move || {
-            for (provider, was) in ledger.list_notes(backend, PREFIX)? {
-                if ledger.committed_with(backend, &provider)?.cents().to_string() != was {
+            for (provider, was) in ledger.kv().list_notes(backend, PREFIX)? {
+                if ledger.projects().committed_with(backend, &provider)?.cents().to_string() != was {
                     return Ok(Some(provider));
                 }
             }
@@ -104,12 +104,12 @@ impl Limits {
 }
 
 fn noted(ledger: &Ledger, backend: &str, provider: &str) -> Result<Option<Cents>, LedgerError> {
-    let text = ledger.get_note(backend, &format!("{PREFIX}{provider}"))?;
+    let text = ledger.kv().get_note(backend, &format!("{PREFIX}{provider}"))?;
     Ok(text.and_then(|text| text.parse().ok()).map(Cents::sum_of))
 }
 
 fn note(ledger: &Ledger, backend: &str, provider: &str, limit: Cents) -> Result<(), LedgerError> {
-    ledger.put_note(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
+    ledger.kv().put_note(backend, &format!("{PREFIX}{provider}"), &limit.cents().to_string())
 }
 
 /// Locks and the ledger block.

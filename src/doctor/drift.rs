@@ -21,7 +21,7 @@ pub fn backend(provisioner: &Provisioner) -> Vec<Finding> {
 fn findings(provisioner: &Provisioner) -> Result<Vec<Finding>, Error> {
     let ours = provisioner.backend_name();
     let (live, others): (Vec<Project>, Vec<Project>) =
-        provisioner.ledger().all_live()?.into_iter().partition(|project| project.backend == ours);
+        provisioner.ledger().projects().all_live()?.into_iter().partition(|project| project.backend == ours);
     let mut findings = Vec::new();
     if let Some(other) = others.first() {
         let names: Vec<&ProjectName> = others.iter().map(|project| &project.name).collect();
@@ -104,7 +104,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();
-    let current = provisioner.ledger().current_fingerprints(project)?;
+    let current = provisioner.ledger().issued_keys().current_fingerprints(project)?;
     for (delivery, current) in project.deliveries.iter().zip(&current) {
         let (variable, name) = (&delivery.env_var, &project.name);
         let held = inspection.holds(variable);
@@ -113,7 +113,7 @@ fn key(provisioner: &Provisioner, project: &Project) -> Result<Vec<Finding>, Err
         }
         let (what, ours) = match held {
             None => ("is missing", true),
-            Some(held) if provisioner.ledger().ours(std::slice::from_ref(&held))?.is_empty() => {
+            Some(held) if provisioner.ledger().issued_keys().ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
             Some(_) => ("holds a key that is dead or another project's", true),

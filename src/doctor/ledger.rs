@@ -11,7 +11,7 @@ use crate::{
 /// The ledger and its chain.
 pub fn ledger(provisioner: &Provisioner) -> Vec<Finding> {
     let ledger = provisioner.ledger();
-    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.totals()?)));
+    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.projects().totals()?)));
     let (whole, (live, caps)) = match counted {
         Ok(counted) => counted,
         Err(error) => return vec![Finding::failure(LEDGER, error)],
@@ -47,7 +47,7 @@ fn chain(provisioner: &Provisioner) -> Finding {
 
 /// What was begun and not ended.
 pub fn journal(provisioner: &Provisioner) -> Vec<Finding> {
-    let unsettled = match provisioner.ledger().unsettled() {
+    let unsettled = match provisioner.ledger().projects().unsettled() {
         Ok(unsettled) => unsettled,
         Err(error) => return vec![Finding::failure(JOURNAL, error)],
     };

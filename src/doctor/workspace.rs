@@ -60,7 +60,7 @@ fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
 /// The env file of new projects, and those that live ones have their keys in.
 pub fn env_files(provisioner: &Provisioner) -> Vec<Finding> {
     let ledger = provisioner.ledger();
-    let live = if ledger.exists() { ledger.all_live().unwrap_or_default() } else { Vec::new() };
+    let live = if ledger.exists() { ledger.projects().all_live().unwrap_or_default() } else { Vec::new() };
     let mut paths = BTreeSet::from([provisioner.env_file()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()

@@ -10,7 +10,7 @@ use crate::{
     policy::Rule,
     setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 impl Error {
@@ -191,12 +191,12 @@ fn env_file(error: &EnvFileError) -> &'static str {
 
 fn ledger(error: &LedgerError) -> &'static str {
     match error {
-        LedgerError::Database(DatabaseError::Damaged(_)) => "ledger_damaged",
-        LedgerError::Database(DatabaseError::Newer { .. }) => "ledger_newer",
-        LedgerError::Database(DatabaseError::Unreadable { .. }) => "ledger_unreadable",
-        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Locked | DatabaseError::Sqlite(_)) => {
-            "ledger_unavailable"
-        }
+        LedgerError::Store(StoreError::Damaged(_)) => "ledger_damaged",
+        LedgerError::Store(StoreError::Newer { .. }) => "ledger_newer",
+        LedgerError::Store(StoreError::Mistyped { .. } | StoreError::Unreadable { .. }) => "ledger_unreadable",
+        LedgerError::Store(
+            StoreError::Conflict(_) | StoreError::File(_) | StoreError::Locked | StoreError::Unavailable(_),
+        ) => "ledger_unavailable",
         LedgerError::Gone => "ledger_gone",
         LedgerError::Moved { .. } => "wrong_status",
     }

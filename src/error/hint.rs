@@ -13,7 +13,7 @@ use crate::{
     registry::{Problem, RegistryError},
     setup::{Refused, SetupError, ShapeError},
     simulator::SimulatorError,
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 impl Error {
@@ -258,16 +258,14 @@ fn env_file(error: &EnvFileError) -> String {
 
 fn ledger(error: &LedgerError) -> String {
     match error {
-        LedgerError::Database(DatabaseError::Newer { .. }) => "update this program".to_owned(),
-        LedgerError::Database(DatabaseError::Damaged(_) | DatabaseError::Unreadable { .. }) => {
+        LedgerError::Store(StoreError::Newer { .. }) => "update this program".to_owned(),
+        LedgerError::Store(StoreError::Damaged(_) | StoreError::Mistyped { .. } | StoreError::Unreadable { .. }) => {
             "end every server of this folder and put a backup of ledger.db into the state folder, without the files \
              ledger.db-wal and ledger.db-shm; the projects it listed are still billed, and at Stripe they can be seen"
                 .to_owned()
         }
-        LedgerError::Database(DatabaseError::Locked) => {
-            "call again; if it stays, end the process that is stuck".to_owned()
-        }
-        LedgerError::Database(DatabaseError::File(_) | DatabaseError::Sqlite(_)) => {
+        LedgerError::Store(StoreError::Locked) => "call again; if it stays, end the process that is stuck".to_owned(),
+        LedgerError::Store(StoreError::Conflict(_) | StoreError::File(_) | StoreError::Unavailable(_)) => {
             "check that the state folder (.stripe-projects) has space and may be written by you".to_owned()
         }
         LedgerError::Gone => format!(

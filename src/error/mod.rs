@@ -23,7 +23,7 @@ use crate::{
     registry::RegistryError,
     setup::SetupError,
     simulator::SimulatorError,
-    sqlite::DatabaseError,
+    store::StoreError,
     view::{ErrorView, ProjectView},
 };
 
@@ -168,8 +168,8 @@ impl From<NotAnId> for Error {
     }
 }
 
-impl From<DatabaseError> for Error {
-    fn from(error: DatabaseError) -> Self {
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
         Self::Ledger(error.into())
     }
 }

@@ -57,7 +57,7 @@ impl Provisioner {
         agree: impl FnOnce(&UnresolvedOrder) -> Result<(), Error>,
     ) -> Result<(Resolution, Project, Option<UnresolvedOrder>), Error> {
         let project = self.live(name)?.ok_or_else(|| self.missing(name))?;
-        let open = self.ledger.open_intent(&project.id)?;
+        let open = self.ledger.journal().open_intent(&project.id)?;
         let Some(intent) = open.filter(|open| open.operation == Operation::Provision && project.resource.is_none())
         else {
             return Err(Error::NothingToAbandon { name: name.clone() });
@@ -65,21 +65,21 @@ impl Provisioner {
         let why = match self.reconcile(intent, principal)? {
             Reconciled::Done(project) => return Ok((Resolution::Found, *project, None)),
             Reconciled::NothingHappened => {
-                let closed = self.ledger.newest(name)?.ok_or_else(|| self.missing(name))?;
+                let closed = self.ledger.projects().newest(name)?.ok_or_else(|| self.missing(name))?;
                 return Ok((Resolution::NeverWas, closed, None));
             }
             Reconciled::Open { why } => why,
         };
         let order = order(name, &why).ok_or(why)?;
         agree(&order)?;
-        let intent = self.ledger.open_intent(&project.id)?.ok_or_else(|| self.missing(name))?;
+        let intent = self.ledger.journal().open_intent(&project.id)?.ok_or_else(|| self.missing(name))?;
         let detail = json!({
             "given_up_by": "a human",
             "cap_cents": project.cap.cents(),
             "may_exist_as": order.resource,
         });
         let event = self.event(principal, ACTION, Verdict::Failed, detail);
-        let project = self.ledger.close(intent, Status::Failed, &event)?;
+        let project = self.ledger.journal().close(intent, Status::Failed, &event)?;
         self.phase(Phase::Closed);
         self.reconcile_limits(principal)?;
         Ok((Resolution::GivenUp, project, Some(order)))

@@ -74,7 +74,7 @@ impl Provisioner {
     /// # Errors
     /// The ledger's. What is wrong with the receiver, the registry or the secret is told as a [`Notice`].
     pub fn deliver_alerts(&self) -> Result<u32, Error> {
-        if !self.ledger.exists() || !self.ledger.has_due_alert(self.clock.now())? {
+        if !self.ledger.exists() || !self.ledger.alerts().has_due_alert(self.clock.now())? {
             return Ok(0);
         }
         let receiver = match self.registry() {
@@ -111,7 +111,7 @@ impl Provisioner {
         if crossings.is_empty() {
             return Ok(());
         }
-        let unraised = self.ledger.unraised(crossings)?;
+        let unraised = self.ledger.alerts().unraised(crossings)?;
         if unraised.is_empty() {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Provisioner {
             new.push((*crossing, ids?));
         }
         let event = self.event(&principal(), ACTION, Verdict::Done, Value::Null);
-        let raised = self.ledger.raise(&new, outbox, &event)?;
+        let raised = self.ledger.alerts().raise(&new, outbox, &event)?;
         match raised.first() {
             Some(first) => self.tell(Some(first)),
             None => Ok(()), // somebody was faster
@@ -139,9 +139,9 @@ impl Provisioner {
         let after = match (*told, own) {
             (Some(row), _) => row,
             (None, Some(own)) => own.row - 1,
-            (None, None) => self.ledger.newest_alert_before(self.alerts.born)?,
+            (None, None) => self.ledger.alerts().newest_alert_before(self.alerts.born)?,
         };
-        let alerts = self.ledger.alerts_after(after)?;
+        let alerts = self.ledger.alerts().alerts_after(after)?;
         *told = Some(alerts.last().map_or(after, |alert| alert.row));
         drop(told);
         for alert in alerts {
@@ -162,7 +162,7 @@ impl Provisioner {
                 None => Err(Undelivered::NoAddress),
             };
             match sent {
-                Ok(()) => self.ledger.settle_alert(&claim, Outcome::Delivered)?,
+                Ok(()) => self.ledger.alerts().settle_alert(&claim, Outcome::Delivered)?,
                 Err(why) => {
                     self.put_off(claim, why)?;
                     break; // the next one would most likely meet the same
@@ -175,7 +175,7 @@ impl Provisioner {
 
     fn claim(&self) -> Result<Option<Claim>, Error> {
         let now = self.clock.now();
-        Ok(self.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
+        Ok(self.ledger.alerts().claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
     }
 
     fn send(&self, webhook: &WebhookClient, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
@@ -189,10 +189,10 @@ impl Provisioner {
         let _ = fill_random(&mut luck); // without luck the pause is the longest
         let next = later(self.clock.now(), alerts::pause(claim.attempts, luck[0]));
         if is_too_late(next, claim.first_attempt_at) {
-            self.ledger.settle_alert(&claim, Outcome::GivenUp)?;
+            self.ledger.alerts().settle_alert(&claim, Outcome::GivenUp)?;
             self.notify(&Notice::GivenUp { alert: claim.alert, why });
         } else {
-            self.ledger.settle_alert(&claim, Outcome::Later(next))?;
+            self.ledger.alerts().settle_alert(&claim, Outcome::Later(next))?;
             self.notify(&Notice::Undelivered { alert: claim.alert, attempts: claim.attempts, why });
         }
         Ok(())

@@ -25,7 +25,7 @@ impl Provisioner {
         if !self.ledger.exists() {
             return Ok(Vec::new());
         }
-        Ok(self.ledger.approvals(MOST_SHOWN, self.clock.now())?)
+        Ok(self.ledger.approvals().list(MOST_SHOWN, self.clock.now())?)
     }
 
     /// A request of which a human at a terminal may still say that.
@@ -33,7 +33,7 @@ impl Provisioner {
     /// # Errors
     /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`], [`ApprovalError::Decided`], or the ledger's.
     pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
-        let found = if self.ledger.exists() { self.ledger.approval(id, self.clock.now())? } else { None };
+        let found = if self.ledger.exists() { self.ledger.approvals().approval(id, self.clock.now())? } else { None };
         let approval = found.ok_or(ApprovalError::NotFound)?;
         match approval.status {
             status if status.may_be(answer, true) => Ok(approval),
@@ -57,7 +57,7 @@ impl Provisioner {
     /// The ledger's.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
         let nonce = random_hex()?;
-        self.ledger.send_form(id, &nonce)?;
+        self.ledger.approvals().send_form(id, &nonce)?;
         Ok(nonce)
     }
 
@@ -96,7 +96,7 @@ impl Provisioner {
     /// # Errors
     /// The ledger's, or when the operating system gives no randomness.
     pub fn seal_key(&self) -> Result<Secret, Error> {
-        Ok(Secret::new(self.ledger.seal_key(&random_hex()?)?))
+        Ok(Secret::new(self.ledger.approvals().seal_key(&random_hex()?)?))
     }
 
     /// All that a yes is bound to.
@@ -128,7 +128,7 @@ impl Provisioner {
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ledger.totals()?;
+        let (live_projects, committed) = self.ledger.projects().totals()?;
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -158,7 +158,7 @@ impl Provisioner {
                 status: ApprovalStatus::Pending,
                 decided_by: None,
             };
-            match self.ledger.ask(request, MOST_PENDING, &event)? {
+            match self.ledger.approvals().ask(&request, MOST_PENDING, &event)? {
                 Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
                 Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
                 Asked::Taken => {} // another id, then
@@ -182,7 +182,7 @@ impl Provisioner {
         };
         let by = if nonce.is_some() { "form" } else { "terminal" };
         let event = self.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
-        self.ledger.decide(id, nonce, answer, &event)
+        self.ledger.approvals().decide(id, nonce, answer, &event)
     }
 
     /// What a human types, with the folder, since his terminal may be in another one.

@@ -66,7 +66,7 @@ impl Provisioner {
             make_state_folder(&self.state.join("locks"), &self.state.join(".gitignore"))?;
         }
         let rows: Vec<Answered> = calls.iter().map(|call| self.answered(call)).collect();
-        Ok(self.ledger.note_calls(&rows)?)
+        Ok(self.ledger.audit().note_calls(&rows)?)
     }
 
     /// Brings the head record outside the ledger up to the last row. `Some`: it does not fit, and is left alone; calls
@@ -75,7 +75,7 @@ impl Provisioner {
     /// # Errors
     /// The ledger's, or the file's.
     pub fn seal_audit(&self) -> Result<Option<Break>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.seal()?) } else { Ok(None) }
+        if self.ledger.exists() { Ok(self.ledger.audit().seal()?) } else { Ok(None) }
     }
 
     /// The newest rows that the filter lets through, oldest first.
@@ -85,7 +85,7 @@ impl Provisioner {
     pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditView>, Error> {
         let mut found = Vec::new();
         if self.ledger.exists() {
-            self.ledger.look_back(|row| {
+            self.ledger.audit().look_back(|row| {
                 let view = AuditView::from(row);
                 if filter.lets_through(&view) {
                     found.push(view);
@@ -102,7 +102,7 @@ impl Provisioner {
     /// # Errors
     /// [`Error::AuditBroken`] names the first row that is not as it should be; or the ledger's.
     pub fn verify_audit(&self) -> Result<ProofView, Error> {
-        match self.ledger.verify()? {
+        match self.ledger.audit().verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
             Proof::Whole { rows, head, accepted } => {
                 Ok(ProofView { whole: true, rows, head, accepted: accepted.into_iter().map(Into::into).collect() })
@@ -117,7 +117,7 @@ impl Provisioner {
     /// ledger's.
     pub fn accept_audit(&self, principal: &Principal) -> Result<ProofView, Error> {
         let event = self.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
-        match self.ledger.accept_break(&event)? {
+        match self.ledger.audit().accept_break(&event)? {
             Acceptance::Accepted | Acceptance::Nothing => self.verify_audit(),
             Acceptance::Broken(broken) => Err(Error::AuditBroken { broken }),
         }
@@ -128,10 +128,11 @@ impl Provisioner {
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
         let (door, actor) = (call.principal.door, call.principal.actor.clone());
-        let event = Event { at: self.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
+        let event =
+            Event { at: self.clock.now(), channel: door, actor, action: call.action, verdict: Verdict::Called, detail };
         // What was refused was not about the project that has the name, or had it once.
         let about = name.as_ref().filter(|_| call.outcome == OK);
-        let project = about.and_then(|name| self.ledger.newest(name).ok().flatten());
+        let project = about.and_then(|name| self.ledger.projects().newest(name).ok().flatten());
         Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
     }
 }

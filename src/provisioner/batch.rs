@@ -39,7 +39,7 @@ impl Provisioner {
         }
         let (mut projects, mut after) = (Vec::new(), Some(0));
         while let Some(place) = after {
-            let mut page = self.ledger.page(Visibility::Live, place, LARGEST_PAGE)?;
+            let mut page = self.ledger.projects().page(Visibility::Live, place, LARGEST_PAGE)?;
             projects.append(&mut page.projects);
             after = page.next;
         }

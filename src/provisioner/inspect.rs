@@ -88,13 +88,13 @@ impl Provisioner {
             return Err(Error::ProjectBusy);
         }
         let intended = self.event(principal, ACTION, Verdict::Intended, json!({}));
-        self.ledger.note(&intended, Some(name))?;
+        self.ledger.audit().note(&intended, Some(name))?;
         let delivered = self.reveal_and_write(&project);
         let (verdict, detail) = match &delivered {
             Ok(()) => (Verdict::Done, json!({ "key_version": project.key_version })),
             Err(error) => (Verdict::Failed, json!({ "code": error.code() })),
         };
-        self.ledger.note(&self.event(principal, ACTION, verdict, detail), Some(name))?;
+        self.ledger.audit().note(&self.event(principal, ACTION, verdict, detail), Some(name))?;
         delivered
     }
 
@@ -106,7 +106,7 @@ impl Provisioner {
         let names = project.deliveries.iter().map(|delivery| delivery.credential.as_deref());
         let picked: Vec<&Secret> = names.map(|name| credentials.pick(name)).collect::<Result<_, _>>()?;
         let found: Vec<Fingerprint> = picked.iter().map(|secret| secret.fingerprint()).collect();
-        if found != self.ledger.current_fingerprints(project)? {
+        if found != self.ledger.issued_keys().current_fingerprints(project)? {
             return Err(Error::KeyNotRecorded { name: project.name.clone() });
         }
         let variables = project.deliveries.iter().map(|delivery| &delivery.env_var);

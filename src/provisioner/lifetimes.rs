@@ -17,7 +17,7 @@ impl Provisioner {
             return Ok(Vec::new());
         }
         self.end_orphaned_sessions(principal)?;
-        let expired = self.ledger.expired(self.clock.now())?;
+        let expired = self.ledger.lifetimes().expired(self.clock.now())?;
         Ok(each(expired, |name| self.teardown(name, principal)))
     }
 
@@ -28,7 +28,7 @@ impl Provisioner {
     pub fn extend(&self, name: &ProjectName, lifetime: Lifetime, principal: &Principal) -> Result<ProjectView, Error> {
         let _lock = self.lock_project(name)?;
         let event = self.event(principal, "extend", Verdict::Done, json!({ "expires_in": lifetime.to_string() }));
-        let extended = self.ledger.extend(name, self.end_of(lifetime), &event)?;
+        let extended = self.ledger.lifetimes().extend(name, self.end_of(lifetime), &event)?;
         extended.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
     }
 
@@ -39,7 +39,7 @@ impl Provisioner {
     pub fn keep(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectView, Error> {
         let _lock = self.lock_project(name)?;
         let event = self.event(principal, "keep", Verdict::Done, json!({}));
-        let kept = self.ledger.keep(name, &event)?;
+        let kept = self.ledger.lifetimes().keep(name, &event)?;
         kept.map(|project| self.view(&project)).ok_or_else(|| self.missing(name))
     }
 

@@ -39,7 +39,7 @@ impl Provisioner {
             let (projects, next_cursor, warning) = (Vec::new(), None, None);
             return Ok(ProjectList { projects, live_count: 0, torn_down_count: 0, next_cursor, warning });
         }
-        let page = self.ledger.page(listing.visibility, after, listing.limit)?;
+        let page = self.ledger.projects().page(listing.visibility, after, listing.limit)?;
         let asked: Vec<ResourceId> = page.projects.iter().filter_map(|project| self.askable(project)).collect();
         let answer =
             if asked.is_empty() { Ok(Vec::new()) } else { self.wait(self.backend.observe(Scope::Resources(&asked))) };
@@ -75,7 +75,7 @@ impl Provisioner {
         if !self.ledger.exists() {
             return Ok(None);
         }
-        Ok(self.ledger.newest(name)?.map(|project| self.view(&project)))
+        Ok(self.ledger.projects().newest(name)?.map(|project| self.view(&project)))
     }
 
     /// The resource that our backend can be asked about.

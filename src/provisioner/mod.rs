@@ -80,7 +80,7 @@ pub struct Provisioner {
     backend: Arc<dyn Backend>,
     registry: RegistryFile,
     ceiling: CeilingFile,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     env_file: EnvFile,
     state: PathBuf,
     workspace: PathBuf,
@@ -97,6 +97,8 @@ pub struct Provisioner {
 /// What a provisioner is made of.
 pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
+    /// The one ledger of this process; the backend may hold it too.
+    pub ledger: Arc<Ledger>,
     pub registry: RegistryFile,
     /// The policy outside the workspace, which the registry cannot loosen.
     pub ceiling: CeilingFile,
@@ -152,7 +154,7 @@ impl Provisioner {
             backend: parts.backend,
             registry: parts.registry,
             ceiling: parts.ceiling,
-            ledger: Ledger::of(&parts.state),
+            ledger: parts.ledger,
             workspace: parts.env_file.parent().unwrap_or(&parts.env_file).to_owned(),
             env_file: EnvFile::new(parts.env_file),
             state: parts.state,
@@ -198,7 +200,7 @@ impl Provisioner {
 
     /// Whether the newest project of that name was changed at that time or later.
     pub fn changed_since(&self, name: &ProjectName, at: Timestamp) -> bool {
-        let newest = self.ledger.exists().then(|| self.ledger.newest(name).ok().flatten()).flatten();
+        let newest = self.ledger.exists().then(|| self.ledger.projects().newest(name).ok().flatten()).flatten();
         newest.is_some_and(|project| project.updated_at >= at)
     }
 
@@ -243,7 +245,7 @@ impl Provisioner {
         let (settled, ids) = self.wait(collect_request_ids(self.backend.reconcile_limits()));
         if let Err(error) = settled {
             let detail = json!({ "code": Error::from(error).code(), "request_ids": ids });
-            self.ledger.note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
+            self.ledger.audit().note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
         }
         Ok(())
     }
@@ -274,7 +276,7 @@ impl Provisioner {
             facts.insert("decision".to_owned(), json!(decision));
         }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.note(&event, Some(name)) {
+        match self.ledger.audit().note(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -284,12 +286,12 @@ impl Provisioner {
     /// passes the point up to which it can be called off, and none can be written that forgets to.
     fn event(&self, principal: &Principal, action: &'static str, verdict: Verdict, detail: Value) -> Event {
         self.phase(Phase::Checked);
-        Event { at: self.clock.now(), door: principal.door, actor: principal.actor.clone(), action, verdict, detail }
+        Event { at: self.clock.now(), channel: principal.door, actor: principal.actor.clone(), action, verdict, detail }
     }
 
     /// The live project of that name, provided that our backend is the one that holds it.
     fn live(&self, name: &ProjectName) -> Result<Option<Project>, Error> {
-        let Some(project) = self.ledger.live(name)? else {
+        let Some(project) = self.ledger.projects().live(name)? else {
             return Ok(None);
         };
         if project.backend != self.backend.name() {
@@ -300,7 +302,7 @@ impl Provisioner {
 
     /// What to say of a name that no live project has.
     fn missing(&self, name: &ProjectName) -> Error {
-        match self.ledger.newest(name) {
+        match self.ledger.projects().newest(name) {
             Ok(newest) => {
                 Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
             }
@@ -328,12 +330,12 @@ impl Provisioner {
     fn sharing(&self) -> Result<BTreeSet<String>, Error> {
         match self.backend.cap_scope() {
             CapScope::Project => Ok(BTreeSet::new()),
-            CapScope::ProviderAndMonth => Ok(self.ledger.shared_providers(self.backend.name())?),
+            CapScope::ProviderAndMonth => Ok(self.ledger.projects().shared_providers(self.backend.name())?),
         }
     }
 
     fn recognise(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, Error> {
-        Ok(self.ledger.ours(fingerprints)?)
+        Ok(self.ledger.issued_keys().ours(fingerprints)?)
     }
 }
 

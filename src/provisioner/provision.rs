@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     env_file::{EnvFileError, Preflight, Replace},
     error::Error,
-    ledger::{Grant, Intent, LifetimeTerms, NewProject, Tx, Verdict},
+    ledger::{Grant, Intent, LifetimeTerms, NewProject, OperationId, ProvisionTx, Verdict},
     lifetime::Lifetime,
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey},
@@ -75,7 +75,7 @@ impl Provisioner {
         }
         // Asked again inside the transaction; here so that a refusal comes before the preflight leaves a line for git.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval = match decided(wanted, provider, &registry.policy, self.ledger.totals()?, principal)? {
+        let approval = match decided(wanted, provider, &registry.policy, self.ledger.projects().totals()?, principal)? {
             Granted::Freely { .. } => None,
             Granted::WithApproval { cap, without } => Some(self.human_approval(
                 &self.subject(wanted, provider, cap),
@@ -88,6 +88,7 @@ impl Provisioner {
         let preflight = self.env_file.preflight()?;
 
         let draft = NewProject {
+            op: OperationId::random()?,
             id: ProjectId::random()?,
             name: wanted.name.clone(),
             provider: provider.key.clone(),
@@ -106,7 +107,7 @@ impl Provisioner {
         }
         let event = self.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
-        let intent = self.ledger.begin_provision(draft, &event, |tx| {
+        let intent = self.ledger.journal().begin_provision(&draft, &event, |tx| {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
@@ -124,7 +125,7 @@ impl Provisioner {
     /// Chooses the variables, inside the transaction that will hold them.
     fn grant(
         &self,
-        tx: &Tx<'_>,
+        tx: &ProvisionTx<'_>,
         wanted: &ProvisionRequest,
         provider: &Provider,
         cap: Cents,
@@ -142,7 +143,7 @@ impl Provisioner {
     /// The registry's variable; `<NAME>_<ENV_VAR>` when another live project of ours writes that one.
     fn free_variable(
         &self,
-        tx: &Tx<'_>,
+        tx: &ProvisionTx<'_>,
         wanted: &ProvisionRequest,
         usual: &EnvVar,
         preflight: &Preflight,
@@ -183,7 +184,7 @@ fn decided(
 
 /// Spends the yes in the transaction of the intent: it counts once, and only for what it was said to.
 fn spend(
-    tx: &Tx<'_>,
+    tx: &ProvisionTx<'_>,
     subject: &Subject,
     approval: Option<&ApprovalId>,
     project: &ProjectId,

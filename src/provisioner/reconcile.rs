@@ -30,7 +30,7 @@ pub(super) enum Reconciled {
 impl Provisioner {
     /// Settles what an earlier call left open on a project, if anything. Its lock must be held.
     pub(super) fn reconcile_open(&self, project: &Project, principal: &Principal) -> Result<Option<Reconciled>, Error> {
-        match self.ledger.open_intent(&project.id)? {
+        match self.ledger.journal().open_intent(&project.id)? {
             None => Ok(None),
             Some(intent) => self.reconcile(intent, principal).map(Some),
         }
@@ -91,15 +91,15 @@ impl Provisioner {
     ) -> Result<Vec<Secret>, Error> {
         let names = intent.project.deliveries.iter().map(|delivery| delivery.credential.as_deref());
         let picked: Result<Vec<Secret>, _> = names.map(|name| credentials.pick(name).cloned()).collect();
-        let known = self.ledger.current_fingerprint(&intent.project)?;
+        let known = self.ledger.issued_keys().current_fingerprint(&intent.project)?;
         match picked {
             Ok(picked) if picked.first().map(Secret::fingerprint) == known => Ok(picked),
             Ok(picked) => {
-                self.ledger.record(intent, resource, &picked, self.clock.now())?;
+                self.ledger.journal().record(intent, resource, &picked, self.clock.now())?;
                 Ok(picked)
             }
             Err(error) => {
-                self.ledger.record(intent, resource, &[], self.clock.now())?; // it is billed, whatever it is called
+                self.ledger.journal().record(intent, resource, &[], self.clock.now())?; // it is billed, whatever it is called
                 Err(error.into())
             }
         }
@@ -155,7 +155,7 @@ impl Provisioner {
             Err(error) => {
                 // It exists, whatever became of its key, so that a teardown must know it.
                 if intent.project.resource.is_none() {
-                    self.ledger.record(&mut intent, &resource, &[], self.clock.now())?;
+                    self.ledger.journal().record(&mut intent, &resource, &[], self.clock.now())?;
                 }
                 Ok(Reconciled::Open { why: unknown(intent, error) })
             }
@@ -181,7 +181,7 @@ impl Provisioner {
         let (action, status) = (intent.operation.as_str(), intent.when_nothing_happened());
         let detail = with_ids(json!({ "code": why.code() }), &intent);
         let event = self.event(principal, action, Verdict::Failed, detail);
-        self.ledger.close(intent, status, &event)?;
+        self.ledger.journal().close(intent, status, &event)?;
         if status.is_live() { Ok(()) } else { self.reconcile_limits(principal) }
     }
 
@@ -190,7 +190,7 @@ impl Provisioner {
         let detail = json!({ "key_version": intent.project.key_version, "cap_cents": intent.project.cap.cents() });
         let detail = with_ids(detail, &intent);
         let event = self.event(principal, action, Verdict::Done, detail);
-        let project = self.ledger.close(intent, status, &event)?;
+        let project = self.ledger.journal().close(intent, status, &event)?;
         self.phase(Phase::Closed);
         if !status.is_live() {
             self.reconcile_limits(principal)?;

@@ -23,10 +23,10 @@ impl Provisioner {
             return Ok(Vec::new());
         }
         // What cannot be swept away is in nobody's way, and `doctor` shows it.
-        let _ = self.ledger.sweep();
+        let _ = self.ledger.audit().sweep();
         let _ = self.env_file.sweep();
         let mut recovered = Vec::new();
-        for project in self.ledger.unsettled()? {
+        for project in self.ledger.projects().unsettled()? {
             match self.recover_one(&project) {
                 Ok(None) => {}
                 Ok(Some(word)) => recovered.push(Recovered { name: project.name, outcome: Ok(word) }),

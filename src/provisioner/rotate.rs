@@ -6,7 +6,7 @@ use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
     env_file::Replace,
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::Status,
     view::ProjectView,
@@ -46,7 +46,7 @@ impl Provisioner {
         }
         self.can_deliver(&project)?;
         let event = self.event(principal, ACTION, Verdict::Intended, json!({}));
-        let begun = self.ledger.begin(name, Operation::Rotate, &event)?;
+        let begun = self.ledger.journal().begin(name, Operation::Rotate, &OperationId::random()?, &event)?;
         begun.ok_or_else(|| self.missing(name))
     }
 }

@@ -96,7 +96,7 @@ impl Provisioner {
     }
 
     fn delivered(&self) -> Result<Vec<IssuedKey>, Error> {
-        if self.ledger.exists() { Ok(self.ledger.issued_keys()?) } else { Ok(Vec::new()) }
+        if self.ledger.exists() { Ok(self.ledger.issued_keys().all()?) } else { Ok(Vec::new()) }
     }
 }
 

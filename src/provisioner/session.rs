@@ -73,7 +73,7 @@ impl Provisioner {
     /// Ends the sessions whose processes have died.
     pub(super) fn end_orphaned_sessions(&self, principal: &Principal) -> Result<(), Error> {
         let ours = self.session.as_ref().map(|session| session.id.as_str());
-        for id in self.ledger.sessions()? {
+        for id in self.ledger.lifetimes().sessions()? {
             let file = self.session_file(&id);
             if ours == Some(id.as_str()) {
                 continue;
@@ -90,7 +90,7 @@ impl Provisioner {
 
     fn end(&self, id: &str, grace: Lifetime, principal: &Principal) -> Result<bool, Error> {
         let event = self.event(principal, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
-        Ok(self.ledger.end_session(id, self.end_of(grace), &event)? > 0)
+        Ok(self.ledger.lifetimes().end_session(id, self.end_of(grace), &event)? > 0)
     }
 
     fn session_file(&self, id: &str) -> PathBuf {

@@ -10,7 +10,7 @@ use crate::{
     backend::{BackendError, Refusal, Scope},
     env_file::{EnvFile, EnvFileError, Replace},
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::{Project, Status},
     view::ProjectView,
@@ -149,7 +149,7 @@ impl Provisioner {
         principal: &Principal,
     ) -> Result<Prepared, Error> {
         let event = self.event(principal, operation.as_str(), Verdict::Intended, detail);
-        let begun = self.ledger.begin(name, operation, &event)?;
+        let begun = self.ledger.journal().begin(name, operation, &OperationId::random()?, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Phase, Principal, Provisioner, reconcile::Reconciled};
 use crate::{
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::{Project, Status},
     view::ProjectView,
@@ -32,7 +32,7 @@ impl Provisioner {
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
         let Some(project) = self.live(name)? else {
-            return match self.ledger.newest(name)? {
+            return match self.ledger.projects().newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
                 _ => Err(Error::ProjectNotFound { torn_down: false }),
             };
@@ -43,7 +43,7 @@ impl Provisioner {
             }
             // What cannot be finished may still be removed, provided that we know what it is.
             Some(Reconciled::Open { why }) => {
-                let current = self.ledger.live(name)?.ok_or_else(|| self.missing(name))?;
+                let current = self.ledger.projects().live(name)?.ok_or_else(|| self.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {
                     return Err(why);
                 }
@@ -51,7 +51,7 @@ impl Provisioner {
             Some(Reconciled::Done(_) | Reconciled::NothingHappened) | None => {}
         }
         let event = self.event(principal, ACTION, Verdict::Intended, json!({}));
-        let begun = self.ledger.begin(name, Operation::Teardown, &event)?;
+        let begun = self.ledger.journal().begin(name, Operation::Teardown, &OperationId::random()?, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.missing(name))
     }
 }

@@ -29,7 +29,7 @@ impl Provisioner {
         let resource = project.resource.as_ref().ok_or_else(|| self.missing(name))?;
         let detail = json!({ "micro_usd": amount.micro_usd() });
         let event = self.event(principal, "usage record", Verdict::Intended, detail);
-        self.ledger.note(&event, Some(name))?;
+        self.ledger.audit().note(&event, Some(name))?;
         let observed = self.wait(self.backend.record_usage(resource, amount))?;
         self.observe_usage(iter::once((&project, &observed)));
         let shares = self.sharing()?.contains(project.service.provider());

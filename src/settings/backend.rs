@@ -42,8 +42,14 @@ impl BackendConfig {
     }
 
     /// Still nothing is opened: that happens on first use.
-    pub fn built(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
-        let ledger = || Arc::new(Ledger::of(state));
+    pub fn built(
+        self,
+        state: &Path,
+        ledger: &Arc<Ledger>,
+        payment_method: PaymentMethod,
+        clock: &Clock,
+    ) -> Arc<dyn Backend> {
+        let ledger = || Arc::clone(ledger);
         match self {
             Self::Simulated => Arc::new(Simulated::new(simulated_store(state), payment_method, clock.clone())),
             Self::StripeApi(access) => {

@@ -8,7 +8,7 @@ mod detached_reaper;
 mod environment;
 mod start;
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
 pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     error::Error,
     fs,
+    ledger::Ledger,
     provisioner::{Dependencies, Provisioner},
     registry::{CeilingFile, RegistryFile},
     simulator::Simulator,
@@ -86,10 +87,21 @@ impl Settings {
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
         let Self { dir, env_file, registry, ceiling, state, accept_terms, choice, payment_method, .. } = self;
         let clock = Clock::system();
-        let backend = choice.built(&state, payment_method, &clock);
-        Provisioner::new(Dependencies { backend, registry, ceiling, env_file, state, accept_terms, clock, runtime })
-            .in_workspace(dir)
-            .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
+        let ledger = Arc::new(Ledger::of(&state));
+        let backend = choice.built(&state, &ledger, payment_method, &clock);
+        Provisioner::new(Dependencies {
+            backend,
+            ledger,
+            registry,
+            ceiling,
+            env_file,
+            state,
+            accept_terms,
+            clock,
+            runtime,
+        })
+        .in_workspace(dir)
+        .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
     /// Who comes after this process, with the same settings.

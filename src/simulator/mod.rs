@@ -58,7 +58,7 @@ use crate::{
     backend::simulated::{PaymentMethod, SimulatedStoreError, SimulatedStripe},
     clock::Clock,
     fs::{self, FsError},
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 /// A simulator that does not listen yet.
@@ -113,7 +113,7 @@ impl Simulator {
         let address = listener.address().map_err(SimulatorError::CannotListen)?;
         let (store, folder) = (Arc::clone(&self.store), self.folder);
         let prepare = move || {
-            make_folder(&folder).map_err(DatabaseError::from)?;
+            make_folder(&folder).map_err(StoreError::from)?;
             store.change(|account| unlinked.iter().try_for_each(|provider| account.disconnect(&provider.id)))
         };
         match task::spawn_blocking(prepare).await {
@@ -148,8 +148,8 @@ impl Listening {
     }
 }
 
-impl From<DatabaseError> for SimulatorError {
-    fn from(error: DatabaseError) -> Self {
+impl From<StoreError> for SimulatorError {
+    fn from(error: StoreError) -> Self {
         Self::Store(error.into())
     }
 }

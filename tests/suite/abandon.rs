@@ -31,17 +31,22 @@ fn a_human_gives_up_what_nobody_can_tell_of() {
         assert_eq!((&given_up["came_of_it"], &given_up["project"]["status"]), (&json!("given_up"), &json!("failed")));
         let next = given_up["project"]["next"].as_str().unwrap();
         assert!(next.starts_with("If memory-") && next.contains("dashboard.stripe.com"), "{next}");
-        let row =
-            here.ledger().audit().unwrap().into_iter().find(|row| row.action == "abandon" && row.outcome == "failed");
+        let row = here
+            .ledger()
+            .audit()
+            .rows()
+            .unwrap()
+            .into_iter()
+            .find(|row| row.action == "abandon" && row.outcome == "failed");
         let detail: Value = serde_json::from_str(&row.unwrap().detail).unwrap();
         assert_eq!(detail["given_up_by"], "a human");
-        assert!(here.ledger().unsettled().unwrap().is_empty());
+        assert!(here.ledger().projects().unsettled().unwrap().is_empty());
         assert_eq!(here.json(&["doctor"])["healthy"], true);
         assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
         assert_eq!(here.billed().len(), 1 + usize::from(is_bought), "what exists is left to the human, as he was told");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -123,10 +128,10 @@ fn at_a_terminal_it_is_asked_and_told_what_it_means() {
 fn lost(is_bought: bool) -> Workspace {
     let here = fresh(is_bought);
     let ledger = here.ledger();
-    let (id, text) = ledger.list_notes("stripe-api", "order/").unwrap().remove(0);
+    let (id, text) = ledger.kv().list_notes("stripe-api", "order/").unwrap().remove(0);
     let mut sent: Value = serde_json::from_str(&text).unwrap();
     sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    ledger.put_note("stripe-api", &format!("order/{id}"), &sent.to_string()).unwrap();
+    ledger.kv().put_note("stripe-api", &format!("order/{id}"), &sent.to_string()).unwrap();
     here
 }
 
@@ -137,7 +142,7 @@ fn fresh(is_bought: bool) -> Workspace {
     here.simulator().plan(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
-        let sent = here.ledger().exists() && !here.ledger().list_notes("stripe-api", "order/").unwrap().is_empty();
+        let sent = here.ledger().exists() && !here.ledger().kv().list_notes("stripe-api", "order/").unwrap().is_empty();
         (sent && (!is_bought || !here.billed().is_empty())).then_some(())
     });
     child.kill().unwrap();

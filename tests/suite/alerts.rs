@@ -71,9 +71,9 @@ fn each_threshold_is_told_once_however_often_usage_is_looked_at() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3);
-    let raised = house.workspace.ledger().audit().unwrap();
-    assert_eq!(raised.iter().filter(|row| row.door == "alerts" && row.name.as_deref() == Some("memory")).count(), 3);
-    assert_eq!(house.workspace.ledger().first_broken_row().unwrap(), None);
+    let raised = house.workspace.ledger().audit().rows().unwrap();
+    assert_eq!(raised.iter().filter(|row| row.channel == "alerts" && row.name.as_deref() == Some("memory")).count(), 3);
+    assert_eq!(house.workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn usage_that_only_a_list_finds_is_told_too() {
         house.provision(name);
     }
     let world = house.workspace.world();
-    let resource = house.workspace.ledger().live(&name("two")).unwrap().unwrap().resource.unwrap();
+    let resource = house.workspace.ledger().projects().live(&name("two")).unwrap().unwrap().resource.unwrap();
     world.accrue(&resource, MicroUsd::parse_usd("8").unwrap()).unwrap();
     let provisioner = house.provisioner();
     list(&provisioner);
@@ -279,11 +279,11 @@ fn a_claim_that_ran_out_changes_nothing() {
     let provisioner = house.provisioner();
     spend(&provisioner, "memory", "5");
     let (ledger, now) = (house.workspace.ledger(), house.clock().now());
-    let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
-    assert!(!ledger.has_due_alert(now).unwrap());
+    let slow = ledger.alerts().claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
+    assert!(!ledger.alerts().has_due_alert(now).unwrap());
     house.pass(CLAIM_DURATION);
     assert_eq!(provisioner.deliver_alerts().unwrap(), 1);
-    ledger.settle_alert(&slow, Outcome::Later(house.clock().now())).unwrap();
+    ledger.alerts().settle_alert(&slow, Outcome::Later(house.clock().now())).unwrap();
     assert_eq!(provisioner.deliver_alerts().unwrap(), 0);
     assert_eq!(receiver.seen().len(), 1);
 }
@@ -339,7 +339,7 @@ fn a_running_server_tells_and_sends_what_another_process_raised() {
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
     until("it is told", || server.errors().contains(line).then_some(()));
     // What the server learns itself is told as well, and once.
-    let resource = house.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
+    let resource = house.workspace.ledger().projects().live(&name("memory")).unwrap().unwrap().resource.unwrap();
     let rest = MicroUsd::parse_usd("2").unwrap();
     house.workspace.world().accrue(&resource, rest).unwrap();
     server.call("list_projects", &json!({}));
@@ -399,7 +399,7 @@ fn the_secret_is_nowhere() {
         assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", file.display());
     }
     // Nor the key or its mask in what is sent.
-    let mask = house.workspace.ledger().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
+    let mask = house.workspace.ledger().projects().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
     assert!(receiver.seen().iter().all(|message| !message.text.contains(mask.as_str().trim_start_matches('…'))));
 }
 
@@ -436,25 +436,25 @@ proptest! {
         let house = House::silent();
         house.provision("memory");
         let ledger = house.workspace.ledger();
-        let project = ledger.live(&name("memory")).unwrap().unwrap();
+        let project = ledger.projects().live(&name("memory")).unwrap().unwrap();
         for (place, usd) in usages.iter().enumerate() {
             let usage = MicroUsd::new(usd * 1_000_000);
             let thresholds = reached(project.cap, usage);
             let crossing = Crossing { project: &project, usage, thresholds };
             let highest = usages[..place].iter().max().copied().unwrap_or_default();
             let before = reached(project.cap, MicroUsd::new(highest * 1_000_000));
-            let unraised = ledger.unraised(&[crossing]).unwrap();
+            let unraised = ledger.alerts().unraised(&[crossing]).unwrap();
             prop_assert_eq!(unraised.is_empty(), thresholds.len() <= before.len());
             let ids: Vec<_> = thresholds.iter().map(|threshold| format!("evt_{place}_{threshold}")).collect();
             let event = Event {
                 at: house.clock().now(),
-                door: "alerts",
+                channel: "alerts",
                 actor: String::new(),
                 action: "raise alert",
                 verdict: Verdict::Done,
                 detail: json!({}),
             };
-            let raised = ledger.raise(&[(crossing, ids)], Outbox::Local, &event).unwrap();
+            let raised = ledger.alerts().raise(&[(crossing, ids)], Outbox::Local, &event).unwrap();
             prop_assert_eq!(raised.len(), thresholds.len().saturating_sub(before.len()));
         }
         let highest = usages.iter().max().copied().unwrap_or_default() * 1_000_000;

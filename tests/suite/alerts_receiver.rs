@@ -191,6 +191,7 @@ impl House {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
+            ledger: Arc::new(self.workspace.ledger()),
             env_file: self.workspace.file(".env"),
             state,
             accept_terms: false,
@@ -243,7 +244,7 @@ impl House {
 
     /// Every alert in the outbox.
     pub fn alerts(&self) -> Vec<Alert> {
-        self.workspace.ledger().alerts_after(0).unwrap()
+        self.workspace.ledger().alerts().alerts_after(0).unwrap()
     }
 }
 

@@ -9,7 +9,7 @@ use stripe_projects_mcp::{
     clock::Clock,
     env_file::Replace,
     error::Error,
-    ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     policy::Asker,
@@ -57,7 +57,7 @@ fn the_agent_asks_the_human_approves_and_one_call_goes_through() {
     agent.call("teardown", &json!({ "name": "memory" }));
     assert_eq!(agent.call("provision", &above())["code"], "approval_required", "it counted once");
     assert_ne!(pending(&here), id);
-    assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_human_may_think_better_of_it() {
     for decision in ["approve", "deny"] {
         assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "what is spent is spent: nobody is asked");
     }
-    let decided = here.ledger().audit().unwrap();
+    let decided = here.ledger().audit().rows().unwrap();
     let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));
     assert_eq!(decided.map(|row| row.action.as_str()).collect::<Vec<_>>(), ["deny", "approve", "deny", "approve"]);
 }
@@ -236,11 +236,11 @@ fn the_audit_knows_who_asked_who_decided_and_what_came_of_it() {
     let mut approve = here.command(&["approve", &id, "--yes"]);
     assert!(approve.env("USER", "maria").output().unwrap().status.success());
     agent.call("provision", &above());
-    let rows = here.ledger().audit().unwrap();
+    let rows = here.ledger().audit().rows().unwrap();
     let told: Vec<_> = rows
         .iter()
         .filter(|row| row.detail.contains(&id))
-        .map(|row| (row.door.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
+        .map(|row| (row.channel.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
         .collect();
     let name = Some("memory");
     let expected = [
@@ -316,7 +316,7 @@ fn the_ledger_spends_a_yes_once() {
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
     assert_eq!(spent, 1);
-    assert_eq!(here.ledger().totals().unwrap().0, 1, "who did not get it wrote nothing");
+    assert_eq!(here.ledger().projects().totals().unwrap().0, 1, "who did not get it wrote nothing");
 }
 
 /// Death between the yes and the intent costs nothing; death after the intent has spent it, and is recovered from.
@@ -340,13 +340,14 @@ fn a_crash_neither_loses_a_yes_nor_spends_it_twice() {
         assert_eq!(outcome, again, "{step:?}: {said}");
         let live = usize::from(again == "active");
         assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
 fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {
     let name = ProjectName::parse(&format!("racer-{number}")).unwrap();
     let draft = NewProject {
+        op: OperationId::random().unwrap(),
         id: ProjectId::random().unwrap(),
         name,
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -356,13 +357,17 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
     };
     let (at, project) = (Clock::system().now(), draft.id.clone());
     let (actor, detail) = (String::new(), json!({}));
-    let event = Event { at, door: "test", actor, action: "provision", verdict: Verdict::Intended, detail };
+    let event = Event { at, channel: "test", actor, action: "provision", verdict: Verdict::Intended, detail };
     let deliveries = vec![Delivery { env_var: EnvVar::parse(&format!("KEY_{number}")).unwrap(), credential: None }];
-    let intent = here.ledger().begin_provision(draft, &event, |live| {
+    let intent = here.ledger().journal().begin_provision(&draft, &event, |live| {
         if !live.spend(id, &project, at)? {
             return Err(Error::Approval(ApprovalError::Expired));
         }
-        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: LifetimeTerms::default() })
+        Ok(Grant {
+            cap: Cents::parse_usd("80").unwrap(),
+            deliveries: deliveries.clone(),
+            term: LifetimeTerms::default(),
+        })
     })?;
     let _ = intent.leave_open();
     Ok(())

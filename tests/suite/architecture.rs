@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // First floor: ports.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
-    ("sqlite", &["fs"], &["rusqlite", "thiserror"]),
+    ("store", &["fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
     // Edits other programs' files, and knows nothing else of us; JSON and TOML at once, so both parsers are at home here.
@@ -39,8 +39,8 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "ledger",
         // `fs` for the head record of the audit, which has to stand outside the database.
-        &["approval", "clock", "fs", "money", "name", "project", "secret", "sqlite"],
-        &["rusqlite", "serde_json", "sha2", "thiserror"],
+        &["approval", "clock", "fs", "money", "name", "project", "secret", "store"],
+        &["serde_json", "sha2", "thiserror"],
     ),
     // The one way out to an address that the registry names; signs what it sends.
     (
@@ -50,7 +50,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "backend",
-        &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "sqlite"],
+        &["clock", "dotenv", "fs", "ledger", "money", "name", "project", "secret", "store"],
         &[
             "async_trait",
             "reqwest",
@@ -67,7 +67,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     // Shows the world of `backend` as Stripe's API: a server, and the only one.
     (
         "simulator",
-        &["backend", "clock", "fs", "money", "project", "secret", "sqlite"],
+        &["backend", "clock", "fs", "money", "project", "secret", "store"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Looks for what it knows by mask and fingerprint only, in files and in what git keeps.
@@ -97,7 +97,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "setup",
             "simulator",
-            "sqlite",
+            "store",
             "view",
         ],
         &["thiserror"],
@@ -227,7 +227,14 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // `Provisioner::event` is where Ctrl-C may still call an operation off. `provisioner/audit.rs` writes down calls
         // that are over; the ledger only adds to what it was options.
         "Event {",
-        &["ledger/accept.rs", "ledger/alerts.rs", "ledger/audit.rs", "provisioner/audit.rs", "provisioner/mod.rs"],
+        &[
+            "ledger/alerts.rs",
+            "ledger/audit/accept.rs",
+            "ledger/audit/chain.rs",
+            "ledger/tests.rs",
+            "provisioner/audit.rs",
+            "provisioner/mod.rs",
+        ],
         "let `Provisioner::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
     ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),

@@ -16,7 +16,7 @@ use crate::{
 fn every_effect_has_its_intent_and_its_outcome() {
     let workspace = worked_in();
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
-    let mut rows = workspace.ledger().audit().unwrap();
+    let mut rows = workspace.ledger().audit().rows().unwrap();
     rows.retain(|row| row.outcome != "called");
     let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
     let done = [
@@ -32,7 +32,7 @@ fn every_effect_has_its_intent_and_its_outcome() {
     assert_eq!(told, done);
     let detail: Value = serde_json::from_str(&rows.last().unwrap().detail).unwrap();
     assert_eq!(detail["code"], "cap_above_maximum");
-    assert!(rows.iter().all(|row| row.door == "cli" && row.name.as_deref() == Some("one")));
+    assert!(rows.iter().all(|row| row.channel == "cli" && row.name.as_deref() == Some("one")));
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn a_changed_chain_shows_where() {
         ),
     ] {
         let workspace = worked_in();
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
         Connection::open(workspace.state().join("ledger.db")).unwrap().execute_batch(change).unwrap();
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), Some(broken), "{change}");
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), Some(broken), "{change}");
         let said = workspace.json(&["audit", "--verify"]);
         assert_eq!(said["code"], "audit_broken", "{change}: {said}");
         assert!(said["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{said}");
@@ -162,7 +162,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
     workspace.run(&["provison", canary]);
     workspace.run(&["teardown", "web3"]);
 
-    let rows = workspace.ledger().audit().unwrap();
+    let rows = workspace.ledger().audit().rows().unwrap();
     let calls: Vec<Value> = rows
         .iter()
         .filter(|row| row.outcome == "called")
@@ -196,7 +196,7 @@ fn a_call_leaves_a_row_whatever_came_of_it() {
     assert_eq!(json!(calls), expected, "{calls:#?}");
     let about: Vec<_> = rows.iter().filter(|row| row.outcome == "called" && row.project.is_some()).collect();
     assert_eq!(about.len(), 3, "what went well carries the project's id");
-    assert!(rows.iter().filter(|row| row.door == "mcp").all(|row| row.actor == "lines 1"));
+    assert!(rows.iter().filter(|row| row.channel == "mcp").all(|row| row.actor == "lines 1"));
     let decisions: Vec<String> = rows
         .iter()
         .filter_map(|row| Some(serde_json::from_str::<Value>(&row.detail).unwrap()["decision"].as_str()?.to_owned()))
@@ -230,13 +230,13 @@ fn a_call_that_was_answered_is_in_the_audit() {
         [("provision", json!({ "name": "web", "provider": "search" })), ("rotate_key", json!({ "name": 7 }))]
     {
         lines.call(tool, &arguments);
-        let rows = workspace.ledger().audit().unwrap();
+        let rows = workspace.ledger().audit().rows().unwrap();
         assert_eq!((rows.last().unwrap().action.as_str(), rows.last().unwrap().outcome.as_str()), (tool, "called"));
     }
     // A look follows within the second, without anything else happening.
     lines.call("list_projects", &json!({}));
     until("the row of the list", || {
-        let rows = workspace.ledger().audit().unwrap();
+        let rows = workspace.ledger().audit().rows().unwrap();
         (rows.last().unwrap().action == "list_projects").then_some(())
     });
     let head = workspace.state().join("audit.head");
@@ -288,7 +288,7 @@ fn rows_are_found_by_project_actor_time_and_outcome() {
 async fn the_resource_shows_the_last_fifty_rows() {
     let workspace = worked_in();
     for _ in 0..50 {
-        workspace.ledger().note_calls(&[row()]).unwrap();
+        workspace.ledger().audit().note_calls(&[row()]).unwrap();
     }
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -306,7 +306,8 @@ async fn the_resource_shows_the_last_fifty_rows() {
 fn row() -> stripe_projects_mcp::ledger::Answered {
     use stripe_projects_mcp::ledger::{Answered, Event, Verdict};
     let (at, detail) = (stripe_projects_mcp::clock::Timestamp::now(), json!({ "answer": "ok" }));
-    let event = Event { at, door: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
+    let event =
+        Event { at, channel: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
     Answered { event, name: None, project: None }
 }
 

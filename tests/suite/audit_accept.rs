@@ -39,7 +39,8 @@ fn a_human_accepts_it_and_the_audit_says_so_for_ever() {
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
     assert_eq!(proof["whole"], true, "{proof}");
-    let accepted = here.ledger().audit().unwrap().into_iter().find(|row| row.action == "accept audit break").unwrap();
+    let accepted =
+        here.ledger().audit().rows().unwrap().into_iter().find(|row| row.action == "accept audit break").unwrap();
     let detail: Value = serde_json::from_str(&accepted.detail).unwrap();
     let head = format!("v1 {} {}\n", detail["head_row"], detail["head_hash"].as_str().unwrap());
     assert_eq!(head, given_up, "what was given up is in the row as it stood");
@@ -58,10 +59,10 @@ fn a_human_accepts_it_and_the_audit_says_so_for_ever() {
     let audit = checks.as_array().unwrap().iter().find(|check| check["check"] == "audit").unwrap().clone();
     assert_eq!(audit["state"], "ok", "{audit}");
     assert!(audit["found"].as_str().unwrap().contains(&format!("accepted: row {}", accepted.seq)), "{audit}");
-    let before = here.ledger().audit().unwrap().len();
+    let before = here.ledger().audit().rows().unwrap().len();
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["whole"], true, "there is nothing more to accept");
     let accepts = |row: &&stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
-    assert_eq!(here.ledger().audit().unwrap()[before..].iter().filter(accepts).count(), 0);
+    assert_eq!(here.ledger().audit().rows().unwrap()[before..].iter().filter(accepts).count(), 0);
 
     // What is cut off after it is found out as before.
     sql(&here, "DELETE FROM audit WHERE action = 'accept audit break'");
@@ -79,14 +80,14 @@ fn only_a_missing_end_can_be_accepted() {
     ] {
         let here = restored();
         sql(&here, change);
-        let (rows, head) = (here.ledger().audit().unwrap().len(), here.read(HEAD));
+        let (rows, head) = (here.ledger().audit().rows().unwrap().len(), here.read(HEAD));
         let refused = here.json(&["audit", "--accept", "--yes"]);
         assert_eq!(refused["code"], "audit_broken", "{change}: {refused}");
         assert!(refused["message"].as_str().unwrap().starts_with(breaks), "{change}: {refused}");
         let accepted = |row: &stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
-        assert!(!here.ledger().audit().unwrap().iter().any(accepted), "{change}");
+        assert!(!here.ledger().audit().rows().unwrap().iter().any(accepted), "{change}");
         assert_eq!(here.read(HEAD), head, "{change}");
-        assert!(rows <= here.ledger().audit().unwrap().len());
+        assert!(rows <= here.ledger().audit().rows().unwrap().len());
     }
 }
 

@@ -36,7 +36,7 @@ fn every_operation_between_any_two_times() {
         run(&|provisioner| drop(provisioner.teardown(&name("victim"), &principal()).unwrap()));
         run(&|provisioner| drop(provisioner.provision(&wanted("victim", None), &principal()).unwrap()));
         check(&house.workspace, &format!("the same name again, {jump} ms away"));
-        let rows = house.workspace.ledger().audit().unwrap();
+        let rows = house.workspace.ledger().audit().rows().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "the order is that of what happened");
     }
 }

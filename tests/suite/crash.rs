@@ -70,7 +70,7 @@ fn a_server_that_starts_recovers_what_a_dead_process_left() {
         for operation in OPERATIONS {
             let workspace = killed_at(kind, operation, Phase::Acted).unwrap();
             let server = Lines::greet(&workspace);
-            until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+            until("it is recovered", || workspace.ledger().projects().unsettled().unwrap().is_empty().then_some(()));
             assert_eq!(server.leave().code, 0);
             check(&workspace, &format!("{kind:?}: {operation}"));
         }

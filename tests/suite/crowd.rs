@@ -43,7 +43,7 @@ fn eight_processes_provision_and_rotate_side_by_side() {
     }
     assert_eq!(owners.len(), PROCESSES * EACH, "every project has a key of its own");
     assert_eq!(workspace.world().observe_everything().unwrap().len(), PROCESSES * EACH);
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn a_key_that_is_missing_or_dead_is_delivered_again() {
             assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
             assert!(workspace.read(".env").starts_with("OTHER=1\n"));
         }
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -299,7 +299,7 @@ fn somebody_elses_value_is_said_and_left() {
 #[test]
 fn a_key_that_was_never_recorded_is_not_delivered() {
     let workspace = with_a_project(Kind::Simulated);
-    let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+    let id = workspace.ledger().projects().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
     let report = workspace.json(&["doctor", "--repair"]);
@@ -326,7 +326,7 @@ fn what_is_billed_and_not_listed_is_said_and_not_adopted() {
 fn what_is_listed_and_gone_is_said() {
     for kind in [Kind::Simulated, Kind::StripeApi] {
         let workspace = with_a_project(kind);
-        let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+        let id = workspace.ledger().projects().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
         assert_only(&workspace, "drift", "problem", "does not have it any more");
         workspace.ok(&["teardown", "memory", "--yes"]);

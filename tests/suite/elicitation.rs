@@ -160,13 +160,13 @@ fn a_call_given_up_during_the_question_buys_nothing() {
             let params = json!({ "requestId": call, "reason": "enough" });
             host.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string());
             until("the audit", || {
-                let rows = here.ledger().audit().unwrap();
+                let rows = here.ledger().audit().rows().unwrap();
                 rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
             });
         }
         nothing_bought(&here);
         assert_eq!(status(&here), "pending");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -207,7 +207,7 @@ async fn a_state_is_for_one_call_of_one_client() {
     }
     let stranger = Host::named("another host", here.command(&["serve"]), Era::Modern, Can::Forms, yes()).await;
     assert_eq!(stranger.once(above(), Some((&state, accept()))).await["code"], "approval_mismatch");
-    let rows = here.ledger().audit().unwrap();
+    let rows = here.ledger().audit().rows().unwrap();
     let tried: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
     assert_eq!((tried.len(), tried[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");

@@ -94,7 +94,7 @@ fn what_cannot_be_delivered_can_still_be_torn_down() {
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
-    assert!(workspace.ledger().unsettled().unwrap().is_empty());
+    assert!(workspace.ledger().projects().unsettled().unwrap().is_empty());
 }
 
 #[test]

@@ -127,11 +127,11 @@ fn undo(here: &Workspace, change: &str) {
 /// Everything that a call could have written: the audit, what is live and how, the requests, and the files.
 fn written(here: &Workspace) -> String {
     let ledger = here.ledger();
-    let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
-    let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
+    let hashes: Vec<String> = ledger.audit().rows().unwrap().into_iter().map(|row| row.hash).collect();
+    let approvals = ledger.approvals().list(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
     let billed = here.billed();
     let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
-    format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.all_live().unwrap())
+    format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.projects().all_live().unwrap())
 }
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {

@@ -99,7 +99,10 @@ fn survives(operation: &str, before: &[&[&str]]) {
 
     // What was answered is on the disk: nothing is open, whatever is lost now.
     put(&workspace, &last.unwrap());
-    assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{operation} was answered and not on the disk");
+    assert!(
+        workspace.ledger().projects().unsettled().unwrap().is_empty(),
+        "{operation} was answered and not on the disk"
+    );
     check(&workspace, operation);
 }
 

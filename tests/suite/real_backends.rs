@@ -198,14 +198,14 @@ fn the_audit_has_the_ids_of_the_requests() {
     forbid_creation(&workspace);
     workspace.run(&["provision", "other", "supermemory"]);
     workspace.ok(&["teardown", "memory", "--yes"]);
-    let mut rows = workspace.ledger().audit().unwrap();
+    let mut rows = workspace.ledger().audit().rows().unwrap();
     rows.retain(|row| row.outcome != "called");
     for row in rows.iter().filter(|row| row.outcome != "intended") {
         let detail: Value = serde_json::from_str(&row.detail).unwrap();
         let ids = detail["request_ids"].as_array().unwrap_or_else(|| panic!("{}: {detail}", row.action));
         assert!(!ids.is_empty() && ids.iter().all(|id| id.as_str().unwrap().starts_with("req_")), "{detail}");
     }
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 /// Nothing is asked before a tool is called, so the first answer takes as long as ever.
@@ -246,7 +246,7 @@ fn a_call_that_nobody_waits_for_is_finished_or_journaled() {
         let mut lines = Lines::greet(&workspace);
         let id = lines.send_call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         until("it has begun", || (workspace.state().join("ledger.db").exists()).then_some(()));
-        until("it is intended", || workspace.ledger().unsettled().ok().filter(|open| !open.is_empty()));
+        until("it is intended", || workspace.ledger().projects().unsettled().ok().filter(|open| !open.is_empty()));
         let cancelled = json!({ "requestId": id, "reason": "changed my mind" });
         lines.say(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }).to_string());
         assert_eq!(lines.leave().code, 0, "{kind:?}");

@@ -266,7 +266,8 @@ fn greet(workspace: &Workspace) -> Lines {
 /// A server that starts settles what the dead have left, and sweeps up after them.
 fn settle(workspace: &Workspace, case: &str) {
     let server = Lines::greet(workspace);
-    let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
+    let is_settled =
+        || workspace.leftovers().is_empty() && workspace.ledger().projects().unsettled().unwrap().is_empty();
     until(case, || is_settled().then_some(()));
     assert_eq!(server.leave().code, 0, "{case}");
 }

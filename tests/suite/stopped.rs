@@ -131,7 +131,7 @@ fn what_a_dying_process_left_in_the_log_of_the_world_is_settled_by_looking() {
     dying.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
     dying.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
     assert!(!dying.current_dir(workspace.path()).output().unwrap().status.success());
-    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died with its order on the way");
+    assert_eq!(workspace.ledger().projects().unsettled().unwrap().len(), 1, "it died with its order on the way");
 
     let told = living.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
     assert_eq!(told["code"], "already_exists", "settled, and shown: {told}");
@@ -255,7 +255,7 @@ fn a_full_pipe_behind_stderr_holds_up_nothing() {
     let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "deaf", "version": "1" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client })).unwrap();
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).unwrap();
-    until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+    until("it is recovered", || workspace.ledger().projects().unsettled().unwrap().is_empty().then_some(()));
     let rotate = json!({ "name": "rotate_key", "arguments": { "name": "victim" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": rotate })).unwrap();
     drop(input);

@@ -9,7 +9,7 @@ use stripe_projects_mcp::{
         stripe_api::{ApiBase, ApiConfig, RetryPolicy, StripeApi},
     },
     clock::Timestamp,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -53,6 +53,7 @@ impl Subject {
     /// Has the ledger know of an order, as the provisioner does before it places one.
     fn commit(&self, order: &Order) -> Intent {
         let draft = NewProject {
+            op: OperationId::random().unwrap(),
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("supermemory").unwrap(),
@@ -61,7 +62,10 @@ impl Subject {
             env_file: self.folder.path().join(".env"),
         };
         let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() };
-        self.ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap()
+        self.ledger
+            .journal()
+            .begin_provision::<LedgerError>(&draft, &event(Verdict::Intended), |_| Ok(grant.clone()))
+            .unwrap()
     }
 }
 
@@ -122,7 +126,7 @@ async fn a_provision_asks_exactly_this() {
     );
 
     // Its end leaves a limit that is too high, which is settled.
-    subject.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
+    subject.ledger.journal().close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     subject.backend.reconcile_limits().await.unwrap();
     let last = subject.stripe.seen().pop().unwrap();
     assert!(last.body.contains(r#""max_amount":"0""#) && last.body.contains("prvdr_1"), "{}", last.body);
@@ -385,7 +389,7 @@ fn service_ref(body: &str) -> String {
 
 fn event(verdict: Verdict) -> Event {
     let detail = json!({});
-    Event { at: Timestamp::UNIX_EPOCH, door: "test", actor: String::new(), action: "provision", verdict, detail }
+    Event { at: Timestamp::UNIX_EPOCH, channel: "test", actor: String::new(), action: "provision", verdict, detail }
 }
 
 pub const QUICK: RetryPolicy = RetryPolicy {

@@ -109,10 +109,10 @@ async fn an_order_that_stripe_may_have_forgotten_is_not_sent_again() {
     let order = order("old");
     subject.backend.provision(&order).await.unwrap_err();
     let note = format!("order/{}", order.id.as_str());
-    let text = subject.ledger.get_note("stripe-api", &note).unwrap().unwrap();
+    let text = subject.ledger.kv().get_note("stripe-api", &note).unwrap().unwrap();
     let mut sent: serde_json::Value = serde_json::from_str(&text).unwrap();
     sent["at_ms"] = json!(sent["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    subject.ledger.put_note("stripe-api", &note, &sent.to_string()).unwrap();
+    subject.ledger.kv().put_note("stripe-api", &note, &sent.to_string()).unwrap();
     let before = subject.creates();
     for outcome in [
         subject.backend.provision(&order).await.map(|_| ()),
@@ -218,7 +218,7 @@ async fn what_cannot_be_reached_is_said_in_words() {
     let order = order("a");
     let away = ApiConfig { base: ApiBase::parse(&format!("http://{nobody}")).unwrap(), ..access(&subject.stripe) };
     for key in ["project", "workspace"] {
-        subject.ledger.put_note("stripe-api", key, "\"x\"").unwrap();
+        subject.ledger.kv().put_note("stripe-api", key, "\"x\"").unwrap();
     }
     let error = subject.with(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
@@ -287,13 +287,13 @@ async fn no_error_contains_what_stripe_was_told_or_told_us() {
 async fn a_certain_failure_while_settling_is_no_limit_lost() {
     let subject = Subject::new();
     subject.backend.provision(&order("a")).await.unwrap();
-    subject.ledger.put_note("stripe-api", "limit/supermemory", "900").unwrap();
+    subject.ledger.kv().put_note("stripe-api", "limit/supermemory", "900").unwrap();
     subject.stripe.on(LIMIT, [refusal(400, "no")]);
     let error = subject.backend.reconcile_limits().await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
     subject.stripe.on(LIMIT, [ok(&json!({}))]);
     subject.backend.reconcile_limits().await.unwrap();
-    assert_eq!(subject.ledger.get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
+    assert_eq!(subject.ledger.kv().get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
 }
 
 const CREATE: &str = "POST /v2/provisioning/resources";

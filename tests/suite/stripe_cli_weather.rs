@@ -10,7 +10,7 @@ use stripe_projects_mcp::{
         stripe_cli::{StripeCli, Timeouts},
     },
     clock::Clock,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -46,6 +46,7 @@ impl Shop {
 
     fn book(&self, order: &Order) -> Result<Intent, LedgerError> {
         let draft = NewProject {
+            op: OperationId::random().unwrap(),
             id: order.id.clone(),
             name: ProjectName::parse(&order.id.as_str().replace('_', "-")).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
@@ -53,7 +54,7 @@ impl Shop {
             backend: "stripe-cli".to_owned(),
             env_file: "/nowhere/.env".into(),
         };
-        self.ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
+        self.ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |_| {
             Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() })
         })
     }
@@ -93,7 +94,7 @@ impl Backend for Shop {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let _ = self.book(order); // one that is placed again is booked already
-        assert!(self.ledger.committed_with(NAME, order.service.provider()).unwrap() >= order.cap);
+        assert!(self.ledger.projects().committed_with(NAME, order.service.provider()).unwrap() >= order.cap);
         self.backend.provision(order).await
     }
 
@@ -470,7 +471,7 @@ async fn limits_follow_what_is_live_and_usage_is_said_where_it_is_one_s_own() {
     assert_eq!(usage().await, None, "never an error");
 
     assert_eq!(shop.stand_in.limit("exa"), 2100);
-    shop.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
+    shop.ledger.journal().close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     shop.stand_in.weather(json!([{ "verb": "billing update", "fault": "error" }]));
     shop.reconcile_limits().await.unwrap_err();
     shop.reconcile_limits().await.unwrap();
@@ -509,7 +510,7 @@ fn fingerprint(credentials: &Credentials) -> String {
 
 fn event(verdict: Verdict) -> Event {
     let (actor, detail) = (String::new(), json!({}));
-    Event { at: Clock::system().now(), door: "cli", actor, action: "provision", verdict, detail }
+    Event { at: Clock::system().now(), channel: "cli", actor, action: "provision", verdict, detail }
 }
 
 const NAME: &str = "stripe-cli";

@@ -87,13 +87,13 @@ fn a_resumption_that_is_refused_is_over() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
-    let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
+    let project = workspace.ledger().projects().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
     workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
     for asked in 1..=2 {
         let refused = workspace.run(&["resume", "memory"]);
         assert!(refused.code != 0 && refused.code != 6, "{refused:?}");
         assert_eq!(intents(&workspace, "resume"), asked);
-        assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
+        assert!(workspace.ledger().projects().unsettled().unwrap().is_empty(), "it stayed open");
     }
 }
 
@@ -107,7 +107,7 @@ fn a_resumption_that_cannot_be_certain_says_so_and_is_finished_by_the_next_call(
     workspace.simulator().plan(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
     let unsure = workspace.json(&["resume", "memory"]);
     assert_eq!(unsure["code"], "outcome_unknown", "{unsure}");
-    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
+    assert_eq!(workspace.ledger().projects().unsettled().unwrap().len(), 1, "it was closed");
     workspace.simulator().clear_up();
     assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
     assert_eq!(intents(&workspace, "resume"), 1, "what was open is what was finished");
@@ -151,7 +151,7 @@ fn one_that_fails_does_not_save_the_others() {
 
 /// How often such an operation was begun.
 fn intents(workspace: &Workspace, action: &str) -> usize {
-    let rows = workspace.ledger().audit().unwrap();
+    let rows = workspace.ledger().audit().rows().unwrap();
     rows.iter().filter(|row| row.action == action && row.outcome == "intended").count()
 }
 

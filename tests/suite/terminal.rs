@@ -140,7 +140,9 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish_as_well() {
     let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
     world.execute_batch("BEGIN IMMEDIATE").unwrap();
     let terminal = Terminal::start(&here.command(&["usage", "record", "memory", "1.25"]), 100);
-    until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
+    until("the intent", || {
+        here.ledger().audit().rows().unwrap().iter().any(|row| row.action == "usage record").then_some(())
+    });
     terminal.press("\x03").until("finishing what was begun");
     world.execute_batch("ROLLBACK").unwrap();
     let left = terminal.left();

@@ -258,6 +258,7 @@ impl House {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
             ceiling: CeilingFile::Nowhere,
+            ledger: Arc::new(workspace.ledger()),
             env_file: workspace.file(".env"),
             state: workspace.state(),
             accept_terms: false,

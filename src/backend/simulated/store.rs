@@ -14,7 +14,10 @@ use crate::{
     money::{Cents, MicroUsd},
     project::{NoRandomness, ProjectId, ResourceId},
     secret::Secret,
-    sqlite::{Database, DatabaseError, Schema},
+    store::{
+        StoreError,
+        sqlite::{Database, Schema},
+    },
 };
 
 /// A small world in a file, shared safely by any number of processes.
@@ -30,7 +33,7 @@ pub struct SimulatedStripe {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatedStoreError {
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(#[from] StoreError),
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     #[error("no such resource")]
@@ -216,7 +219,7 @@ impl SimulatedStripe {
     ///
     /// # Errors
     /// What `work` returns, or when the file does not serve.
-    pub fn look<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn look<T, E: From<StoreError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.read(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 
@@ -224,7 +227,7 @@ impl SimulatedStripe {
     ///
     /// # Errors
     /// What `work` returns, and then nothing has happened; or when the file does not serve.
-    pub fn change<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn change<T, E: From<StoreError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.write(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 

@@ -76,24 +76,24 @@ impl Notes {
             return Ok(noted);
         }
         let (key, text) = (key.to_owned(), json(text));
-        parsed(&self.blocking(move |ledger| ledger.put_note_if_absent(NAME, &key, &text)).await?)
+        parsed(&self.blocking(move |ledger| ledger.kv().put_note_if_absent(NAME, &key, &text)).await?)
     }
 
     /// The sum of the caps of our live projects with a provider.
     pub async fn committed_with(&self, provider: &str) -> Result<Cents, BackendError> {
         let provider = provider.to_owned();
-        self.blocking(move |ledger| ledger.committed_with(NAME, &provider)).await
+        self.blocking(move |ledger| ledger.projects().committed_with(NAME, &provider)).await
     }
 
     async fn get_note<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, BackendError> {
         let key = key.to_owned();
-        let text = self.blocking(move |ledger| ledger.get_note(NAME, &key)).await?;
+        let text = self.blocking(move |ledger| ledger.kv().get_note(NAME, &key)).await?;
         text.as_deref().map(parsed).transpose()
     }
 
     async fn put_note<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), BackendError> {
         let (key, text) = (key.to_owned(), json(value));
-        self.blocking(move |ledger| ledger.put_note(NAME, &key, &text)).await
+        self.blocking(move |ledger| ledger.kv().put_note(NAME, &key, &text)).await
     }
 
     /// The ledger is a file, and files block.

@@ -10,7 +10,7 @@ impl StripeCli {
     /// Writes down that the `add` of an order was cut off just now.
     pub(super) fn note_cut_off(&self, order: &ProjectId) -> Result<(), BackendError> {
         let now = Clock::system().now().as_millisecond().to_string();
-        let noted = self.ledger.put_note(NAME, &key(order), &now);
+        let noted = self.ledger.kv().put_note(NAME, &key(order), &now);
         noted.map_err(|error| BackendError::Unknown { why: error.to_string() })
     }
 
@@ -19,7 +19,7 @@ impl StripeCli {
     /// # Errors
     /// [`BackendError::Unknown`] until then.
     pub(super) fn proved_absent(&self, order: &ProjectId) -> Result<(), BackendError> {
-        let at = self.ledger.get_note(NAME, &key(order))?.and_then(|at| at.parse::<i64>().ok());
+        let at = self.ledger.kv().get_note(NAME, &key(order))?.and_then(|at| at.parse::<i64>().ok());
         let age = at.map(|at| Clock::system().now().as_millisecond().saturating_sub(at));
         let wait = i64::try_from(self.timeouts.cut_off_memory.as_millis()).unwrap_or(i64::MAX);
         match age {

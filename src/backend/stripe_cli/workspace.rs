@@ -67,7 +67,7 @@ impl<'a> Workspace<'a> {
     pub async fn make(stripe: &'a Stripe<'a>, ledger: &'a Ledger) -> Result<Self, BackendError> {
         let random = ProjectId::random()?;
         let name = format!("agent-{}", random.as_str().trim_start_matches("proj_"));
-        let name = ledger.put_note_if_absent(NAME, NAME_NOTE, &name)?; // whoever dies behind this line left a trace
+        let name = ledger.kv().put_note_if_absent(NAME, NAME_NOTE, &name)?; // whoever dies behind this line left a trace
         let told = stripe.init(&name).await;
         let told = told.map_err(|cli_error| (cli_error.code() == Some(CONNECTED), cli_error));
         let refused = match told {
@@ -119,10 +119,10 @@ impl<'a> Workspace<'a> {
             return Err(Setup::WrongAccount.into());
         }
         if let (None, Some(merchant)) = (&notes.merchant, project.merchant) {
-            ledger.put_note(NAME, MERCHANT_NOTE, merchant)?;
+            ledger.kv().put_note(NAME, MERCHANT_NOTE, merchant)?;
         }
         if notes.project.is_none() {
-            ledger.put_note(NAME, PROJECT_NOTE, project.id)?;
+            ledger.kv().put_note(NAME, PROJECT_NOTE, project.id)?;
         }
         Ok(Self { stripe, ledger, status })
     }
@@ -205,7 +205,7 @@ impl<'a> Workspace<'a> {
     /// # Errors
     /// The ledger's.
     pub fn note_credentials(&self, service: &str, wanted: &[String]) -> Result<(), BackendError> {
-        Ok(self.ledger.put_note(NAME, &format!("{CREDENTIALS_NOTE}{service}"), &wanted.join(" "))?)
+        Ok(self.ledger.kv().put_note(NAME, &format!("{CREDENTIALS_NOTE}{service}"), &wanted.join(" "))?)
     }
 
     /// The credentials of a service, through the plain copy that Stripe writes, which is gone again on return.
@@ -213,7 +213,7 @@ impl<'a> Workspace<'a> {
     /// # Errors
     /// [`BackendError::Malformed`] when it is open which variable is which credential.
     pub async fn credentials(&self, row: &Row) -> Result<Credentials, BackendError> {
-        let wanted = self.ledger.get_note(NAME, &format!("{CREDENTIALS_NOTE}{}", row.name))?.unwrap_or_default();
+        let wanted = self.ledger.kv().get_note(NAME, &format!("{CREDENTIALS_NOTE}{}", row.name))?.unwrap_or_default();
         let wanted: Vec<String> = wanted.split_whitespace().map(str::to_owned).collect();
         let rows = self.rows()?;
         let copy = PlainCopy(self.stripe);
@@ -260,7 +260,7 @@ impl Notes {
         if !ledger.exists() {
             return Ok(Self::default());
         }
-        let recall = |key| ledger.get_note(NAME, key);
+        let recall = |key| ledger.kv().get_note(NAME, key);
         Ok(Self { name: recall(NAME_NOTE)?, project: recall(PROJECT_NOTE)?, merchant: recall(MERCHANT_NOTE)? })
     }
 }
