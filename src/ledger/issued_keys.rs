@@ -89,7 +89,7 @@ impl IssuedKeys<'_> {
         self.fingerprints(sql, project)
     }
 
-    fn fingerprints(&self, sql: &str, project: &Project) -> Result<Vec<Fingerprint>, LedgerError> {
+    fn fingerprints(self, sql: &str, project: &Project) -> Result<Vec<Fingerprint>, LedgerError> {
         self.0.read(|tx| {
             let rows = tx.rows(sql, &values![project.id.as_str()])?;
             rows.iter().map(|row| Ok(Fingerprint::from_stored(row.get(0)?))).collect()

@@ -92,7 +92,7 @@ impl Lifetimes<'_> {
     }
 
     fn change(
-        &self,
+        self,
         name: &ProjectName,
         event: &Event,
         update: impl Fn(&dyn Tx, i64) -> Result<u64, LedgerError>,

@@ -92,7 +92,7 @@ fn closures_that_run_twice_write_once() {
     ledger.alerts().settle_alert(&claim, Outcome::Delivered).unwrap();
 
     ledger.lifetimes().extend(&draft.name, later(600), &event(Verdict::Done)).unwrap().unwrap();
-    assert_eq!(ledger.lifetimes().expired(later(601)).unwrap(), [draft.name.clone()]);
+    assert_eq!(ledger.lifetimes().expired(later(601)).unwrap(), std::slice::from_ref(&draft.name));
     assert_eq!(ledger.kv().put_note_if_absent("simulated", "key", "one").unwrap(), "one");
     assert_eq!(ledger.kv().put_note_if_absent("simulated", "key", "two").unwrap(), "one");
     let keys = ledger.issued_keys().all().unwrap();
@@ -171,8 +171,10 @@ fn draft() -> NewProject {
     }
 }
 
-fn granted(_: &ProvisionTx<'_>) -> Result<Grant, LedgerError> {
-    let deliveries = vec![Delivery { env_var: EnvVar::parse("MEMORY_KEY").unwrap(), credential: None }];
+fn granted(tx: &ProvisionTx<'_>) -> Result<Grant, LedgerError> {
+    let env_var = EnvVar::parse("MEMORY_KEY").unwrap();
+    assert!(!tx.holds(Path::new("/nowhere/.env"), &env_var)?, "no project holds it yet");
+    let deliveries = vec![Delivery { env_var, credential: None }];
     Ok(Grant { cap: cap(), deliveries, term: LifetimeTerms::default() })
 }
 

@@ -16,7 +16,7 @@ use super::{Rows, StoreError, Value};
 /// - After a statement has failed, the closure ends in [`Ending::RollBack`].
 /// - A store keeps no session state between two transactions.
 ///
-/// Callers use [`read`](dyn Store::read) and the other generic methods below, which turn a `Result` into an ending.
+/// Callers use `read`, `write` and the other generic methods below, which turn a `Result` into an ending.
 pub trait Store: Send + Sync {
     /// Runs `work` in one transaction.
     ///
