@@ -108,9 +108,11 @@ fn closures_that_run_twice_write_once() {
 fn new_rows_say_what_they_are() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::of(folder.path());
-    for (backend, money) in [("simulated", "simulated"), ("stripe-api", "real"), ("stripe-cli", "real")] {
+    for (backend, money, variable) in
+        [("simulated", "simulated", "ONE"), ("stripe-api", "real", "TWO"), ("stripe-cli", "real", "THREE")]
+    {
         let name = ProjectName::parse(backend).unwrap();
-        let variable = EnvVar::parse(&format!("{}_KEY", backend.to_uppercase().replace('-', "_"))).unwrap();
+        let variable = EnvVar::parse(variable).unwrap();
         let draft = NewProject { name, backend: backend.to_owned(), ..draft() };
         let begun = ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |tx| {
             let deliveries = vec![Delivery { env_var: variable.clone(), credential: None }];
