@@ -33,7 +33,7 @@ pub mod net;
 pub mod registry;
 pub mod scan;
 pub mod simulator;
-pub mod sqlite;
+pub mod store;
 
 // Application.
 pub mod app;

@@ -251,7 +251,7 @@ impl From<&AuditEntry> for AuditView {
         Self {
             seq: row.seq,
             at: time(row.at),
-            door: row.door.clone(),
+            door: row.channel.clone(),
             actor: row.actor.clone(),
             action: row.action.clone(),
             project: row.name.clone(),

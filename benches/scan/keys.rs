@@ -10,7 +10,7 @@ use serde_json::Value;
 use stripe_projects_mcp::{
     clock::Clock,
     error::Error,
-    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId},
@@ -35,6 +35,7 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     let ledger = Ledger::of(&state);
     let cap = Cents::new(1_000).unwrap();
     let draft = NewProject {
+        op: OperationId::random().unwrap(),
         id: ProjectId::random().unwrap(),
         name: ProjectName::parse("many").unwrap(),
         provider: ProviderKey::parse("search").unwrap(),
@@ -43,16 +44,19 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
         env_file: workspace.join(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
-    let started = ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
-        Ok::<_, Error>(Grant { cap, deliveries, term: LifetimeTerms::default() })
+    let started = ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |_| {
+        Ok::<_, Error>(Grant { cap, deliveries: deliveries.clone(), term: LifetimeTerms::default() })
     });
     let mut intent = started.unwrap();
     let mut rng = Rng::new(42);
     let keys: Vec<String> = (0..count).map(|number| key(kind, number, &mut rng)).collect();
     let secrets: Vec<Secret> = keys.iter().cloned().map(Secret::new).collect();
-    ledger.record(&mut intent, &ResourceId::new("fres_1".to_owned()), &secrets, Clock::system().now()).unwrap();
+    ledger
+        .journal()
+        .record(&mut intent, &ResourceId::new("fres_1".to_owned()), &secrets, Clock::system().now())
+        .unwrap();
     let status = intent.when_done();
-    ledger.close(intent, status, &event(Verdict::Done)).unwrap();
+    ledger.journal().close(intent, status, &event(Verdict::Done)).unwrap();
     keys[0].clone()
 }
 
@@ -72,5 +76,5 @@ fn key(kind: Kind, number: usize, rng: &mut Rng) -> String {
 
 fn event(verdict: Verdict) -> Event {
     let at = Clock::system().now();
-    Event { at, door: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
+    Event { at, channel: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
 }

@@ -18,7 +18,7 @@ use stripe_projects_mcp::{
     },
     clock::Clock,
     error::Error,
-    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -69,6 +69,7 @@ fn create_one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
         terms_accepted: true,
     };
     let draft = NewProject {
+        op: OperationId::random().unwrap(),
         id: order.id.clone(),
         name: order.name.clone(),
         provider: ProviderKey::parse("search").unwrap(),
@@ -79,19 +80,20 @@ fn create_one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
     let deliveries = vec![Delivery { env_var: EnvVar::parse("P_KEY").unwrap(), credential: None }];
     let service = store.provision(&order, PaymentMethod::Succeeds).unwrap();
     let mut intent = ledger
-        .begin_provision(draft, &event(Verdict::Intended), |_| {
-            Ok::<_, Error>(Grant { cap, deliveries, term: LifetimeTerms::default() })
+        .journal()
+        .begin_provision(&draft, &event(Verdict::Intended), |_| {
+            Ok::<_, Error>(Grant { cap, deliveries: deliveries.clone(), term: LifetimeTerms::default() })
         })
         .unwrap();
     let key = service.credentials.pick(None).unwrap().clone();
-    ledger.record(&mut intent, &service.resource, &[key], Clock::system().now()).unwrap();
+    ledger.journal().record(&mut intent, &service.resource, &[key], Clock::system().now()).unwrap();
     let status = intent.when_done();
-    ledger.close(intent, status, &event(Verdict::Done)).unwrap();
+    ledger.journal().close(intent, status, &event(Verdict::Done)).unwrap();
 }
 
 fn event(verdict: Verdict) -> Event {
     let at = Clock::system().now();
-    Event { at, door: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
+    Event { at, channel: "cli", actor: "a benchmark".to_owned(), action: "provision", verdict, detail: Value::Null }
 }
 
 /// Tables with the columns that must differ in a copy; all others are copied.

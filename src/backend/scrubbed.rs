@@ -165,7 +165,7 @@ mod tests {
             simulated::{PaymentMethod, Simulated},
         },
         clock::Clock,
-        sqlite::DatabaseError,
+        store::StoreError,
     };
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let inner = Simulated::new(PathBuf::new(), PaymentMethod::Succeeds, Clock::system());
         let scrubbed = Scrubbed::new(Arc::new(inner)).knowing(Some(&Secret::new("canary".to_owned())));
         let cleaned = |cause: rusqlite::Error| {
-            let notes = NotesError::new(DatabaseError::Damaged(cause));
+            let notes = NotesError::new(StoreError::Damaged(cause.into()));
             match scrubbed.clean::<()>(Err(notes.into())) {
                 Err(BackendError::Unavailable { why }) => why,
                 other => panic!("{other:?}"),

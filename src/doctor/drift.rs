@@ -22,7 +22,7 @@ pub fn backend(ports: &Ports) -> Vec<Finding> {
 fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
     let ours = ports.backend.name();
     let (live, others): (Vec<Project>, Vec<Project>) =
-        ports.ledger.all_live()?.into_iter().partition(|project| project.backend == ours);
+        ports.ledger.projects().all_live()?.into_iter().partition(|project| project.backend == ours);
     let mut findings = Vec::new();
     if let Some(other) = others.first() {
         let names: Vec<&ProjectName> = others.iter().map(|project| &project.name).collect();
@@ -109,7 +109,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();
-    let current = ports.ledger.current_fingerprints(project)?;
+    let current = ports.ledger.issued_keys().current_fingerprints(project)?;
     for (delivery, current) in project.deliveries.iter().zip(&current) {
         let (variable, name) = (&delivery.env_var, &project.name);
         let held = inspection.holds(variable);
@@ -118,7 +118,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
         }
         let (what, ours) = match held {
             None => ("is missing", true),
-            Some(held) if ports.ledger.ours(std::slice::from_ref(&held))?.is_empty() => {
+            Some(held) if ports.ledger.issued_keys().ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
             Some(_) => ("holds a key that is dead or another project's", true),

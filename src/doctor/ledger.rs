@@ -13,7 +13,7 @@ use crate::{
 /// Checks the ledger and its chain.
 pub fn ledger(ports: &Ports) -> Vec<Finding> {
     let ledger = &ports.ledger;
-    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.totals()?)));
+    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.projects().totals()?)));
     let (whole, (live, caps)) = match counted {
         Ok(counted) => counted,
         Err(error) => return vec![Finding::failure(LEDGER, error)],
@@ -27,7 +27,7 @@ pub fn ledger(ports: &Ports) -> Vec<Finding> {
 }
 
 fn chain(ports: &Ports) -> Finding {
-    let broken = match ports.ledger.verify() {
+    let broken = match ports.ledger.audit().verify() {
         Ok(Proof::Whole { accepted, .. }) if accepted.is_empty() => {
             return Finding::ok(AUDIT, "the chain is unbroken".to_owned());
         }
@@ -51,7 +51,7 @@ fn chain(ports: &Ports) -> Finding {
 
 /// Reports operations that were begun and not ended.
 pub fn journal(ports: &Ports) -> Vec<Finding> {
-    let unsettled = match ports.ledger.unsettled() {
+    let unsettled = match ports.ledger.projects().unsettled() {
         Ok(unsettled) => unsettled,
         Err(error) => return vec![Finding::failure(JOURNAL, error)],
     };

@@ -60,7 +60,7 @@ fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
 /// Checks the env file of new projects, and those of live ones.
 pub fn env_files(ports: &Ports) -> Vec<Finding> {
     let ledger = &ports.ledger;
-    let live = if ledger.exists() { ledger.all_live().unwrap_or_default() } else { Vec::new() };
+    let live = if ledger.exists() { ledger.projects().all_live().unwrap_or_default() } else { Vec::new() };
     let mut paths = BTreeSet::from([ports.env_file.as_path()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()

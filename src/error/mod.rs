@@ -20,7 +20,7 @@ use crate::{
     registry::RegistryError,
     secret::{has_sensitive_part, looks_like_card_number},
     simulator::SimulatorError,
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 /// Why a call did not end as it was meant to.
@@ -184,8 +184,8 @@ impl From<NotAnId> for Error {
     }
 }
 
-impl From<DatabaseError> for Error {
-    fn from(error: DatabaseError) -> Self {
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
         Self::Ledger(error.into())
     }
 }
@@ -201,7 +201,7 @@ mod tests {
     fn chain_lists_each_cause_once_and_hides_credentials() {
         let source = io::Error::other("no sk_live_4eC39HqLyjWDarjtT1zdp7dc, (pk_test_4eC39HqLyjWDarjtT1zdp7dc)");
         let file = FsError { action: "read", path: PathBuf::from("/work/x"), source };
-        let error = Error::Ledger(DatabaseError::from(file).into());
+        let error = Error::Ledger(StoreError::from(file).into());
         assert_eq!(chain(&error), "could not read /work/x: other error: no … …");
         let declined = io::Error::other("card 4242 4242 4242 4242 declined; row 12345 stays");
         assert_eq!(chain(&declined), "card…declined; row 12345 stays");
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn chain_reaches_the_innermost_cause() {
-        let ledger = LedgerError::from(DatabaseError::Damaged(rusqlite::Error::InvalidQuery));
+        let ledger = LedgerError::from(StoreError::Damaged(rusqlite::Error::InvalidQuery.into()));
         let why = BackendError::from(NotesError::new(ledger));
         let error = Error::NotTornDown { name: ProjectName::parse("memory").unwrap(), why: Box::new(why.into()) };
         let depth = iter::successors(error::Error::source(&error), |cause| cause.source()).count();

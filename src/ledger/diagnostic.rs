@@ -6,7 +6,7 @@ use crate::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
 impl Diagnostic for LedgerError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Database(error) => error.code(),
+            Self::Store(error) => error.code(),
             Self::Gone => "ledger_gone",
             Self::Moved { .. } => "wrong_status",
         }
@@ -14,7 +14,7 @@ impl Diagnostic for LedgerError {
 
     fn hint(&self, channel: Channel) -> String {
         match self {
-            Self::Database(error) => error.hint(channel),
+            Self::Store(error) => error.hint(channel),
             Self::Gone => format!(
                 "{}; if it was removed on purpose, {}; what it listed is still billed",
                 channel.person("put a backup of ledger.db back into the state folder"),
@@ -29,7 +29,7 @@ impl Diagnostic for LedgerError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Database(error) => error.exit(),
+            Self::Store(error) => error.exit(),
             Self::Gone | Self::Moved { .. } => Exit::Failure,
         }
     }

@@ -1,14 +1,13 @@
-//! The journal: what was begun, and how it ended.
+//! The journal: operations that were begun, and their outcomes.
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, params};
-
 use super::{
-    Ledger, LedgerError, LifetimeTerms,
-    audit::{self, Event, Verdict},
-    projects::{Tx, one},
-    rows::{Stored, parsed},
+    Event, Ledger, LedgerError, LifetimeTerms, Operation, OperationId, OperationRecord, Verdict,
+    audit::chain,
+    operation,
+    projects::{ProvisionTx, named, one},
+    rows::{Stored, amount, parsed},
 };
 use crate::{
     clock::Timestamp,
@@ -16,49 +15,12 @@ use crate::{
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, Project, ProjectId, ResourceId, Status},
     secret::Secret,
-    sqlite::DatabaseError,
+    store::{Tx, values},
 };
-
-/// What can be begun.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Operation {
-    Provision,
-    Resume,
-    Rotate,
-    Suspend,
-    Teardown,
-}
-
-impl Operation {
-    const ALL: [Self; 5] = [Self::Provision, Self::Resume, Self::Rotate, Self::Suspend, Self::Teardown];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Provision => "provision",
-            Self::Resume => "resume",
-            Self::Rotate => "rotate",
-            Self::Suspend => "suspend",
-            Self::Teardown => "teardown",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.as_str() == text)
-    }
-
-    /// The status of a project while this is under way.
-    fn under_way(self) -> Status {
-        match self {
-            Self::Provision => Status::Provisioning,
-            Self::Resume | Self::Suspend => Status::Suspended,
-            Self::Rotate => Status::Rotating,
-            Self::Teardown => Status::TearingDown,
-        }
-    }
-}
 
 /// A project that does not exist yet.
 pub struct NewProject {
+    pub op: OperationId,
     pub id: ProjectId,
     pub name: ProjectName,
     pub provider: ProviderKey,
@@ -67,26 +29,27 @@ pub struct NewProject {
     pub env_file: PathBuf,
 }
 
-/// What the decision taken inside the transaction grants a draft.
+/// What the decision inside the transaction grants a new project.
+#[derive(Clone, Debug)]
 pub struct Grant {
     pub cap: Cents,
     pub deliveries: Vec<Delivery>,
     pub term: LifetimeTerms,
 }
 
-/// An open journal entry and the project it is about.
+/// An open journal entry and its project.
 ///
-/// It ends in [`Ledger::close`]. Where the answer is not known it is left open with [`Intent::leave_open`], said
-/// aloud, and whoever touches the project next settles it first.
+/// It ends in [`Journal::close`]. Where the outcome is unknown, [`Intent::leave_open`] leaves it open explicitly, and the
+/// next operation on the project reconciles it first.
 #[must_use = "an intent is closed, or left open on purpose"]
 pub struct Intent {
     pub operation: Operation,
-    /// The project as it stands now.
+    /// The project in its present state.
     pub project: Project,
     was_status: Status,
-    /// The key version before; a higher one now says that the credential has been exchanged.
+    /// The key version before; a higher one now means that the credential has been exchanged.
     pub was_version: u32,
-    /// What the backend called the requests made for it, for the audit.
+    /// The backend's ids of the requests made for it, for the audit.
     pub request_ids: Vec<String>,
     entry: i64,
     row: i64,
@@ -103,7 +66,7 @@ impl Intent {
         }
     }
 
-    /// The project's status when it turns out that nothing happened. A teardown is never given up: it is repeated.
+    /// The project's status if nothing happened. A teardown is never given up: it is repeated.
     pub fn when_nothing_happened(&self) -> Status {
         match self.operation {
             Operation::Provision => Status::Failed,
@@ -112,33 +75,39 @@ impl Intent {
         }
     }
 
-    /// Leaves the question open: its answer may still be found at the backend.
+    /// Leaves the entry open: the backend may still tell the outcome.
     pub fn leave_open(self) -> ProjectName {
         self.project.name
     }
 }
 
-impl Ledger {
-    /// Records the intent to provision: project, variables, journal and audit, in one transaction, provided that
-    /// `decide` grants it from what that same transaction sees. No two calls can both spend the last of a budget.
+/// The operations of the ledger.
+#[derive(Clone, Copy)]
+pub struct Journal<'a>(pub(super) &'a Ledger);
+
+impl Journal<'_> {
+    /// Records the intent to provision: project, variables, journal and audit, in one transaction, if `decide` grants it
+    /// from the state that this transaction sees. Two calls cannot both spend the rest of a budget.
+    ///
+    /// `decide` may run more than once; see [`crate::store::Store`].
     ///
     /// # Errors
-    /// What `decide` refuses with, and then nothing was written; or the ledger's own.
-    pub fn begin_provision<E: From<LedgerError> + From<DatabaseError>>(
+    /// The refusal of `decide`, and then nothing was written; or the ledger's own.
+    pub fn begin_provision<E: From<LedgerError>>(
         &self,
-        draft: NewProject,
+        draft: &NewProject,
         event: &Event,
-        decide: impl FnOnce(&Tx<'_>) -> Result<Grant, E>,
+        mut decide: impl FnMut(&ProvisionTx<'_>) -> Result<Grant, E>,
     ) -> Result<Intent, E> {
-        self.write(|connection| {
-            let grant = decide(&Tx(connection))?;
-            Ok(begin_granted(connection, draft, grant, event)?)
+        self.0.write(|tx| {
+            let grant = decide(&ProvisionTx(tx))?;
+            Ok(begin_granted(tx, draft, grant, event)?)
         })
     }
 
     /// Records the intent to change the live project of that name; `None` when there is none.
     ///
-    /// A teardown supersedes an entry that is still open: whatever it was about, the resource is to go.
+    /// A teardown supersedes an open entry of any operation: the resource is removed in any case.
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when its status rules the operation out; nothing was written then.
@@ -146,44 +115,54 @@ impl Ledger {
         &self,
         name: &ProjectName,
         operation: Operation,
+        op: &OperationId,
         event: &Event,
     ) -> Result<Option<Intent>, LedgerError> {
-        self.write(|connection| {
-            let Some(Stored { row, mut project }) = Tx(connection).named(name)? else {
+        self.0.write(|tx| {
+            let Some(Stored { row, mut project }) = named(tx, name)? else {
                 return Ok(None);
             };
             let was_status = project.status;
             if operation == Operation::Teardown {
                 let sql =
                     "UPDATE journal SET closed_at = ?2, outcome = 'superseded' WHERE project = ?1 AND outcome IS NULL";
-                connection.prepare_cached(sql)?.execute(params![row, event.at.as_millisecond()])?;
+                tx.run(sql, &values![row, event.at.as_millisecond()])?;
             }
-            move_to(connection, row, &mut project, operation.under_way(), event.at)?;
-            open(connection, row, project, operation, was_status, event).map(Some)
+            move_to(tx, row, &mut project, operation.under_way(), event.at)?;
+            let opening = Opening { operation, op, was_status };
+            open(tx, row, project, &opening, event).map(Some)
         })
     }
 
-    /// The open entry of a project, if it has one.
+    /// Returns the operation that was recorded under that id; `None` if it was not recorded. Decides the outcome of a
+    /// commit whose answer was lost.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn operation(&self, op: &OperationId) -> Result<Option<OperationRecord>, LedgerError> {
+        self.0.read(|tx| operation::find(tx, op))
+    }
+
+    /// Returns the open entry of a project, if it has one.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn open_intent(&self, id: &ProjectId) -> Result<Option<Intent>, LedgerError> {
-        self.read(|connection| {
-            let Some(Stored { row, project }) = one(connection, "p.id = ?1", id.as_str())? else {
+        let sql =
+            "SELECT entry, operation, was_status, was_version FROM journal WHERE project = ?1 AND outcome IS NULL";
+        self.0.read(|tx| {
+            let Some(Stored { row, project }) = one(tx, "p.id = ?1", id.as_str())? else {
                 return Ok(None);
             };
-            let mut statement = connection.prepare_cached(
-                "SELECT entry, operation, was_status, was_version FROM journal WHERE project = ?1 AND outcome IS NULL",
-            )?;
-            let mut rows = statement.query([row])?;
-            let Some(found) = rows.next()? else {
+            let entries = tx.rows(sql, &values![row])?;
+            let Some(entry) = entries.first() else {
                 return Ok(None);
             };
             Ok(Some(Intent {
-                entry: found.get(0)?,
-                operation: parsed("operation", Operation::parse(&found.get::<_, String>(1)?).ok_or(()))?,
-                was_status: parsed("was_status", Status::parse(&found.get::<_, String>(2)?).ok_or(()))?,
-                was_version: found.get(3)?,
+                entry: entry.get(0)?,
+                operation: parsed("operation", Operation::parse(entry.get(1)?).ok_or(()))?,
+                was_status: parsed("was_status", Status::parse(entry.get(2)?).ok_or(()))?,
+                was_version: entry.get(3)?,
                 project,
                 request_ids: Vec::new(),
                 row,
@@ -191,9 +170,9 @@ impl Ledger {
         })
     }
 
-    /// Records what the backend handed out: the resource, and a new key version with mask and fingerprint of each
-    /// delivered credential. `credentials` stand in the order of the project's deliveries; without any, only the
-    /// resource is recorded.
+    /// Records the backend's answer: the resource, and a new key version with mask and fingerprint of each delivered
+    /// credential. `credentials` are in the order of the project's deliveries; without any, only the resource is
+    /// recorded.
     ///
     /// # Errors
     /// When the ledger cannot be written.
@@ -205,17 +184,15 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let version = intent.project.key_version + u32::from(!credentials.is_empty());
-        self.write::<_, LedgerError>(|connection| {
-            let sql = "UPDATE projects SET resource = ?2, key_version = ?3, updated_at = ?4 WHERE row = ?1";
-            let now = at.as_millisecond();
-            connection.prepare_cached(sql)?.execute(params![intent.row, resource.as_str(), version, now])?;
-            let mut insert =
-                connection.prepare_cached("INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        let (row, now) = (intent.row, at.as_millisecond());
+        let update = "UPDATE projects SET resource = ?2, key_version = ?3, updated_at = ?4 WHERE row = ?1";
+        let insert = "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.0.write::<_, LedgerError>(|tx| {
+            tx.run(update, &values![row, resource.as_str(), version, now])?;
             for (position, credential) in (0_i64..).zip(credentials) {
                 let (fingerprint, mask) = (credential.fingerprint(), credential.mask());
                 let length = i64::try_from(credential.len()).unwrap_or(i64::MAX);
-                let (fingerprint, mask) = (fingerprint.as_str(), mask.as_str());
-                insert.execute(params![intent.row, version, position, fingerprint, mask, length, now])?;
+                tx.run(insert, &values![row, version, position, fingerprint.as_str(), mask.as_str(), length, now])?;
             }
             Ok(())
         })?;
@@ -231,110 +208,108 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be written; the entry is then still open.
     pub fn close(&self, intent: Intent, status: Status, event: &Event) -> Result<Project, LedgerError> {
-        let Intent { mut project, row, entry, .. } = intent;
-        self.write(|connection| {
-            move_to(connection, row, &mut project, status, event.at)?;
+        let Intent { project, row, entry, .. } = intent;
+        let now = event.at.as_millisecond();
+        self.0.write(|tx| {
+            let mut project = project.clone();
+            move_to(tx, row, &mut project, status, event.at)?;
             if !status.is_live() {
-                connection.prepare_cached("UPDATE deliveries SET held = 0 WHERE project = ?1")?.execute([row])?;
+                tx.run("UPDATE deliveries SET held = 0 WHERE project = ?1", &values![row])?;
             }
             let sql = "UPDATE journal SET closed_at = ?2, outcome = ?3 WHERE entry = ?1";
-            let now = event.at.as_millisecond();
-            connection.prepare_cached(sql)?.execute(params![entry, now, event.verdict.as_str()])?;
-            audit::append(connection, event, Some(&project))?;
-            Ok::<_, LedgerError>(project)
+            tx.run(sql, &values![entry, now, event.verdict.as_str()])?;
+            chain::append(tx, event, Some(&project))?;
+            Ok(project)
         })
     }
 }
 
-fn begin_granted(
-    connection: &Connection,
-    draft: NewProject,
-    grant: Grant,
-    event: &Event,
-) -> Result<Intent, LedgerError> {
+/// What a new entry says beside its project.
+struct Opening<'a> {
+    operation: Operation,
+    op: &'a OperationId,
+    was_status: Status,
+}
+
+fn begin_granted(tx: &dyn Tx, draft: &NewProject, grant: Grant, event: &Event) -> Result<Intent, LedgerError> {
     let project = Project {
-        id: draft.id,
-        name: draft.name,
-        provider: draft.provider,
-        service: draft.service,
-        backend: draft.backend,
+        id: draft.id.clone(),
+        name: draft.name.clone(),
+        provider: draft.provider.clone(),
+        service: draft.service.clone(),
+        backend: draft.backend.clone(),
         resource: None,
         status: Status::Provisioning,
         cap: grant.cap,
         key_version: 0,
         mask: None,
         deliveries: grant.deliveries,
-        env_file: draft.env_file,
+        env_file: draft.env_file.clone(),
         expires_at: grant.term.expires_at,
         created_at: event.at,
         updated_at: event.at,
     };
-    let row = insert(connection, &project, grant.term.session.as_deref())?;
-    open(connection, row, project, Operation::Provision, Status::Provisioning, event)
+    let row = insert(tx, &project, grant.term.session.as_deref())?;
+    let opening = Opening { operation: Operation::Provision, op: &draft.op, was_status: Status::Provisioning };
+    open(tx, row, project, &opening, event)
 }
 
-fn insert(connection: &Connection, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
-    let sql = "INSERT INTO projects (id, name, provider, service, backend, status, cap_cents, key_version, env_file, \
-        created_at, updated_at, expires_at, session) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)";
+fn insert(tx: &dyn Tx, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
+    let sql = "INSERT INTO projects (id, name, provider, service, service_provider, backend, money, kind, workspace, \
+        status, cap_cents, key_version, env_file, created_at, updated_at, expires_at, session) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', '-', ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14) RETURNING row";
     let env_file = project.env_file.to_string_lossy();
-    let row = connection.prepare_cached(sql)?.insert(params![
-        project.id.as_str(),
-        project.name.as_str(),
-        project.provider.as_str(),
-        project.service.as_str(),
-        project.backend,
-        project.status.as_str(),
-        i64::try_from(project.cap.cents()).unwrap_or(i64::MAX),
-        project.key_version,
-        env_file,
-        project.created_at.as_millisecond(),
-        project.expires_at.map(Timestamp::as_millisecond),
-        session,
-    ])?;
-    let mut insert = connection.prepare_cached("INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, 1)")?;
+    let inserted = tx.rows(
+        sql,
+        &values![
+            project.id.as_str(),
+            project.name.as_str(),
+            project.provider.as_str(),
+            project.service.as_str(),
+            project.service.provider(),
+            &project.backend,
+            class_of_money(&project.backend),
+            project.status.as_str(),
+            amount(project.cap.cents()),
+            project.key_version,
+            &*env_file,
+            project.created_at.as_millisecond(),
+            project.expires_at.map(Timestamp::as_millisecond),
+            session,
+        ],
+    )?;
+    let row = inserted.one()?.get(0)?;
     for (position, delivery) in (0_i64..).zip(&project.deliveries) {
-        insert.execute(params![row, position, env_file, delivery.env_var.as_str(), delivery.credential])?;
+        let values = values![row, position, &*env_file, delivery.env_var.as_str(), delivery.credential.as_deref()];
+        tx.run("INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, 1)", &values)?;
     }
     Ok(row)
 }
 
-fn open(
-    connection: &Connection,
-    row: i64,
-    project: Project,
-    operation: Operation,
-    was_status: Status,
-    event: &Event,
-) -> Result<Intent, LedgerError> {
-    let sql =
-        "INSERT INTO journal (project, operation, was_status, was_version, opened_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let was_version = project.key_version;
-    let now = event.at.as_millisecond();
-    let entry = connection.prepare_cached(sql)?.insert(params![
-        row,
-        operation.as_str(),
-        was_status.as_str(),
-        was_version,
-        now
-    ])?;
+/// Whether a backend's bills are paid with real money.
+fn class_of_money(backend: &str) -> &'static str {
+    if backend == "simulated" { "simulated" } else { "real" }
+}
+
+fn open(tx: &dyn Tx, row: i64, project: Project, opening: &Opening<'_>, event: &Event) -> Result<Intent, LedgerError> {
+    let sql = "INSERT INTO journal (project, operation, op, was_status, was_version, opened_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING entry";
+    let Opening { operation, op, was_status } = *opening;
+    let (was_version, now) = (project.key_version, event.at.as_millisecond());
+    let values = values![row, operation.as_str(), op.as_str(), was_status.as_str(), was_version, now];
+    let entry = tx.rows(sql, &values)?.one()?.get(0)?;
     debug_assert_eq!(event.verdict, Verdict::Intended, "an opening event announces");
-    audit::append(connection, event, Some(&project))?;
+    chain::append(tx, event, Some(&project))?;
     Ok(Intent { operation, project, was_status, was_version, request_ids: Vec::new(), entry, row })
 }
 
-fn move_to(
-    connection: &Connection,
-    row: i64,
-    project: &mut Project,
-    next: Status,
-    at: Timestamp,
-) -> Result<(), LedgerError> {
-    // A suspension is under way in the status that it ends in, and so is its end.
+fn move_to(tx: &dyn Tx, row: i64, project: &mut Project, next: Status, at: Timestamp) -> Result<(), LedgerError> {
+    // During a suspension or its end, a project already has the status that the operation ends in.
     if project.status != next && !project.status.may_become(next) {
         return Err(LedgerError::Moved { status: project.status.as_str() });
     }
     let sql = "UPDATE projects SET status = ?2, updated_at = ?3 WHERE row = ?1";
-    connection.prepare_cached(sql)?.execute(params![row, next.as_str(), at.as_millisecond()])?;
+    tx.run(sql, &values![row, next.as_str(), at.as_millisecond()])?;
     project.status = next;
     project.updated_at = at;
     Ok(())

@@ -1,86 +1,86 @@
-//! How long projects live, and whom they belong to while they do.
-
-use rusqlite::{Connection, params};
+//! Expiry times of projects, and the host sessions they belong to.
 
 use super::{
-    Event, Ledger, LedgerError, audit,
-    projects::{IS_LIVE, Tx},
+    Event, Ledger, LedgerError,
+    audit::chain,
+    projects::{IS_LIVE, named},
     rows,
 };
-use crate::{clock::Timestamp, name::ProjectName, project::Project};
+use crate::{
+    clock::Timestamp,
+    name::ProjectName,
+    project::Project,
+    store::{Tx, values},
+};
 
-/// For how long a project is granted, and to whom.
+/// How long a project is granted for, and to which session.
 #[derive(Clone, Debug, Default)]
 pub struct LifetimeTerms {
-    /// `None`: until somebody tears it down.
+    /// `None`: until it is torn down.
     pub expires_at: Option<Timestamp>,
-    /// The host session that gives it back at its end.
+    /// The host session that tears it down at its end.
     pub session: Option<String>,
 }
 
-impl Ledger {
-    /// The names of the live projects whose time is up.
+/// The lifetimes of projects.
+#[derive(Clone, Copy)]
+pub struct Lifetimes<'a>(pub(super) &'a Ledger);
+
+impl Lifetimes<'_> {
+    /// Returns the names of the live projects that have expired.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn expired(&self, now: Timestamp) -> Result<Vec<ProjectName>, LedgerError> {
         let sql = format!("SELECT name FROM projects WHERE {IS_LIVE} AND expires_at <= ?1 ORDER BY expires_at");
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([now.as_millisecond()])?;
-            let mut names = Vec::new();
-            while let Some(row) = rows.next()? {
-                names.push(rows::parsed("name", ProjectName::parse(&row.get::<_, String>(0)?))?);
-            }
-            Ok(names)
+        self.0.read(|tx| {
+            let rows = tx.rows(&sql, &values![now.as_millisecond()])?;
+            rows.iter().map(|row| rows::parsed("name", ProjectName::parse(row.get(0)?))).collect()
         })
     }
 
-    /// Gives a live project another end, with its audit row; `None` when there is none of that name.
+    /// Sets a live project's expiry time, with its audit row; `None` when no live project has that name.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn extend(&self, name: &ProjectName, until: Timestamp, event: &Event) -> Result<Option<Project>, LedgerError> {
         let sql = "UPDATE projects SET expires_at = ?2, updated_at = ?3 WHERE row = ?1";
-        self.change(name, event, |connection, row| {
-            let (until, now) = (until.as_millisecond(), event.at.as_millisecond());
-            Ok(connection.prepare_cached(sql)?.execute(params![row, until, now])?)
+        self.change(name, event, |tx, row| {
+            Ok(tx.run(sql, &values![row, until.as_millisecond(), event.at.as_millisecond()])?)
         })
     }
 
-    /// Takes a live project out of its session, which then leaves it alone, with its audit row. A lifetime of its own
-    /// goes on.
+    /// Detaches a live project from its session, which then does not tear it down, with its audit row. A lifetime of its
+    /// own goes on.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn keep(&self, name: &ProjectName, event: &Event) -> Result<Option<Project>, LedgerError> {
         let sql = "UPDATE projects SET kept = 1, session = NULL, updated_at = ?2, \
             expires_at = CASE WHEN session = 'ended' THEN NULL ELSE expires_at END WHERE row = ?1";
-        self.change(name, event, |connection, row| {
-            Ok(connection.prepare_cached(sql)?.execute(params![row, event.at.as_millisecond()])?)
-        })
+        self.change(name, event, |tx, row| Ok(tx.run(sql, &values![row, event.at.as_millisecond()])?))
     }
 
-    /// Ends a session: what it provisioned and nobody keeps expires at that time, unless it does so sooner. How many
-    /// those are.
+    /// Ends a session: its projects that are not kept expire at `until`, or sooner if they already did. Returns their
+    /// number.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn end_session(&self, session: &str, until: Timestamp, event: &Event) -> Result<usize, LedgerError> {
+    pub fn end_session(&self, session: &str, until: Timestamp, event: &Event) -> Result<u64, LedgerError> {
         let sql = format!(
-            "UPDATE projects SET expires_at = min(ifnull(expires_at, ?2), ?2), session = 'ended' \
-             WHERE {IS_LIVE} AND session = ?1 AND kept = 0"
+            "UPDATE projects SET expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END, \
+             session = 'ended' WHERE {IS_LIVE} AND session = ?1 AND kept = 0"
         );
-        self.write(|connection| {
-            let ended = connection.prepare_cached(&sql)?.execute(params![session, until.as_millisecond()])?;
+        self.0.write(|tx| {
+            let ended = tx.run(&sql, &values![session, until.as_millisecond()])?;
             if ended > 0 {
-                audit::append(connection, event, None)?;
+                chain::append(tx, event, None)?;
             }
             Ok(ended)
         })
     }
 
-    /// The sessions that live projects belong to.
+    /// Returns the sessions of live projects that have not ended.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -88,26 +88,22 @@ impl Ledger {
         let sql = format!(
             "SELECT DISTINCT session FROM projects WHERE {IS_LIVE} AND session IS NOT NULL AND session <> 'ended'"
         );
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+        self.0.read(|tx| Ok(tx.rows(&sql, &[])?.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?))
     }
 
     fn change(
-        &self,
+        self,
         name: &ProjectName,
         event: &Event,
-        how: impl FnOnce(&Connection, i64) -> Result<usize, LedgerError>,
+        update: impl Fn(&dyn Tx, i64) -> Result<u64, LedgerError>,
     ) -> Result<Option<Project>, LedgerError> {
-        self.write(|connection| {
-            let Some(stored) = Tx(connection).named(name)? else {
+        self.0.write(|tx| {
+            let Some(stored) = named(tx, name)? else {
                 return Ok(None);
             };
-            how(connection, stored.row)?;
-            audit::append(connection, event, Some(&stored.project))?;
-            Ok(Tx(connection).named(name)?.map(|stored| stored.project))
+            update(tx, stored.row)?;
+            chain::append(tx, event, Some(&stored.project))?;
+            Ok(named(tx, name)?.map(|stored| stored.project))
         })
     }
 }

@@ -1,12 +1,10 @@
-//! The durable record of what we asked for and what we know came of it.
+//! The durable record of requests to the backend and their known outcomes.
 //!
-//! An entry is written before the request leaves, so a crash can lose an answer but never a question. Each write is
-//! one transaction that also carries its audit row: if it cannot be logged, it is not done. No credential is ever in
-//! here: a mask and a fingerprint are all that is kept of one.
+//! An entry is written before its request leaves, so a crash can lose an answer but never a question. Each write is
+//! one transaction that includes its audit row: an effect that cannot be logged is not started. The ledger holds no
+//! credential, only its mask and fingerprint.
 
-mod accept;
 mod alerts;
-mod anchor;
 mod approvals;
 mod audit;
 mod diagnostic;
@@ -14,112 +12,154 @@ mod issued_keys;
 mod journal;
 mod kv;
 mod lifetimes;
+mod operation;
 mod projects;
 mod rows;
-mod verify;
 
-use std::path::Path;
+#[cfg(test)]
+mod tests;
 
-pub use accept::{Acceptance, AcceptedBreak};
-pub use alerts::{Alert, Claim, Crossing, Outbox, Outcome};
-use anchor::AnchorFile;
-pub use approvals::Asked;
-pub use audit::{Answered, AuditRow, Event, Verdict};
-pub use issued_keys::IssuedKey;
-pub use journal::{Grant, Intent, NewProject, Operation};
-pub use lifetimes::LifetimeTerms;
-pub use projects::{Page, Tx, Visibility};
-use rusqlite::Connection;
-pub use verify::{Break, Proof};
+use std::{path::Path, sync::Arc};
 
-use crate::sqlite::{Database, DatabaseError, Schema};
+pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
+pub use approvals::{Approvals, Asked};
+use audit::AnchorFile;
+pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+pub use issued_keys::{IssuedKey, IssuedKeys};
+pub use journal::{Grant, Intent, Journal, NewProject};
+pub use kv::Kv;
+pub use lifetimes::{LifetimeTerms, Lifetimes};
+pub use operation::{Operation, OperationId, OperationRecord};
+pub use projects::{Page, Projects, ProvisionTx, Visibility};
+
+use crate::store::{
+    Access, Store, StoreError, Tx,
+    sqlite::{Schema, SqliteStore},
+};
 
 /// The ledger of one workspace. Any number of processes may have it open.
+///
+/// Its methods are grouped by use: each group is a small handle that borrows the ledger.
 pub struct Ledger {
-    database: Database,
-    head: AnchorFile,
+    store: Arc<dyn Store>,
+    anchor: AnchorFile,
 }
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// There is none, or an empty file, and `audit.head` beside it knows of rows: to begin anew would be to forget what
-    /// is billed.
-    #[error("the ledger is gone: `audit.head` beside it knows of what stood there")]
+    /// The database is missing or empty, but `audit.head` beside it records rows. Starting again would lose track of
+    /// billed resources.
+    #[error("the ledger is gone: `audit.head` beside it records rows that it had")]
     Gone,
     /// A move that [`crate::project::Status::may_become`] forbids; the ledger and its caller disagree.
     #[error("the project is {status} in the ledger, which rules this step out")]
     Moved { status: &'static str },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl LedgerError {
-    /// Whether another process has kept us waiting for all the time that there was.
+    /// Whether another process has held the ledger until the timeout.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Database(DatabaseError::Locked))
-    }
-}
-
-impl From<rusqlite::Error> for LedgerError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.into())
+        matches!(self, Self::Store(StoreError::Locked))
     }
 }
 
 impl Ledger {
-    /// The ledger of that state folder, which is created on first use.
+    /// The ledger in that store. The head of its audit chain is also kept in `folder`, outside the store.
+    pub fn new(store: Arc<dyn Store>, folder: &Path) -> Self {
+        Self { store, anchor: AnchorFile::in_folder(folder) }
+    }
+
+    /// The ledger of that state folder, in SQLite; created on first use.
     pub fn of(state: &Path) -> Self {
-        let path = state.join("ledger.db");
-        Self { head: AnchorFile::beside(&path), database: Database::new(path, &SCHEMA) }
+        Self::new(Arc::new(SqliteStore::new(state.join("ledger.db"), &SCHEMA)), state)
     }
 
-    /// Whether anything was ever provisioned here, so that a look need not create it.
+    /// Whether anything was ever provisioned here, so that a reader need not create it.
     pub fn exists(&self) -> bool {
-        self.database.exists() || self.head.exists()
+        self.store.exists() || self.anchor.exists()
     }
 
-    /// Whether there was a ledger here, and is none.
-    fn is_gone(&self) -> bool {
-        self.database.is_blank() && self.head.exists()
-    }
-
-    fn present(&self) -> Result<&Database, LedgerError> {
-        if self.is_gone() { Err(LedgerError::Gone) } else { Ok(&self.database) }
-    }
-
-    /// Whether the file is whole, as far as SQLite can tell without reading all of it twice.
+    /// Whether the database is intact, as far as it can tell without reading everything twice.
     ///
     /// # Errors
-    /// When it cannot be read at all.
+    /// [`LedgerError::Gone`], or when it cannot be read at all.
     pub fn is_whole(&self) -> Result<bool, LedgerError> {
-        self.read(|connection| {
-            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            Ok(verdict == "ok")
-        })
+        self.ensure_present()?;
+        Ok(self.store.is_whole()?)
     }
 
-    /// The version of the tables, which opening brings up to date.
+    /// The version of the tables; opening an older ledger migrates it.
     pub fn version() -> usize {
         SCHEMA.migrations.len()
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        self.present()?.read(work)
+    /// Alerts about caps, and their outbox.
+    pub fn alerts(&self) -> Alerts<'_> {
+        Alerts(self)
     }
 
-    fn write<T, E: From<LedgerError> + From<DatabaseError>>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.present()?.write(work)
+    /// Requests for a human's approval.
+    pub fn approvals(&self) -> Approvals<'_> {
+        Approvals(self)
     }
 
-    fn write_unsynced<T, E: From<LedgerError> + From<DatabaseError>>(
+    /// The audit chain and its proof.
+    pub fn audit(&self) -> AuditLog<'_> {
+        AuditLog(self)
+    }
+
+    /// Fingerprints and masks of delivered credentials.
+    pub fn issued_keys(&self) -> IssuedKeys<'_> {
+        IssuedKeys(self)
+    }
+
+    /// Operations: intents and their outcomes.
+    pub fn journal(&self) -> Journal<'_> {
+        Journal(self)
+    }
+
+    /// Values that backends keep between two processes.
+    pub fn kv(&self) -> Kv<'_> {
+        Kv(self)
+    }
+
+    /// Expiry times and host sessions of projects.
+    pub fn lifetimes(&self) -> Lifetimes<'_> {
+        Lifetimes(self)
+    }
+
+    /// Projects and the sums of their caps.
+    pub fn projects(&self) -> Projects<'_> {
+        Projects(self)
+    }
+
+    /// Whether the database was lost: it is blank, but the anchor records rows.
+    fn is_gone(&self) -> bool {
+        self.store.is_blank() && self.anchor.exists()
+    }
+
+    fn ensure_present(&self) -> Result<(), LedgerError> {
+        if self.is_gone() { Err(LedgerError::Gone) } else { Ok(()) }
+    }
+
+    fn read<T>(&self, work: impl FnMut(&dyn Tx) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.transact(Access::Read, work)
+    }
+
+    fn write<T, E: From<LedgerError>>(&self, work: impl FnMut(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
+        self.transact(Access::Write, work)
+    }
+
+    fn transact<T, E: From<LedgerError>>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, E>,
+        access: Access,
+        work: impl FnMut(&dyn Tx) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.present()?.write_unsynced(work)
+        self.ensure_present()?;
+        self.store.run(access, work).map_err(LedgerError::from)?
     }
 }
 
@@ -130,5 +170,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_3.sql"),
         include_str!("schema_4.sql"),
         include_str!("schema_5.sql"),
+        include_str!("schema_6.sql"),
     ],
 };

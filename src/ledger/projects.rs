@@ -1,8 +1,6 @@
-//! What the ledger answers about projects.
+//! Projects: lookups, pages, and the sums of their caps.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OptionalExtension as _, params};
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Ledger, LedgerError,
@@ -13,10 +11,10 @@ use crate::{
     name::{EnvVar, ProjectName},
     project::Project,
     secret::Fingerprint,
-    sqlite::DatabaseError,
+    store::{Tx, Value, values},
 };
 
-/// Whether the dead are shown too.
+/// Which projects a list includes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Visibility {
     All,
@@ -32,27 +30,31 @@ pub struct Page {
     pub torn_down: u64,
 }
 
-impl Ledger {
-    /// The live project of that name.
+/// The projects of the ledger.
+#[derive(Clone, Copy)]
+pub struct Projects<'a>(pub(super) &'a Ledger);
+
+impl Projects<'_> {
+    /// Returns the live project of that name.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn live(&self, name: &ProjectName) -> Result<Option<Project>, LedgerError> {
-        self.read(|connection| Ok(Tx(connection).named(name)?.map(|stored| stored.project)))
+        self.0.read(|tx| Ok(named(tx, name)?.map(|stored| stored.project)))
     }
 
-    /// The newest project of that name, live or not.
+    /// Returns the newest project of that name, live or not.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn newest(&self, name: &ProjectName) -> Result<Option<Project>, LedgerError> {
-        self.read(|connection| {
-            let found = one(connection, "p.name = ?1 ORDER BY p.row DESC LIMIT 1", name.as_str())?;
+        self.0.read(|tx| {
+            let found = one(tx, "p.name = ?1 ORDER BY p.row DESC LIMIT 1", name.as_str())?;
             Ok(found.map(|stored| stored.project))
         })
     }
 
-    /// At most `limit` projects after the place `after`, and how many there are.
+    /// Returns at most `limit` projects after the place `after`, with the totals.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -61,158 +63,135 @@ impl Ledger {
             Visibility::All => "p.row > ?1 ORDER BY p.row LIMIT ?2".to_owned(),
             Visibility::Live => format!("p.row > ?1 AND p.{IS_LIVE} ORDER BY p.row LIMIT ?2"),
         };
-        self.read(|connection| {
+        self.0.read(|tx| {
             let one_more = i64::from(limit) + 1;
-            let mut found = many(connection, &condition, params![after, one_more])?;
+            let mut found = many(tx, &condition, &values![after, one_more])?;
             let more = found.len() > limit as usize;
             found.truncate(limit as usize);
             let count = |condition: &str| -> Result<u64, LedgerError> {
                 let sql = format!("SELECT count(*) FROM projects WHERE {condition}");
-                Ok(connection.prepare_cached(&sql)?.query_row([], |row| row.get::<_, u32>(0)).map(u64::from)?)
+                Ok(tx.rows(&sql, &[])?.one()?.get(0)?)
             };
             Ok(Page {
                 next: found.last().filter(|_| more).map(|stored| stored.row),
                 live: count(IS_LIVE)?,
                 torn_down: count("status = 'torn_down'")?,
-                projects: found.into_iter().map(|stored| stored.project).collect(),
+                projects: projects(found),
             })
         })
     }
 
-    /// How many projects are live, and the sum of their caps.
+    /// Returns the number of live projects and the sum of their caps.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
-        self.read(|connection| Tx(connection).totals())
+        self.0.read(|tx| ProvisionTx(tx).totals())
     }
 
-    /// Every project with a journal entry still open: what a dead process may have left.
+    /// Returns every project with an open journal entry, such as a dead process leaves.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self) -> Result<Vec<Project>, LedgerError> {
-        self.read(|connection| {
-            let condition = "p.row IN (SELECT project FROM journal WHERE outcome IS NULL) ORDER BY p.row";
-            Ok(many(connection, condition, [])?.into_iter().map(|stored| stored.project).collect())
-        })
+        let condition = "p.row IN (SELECT project FROM journal WHERE outcome IS NULL) ORDER BY p.row";
+        self.0.read(|tx| Ok(projects(many(tx, condition, &[])?)))
     }
 
-    /// Which of these fingerprints are of credentials that we delivered, ever.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn ours(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, LedgerError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT 1 FROM credentials WHERE fingerprint = ?1")?;
-            let mut known = Vec::new();
-            for fingerprint in fingerprints {
-                if statement.exists([fingerprint.as_str()])? {
-                    known.push(fingerprint.clone());
-                }
-            }
-            Ok(known)
-        })
-    }
-
-    /// The fingerprint of a project's current key, when it has one.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub fn current_fingerprint(&self, project: &Project) -> Result<Option<Fingerprint>, LedgerError> {
-        let sql = "SELECT fingerprint FROM credentials c JOIN projects p ON c.project = p.row \
-            WHERE p.id = ?1 AND c.key_version = p.key_version AND c.position = 0";
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let found: Option<String> = statement.query_row([project.id.as_str()], |row| row.get(0)).optional()?;
-            Ok(found.map(Fingerprint::from_stored))
-        })
-    }
-
-    /// Every live project, oldest first.
+    /// Returns every live project, oldest first.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all_live(&self) -> Result<Vec<Project>, LedgerError> {
-        self.read(|connection| {
-            let condition = format!("p.{IS_LIVE} ORDER BY p.row");
-            Ok(many(connection, &condition, [])?.into_iter().map(|stored| stored.project).collect())
-        })
+        let condition = format!("p.{IS_LIVE} ORDER BY p.row");
+        self.0.read(|tx| Ok(projects(many(tx, &condition, &[])?)))
     }
 
-    /// The fingerprints of a project's current credentials, in the order of its deliveries.
+    /// Returns the sum of the caps of a backend's live projects with one of Stripe's providers, such as the `supermemory`
+    /// of `supermemory/memory`.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn current_fingerprints(&self, project: &Project) -> Result<Vec<Fingerprint>, LedgerError> {
-        let sql = "SELECT fingerprint FROM credentials c JOIN projects p ON c.project = p.row \
-            WHERE p.id = ?1 AND c.key_version = p.key_version ORDER BY c.position";
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([project.id.as_str()], |row| row.get(0))?;
-            Ok(rows.map(|row| row.map(Fingerprint::from_stored)).collect::<Result<_, _>>()?)
+    pub fn committed_with(&self, backend: &str, provider: &str) -> Result<Cents, LedgerError> {
+        let sql =
+            format!("SELECT {SUM_OF_CAPS} FROM projects WHERE {IS_LIVE} AND backend = ?1 AND service_provider = ?2");
+        self.0.read(|tx| rows::sum_of_caps(tx.rows(&sql, &values![backend, provider])?.one()?.get(0)?))
+    }
+
+    /// Returns Stripe's providers with which a backend has more than one live project.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn shared_providers(&self, backend: &str) -> Result<BTreeSet<String>, LedgerError> {
+        let sql = format!(
+            "SELECT service_provider FROM projects WHERE {IS_LIVE} AND backend = ?1 \
+             GROUP BY service_provider HAVING count(*) > 1"
+        );
+        self.0.read(|tx| {
+            let rows = tx.rows(&sql, &values![backend])?;
+            Ok(rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?)
         })
     }
 }
 
-/// The live projects, seen from inside the transaction that is about to add one.
-pub struct Tx<'a>(pub(super) &'a Connection);
+/// The transaction that is about to add a project, as far as the decision about it may look and act.
+pub struct ProvisionTx<'a>(pub(super) &'a dyn Tx);
 
-impl Tx<'_> {
-    /// How many there are and the sum of their caps.
+impl ProvisionTx<'_> {
+    /// Returns the number of live projects and the sum of their caps.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
-        let sql = format!("SELECT count(*), ifnull(sum(cap_cents), 0) FROM projects WHERE {IS_LIVE}");
-        let (count, cents): (u32, i64) =
-            self.0.prepare_cached(&sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let cents = u64::try_from(cents).map_err(|_| DatabaseError::Unreadable { column: "cap_cents" })?;
-        Ok((u64::from(count), Cents::sum_of(cents)))
+        let sql = format!("SELECT count(*), {SUM_OF_CAPS} FROM projects WHERE {IS_LIVE}");
+        let rows = self.0.rows(&sql, &[])?;
+        let row = rows.one()?;
+        Ok((row.get(0)?, rows::sum_of_caps(row.get(1)?)?))
     }
 
-    /// Whether a live project of ours writes that variable of that file.
+    /// Whether one of our live projects writes that variable of that file.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn holds(&self, env_file: &Path, variable: &EnvVar) -> Result<bool, LedgerError> {
         let sql = "SELECT 1 FROM deliveries WHERE held = 1 AND env_file = ?1 AND env_var = ?2";
-        let mut statement = self.0.prepare_cached(sql)?;
-        Ok(statement.exists(params![env_file.to_string_lossy(), variable.as_str()])?)
+        let found = self.0.rows(sql, &values![env_file.to_string_lossy(), variable.as_str()])?;
+        Ok(!found.is_empty())
     }
 
-    /// Whether a value may make room for a new one: we delivered it, and no live project uses it any more.
+    /// Whether a value may be overwritten: we delivered it, and no live project uses it any more.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn is_spent(&self, fingerprint: &Fingerprint) -> Result<bool, LedgerError> {
         let sql = format!(
-            "SELECT max(p.{IS_LIVE} AND c.key_version = p.key_version) \
+            "SELECT max(CASE WHEN p.{IS_LIVE} AND c.key_version = p.key_version THEN 1 ELSE 0 END) \
              FROM credentials c JOIN projects p ON c.project = p.row WHERE c.fingerprint = ?1"
         );
-        let mut statement = self.0.prepare_cached(&sql)?;
-        let in_use: Option<bool> = statement.query_row([fingerprint.as_str()], |row| row.get(0))?;
+        let in_use: Option<bool> = self.0.rows(&sql, &values![fingerprint.as_str()])?.one()?.get(0)?;
         Ok(in_use == Some(false))
     }
-
-    pub(super) fn named(&self, name: &ProjectName) -> Result<Option<Stored>, LedgerError> {
-        one(self.0, &format!("p.name = ?1 AND p.{IS_LIVE}"), name.as_str())
-    }
 }
 
-/// As the partial indices spell it, so that SQLite can use them.
+/// As the partial indices spell it, so that the database can use them.
 pub(super) const IS_LIVE: &str = "status NOT IN ('failed', 'torn_down')";
 
-pub(super) fn one(connection: &Connection, condition: &str, value: &str) -> Result<Option<Stored>, LedgerError> {
-    Ok(many(connection, condition, [value])?.into_iter().next())
+/// Cast, because PostgreSQL's sum of integers is no integer.
+const SUM_OF_CAPS: &str = "CAST(coalesce(sum(cap_cents), 0) AS BIGINT)";
+
+pub(super) fn named(tx: &dyn Tx, name: &ProjectName) -> Result<Option<Stored>, LedgerError> {
+    one(tx, &format!("p.name = ?1 AND p.{IS_LIVE}"), name.as_str())
 }
 
-fn many(connection: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Stored>, LedgerError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM projects p WHERE {condition}"))?;
-    let mut rows = statement.query(values)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(rows::read(connection, row)?);
-    }
-    Ok(found)
+pub(super) fn one(tx: &dyn Tx, condition: &str, value: &str) -> Result<Option<Stored>, LedgerError> {
+    Ok(many(tx, condition, &values![value])?.into_iter().next())
+}
+
+fn many(tx: &dyn Tx, condition: &str, parameters: &[Value<'_>]) -> Result<Vec<Stored>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM projects p WHERE {condition}");
+    tx.rows(&sql, parameters)?.iter().map(|row| rows::read(tx, &row)).collect()
+}
+
+fn projects(stored: Vec<Stored>) -> Vec<Project> {
+    stored.into_iter().map(|stored| stored.project).collect()
 }

@@ -1,8 +1,6 @@
-//! Rows of the ledger, and the words they are read into.
+//! Conversion between rows of the ledger and domain types.
 
 use std::path::PathBuf;
-
-use rusqlite::{Connection, Row};
 
 use super::LedgerError;
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, Project, ProjectId, ResourceId, Status},
     secret::Mask,
-    sqlite::DatabaseError,
+    store::{Row, StoreError, Tx, values},
 };
 
 /// The columns that [`read`] expects, with the current mask.
@@ -26,47 +24,60 @@ pub struct Stored {
     pub project: Project,
 }
 
-/// Reads one row of [`COLUMNS`] and the deliveries that belong to it.
-pub fn read(connection: &Connection, row: &Row<'_>) -> Result<Stored, LedgerError> {
+/// Reads one row of [`COLUMNS`] and the project's deliveries.
+pub fn read(tx: &dyn Tx, row: &Row<'_>) -> Result<Stored, LedgerError> {
     let number: i64 = row.get(0)?;
     let project = Project {
         id: ProjectId::from_stored(row.get(1)?),
-        name: parsed("name", ProjectName::parse(&row.get::<_, String>(2)?))?,
-        provider: parsed("provider", ProviderKey::parse(&row.get::<_, String>(3)?))?,
-        service: parsed("service", ServiceRef::parse(&row.get::<_, String>(4)?))?,
+        name: parsed("name", ProjectName::parse(row.get(2)?))?,
+        provider: parsed("provider", ProviderKey::parse(row.get(3)?))?,
+        service: parsed("service", ServiceRef::parse(row.get(4)?))?,
         backend: row.get(5)?,
-        resource: row.get::<_, Option<String>>(6)?.map(ResourceId::new),
-        status: parsed("status", Status::parse(&row.get::<_, String>(7)?).ok_or(()))?,
-        cap: parsed("cap_cents", u64::try_from(row.get::<_, i64>(8)?).ok().and_then(Cents::new).ok_or(()))?,
+        resource: row.get::<Option<String>>(6)?.map(ResourceId::new),
+        status: parsed("status", Status::parse(row.get(7)?).ok_or(()))?,
+        cap: cap(row.get(8)?)?,
         key_version: row.get(9)?,
-        env_file: PathBuf::from(row.get::<_, String>(10)?),
+        env_file: PathBuf::from(row.get::<&str>(10)?),
         created_at: time(row.get(11)?)?,
         updated_at: time(row.get(12)?)?,
-        mask: row.get::<_, Option<String>>(13)?.map(Mask::from_stored),
-        expires_at: row.get::<_, Option<i64>>(14)?.map(time).transpose()?,
-        deliveries: deliveries(connection, number)?,
+        mask: row.get::<Option<String>>(13)?.map(Mask::from_stored),
+        expires_at: row.get::<Option<i64>>(14)?.map(time).transpose()?,
+        deliveries: deliveries(tx, number)?,
     };
     Ok(Stored { row: number, project })
 }
 
-/// Milliseconds since 1970 as a time.
+/// Reads milliseconds since 1970.
 pub fn time(milliseconds: i64) -> Result<Timestamp, LedgerError> {
     parsed("time", Timestamp::from_millisecond(milliseconds))
 }
 
-/// A stored word that does not parse was not written by this program.
-pub fn parsed<T, E>(column: &'static str, outcome: Result<T, E>) -> Result<T, LedgerError> {
-    outcome.map_err(|_| DatabaseError::Unreadable { column }.into())
+/// Reads a cap.
+pub fn cap(cents: i64) -> Result<Cents, LedgerError> {
+    parsed("cap_cents", u64::try_from(cents).ok().and_then(Cents::new).ok_or(()))
 }
 
-fn deliveries(connection: &Connection, project: i64) -> Result<Vec<Delivery>, LedgerError> {
-    let mut statement =
-        connection.prepare_cached("SELECT env_var, credential FROM deliveries WHERE project = ?1 ORDER BY position")?;
-    let mut rows = statement.query([project])?;
-    let mut deliveries = Vec::new();
-    while let Some(row) = rows.next()? {
-        let env_var = parsed("env_var", EnvVar::parse(&row.get::<_, String>(0)?))?;
-        deliveries.push(Delivery { env_var, credential: row.get(1)? });
-    }
-    Ok(deliveries)
+/// Reads a sum of caps, which may be zero.
+pub fn sum_of_caps(cents: i64) -> Result<Cents, LedgerError> {
+    parsed("cap_cents", u64::try_from(cents)).map(Cents::sum_of)
+}
+
+/// Converts an amount for the database, which has no unsigned integers. Larger ones than fit do not occur.
+pub fn amount(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+/// Reports a stored word that does not parse: this program did not write it.
+pub fn parsed<T, E>(column: &'static str, outcome: Result<T, E>) -> Result<T, LedgerError> {
+    outcome.map_err(|_| StoreError::Unreadable { column }.into())
+}
+
+fn deliveries(tx: &dyn Tx, project: i64) -> Result<Vec<Delivery>, LedgerError> {
+    let sql = "SELECT env_var, credential FROM deliveries WHERE project = ?1 ORDER BY position";
+    let rows = tx.rows(sql, &values![project])?;
+    let deliveries = rows.iter().map(|row| {
+        let env_var = parsed("env_var", EnvVar::parse(row.get(0)?))?;
+        Ok(Delivery { env_var, credential: row.get(1)? })
+    });
+    deliveries.collect()
 }

@@ -90,7 +90,7 @@ impl Abandonment {
         agree: impl FnOnce(&UnresolvedOrder) -> Result<(), Error>,
     ) -> Result<(Resolution, Project, Option<UnresolvedOrder>), Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
-        let open = self.ports.ledger.open_intent(&project.id)?;
+        let open = self.ports.ledger.journal().open_intent(&project.id)?;
         let Some(intent) = open.filter(|open| open.operation == Operation::Provision && project.resource.is_none())
         else {
             return Err(Error::NothingToAbandon { name: name.clone() });
@@ -98,21 +98,21 @@ impl Abandonment {
         let why = match self.reconciler.reconcile(intent, principal)? {
             Reconciled::Done(project) => return Ok((Resolution::Found, *project, None)),
             Reconciled::NothingHappened => {
-                let closed = self.ports.ledger.newest(name)?.ok_or_else(|| self.ports.missing(name))?;
+                let closed = self.ports.ledger.projects().newest(name)?.ok_or_else(|| self.ports.missing(name))?;
                 return Ok((Resolution::NeverWas, closed, None));
             }
             Reconciled::Open { why } => why,
         };
         let order = order(name, &why).ok_or(why)?;
         agree(&order)?;
-        let intent = self.ports.ledger.open_intent(&project.id)?.ok_or_else(|| self.ports.missing(name))?;
+        let intent = self.ports.ledger.journal().open_intent(&project.id)?.ok_or_else(|| self.ports.missing(name))?;
         let detail = json!({
             "given_up_by": "a human",
             "cap_cents": project.cap.cents(),
             "may_exist_as": order.resource,
         });
         let event = self.ports.event(principal, ACTION, Verdict::Failed, detail);
-        let project = self.ports.ledger.close(intent, Status::Failed, &event)?;
+        let project = self.ports.ledger.journal().close(intent, Status::Failed, &event)?;
         self.ports.phase(Phase::Closed);
         self.ports.reconcile_limits(principal)?;
         Ok((Resolution::GivenUp, project, Some(order)))

@@ -65,7 +65,7 @@ impl Alerts {
     /// Several processes may do this at the same time. The receiver is waited for, about 15 seconds at most. A problem
     /// with the receiver, the registry or the secret is reported as a [`Notice`]; only the ledger's are errors.
     pub fn deliver(&self) -> Result<u32, Error> {
-        if !self.ports.ledger.exists() || !self.ports.ledger.has_due_alert(self.ports.clock.now())? {
+        if !self.ports.ledger.exists() || !self.ports.ledger.alerts().has_due_alert(self.ports.clock.now())? {
             return Ok(0);
         }
         let receiver = match self.ports.registry() {
@@ -100,7 +100,7 @@ impl Alerts {
         if crossings.is_empty() {
             return Ok(());
         }
-        let unraised = self.ports.ledger.unraised(crossings)?;
+        let unraised = self.ports.ledger.alerts().unraised(crossings)?;
         if unraised.is_empty() {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Alerts {
             new.push((*crossing, ids?));
         }
         let event = self.ports.event(&Principal::alerts(), ACTION, Verdict::Done, Value::Null);
-        let raised = self.ports.ledger.raise(&new, outbox, &event)?;
+        let raised = self.ports.ledger.alerts().raise(&new, outbox, &event)?;
         match raised.first() {
             Some(first) => self.publish_new(Some(first)),
             None => Ok(()), // another process raised them first
@@ -128,9 +128,9 @@ impl Alerts {
         let after = match (*last_notified, own) {
             (Some(row), _) => row,
             (None, Some(own)) => own.row - 1,
-            (None, None) => self.ports.ledger.newest_alert_before(self.born)?,
+            (None, None) => self.ports.ledger.alerts().newest_alert_before(self.born)?,
         };
-        let alerts = self.ports.ledger.alerts_after(after)?;
+        let alerts = self.ports.ledger.alerts().alerts_after(after)?;
         *last_notified = Some(alerts.last().map_or(after, |alert| alert.row));
         drop(last_notified);
         for alert in alerts {
@@ -151,7 +151,7 @@ impl Alerts {
                 None => Err(Undelivered::NoAddress),
             };
             match sent {
-                Ok(()) => self.ports.ledger.settle_alert(&claim, Outcome::Delivered)?,
+                Ok(()) => self.ports.ledger.alerts().settle_alert(&claim, Outcome::Delivered)?,
                 Err(why) => {
                     self.put_off(claim, why)?;
                     break; // the next one would most likely fail in the same way
@@ -164,7 +164,7 @@ impl Alerts {
 
     fn claim(&self) -> Result<Option<Claim>, Error> {
         let now = self.ports.clock.now();
-        Ok(self.ports.ledger.claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
+        Ok(self.ports.ledger.alerts().claim_alert(now, later(now, alerts::CLAIM_DURATION))?)
     }
 
     fn send(&self, webhook: &WebhookClient, secret: &Secret, alert: &Alert) -> Result<(), Undelivered> {
@@ -178,10 +178,10 @@ impl Alerts {
         let _ = fill_random(&mut jitter); // without randomness the pause is the longest
         let next = later(self.ports.clock.now(), alerts::pause(claim.attempts, jitter[0]));
         if is_too_late(next, claim.first_attempt_at) {
-            self.ports.ledger.settle_alert(&claim, Outcome::GivenUp)?;
+            self.ports.ledger.alerts().settle_alert(&claim, Outcome::GivenUp)?;
             self.notify(&Notice::GivenUp { alert: claim.alert, why });
         } else {
-            self.ports.ledger.settle_alert(&claim, Outcome::Later(next))?;
+            self.ports.ledger.alerts().settle_alert(&claim, Outcome::Later(next))?;
             self.notify(&Notice::Undelivered { alert: claim.alert, attempts: claim.attempts, why });
         }
         Ok(())

@@ -30,7 +30,7 @@ impl Approvals {
         if !self.ports.ledger.exists() {
             return Ok(Vec::new());
         }
-        Ok(self.ports.ledger.approvals(MOST_SHOWN, self.ports.clock.now())?)
+        Ok(self.ports.ledger.approvals().list(MOST_SHOWN, self.ports.clock.now())?)
     }
 
     /// Returns the request if it can still be given this answer at a terminal.
@@ -38,8 +38,11 @@ impl Approvals {
     /// # Errors
     /// [`ApprovalError::NotFound`], [`ApprovalError::Expired`] or [`ApprovalError::Decided`].
     pub fn undecided(&self, id: &ApprovalId, answer: Answer) -> Result<Approval, Error> {
-        let found =
-            if self.ports.ledger.exists() { self.ports.ledger.approval(id, self.ports.clock.now())? } else { None };
+        let found = if self.ports.ledger.exists() {
+            self.ports.ledger.approvals().approval(id, self.ports.clock.now())?
+        } else {
+            None
+        };
         let approval = found.ok_or(ApprovalError::NotFound)?;
         match approval.status {
             status if status.may_be(answer, true) => Ok(approval),
@@ -60,7 +63,7 @@ impl Approvals {
     /// Records that a client shows the form, and returns the nonce that its answer must carry.
     pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
         let nonce = random_hex::<32>()?;
-        self.ports.ledger.send_form(id, &nonce)?;
+        self.ports.ledger.approvals().send_form(id, &nonce)?;
         Ok(nonce)
     }
 
@@ -100,7 +103,7 @@ impl Approvals {
     /// Returns the key that signs the request state of clients. It is kept in the ledger, beside the requests that it
     /// is for, so that neither outlives the other.
     pub fn seal_key(&self) -> Result<Secret, Error> {
-        Ok(Secret::new(self.ports.ledger.seal_key(&random_hex::<32>()?)?))
+        Ok(Secret::new(self.ports.ledger.approvals().seal_key(&random_hex::<32>()?)?))
     }
 
     /// Everything that an approval is bound to.
@@ -132,7 +135,7 @@ impl Approvals {
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ports.ledger.totals()?;
+        let (live_projects, committed) = self.ports.ledger.projects().totals()?;
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -162,7 +165,7 @@ impl Approvals {
                 status: ApprovalStatus::Pending,
                 decided_by: None,
             };
-            match self.ports.ledger.ask(request, MOST_PENDING, &event)? {
+            match self.ports.ledger.approvals().ask(&request, MOST_PENDING, &event)? {
                 Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
                 Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
                 Asked::Taken => {} // try another id
@@ -186,7 +189,7 @@ impl Approvals {
         };
         let by = if nonce.is_some() { "form" } else { "terminal" };
         let event = self.ports.event(principal, action, verdict, json!({ "approval": id.as_str(), "by": by }));
-        self.ports.ledger.decide(id, nonce, answer, &event)
+        self.ports.ledger.approvals().decide(id, nonce, answer, &event)
     }
 
     /// Returns the command to type, with the folder, because a terminal may be in another one.

@@ -85,20 +85,20 @@ impl AuditLog {
             self.ports.locks.prepare()?;
         }
         let rows: Vec<Answered> = calls.iter().map(|call| self.answered(call)).collect();
-        Ok(self.ports.ledger.note_calls(&rows)?)
+        Ok(self.ports.ledger.audit().note_calls(&rows)?)
     }
 
     /// Brings the head record outside the ledger up to the last row. `Some`: it does not match and is left unchanged;
     /// calls go on, and the caller reports it.
     pub fn seal(&self) -> Result<Option<Break>, Error> {
-        if self.ports.ledger.exists() { Ok(self.ports.ledger.seal()?) } else { Ok(None) }
+        if self.ports.ledger.exists() { Ok(self.ports.ledger.audit().seal()?) } else { Ok(None) }
     }
 
     /// Returns the newest rows that match the filter, oldest first.
     pub fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         let mut found = Vec::new();
         if self.ports.ledger.exists() {
-            self.ports.ledger.look_back(|row| {
+            self.ports.ledger.audit().look_back(|row| {
                 let entry = AuditEntry::from(row);
                 if filter.matches(&entry) {
                     found.push(entry);
@@ -115,7 +115,7 @@ impl AuditLog {
     /// # Errors
     /// [`Error::AuditBroken`] names the first row that does not match.
     pub fn verify(&self) -> Result<AuditProof, Error> {
-        match self.ports.ledger.verify()? {
+        match self.ports.ledger.audit().verify()? {
             Proof::Broken(broken) => Err(Error::AuditBroken { broken }),
             Proof::Whole { rows, head, accepted } => Ok(AuditProof { rows, head, accepted }),
         }
@@ -127,7 +127,7 @@ impl AuditLog {
     /// [`Error::AuditBroken`] when the chain inside the ledger is broken; nothing was written then.
     pub fn accept(&self, principal: &Principal) -> Result<AuditProof, Error> {
         let event = self.ports.event(principal, AcceptedBreak::ACTION, Verdict::Done, json!({}));
-        match self.ports.ledger.accept_break(&event)? {
+        match self.ports.ledger.audit().accept_break(&event)? {
             Acceptance::Accepted | Acceptance::Nothing => self.verify(),
             Acceptance::Broken(broken) => Err(Error::AuditBroken { broken }),
         }
@@ -138,11 +138,17 @@ impl AuditLog {
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
         let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
-        let event =
-            Event { at: self.ports.clock.now(), door, actor, action: call.action, verdict: Verdict::Called, detail };
+        let event = Event {
+            at: self.ports.clock.now(),
+            channel: door,
+            actor,
+            action: call.action,
+            verdict: Verdict::Called,
+            detail,
+        };
         // A refused call is not about the project that has the name.
         let about = name.as_ref().filter(|_| call.outcome == OK);
-        let project = about.and_then(|name| self.ports.ledger.newest(name).ok().flatten());
+        let project = about.and_then(|name| self.ports.ledger.projects().newest(name).ok().flatten());
         Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
     }
 }

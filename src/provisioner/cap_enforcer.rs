@@ -50,7 +50,7 @@ impl CapEnforcer {
     }
 
     fn look_at_usage(&self) -> Result<(), Error> {
-        let mut projects = self.ports.ledger.all_live()?;
+        let mut projects = self.ports.ledger.projects().all_live()?;
         projects.retain(|project| project.status == Status::Active && self.observer.askable(project).is_some());
         let asked: Vec<ResourceId> = projects.iter().filter_map(|project| self.observer.askable(project)).collect();
         if !asked.is_empty() {

@@ -168,7 +168,7 @@ impl LeakScan {
     }
 
     fn issued_keys(&self) -> Result<Vec<IssuedKey>, Error> {
-        if self.ports.ledger.exists() { Ok(self.ports.ledger.issued_keys()?) } else { Ok(Vec::new()) }
+        if self.ports.ledger.exists() { Ok(self.ports.ledger.issued_keys().all()?) } else { Ok(Vec::new()) }
     }
 }
 

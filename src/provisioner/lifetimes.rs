@@ -22,7 +22,7 @@ impl Lifetimes {
             return Ok(Vec::new());
         }
         self.sessions.end_orphaned(principal)?;
-        let expired = self.ports.ledger.expired(self.ports.clock.now())?;
+        let expired = self.ports.ledger.lifetimes().expired(self.ports.clock.now())?;
         Ok(each(expired, |name| self.teardown.teardown(name, principal)))
     }
 
@@ -33,7 +33,7 @@ impl Lifetimes {
     pub fn extend(&self, name: &ProjectName, lifetime: Lifetime, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
         let event = self.ports.event(principal, "extend", Verdict::Done, json!({ "expires_in": lifetime.to_string() }));
-        let extended = self.ports.ledger.extend(name, self.ports.expiry(lifetime), &event)?;
+        let extended = self.ports.ledger.lifetimes().extend(name, self.ports.expiry(lifetime), &event)?;
         extended.map(|project| self.observer.look(project)).ok_or_else(|| self.ports.missing(name))
     }
 
@@ -44,7 +44,7 @@ impl Lifetimes {
     pub fn keep(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
         let event = self.ports.event(principal, "keep", Verdict::Done, json!({}));
-        let kept = self.ports.ledger.keep(name, &event)?;
+        let kept = self.ports.ledger.lifetimes().keep(name, &event)?;
         kept.map(|project| self.observer.look(project)).ok_or_else(|| self.ports.missing(name))
     }
 

@@ -108,7 +108,9 @@ impl Observer {
     pub(super) fn sharing(&self) -> Result<BTreeSet<String>, Error> {
         match self.ports.backend.cap_scope() {
             CapScope::Project => Ok(BTreeSet::new()),
-            CapScope::ProviderAndMonth => Ok(self.ports.ledger.shared_providers(self.ports.backend.name())?),
+            CapScope::ProviderAndMonth => {
+                Ok(self.ports.ledger.projects().shared_providers(self.ports.backend.name())?)
+            }
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Ports {
 /// The parts that a [`super::Provisioner`] is built from.
 pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
+    /// The one ledger of this process, which the backend's notes share.
+    pub ledger: Arc<Ledger>,
     pub registry: RegistryFile,
     /// The policy outside the workspace, which the registry cannot loosen.
     pub user_policy: UserPolicyFile,
@@ -86,12 +88,12 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
+        let Dependencies { backend, ledger, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
             dependencies;
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
-            ledger: Arc::new(Ledger::of(&state)),
+            ledger,
             delivery: Arc::new(EnvFiles),
             locks: Arc::new(LockFiles::new(state.clone())),
             registry_file: registry,
@@ -175,7 +177,7 @@ impl Ports {
         let (settled, ids) = self.wait(collect_request_ids(self.backend.reconcile_limits()));
         if let Err(error) = settled {
             let detail = json!({ "code": Error::from(error).code(), "request_ids": ids });
-            self.ledger.note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
+            self.ledger.audit().note(&self.event(principal, "settle limits", Verdict::Failed, detail), None)?;
         }
         Ok(())
     }
@@ -203,7 +205,7 @@ impl Ports {
             facts.insert("decision".to_owned(), json!(decision));
         }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.note(&event, Some(name)) {
+        match self.ledger.audit().note(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -215,7 +217,7 @@ impl Ports {
         self.phase(Phase::Checked);
         Event {
             at: self.clock.now(),
-            door: principal.channel.as_str(),
+            channel: principal.channel.as_str(),
             actor: principal.actor().to_owned(),
             action,
             verdict,
@@ -228,7 +230,7 @@ impl Ports {
     /// # Errors
     /// [`Error::WrongBackend`] when another backend holds it.
     pub(super) fn live(&self, name: &ProjectName) -> Result<Option<Project>, Error> {
-        let Some(project) = self.ledger.live(name)? else {
+        let Some(project) = self.ledger.projects().live(name)? else {
             return Ok(None);
         };
         if project.backend != self.backend.name() {
@@ -239,7 +241,7 @@ impl Ports {
 
     /// Returns the error for a name that no live project has.
     pub(super) fn missing(&self, name: &ProjectName) -> Error {
-        match self.ledger.newest(name) {
+        match self.ledger.projects().newest(name) {
             Ok(newest) => {
                 Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
             }
@@ -264,7 +266,7 @@ impl Ports {
 
     /// Returns those of the fingerprints that are of credentials that we ever delivered.
     pub(super) fn recognise(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Fingerprint>, Error> {
-        Ok(self.ledger.ours(fingerprints)?)
+        Ok(self.ledger.issued_keys().ours(fingerprints)?)
     }
 
     /// When a lifetime that begins now is over.

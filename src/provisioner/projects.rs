@@ -124,7 +124,7 @@ impl Projects {
     /// Whether the newest project of that name was changed at that time or later.
     pub fn changed_since(&self, name: &ProjectName, at: Timestamp) -> bool {
         let ledger = &self.ports.ledger;
-        let newest = ledger.exists().then(|| ledger.newest(name).ok().flatten()).flatten();
+        let newest = ledger.exists().then(|| ledger.projects().newest(name).ok().flatten()).flatten();
         newest.is_some_and(|project| project.updated_at >= at)
     }
 
@@ -136,7 +136,7 @@ impl Projects {
             return Ok(ProjectPage { projects: Vec::new(), live: 0, torn_down: 0, next: None, unobserved: None });
         }
         let after = listing.after.map_or(0, |cursor| cursor.0);
-        let page = self.ports.ledger.page(listing.visibility, after, listing.limit)?;
+        let page = self.ports.ledger.projects().page(listing.visibility, after, listing.limit)?;
         let asked: Vec<ResourceId> =
             page.projects.iter().filter_map(|project| self.observer.askable(project)).collect();
         let answer = if asked.is_empty() {
@@ -185,7 +185,7 @@ impl Projects {
         if !self.ports.ledger.exists() {
             return Ok(None);
         }
-        Ok(self.ports.ledger.newest(name)?.map(|project| self.observer.look(project)))
+        Ok(self.ports.ledger.projects().newest(name)?.map(|project| self.observer.look(project)))
     }
 
     /// Adds usage to a live project. At the cap, the backend suspends it.
@@ -203,7 +203,7 @@ impl Projects {
         let resource = project.resource.as_ref().ok_or_else(|| self.ports.missing(name))?;
         let detail = json!({ "micro_usd": amount.micro_usd() });
         let event = self.ports.event(principal, "usage record", Verdict::Intended, detail);
-        self.ports.ledger.note(&event, Some(name))?;
+        self.ports.ledger.audit().note(&event, Some(name))?;
         let observed = self.ports.wait(self.ports.backend.record_usage(resource, amount))?;
         let observation = self.observer.noticed(&project, Some(&observed));
         Ok(self.observer.state_of(project, observation))
@@ -223,13 +223,13 @@ impl Projects {
             return Err(Error::ProjectBusy);
         }
         let intended = self.ports.event(principal, DELIVER, Verdict::Intended, json!({}));
-        self.ports.ledger.note(&intended, Some(name))?;
+        self.ports.ledger.audit().note(&intended, Some(name))?;
         let delivered = self.reveal_and_write(&project);
         let (verdict, detail) = match &delivered {
             Ok(()) => (Verdict::Done, json!({ "key_version": project.key_version })),
             Err(error) => (Verdict::Failed, json!({ "code": error.code() })),
         };
-        self.ports.ledger.note(&self.ports.event(principal, DELIVER, verdict, detail), Some(name))?;
+        self.ports.ledger.audit().note(&self.ports.event(principal, DELIVER, verdict, detail), Some(name))?;
         delivered
     }
 
@@ -240,7 +240,7 @@ impl Projects {
         let names = project.deliveries.iter().map(|delivery| delivery.credential.as_deref());
         let picked: Vec<&Secret> = names.map(|name| credentials.pick(name)).collect::<Result<_, _>>()?;
         let found: Vec<Fingerprint> = picked.iter().map(|secret| secret.fingerprint()).collect();
-        if found != self.ports.ledger.current_fingerprints(project)? {
+        if found != self.ports.ledger.issued_keys().current_fingerprints(project)? {
             return Err(Error::KeyNotRecorded { name: project.name.clone() });
         }
         let variables = project.deliveries.iter().map(|delivery| &delivery.env_var);
@@ -253,7 +253,7 @@ impl Projects {
         if !self.ports.ledger.exists() {
             return Ok(Vec::new());
         }
-        Ok(self.ports.ledger.all_live()?.into_iter().map(|project| project.name).collect())
+        Ok(self.ports.ledger.projects().all_live()?.into_iter().map(|project| project.name).collect())
     }
 }
 

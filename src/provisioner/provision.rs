@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     env_file::{EnvFileError, Preflight, Replace},
     error::Error,
-    ledger::{Grant, Intent, LifetimeTerms, NewProject, Tx, Verdict},
+    ledger::{Grant, Intent, LifetimeTerms, NewProject, OperationId, ProvisionTx, Verdict},
     lifetime::Lifetime,
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey},
@@ -86,19 +86,21 @@ impl Provision {
         }
         // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval = match decided(wanted, provider, &registry.policy, self.ports.ledger.totals()?, principal)? {
-            Granted::Freely { .. } => None,
-            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                &self.approvals.subject(wanted, provider, cap),
-                provider,
-                &registry.policy,
-                without,
-                principal,
-            )?),
-        };
+        let approval =
+            match decided(wanted, provider, &registry.policy, self.ports.ledger.projects().totals()?, principal)? {
+                Granted::Freely { .. } => None,
+                Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
+                    &self.approvals.subject(wanted, provider, cap),
+                    provider,
+                    &registry.policy,
+                    without,
+                    principal,
+                )?),
+            };
         let preflight = self.ports.delivery.preflight(&self.ports.env_file)?;
 
         let draft = NewProject {
+            op: OperationId::random()?,
             id: ProjectId::random()?,
             name: wanted.name.clone(),
             provider: provider.key.clone(),
@@ -117,7 +119,7 @@ impl Provision {
         }
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
-        let intent = self.ports.ledger.begin_provision(draft, &event, |tx| {
+        let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
@@ -135,7 +137,7 @@ impl Provision {
     /// Chooses the variables, inside the transaction that will hold them.
     fn grant(
         &self,
-        tx: &Tx<'_>,
+        tx: &ProvisionTx<'_>,
         wanted: &ProvisionRequest,
         provider: &Provider,
         cap: Cents,
@@ -153,7 +155,7 @@ impl Provision {
     /// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
     fn free_variable(
         &self,
-        tx: &Tx<'_>,
+        tx: &ProvisionTx<'_>,
         wanted: &ProvisionRequest,
         usual: &EnvVar,
         preflight: &Preflight,
@@ -194,7 +196,7 @@ fn decided(
 
 /// Uses the approval in the transaction of the intent: it counts once, and only for its subject.
 fn spend(
-    tx: &Tx<'_>,
+    tx: &ProvisionTx<'_>,
     subject: &Subject,
     approval: Option<&ApprovalId>,
     project: &ProjectId,

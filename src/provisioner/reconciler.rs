@@ -37,7 +37,7 @@ pub(super) struct Reconciler {
 impl Reconciler {
     /// Reconciles the entry that an earlier call left open on a project, if any. The caller holds its lock.
     pub(super) fn reconcile_open(&self, project: &Project, principal: &Principal) -> Result<Option<Reconciled>, Error> {
-        match self.ports.ledger.open_intent(&project.id)? {
+        match self.ports.ledger.journal().open_intent(&project.id)? {
             None => Ok(None),
             Some(intent) => self.reconcile(intent, principal).map(Some),
         }
@@ -98,15 +98,15 @@ impl Reconciler {
     ) -> Result<Vec<Secret>, Error> {
         let names = intent.project.deliveries.iter().map(|delivery| delivery.credential.as_deref());
         let picked: Result<Vec<Secret>, _> = names.map(|name| credentials.pick(name).cloned()).collect();
-        let known = self.ports.ledger.current_fingerprint(&intent.project)?;
+        let known = self.ports.ledger.issued_keys().current_fingerprint(&intent.project)?;
         match picked {
             Ok(picked) if picked.first().map(Secret::fingerprint) == known => Ok(picked),
             Ok(picked) => {
-                self.ports.ledger.record(intent, resource, &picked, self.ports.clock.now())?;
+                self.ports.ledger.journal().record(intent, resource, &picked, self.ports.clock.now())?;
                 Ok(picked)
             }
             Err(error) => {
-                self.ports.ledger.record(intent, resource, &[], self.ports.clock.now())?; // it is billed even if its credentials cannot be used
+                self.ports.ledger.journal().record(intent, resource, &[], self.ports.clock.now())?; // it is billed even if its credentials cannot be used
                 Err(error.into())
             }
         }
@@ -162,7 +162,7 @@ impl Reconciler {
             Err(error) => {
                 // The resource exists, so a teardown must know it.
                 if intent.project.resource.is_none() {
-                    self.ports.ledger.record(&mut intent, &resource, &[], self.ports.clock.now())?;
+                    self.ports.ledger.journal().record(&mut intent, &resource, &[], self.ports.clock.now())?;
                 }
                 Ok(Reconciled::Open { why: unknown(intent, error) })
             }
@@ -229,7 +229,7 @@ impl Reconciler {
         let (action, status) = (intent.operation.as_str(), intent.when_nothing_happened());
         let detail = with_ids(json!({ "code": why.code() }), &intent);
         let event = self.ports.event(principal, action, Verdict::Failed, detail);
-        self.ports.ledger.close(intent, status, &event)?;
+        self.ports.ledger.journal().close(intent, status, &event)?;
         if status.is_live() { Ok(()) } else { self.ports.reconcile_limits(principal) }
     }
 
@@ -238,7 +238,7 @@ impl Reconciler {
         let detail = json!({ "key_version": intent.project.key_version, "cap_cents": intent.project.cap.cents() });
         let detail = with_ids(detail, &intent);
         let event = self.ports.event(principal, action, Verdict::Done, detail);
-        let project = self.ports.ledger.close(intent, status, &event)?;
+        let project = self.ports.ledger.journal().close(intent, status, &event)?;
         self.ports.phase(Phase::Closed);
         if !status.is_live() {
             self.ports.reconcile_limits(principal)?;

@@ -39,10 +39,10 @@ pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Reco
         return Ok(Vec::new());
     }
     // Leftovers that cannot be removed do no harm, and `doctor` shows them.
-    let _ = ports.ledger.sweep();
+    let _ = ports.ledger.audit().sweep();
     let _ = ports.delivery.sweep(&ports.env_file);
     let mut recovered = Vec::new();
-    for project in ports.ledger.unsettled()? {
+    for project in ports.ledger.projects().unsettled()? {
         match recover_one(ports, reconciler, &project) {
             Ok(None) => {}
             Ok(Some(ended)) => recovered.push(Recovered { name: project.name, outcome: Ok(ended) }),

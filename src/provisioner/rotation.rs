@@ -12,7 +12,7 @@ use super::{
 use crate::{
     env_file::Replace,
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::Status,
     project_state::ProjectState,
@@ -57,7 +57,7 @@ impl Rotation {
         }
         self.ports.can_deliver(&project)?;
         let event = self.ports.event(principal, ACTION, Verdict::Intended, json!({}));
-        let begun = self.ports.ledger.begin(name, Operation::Rotate, &event)?;
+        let begun = self.ports.ledger.journal().begin(name, Operation::Rotate, &OperationId::random()?, &event)?;
         begun.ok_or_else(|| self.ports.missing(name))
     }
 }

@@ -59,7 +59,7 @@ impl Sessions {
     /// Ends the sessions whose processes have died.
     pub(super) fn end_orphaned(&self, principal: &Principal) -> Result<(), Error> {
         let ours = self.session.as_ref().map(|session| session.id.as_str());
-        for id in self.ports.ledger.sessions()? {
+        for id in self.ports.ledger.lifetimes().sessions()? {
             if ours == Some(id.as_str()) {
                 continue;
             }
@@ -75,6 +75,6 @@ impl Sessions {
 
     fn end(&self, id: &str, grace: Lifetime, principal: &Principal) -> Result<bool, Error> {
         let event = self.ports.event(principal, "end session", Verdict::Done, json!({ "grace": grace.to_string() }));
-        Ok(self.ports.ledger.end_session(id, self.ports.expiry(grace), &event)? > 0)
+        Ok(self.ports.ledger.lifetimes().end_session(id, self.ports.expiry(grace), &event)? > 0)
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backend::{BackendError, Metering, Refusal, Scope},
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::{Project, Status},
     project_state::{Observation, ProjectState},
@@ -122,7 +122,7 @@ impl Suspension {
         principal: &Principal,
     ) -> Result<Prepared, Error> {
         let event = self.ports.event(principal, operation.as_str(), Verdict::Intended, detail);
-        let begun = self.ports.ledger.begin(name, operation, &event)?;
+        let begun = self.ports.ledger.journal().begin(name, operation, &OperationId::random()?, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent), observation)).ok_or_else(|| self.ports.missing(name))
     }
 

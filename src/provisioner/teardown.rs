@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    ledger::{Intent, Operation, Verdict},
+    ledger::{Intent, Operation, OperationId, Verdict},
     name::ProjectName,
     project::{Project, Status},
     project_state::{Observation, ProjectState},
@@ -41,7 +41,7 @@ impl Teardown {
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
         let Some(project) = self.ports.live(name)? else {
-            return match self.ports.ledger.newest(name)? {
+            return match self.ports.ledger.projects().newest(name)? {
                 Some(project) if project.status == Status::TornDown => Ok(Prepared::Gone(Box::new(project))),
                 _ => Err(Error::ProjectNotFound { torn_down: false }),
             };
@@ -52,7 +52,7 @@ impl Teardown {
             }
             // An operation that cannot be finished may still be torn down if its resource is known.
             Some(Reconciled::Open { why }) => {
-                let current = self.ports.ledger.live(name)?.ok_or_else(|| self.ports.missing(name))?;
+                let current = self.ports.ledger.projects().live(name)?.ok_or_else(|| self.ports.missing(name))?;
                 if current.status == Status::TearingDown || current.resource.is_none() {
                     return Err(why);
                 }
@@ -60,7 +60,7 @@ impl Teardown {
             Some(Reconciled::Done(_) | Reconciled::NothingHappened) | None => {}
         }
         let event = self.ports.event(principal, ACTION, Verdict::Intended, json!({}));
-        let begun = self.ports.ledger.begin(name, Operation::Teardown, &event)?;
+        let begun = self.ports.ledger.journal().begin(name, Operation::Teardown, &OperationId::random()?, &event)?;
         begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.ports.missing(name))
     }
 }

@@ -43,8 +43,14 @@ impl BackendConfig {
     }
 
     /// Builds the backend. Nothing is opened: that happens on first use.
-    pub fn build(self, state: &Path, payment_method: PaymentMethod, clock: &Clock) -> Arc<dyn Backend> {
-        let notes = |backend| Arc::new(LedgerNotes::new(Arc::new(Ledger::of(state)), backend));
+    pub fn build(
+        self,
+        state: &Path,
+        ledger: &Arc<Ledger>,
+        payment_method: PaymentMethod,
+        clock: &Clock,
+    ) -> Arc<dyn Backend> {
+        let notes = |backend| Arc::new(LedgerNotes::new(Arc::clone(ledger), backend));
         match self {
             Self::Simulated => Arc::new(Simulated::new(simulated_store(state), payment_method, clock.clone())),
             Self::StripeApi(access) => {

@@ -26,27 +26,27 @@ impl BackendNotes for LedgerNotes {
         if !self.ledger.exists() {
             return Ok(None);
         }
-        self.ledger.get_note(self.backend, key).map_err(NotesError::new)
+        self.ledger.kv().get_note(self.backend, key).map_err(NotesError::new)
     }
 
     fn put(&self, key: &str, value: &str) -> Result<(), NotesError> {
-        self.ledger.put_note(self.backend, key, value).map_err(NotesError::new)
+        self.ledger.kv().put_note(self.backend, key, value).map_err(NotesError::new)
     }
 
     fn put_if_absent(&self, key: &str, value: &str) -> Result<String, NotesError> {
-        self.ledger.put_note_if_absent(self.backend, key, value).map_err(NotesError::new)
+        self.ledger.kv().put_note_if_absent(self.backend, key, value).map_err(NotesError::new)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, String)>, NotesError> {
         if !self.ledger.exists() {
             return Ok(Vec::new());
         }
-        self.ledger.list_notes(self.backend, prefix).map_err(NotesError::new)
+        self.ledger.kv().list_notes(self.backend, prefix).map_err(NotesError::new)
     }
 }
 
 impl CommittedCaps for LedgerNotes {
     fn committed_with(&self, provider: &str) -> Result<Cents, NotesError> {
-        self.ledger.committed_with(self.backend, provider).map_err(NotesError::new)
+        self.ledger.projects().committed_with(self.backend, provider).map_err(NotesError::new)
     }
 }

@@ -9,7 +9,7 @@ mod environment;
 mod ledger_notes;
 mod start;
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
 
 pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     error::Error,
     fs,
+    ledger::Ledger,
     provisioner::{Dependencies, Provisioner},
     registry::{RegistryFile, UserPolicyFile},
     simulator::Simulator,
@@ -85,10 +86,21 @@ impl Settings {
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
         let Self { dir, env_file, registry, user_policy, state, accept_terms, backend, payment_method, .. } = self;
         let clock = Clock::system();
-        let backend = backend.build(&state, payment_method, &clock);
-        Provisioner::new(Dependencies { backend, registry, user_policy, env_file, state, accept_terms, clock, runtime })
-            .in_workspace(dir)
-            .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
+        let ledger = Arc::new(Ledger::of(&state));
+        let backend = backend.build(&state, &ledger, payment_method, &clock);
+        Provisioner::new(Dependencies {
+            backend,
+            ledger,
+            registry,
+            user_policy,
+            env_file,
+            state,
+            accept_terms,
+            clock,
+            runtime,
+        })
+        .in_workspace(dir)
+        .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 
     /// Returns the process that reaps after this one, with the same settings.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{backend::simulated::SimulatedStoreError, sqlite::DatabaseError};
+use crate::{backend::simulated::SimulatedStoreError, store::StoreError};
 
 /// Why the simulator could not start.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,8 @@ pub enum SimulatorError {
     Store(#[from] SimulatedStoreError),
 }
 
-impl From<DatabaseError> for SimulatorError {
-    fn from(error: DatabaseError) -> Self {
+impl From<StoreError> for SimulatorError {
+    fn from(error: StoreError) -> Self {
         Self::Store(error.into())
     }
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use crate::{backend::simulated::SimulatedStoreError, sqlite::DatabaseError};
+use crate::{backend::simulated::SimulatedStoreError, store::StoreError};
 
 /// An error response.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl Failure {
     }
 }
 
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
         Self::internal(format!("the simulated account cannot be used: {error}"))
     }
 }

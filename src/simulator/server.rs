@@ -22,7 +22,7 @@ use crate::{
     backend::simulated::{PaymentMethod, SimulatedStripe},
     clock::Clock,
     fs::{self, FsError},
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 /// A simulator without an address.
@@ -63,7 +63,7 @@ impl Simulator {
         let address = listener.address().map_err(SimulatorError::CannotListen)?;
         let (store, folder) = (Arc::clone(&self.store), self.folder);
         let prepare = move || {
-            create_state_folder(&folder).map_err(DatabaseError::from)?;
+            create_state_folder(&folder).map_err(StoreError::from)?;
             store.change(|account| unlinked.iter().try_for_each(|provider| account.disconnect(&provider.id)))
         };
         match task::spawn_blocking(prepare).await {

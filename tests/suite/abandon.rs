@@ -31,17 +31,22 @@ fn abandon_ends_an_order_of_unknown_outcome() {
         assert_eq!((&given_up["came_of_it"], &given_up["project"]["status"]), (&json!("given_up"), &json!("failed")));
         let next = given_up["project"]["next"].as_str().unwrap();
         assert!(next.starts_with("If memory-") && next.contains("dashboard.stripe.com"), "{next}");
-        let row =
-            here.ledger().audit().unwrap().into_iter().find(|row| row.action == "abandon" && row.outcome == "failed");
+        let row = here
+            .ledger()
+            .audit()
+            .rows()
+            .unwrap()
+            .into_iter()
+            .find(|row| row.action == "abandon" && row.outcome == "failed");
         let detail: Value = serde_json::from_str(&row.unwrap().detail).unwrap();
         assert_eq!(detail["given_up_by"], "a human");
-        assert!(here.ledger().unsettled().unwrap().is_empty());
+        assert!(here.ledger().projects().unsettled().unwrap().is_empty());
         assert_eq!(here.json(&["doctor"])["healthy"], true);
         assert_eq!(here.json(&["abandon", "memory", "--yes"])["code"], "project_not_found", "once is enough");
 
         assert_eq!(here.json(&PROVISION)["status"], "active", "the name and the variable are free");
         assert_eq!(here.billed_resources().len(), 1 + usize::from(is_bought), "the resource stays, as the prompt says");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -126,10 +131,10 @@ fn abandon_at_a_terminal_asks_and_explains() {
 fn order_of_unknown_outcome(is_bought: bool) -> Workspace {
     let here = order_of_killed_process(is_bought);
     let ledger = here.ledger();
-    let (id, text) = ledger.list_notes("stripe-api", "order/").unwrap().remove(0);
+    let (id, text) = ledger.kv().list_notes("stripe-api", "order/").unwrap().remove(0);
     let mut note: Value = serde_json::from_str(&text).unwrap();
     note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    ledger.put_note("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
+    ledger.kv().put_note("stripe-api", &format!("order/{id}"), &note.to_string()).unwrap();
     here
 }
 
@@ -140,7 +145,8 @@ fn order_of_killed_process(is_bought: bool) -> Workspace {
     here.simulator().inject(&json!({ "on": CREATE, "fault": fault, "times": 99 }));
     let mut child = here.command(&PROVISION).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("the order is sent", || {
-        let is_sent = here.ledger().exists() && !here.ledger().list_notes("stripe-api", "order/").unwrap().is_empty();
+        let is_sent =
+            here.ledger().exists() && !here.ledger().kv().list_notes("stripe-api", "order/").unwrap().is_empty();
         (is_sent && (!is_bought || !here.billed_resources().is_empty())).then_some(())
     });
     child.kill().unwrap();

@@ -70,9 +70,9 @@ fn each_threshold_is_reported_once_however_often_usage_is_read() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3);
-    let raised = harness.workspace.ledger().audit().unwrap();
-    assert_eq!(raised.iter().filter(|row| row.door == "alerts" && row.name.as_deref() == Some("memory")).count(), 3);
-    assert_eq!(harness.workspace.ledger().first_broken_row().unwrap(), None);
+    let raised = harness.workspace.ledger().audit().rows().unwrap();
+    assert_eq!(raised.iter().filter(|row| row.channel == "alerts" && row.name.as_deref() == Some("memory")).count(), 3);
+    assert_eq!(harness.workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn usage_observed_only_by_list_is_reported() {
         harness.provision(name);
     }
     let world = harness.workspace.world();
-    let resource = harness.workspace.ledger().live(&name("two")).unwrap().unwrap().resource.unwrap();
+    let resource = harness.workspace.ledger().projects().live(&name("two")).unwrap().unwrap().resource.unwrap();
     world.accrue(&resource, MicroUsd::parse_usd("8").unwrap()).unwrap();
     let provisioner = harness.provisioner();
     list(&provisioner);
@@ -278,11 +278,11 @@ fn expired_claim_changes_nothing() {
     let provisioner = harness.provisioner();
     spend(&provisioner, "memory", "5");
     let (ledger, now) = (harness.workspace.ledger(), harness.clock().now());
-    let slow = ledger.claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
-    assert!(!ledger.has_due_alert(now).unwrap());
+    let slow = ledger.alerts().claim_alert(now, now.checked_add(CLAIM_DURATION).unwrap()).unwrap().unwrap();
+    assert!(!ledger.alerts().has_due_alert(now).unwrap());
     harness.advance(CLAIM_DURATION);
     assert_eq!(provisioner.alerts.deliver().unwrap(), 1);
-    ledger.settle_alert(&slow, Outcome::Later(harness.clock().now())).unwrap();
+    ledger.alerts().settle_alert(&slow, Outcome::Later(harness.clock().now())).unwrap();
     assert_eq!(provisioner.alerts.deliver().unwrap(), 0);
     assert_eq!(receiver.received().len(), 1);
 }
@@ -339,7 +339,7 @@ fn server_reports_and_sends_alerts_of_another_process() {
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
     until("the report", || server.errors().contains(line).then_some(()));
     // Usage that the server observes itself is reported as well, once.
-    let resource = harness.workspace.ledger().live(&name("memory")).unwrap().unwrap().resource.unwrap();
+    let resource = harness.workspace.ledger().projects().live(&name("memory")).unwrap().unwrap().resource.unwrap();
     let rest = MicroUsd::parse_usd("2").unwrap();
     harness.workspace.world().accrue(&resource, rest).unwrap();
     server.call("list_projects", &json!({}));
@@ -398,7 +398,7 @@ fn secret_appears_in_no_output_or_file() {
         assert!(!bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", file.display());
     }
     // The sent alerts contain neither the key nor its mask.
-    let mask = harness.workspace.ledger().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
+    let mask = harness.workspace.ledger().projects().newest(&name("memory")).unwrap().unwrap().mask.unwrap();
     assert!(receiver.received().iter().all(|message| !message.text.contains(mask.as_str().trim_start_matches('…'))));
 }
 
@@ -435,25 +435,25 @@ proptest! {
         let harness = Harness::without_alerts();
         harness.provision("memory");
         let ledger = harness.workspace.ledger();
-        let project = ledger.live(&name("memory")).unwrap().unwrap();
+        let project = ledger.projects().live(&name("memory")).unwrap().unwrap();
         for (place, usd) in usages.iter().enumerate() {
             let usage = MicroUsd::new(usd * 1_000_000);
             let thresholds = reached(project.cap, usage);
             let crossing = Crossing { project: &project, usage, thresholds };
             let highest = usages[..place].iter().max().copied().unwrap_or_default();
             let before = reached(project.cap, MicroUsd::new(highest * 1_000_000));
-            let unraised = ledger.unraised(&[crossing]).unwrap();
+            let unraised = ledger.alerts().unraised(&[crossing]).unwrap();
             prop_assert_eq!(unraised.is_empty(), thresholds.len() <= before.len());
             let ids: Vec<_> = thresholds.iter().map(|threshold| format!("evt_{place}_{threshold}")).collect();
             let event = Event {
                 at: harness.clock().now(),
-                door: "alerts",
+                channel: "alerts",
                 actor: String::new(),
                 action: "raise alert",
                 verdict: Verdict::Done,
                 detail: json!({}),
             };
-            let raised = ledger.raise(&[(crossing, ids)], Outbox::Local, &event).unwrap();
+            let raised = ledger.alerts().raise(&[(crossing, ids)], Outbox::Local, &event).unwrap();
             prop_assert_eq!(raised.len(), thresholds.len().saturating_sub(before.len()));
         }
         let highest = usages.iter().max().copied().unwrap_or_default() * 1_000_000;

@@ -189,6 +189,7 @@ impl Harness {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
             registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
             user_policy: UserPolicyFile::NoFolder,
+            ledger: Arc::new(self.workspace.ledger()),
             env_file: self.workspace.file(".env"),
             state,
             accept_terms: false,
@@ -241,7 +242,7 @@ impl Harness {
 
     /// Returns every alert in the outbox.
     pub fn alerts(&self) -> Vec<Alert> {
-        self.workspace.ledger().alerts_after(0).unwrap()
+        self.workspace.ledger().alerts().alerts_after(0).unwrap()
     }
 }
 

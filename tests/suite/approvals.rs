@@ -8,7 +8,7 @@ use stripe_projects_mcp::{
     clock::Clock,
     env_file::Replace,
     error::Error,
-    ledger::{Event, Grant, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -59,7 +59,7 @@ fn approved_request_lets_one_call_through() {
     agent.call("teardown", &json!({ "name": "memory" }));
     assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "it counted once");
     assert_ne!(pending(&here), id);
-    assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn human_may_change_a_decision() {
     for decision in ["approve", "deny"] {
         assert_eq!(here.json(&[decision, &id])["code"], "approval_decided", "a used approval causes no prompt");
     }
-    let decided = here.ledger().audit().unwrap();
+    let decided = here.ledger().audit().rows().unwrap();
     let decided = decided.iter().filter(|row| row.outcome == "done" && row.detail.contains("\"by\":\"terminal\""));
     assert_eq!(decided.map(|row| row.action.as_str()).collect::<Vec<_>>(), ["deny", "approve", "deny", "approve"]);
 }
@@ -236,11 +236,11 @@ fn audit_records_requester_decider_and_outcome() {
     let id = pending(&here);
     here.cli(&["approve", &id, "--yes"]).env("USER", "maria").succeed();
     agent.call("provision", &above_default());
-    let rows = here.ledger().audit().unwrap();
+    let rows = here.ledger().audit().rows().unwrap();
     let actions: Vec<_> = rows
         .iter()
         .filter(|row| row.detail.contains(&id))
-        .map(|row| (row.door.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
+        .map(|row| (row.channel.as_str(), row.actor.as_str(), row.action.as_str(), row.name.as_deref()))
         .collect();
     let name = Some("memory");
     let expected = [
@@ -316,7 +316,7 @@ fn ledger_spends_an_approval_once() {
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
     assert_eq!(successes, 1);
-    assert_eq!(here.ledger().totals().unwrap().0, 1, "the losers wrote nothing");
+    assert_eq!(here.ledger().projects().totals().unwrap().0, 1, "the losers wrote nothing");
 }
 
 /// A crash before the intent keeps the approval. A crash after it has used the approval, and is recovered.
@@ -340,13 +340,14 @@ fn crash_neither_loses_nor_reuses_an_approval() {
         assert_eq!(outcome, again, "{step:?}: {response}");
         let live = usize::from(again == "active");
         assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
 fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {
     let name = ProjectName::parse(&format!("racer-{number}")).unwrap();
     let draft = NewProject {
+        op: OperationId::random().unwrap(),
         id: ProjectId::random().unwrap(),
         name,
         provider: ProviderKey::parse("supermemory").unwrap(),
@@ -356,13 +357,17 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
     };
     let (at, project) = (Clock::system().now(), draft.id.clone());
     let (actor, detail) = (String::new(), json!({}));
-    let event = Event { at, door: "test", actor, action: "provision", verdict: Verdict::Intended, detail };
+    let event = Event { at, channel: "test", actor, action: "provision", verdict: Verdict::Intended, detail };
     let deliveries = vec![Delivery { env_var: EnvVar::parse(&format!("KEY_{number}")).unwrap(), credential: None }];
-    let intent = here.ledger().begin_provision(draft, &event, |live| {
+    let intent = here.ledger().journal().begin_provision(&draft, &event, |live| {
         if !live.spend(id, &project, at)? {
             return Err(Error::Approval(ApprovalError::Expired));
         }
-        Ok(Grant { cap: Cents::parse_usd("80").unwrap(), deliveries, term: LifetimeTerms::default() })
+        Ok(Grant {
+            cap: Cents::parse_usd("80").unwrap(),
+            deliveries: deliveries.clone(),
+            term: LifetimeTerms::default(),
+        })
     })?;
     let _ = intent.leave_open();
     Ok(())

@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Storage and backends.
     ("fs", &["diagnostic"], &["rustix", "thiserror"]),
     ("git", &["diagnostic"], &["thiserror"]),
-    ("sqlite", &["diagnostic", "fs"], &["rusqlite", "thiserror"]),
+    ("store", &["diagnostic", "fs"], &["rusqlite", "thiserror"]),
     ("dotenv", &["diagnostic", "name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["diagnostic", "dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
@@ -44,8 +44,8 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "ledger",
         // `fs` for the head record of the audit, which is outside the database.
-        &["alert", "approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "sqlite"],
-        &["rusqlite", "serde_json", "sha2", "thiserror"],
+        &["alert", "approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "store"],
+        &["serde_json", "sha2", "thiserror"],
     ),
     // Builds every HTTP client; knows the addresses that are not public.
     ("net", &["safe_url"], &["reqwest", "rustls", "thiserror"]),
@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "backend",
-        &["clock", "diagnostic", "dotenv", "fs", "money", "name", "net", "project", "safe_url", "secret", "sqlite"],
+        &["clock", "diagnostic", "dotenv", "fs", "money", "name", "net", "project", "safe_url", "secret", "store"],
         &[
             "async_trait",
             "reqwest",
@@ -74,7 +74,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Serves the simulated account as Stripe's API; the only server.
     (
         "simulator",
-        &["backend", "clock", "diagnostic", "fs", "money", "project", "safe_url", "secret", "sqlite"],
+        &["backend", "clock", "diagnostic", "fs", "money", "project", "safe_url", "secret", "store"],
         &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
     ),
     // Searches files and git objects for keys known by mask and fingerprint only.
@@ -102,7 +102,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "setup",
             "simulator",
-            "sqlite",
+            "store",
         ],
         &["thiserror", "tracing"],
     ),
@@ -297,9 +297,9 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // calls that are over; the ledger only adds to the rows it gets.
         "Event {",
         &[
-            "ledger/accept.rs",
             "ledger/alerts.rs",
-            "ledger/audit.rs",
+            "ledger/audit/accept.rs",
+            "ledger/audit/chain.rs",
             "provisioner/audit_log.rs",
             "provisioner/ports.rs",
         ],

@@ -14,7 +14,7 @@ use crate::{
 fn each_effect_has_its_intent_and_its_outcome() {
     let workspace = workspace_with_history();
     workspace.run(&["provision", "one", "search", "--cap", "99999"]);
-    let mut rows = workspace.ledger().audit().unwrap();
+    let mut rows = workspace.ledger().audit().rows().unwrap();
     rows.retain(|row| row.outcome != "called");
     let outcomes: Vec<(&str, &str)> = rows.iter().map(|row| (row.action.as_str(), row.outcome.as_str())).collect();
     let expected = [
@@ -30,7 +30,7 @@ fn each_effect_has_its_intent_and_its_outcome() {
     assert_eq!(outcomes, expected);
     let detail: Value = serde_json::from_str(&rows.last().unwrap().detail).unwrap();
     assert_eq!(detail["code"], "cap_above_maximum");
-    assert!(rows.iter().all(|row| row.door == "cli" && row.name.as_deref() == Some("one")));
+    assert!(rows.iter().all(|row| row.channel == "cli" && row.name.as_deref() == Some("one")));
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn changed_chain_is_located() {
         ),
     ] {
         let workspace = workspace_with_history();
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
         workspace.sql(change);
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), Some(broken), "{change}");
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), Some(broken), "{change}");
         let response = workspace.json(&["audit", "--verify"]);
         assert_eq!(response["code"], "audit_broken", "{change}: {response}");
         assert!(response["message"].as_str().unwrap().starts_with(&format!("row {broken} of the audit")), "{response}");
@@ -167,7 +167,7 @@ fn call_leaves_a_row_whatever_the_outcome() {
     workspace.run(&["provison", canary]);
     workspace.run(&["teardown", "web3"]);
 
-    let rows = workspace.ledger().audit().unwrap();
+    let rows = workspace.ledger().audit().rows().unwrap();
     let calls: Vec<Value> = rows
         .iter()
         .filter(|row| row.outcome == "called")
@@ -201,7 +201,7 @@ fn call_leaves_a_row_whatever_the_outcome() {
     assert_eq!(json!(calls), expected, "{calls:#?}");
     let about: Vec<_> = rows.iter().filter(|row| row.outcome == "called" && row.project.is_some()).collect();
     assert_eq!(about.len(), 3, "what went well carries the project's id");
-    assert!(rows.iter().filter(|row| row.door == "mcp").all(|row| row.actor == "lines 1"));
+    assert!(rows.iter().filter(|row| row.channel == "mcp").all(|row| row.actor == "lines 1"));
     let decisions: Vec<String> = rows
         .iter()
         .filter_map(|row| Some(serde_json::from_str::<Value>(&row.detail).unwrap()["decision"].as_str()?.to_owned()))
@@ -235,13 +235,13 @@ fn answered_call_is_in_the_audit() {
         [("provision", json!({ "name": "web", "provider": "search" })), ("rotate_key", json!({ "name": 7 }))]
     {
         client.call(tool, &arguments);
-        let rows = workspace.ledger().audit().unwrap();
+        let rows = workspace.ledger().audit().rows().unwrap();
         assert_eq!((rows.last().unwrap().action.as_str(), rows.last().unwrap().outcome.as_str()), (tool, "called"));
     }
     // A read-only call is recorded within the second, without another call.
     client.call("list_projects", &json!({}));
     until("the row of the list", || {
-        let rows = workspace.ledger().audit().unwrap();
+        let rows = workspace.ledger().audit().rows().unwrap();
         (rows.last().unwrap().action == "list_projects").then_some(())
     });
     let head = workspace.state().join("audit.head");
@@ -290,7 +290,7 @@ fn rows_are_filtered_by_project_actor_time_and_outcome() {
 async fn resource_shows_the_last_fifty_rows() {
     let workspace = workspace_with_history();
     for _ in 0..50 {
-        workspace.ledger().note_calls(&[row()]).unwrap();
+        workspace.ledger().audit().note_calls(&[row()]).unwrap();
     }
     for era in ERAS {
         let client = Client::connect(&workspace, era).await;
@@ -308,7 +308,8 @@ async fn resource_shows_the_last_fifty_rows() {
 fn row() -> stripe_projects_mcp::ledger::Answered {
     use stripe_projects_mcp::ledger::{Answered, Event, Verdict};
     let (at, detail) = (stripe_projects_mcp::clock::Timestamp::now(), json!({ "answer": "ok" }));
-    let event = Event { at, door: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
+    let event =
+        Event { at, channel: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
     Answered { event, name: None, project: None }
 }
 

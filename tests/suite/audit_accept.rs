@@ -38,7 +38,8 @@ fn acceptance_by_a_human_stays_in_the_audit() {
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
     assert_eq!(proof["whole"], true, "{proof}");
-    let accepted = here.ledger().audit().unwrap().into_iter().find(|row| row.action == "accept audit break").unwrap();
+    let accepted =
+        here.ledger().audit().rows().unwrap().into_iter().find(|row| row.action == "accept audit break").unwrap();
     let detail: Value = serde_json::from_str(&accepted.detail).unwrap();
     let head = format!("v1 {} {}\n", detail["head_row"], detail["head_hash"].as_str().unwrap());
     assert_eq!(head, given_up, "the row holds the replaced head record");
@@ -56,10 +57,10 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let audit = checks.as_array().unwrap().iter().find(|check| check["check"] == "audit").unwrap().clone();
     assert_eq!(audit["state"], "ok", "{audit}");
     assert!(audit["found"].as_str().unwrap().contains(&format!("accepted: row {}", accepted.seq)), "{audit}");
-    let before = here.ledger().audit().unwrap().len();
+    let before = here.ledger().audit().rows().unwrap().len();
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["whole"], true, "there is nothing more to accept");
     let accepts = |row: &&stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
-    assert_eq!(here.ledger().audit().unwrap()[before..].iter().filter(accepts).count(), 0);
+    assert_eq!(here.ledger().audit().rows().unwrap()[before..].iter().filter(accepts).count(), 0);
 
     // Rows that are cut off later are detected as before.
     here.sql("DELETE FROM audit WHERE action = 'accept audit break'");
@@ -77,14 +78,14 @@ fn only_a_missing_end_can_be_accepted() {
     ] {
         let here = workspace_with_restored_backup();
         here.sql(change);
-        let (rows, head) = (here.ledger().audit().unwrap().len(), here.read(HEAD));
+        let (rows, head) = (here.ledger().audit().rows().unwrap().len(), here.read(HEAD));
         let error = here.json(&["audit", "--accept", "--yes"]);
         assert_eq!(error["code"], "audit_broken", "{change}: {error}");
         assert!(error["message"].as_str().unwrap().starts_with(breaks), "{change}: {error}");
         let accepted = |row: &stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
-        assert!(!here.ledger().audit().unwrap().iter().any(accepted), "{change}");
+        assert!(!here.ledger().audit().rows().unwrap().iter().any(accepted), "{change}");
         assert_eq!(here.read(HEAD), head, "{change}");
-        assert!(rows <= here.ledger().audit().unwrap().len());
+        assert!(rows <= here.ledger().audit().rows().unwrap().len());
     }
 }
 

@@ -11,7 +11,7 @@ use stripe_projects_mcp::{
         stripe_cli::{self, StripeCli},
     },
     clock::Clock,
-    ledger::{Event, Grant, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
@@ -109,6 +109,7 @@ impl BackendUnderTest {
     pub fn order(&self, name: &str) -> Order {
         let order = order(name);
         let draft = NewProject {
+            op: OperationId::random().unwrap(),
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("memory").unwrap(),
@@ -118,7 +119,7 @@ impl BackendUnderTest {
         };
         let event = Event {
             at: Clock::system().now(),
-            door: "test",
+            channel: "test",
             actor: String::new(),
             action: "provision",
             verdict: Verdict::Intended,
@@ -130,7 +131,8 @@ impl BackendUnderTest {
             deliveries: vec![Delivery { env_var, credential: None }],
             term: LifetimeTerms::default(),
         };
-        let intent = self.ledger.begin_provision::<LedgerError>(draft, &event, |_| Ok(grant)).unwrap();
+        let intent =
+            self.ledger.journal().begin_provision::<LedgerError>(&draft, &event, |_| Ok(grant.clone())).unwrap();
         let _ = intent.leave_open();
         order
     }

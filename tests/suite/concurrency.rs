@@ -43,7 +43,7 @@ fn eight_processes_provision_and_rotate_concurrently() {
     }
     assert_eq!(owners.len(), PROCESSES * CALLS_PER_PROCESS, "every project has a key of its own");
     assert_eq!(workspace.world().observe_everything().unwrap().len(), PROCESSES * CALLS_PER_PROCESS);
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 #[test]

@@ -120,6 +120,47 @@ fn migration_keeps_existing_data() {
     }
 }
 
+/// The columns of version 6, for rows that were written before it.
+#[test]
+fn a_migration_fills_the_columns_of_old_rows() {
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.state()).unwrap();
+    let ledger = workspace.state().join("ledger.db");
+    let old = Connection::open(&ledger).unwrap();
+    for migration in &MIGRATIONS[..5] {
+        old.execute_batch(migration).unwrap();
+    }
+    old.pragma_update(None, "user_version", 5).unwrap();
+    let columns =
+        "(id, name, provider, service, backend, status, cap_cents, key_version, env_file, created_at, updated_at)";
+    for (name, backend) in [("one", "simulated"), ("two", "stripe-api"), ("three", "stripe-cli")] {
+        let values = "VALUES ('proj_' || ?1, ?1, 'search', 'exa/api', ?2, 'active', 500, 1, '/x/.env', 1, 1)";
+        old.execute(&format!("INSERT INTO projects {columns} {values}"), [name, backend]).unwrap();
+        let entry = "INSERT INTO journal (project, operation, was_status, was_version, opened_at, outcome) \
+            VALUES (?1, 'provision', 'provisioning', 0, 1, 'done')";
+        old.execute(entry, [old.last_insert_rowid()]).unwrap();
+    }
+    let approval = "INSERT INTO approvals (id, name, provider, service, cap_cents, terms, asked_by, created_at, expires_at, \
+        status) VALUES ('apr', 'x', 'search', 'exa/api', 1, '', '', 1, 1, 'pending')";
+    old.execute(approval, []).unwrap();
+    drop(old);
+
+    assert_eq!(workspace.json(&["list"])["live_count"], 3);
+    let migrated = Connection::open(&ledger).unwrap();
+    let strings = |sql: &str| -> Vec<String> {
+        migrated.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let projects = strings(
+        "SELECT name || ' ' || money || ' ' || kind || ' ' || workspace || ' ' || service_provider FROM projects ORDER BY row",
+    );
+    assert_eq!(projects, ["one simulated project - exa", "two real project - exa", "three real project - exa"]);
+    assert_eq!(strings("SELECT op FROM journal ORDER BY entry"), ["entry-1", "entry-2", "entry-3"]);
+    assert_eq!(strings("SELECT workspace FROM approvals"), ["-"]);
+    assert_eq!(workspace.ledger().projects().committed_with("stripe-cli", "exa").unwrap().cents(), 500);
+    let copy = Connection::open(workspace.state().join("ledger.v5.db")).unwrap();
+    assert_eq!(user_version(&copy), 5, "the copy is of before");
+}
+
 fn check(doctor: &Value, name: &str) -> Value {
     let checks = doctor["checks"].as_array().unwrap_or_else(|| panic!("{doctor}"));
     checks.iter().find(|check| check["check"] == name).cloned().unwrap_or(json!(null))
@@ -132,10 +173,11 @@ fn user_version(connection: &Connection) -> usize {
 
 const PAGE: usize = 4096;
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../src/ledger/schema_1.sql"),
     include_str!("../../src/ledger/schema_2.sql"),
     include_str!("../../src/ledger/schema_3.sql"),
     include_str!("../../src/ledger/schema_4.sql"),
     include_str!("../../src/ledger/schema_5.sql"),
+    include_str!("../../src/ledger/schema_6.sql"),
 ];

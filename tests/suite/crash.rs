@@ -70,7 +70,7 @@ fn server_start_recovers_the_work_of_a_dead_process() {
         for operation in OPERATIONS {
             let workspace = kill_at(kind, operation, Phase::Acted).unwrap();
             let server = RawClient::initialize(&workspace);
-            until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+            until("it is recovered", || workspace.ledger().projects().unsettled().unwrap().is_empty().then_some(()));
             assert_eq!(server.disconnect().code, 0);
             check(&workspace, &format!("{kind:?}: {operation}"));
         }

@@ -22,7 +22,7 @@ use stripe_projects_mcp::{
     project_state::{CapEnforcement, Observation, ProjectState},
     registry::{Problem, RegistryError},
     simulator::SimulatorError,
-    sqlite::DatabaseError,
+    store::StoreError,
 };
 
 type Row = (Error, &'static str, Exit);
@@ -222,12 +222,14 @@ fn env_files() -> Vec<Row> {
 }
 
 fn ledgers() -> Vec<Row> {
-    use DatabaseError as E;
+    use StoreError as E;
     let sqlite = || rusqlite::Error::InvalidQuery;
     let rows = [
-        (E::Damaged(sqlite()).into(), "ledger_damaged"),
+        (E::Damaged(sqlite().into()).into(), "ledger_damaged"),
         (E::Newer { found: 99, known: 9 }.into(), "ledger_newer"),
-        (E::Sqlite(sqlite()).into(), "ledger_unavailable"),
+        (E::Unavailable(sqlite().into()).into(), "ledger_unavailable"),
+        (E::Conflict(sqlite().into()).into(), "ledger_unavailable"),
+        (E::Mistyped { column: 3 }.into(), "ledger_unreadable"),
         (E::File(file()).into(), "ledger_unavailable"),
         (E::Locked.into(), "ledger_unavailable"),
         (E::Unreadable { column: "status" }.into(), "ledger_unreadable"),
@@ -269,7 +271,7 @@ fn words() -> Vec<Row> {
     ];
     let failures = [
         (SimulatorError::CannotListen(denied()).into(), "cannot_listen", Exit::Failure),
-        (SimulatorError::from(DatabaseError::Locked).into(), "simulated_world_unavailable", Exit::Failure),
+        (SimulatorError::from(StoreError::Locked).into(), "simulated_world_unavailable", Exit::Failure),
     ];
     rows.into_iter().map(|(error, code)| (error, code, Exit::Usage)).chain(failures).collect()
 }

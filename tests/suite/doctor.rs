@@ -278,7 +278,7 @@ fn missing_or_revoked_key_is_delivered_again() {
             assert_eq!(workspace.variable(VARIABLE).unwrap(), current, "{kind:?}");
             assert!(workspace.read(".env").starts_with("OTHER=1\n"));
         }
-        assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -295,7 +295,7 @@ fn foreign_value_is_reported_and_kept() {
 #[test]
 fn unrecorded_key_is_not_delivered() {
     let workspace = workspace_with_project(BackendKind::Simulated);
-    let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+    let id = workspace.ledger().projects().all_live().unwrap().remove(0).resource.unwrap();
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
     let report = workspace.json(&["doctor", "--repair"]);
@@ -322,7 +322,7 @@ fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
 fn listed_but_missing_resource_is_reported() {
     for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
         let workspace = workspace_with_project(kind);
-        let id = workspace.ledger().all_live().unwrap().remove(0).resource.unwrap();
+        let id = workspace.ledger().projects().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
         assert_only(&workspace, "drift", "problem", "does not have it any more");
         workspace.ok(&["teardown", "memory", "--yes"]);

@@ -169,13 +169,13 @@ fn call_cancelled_during_elicitation_buys_nothing() {
                 json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }).to_string(),
             );
             until("the audit", || {
-                let rows = here.ledger().audit().unwrap();
+                let rows = here.ledger().audit().rows().unwrap();
                 rows.iter().any(|row| row.action == "close approval unanswered").then_some(())
             });
         }
         assert_nothing_bought(&here);
         assert_eq!(status(&here), "pending");
-        assert_eq!(here.ledger().first_broken_row().unwrap(), None);
+        assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
 }
 
@@ -221,7 +221,7 @@ async fn state_is_for_one_call_of_one_client() {
     let other_client =
         Host::named("another host", here.command(&["serve"]), Era::Modern, ElicitationSupport::Forms, approve()).await;
     assert_eq!(other_client.call_once(above_default(), Some((&state, accept()))).await["code"], "approval_mismatch");
-    let rows = here.ledger().audit().unwrap();
+    let rows = here.ledger().audit().rows().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
     assert_eq!((attempts.len(), attempts[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");

@@ -261,6 +261,7 @@ impl Harness {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
             registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
             user_policy: UserPolicyFile::NoFolder,
+            ledger: Arc::new(workspace.ledger()),
             env_file: workspace.file(".env"),
             state: workspace.state(),
             accept_terms: false,

@@ -120,11 +120,11 @@ fn prepare(operation: &str) -> Workspace {
 /// Returns everything that a call could have written: audit, projects, requests and files.
 fn snapshot(here: &Workspace) -> String {
     let ledger = here.ledger();
-    let hashes: Vec<String> = ledger.audit().unwrap().into_iter().map(|row| row.hash).collect();
-    let approvals = ledger.approvals(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
+    let hashes: Vec<String> = ledger.audit().rows().unwrap().into_iter().map(|row| row.hash).collect();
+    let approvals = ledger.approvals().list(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
     let billed = here.billed_resources();
     let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
-    format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.all_live().unwrap())
+    format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.projects().all_live().unwrap())
 }
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {

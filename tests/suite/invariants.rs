@@ -17,7 +17,7 @@ pub fn check(workspace: &Workspace, case: &str) {
     let env_file = workspace.read(".env");
 
     let live: Vec<&Value> = projects.iter().filter(|project| is_live(project)).collect();
-    let page = workspace.ledger().page(Visibility::Live, 0, 100).unwrap();
+    let page = workspace.ledger().projects().page(Visibility::Live, 0, 100).unwrap();
     let known = page.projects.iter().map(|project| project.resource.as_ref().expect(case).as_str().to_owned());
     assert_eq!(
         known.collect::<BTreeSet<_>>(),
@@ -45,8 +45,8 @@ pub fn check(workspace: &Workspace, case: &str) {
 
     // A running server may have a temporary file at this moment.
     until(&format!("{case}: {:?} to go", workspace.leftovers()), || workspace.leftovers().is_empty().then_some(()));
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
-    assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{case}: something is still open");
+    assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None, "{case}: the audit chain is broken");
+    assert!(workspace.ledger().projects().unsettled().unwrap().is_empty(), "{case}: something is still open");
 }
 
 /// Repeats the interrupted operation on the victim, which reconciles it.

@@ -54,6 +54,7 @@ mod mcp;
 mod mock_stripe_api;
 mod partial_failure;
 mod policy;
+mod portable_sql;
 mod power_loss;
 mod prompts;
 #[cfg(unix)]

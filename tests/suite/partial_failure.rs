@@ -100,7 +100,7 @@ fn project_with_an_undelivered_key_can_be_torn_down() {
     workspace.ok(&["teardown", "victim", "--yes"]);
     assert!(workspace.world().observe_everything().unwrap().is_empty());
     assert_eq!(workspace.read(".env"), THEIRS);
-    assert!(workspace.ledger().unsettled().unwrap().is_empty());
+    assert!(workspace.ledger().projects().unsettled().unwrap().is_empty());
 }
 
 #[test]

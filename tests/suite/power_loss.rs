@@ -104,7 +104,10 @@ fn assert_survives(operation: &str, before: &[&[&str]]) {
 
     // An answered operation is on the disk: nothing is open, whatever is lost now.
     restore_disk(&workspace, &last.unwrap());
-    assert!(workspace.ledger().unsettled().unwrap().is_empty(), "{operation} was answered and not on the disk");
+    assert!(
+        workspace.ledger().projects().unsettled().unwrap().is_empty(),
+        "{operation} was answered and not on the disk"
+    );
     check(&workspace, operation);
 }
 

@@ -200,14 +200,14 @@ fn audit_has_the_request_ids() {
     fail_creation(&workspace);
     workspace.run(&["provision", "other", "supermemory"]);
     workspace.ok(&["teardown", "memory", "--yes"]);
-    let mut rows = workspace.ledger().audit().unwrap();
+    let mut rows = workspace.ledger().audit().rows().unwrap();
     rows.retain(|row| row.outcome != "called");
     for row in rows.iter().filter(|row| row.outcome != "intended") {
         let detail: Value = serde_json::from_str(&row.detail).unwrap();
         let ids = detail["request_ids"].as_array().unwrap_or_else(|| panic!("{}: {detail}", row.action));
         assert!(!ids.is_empty() && ids.iter().all(|id| id.as_str().unwrap().starts_with("req_")), "{detail}");
     }
-    assert_eq!(workspace.ledger().first_broken_row().unwrap(), None);
+    assert_eq!(workspace.ledger().audit().first_broken_row().unwrap(), None);
 }
 
 /// The server sends no request before a tool call, so the first answer is fast.
@@ -248,7 +248,7 @@ fn cancelled_call_is_completed_or_journaled() {
         let mut client = RawClient::initialize(&workspace);
         let id = client.send_call("provision", &json!({ "name": "memory", "provider": "supermemory" }));
         until("it has begun", || (workspace.state().join("ledger.db").exists()).then_some(()));
-        until("it is intended", || workspace.ledger().unsettled().ok().filter(|open| !open.is_empty()));
+        until("it is intended", || workspace.ledger().projects().unsettled().ok().filter(|open| !open.is_empty()));
         let cancelled = json!({ "requestId": id, "reason": "changed my mind" });
         client.write_line(
             json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }).to_string(),

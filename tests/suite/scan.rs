@@ -330,7 +330,7 @@ fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
 fn record(here: &Workspace, secret: &str) {
     use stripe_projects_mcp::{
         clock::Clock,
-        ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, Verdict},
+        ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
         money::Cents,
         name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
         project::{Delivery, ProjectId, ResourceId},
@@ -339,13 +339,14 @@ fn record(here: &Workspace, secret: &str) {
     fs::create_dir_all(here.state()).unwrap();
     let event = |verdict| Event {
         at: Clock::system().now(),
-        door: "test",
+        channel: "test",
         actor: String::new(),
         action: "provision",
         verdict,
         detail: Value::Null,
     };
     let draft = NewProject {
+        op: OperationId::random().unwrap(),
         id: ProjectId::random().unwrap(),
         name: ProjectName::parse("db").unwrap(),
         provider: ProviderKey::parse("postgres").unwrap(),
@@ -356,9 +357,12 @@ fn record(here: &Workspace, secret: &str) {
     let deliveries = vec![Delivery { env_var: EnvVar::parse("DATABASE_URL").unwrap(), credential: None }];
     let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries, term: LifetimeTerms::default() };
     let ledger = here.ledger();
-    let mut intent = ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap();
+    let mut intent = ledger
+        .journal()
+        .begin_provision::<LedgerError>(&draft, &event(Verdict::Intended), |_| Ok(grant.clone()))
+        .unwrap();
     let resource = ResourceId::new("fres_1".to_owned());
-    ledger.record(&mut intent, &resource, &[Secret::new(secret.to_owned())], Clock::system().now()).unwrap();
+    ledger.journal().record(&mut intent, &resource, &[Secret::new(secret.to_owned())], Clock::system().now()).unwrap();
     let status = intent.when_done();
-    ledger.close(intent, status, &event(Verdict::Done)).unwrap();
+    ledger.journal().close(intent, status, &event(Verdict::Done)).unwrap();
 }

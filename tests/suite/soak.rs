@@ -271,7 +271,8 @@ fn start_server(workspace: &Workspace) -> RawClient {
 /// Starts a server, which reconciles the work of killed processes and removes their temporary files.
 fn reconcile(workspace: &Workspace, case: &str) {
     let server = RawClient::initialize(workspace);
-    let is_settled = || workspace.leftovers().is_empty() && workspace.ledger().unsettled().unwrap().is_empty();
+    let is_settled =
+        || workspace.leftovers().is_empty() && workspace.ledger().projects().unsettled().unwrap().is_empty();
     until(case, || is_settled().then_some(()));
     assert_eq!(server.disconnect().code, 0, "{case}");
 }

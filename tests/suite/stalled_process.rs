@@ -131,7 +131,7 @@ fn half_synced_commit_is_reconciled_by_a_lookup() {
     traced.arg("-P").arg(workspace.state().join("simulated.db-wal")).args(["-f", "-qq", "-e", "trace=fsync"]);
     traced.args(["-e", "inject=fsync:signal=KILL:when=2", "-o", "/dev/null", BINARY, "rotate", "victim"]);
     assert!(!traced.current_dir(workspace.path()).output().unwrap().status.success());
-    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it died before its order was synced");
+    assert_eq!(workspace.ledger().projects().unsettled().unwrap().len(), 1, "it died before its order was synced");
 
     let response = server.call("provision", &json!({ "name": "victim", "provider": "supermemory" }));
     assert_eq!(response["code"], "already_exists", "settled, and shown: {response}");
@@ -255,7 +255,7 @@ fn full_stderr_pipe_blocks_nothing() {
     let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "deaf", "version": "1" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client })).unwrap();
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).unwrap();
-    until("it is recovered", || workspace.ledger().unsettled().unwrap().is_empty().then_some(()));
+    until("it is recovered", || workspace.ledger().projects().unsettled().unwrap().is_empty().then_some(()));
     let rotate = json!({ "name": "rotate_key", "arguments": { "name": "victim" } });
     writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": rotate })).unwrap();
     drop(input);

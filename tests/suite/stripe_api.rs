@@ -9,7 +9,7 @@ use stripe_projects_mcp::{
         stripe_api::{ApiBase, ApiConfig, NAME, RetryPolicy, StripeApi},
     },
     clock::Timestamp,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -58,6 +58,7 @@ impl StripeApiHarness {
     /// Records an order in the ledger, as the provisioner does before placing it.
     fn commit(&self, order: &Order) -> Intent {
         let draft = NewProject {
+            op: OperationId::random().unwrap(),
             id: order.id.clone(),
             name: order.name.clone(),
             provider: ProviderKey::parse("supermemory").unwrap(),
@@ -66,7 +67,10 @@ impl StripeApiHarness {
             env_file: self.folder.path().join(".env"),
         };
         let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() };
-        self.ledger.begin_provision::<LedgerError>(draft, &event(Verdict::Intended), |_| Ok(grant)).unwrap()
+        self.ledger
+            .journal()
+            .begin_provision::<LedgerError>(&draft, &event(Verdict::Intended), |_| Ok(grant.clone()))
+            .unwrap()
     }
 }
 
@@ -127,7 +131,7 @@ async fn provision_sends_exactly_these_requests() {
     );
 
     // Its end leaves a limit that is too high, which is reconciled.
-    harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
+    harness.ledger.journal().close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     harness.backend.reconcile_limits().await.unwrap();
     let last = harness.stripe.received().pop().unwrap();
     assert!(last.body.contains(r#""max_amount":"0""#) && last.body.contains("prvdr_1"), "{}", last.body);
@@ -393,7 +397,7 @@ fn service_ref(body: &str) -> String {
 
 fn event(verdict: Verdict) -> Event {
     let detail = json!({});
-    Event { at: Timestamp::UNIX_EPOCH, door: "test", actor: String::new(), action: "provision", verdict, detail }
+    Event { at: Timestamp::UNIX_EPOCH, channel: "test", actor: String::new(), action: "provision", verdict, detail }
 }
 
 pub const QUICK: RetryPolicy = RetryPolicy {

@@ -109,10 +109,10 @@ async fn order_older_than_its_idempotency_key_is_not_resent() {
     let order = order("old");
     harness.backend.provision(&order).await.unwrap_err();
     let key = format!("order/{}", order.id.as_str());
-    let text = harness.ledger.get_note("stripe-api", &key).unwrap().unwrap();
+    let text = harness.ledger.kv().get_note("stripe-api", &key).unwrap().unwrap();
     let mut note: serde_json::Value = serde_json::from_str(&text).unwrap();
     note["at_ms"] = json!(note["at_ms"].as_i64().unwrap() - 24 * 60 * 60 * 1000);
-    harness.ledger.put_note("stripe-api", &key, &note.to_string()).unwrap();
+    harness.ledger.kv().put_note("stripe-api", &key, &note.to_string()).unwrap();
     let before = harness.creates();
     for outcome in [
         harness.backend.provision(&order).await.map(|_| ()),
@@ -219,7 +219,7 @@ async fn unreachable_api_is_described() {
     let order = order("a");
     let away = ApiConfig { base: ApiBase::parse(&format!("http://{closed_port}")).unwrap(), ..access(&harness.stripe) };
     for key in ["project", "workspace"] {
-        harness.ledger.put_note("stripe-api", key, "\"x\"").unwrap();
+        harness.ledger.kv().put_note("stripe-api", key, "\"x\"").unwrap();
     }
     let error = harness.restart(away, QUICK).provision(&order).await.unwrap_err();
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
@@ -288,13 +288,13 @@ async fn errors_contain_no_sent_or_received_secret() {
 async fn definite_failure_while_reconciling_keeps_the_limit() {
     let harness = StripeApiHarness::new();
     harness.backend.provision(&order("a")).await.unwrap();
-    harness.ledger.put_note("stripe-api", "limit/supermemory", "900").unwrap();
+    harness.ledger.kv().put_note("stripe-api", "limit/supermemory", "900").unwrap();
     harness.stripe.on(LIMIT, [refusal(400, "no")]);
     let error = harness.backend.reconcile_limits().await.unwrap_err();
     assert!(matches!(error, BackendError::Refused(Refusal::LimitNotSet { .. })), "{error}");
     harness.stripe.on(LIMIT, [ok(&json!({}))]);
     harness.backend.reconcile_limits().await.unwrap();
-    assert_eq!(harness.ledger.get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
+    assert_eq!(harness.ledger.kv().get_note("stripe-api", "limit/supermemory").unwrap().unwrap(), "0");
 }
 
 const CREATE: &str = "POST /v2/provisioning/resources";

@@ -34,7 +34,7 @@ struct ShellHarness {
 impl ShellHarness {
     fn new(script: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        Ledger::of(state.path()).put_note("stripe-cli", "project-name", "agent-0").unwrap();
+        Ledger::of(state.path()).kv().put_note("stripe-cli", "project-name", "agent-0").unwrap();
         let bin = state.path().join("stripe");
         write_script(&bin, script);
         Self { state, bin }

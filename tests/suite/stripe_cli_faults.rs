@@ -10,7 +10,7 @@ use stripe_projects_mcp::{
         stripe_cli::{StripeCli, Timeouts},
     },
     clock::Clock,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, Verdict},
+    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
@@ -52,6 +52,7 @@ impl StripeCliHarness {
 
     fn record_order(&self, order: &Order) -> Result<Intent, LedgerError> {
         let draft = NewProject {
+            op: OperationId::random().unwrap(),
             id: order.id.clone(),
             name: ProjectName::parse(&order.id.as_str().replace('_', "-")).unwrap(),
             provider: ProviderKey::parse("search").unwrap(),
@@ -59,7 +60,7 @@ impl StripeCliHarness {
             backend: "stripe-cli".to_owned(),
             env_file: "/nowhere/.env".into(),
         };
-        self.ledger.begin_provision(draft, &event(Verdict::Intended), |_| {
+        self.ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |_| {
             Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() })
         })
     }
@@ -99,7 +100,7 @@ impl Backend for StripeCliHarness {
 
     async fn provision(&self, order: &Order) -> Result<Service, BackendError> {
         let _ = self.record_order(order); // a repeated order is recorded already
-        assert!(self.ledger.committed_with(NAME, order.service.provider()).unwrap() >= order.cap);
+        assert!(self.ledger.projects().committed_with(NAME, order.service.provider()).unwrap() >= order.cap);
         self.backend.provision(order).await
     }
 
@@ -488,7 +489,7 @@ async fn limits_follow_live_caps_and_usage_is_per_service() {
     assert_eq!(usage().await, None, "never an error");
 
     assert_eq!(harness.fake_stripe.limit("exa"), 2100);
-    harness.ledger.close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
+    harness.ledger.journal().close(intent, Status::Failed, &event(Verdict::Failed)).unwrap();
     harness.fake_stripe.inject_faults(json!([{ "verb": "billing update", "fault": "error" }]));
     harness.reconcile_limits().await.unwrap_err();
     harness.reconcile_limits().await.unwrap();
@@ -527,7 +528,7 @@ fn fingerprint(credentials: &Credentials) -> String {
 
 fn event(verdict: Verdict) -> Event {
     let (actor, detail) = (String::new(), json!({}));
-    Event { at: Clock::system().now(), door: "cli", actor, action: "provision", verdict, detail }
+    Event { at: Clock::system().now(), channel: "cli", actor, action: "provision", verdict, detail }
 }
 
 const NAME: &str = "stripe-cli";

@@ -87,13 +87,13 @@ fn refused_resume_is_closed() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "memory", "supermemory"]);
     workspace.ok(&["suspend", "memory"]);
-    let project = workspace.ledger().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
+    let project = workspace.ledger().projects().live(&ProjectName::parse("memory").unwrap()).unwrap().unwrap();
     workspace.world().teardown(project.resource.as_ref().unwrap()).unwrap();
     for attempt in 1..=2 {
         let error = workspace.run(&["resume", "memory"]);
         assert!(error.code != 0 && error.code != 6, "{error:?}");
         assert_eq!(intents(&workspace, "resume"), attempt);
-        assert!(workspace.ledger().unsettled().unwrap().is_empty(), "it stayed open");
+        assert!(workspace.ledger().projects().unsettled().unwrap().is_empty(), "it stayed open");
     }
 }
 
@@ -107,7 +107,7 @@ fn unknown_resume_is_reported_and_finished_by_the_next_call() {
     workspace.simulator().inject(&json!({ "on": reveal, "fault": "garbage", "times": 9 }));
     let unsure = workspace.json(&["resume", "memory"]);
     assert_eq!(unsure["code"], "outcome_unknown", "{unsure}");
-    assert_eq!(workspace.ledger().unsettled().unwrap().len(), 1, "it was closed");
+    assert_eq!(workspace.ledger().projects().unsettled().unwrap().len(), 1, "it was closed");
     workspace.simulator().clear_faults();
     assert_eq!(workspace.json(&["resume", "memory"])["status"], "active");
     assert_eq!(intents(&workspace, "resume"), 1, "the open intent is the finished one");
@@ -150,7 +150,7 @@ fn suspend_all_continues_after_a_failure() {
 
 /// Counts the intents of such an operation.
 fn intents(workspace: &Workspace, action: &str) -> usize {
-    let rows = workspace.ledger().audit().unwrap();
+    let rows = workspace.ledger().audit().rows().unwrap();
     rows.iter().filter(|row| row.action == action && row.outcome == "intended").count()
 }
 

@@ -137,7 +137,9 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     let world = rusqlite::Connection::open(here.state().join("simulated.db")).unwrap();
     world.execute_batch("BEGIN IMMEDIATE").unwrap();
     let terminal = Terminal::start(&here.command(&["usage", "record", "memory", "1.25"]), 100);
-    until("the intent", || here.ledger().audit().unwrap().iter().any(|row| row.action == "usage record").then_some(()));
+    until("the intent", || {
+        here.ledger().audit().rows().unwrap().iter().any(|row| row.action == "usage record").then_some(())
+    });
     terminal.press("\x03").until("finishing what was begun");
     world.execute_batch("ROLLBACK").unwrap();
     let output = terminal.finish();

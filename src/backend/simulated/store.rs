@@ -14,7 +14,10 @@ use crate::{
     money::{Cents, MicroUsd},
     project::{NoRandomness, ProjectId, ResourceId},
     secret::Secret,
-    sqlite::{Database, DatabaseError, Schema},
+    store::{
+        StoreError,
+        sqlite::{Database, Schema},
+    },
 };
 
 /// A simulated Stripe account in a database, shared safely by any number of processes.
@@ -30,7 +33,7 @@ pub struct SimulatedStripe {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatedStoreError {
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(#[from] StoreError),
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     #[error("no such resource")]
@@ -199,12 +202,12 @@ impl SimulatedStripe {
     }
 
     /// Reads the account as Stripe's API shows it, in one transaction.
-    pub fn look<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn look<T, E: From<StoreError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.read(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 
     /// Changes the account through Stripe's API, in one transaction that is rolled back if `work` fails.
-    pub fn change<T, E: From<DatabaseError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub fn change<T, E: From<StoreError>>(&self, work: impl FnOnce(&Account<'_>) -> Result<T, E>) -> Result<T, E> {
         self.database.write(|connection| work(&Account::new(connection, self.clock.now(), self.month())))
     }
 

@@ -1,0 +1,7 @@
+//! SQLite: a database file, and the port on top of it.
+
+mod database;
+mod sqlite_store;
+
+pub use database::{Database, Schema};
+pub use sqlite_store::SqliteStore;
