@@ -109,7 +109,7 @@ property_tests() {
 
 lints() {
   step lints
-  cargo fmt --check
+  cargo fmt --all --check
   cargo clippy --locked --all-targets --all-features -- -D warnings
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet # as docs.rs builds it
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet

@@ -8,39 +8,11 @@
 //! can only fail to parse. Each port gives access to one external system. The application layer executes commands and
 //! alone knows the order of effects. The two transports, for agents and for people, do not know each other.
 
-// Domain types.
-pub mod alert;
-pub mod approval;
-pub mod clock;
-pub mod diagnostic;
-pub mod lifetime;
-pub mod money;
-pub mod name;
-pub mod project;
-pub mod safe_url;
-pub mod secret;
-
-// Ports.
-pub mod alerts;
-pub mod backend;
-pub mod dotenv;
-pub mod env_file;
-pub mod fs;
-pub mod git;
-pub mod host_config;
-pub mod ledger;
-pub mod net;
-pub mod registry;
-pub mod scan;
-pub mod simulator;
-pub mod store;
-
 // Application.
 pub mod app;
 pub mod doctor;
 pub mod error;
 pub mod policy;
-pub mod principal;
 pub mod project_state;
 pub mod provisioner;
 pub mod view;
@@ -65,12 +37,12 @@ use std::{
 
 use app::App;
 use cli::{Serving, Task};
+use domain::{lifetime::Lifetime, principal::Principal};
 use error::Error;
-use lifetime::Lifetime;
 use mcp::{Log, ServeError, ToolFilter};
-use principal::Principal;
 use provisioner::Session;
 use settings::{CliOptions, Settings, Start};
+#[cfg(feature = "simulator")]
 use simulator::SimulatorError;
 use tokio::runtime::{Builder, Runtime};
 
@@ -111,6 +83,7 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(start) => setup.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
+        #[cfg(feature = "simulator")]
         Task::Simulate { listen, unlinked } => {
             let simulated = runtime.block_on(simulate(settings, &listen, &unlinked));
             simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
@@ -165,6 +138,7 @@ fn record_unreadable(options: CliOptions) {
 }
 
 /// Serves the simulated account over HTTP until a signal arrives.
+#[cfg(feature = "simulator")]
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), SimulatorError> {
     // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
@@ -186,8 +160,11 @@ fn quiet_panics() {
 /// Logs this crate's events only: rmcp logs whole requests at `debug`, and no environment variable may enable that.
 fn log_to(log: Log) {
     use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
-    let targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
+    let targets = Targets::new().with_targets(CRATES.map(|name| (name, tracing::Level::INFO)));
     let lines = tracing_subscriber::fmt::layer().with_writer(move || log.clone()).with_ansi(false).without_time();
     // Only a second call in one process fails, and the first one's subscriber stays.
     let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
 }
+
+/// The crates of this program, as the targets of log lines name them.
+const CRATES: [&str; 6] = [env!("CARGO_CRATE_NAME"), "domain", "files", "storage", "backends", "simulator"];

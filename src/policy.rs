@@ -1,13 +1,13 @@
 //! Decides whether a request is granted, from the registry and what is live already. No I/O.
 
-use crate::{
+use domain::{
     diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
     lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,
     principal::Role,
-    registry::{ApprovalRule, Policy, Provider},
 };
+use files::registry::{ApprovalRule, Policy, Provider};
 
 /// The live projects and their caps, read in the transaction that will add to them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,10 +128,10 @@ fn allows(policy: &Policy, provider: &ProviderKey) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use files::registry::{Registry, UserPolicy};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::registry::{Registry, UserPolicy};
 
     const PROVIDER: &str = "version = 1
         [providers.memory]

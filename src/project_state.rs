@@ -1,7 +1,7 @@
 //! A project and what is known of it at this moment: the result of every use case about one project.
 
-use crate::{
-    backend::Observed,
+use backends::Observed;
+use domain::{
     money::MicroUsd,
     name::EnvVar,
     project::{Project, Status},

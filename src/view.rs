@@ -1,25 +1,26 @@
-//! What every transport shows, made from the results of use cases. Nothing here can hold a [`crate::secret::Secret`].
+//! What every transport shows, made from the results of use cases. Nothing here can hold a [`domain::secret::Secret`].
 
 mod leaks;
 
+use domain::{
+    approval::Approval,
+    clock::Timestamp,
+    diagnostic::{Channel, Diagnostic as _},
+    money::MicroUsd,
+    name::EnvVar,
+    project::Status,
+};
+use files::{fs::shell_quoted, registry::Registry};
 pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use storage::ledger::AcceptedBreak;
 
 use crate::{
-    approval::Approval,
-    clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _},
     error::{self, Error},
-    fs::shell_quoted,
-    ledger::AcceptedBreak,
-    money::MicroUsd,
-    name::EnvVar,
-    project::Status,
     project_state::{CapEnforcement, Note, Observation, ProjectState},
     provisioner::{Abandoned, AuditEntry, AuditProof, ProjectPage},
-    registry::Registry,
 };
 
 /// A project, masked.

@@ -6,16 +6,16 @@ use std::{
     path::Path,
 };
 
-use serde_json::Value;
-use stripe_projects_mcp::{
+use domain::{
     clock::Clock,
-    error::Error,
-    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId},
     secret::Secret,
 };
+use serde_json::Value;
+use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::error::Error;
 
 use super::tree::Rng;
 

@@ -8,20 +8,20 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method};
-use serde_json::json;
-use stripe_projects_mcp::{
-    backend::{
-        Backend, Order,
-        stripe_api::{self, ApiBase, ApiConfig, RetryPolicy, StripeApi},
-    },
-    ledger::Ledger,
+use backends::{
+    Backend, Order,
+    stripe_api::{self, ApiBase, ApiConfig, RetryPolicy, StripeApi},
+};
+use domain::{
     money::Cents,
     name::{ProjectName, ServiceRef},
     project::ProjectId,
     secret::Secret,
-    settings::LedgerNotes,
 };
+use reqwest::{Client, Method};
+use serde_json::json;
+use storage::ledger::Ledger;
+use stripe_projects_mcp::settings::LedgerNotes;
 use tokio::runtime::Builder;
 
 use crate::{

@@ -8,9 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stripe_projects_mcp::{
-    backend::simulated::SimulatedStripe, clock::Clock, secret::Secret, settings::simulated_store,
-};
+use backends::simulated::SimulatedStripe;
+use domain::{clock::Clock, secret::Secret};
+use stripe_projects_mcp::settings::simulated_store;
 
 use crate::{
     rounds::Rounds,

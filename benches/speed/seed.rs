@@ -9,21 +9,20 @@ use std::{
     path::Path,
 };
 
-use rusqlite::Connection;
-use serde_json::{Map, Value};
-use stripe_projects_mcp::{
-    backend::{
-        Order,
-        simulated::{PaymentMethod, SimulatedStripe},
-    },
+use backends::{
+    Order,
+    simulated::{PaymentMethod, SimulatedStripe},
+};
+use domain::{
     clock::Clock,
-    error::Error,
-    ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
-    settings::simulated_store,
 };
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::{error::Error, settings::simulated_store};
 
 pub fn seed(workspace: &Path, projects: u32) {
     let state = workspace.join(".stripe-projects");

@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs, io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use stripe_projects_mcp::secret::Secret;
+use domain::secret::Secret;
 
 use crate::supermemory::{Base, Failure, SUPERMEMORY, Supermemory};
 

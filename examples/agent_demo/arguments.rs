@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{CommandFactory as _, Parser, ValueEnum, error::ErrorKind};
-use stripe_projects_mcp::money::Cents;
+use domain::money::Cents;
 
 /// Shows an agent with a capped card, and checks every step.
 #[derive(Parser)]

@@ -2,9 +2,10 @@
 
 use std::{env, error::Error, ffi::OsString, fmt::Display, path::PathBuf};
 
+use domain::secret::Secret;
 use rmcp::{model::JsonObject, object};
 use serde_json::Value;
-use stripe_projects_mcp::{secret::Secret, settings::simulated_store};
+use stripe_projects_mcp::settings::simulated_store;
 
 use crate::{
     agent::Agent,

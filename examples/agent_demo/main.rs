@@ -30,10 +30,10 @@ use std::{
     time::Instant,
 };
 
+use self::simulator::Simulator;
 use arguments::{Arguments, Backend};
 use demo::{Setup, Step};
 use purchase::Purchase;
-use simulator::Simulator;
 use tempfile::TempDir;
 
 #[tokio::main(flavor = "current_thread")]

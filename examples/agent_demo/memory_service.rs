@@ -15,11 +15,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     routing::post,
 };
+use backends::simulated::SimulatedStripe;
+use domain::{clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{
-    backend::simulated::SimulatedStripe, clock::Clock, money::MicroUsd, project::ResourceId, secret::Secret,
-};
 use tokio::net::TcpListener;
 
 /// A quarter of a dollar per write, so that a few writes reach a cap.

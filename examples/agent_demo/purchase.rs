@@ -5,11 +5,8 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use stripe_projects_mcp::{
-    money::Cents,
-    name::ProviderKey,
-    registry::{Provider, Registry},
-};
+use domain::{money::Cents, name::ProviderKey};
+use files::registry::{Provider, Registry};
 
 use crate::{app, arguments::Arguments, demo::line};
 

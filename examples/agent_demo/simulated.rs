@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
+use domain::secret::Secret;
 use reqwest::StatusCode;
 use rmcp::object;
 use serde_json::Value;
-use stripe_projects_mcp::secret::Secret;
 
 use crate::{
     demo::{Demo, Setup, Step, check, line, step, text},

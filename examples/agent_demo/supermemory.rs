@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::secret::Secret;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use rustls::crypto::ring;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
-use stripe_projects_mcp::secret::Secret;
 use thiserror::Error;
 
 /// The API's base URL: https, or http on the loopback.

@@ -1,6 +1,8 @@
 //! The operations, by the words that audit rows have for them.
 
-use crate::{principal::Channel, provisioner::Access};
+use domain::principal::Channel;
+
+use crate::provisioner::Access;
 
 /// An operation, or an attempt at one that could not be parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

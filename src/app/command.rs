@@ -1,16 +1,18 @@
 //! Every operation of every transport, with parsed arguments.
 
-use serde_json::{Value, json};
-
-use super::Action;
-use crate::{
+use domain::{
     approval::ApprovalId,
-    env_file::Replace,
-    error::Error,
-    ledger::Visibility,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
+};
+use files::env_file::Replace;
+use serde_json::{Value, json};
+use storage::ledger::Visibility;
+
+use super::Action;
+use crate::{
+    error::Error,
     provisioner::{AuditFacts, AuditFilter, Listing, ProvisionRequest, Search, USUAL_PAGE},
 };
 
@@ -320,8 +322,10 @@ const PROVIDERS: &str = "stripe-projects://providers";
 
 #[cfg(test)]
 mod tests {
+    use domain::principal::Channel;
+
     use super::*;
-    use crate::{principal::Channel, provisioner::Access};
+    use crate::provisioner::Access;
 
     #[test]
     fn facts_hold_the_given_arguments_only() {

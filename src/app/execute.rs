@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use domain::{clock::Timestamp, diagnostic::Diagnostic as _, name::ProjectName, principal::Principal};
 use tokio::task::{self, JoinError};
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +20,7 @@ use super::{
     perform,
 };
 use crate::{
-    clock::Timestamp,
-    diagnostic::Diagnostic as _,
     error::Error,
-    name::ProjectName,
-    principal::Principal,
     provisioner::{AuditFacts, Called, OK, Provisioner},
 };
 

@@ -1,14 +1,16 @@
 //! Parses the arguments of one call, each of them once.
 
+use domain::{
+    approval::ApprovalId,
+    lifetime::Lifetime,
+    money::{Cents, MicroUsd},
+    name::{ProjectName, ProviderKey},
+};
 use serde_json::Value;
 
 use super::{Action, Command, Rejected};
 use crate::{
-    approval::ApprovalId,
     error::Error,
-    lifetime::Lifetime,
-    money::{Cents, MicroUsd},
-    name::{ProjectName, ProviderKey},
     provisioner::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE},
 };
 
@@ -104,7 +106,7 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
-    use crate::diagnostic::Diagnostic as _;
+    use domain::diagnostic::Diagnostic as _;
     use serde_json::json;
 
     use super::*;

@@ -1,13 +1,16 @@
 //! What a command needs of the person who gave it while it runs.
 
-use crate::{
+use domain::{
     approval::{Answer, Approval},
-    error::Error,
-    ledger::Break,
     name::ProjectName,
+};
+use files::scan::Stop;
+use storage::ledger::Break;
+
+use crate::{
+    error::Error,
     project_state::ProjectState,
     provisioner::{ScanReport, UnresolvedOrder},
-    scan::Stop,
 };
 
 use super::Target;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Confirmation, Interaction, Scan, Update};
-use crate::{
+use domain::{
     diagnostic::{Diagnostic as _, Exit},
-    error::Error,
     name::ProjectName,
     principal::Principal,
+};
+
+use super::{Confirmation, Interaction, Scan, Update};
+use crate::{
+    error::Error,
     provisioner::{Provisioner, ScanEvent, ScanReport},
 };
 

@@ -2,17 +2,20 @@
 
 use std::{thread, time::Duration};
 
-use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
-use crate::{
+use domain::{
     approval::{Answer, Approval, ApprovalId},
     diagnostic::Exit,
+    principal::Principal,
+};
+use files::registry::Registry;
+use storage::ledger::Visibility;
+
+use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
+use crate::{
     doctor::{self, Report},
     error::Error,
-    ledger::Visibility,
-    principal::Principal,
     project_state::ProjectState,
     provisioner::{Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner},
-    registry::Registry,
 };
 
 /// The result of a command.

@@ -185,6 +185,7 @@ pub enum Commands {
     },
     /// Serve Stripe's Provisioning API, simulated, for offline work
     #[command(after_help = SIMULATOR_HELP)]
+    #[cfg(feature = "simulator")]
     Simulator {
         /// A loopback address; port 0 picks a free one, which is printed to stderr
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:12111")]
@@ -342,6 +343,7 @@ const COMPLETIONS_HELP: &str = "\
   powershell  stripe-projects-mcp completions powershell | Out-String | Invoke-Expression     in $PROFILE
   elvish      eval (stripe-projects-mcp completions elvish | slurp)     in rc.elv";
 
+#[cfg(feature = "simulator")]
 const SIMULATOR_HELP: &str = "\
 It serves the simulated account of the same state folder. Point a client of Stripe at it, with any
 key such as rk_test_x and `Stripe-Version: 2026-10-14.preview`.

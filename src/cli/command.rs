@@ -1,13 +1,15 @@
 //! Parses the words of a command, each of them once.
 
+use domain::{
+    clock::{Timestamp, moment},
+    name::ProjectName,
+};
 use serde_json::json;
 
 use super::arguments::{Audit, Commands, OneOrAll, Providers, Scan, Usage};
 use crate::{
     app::{self, Action, Command, Fields, Rejected, Target},
-    clock::{Timestamp, moment},
     error::Error,
-    name::ProjectName,
     provisioner::{AuditFilter, Search},
     settings,
 };
@@ -55,7 +57,7 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
         }
         Commands::Reap { after } => {
             let mut fields = Fields::new(Action::Reap);
-            let after = after.and_then(|time| fields.unlisted(crate::lifetime::Lifetime::parse(&time)));
+            let after = after.and_then(|time| fields.unlisted(domain::lifetime::Lifetime::parse(&time)));
             fields.finish(Some(Command::Reap { after }))
         }
         Commands::Resume { name } => named(Action::Resume, &name, Command::Resume),
@@ -72,11 +74,11 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             fields.finish(name.zip(amount).map(|(name, amount)| Command::RecordUsage { name, amount }))
         }
         // Tasks of their own, which `super::parse` has taken out.
-        Commands::Completions { .. }
-        | Commands::Man { .. }
-        | Commands::Serve(_)
-        | Commands::Setup { .. }
-        | Commands::Simulator { .. } => Fields::new(Action::UnreadableCommand).finish(None),
+        Commands::Completions { .. } | Commands::Man { .. } | Commands::Serve(_) | Commands::Setup { .. } => {
+            Fields::new(Action::UnreadableCommand).finish(None)
+        }
+        #[cfg(feature = "simulator")]
+        Commands::Simulator { .. } => Fields::new(Action::UnreadableCommand).finish(None),
     }
 }
 

@@ -7,14 +7,17 @@ use std::{
     time::Duration,
 };
 
+use domain::{
+    approval::{Answer, Approval, Subject},
+    name::ProjectName,
+};
+use files::scan::Stop;
+
 use super::{Output, render};
 use crate::{
     app::{Confirmation, Interaction, Target, Update},
-    approval::{Answer, Approval, Subject},
     error::Error,
-    name::ProjectName,
     provisioner::UnresolvedOrder,
-    scan::Stop,
 };
 
 /// The terminal of one command.

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
+use domain::diagnostic::Exit;
+
 use super::{Output, render};
-use crate::{
-    diagnostic::Exit,
-    doctor::{Report, State},
-};
+use crate::doctor::{Report, State};
 
 /// Shows a report; the exit code tells whether there is a problem.
 pub fn show(report: &Report, output: Output) -> ExitCode {

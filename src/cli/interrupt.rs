@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use files::scan::Stop;
 use tokio::{
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
@@ -20,7 +21,6 @@ use super::render::{self, Output};
 use crate::{
     error::Error,
     provisioner::{BackendWait, Phase, PhaseHook},
-    scan::Stop,
 };
 
 /// The state of one command while it runs.

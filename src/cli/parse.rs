@@ -32,6 +32,7 @@ pub enum Task {
     /// Adds this server to a host's configuration, which takes no backend and no ledger.
     SetUp(SetUp),
     /// Serves the simulated account over HTTP, with these providers not linked.
+    #[cfg(feature = "simulator")]
     Simulate {
         listen: String,
         unlinked: Vec<String>,
@@ -75,6 +76,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         Some(Commands::Serve(Serve { read_only, tools, session, grace })) => {
             Task::Serve(Serving { read_only, tools, session: session.then_some(grace) })
         }
+        #[cfg(feature = "simulator")]
         Some(Commands::Simulator { listen, unlinked }) => Task::Simulate { listen, unlinked },
         Some(Commands::Setup { host, print, remove }) => {
             Task::SetUp(SetUp { host, print, remove, confirmed: global.yes })

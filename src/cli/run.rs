@@ -2,6 +2,13 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use domain::{
+    approval::Approval,
+    clock::Clock,
+    diagnostic::{Channel, Diagnostic as _},
+    principal::Principal,
+};
+use files::scan::Stop;
 use tokio::runtime::Handle;
 
 use super::{
@@ -14,13 +21,8 @@ use super::{
 };
 use crate::{
     app::{self, Action, App, Call, Command, Limits, Rejected},
-    approval::Approval,
-    clock::Clock,
-    diagnostic::{Channel, Diagnostic as _},
     error::Error,
-    principal::Principal,
     provisioner::{Access, AuditFacts, Provisioner},
-    scan::Stop,
     view::{ApprovalView, ApprovalsView, ProvidersView},
 };
 

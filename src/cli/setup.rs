@@ -2,15 +2,12 @@
 
 use std::process::ExitCode;
 
+use files::host_config::{self, Action, Backup, Desired, Host, Plan, SetupError};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Output, confirm::confirm, render, show_error};
-use crate::{
-    error::Error,
-    host_config::{self, Action, Backup, Desired, Host, Plan, SetupError},
-    settings::Start,
-};
+use crate::{error::Error, settings::Start};
 
 /// The arguments of `setup`.
 pub struct SetUp {

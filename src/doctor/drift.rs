@@ -1,15 +1,15 @@
 //! Compares the backend's resources, the ledger and the env files.
 
-use super::{Finding, REPAIR, Repair, named};
-use crate::{
-    backend::{BackendError, Observed, Scope},
+use backends::{BackendError, Observed, Scope};
+use domain::{
     diagnostic::PROGRAM,
-    env_file::EnvFile,
-    error::Error,
     name::ProjectName,
     project::{Project, ResourceId, Status},
-    provisioner::Ports,
 };
+use files::env_file::EnvFile;
+
+use super::{Finding, REPAIR, Repair, named};
+use crate::{error::Error, provisioner::Ports};
 
 /// Asks the backend for its resources, and compares.
 pub fn backend(ports: &Ports) -> Vec<Finding> {

@@ -1,14 +1,14 @@
 //! Checks the ledger, its audit chain, and the open entries of the journal.
 
-use super::{Finding, REPAIR, Repair, named};
-use crate::{
+use domain::{
     diagnostic::PROGRAM,
-    error::Error,
-    ledger::Proof,
     name::ProjectName,
     project::{Project, Status},
-    provisioner::Ports,
 };
+use storage::ledger::Proof;
+
+use super::{Finding, REPAIR, Repair, named};
+use crate::{error::Error, provisioner::Ports};
 
 /// Checks the ledger and its chain.
 pub fn ledger(ports: &Ports) -> Vec<Finding> {

@@ -12,10 +12,12 @@ mod workspace;
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Channel, Diagnostic as _},
     error::Error,
-    name::ProjectName,
     provisioner::{Ports, Principal, Projects},
+};
+use domain::{
+    diagnostic::{Channel, Diagnostic as _},
+    name::ProjectName,
 };
 use repair::Repair;
 pub use repair::Repaired;

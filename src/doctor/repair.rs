@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
+use domain::{
+    diagnostic::{Channel, Diagnostic as _},
+    name::ProjectName,
+};
+use files::{env_file::EnvFile, fs};
 use serde::Serialize;
 
 use crate::{
-    diagnostic::{Channel, Diagnostic as _},
-    env_file::EnvFile,
     error::Error,
-    fs,
-    name::ProjectName,
     provisioner::{Ports, Principal, Projects},
 };
 

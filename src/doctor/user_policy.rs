@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use files::fs::{self, FsError, WriteAccess};
+
 use super::Finding;
-use crate::{
-    error::Error,
-    fs::{self, FsError, WriteAccess},
-    provisioner::Ports,
-};
+use crate::{error::Error, provisioner::Ports};
 
 /// Checks the policy file. One that an agent or another user can edit restricts neither.
 pub fn policy(ports: &Ports) -> Vec<Finding> {

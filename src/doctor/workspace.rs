@@ -5,16 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Finding, REPAIR, Repair};
-use crate::{
+use domain::{name::EnvVar, project::Project};
+use files::{
     env_file::{EnvFile, EnvFileError, Inspection},
     fs::{self, FsError, Kind},
     git::GitStatus,
-    ledger::Ledger,
-    name::EnvVar,
-    project::Project,
-    provisioner::Ports,
 };
+use storage::ledger::Ledger;
+
+use super::{Finding, REPAIR, Repair};
+use crate::provisioner::Ports;
 
 /// Checks that the state folder is private and ignored by git.
 pub fn folder(ports: &Ports) -> Vec<Finding> {

@@ -1,12 +1,13 @@
 //! Diagnostics of a whole call. Errors of one part are asked for theirs.
 
-use super::Error;
-use crate::{
-    backend::BackendError,
+use backends::BackendError;
+use domain::{
     diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
-    ledger::Operation,
     name::{EnvVar, ProjectName, ProviderKey},
 };
+use storage::ledger::Operation;
+
+use super::Error;
 
 impl Diagnostic for Error {
     fn code(&self) -> &'static str {
@@ -46,6 +47,7 @@ impl Diagnostic for Error {
             Self::RotationNotEffective { .. } => "rotation_not_effective",
             Self::Rule(rule) => rule.code(),
             Self::Setup(error) => error.code(),
+            #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.code(),
             Self::StoppedWaiting => "stopped_waiting",
             Self::Suspended { .. } => "suspended",
@@ -124,6 +126,7 @@ impl Diagnostic for Error {
             ),
             Self::Rule(rule) => rule.hint(channel),
             Self::Setup(error) => error.hint(channel),
+            #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.hint(channel),
             Self::StoppedWaiting => channel.select(
                 "make the same call again: it finishes this operation first and never buys twice".to_owned(),
@@ -164,6 +167,7 @@ impl Diagnostic for Error {
             Self::PaymentMethod(error) => error.exit(),
             Self::Rule(rule) => rule.exit(),
             Self::Setup(error) => error.exit(),
+            #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.exit(),
             Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::AlreadyExists { .. }

@@ -4,24 +4,24 @@ mod diagnostic;
 
 use std::{error, iter, path::PathBuf};
 
-use crate::{
+use backends::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError};
+use domain::{
     approval::{ApprovalError, NotAnId},
-    backend::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError},
-    env_file::EnvFileError,
-    fs::FsError,
-    host_config::SetupError,
-    ledger::{Break, LedgerError, Operation},
     lifetime::LifetimeError,
     money::MoneyError,
     name::{NameError, ProjectName, ProviderKey},
-    policy::Rule,
     project::NoRandomness,
-    project_state::ProjectState,
-    registry::RegistryError,
     secret::{has_sensitive_part, looks_like_card_number},
-    simulator::SimulatorError,
+};
+use files::{env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError};
+#[cfg(feature = "simulator")]
+use simulator::SimulatorError;
+use storage::{
+    ledger::{Break, LedgerError, Operation},
     store::StoreError,
 };
+
+use crate::{policy::Rule, project_state::ProjectState};
 
 /// Why a call did not end as it was meant to.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,7 @@ pub enum Error {
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]
+    #[cfg(feature = "simulator")]
     Simulator(#[from] SimulatorError),
     /// The person at the terminal stopped waiting for what had begun.
     #[error("stopped waiting; the operation is in the journal and may still complete")]
@@ -194,8 +195,9 @@ impl From<StoreError> for Error {
 mod tests {
     use std::io;
 
+    use backends::NotesError;
+
     use super::*;
-    use crate::backend::NotesError;
 
     #[test]
     fn chain_lists_each_cause_once_and_hides_credentials() {

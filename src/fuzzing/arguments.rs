@@ -1,14 +1,14 @@
 //! Tool arguments: accepted or refused, and never quoted.
 
-use serde_json::Value;
-
-use super::{assert_quotes_nothing, plant_credentials};
-use crate::{
+use domain::{
     lifetime::Lifetime,
-    mcp::fuzzing::{self, ProvisionArguments},
     money::Cents,
     name::{ProjectName, ProviderKey},
 };
+use serde_json::Value;
+
+use super::{assert_quotes_nothing, plant_credentials};
+use crate::mcp::fuzzing::{self, ProvisionArguments};
 
 /// Parses the input as JSON arguments of every tool.
 ///

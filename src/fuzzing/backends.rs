@@ -1,7 +1,8 @@
 //! Responses to the two real backends: no error about them quotes a credential.
 
+use backends::{BackendError, stripe_api, stripe_cli};
+
 use super::{assert_quotes_nothing, first_line, plant_credentials};
-use crate::backend::{BackendError, stripe_api, stripe_cli};
 
 /// Handles an HTTP response. An optional first line gives its status; the default is 200.
 ///

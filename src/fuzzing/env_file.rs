@@ -1,11 +1,9 @@
 //! Env file edits: delivery, rotation and removal keep every other byte.
 
+use domain::{name::EnvVar, secret::Secret};
+use files::dotenv::{DotenvError, EnvText};
+
 use super::first_line;
-use crate::{
-    dotenv::{DotenvError, EnvText},
-    name::EnvVar,
-    secret::Secret,
-};
 
 /// Edits a file: the first line is the value, the rest the file.
 ///

@@ -9,8 +9,8 @@ mod env_file;
 mod registry;
 mod setup;
 
+pub use self::backends::{api, plugin};
 pub use arguments::arguments;
-pub use backends::{api, plugin};
 pub use env_file::env_file;
 pub use registry::registry;
 pub use setup::setup;

@@ -1,7 +1,8 @@
 //! The registry and the user's policy: an error quotes nothing, and the policy only tightens.
 
+use files::registry::{BUILTIN, Registry, UserPolicy};
+
 use super::{assert_quotes_nothing, plant_credentials};
-use crate::registry::{BUILTIN, Registry, UserPolicy};
 
 /// Takes a registry and, after a line of dashes, a user's policy. Without that line the text is both.
 ///

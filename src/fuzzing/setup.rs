@@ -1,9 +1,9 @@
 //! The configuration files of hosts: our entry is added and removed, and nothing else is lost.
 
+use files::host_config::{Entry, Host, NAME, remove, upsert};
 use serde_json::Value;
 
 use super::{assert_quotes_nothing, plant_credentials};
-use crate::host_config::{Entry, Host, NAME, remove, upsert};
 
 /// The first byte chooses between the hosts, the rest is the host's file.
 ///

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use backends::alerts::Notice;
 use tokio::{task, time};
 
 use super::{change::Change, subscriptions::Subscribers};
-use crate::{alerts::Notice, provisioner::Provisioner};
+use crate::provisioner::Provisioner;
 
 /// Runs until the runtime ends. What is not delivered by then stays in the outbox.
 pub fn run_in_background(services: Arc<Provisioner>, subscribers: Subscribers) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use domain::diagnostic::Channel;
 use rmcp::{
     ErrorData,
     model::{CallToolResponse, CallToolResult, CustomResult, GetPromptResult, MetaObject, ReadResourceResult},
@@ -13,7 +14,6 @@ use tokio::task::JoinError;
 use super::{MAX_IN_FLIGHT, deadline};
 use crate::{
     app::{Output, Reply},
-    diagnostic::Channel,
     error::Error,
     provisioner::OK,
     view::{ErrorView, ProjectList, ProjectView},

@@ -6,6 +6,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use backends::BackendError;
+use domain::{
+    approval::{Answer, ApprovalError, ApprovalId, Question},
+    safe_url::SafeUrl,
+};
 use rmcp::{
     RoleServer,
     model::{CallToolResponse, ElicitRequestParams, InputResponses},
@@ -21,11 +26,8 @@ use super::{
 };
 use crate::{
     app::{App, Output},
-    approval::{Answer, ApprovalError, ApprovalId, Question},
-    backend::BackendError,
     error::Error,
     provisioner::{Principal, ProvisionRequest, Provisioner},
-    safe_url::SafeUrl,
 };
 
 /// A provision, and what is needed to ask about it.

@@ -1,5 +1,10 @@
 //! Tool arguments: described by schemas, parsed once, never quoted.
 
+use domain::{
+    lifetime::{Lifetime, LifetimeError},
+    money::{Cents, MoneyError},
+    name::{NameError, ProjectName, ProviderKey},
+};
 use rmcp::{ErrorData, model::JsonObject};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -9,9 +14,6 @@ use super::answer::Stop;
 use crate::{
     app::{self, Action, Command, Page, Rejected, Target},
     error::Error,
-    lifetime::{Lifetime, LifetimeError},
-    money::{Cents, MoneyError},
-    name::{NameError, ProjectName, ProviderKey},
     provisioner::{AuditFacts, CAP, NAME, PROVIDER},
     view::ErrorView,
 };

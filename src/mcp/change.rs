@@ -1,6 +1,6 @@
 //! Changes that clients are notified of.
 
-use crate::name::ProjectName;
+use domain::name::ProjectName;
 
 /// A change that a client may want to read.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use domain::approval::{Answer, Question};
 use rmcp::{
     RoleServer, ServiceError,
     model::{
@@ -12,8 +13,6 @@ use rmcp::{
     },
     service::RequestContext,
 };
-
-use crate::approval::{Answer, Question};
 
 /// The kinds of questions that a client can ask its user.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,6 @@
 //! Prompts: what hosts offer their users as slash commands. Each is one message with the current data.
 
+use domain::{diagnostic::Channel, money::MicroUsd};
 use rmcp::{
     ErrorData,
     model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
@@ -9,9 +10,7 @@ use serde_json::json;
 use super::{answer, arguments::Fields};
 use crate::{
     app::{self, Action, Command, Output, Rejected},
-    diagnostic::Channel,
     error::Error,
-    money::MicroUsd,
     project_state::ProjectState,
     provisioner::ProjectPage,
     view::{ProjectList, ProjectView},

@@ -1,12 +1,11 @@
 //! Facts of a request that do not depend on its method: client, protocol era, signature of the result.
 
+use domain::principal::Principal;
 use rmcp::{
     ErrorData, RoleServer,
     model::{Implementation, MetaObject, PaginatedRequestParams, ProtocolVersion},
     service::RequestContext,
 };
-
-use crate::principal::Principal;
 
 /// Returns the client as it declares itself.
 pub fn principal(context: &RequestContext<RoleServer>) -> Principal {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use domain::approval::{ApprovalError, ApprovalId};
 use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    approval::{ApprovalError, ApprovalId},
     error::Error,
     provisioner::{Principal, ProvisionRequest, Provisioner},
 };

@@ -1,5 +1,6 @@
 //! Resources: the registry, the projects and the audit, to be read without a tool call.
 
+use domain::diagnostic::Channel;
 use rmcp::{
     ErrorData,
     model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
@@ -10,7 +11,6 @@ use serde_json::json;
 use super::{answer, change::Change};
 use crate::{
     app::{self, Action, Command, Output, Rejected},
-    diagnostic::Channel,
     error::Error,
     provisioner::AuditFacts,
     view::{AuditView, ProjectList, ProjectView, ProvidersView},

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::principal::Principal;
 use tokio::{
     task,
     time::{self, Instant},
@@ -10,7 +11,6 @@ use tokio::{
 use super::{change::Change, subscriptions::Subscribers};
 use crate::{
     error::Error,
-    principal::Principal,
     provisioner::{Outcome, Provisioner},
 };
 

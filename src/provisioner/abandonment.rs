@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
+use backends::BackendError;
+use domain::{
+    name::ProjectName,
+    project::{Project, Status},
+};
 use serde_json::json;
+use storage::ledger::{Operation, Verdict};
 
 use super::{
     Phase, Ports, Principal,
@@ -10,11 +16,7 @@ use super::{
     reconciler::{Reconciled, Reconciler},
 };
 use crate::{
-    backend::BackendError,
     error::Error,
-    ledger::{Operation, Verdict},
-    name::ProjectName,
-    project::{Project, Status},
     project_state::{Note, ProjectState},
 };
 

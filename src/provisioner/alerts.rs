@@ -7,19 +7,19 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
-use super::{Ports, Principal};
-use crate::{
-    alerts::{self, Lookup, Notice, Undelivered, WebhookClient},
+use backends::alerts::{self, Lookup, Notice, Undelivered, WebhookClient};
+use domain::{
     clock::Timestamp,
-    error::Error,
-    ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict},
     money::MicroUsd,
     project::{NoRandomness, Project, fill_random, random_hex},
-    registry,
     secret::Secret,
 };
+use files::registry;
+use serde_json::Value;
+use storage::ledger::{Alert, Claim, Crossing, Outbox, Outcome, Verdict};
+
+use super::{Ports, Principal};
+use crate::error::Error;
 
 /// Receives notices about alerts, on the thread that causes them.
 pub type Listener = Arc<dyn Fn(&Notice) + Send + Sync>;

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::{Ports, Principal, ProvisionRequest};
-use crate::{
+use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
     clock::SignedDuration,
     diagnostic::PROGRAM,
-    error::Error,
-    fs::shell_quoted,
-    ledger::{Asked, Verdict},
     money::Cents,
     name::ServiceRef,
     project::random_hex,
-    registry::{Policy, Provider},
     secret::{Fingerprint, Secret},
 };
+use files::{
+    fs::shell_quoted,
+    registry::{Policy, Provider},
+};
+use serde_json::json;
+use storage::ledger::{Asked, Verdict};
+
+use super::{Ports, Principal, ProvisionRequest};
+use crate::error::Error;
 
 /// Requests for a person's approval, and the answers.
 pub struct Approvals {

@@ -1,14 +1,13 @@
 //! The arguments of a call, as the audit may show them: parsed values, never a quote.
 
-use serde_json::{Map, Value, json};
-
-use crate::{
+use domain::{
     approval::ApprovalId,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
     secret::looks_sensitive,
 };
+use serde_json::{Map, Value, json};
 
 /// The arguments of a call. A field that cannot be parsed is known by its own name only.
 #[derive(Clone, Debug, Default)]

@@ -2,15 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::{clock::Timestamp, name::ProjectName};
 use serde_json::{Value, json};
+use storage::ledger::{Acceptance, AcceptedBreak, Answered, AuditRow, Break, Event, Proof, Verdict};
 
 use super::{AuditFacts, Ports, Principal};
-use crate::{
-    clock::Timestamp,
-    error::Error,
-    ledger::{Acceptance, AcceptedBreak, Answered, AuditRow, Break, Event, Proof, Verdict},
-    name::ProjectName,
-};
+use crate::error::Error;
 
 /// A call that has been answered.
 #[derive(Clone, Debug)]

@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use crate::{error::Error, name::ProjectName, project_state::ProjectState};
+use domain::name::ProjectName;
+
+use crate::{error::Error, project_state::ProjectState};
 
 /// The result for one project of many.
 #[derive(Debug)]

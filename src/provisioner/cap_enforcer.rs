@@ -3,6 +3,11 @@
 
 use std::sync::Arc;
 
+use backends::Scope;
+use domain::{
+    name::ProjectName,
+    project::{ResourceId, Status},
+};
 use serde_json::json;
 
 use super::{
@@ -12,13 +17,7 @@ use super::{
     observer::Observer,
     suspension::{Due, Suspension},
 };
-use crate::{
-    backend::Scope,
-    error::Error,
-    name::ProjectName,
-    project::{ResourceId, Status},
-    project_state::ProjectState,
-};
+use crate::{error::Error, project_state::ProjectState};
 
 /// Suspends projects whose cap is used up, where the backend does not.
 pub struct CapEnforcer {
@@ -73,8 +72,9 @@ fn is_news(result: &Result<ProjectState, Error>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use domain::approval::ApprovalError;
+
     use super::*;
-    use crate::approval::ApprovalError;
 
     #[test]
     fn torn_down_meanwhile_is_not_reported_and_a_failure_is() {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::{
-    env_file::{EnvFile, EnvFileError, Preflight, Replace},
-    error::Error,
+use domain::{
     name::EnvVar,
     secret::{Fingerprint, Secret},
 };
+use files::env_file::{EnvFile, EnvFileError, Preflight, Replace};
+
+use crate::error::Error;
 
 /// Tells which of some fingerprints are of credentials that were ever delivered by us.
 pub type Recognise<'a> = &'a dyn Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, Error>;

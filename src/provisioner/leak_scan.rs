@@ -7,25 +7,28 @@ use std::{
     time::Duration,
 };
 
-use super::Ports;
-use crate::{
-    error::Error,
-    fs,
-    ledger::IssuedKey,
+use domain::{
     name::{ProjectName, ProviderKey},
     project::ProjectId,
+    secret::Mask,
+};
+use files::{
+    fs,
     scan::{
         KnownKey, Leak, Matcher, Place, ReadCache, Stop, WalkReport, git_folder_of, repository_of, search_history, walk,
     },
-    secret::Mask,
 };
+use storage::ledger::IssuedKey;
+
+use super::Ports;
+use crate::error::Error;
 
 /// What to scan.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// Paths as the user named them; in a repository, its history too.
     pub paths: Vec<PathBuf>,
-    /// KnownKey places, which need not exist; without their history.
+    /// Known places, which need not exist; without their history.
     pub places: Vec<PathBuf>,
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use domain::{lifetime::Lifetime, name::ProjectName};
 use serde_json::json;
+use storage::ledger::Verdict;
 
 use super::{Outcome, Ports, Principal, batch::each, observer::Observer, sessions::Sessions, teardown::Teardown};
-use crate::{error::Error, ledger::Verdict, lifetime::Lifetime, name::ProjectName, project_state::ProjectState};
+use crate::{error::Error, project_state::ProjectState};
 
 /// Tears down expired projects, and changes when projects expire.
 pub struct Lifetimes {

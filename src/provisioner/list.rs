@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{backend::Observed, error::Error, ledger::Visibility, project::ResourceId, project_state::ProjectState};
+use backends::Observed;
+use domain::project::ResourceId;
+use storage::ledger::Visibility;
+
+use crate::{error::Error, project_state::ProjectState};
 
 /// Which part of the list to return.
 #[derive(Clone, Debug)]

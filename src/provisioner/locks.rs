@@ -2,11 +2,10 @@
 
 use std::{fmt::Debug, path::PathBuf, time::Duration};
 
-use crate::{
-    error::Error,
-    fs::{self, Lock},
-    name::ProjectName,
-};
+use domain::name::ProjectName;
+use files::fs::{self, Lock};
+
+use crate::error::Error;
 
 /// Exclusive locks over all processes of a workspace. They end with the process that holds them.
 pub trait Locks: Send + Sync {

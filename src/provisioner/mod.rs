@@ -51,6 +51,7 @@ pub use backend_wait::BackendWait;
 pub use batch::Outcome;
 pub use cap_enforcer::CapEnforcer;
 pub use deliver::{Deliver, EnvFiles, Recognise};
+pub use domain::principal::Principal;
 pub use leak_scan::{LeakPlace, LeakScan, LeakedKey, ScanEvent, ScanReport, Search};
 pub use lifetimes::Lifetimes;
 pub use list::{Cursor, LARGEST_PAGE, Listing, ProjectPage, USUAL_PAGE};
@@ -61,5 +62,3 @@ pub use provision::ProvisionRequest;
 pub use provisioner::Provisioner;
 pub use recovery::{Recovered, Recovery};
 pub use sessions::Session;
-
-pub use crate::principal::Principal;

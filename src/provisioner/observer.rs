@@ -6,13 +6,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Alerts, Ports};
-use crate::{
-    backend::{CapScope, Metering, Observed, Scope},
-    error::Error,
+use backends::{CapScope, Metering, Observed, Scope};
+use domain::{
     money::MicroUsd,
     name::ProjectName,
     project::{Project, ResourceId, Status},
+};
+
+use super::{Alerts, Ports};
+use crate::{
+    error::Error,
     project_state::{CapEnforcement, Observation, ProjectState},
 };
 

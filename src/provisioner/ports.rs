@@ -2,24 +2,26 @@
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
-use tokio::runtime::Handle;
-
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
-use crate::{
-    backend::{Backend, BackendError, Observed, Scope, collect_request_ids},
+use backends::{Backend, BackendError, Observed, Scope, collect_request_ids};
+use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
-    env_file::EnvFileError,
-    error::Error,
-    fs::Stamp,
-    ledger::{Event, Intent, Ledger, Verdict},
     lifetime::Lifetime,
     name::ProjectName,
     project::{Project, Status},
-    registry::{Registry, RegistryFile, UserPolicyFile},
     secret::Fingerprint,
 };
+use files::{
+    env_file::EnvFileError,
+    fs::Stamp,
+    registry::{Registry, RegistryFile, UserPolicyFile},
+};
+use serde_json::{Value, json};
+use storage::ledger::{Event, Intent, Ledger, Verdict};
+use tokio::runtime::Handle;
+
+use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
+use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
 #[derive(Clone)]

@@ -2,7 +2,18 @@
 
 use std::{mem, sync::Arc};
 
+use backends::{BackendError, Scope};
+use domain::{
+    clock::Timestamp,
+    diagnostic::Diagnostic as _,
+    money::MicroUsd,
+    name::{EnvVar, ProjectName},
+    project::{Project, ResourceId, Status},
+    secret::{Fingerprint, Secret},
+};
+use files::env_file::Replace;
 use serde_json::json;
+use storage::ledger::{Verdict, Visibility};
 
 use super::{
     Abandoned, Listing, Outcome, Ports, Principal, ProjectPage, ProvisionRequest, Recovered, UnresolvedOrder,
@@ -18,17 +29,8 @@ use super::{
     teardown::Teardown,
 };
 use crate::{
-    backend::{BackendError, Scope},
-    clock::Timestamp,
-    diagnostic::Diagnostic as _,
-    env_file::Replace,
     error::Error,
-    ledger::{Verdict, Visibility},
-    money::MicroUsd,
-    name::{EnvVar, ProjectName},
-    project::{Project, ResourceId, Status},
     project_state::{Observation, ProjectState},
-    secret::{Fingerprint, Secret},
 };
 
 /// Provisions, lists, rotates, suspends and removes projects.

@@ -2,7 +2,21 @@
 
 use std::sync::Arc;
 
+use backends::Order;
+use domain::{
+    approval::{ApprovalError, ApprovalId, Subject},
+    clock::Timestamp,
+    lifetime::Lifetime,
+    money::Cents,
+    name::{EnvVar, ProjectName, ProviderKey},
+    project::{Delivery, ProjectId},
+};
+use files::{
+    env_file::{EnvFileError, Preflight, Replace},
+    registry::{Policy, Provider},
+};
 use serde_json::json;
+use storage::ledger::{Grant, Intent, LifetimeTerms, NewProject, OperationId, ProvisionTx, Verdict};
 
 use super::{
     Approvals, Phase, Ports, Principal,
@@ -11,19 +25,9 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    approval::{ApprovalError, ApprovalId, Subject},
-    backend::Order,
-    clock::Timestamp,
-    env_file::{EnvFileError, Preflight, Replace},
     error::Error,
-    ledger::{Grant, Intent, LifetimeTerms, NewProject, OperationId, ProvisionTx, Verdict},
-    lifetime::Lifetime,
-    money::Cents,
-    name::{EnvVar, ProjectName, ProviderKey},
     policy::{self, Committed, Decision},
-    project::{Delivery, ProjectId},
     project_state::{Note, ProjectState},
-    registry::{Policy, Provider},
 };
 
 /// A request for a new project.

@@ -2,12 +2,13 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use domain::secret::Secret;
+
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
     abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
     sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
-use crate::secret::Secret;
 
 /// The services of one workspace, over the same ports.
 pub struct Provisioner {

@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use super::{Phase, Ports, Principal};
-use crate::{
-    backend::{BackendError, Credentials, Scope},
+use backends::{BackendError, Credentials, Scope};
+use domain::{
     diagnostic::Diagnostic as _,
-    env_file::Replace,
-    error::Error,
-    ledger::{Intent, Operation, Verdict},
     name::EnvVar,
     project::{Project, ResourceId},
     secret::{Fingerprint, Secret},
 };
+use files::env_file::Replace;
+use serde_json::{Value, json};
+use storage::ledger::{Intent, Operation, Verdict};
+
+use super::{Phase, Ports, Principal};
+use crate::error::Error;
 
 /// The result of reconciling an open intent.
 pub(super) enum Reconciled {

@@ -2,11 +2,13 @@
 
 use std::{fmt, time::Duration};
 
+use domain::{name::ProjectName, project::Project};
+
 use super::{
     Ports, Principal,
     reconciler::{Reconciled, Reconciler},
 };
-use crate::{error::Error, name::ProjectName, project::Project};
+use crate::error::Error;
 
 /// The result for one project that was left open.
 #[derive(Debug)]

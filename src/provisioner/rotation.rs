@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
+use domain::{name::ProjectName, project::Status};
+use files::env_file::Replace;
 use serde_json::json;
+use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
     Phase, Ports, Principal,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
 };
-use crate::{
-    env_file::Replace,
-    error::Error,
-    ledger::{Intent, Operation, OperationId, Verdict},
-    name::ProjectName,
-    project::Status,
-    project_state::ProjectState,
-};
+use crate::{error::Error, project_state::ProjectState};
 
 /// Replaces credentials.
 pub(super) struct Rotation {

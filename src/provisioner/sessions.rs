@@ -6,10 +6,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::{lifetime::Lifetime, project::random_hex};
 use serde_json::json;
+use storage::ledger::Verdict;
 
 use super::{Held, Ports, Principal};
-use crate::{error::Error, ledger::Verdict, lifetime::Lifetime, project::random_hex};
+use crate::error::Error;
 
 /// A session. Its lock is taken with the first project, so that a session without projects leaves no file.
 #[derive(Debug)]

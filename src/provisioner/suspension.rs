@@ -5,7 +5,13 @@
 
 use std::sync::Arc;
 
+use backends::{BackendError, Metering, Refusal, Scope};
+use domain::{
+    name::ProjectName,
+    project::{Project, Status},
+};
 use serde_json::{Value, json};
+use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
     Phase, Ports, Principal,
@@ -13,11 +19,7 @@ use super::{
     reconciler::{Reconciled, Reconciler},
 };
 use crate::{
-    backend::{BackendError, Metering, Refusal, Scope},
     error::Error,
-    ledger::{Intent, Operation, OperationId, Verdict},
-    name::ProjectName,
-    project::{Project, Status},
     project_state::{Observation, ProjectState},
 };
 

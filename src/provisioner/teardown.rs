@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use domain::{
+    name::ProjectName,
+    project::{Project, Status},
+};
 use serde_json::json;
+use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
     Phase, Ports, Principal,
@@ -11,9 +16,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    ledger::{Intent, Operation, OperationId, Verdict},
-    name::ProjectName,
-    project::{Project, Status},
     project_state::{Observation, ProjectState},
 };
 

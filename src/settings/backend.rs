@@ -5,24 +5,22 @@ use std::{
     sync::Arc,
 };
 
+use backends::{
+    Backend, Scrubbed, Setup,
+    simulated::{PaymentError, PaymentMethod, Simulated},
+    stripe_api::{self, ApiBase, ApiConfig, StripeApi},
+    stripe_cli::{self, StripeCli},
+};
+use domain::{clock::Clock, secret::Secret};
+use files::fs;
+use storage::ledger::Ledger;
+
 use super::{
     CliOptions,
     environment::{path, secret, word},
     ledger_notes::LedgerNotes,
 };
-use crate::{
-    backend::{
-        Backend, Scrubbed, Setup,
-        simulated::{PaymentError, PaymentMethod, Simulated},
-        stripe_api::{self, ApiBase, ApiConfig, StripeApi},
-        stripe_cli::{self, StripeCli},
-    },
-    clock::Clock,
-    error::Error,
-    fs,
-    ledger::Ledger,
-    secret::Secret,
-};
+use crate::error::Error;
 
 /// A chosen backend that is not opened yet.
 pub(super) enum BackendConfig {

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::lifetime::Lifetime;
+use domain::lifetime::Lifetime;
 
 /// The flags that this program was started with.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{fs, host_config::Places, scan::Homes, secret::Secret};
+use domain::secret::Secret;
+use files::{fs, host_config::Places, scan::Homes};
 
 /// Returns the user's name and terminal from the environment; without a name, the user id.
 pub fn user() -> String {

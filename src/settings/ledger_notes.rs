@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{
-    backend::{BackendNotes, CommittedCaps, NotesError},
-    ledger::Ledger,
-    money::Cents,
-};
+use backends::{BackendNotes, CommittedCaps, NotesError};
+use domain::money::Cents;
+use storage::ledger::Ledger;
 
 /// The notes of one backend in the ledger, and the caps of its projects. Reading creates no ledger.
 pub struct LedgerNotes {

@@ -21,16 +21,19 @@ pub use start::Start;
 use tokio::runtime::Handle;
 
 use crate::{
-    backend::simulated::PaymentMethod,
-    clock::Clock,
     error::Error,
-    fs,
-    ledger::Ledger,
     provisioner::{Dependencies, Provisioner},
-    registry::{RegistryFile, UserPolicyFile},
-    simulator::Simulator,
 };
+use backends::simulated::PaymentMethod;
+use domain::clock::Clock;
 use environment::{path, secret};
+use files::{
+    fs,
+    registry::{RegistryFile, UserPolicyFile},
+};
+#[cfg(feature = "simulator")]
+use simulator::Simulator;
+use storage::ledger::Ledger;
 
 /// The resolved settings. Nothing is opened yet.
 pub struct Settings {
@@ -109,6 +112,7 @@ impl Settings {
     }
 
     /// Returns the simulator of the same state folder.
+    #[cfg(feature = "simulator")]
     pub fn simulator(self) -> Simulator {
         Simulator::new(simulated_store(&self.state), self.payment_method, Clock::system())
     }

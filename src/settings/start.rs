@@ -2,11 +2,13 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
+use files::{fs::FsError, host_config::Places};
+
 use super::{
     CliOptions, Settings,
     environment::{places, program},
 };
-use crate::{error::Error, fs::FsError, host_config::Places};
+use crate::error::Error;
 
 /// The entry of a host's configuration.
 #[derive(Clone, Debug)]

@@ -11,8 +11,12 @@ use std::{
     io::{BufWriter, Write as _, stdout},
 };
 
+use domain::{
+    name::EnvVar,
+    secret::{Secret, hex},
+};
+use files::dotenv::EnvText;
 use serde_json::json;
-use stripe_projects_mcp::{dotenv::EnvText, name::EnvVar, secret::Secret, secret::hex};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();

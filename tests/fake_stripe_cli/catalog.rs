@@ -120,4 +120,4 @@ const REQUIRE_A_PLAN: [(&str, &str); 3] =
     [("exa/api", "exa/free"), ("firecrawl/api", "firecrawl/free"), ("openrouter/api", "openrouter/pay_as_you_go")];
 
 /// The simulator's copy of the catalog; its licence is in the same folder.
-const RECORDED: &str = include_str!("../../src/simulator/catalog-0.46.json");
+const RECORDED: &str = include_str!("../../crates/simulator/src/catalog-0.46.json");

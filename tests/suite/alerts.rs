@@ -2,15 +2,11 @@
 
 use std::{process::Stdio, thread, time::Duration};
 
+use backends::alerts::{CLAIM_DURATION, Notice, RETRY_WINDOW, Undelivered, reached};
+use domain::{clock::Timestamp, money::MicroUsd, name::ProjectName};
 use proptest::prelude::*;
 use serde_json::json;
-use stripe_projects_mcp::{
-    alerts::{CLAIM_DURATION, Notice, RETRY_WINDOW, Undelivered, reached},
-    clock::Timestamp,
-    ledger::{Crossing, Event, Outbox, Outcome, Verdict},
-    money::MicroUsd,
-    name::ProjectName,
-};
+use storage::ledger::{Crossing, Event, Outbox, Outcome, Verdict};
 
 use crate::{
     alerts_receiver::{AlertReceiver, Harness, Message, SECRET, list, notices, principal, spend},

@@ -17,19 +17,25 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header::LOCATION},
 };
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use stripe_projects_mcp::{
+use backends::{
     alerts::Notice,
-    backend::simulated::{PaymentMethod, Simulated},
+    simulated::{PaymentMethod, Simulated},
+};
+use domain::{
     clock::{Clock, Timestamp},
-    env_file::Replace,
-    ledger::{Alert, Visibility},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
-    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
-    registry::{RegistryFile, UserPolicyFile},
     secret::{Secret, hex},
+};
+use files::{
+    env_file::Replace,
+    registry::{RegistryFile, UserPolicyFile},
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use storage::ledger::{Alert, Visibility};
+use stripe_projects_mcp::{
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     settings::simulated_store,
 };
 use tokio::{
@@ -173,7 +179,7 @@ impl Harness {
 
     /// Writes a registry with that `[alerts]` table.
     pub fn set_alerts(&self, table: &str) {
-        let registry = include_str!("../../providers.toml");
+        let registry = files::registry::BUILTIN;
         self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
     }
 

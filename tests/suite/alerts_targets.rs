@@ -8,10 +8,8 @@ use std::{
     },
 };
 
-use stripe_projects_mcp::{
-    alerts::{Lookup, ReservedAddress, Undelivered, WebhookClient, lookup},
-    registry::Alerts,
-};
+use backends::alerts::{Lookup, ReservedAddress, Undelivered, WebhookClient, lookup};
+use files::registry::Alerts;
 
 use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
 

@@ -2,16 +2,18 @@
 
 use std::{panic::catch_unwind, sync::Arc, thread};
 
-use serde_json::{Value, json};
-use stripe_projects_mcp::{
+use domain::{
     approval::{Answer, ApprovalError, ApprovalId},
     clock::Clock,
-    env_file::Replace,
-    error::Error,
-    ledger::{Event, Grant, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
+};
+use files::env_file::Replace;
+use serde_json::{Value, json};
+use storage::ledger::{Event, Grant, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::{
+    error::Error,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -77,8 +79,7 @@ fn approval_covers_one_name_provider_and_cap() {
         assert_eq!(agent.call("provision", &other)["code"], "approval_required", "{other}");
     }
     // The registry entry is part of the approval: editing it makes another request.
-    let dearer =
-        include_str!("../../providers.toml").replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
+    let dearer = files::registry::BUILTIN.replacen("config = { plan = \"free\" }", "config = { plan = \"pro\" }", 1);
     here.write("providers.toml", &dearer);
     assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "another plan");
     here.write("providers.toml", dearer.replace("supermemory/memory", "browserbase/project"));
@@ -406,7 +407,7 @@ fn named(name: &str) -> Value {
 }
 
 fn with_policy(lines: &str) -> String {
-    format!("{}\n[policy]\n{lines}\n", include_str!("../../providers.toml"))
+    format!("{}\n[policy]\n{lines}\n", files::registry::BUILTIN)
 }
 
 fn approvals(workspace: &Workspace) -> Vec<Value> {

@@ -1,7 +1,7 @@
-//! The structural rules, as tests.
+//! The rules of the architecture, as tests.
 //!
-//! A crate is one compilation unit, so the compiler lets any module reach any other. These tests read `src/` as text
-//! and fail with the line to change.
+//! Between crates the compiler holds the layers. Within a crate it lets any module reach any other, and it knows no rule
+//! about words: these tests read `src/` and `crates/*/src/` as text and fail with the line to change.
 
 use std::{
     collections::BTreeSet,
@@ -9,11 +9,62 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// `(module, modules it may import, crates it may import)`, lowest layer first.
+/// A crate in `crates/`.
+struct Member {
+    name: &'static str,
+    /// Crates of ours that its manifest may name. The compiler rejects every other.
+    may_use: &'static [&'static str],
+    /// The module that is its root: `crate::X` is said to import it.
+    root: Option<&'static str>,
+    modules: &'static [&'static str],
+}
+
+/// The crates below the one at the root, lowest first.
+const CRATES: &[Member] = &[
+    Member {
+        name: "domain",
+        may_use: &[],
+        root: None,
+        modules: &[
+            "alert",
+            "approval",
+            "clock",
+            "diagnostic",
+            "lifetime",
+            "money",
+            "name",
+            "principal",
+            "project",
+            "safe_url",
+            "secret",
+        ],
+    },
+    Member {
+        name: "files",
+        may_use: &["domain"],
+        root: None,
+        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan"],
+    },
+    Member { name: "storage", may_use: &["domain", "files"], root: None, modules: &["ledger", "store"] },
+    Member {
+        name: "backends",
+        may_use: &["domain", "files", "storage"],
+        root: Some("backend"),
+        modules: &["alerts", "net"],
+    },
+    Member {
+        name: "simulator",
+        may_use: &["domain", "files", "storage", "backends"],
+        root: Some("simulator"),
+        modules: &[],
+    },
+];
+
+/// `(module, modules it may import, outside crates it may import)`, lowest first.
 ///
-/// Adding an entry here is an architectural decision: give the reason in `ARCHITECTURE.md`. A module may only name
-/// modules above it in this list, which a test checks too.
-const LAYERS: &[(&str, &[&str], &[&str])] = &[
+/// A module of `crates/` lists those of its own crate only. Adding a word here is an architectural decision: say why in
+/// `ARCHITECTURE.md`. A module may only name modules that stand before it, which a test checks too.
+const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Domain.
     ("clock", &[], &["jiff"]),
     ("diagnostic", &[], &[]),
@@ -28,36 +79,23 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     // Describes what an approval covers; random ids, and its time limit.
     ("approval", &["clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
-    ("fs", &["diagnostic"], &["rustix", "thiserror"]),
-    ("git", &["diagnostic"], &["thiserror"]),
-    ("store", &["diagnostic", "fs"], &["rusqlite", "thiserror"]),
-    ("dotenv", &["diagnostic", "name", "secret"], &["dotenv_parser", "thiserror", "zeroize"]),
-    ("env_file", &["diagnostic", "dotenv", "fs", "git", "name", "secret"], &["thiserror"]),
+    ("fs", &[], &["rustix", "thiserror"]),
+    ("git", &[], &["thiserror"]),
+    ("store", &[], &["rusqlite", "thiserror"]),
+    ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
+    ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
     // parsers.
-    ("host_config", &["diagnostic", "fs", "git", "secret"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
-    (
-        "registry",
-        &["diagnostic", "fs", "lifetime", "money", "name", "project", "safe_url", "secret"],
-        &["serde", "serde_json", "strsim", "thiserror", "toml"],
-    ),
-    (
-        "ledger",
-        // `fs` for the head record of the audit, which is outside the database.
-        &["alert", "approval", "clock", "diagnostic", "fs", "money", "name", "project", "secret", "store"],
-        &["serde_json", "sha2", "thiserror"],
-    ),
+    ("host_config", &["fs", "git"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
+    ("registry", &["fs"], &["serde", "serde_json", "strsim", "thiserror", "toml"]),
+    ("ledger", &["store"], &["serde_json", "sha2", "thiserror"]),
     // Builds every HTTP client; knows the addresses that are not public.
-    ("net", &["safe_url"], &["reqwest", "rustls", "thiserror"]),
+    ("net", &[], &["reqwest", "rustls", "thiserror"]),
     // Sends to the address that the registry names, and signs what it sends.
-    (
-        "alerts",
-        &["alert", "clock", "money", "net", "registry", "safe_url", "secret"],
-        &["hmac", "reqwest", "serde_json", "sha2", "thiserror", "tokio"],
-    ),
+    ("alerts", &["net"], &["hmac", "reqwest", "serde_json", "sha2", "thiserror", "tokio"]),
     (
         "backend",
-        &["clock", "diagnostic", "dotenv", "fs", "money", "name", "net", "project", "safe_url", "secret", "store"],
+        &["net"],
         &[
             "async_trait",
             "reqwest",
@@ -72,13 +110,9 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     // Serves the simulated account as Stripe's API; the only server.
-    (
-        "simulator",
-        &["backend", "clock", "diagnostic", "fs", "money", "project", "safe_url", "secret", "store"],
-        &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"],
-    ),
+    ("simulator", &[], &["axum", "serde", "serde_json", "sha2", "thiserror", "tokio"]),
     // Searches files and git objects for keys known by mask and fingerprint only.
-    ("scan", &["fs", "git", "secret"], &["ignore", "rustc_hash"]),
+    ("scan", &["fs", "git"], &["ignore", "rustc_hash"]),
     // Application.
     ("policy", &["diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
     // The result of every use case about one project.
@@ -259,37 +293,41 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// Expressions that only some files may contain, and what to do instead.
+/// What only some files may contain, and what to do instead.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         ".expose()",
         // `mcp/request_state.rs` signs with its own key, which is no credential.
         &[
-            "alerts/signature.rs",
-            "dotenv/text.rs",
-            "backend/simulated/resources.rs",
-            "backend/stripe_api/http.rs",
-            "mcp/request_state.rs",
-            "simulator/calls/reveal.rs",
+            "crates/backends/src/alerts/signature.rs",
+            "crates/files/src/dotenv/text.rs",
+            "crates/backends/src/simulated/resources.rs",
+            "crates/backends/src/stripe_api/http.rs",
+            "src/mcp/request_state.rs",
+            "crates/simulator/src/calls/reveal.rs",
         ],
         "hand over the `Secret` instead",
     ),
     (
         "std::fs",
         &[
-            "fs/inspect.rs",
-            "fs/lock.rs",
-            "fs/path.rs",
-            "fs/private.rs",
-            "fs/read.rs",
-            "fs/replace.rs",
-            "fs/write_access.rs",
+            "crates/files/src/fs/inspect.rs",
+            "crates/files/src/fs/lock.rs",
+            "crates/files/src/fs/path.rs",
+            "crates/files/src/fs/private.rs",
+            "crates/files/src/fs/read.rs",
+            "crates/files/src/fs/replace.rs",
+            "crates/files/src/fs/write_access.rs",
         ],
         "use what `crate::fs` offers, which is atomic and private",
     ),
     (
         "Command::new",
-        &["backend/stripe_cli/runner.rs", "git/process.rs", "settings/detached_reaper.rs"],
+        &[
+            "crates/backends/src/stripe_cli/runner.rs",
+            "crates/files/src/git/process.rs",
+            "src/settings/detached_reaper.rs",
+        ],
         "processes are started in `git/process.rs`, in a backend's `runner.rs` and by `settings/detached_reaper.rs` only",
     ),
     (
@@ -297,41 +335,57 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // calls that are over; the ledger only adds to the rows it gets.
         "Event {",
         &[
-            "ledger/alerts.rs",
-            "ledger/audit/accept.rs",
-            "ledger/audit/chain.rs",
-            "provisioner/audit_log.rs",
-            "provisioner/ports.rs",
+            "crates/storage/src/ledger/alerts.rs",
+            "crates/storage/src/ledger/audit/accept.rs",
+            "crates/storage/src/ledger/audit/chain.rs",
+            "src/provisioner/audit_log.rs",
+            "src/provisioner/ports.rs",
         ],
         "let `Ports::event` make it, or Ctrl-C would not know that something is about to be written",
     ),
-    ("env::var", &["settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
-    ("io::stdout()", &["cli/render/stream.rs"], "return a view and let `cli/render` print it"),
+    ("env::var", &["src/settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
+    ("io::stdout()", &["src/cli/render/stream.rs"], "return a view and let `cli/render` print it"),
     ("println!", &[], "return a view and let `cli/render` print it"),
     ("unsafe ", &[], "this crate has none"),
 ];
 
-/// A module with more lines than this is to be split.
+/// The most lines that a source file may have.
 const LONGEST_FILE: usize = 400;
 
 #[test]
-fn modules_import_only_from_lower_layers() {
+fn manifest_of_each_crate_names_lower_crates_only() {
+    for (place, Member { name, may_use, .. }) in CRATES.iter().enumerate() {
+        let manifest = fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let named = manifest["dependencies"].as_table().unwrap().keys();
+        for other in named.filter_map(|name| name.strip_prefix("stripe-projects-")) {
+            assert!(may_use.contains(&other), "crates/{name} may not depend on crates/{other}");
+        }
+        for other in *may_use {
+            assert!(CRATES[..place].iter().any(|lower| lower.name == *other), "`{other}` is not lower than `{name}`");
+        }
+    }
+    let folders = fs::read_dir(root().join("crates")).unwrap().count();
+    assert_eq!(folders, CRATES.len(), "a crate is missing in CRATES");
+}
+
+#[test]
+fn module_imports_only_what_its_row_allows() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let Some((_, modules, crates)) = LAYERS.iter().find(|(name, ..)| *name == file.module) else {
-            wrong.push(format!("src/{}: `{}` is in no layer; add it to LAYERS", file.path, file.module));
+        let Some((_, modules, crates)) = MODULES.iter().find(|(name, ..)| *name == file.module) else {
+            wrong.push(format!("{}: `{}` has no row in MODULES", file.path, file.module));
             continue;
         };
         for import in file.siblings.iter().filter(|import| **import != file.module) {
             if !modules.contains(&import.as_str()) {
-                let theirs = format!("src/{import}");
-                wrong.push(format!("src/{} may not import {theirs}: it is in no lower layer", file.path));
+                wrong.push(format!("{} may not import `{import}`: its row in MODULES does not allow it", file.path));
             }
         }
         for import in &file.externals {
             if !crates.contains(&import.as_str()) {
                 wrong.push(format!(
-                    "src/{} may not use the crate `{import}`: another module is its only home",
+                    "{} may not use the crate `{import}`: its row in MODULES does not allow it",
                     file.path
                 ));
             }
@@ -341,24 +395,24 @@ fn modules_import_only_from_lower_layers() {
 }
 
 #[test]
-fn layers_list_dependencies_in_order() {
-    for (place, (module, modules, _)) in LAYERS.iter().enumerate() {
+fn rows_name_only_modules_before_them() {
+    for (place, (module, modules, _)) in MODULES.iter().enumerate() {
         for import in *modules {
             assert!(
-                LAYERS[..place].iter().any(|(below, ..)| below == import),
-                "`{module}` may not import `{import}`, which is in a higher or the same layer"
+                MODULES[..place].iter().any(|(before, ..)| before == import),
+                "`{module}` may not import `{import}`, which is not below it"
             );
         }
     }
 }
 
 #[test]
-fn reserved_words_stay_in_their_modules() {
+fn reserved_words_stand_in_their_files_only() {
     for file in every_source() {
-        for (expression, places, instead) in RESERVED {
+        for (word, places, instead) in RESERVED {
             assert!(
-                places.contains(&file.path.as_str()) || !file.code.contains(expression),
-                "src/{} says `{expression}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
+                places.contains(&file.path.as_str()) || !file.code.contains(word),
+                "{} contains `{word}`: {instead}; or list the file in RESERVED and say why in ARCHITECTURE.md",
                 file.path
             );
         }
@@ -366,23 +420,47 @@ fn reserved_words_stay_in_their_modules() {
 }
 
 #[test]
-fn no_file_exceeds_the_line_limit() {
-    for file in every_source() {
-        assert!(file.lines <= LONGEST_FILE, "src/{} has {} lines: split it by idea", file.path, file.lines);
+fn files_named_in_reserved_exist() {
+    for (word, places, _) in RESERVED {
+        for place in *places {
+            assert!(root().join(place).is_file(), "RESERVED allows `{word}` in {place}, which does not exist");
+        }
     }
 }
 
 #[test]
-fn import_checks_detect_violations() {
-    let source = read("cli/x.rs", "use crate::{mcp::Door, view};\nuse rusqlite::Connection;\n// use toml::Table;\n");
-    assert_eq!(source.siblings, BTreeSet::from(["mcp".to_owned(), "view".to_owned()]));
-    assert_eq!(source.externals, BTreeSet::from(["rusqlite".to_owned()]));
-    let inline = read("money.rs", "fn f() { crate::mcp::serve(); let x = tokio::spawn(y); }");
-    assert_eq!(inline.siblings, BTreeSet::from(["mcp".to_owned()]));
-    assert_eq!(inline.externals, BTreeSet::from(["tokio".to_owned()]));
+fn source_files_stay_short() {
+    for file in every_source() {
+        assert!(file.lines <= LONGEST_FILE, "{} has {} lines: split it by idea", file.path, file.lines);
+    }
+}
+
+#[test]
+fn imports_are_recognized_in_all_spellings() {
+    let read_as = |path: &str, text: &str| read(path, text);
+    let grouped = read_as(
+        "src/cli/x.rs",
+        "use domain::{money::Cents, name};\nuse crate::{mcp::Server, view};\nuse rusqlite::Connection;\n// use toml::Table;\n",
+    );
+    assert_eq!(grouped.siblings, names(&["mcp", "money", "name", "view"]));
+    assert_eq!(grouped.externals, names(&["rusqlite"]));
+    let inline = read_as("crates/domain/src/money.rs", "fn f() { crate::name::parse(); let x = tokio::spawn(y); }");
+    assert_eq!((inline.module.as_str(), inline.siblings), ("money", names(&["name"])));
+    assert_eq!(inline.externals, names(&["tokio"]));
+    let root_of_a_crate = read_as("src/view.rs", "use backends::{BackendError, alerts::body};");
+    assert_eq!(root_of_a_crate.siblings, names(&["alerts", "backend"]));
+    let own_root = read_as("crates/backends/src/alerts/mod.rs", "use crate::BackendError;");
+    assert_eq!((own_root.module.as_str(), own_root.siblings), ("alerts", names(&["backend"])));
+    let lower_crate = read_as("crates/storage/src/sqlite.rs", "use domain::money::Cents;");
+    assert!(lower_crate.siblings.is_empty(), "its manifest says that");
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 struct Source {
+    /// From the root of the repository.
     path: String,
     module: String,
     /// Without comments and without the tests at the bottom.
@@ -392,17 +470,19 @@ struct Source {
     externals: BTreeSet<String>,
 }
 
-/// Returns all files but the two that only declare modules.
+/// All but the files that only put modules together.
 fn sources() -> impl Iterator<Item = Source> {
     every_source().into_iter().filter(|file| !matches!(file.module.as_str(), "lib" | "main"))
 }
 
 fn every_source() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    walk(&root, &mut files);
-    assert!(files.len() > 30, "too few files were read");
-    let path = |file: &Path| file.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+    walk(&root().join("src"), &mut files);
+    for member in CRATES {
+        walk(&root().join(format!("crates/{}/src", member.name)), &mut files);
+    }
+    assert!(files.len() > 30, "too few files were found");
+    let path = |file: &Path| file.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
     files.iter().map(|file| read(&path(file), &fs::read_to_string(file).unwrap())).collect()
 }
 
@@ -418,51 +498,86 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn read(path: &str, text: &str) -> Source {
-    let code_part = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code_part.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let program = text.split("#[cfg(test)]").next().unwrap();
+    let lines = program.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code = lines.collect::<Vec<_>>().join("\n");
+    let (own, module) = place(path);
+    let mut siblings = own.map_or_else(|| at_root(&code), |own| in_crate(&code, "crate", own));
+    if own.is_none() {
+        siblings.extend(CRATES.iter().flat_map(|member| in_crate(&code, member.name, member)));
+    }
     Source {
         path: path.to_owned(),
-        module: path.split('/').next().unwrap().trim_end_matches(".rs").to_owned(),
+        module,
         lines: text.lines().count(),
-        siblings: code.split("crate::").skip(1).flat_map(heads).filter(|name| is_module(name)).collect(),
+        siblings,
         externals: dependencies().into_iter().filter(|name| mentions(&code, name)).collect(),
         code,
     }
 }
 
-/// Returns the dependencies in `Cargo.toml`, as code spells them.
+/// The crate of ours that a file is in, `None` for the one at the root, and its module.
+fn place(path: &str) -> (Option<&'static Member>, String) {
+    let first = |rest: &str| rest.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+    let Some((own, rest)) = path.strip_prefix("crates/").and_then(|path| path.split_once("/src/")) else {
+        return (None, first(path.strip_prefix("src/").unwrap()));
+    };
+    let own = CRATES.iter().find(|member| member.name == own).unwrap();
+    let module = first(rest);
+    let is_part_of_root = !own.modules.contains(&module.as_str());
+    (Some(own), own.root.filter(|_| is_part_of_root).map_or(module, ToOwned::to_owned))
+}
+
+/// The modules of a crate of ours that code imports; it calls the crate by that name.
+fn in_crate(code: &str, name: &str, member: &Member) -> BTreeSet<String> {
+    let (below, at_root): (Vec<_>, Vec<_>) =
+        paths(code, name).into_iter().partition(|head| member.modules.contains(&head.as_str()));
+    let root = member.root.filter(|_| !at_root.is_empty()).map(ToOwned::to_owned);
+    below.into_iter().chain(root).collect()
+}
+
+/// The modules of the crate at the root that its code names.
+fn at_root(code: &str) -> BTreeSet<String> {
+    paths(code, "crate").into_iter().filter(|head| MODULES.iter().any(|(module, ..)| module == head)).collect()
+}
+
+/// What follows `name::`, or each branch of the group that does.
+fn paths(code: &str, name: &str) -> Vec<String> {
+    let path = format!("{name}::");
+    let starts = code.match_indices(&path).filter(|(at, _)| is_start(&code[..*at]));
+    starts.flat_map(|(at, _)| heads(&code[at + path.len()..])).collect()
+}
+
+/// What `Cargo.toml` says the program is built with, as code spells it.
 fn dependencies() -> Vec<String> {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
-    let everywhere = manifest["dependencies"].as_table().unwrap();
-    let on_unix = manifest["target"]["cfg(unix)"]["dependencies"].as_table().unwrap();
-    everywhere.keys().chain(on_unix.keys()).map(|name| name.replace('-', "_")).collect()
+    let all = manifest["workspace"]["dependencies"].as_table().unwrap();
+    all.keys().filter(|name| !name.starts_with("stripe-projects-")).map(|name| name.replace('-', "_")).collect()
 }
 
-/// Returns whether a path names the crate, as in `toml::Table`.
+/// Whether a crate is named by a path, as in `toml::Table`.
 fn mentions(code: &str, name: &str) -> bool {
-    let path = format!("{name}::");
-    code.match_indices(&path)
-        .any(|(at, _)| !code[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | ':')))
+    code.match_indices(&format!("{name}::")).any(|(at, _)| is_start(&code[..at]))
 }
 
-fn is_module(name: &str) -> bool {
-    LAYERS.iter().any(|(module, ..)| *module == name)
+/// Whether a path begins behind this text, and not only a part of one.
+fn is_start(before: &str) -> bool {
+    !before.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ':'))
 }
 
-/// Returns the first segment of an import, or of each branch of a `{..}` group.
+/// The first segment of an import, or of each branch of a `{..}` group.
 fn heads(import: &str) -> Vec<String> {
     let import = import.trim_start();
     let Some(group) = import.strip_prefix('{') else {
         return head(import).into_iter().collect();
     };
-    let (mut depth, mut branch, mut names) = (1, String::new(), Vec::new());
+    let (mut depth, mut branch, mut found) = (1, String::new(), Vec::new());
     for c in group.chars() {
         match c {
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 1 => {
-                names.extend(head(&branch));
+                found.extend(head(&branch));
                 branch.clear();
                 continue;
             }
@@ -473,11 +588,15 @@ fn heads(import: &str) -> Vec<String> {
         }
         branch.push(c);
     }
-    names.extend(head(&branch));
-    names
+    found.extend(head(&branch));
+    found
 }
 
 fn head(path: &str) -> Option<String> {
     let name: String = path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     (!name.is_empty()).then_some(name)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -305,9 +305,9 @@ async fn resource_shows_the_last_fifty_rows() {
     }
 }
 
-fn row() -> stripe_projects_mcp::ledger::Answered {
-    use stripe_projects_mcp::ledger::{Answered, Event, Verdict};
-    let (at, detail) = (stripe_projects_mcp::clock::Timestamp::now(), json!({ "answer": "ok" }));
+fn row() -> storage::ledger::Answered {
+    use storage::ledger::{Answered, Event, Verdict};
+    let (at, detail) = (domain::clock::Timestamp::now(), json!({ "answer": "ok" }));
     let event =
         Event { at, channel: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
     Answered { event, name: None, project: None }

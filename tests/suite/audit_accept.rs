@@ -59,7 +59,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     assert!(audit["found"].as_str().unwrap().contains(&format!("accepted: row {}", accepted.seq)), "{audit}");
     let before = here.ledger().audit().rows().unwrap().len();
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["whole"], true, "there is nothing more to accept");
-    let accepts = |row: &&stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
+    let accepts = |row: &&storage::ledger::AuditRow| row.action == "accept audit break";
     assert_eq!(here.ledger().audit().rows().unwrap()[before..].iter().filter(accepts).count(), 0);
 
     // Rows that are cut off later are detected as before.
@@ -82,7 +82,7 @@ fn only_a_missing_end_can_be_accepted() {
         let error = here.json(&["audit", "--accept", "--yes"]);
         assert_eq!(error["code"], "audit_broken", "{change}: {error}");
         assert!(error["message"].as_str().unwrap().starts_with(breaks), "{change}: {error}");
-        let accepted = |row: &stripe_projects_mcp::ledger::AuditRow| row.action == "accept audit break";
+        let accepted = |row: &storage::ledger::AuditRow| row.action == "accept audit break";
         assert!(!here.ledger().audit().rows().unwrap().iter().any(accepted), "{change}");
         assert_eq!(here.read(HEAD), head, "{change}");
         assert!(rows <= here.ledger().audit().rows().unwrap().len());

@@ -2,22 +2,22 @@
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
-use serde_json::json;
-use stripe_projects_mcp::{
-    backend::{
-        Backend, Order, Scrubbed,
-        simulated::{PaymentMethod, Simulated, SimulatedStripe},
-        stripe_api::{self, ApiBase, ApiConfig, StripeApi},
-        stripe_cli::{self, StripeCli},
-    },
+use backends::{
+    Backend, Order, Scrubbed,
+    simulated::{PaymentMethod, Simulated, SimulatedStripe},
+    stripe_api::{self, ApiBase, ApiConfig, StripeApi},
+    stripe_cli::{self, StripeCli},
+};
+use domain::{
     clock::Clock,
-    ledger::{Event, Grant, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
     secret::Secret,
-    settings::LedgerNotes,
 };
+use serde_json::json;
+use storage::ledger::{Event, Grant, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::settings::LedgerNotes;
 use tempfile::TempDir;
 
 use crate::{fake_stripe::FakeStripeCli, simulator_client::SimulatorProcess, workspace::Workspace};

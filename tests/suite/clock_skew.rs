@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use stripe_projects_mcp::{
-    env_file::Replace,
+use domain::{
     lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
-    provisioner::{Phase, ProvisionRequest, Provisioner},
 };
+use files::env_file::Replace;
+use stripe_projects_mcp::provisioner::{Phase, ProvisionRequest, Provisioner};
 
 use crate::{
     alerts_receiver::{AlertReceiver, Harness, list, principal, spend},

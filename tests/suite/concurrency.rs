@@ -61,7 +61,7 @@ fn eight_processes_provision_one_name_and_one_succeeds() {
 #[test]
 fn eight_processes_cannot_exceed_a_shared_budget() {
     let workspace = Workspace::new();
-    let registry = include_str!("../../providers.toml");
+    let registry = files::registry::BUILTIN;
     workspace.write("providers.toml", format!("{registry}\n[policy]\ntotal_cap_usd = 30\n"));
     let output: Vec<CommandOutput> = thread::scope(|scope| {
         let start = |number: usize| {

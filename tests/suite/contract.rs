@@ -4,11 +4,11 @@
 
 use std::slice;
 
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, Credentials, Order, Refusal, Scope,
-        simulated::{PaymentMethod, Simulated, SimulatedStripe},
-    },
+use backends::{
+    Backend, BackendError, Credentials, Order, Refusal, Scope,
+    simulated::{PaymentMethod, Simulated, SimulatedStripe},
+};
+use domain::{
     clock::Clock,
     money::{Cents, MicroUsd},
     project::{ProjectId, ResourceId},

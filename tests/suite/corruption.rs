@@ -174,10 +174,10 @@ fn user_version(connection: &Connection) -> usize {
 const PAGE: usize = 4096;
 
 const MIGRATIONS: [&str; 6] = [
-    include_str!("../../src/ledger/schema_1.sql"),
-    include_str!("../../src/ledger/schema_2.sql"),
-    include_str!("../../src/ledger/schema_3.sql"),
-    include_str!("../../src/ledger/schema_4.sql"),
-    include_str!("../../src/ledger/schema_5.sql"),
-    include_str!("../../src/ledger/schema_6.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_1.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_2.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_3.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_4.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_5.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_6.sql"),
 ];

@@ -16,13 +16,15 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Signal, getpid, kill_process};
-use stripe_projects_mcp::{
+use domain::{
     diagnostic::Diagnostic as _,
-    env_file::Replace,
-    error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
+};
+use files::env_file::Replace;
+use rustix::process::{Signal, getpid, kill_process};
+use stripe_projects_mcp::{
+    error::Error,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };

@@ -2,27 +2,33 @@
 
 use std::{fmt::Write as _, io, path::PathBuf};
 
-use stripe_projects_mcp::{
+use backends::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError};
+use domain::{
     approval::{Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject},
-    backend::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError},
     clock::Timestamp,
     diagnostic::{Channel, Diagnostic as _, Exit, PROGRAM},
-    dotenv::DotenvError,
-    env_file::EnvFileError,
-    error::Error,
-    fs::FsError,
-    git::GitError,
-    host_config::{Host, Refused, SetupError, ShapeError},
-    ledger::{Break, LedgerError, Operation},
     lifetime::{Lifetime, LifetimeError},
     money::{Cents, MoneyError},
     name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
-    policy::Rule,
     project::{Delivery, NoRandomness, Project, ProjectId, Status},
-    project_state::{CapEnforcement, Observation, ProjectState},
+};
+use files::{
+    dotenv::DotenvError,
+    env_file::EnvFileError,
+    fs::FsError,
+    git::GitError,
+    host_config::{Host, Refused, SetupError, ShapeError},
     registry::{Problem, RegistryError},
-    simulator::SimulatorError,
+};
+use simulator::SimulatorError;
+use storage::{
+    ledger::{Break, LedgerError, Operation},
     store::StoreError,
+};
+use stripe_projects_mcp::{
+    error::Error,
+    policy::Rule,
+    project_state::{CapEnforcement, Observation, ProjectState},
 };
 
 type Row = (Error, &'static str, Exit);

@@ -3,12 +3,9 @@
 //! The tests build each file line by line, together with the expected result, so no test asks the editor where a line
 //! begins. `PROPTEST_CASES` scales all of them.
 
+use domain::{name::EnvVar, secret::Secret};
+use files::dotenv::{DotenvError, EnvText};
 use proptest::{collection::vec, prelude::*, sample::select};
-use stripe_projects_mcp::{
-    dotenv::{DotenvError, EnvText},
-    name::EnvVar,
-    secret::Secret,
-};
 
 proptest! {
     #![proptest_config(config())]

@@ -306,7 +306,7 @@ async fn approval_overrides_no_limit() {
     let here = Workspace::new();
     let host = modern(&here).await;
     let state = state_of(&host.call_once(above_default(), None).await);
-    let stricter = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
+    let stricter = files::registry::BUILTIN.replacen("max_cap_usd = 100", "max_cap_usd = 50", 1);
     here.write("providers.toml", stricter);
     let response = host.call_once(above_default(), Some((&state, accept()))).await;
     assert_eq!(response["code"], "cap_above_maximum", "{response}");

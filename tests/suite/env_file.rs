@@ -126,7 +126,7 @@ fn env_file_that_cannot_take_a_key_buys_nothing() {
         ("env_file_not_writable", |workspace| symlink("nowhere/at/all", workspace.file(".env")).unwrap()),
         ("env_file_open_quote", |workspace| workspace.write(".env", "A=\"open\nEXA_API_KEY=\"\"\nB=3\n\"\n")),
         ("credential_not_representable", |workspace| {
-            let registry = include_str!("../../providers.toml");
+            let registry = files::registry::BUILTIN;
             workspace.write("providers.toml", registry.replace("EXA_API_KEY", "exported_key"));
         }),
         ("env_file_tracked", |workspace| {

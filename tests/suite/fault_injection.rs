@@ -6,21 +6,25 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service,
-        simulated::{PaymentMethod, Simulated},
-    },
+use backends::{
+    Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service,
+    simulated::{PaymentMethod, Simulated},
+};
+use domain::{
     clock::Clock,
     diagnostic::{Channel, Diagnostic as _},
-    env_file::Replace,
-    error::Error,
-    ledger::Visibility,
     money::Cents,
     name::{ProjectName, ProviderKey},
     project::ResourceId,
-    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
+};
+use files::{
+    env_file::Replace,
     registry::{RegistryFile, UserPolicyFile},
+};
+use storage::ledger::Visibility;
+use stripe_projects_mcp::{
+    error::Error,
+    provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     settings::simulated_store,
     view::{ProjectList, ProjectView},
 };

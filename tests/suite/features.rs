@@ -8,7 +8,11 @@ fn default_build_has_no_http_transport() {
     let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
     let features = manifest["features"].as_table().unwrap();
     assert_eq!(features["conformance"].as_array().unwrap()[0].as_str(), Some("rmcp/transport-streamable-http-server"));
-    assert!(!features.contains_key("default"), "releases have the default features");
+    assert_eq!(
+        features["default"].as_array().unwrap(),
+        &[toml::Value::from("simulator")],
+        "releases have the default features"
+    );
 
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"])

@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::json;
-use stripe_projects_mcp::{
+use domain::{
     approval::{Answer, ApprovalId},
-    env_file::Replace,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
+};
+use files::env_file::Replace;
+use serde_json::json;
+use stripe_projects_mcp::{
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},
 };
@@ -121,7 +123,7 @@ fn prepare(operation: &str) -> Workspace {
 fn snapshot(here: &Workspace) -> String {
     let ledger = here.ledger();
     let hashes: Vec<String> = ledger.audit().rows().unwrap().into_iter().map(|row| row.hash).collect();
-    let approvals = ledger.approvals().list(9, stripe_projects_mcp::clock::Timestamp::now()).unwrap();
+    let approvals = ledger.approvals().list(9, domain::clock::Timestamp::now()).unwrap();
     let billed = here.billed_resources();
     let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
     format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.projects().all_live().unwrap())

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use domain::secret::Secret;
 use serde_json::Value;
-use stripe_projects_mcp::{ledger::Visibility, secret::Secret};
+use storage::ledger::Visibility;
 
 use crate::{raw_client::until, workspace::Workspace};
 

@@ -204,7 +204,7 @@ const EXCLUDED: [&str; 7] = [
     "Cargo.lock",
     "LICENSE",
     "fuzz/Cargo.lock",
-    "src/simulator/catalog",
+    "crates/simulator/src/catalog",
     "tests/clients/pinned/",
     "tests/corpus/",
     LIST,

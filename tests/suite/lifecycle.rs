@@ -2,8 +2,8 @@
 
 use std::{process::Command, time::Duration};
 
+use files::fs::{Lock, create_private_folder};
 use serde_json::json;
-use stripe_projects_mcp::fs::{Lock, create_private_folder};
 
 use crate::{
     raw_client::{RawClient, until},

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
-use stripe_projects_mcp::{
-    env_file::Replace,
+use domain::{
     lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
+};
+use files::env_file::Replace;
+use serde_json::{Value, json};
+use stripe_projects_mcp::{
     provisioner::{Principal, ProvisionRequest, Session},
     settings::{CliOptions, Settings},
 };
@@ -164,7 +166,7 @@ fn expire(workspace: &Workspace, name: &str) {
 
 fn hours_left(project: &Value) -> u64 {
     let at = project["expires_at"].as_str().unwrap_or_else(|| panic!("{project}"));
-    let at: stripe_projects_mcp::clock::Timestamp = at.parse().unwrap();
+    let at: domain::clock::Timestamp = at.parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let remaining = u128::try_from(at.as_millisecond()).unwrap() - now;
     u64::try_from((remaining + 1_800_000) / 3_600_000).unwrap()

@@ -3,13 +3,15 @@
 
 use std::{fs, sync::Arc};
 
-use rusqlite::Connection;
-use stripe_projects_mcp::{
+use domain::{
     diagnostic::{Channel, Diagnostic as _},
-    env_file::Replace,
-    error::Error,
     money::Cents,
     name::{ProjectName, ProviderKey},
+};
+use files::env_file::Replace;
+use rusqlite::Connection;
+use stripe_projects_mcp::{
+    error::Error,
     project_state::ProjectState,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
     settings::{CliOptions, Settings},

@@ -16,7 +16,7 @@ use crate::{
 fn workspace_cannot_raise_its_budget() {
     let (here, home) =
         (Workspace::new(), config_home("[policy]\ntotal_cap_usd = 30\n[providers.supermemory]\nmax_cap_usd = 20\n"));
-    let wide = include_str!("../../providers.toml").replacen("max_cap_usd = 100", "max_cap_usd = 1000", 1);
+    let wide = files::registry::BUILTIN.replacen("max_cap_usd = 100", "max_cap_usd = 1000", 1);
     here.write("providers.toml", format!("{wide}\n[policy]\napproval = 'never'\ntotal_cap_usd = 5000\n"));
     let mut agent = agent(&here, &home);
     let ask = |name: &str, cap: u32| json!({ "name": name, "provider": "supermemory", "spend_cap_usd": cap });
@@ -33,7 +33,7 @@ fn workspace_cannot_raise_its_budget() {
 #[test]
 fn workspace_cannot_bypass_approval() {
     let (here, home) = (Workspace::new(), config_home("[policy]\napproval = 'always'\n"));
-    here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", include_str!("../../providers.toml")));
+    here.write("providers.toml", format!("{}\n[policy]\napproval = 'never'\n", files::registry::BUILTIN));
     let response = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
     assert_eq!(response["code"], "approval_required");
 }
@@ -45,7 +45,7 @@ fn workspace_cannot_redirect_alerts() {
         |to: &AlertReceiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
     let (here, home) = (Workspace::new(), config_home(&alerts(&ours)));
     for registry in [alerts(&theirs), String::new()] {
-        here.write("providers.toml", format!("{}\n{registry}", include_str!("../../providers.toml")));
+        here.write("providers.toml", format!("{}\n{registry}", files::registry::BUILTIN));
         cli(&here, &home, &["provision", "web", "search", "--cap", "10"]).succeed();
         let usage = cli(&here, &home, &["usage", "record", "web", "5"]);
         usage.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();

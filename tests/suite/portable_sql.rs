@@ -21,7 +21,7 @@ const RETIRED: &[(&str, &str)] = &[
 
 #[test]
 fn the_ledger_uses_sql_that_both_databases_know() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ledger");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/storage/src/ledger");
     let mut found = Vec::new();
     let mut files = 0;
     let mut folders = vec![folder.clone()];

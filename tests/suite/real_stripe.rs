@@ -6,8 +6,9 @@
 
 use std::{env, process::Command};
 
+use domain::{name::ProviderKey, secret::Secret};
+use files::registry::Registry;
 use serde_json::Value;
-use stripe_projects_mcp::{name::ProviderKey, registry::Registry, secret::Secret};
 
 use crate::workspace::{CommandOutput, Workspace};
 

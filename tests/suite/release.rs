@@ -98,7 +98,7 @@ impl Published {
         let json = |file: &str| serde_json::from_slice(&fs::read(root.join(file)).unwrap()).unwrap();
         let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
         Some(Self {
-            crates_io: CratesIo(manifest["package"].as_table().unwrap().clone()),
+            crates_io: CratesIo::read(&manifest),
             registry: json("server.json"),
             bundle: json("bundle/manifest.json"),
         })
@@ -109,6 +109,14 @@ impl Published {
 struct CratesIo(toml::Table);
 
 impl CratesIo {
+    /// `[package]` of the root, with what it takes from `[workspace.package]`.
+    fn read(manifest: &toml::Table) -> Self {
+        let mut package = manifest["workspace"]["package"].as_table().unwrap().clone();
+        let own = manifest["package"].as_table().unwrap().clone();
+        package.extend(own.into_iter().filter(|(_, value)| !value.is_table()));
+        Self(package)
+    }
+
     fn text(&self, key: &str) -> &str {
         self.0[key].as_str().unwrap()
     }

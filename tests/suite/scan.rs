@@ -328,14 +328,14 @@ fn at<'a>(view: &'a Value, file: &Path) -> &'a Value {
 
 /// Records a credential as delivered that the simulation would not create.
 fn record(here: &Workspace, secret: &str) {
-    use stripe_projects_mcp::{
+    use domain::{
         clock::Clock,
-        ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
         money::Cents,
         name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
         project::{Delivery, ProjectId, ResourceId},
         secret::Secret,
     };
+    use storage::ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict};
     fs::create_dir_all(here.state()).unwrap();
     let event = |verdict| Event {
         at: Clock::system().now(),

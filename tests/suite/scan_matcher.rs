@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use domain::secret::{Fingerprint, Secret};
+use files::scan::{CONTEXT, Hit, KnownKey, Matcher, Window};
 use proptest::prelude::*;
-use stripe_projects_mcp::{
-    scan::{CONTEXT, Hit, KnownKey, Matcher, Window},
-    secret::{Fingerprint, Secret},
-};
 
 /// With a prefix of another one, without any, unusual ones, and a short one.
 const KEYS: [&str; 9] = [

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Scrubbed, Service,
-        simulated::{PaymentMethod, Simulated},
-    },
-    clock::Clock,
-    project::ResourceId,
-    secret::Secret,
+use backends::{
+    Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Scrubbed, Service,
+    simulated::{PaymentMethod, Simulated},
 };
+use domain::{clock::Clock, project::ResourceId, secret::Secret};
 
 use crate::backends::{KEY, order};
 

@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
+use files::host_config::{Desired, Entry, Host, Places, Plan, SetupError};
 use serde_json::{Value, json};
-use stripe_projects_mcp::host_config::{Desired, Entry, Host, Places, Plan, SetupError};
 
 use crate::workspace::{BINARY, CommandOutput, Workspace};
 

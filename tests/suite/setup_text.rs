@@ -1,8 +1,8 @@
 //! The edits of host configurations, as text: no byte changes but those of our entry.
 
+use files::host_config::{Entry, Host, ShapeError, remove, upsert};
 use proptest::{prelude::*, string::string_regex};
 use serde_json::{Value, json};
-use stripe_projects_mcp::host_config::{Entry, Host, ShapeError, remove, upsert};
 
 fn entry() -> Entry {
     Entry { command: "/bin/x".into(), args: vec!["serve".into(), "--dir".into(), "/p".into()] }

@@ -1,8 +1,9 @@
 //! The simulator keeps to Stripe's Provisioning API; `tests/clients/stripe_sdk` runs Stripe's own library against it.
 
+use domain::{clock::Timestamp, project::ProjectId};
 use reqwest::Method;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{clock::Timestamp, project::ProjectId, settings::simulated_store};
+use stripe_projects_mcp::settings::simulated_store;
 
 use crate::{
     simulator_client::{Response, Simulator, VERSION},
@@ -189,7 +190,7 @@ fn simulated_data_of_the_first_schema_is_migrated() {
     let workspace = Workspace::new();
     std::fs::create_dir(workspace.state()).unwrap();
     let old = rusqlite::Connection::open(simulated_store(&workspace.state())).unwrap();
-    old.execute_batch(include_str!("../../src/backend/simulated/schema_1.sql")).unwrap();
+    old.execute_batch(include_str!("../../crates/backends/src/simulated/schema_1.sql")).unwrap();
     old.execute_batch(
         "INSERT INTO resources VALUES (1, 'fres_sim_old', 'proj_old', 'x', 'exa/api', 'exa', 'active', 5, 0, 1);
          INSERT INTO credentials VALUES (1, 'API_KEY', x'000102030405060708090a0b0c0d0e0f');

@@ -5,9 +5,9 @@ use std::{
     process::{Child, Stdio},
 };
 
+use domain::project::ResourceId;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use stripe_projects_mcp::project::ResourceId;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::workspace::Workspace;

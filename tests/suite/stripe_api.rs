@@ -2,20 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value, json};
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, Consent, Order, Refusal, Scope, Setup, collect_request_ids,
-        stripe_api::{ApiBase, ApiConfig, NAME, RetryPolicy, StripeApi},
-    },
+use backends::{
+    Backend, BackendError, Consent, Order, Refusal, Scope, Setup, collect_request_ids,
+    stripe_api::{ApiBase, ApiConfig, NAME, RetryPolicy, StripeApi},
+};
+use domain::{
     clock::Timestamp,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
     secret::Secret,
-    settings::LedgerNotes,
 };
+use serde_json::{Map, Value, json};
+use storage::ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::settings::LedgerNotes;
 use tempfile::TempDir;
 
 use crate::mock_stripe_api::{

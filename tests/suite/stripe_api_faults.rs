@@ -6,15 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, Refusal, Scope, Setup,
-        stripe_api::{ApiBase, ApiConfig, RetryPolicy},
-    },
-    project::ResourceId,
-    secret::Secret,
+use backends::{
+    Backend, BackendError, Refusal, Scope, Setup,
+    stripe_api::{ApiBase, ApiConfig, RetryPolicy},
 };
+use domain::{project::ResourceId, secret::Secret};
+use serde_json::json;
 
 use crate::{
     mock_stripe_api::{CANARY, CREDENTIAL, KEY, MockStripeApi, Reply, ok, raw, refusal, resource, status},

@@ -8,19 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Map;
-use stripe_projects_mcp::{
-    backend::{
-        Backend as _, BackendError, Order, Refusal, Scope, Setup,
-        stripe_cli::{NAME, StripeCli, Timeouts},
-    },
-    fs::Lock,
-    ledger::Ledger,
+use backends::{
+    Backend as _, BackendError, Order, Refusal, Scope, Setup,
+    stripe_cli::{NAME, StripeCli, Timeouts},
+};
+use domain::{
     money::Cents,
     name::{ProjectName, ServiceRef},
     project::{ProjectId, ResourceId},
-    settings::LedgerNotes,
 };
+use files::fs::Lock;
+use serde_json::Map;
+use storage::ledger::Ledger;
+use stripe_projects_mcp::settings::LedgerNotes;
 use tempfile::TempDir;
 
 use crate::raw_client::until;

@@ -3,20 +3,20 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
-use stripe_projects_mcp::{
-    backend::{
-        Backend, BackendError, CapScope, Consent, Credentials, Observed, Order, Refusal, Scope, Service, Setup,
-        stripe_cli::{StripeCli, Timeouts},
-    },
+use backends::{
+    Backend, BackendError, CapScope, Consent, Credentials, Observed, Order, Refusal, Scope, Service, Setup,
+    stripe_cli::{StripeCli, Timeouts},
+};
+use domain::{
     clock::Clock,
-    ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict},
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{ProjectId, ResourceId, Status},
     secret::Secret,
-    settings::LedgerNotes,
 };
+use serde_json::{Map, Value, json};
+use storage::ledger::{Event, Grant, Intent, Ledger, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict};
+use stripe_projects_mcp::settings::LedgerNotes;
 use tempfile::TempDir;
 
 use crate::fake_stripe::{FakeStripeCli, LINK_URL, PREFIX};

@@ -20,8 +20,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use client::{Base, Failure, Retry, SUPERMEMORY, Supermemory};
+use domain::secret::Secret;
 use serde_json::{Value, json};
-use stripe_projects_mcp::secret::Secret;
 use tokio::net::TcpListener;
 
 #[tokio::test]

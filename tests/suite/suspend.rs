@@ -1,7 +1,7 @@
 //! The kill switch, over every backend. A suspended key is revoked and stays so until a human resumes the project.
 
+use domain::name::ProjectName;
 use serde_json::{Value, json};
-use stripe_projects_mcp::name::ProjectName;
 
 use crate::{
     raw_client::RawClient,

@@ -9,12 +9,12 @@ use std::{
     thread,
 };
 
+use backends::simulated::SimulatedStripe;
+use domain::{clock::Clock, project::ResourceId, secret::Secret};
 use rusqlite::Connection;
 use serde_json::Value;
-use stripe_projects_mcp::{
-    backend::simulated::SimulatedStripe, clock::Clock, ledger::Ledger, project::ResourceId, secret::Secret,
-    settings::simulated_store,
-};
+use storage::ledger::Ledger;
+use stripe_projects_mcp::settings::simulated_store;
 use tempfile::TempDir;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! How long ago something was, or how far it is, as people say it.
 
-use crate::clock::Timestamp;
+use domain::clock::Timestamp;
 
 /// `just now`, `5 min ago`, `3 h ago`, `12 d ago`. A time that is still to come is shown as it is: some clock is wrong.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {

@@ -1,8 +1,9 @@
 //! How findings of a scan read.
 
+use domain::diagnostic::{Channel, Diagnostic as _};
+
 use super::{Output, err, json, out, warn};
 use crate::{
-    diagnostic::{Channel, Diagnostic as _},
     error::Error,
     project_state::ProjectState,
     provisioner::{LeakPlace, LeakedKey, ScanReport},

@@ -1,11 +1,13 @@
 //! The list of projects for a person at a terminal: a bar for each budget, and as many columns as fit.
 
+use domain::{clock::Timestamp, name::EnvVar};
+
 use super::{
     ago::{ago, ahead},
     exact_usd, paint,
     stream::{Screen, out},
 };
-use crate::{clock::Timestamp, name::EnvVar, project_state::ProjectState, provisioner::ProjectPage};
+use crate::{project_state::ProjectState, provisioner::ProjectPage};
 
 /// Shows the projects, one a line.
 pub fn show(list: &ProjectPage, now: Timestamp, screen: Screen) {

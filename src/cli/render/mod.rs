@@ -8,7 +8,13 @@ mod stream;
 
 use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 
+use backends::alerts::Notice;
 use comfy_table::{Table, presets::NOTHING};
+use domain::{
+    clock::Timestamp,
+    diagnostic::{Channel, Diagnostic as _, Exit},
+    money::MicroUsd,
+};
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,11 +22,7 @@ pub use stream::progress;
 use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 
 use crate::{
-    alerts::Notice,
-    clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _, Exit},
     error::Error,
-    money::MicroUsd,
     project_state::ProjectState,
     provisioner::{Abandoned, AuditEntry, AuditProof, Outcome, ProjectPage, Resolution},
     view::{
@@ -98,7 +100,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
             match result {
                 Ok(state) => out(format_args!("{name}: {}", state.status())),
                 Err(error) => {
-                    err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint(Channel::Terminal)))
+                    err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint(Channel::Terminal)));
                 }
             }
         }

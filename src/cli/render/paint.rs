@@ -1,6 +1,6 @@
 //! The few colours there are, as a terminal's numbers for them.
 
-use crate::{money::MicroUsd, project::Status};
+use domain::{money::MicroUsd, project::Status};
 
 pub const BAD: &str = "31";
 pub const FAINT: &str = "2";

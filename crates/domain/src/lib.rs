@@ -1,0 +1,15 @@
+//! Domain types: money, names, secrets, projects, lifetimes and approvals.
+//!
+//! Nothing here does I/O; a value can only fail to parse.
+
+pub mod alert;
+pub mod approval;
+pub mod clock;
+pub mod diagnostic;
+pub mod lifetime;
+pub mod money;
+pub mod name;
+pub mod principal;
+pub mod project;
+pub mod safe_url;
+pub mod secret;

@@ -1,0 +1,58 @@
+//! Diagnostics of the ledger and of its audit chain.
+
+use domain::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
+
+use super::{Break, LedgerError};
+
+impl Diagnostic for LedgerError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Gone => "ledger_gone",
+            Self::Moved { .. } => "wrong_status",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::Store(error) => error.hint(channel),
+            Self::Gone => format!(
+                "{}; if it was removed on purpose, {}; what it listed is still billed",
+                channel.person("put a backup of ledger.db back into the state folder"),
+                channel.person_runs(&format!("{PROGRAM} audit --accept"), " to begin anew")
+            ),
+            Self::Moved { .. } => channel.select(
+                "call list_projects to see the status of the project".to_owned(),
+                format!("run `{PROGRAM} list` to see the status of the project"),
+            ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Gone | Self::Moved { .. } => Exit::Failure,
+        }
+    }
+}
+
+impl Diagnostic for Break {
+    fn code(&self) -> &'static str {
+        "audit_broken"
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        const KEEP: &str =
+            "check with the backend what is billed, and do not delete `audit.head`, which is the evidence";
+        if self.may_be_accepted() {
+            let accept = channel.person_runs(&format!("{PROGRAM} audit --accept"), "");
+            return format!("if a backup of ledger.db was restored, {accept}; if not, {}", channel.person(KEEP));
+        }
+        let compare = channel.person(&format!("compare the ledger with a backup, {KEEP}"));
+        format!("{compare}: the ledger was changed, or replaced by an older one")
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a store could not be used.
+
+use std::error::Error;
+
+use domain::diagnostic::{Channel, Diagnostic, Exit};
+use files::fs::FsError;
+
+/// A failure of a database, independent of which database it is.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A constraint refused a row, such as a second one under a unique key.
+    #[error("the database refused a row: {0}")]
+    Conflict(#[source] Cause),
+    /// The database cannot be read, or contradicts itself.
+    #[error("the database is damaged: {0}")]
+    Damaged(#[source] Cause),
+    #[error(transparent)]
+    File(#[from] FsError),
+    #[error("another process holds the database for too long")]
+    Locked,
+    /// A column has another type than the statement's reader expects.
+    #[error("the database holds something unreadable in column {column} of a row")]
+    Mistyped { column: usize },
+    #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
+    Newer { found: usize, known: usize },
+    #[error("the database does not answer: {0}")]
+    Unavailable(#[source] Cause),
+    /// A stored word that this program does not know: it was edited by hand.
+    #[error("the database holds something unreadable in `{column}`")]
+    Unreadable { column: &'static str },
+}
+
+impl Diagnostic for StoreError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged(_) => "ledger_damaged",
+            Self::Newer { .. } => "ledger_newer",
+            Self::Conflict(_) | Self::File(_) | Self::Locked | Self::Unavailable(_) => "ledger_unavailable",
+            Self::Mistyped { .. } | Self::Unreadable { .. } => "ledger_unreadable",
+        }
+    }
+
+    fn hint(&self, channel: Channel) -> String {
+        match self {
+            Self::Damaged(_) | Self::Mistyped { .. } | Self::Unreadable { .. } => channel.person(
+                "end every server of this folder and put a backup of ledger.db into the state folder, without the files \
+                 ledger.db-wal and ledger.db-shm; the projects in it are still billed, and Stripe shows them",
+            ),
+            Self::Conflict(_) | Self::File(_) | Self::Unavailable(_) => {
+                channel.person("check that the state folder (.stripe-projects) has free space and is writable")
+            }
+            Self::Locked => channel.select(
+                "try again; if it stays locked, ask the user to end the process that is stuck".to_owned(),
+                "try again; if it stays locked, end the process that is stuck".to_owned(),
+            ),
+            Self::Newer { .. } => channel.person("update this program"),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Failure
+    }
+}
+
+/// The database's own error.
+pub type Cause = Box<dyn Error + Send + Sync>;
