@@ -1,7 +1,8 @@
 //! Decides whether a request is granted, from the registry and what is live already. No I/O.
 
 use domain::{
-    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit, PROGRAM},
     lifetime::Lifetime,
     money::Cents,
     name::ProviderKey,

@@ -3,11 +3,7 @@
 mod leaks;
 
 use domain::{
-    approval::Approval,
-    clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _},
-    money::MicroUsd,
-    name::EnvVar,
+    approval::Approval, channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar,
     project::Status,
 };
 use files::{fs::shell_quoted, registry::Registry};

@@ -1,6 +1,6 @@
 //! The operations, by the words that audit rows have for them.
 
-use domain::principal::Channel;
+use domain::channel::Channel;
 
 use crate::provisioner::Access;
 

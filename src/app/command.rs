@@ -322,7 +322,7 @@ const PROVIDERS: &str = "stripe-projects://providers";
 
 #[cfg(test)]
 mod tests {
-    use domain::principal::Channel;
+    use domain::channel::Channel;
 
     use super::*;
     use crate::provisioner::Access;

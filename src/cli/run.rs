@@ -2,12 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use domain::{
-    approval::Approval,
-    clock::Clock,
-    diagnostic::{Channel, Diagnostic as _},
-    principal::Principal,
-};
+use domain::{approval::Approval, channel::Channel, clock::Clock, diagnostic::Diagnostic as _, principal::Principal};
 use files::scan::Stop;
 use tokio::runtime::Handle;
 
@@ -120,7 +115,7 @@ fn approvals_view(approvals: &[Approval]) -> ApprovalsView {
 }
 
 fn usage_unknown(error: &Error) -> String {
-    format!("usage could not be read: {error}; {}", error.hint(Channel::Terminal))
+    format!("usage could not be read: {error}; {}", error.hint(Channel::Cli))
 }
 
 /// The outcome of a command line that could not be read.

@@ -15,10 +15,7 @@ use crate::{
     error::Error,
     provisioner::{Ports, Principal, Projects},
 };
-use domain::{
-    diagnostic::{Channel, Diagnostic as _},
-    name::ProjectName,
-};
+use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
 use repair::Repair;
 pub use repair::Repaired;
 
@@ -121,7 +118,7 @@ impl Finding {
     /// Reports a failure with its message and hint.
     fn failure(check: &'static str, error: impl Into<Error>) -> Self {
         let error = error.into();
-        Self::problem(check, error.to_string(), error.hint(Channel::Terminal))
+        Self::problem(check, error.to_string(), error.hint(Channel::Cli))
     }
 
     fn repaired_by(self, repair: Repair) -> Self {

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use domain::{
-    diagnostic::{Channel, Diagnostic as _},
-    name::ProjectName,
-};
+use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
 use files::{env_file::EnvFile, fs};
 use serde::Serialize;
 
@@ -79,7 +76,7 @@ fn recover(projects: &Projects) -> Option<Repaired> {
     for project in recovered {
         match project.outcome {
             Ok(ended) => done.push(format!("{} ({ended})", project.name)),
-            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint(Channel::Terminal))),
+            Err(error) => failed.push(format!("{}: {error}; {}", project.name, error.hint(Channel::Cli))),
         }
     }
     let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());

@@ -2,7 +2,8 @@
 
 use backends::BackendError;
 use domain::{
-    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit, PROGRAM},
     name::{EnvVar, ProjectName, ProviderKey},
 };
 use storage::ledger::Operation;

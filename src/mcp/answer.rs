@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::diagnostic::Channel;
+use domain::channel::Channel;
 use rmcp::{
     ErrorData,
     model::{CallToolResponse, CallToolResult, CustomResult, GetPromptResult, MetaObject, ReadResourceResult},
@@ -30,7 +30,7 @@ pub enum Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self::Tool(error.view(Channel::Agent))
+        Self::Tool(error.view(Channel::Mcp))
     }
 }
 
@@ -53,7 +53,7 @@ impl From<Stop> for Result<CallToolResponse, ErrorData> {
 pub fn structured(output: &Output) -> Result<CallToolResponse, ErrorData> {
     let value = match output {
         Output::Project(state) => as_value(&ProjectView::from(&**state))?,
-        Output::Projects(page) => as_value(&ProjectList::new(page, Channel::Agent))?,
+        Output::Projects(page) => as_value(&ProjectList::new(page, Channel::Mcp))?,
         _ => return Err(ErrorData::internal_error("internal error: no tool has this result", None)),
     };
     Ok(CallToolResult::structured(value).into())
@@ -66,7 +66,7 @@ pub fn failed(error: &ErrorView) -> Result<CallToolResponse, ErrorData> {
 
 /// A failure as a protocol error, for resources and prompts.
 pub fn unreadable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Agent))))
+    ErrorData::internal_error(error.to_string(), Some(json!(error.view(Channel::Mcp))))
 }
 
 pub fn as_value(view: &impl Serialize) -> Result<Value, ErrorData> {

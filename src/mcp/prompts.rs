@@ -1,6 +1,6 @@
 //! Prompts: what hosts offer their users as slash commands. Each is one message with the current data.
 
-use domain::{diagnostic::Channel, money::MicroUsd};
+use domain::{channel::Channel, money::MicroUsd};
 use rmcp::{
     ErrorData,
     model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role},
@@ -135,7 +135,7 @@ fn lines(list: &ProjectPage) -> Option<String> {
 }
 
 fn doubt(page: &ProjectPage) -> String {
-    ProjectList::new(page, Channel::Agent)
+    ProjectList::new(page, Channel::Mcp)
         .warning
         .as_ref()
         .map(|warning| format!("\n\nTell me this, too: {warning}."))

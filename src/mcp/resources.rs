@@ -1,6 +1,6 @@
 //! Resources: the registry, the projects and the audit, to be read without a tool call.
 
-use domain::diagnostic::Channel;
+use domain::channel::Channel;
 use rmcp::{
     ErrorData,
     model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
@@ -75,7 +75,7 @@ pub fn rendered(uri: &str, result: Result<Output, Error>) -> Result<ReadResource
             contents(uri, &json!({ "entries": rows }))
         }
         Ok(Output::Project(state)) => contents(uri, &ProjectView::from(&*state)),
-        Ok(Output::Projects(page)) => contents(uri, &ProjectList::new(&page, Channel::Agent)),
+        Ok(Output::Projects(page)) => contents(uri, &ProjectList::new(&page, Channel::Mcp)),
         Ok(Output::Providers(registry)) => contents(uri, &ProvidersView::new(&registry)),
         Ok(_) | Err(Error::ProjectNotFound { .. }) => Err(not_found()),
         Err(error) => Err(answer::unreadable(&error)),

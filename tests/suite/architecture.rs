@@ -28,6 +28,7 @@ const CRATES: &[Member] = &[
         modules: &[
             "alert",
             "approval",
+            "channel",
             "clock",
             "diagnostic",
             "lifetime",
@@ -67,17 +68,18 @@ const CRATES: &[Member] = &[
 const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Domain.
     ("clock", &[], &["jiff"]),
-    ("diagnostic", &[], &[]),
-    ("lifetime", &["diagnostic"], &["thiserror"]),
-    ("money", &["diagnostic"], &["thiserror"]),
+    ("channel", &[], &[]),
+    ("diagnostic", &["channel"], &[]),
+    ("lifetime", &["channel", "diagnostic"], &["thiserror"]),
+    ("money", &["channel", "diagnostic"], &["thiserror"]),
     ("secret", &[], &["sha2", "zeroize"]),
-    ("name", &["diagnostic", "secret"], &["thiserror"]),
-    ("principal", &["secret"], &[]),
-    ("project", &["clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
+    ("principal", &["channel", "secret"], &[]),
+    ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
-    ("approval", &["clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
+    ("approval", &["channel", "clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
@@ -114,7 +116,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git"], &["ignore", "rustc_hash"]),
     // Application.
-    ("policy", &["diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
+    ("policy", &["channel", "diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
     // The result of every use case about one project.
     ("project_state", &["backend", "money", "name", "project"], &[]),
     (
@@ -122,19 +124,20 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         &[
             "approval",
             "backend",
+            "channel",
             "diagnostic",
             "env_file",
             "fs",
+            "host_config",
             "ledger",
             "lifetime",
-            "ledger",
             "money",
             "name",
             "policy",
             "project",
             "project_state",
             "registry",
-            "setup",
+            "secret",
             "simulator",
             "store",
         ],
@@ -147,6 +150,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "approval",
             "backend",
             "clock",
+            "diagnostic",
             "env_file",
             "error",
             "fs",
@@ -169,7 +173,9 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "view",
         &[
             "approval",
+            "channel",
             "clock",
+            "diagnostic",
             "error",
             "fs",
             "ledger",
@@ -180,12 +186,24 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "provisioner",
             "registry",
         ],
-        &["schemars", "serde", "serde_json"],
+        &["schemars", "serde", "serde_json", "tracing"],
     ),
     // Inspects every port, and repairs through the provisioner.
     (
         "doctor",
-        &["backend", "diagnostic", "env_file", "error", "fs", "git", "ledger", "name", "project", "provisioner"],
+        &[
+            "backend",
+            "channel",
+            "diagnostic",
+            "env_file",
+            "error",
+            "fs",
+            "git",
+            "ledger",
+            "name",
+            "project",
+            "provisioner",
+        ],
         &["serde"],
     ),
     // Every transport's commands: parsed, executed and recorded in one place.
@@ -193,7 +211,9 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "approval",
+            "channel",
             "clock",
+            "diagnostic",
             "doctor",
             "env_file",
             "error",
@@ -240,14 +260,16 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "app",
             "approval",
             "backend",
+            "channel",
+            "diagnostic",
             "error",
             "lifetime",
             "money",
             "name",
             "principal",
-            "principal",
             "project_state",
             "provisioner",
+            "safe_url",
             "view",
         ],
         &[
@@ -268,7 +290,9 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "app",
             "approval",
+            "channel",
             "clock",
+            "diagnostic",
             "doctor",
             "error",
             "host_config",
@@ -491,7 +515,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             files.push(path);
         }
     }

@@ -5,8 +5,9 @@ use std::{fmt::Write as _, io, path::PathBuf};
 use backends::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError};
 use domain::{
     approval::{Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject},
+    channel::Channel,
     clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _, Exit, PROGRAM},
+    diagnostic::{Diagnostic as _, Exit, PROGRAM},
     lifetime::{Lifetime, LifetimeError},
     money::{Cents, MoneyError},
     name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
@@ -44,7 +45,7 @@ fn every_error_keeps_its_code_and_exit_code() {
 fn hints_name_tools_to_agents_and_commands_to_people() {
     let mut page = String::new();
     for (error, code, _) in all() {
-        let (agent, terminal) = (error.hint(Channel::Agent), error.hint(Channel::Terminal));
+        let (agent, terminal) = (error.hint(Channel::Mcp), error.hint(Channel::Cli));
         for hint in [&agent, &terminal] {
             assert!(hint.starts_with(|c: char| c.is_lowercase()) && !hint.ends_with('.'), "{code}: {hint}");
             assert!(!hint.contains("the human"), "{code}: {hint}");

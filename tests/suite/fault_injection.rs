@@ -11,8 +11,9 @@ use backends::{
     simulated::{PaymentMethod, Simulated},
 };
 use domain::{
+    channel::Channel,
     clock::Clock,
-    diagnostic::{Channel, Diagnostic as _},
+    diagnostic::Diagnostic as _,
     money::Cents,
     name::{ProjectName, ProviderKey},
     project::ResourceId,
@@ -128,7 +129,7 @@ fn unreachable_backend_hides_nothing() {
     harness.provision().unwrap();
     harness.backend.inject(Fault::Unreachable);
     let listing = Listing::first(Visibility::Live);
-    let list = ProjectList::new(&harness.provisioner.projects.list(&listing).unwrap(), Channel::Terminal);
+    let list = ProjectList::new(&harness.provisioner.projects.list(&listing).unwrap(), Channel::Cli);
     assert_eq!((list.projects.len(), list.projects[0].usage_usd), (1, None));
     assert!(list.warning.unwrap().contains("as last known"));
 }

@@ -4,7 +4,8 @@
 use std::{fs, sync::Arc};
 
 use domain::{
-    diagnostic::{Channel, Diagnostic as _},
+    channel::Channel,
+    diagnostic::Diagnostic as _,
     money::Cents,
     name::{ProjectName, ProviderKey},
 };
@@ -28,7 +29,7 @@ fn undelivered_key_is_reported_listed_and_delivered_later() {
         with_variable_replaced(&workspace, |provisioner| provisioner.projects.provision(&request(), &principal()))
             .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
-    assert!(error.hint(Channel::Terminal).contains("rotate victim"), "{}", error.hint(Channel::Terminal));
+    assert!(error.hint(Channel::Cli).contains("rotate victim"), "{}", error.hint(Channel::Cli));
     let listed = workspace.json(&["list"]);
     assert_eq!(listed["projects"][0]["status"], "provisioning", "what is billed is listed");
     assert_eq!(workspace.read(".env"), THEIRS, "the user's value stays");

@@ -1,6 +1,7 @@
 //! Diagnostics of backends. All end with [`Exit::Backend`]: nothing happened, or the backend has to be asked.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 use super::{BackendError, Consent, Refusal, Setup};
 

@@ -5,6 +5,8 @@
 
 use std::error::Error;
 
+use crate::channel::Channel;
+
 /// An error that a person or an agent can act on.
 pub trait Diagnostic: Error {
     /// Returns the stable `snake_case` code that scripts and models decide on.
@@ -15,41 +17,6 @@ pub trait Diagnostic: Error {
 
     /// Returns the exit code of a command that ends with this error.
     fn exit(&self) -> Exit;
-}
-
-/// The reader of a hint.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Channel {
-    /// An agent over MCP, which calls tools.
-    Agent,
-    /// A person at a terminal, who runs commands.
-    Terminal,
-}
-
-impl Channel {
-    /// Returns the text for this reader.
-    pub fn select<T>(self, agent: T, terminal: T) -> T {
-        match self {
-            Self::Agent => agent,
-            Self::Terminal => terminal,
-        }
-    }
-
-    /// Returns a step that only a person may take, given as an imperative: an agent asks the user for it.
-    pub fn person(self, step: &str) -> String {
-        match self {
-            Self::Agent => format!("ask the user to {step}"),
-            Self::Terminal => step.to_owned(),
-        }
-    }
-
-    /// Returns a command that only a person may run: an agent shows it. `rest` follows the command as it is.
-    pub fn person_runs(self, command: &str, rest: &str) -> String {
-        match self {
-            Self::Agent => format!("show this to the user, do not run it: `{command}`{rest}"),
-            Self::Terminal => format!("run `{command}`{rest}"),
-        }
-    }
 }
 
 /// The exit code of the program.

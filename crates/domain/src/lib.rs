@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod approval;
+pub mod channel;
 pub mod clock;
 pub mod diagnostic;
 pub mod lifetime;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::diagnostic::{Channel, Diagnostic, Exit};
+use crate::channel::Channel;
+use crate::diagnostic::{Diagnostic, Exit};
 
 /// A lifetime in seconds, from one minute to 365 days.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

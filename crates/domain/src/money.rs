@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::diagnostic::{Channel, Diagnostic, Exit};
+use crate::channel::Channel;
+use crate::diagnostic::{Diagnostic, Exit};
 
 /// A cap, in US cents. At most [`Cents::MAX`].
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]

@@ -5,7 +5,8 @@
 use std::fmt;
 
 use crate::{
-    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit, PROGRAM},
     secret::looks_sensitive,
 };
 

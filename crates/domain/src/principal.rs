@@ -1,6 +1,6 @@
 //! The principal of a call: who acts, and over which channel.
 
-use crate::secret::looks_sensitive;
+use crate::{channel::Channel, secret::looks_sensitive};
 
 /// Who acts.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,17 +11,6 @@ pub struct Principal {
     /// The name and version of the program that calls for the subject.
     pub client: Option<String>,
     pub role: Role,
-}
-
-/// The entry point of a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Channel {
-    /// The rules that raise alerts.
-    Alerts,
-    Cli,
-    Mcp,
-    /// Background work: recovery, expiry, caps.
-    Recovery,
 }
 
 /// In which capacity a principal acts; the policy decides by it.
@@ -64,18 +53,6 @@ impl Principal {
     /// The name that the audit shows: the client's, else the subject's.
     pub fn actor(&self) -> &str {
         self.client.as_deref().unwrap_or(&self.subject)
-    }
-}
-
-impl Channel {
-    /// The word that stands in audit rows.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Alerts => "alerts",
-            Self::Cli => "cli",
-            Self::Mcp => "mcp",
-            Self::Recovery => "recovery",
-        }
     }
 }
 

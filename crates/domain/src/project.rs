@@ -5,8 +5,9 @@ use std::{fmt, path::PathBuf};
 use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
+    channel::Channel,
     clock::Timestamp,
-    diagnostic::{Channel, Diagnostic, Exit},
+    diagnostic::{Diagnostic, Exit},
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     secret::{Mask, hex},

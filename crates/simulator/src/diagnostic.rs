@@ -1,6 +1,7 @@
 //! Diagnostics of the simulator, which only a person starts.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit};
 
 use super::SimulatorError;
 

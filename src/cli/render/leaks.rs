@@ -1,6 +1,7 @@
 //! How findings of a scan read.
 
-use domain::diagnostic::{Channel, Diagnostic as _};
+use domain::channel::Channel;
+use domain::diagnostic::Diagnostic as _;
 
 use super::{Output, err, json, out, warn};
 use crate::{
@@ -55,7 +56,7 @@ pub fn rotated(ProjectState { project, .. }: &ProjectState) {
 
 pub fn not_rotated(names: &str, error: &Error) {
     err(format_args!("error: not rotated: {names}: {error}"));
-    err(format_args!("hint: {}", error.hint(Channel::Terminal)));
+    err(format_args!("hint: {}", error.hint(Channel::Cli)));
 }
 
 fn findings(report: &ScanReport) {

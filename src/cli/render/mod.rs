@@ -1,6 +1,7 @@
 //! The only module that prints. Results go to stdout, everything else to stderr.
 
 mod ago;
+mod audit;
 mod leaks;
 mod list;
 mod paint;
@@ -8,27 +9,26 @@ mod stream;
 
 use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 
+pub use audit::{audit, proof};
 use backends::alerts::Notice;
 use comfy_table::{Table, presets::NOTHING};
 use domain::{
+    channel::Channel,
     clock::Timestamp,
-    diagnostic::{Channel, Diagnostic as _, Exit},
+    diagnostic::{Diagnostic as _, Exit},
     money::MicroUsd,
 };
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 pub use stream::progress;
 use stream::{Screen, below_key, err, out, over_key, prompt, raw};
 
 use crate::{
     error::Error,
     project_state::ProjectState,
-    provisioner::{Abandoned, AuditEntry, AuditProof, Outcome, ProjectPage, Resolution},
-    view::{
-        AbandonView, AcceptedBreakView, ApprovalView, ApprovalsView, AuditView, ErrorView, ProjectList, ProjectView,
-        ProofView, ProvidersView,
-    },
+    provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
+    view::{AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
 };
 
 /// The reader of the output.
@@ -90,7 +90,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     if output == Output::Json {
         let shown = |outcome: &Outcome| match &outcome.result {
             Ok(state) => json!({ "name": outcome.name.as_str(), "project": ProjectView::from(state) }),
-            Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view(Channel::Terminal) }),
+            Err(error) => json!({ "name": outcome.name.as_str(), "error": error.view(Channel::Cli) }),
         };
         json(&json!({ "projects": outcomes.iter().map(shown).collect::<Vec<_>>() }));
     } else if outcomes.is_empty() {
@@ -100,7 +100,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
             match result {
                 Ok(state) => out(format_args!("{name}: {}", state.status())),
                 Err(error) => {
-                    err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint(Channel::Terminal)));
+                    err(format_args!("{name}: error: {error}\n{name}: hint: {}", error.hint(Channel::Cli)));
                 }
             }
         }
@@ -112,10 +112,9 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
-        Err(error) => warn(&format!(
-            "{name} has used up its cap and is not suspended: {error}; {}",
-            error.hint(Channel::Terminal)
-        )),
+        Err(error) => {
+            warn(&format!("{name} has used up its cap and is not suspended: {error}; {}", error.hint(Channel::Cli)))
+        }
     }
 }
 
@@ -134,7 +133,7 @@ pub fn notice(notice: &Notice) {
 
 /// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
 pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
-    let list = &ProjectList::new(page, Channel::Terminal);
+    let list = &ProjectList::new(page, Channel::Cli);
     if let Some(warning) = &list.warning {
         warn(warning);
     }
@@ -207,48 +206,9 @@ pub fn valid_registry(view: &ProvidersView, output: Output) {
     }
 }
 
-/// One object a line for programs, so that a long audit can be read as it comes.
-pub fn audit(rows: &[AuditEntry], output: Output) {
-    let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
-    if output == Output::Json {
-        return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
-    }
-    if rows.is_empty() {
-        return out("No such row.");
-    }
-    let rows = rows.iter().map(|row| {
-        let time = row.at.replace('T', " ").chars().take("2026-11-21 09:30:00".len()).collect();
-        let by = if row.actor.is_empty() { row.door.clone() } else { format!("{}: {}", row.door, row.actor) };
-        let project = row.project.clone().unwrap_or_default();
-        vec![row.seq.to_string(), time, by, row.action.clone(), project, row.outcome.clone(), facts(&row.detail)]
-    });
-    table(&["ROW", "TIME UTC", "BY", "ACTION", "PROJECT", "OUTCOME", "DETAIL"], rows);
-}
-
-pub fn proof(proof: &AuditProof, output: Output) {
-    let proof = &ProofView::from(proof);
-    if output == Output::Json {
-        return json(proof);
-    }
-    out(format_args!("Audit log verified: {} entries, no tampering", proof.rows));
-    if !proof.accepted.is_empty() {
-        out(format_args!("Accepted breaks: {}", proof.accepted.len()));
-    }
-    for AcceptedBreakView { row, at, actor, head_row } in &proof.accepted {
-        let gave_up = head_row.map_or_else(
-            || "an `audit.head` that was missing or unreadable".to_owned(),
-            |head_row| format!("an `audit.head` that had come to row {head_row}"),
-        );
-        out(format_args!("  row {row}, on {}: {actor} gave up {gave_up}", to_the_second(at)));
-    }
-    if !proof.head.is_empty() {
-        out(format_args!("The last one is {}", proof.head));
-    }
-}
-
 /// Shows a failure and says with which code to exit.
 pub fn show_error(error: &Error, output: Output) -> ExitCode {
-    failure(&error.view(Channel::Terminal), output);
+    failure(&error.view(Channel::Cli), output);
     ExitCode::from(error.exit() as u8)
 }
 
@@ -352,21 +312,6 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     for line in table.lines() {
         out(line.trim());
     }
-}
-
-/// The facts of an audit row as words; the project has a column of its own.
-fn facts(detail: &Value) -> String {
-    let Value::Object(facts) = detail else { return String::new() };
-    let words = facts.iter().filter(|(name, _)| *name != "name").map(|(name, fact)| match fact {
-        Value::Array(items) => format!("{name} {}", items.iter().map(plain).collect::<Vec<_>>().join(",")),
-        Value::Object(_) => self::facts(fact),
-        fact => format!("{name} {}", plain(fact)),
-    });
-    words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
-}
-
-fn plain(fact: &Value) -> String {
-    fact.as_str().map_or_else(|| fact.to_string(), str::to_owned)
 }
 
 /// Dollars for people: cents, and more decimals only where there are any.

@@ -1,7 +1,8 @@
 //! Payment methods of the simulation: Stripe's documented test tokens, never a card number.
 
 use domain::{
-    diagnostic::{Channel, Diagnostic, Exit},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit},
     secret::looks_like_card_number,
 };
 

@@ -1,7 +1,8 @@
 //! The address of the API, and the key and account that are used.
 
 use domain::{
-    diagnostic::{Channel, Diagnostic, Exit},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit},
     safe_url::SafeUrl,
     secret::Secret,
 };

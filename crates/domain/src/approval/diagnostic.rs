@@ -1,7 +1,8 @@
 //! Diagnostics for missing, expired or invalid approvals.
 
 use super::{ApprovalError, ApprovalId, NotAnId, Question};
-use crate::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
+use crate::channel::Channel;
+use crate::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 impl Diagnostic for ApprovalError {
     fn code(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Diagnostics of refused edits.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit};
 
 use super::DotenvError;
 

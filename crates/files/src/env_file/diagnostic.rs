@@ -1,6 +1,7 @@
 //! Diagnostics of the env file. All exit with [`Exit::Refused`], because the file is unchanged.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 use super::EnvFileError;
 

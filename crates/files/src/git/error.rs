@@ -2,7 +2,8 @@
 
 use std::io;
 
-use domain::diagnostic::{Channel, Diagnostic, Exit};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit};
 
 /// Why git could not answer a query.
 #[derive(Debug, thiserror::Error)]

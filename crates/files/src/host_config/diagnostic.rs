@@ -1,6 +1,7 @@
 //! Diagnostics of host configuration files. A person runs `setup`, so an agent would only pass them on.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit};
 
 use super::{Host, Refused, SetupError, ShapeError};
 

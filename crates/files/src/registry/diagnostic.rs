@@ -1,7 +1,8 @@
 //! Diagnostics of registries and policies that cannot be used.
 
 use domain::{
-    diagnostic::{Channel, Diagnostic, Exit, PROGRAM},
+    channel::Channel,
+    diagnostic::{Diagnostic, Exit, PROGRAM},
     name::ProviderKey,
 };
 

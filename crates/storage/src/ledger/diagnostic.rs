@@ -1,6 +1,7 @@
 //! Diagnostics of the ledger and of its audit chain.
 
-use domain::diagnostic::{Channel, Diagnostic, Exit, PROGRAM};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 use super::{Break, LedgerError};
 

@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use domain::diagnostic::{Channel, Diagnostic, Exit};
+use domain::channel::Channel;
+use domain::diagnostic::{Diagnostic, Exit};
 use files::fs::FsError;
 
 /// A failure of a database, independent of which database it is.
