@@ -1,7 +1,8 @@
-//! Canonical paths.
+//! Canonical paths, and the durability of folders.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -54,6 +55,14 @@ pub(super) fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// Flushes a folder, because a rename survives a power loss only after that.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), FsError> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|file| file.sync_all()).map_err(|error| failed("flush", folder, error))?;
+    }
+    Ok(())
 }
 
 /// The limit of Linux.

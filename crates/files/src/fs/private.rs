@@ -6,7 +6,11 @@ use std::{
     path::Path,
 };
 
-use super::{FsError, error::failed, path::folder_of, replace::sync_folder};
+use super::{
+    FsError,
+    error::failed,
+    path::{folder_of, sync_folder},
+};
 
 /// Removes group and other permissions.
 pub fn make_private(path: &Path) -> Result<(), FsError> {

@@ -9,7 +9,12 @@ use std::{
 
 #[cfg(unix)]
 use super::private::{OWNER, mode};
-use super::{FsError, error::failed, path::folder_of, private::create_private};
+use super::{
+    FsError,
+    error::failed,
+    path::{folder_of, sync_folder},
+    private::create_private,
+};
 
 /// Whether a replaced file holds a secret and must be readable by its owner only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,14 +70,6 @@ pub fn remove(path: &Path) -> Result<(), FsError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
-}
-
-/// Flushes a folder, because a rename survives a power loss only after that.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), FsError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|file| file.sync_all()).map_err(|error| failed("flush", folder, error))?;
-    }
-    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the replacement that the rule points to")]
