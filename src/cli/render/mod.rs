@@ -113,7 +113,7 @@ pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
         Err(error) => {
-            warn(&format!("{name} has used up its cap and is not suspended: {error}; {}", error.hint(Channel::Cli)))
+            warn(&format!("{name} has used up its cap and is not suspended: {error}; {}", error.hint(Channel::Cli)));
         }
     }
 }
