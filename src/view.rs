@@ -340,17 +340,17 @@ fn next_by_status(state: &ProjectState, env_file: &str) -> String {
         Status::Failed if state.observation == Observation::Gone => {
             "The backend no longer has this project. Tear it down to close it.".to_owned()
         }
-        Status::Failed => "As far as is known it never came to be. The name is free.".to_owned(),
+        Status::Failed => "As far as is known it was never created. The name is free.".to_owned(),
         Status::Provisioning | Status::Rotating => {
-            "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
+            "It is not finished yet. If this stays, fix what the error reports and rotate it, or tear it down.".to_owned()
         }
         Status::Suspended => {
-            "The key does not work: the cap is used up, or the human stopped it. Tell the human; tear \
-             it down if it is not needed any more."
+            "The key does not work: the cap is used up, or it was suspended at a terminal. Report that; \
+             tear it down if it is not needed any more."
                 .to_owned()
         }
-        Status::TearingDown => "It is not gone yet. Tear it down again to finish.".to_owned(),
-        Status::TornDown => "Nothing: it is gone, its key is dead, and the name is free.".to_owned(),
+        Status::TearingDown => "It is not removed yet. Tear it down again to finish.".to_owned(),
+        Status::TornDown => "Nothing: it is removed, its key is revoked, and the name is free.".to_owned(),
     }
 }
 

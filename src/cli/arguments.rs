@@ -320,7 +320,7 @@ git objects. With --watch, --json prints one object per line.";
 const DOCTOR_HELP: &str = "\
 Exit code: 0 if there is no problem (warnings are none), 1 if there is.
 
---repair removes permissions of other users, adds git exclusions, removes files that dead processes
+--repair removes permissions of other users, adds git exclusions, removes files that exited processes
 left, reconciles unfinished operations, and writes a project's current key to its variable again.
 It buys, rotates and removes no project, and adopts none that is not listed.";
 

@@ -121,7 +121,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
             Some(held) if ports.ledger.issued_keys().ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
-            Some(_) => ("holds a key that is dead or another project's", true),
+            Some(_) => ("holds a revoked key or another project's", true),
         };
         let found = format!("{variable} of {name} {what}, in {}", inspection.path.display());
         findings.push(if ours {

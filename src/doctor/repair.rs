@@ -62,7 +62,7 @@ impl Repair {
             ),
             Self::Recover => return recover(projects),
             Self::Sweep(path) => (
-                format!("removed what a dead process left beside {}", path.display()),
+                format!("removed temporary files of an exited process beside {}", path.display()),
                 ports.delivery.sweep(&path).map_err(Error::from),
             ),
         };

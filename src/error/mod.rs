@@ -71,7 +71,7 @@ pub enum Error {
     NotConfirmed { asked: bool },
     /// The backend has done its part; the env file has not got the key.
     #[error("{}, but its key did not reach the env file: {why}", match operation {
-        Operation::Rotate => "the old key is dead and a new one exists",
+        Operation::Rotate => "the old key is revoked and a new one exists",
         Operation::Provision | Operation::Teardown => "the project exists and may be billed",
         Operation::Resume | Operation::Suspend => "the project works again",
     })]
@@ -82,23 +82,23 @@ pub enum Error {
         why: Box<Error>,
     },
     /// The key may still work.
-    #[error("it is not certain that the key is dead: {why}")]
+    #[error("it is not certain that the key is revoked: {why}")]
     NotSuspended {
         name: ProjectName,
         #[source]
         why: Box<Error>,
     },
     /// The backend still has it, or may have.
-    #[error("the project is not gone yet and may be billed: {why}")]
+    #[error("the project is not removed yet and may be billed: {why}")]
     NotTornDown {
         name: ProjectName,
         #[source]
         why: Box<Error>,
     },
-    /// The backend has done its part; the env file still has the dead key.
-    #[error("{} and its key is dead, but its variable is still in the env file: {why}", match operation {
+    /// The backend has done its part; the env file still has the revoked key.
+    #[error("{} and its key is revoked, but its variable is still in the env file: {why}", match operation {
         Operation::Suspend => "the project is suspended",
-        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is gone",
+        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is removed",
     })]
     NotWithdrawn {
         name: ProjectName,

@@ -134,10 +134,10 @@ impl AuditLog {
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
-        let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
+        let (channel, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
         let event = Event {
             at: self.ports.clock.now(),
-            channel: door,
+            channel,
             actor,
             action: call.action,
             verdict: Verdict::Called,

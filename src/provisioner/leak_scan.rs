@@ -91,7 +91,7 @@ impl ScanReport {
         self.live().count() as u64
     }
 
-    pub fn dead_count(&self) -> u64 {
+    pub fn revoked_count(&self) -> u64 {
         self.findings.len() as u64 - self.live_count()
     }
 }
@@ -235,7 +235,7 @@ impl ScanPlan {
         }
     }
 
-    /// Whether the finding is a live key in its own env file. A dead key there is a leak.
+    /// Whether the finding is a live key in its own env file. A revoked key there is a leak.
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
         let live = self.issued.get(leak.index).filter(|one| one.live);

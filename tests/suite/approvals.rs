@@ -215,7 +215,7 @@ fn approvals_in_a_new_workspace_creates_no_files() {
 }
 
 #[test]
-fn agent_cannot_flood_the_human_with_requests() {
+fn agent_cannot_flood_the_user_with_requests() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     for number in 0..10 {

@@ -345,7 +345,7 @@ fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
     }
-    let other = "not a database, but somebody's notes, long enough to be looked at".repeat(20);
+    let other = "not a database, but another program's notes, long enough to be read".repeat(20);
     workspace.write(".stripe-projects/ledger.db", &other);
     assert_eq!(workspace.json(&["list"])["code"], "ledger_damaged");
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);

@@ -71,7 +71,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
 #[test]
 fn only_a_missing_end_can_be_accepted() {
     for (change, breaks) in [
-        ("UPDATE audit SET actor = 'nobody' WHERE seq = 1", "row 1 "),
+        ("UPDATE audit SET actor = 'intruder' WHERE seq = 1", "row 1 "),
         ("DELETE FROM audit WHERE seq = 2", "row 2 "),
         ("DELETE FROM audit WHERE seq = 3", "row 3 "),
         ("UPDATE audit_head SET hash = 'x'", "row 4 "),

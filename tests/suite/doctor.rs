@@ -242,7 +242,7 @@ fn stripe_cli_version_is_reported_before_its_use() {
 #[test]
 fn tampered_or_foreign_ledger_is_a_problem() {
     let workspace = workspace_with_project(BackendKind::Simulated);
-    workspace.sql("UPDATE audit SET actor = 'nobody' WHERE seq = 1");
+    workspace.sql("UPDATE audit SET actor = 'intruder' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
     workspace.sql("PRAGMA user_version = 99");

@@ -27,7 +27,7 @@ fn workspace_cannot_raise_its_budget() {
     here.write("providers.toml", wide.replace("[providers.supermemory]", "[providers.notes]"));
     let renamed = json!({ "name": "b", "provider": "notes", "spend_cap_usd": 21 });
     assert_eq!(agent.call("provision", &renamed)["code"], "cap_above_maximum");
-    cli(&here, &home, &["provision", "b", "notes", "--cap", "21"]).exit(3); // the policy binds the human as well
+    cli(&here, &home, &["provision", "b", "notes", "--cap", "21"]).exit(3); // the policy binds the user as well
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn lifecycle_output_matches() {
     assert_output(&here, "list_all", &["list", "--all"]);
 }
 
-/// Runs a request from the agent to the human's decision.
+/// Runs a request from the agent to the user's decision.
 #[test]
 fn approval_output_matches() {
     let here = Workspace::new();
@@ -157,7 +157,7 @@ fn audit_output_matches() {
     assert_text("audit_json", &normalize(&output.stdout));
     let output = here.ok(&["audit", "--verify"]);
     assert_text("audit_verify", &normalize(&output.stdout));
-    here.sql("UPDATE audit SET actor = 'somebody else' WHERE seq = 2");
+    here.sql("UPDATE audit SET actor = 'another actor' WHERE seq = 2");
     assert_output(&here, "audit_verify_broken", &["audit", "--verify"]);
     assert_output(&here, "audit_verify_broken_json", &["audit", "--verify", "--json"]);
     assert_output(&here, "audit_wrong_time", &["audit", "--since", "yesterday"]);

@@ -223,8 +223,8 @@ fn workspace_with_budgets() -> Workspace {
     here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     here.ok(&["usage", "record", "memory", "4.5"]);
     here.ok(&["provision", "db", "postgres"]);
-    here.ok(&["provision", "the-memory-of-everything-that-was-ever-said", "supermemory", "--cap", "1"]);
-    here.ok(&["usage", "record", "the-memory-of-everything-that-was-ever-said", "1"]);
+    here.ok(&["provision", "the-memory-of-everything-that-was-ever-sent", "supermemory", "--cap", "1"]);
+    here.ok(&["usage", "record", "the-memory-of-everything-that-was-ever-sent", "1"]);
     let ledger = rusqlite::Connection::open(here.state().join("ledger.db")).unwrap();
     for (name, minutes) in [("memory", 200), ("db", 12), ("old-idea", 6 * 24 * 60)] {
         let earlier = "UPDATE projects SET created_at = created_at - ?2 * 60000 WHERE name = ?1";

@@ -56,7 +56,7 @@ pub fn raw(bytes: &[u8]) {
     written(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
 }
 
-/// Why not everything that went to stdout arrived there, if somebody may still think that it did.
+/// Returns the first failed write to stdout, if the exit code must report it.
 pub fn lost() -> Option<io::ErrorKind> {
     *LOST.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -89,14 +89,14 @@ pub fn below_key(line: impl Display) {
     let _ = writeln!(io::stderr(), "{below}{line}");
 }
 
-/// Leaves the cursor behind the words, where the answer will be typed.
+/// Prints a question without a line feed, so that the answer follows it.
 pub fn prompt(words: impl Display) {
     let _line = undisturbed();
     let _ = write!(io::stderr(), "{words}");
 }
 
-/// Shows what `now` says, or takes the line away if it has nothing to say. It is asked while nobody else can print, so
-/// that a line never appears after the words that end it.
+/// Shows the text from `now` as the progress line, or removes the line on `None`. Calls `now` with the streams locked, so
+/// that a progress line never appears after the final output.
 pub fn progress(now: impl FnOnce() -> Option<String>) {
     if !rewrites() {
         return;
@@ -112,7 +112,7 @@ pub fn progress(now: impl FnOnce() -> Option<String>) {
     let _ = write!(io::stderr(), "{CLEAR}{words}");
 }
 
-/// Whether stderr is a terminal that can take a line back.
+/// Tells whether stderr is a terminal that can erase a line.
 fn rewrites() -> bool {
     io::stderr().is_terminal() && !settings::is_dumb()
 }
@@ -131,10 +131,10 @@ fn line_of_progress() -> MutexGuard<'static, bool> {
     DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first failure of stdout, of which a process has one too.
+/// The first failure of this process's stdout.
 static LOST: Mutex<Option<io::ErrorKind>> = Mutex::new(None);
 
-/// Whether a line of progress stands on stderr, of which a process has one.
+/// Whether this process shows a progress line on stderr.
 static DRAWN: Mutex<bool> = Mutex::new(false);
 
 /// Back to the first column, and the line is empty.

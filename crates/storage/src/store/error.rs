@@ -5,7 +5,7 @@ use std::error::Error;
 use domain::diagnostic::{Channel, Diagnostic, Exit};
 use files::fs::FsError;
 
-/// A failure of a database, independent of which database it is.
+/// A failure of a database, in the same terms for every database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A constraint refused a row, such as a second one under a unique key.
