@@ -342,7 +342,8 @@ fn next_by_status(state: &ProjectState, env_file: &str) -> String {
         }
         Status::Failed => "As far as is known it was never created. The name is free.".to_owned(),
         Status::Provisioning | Status::Rotating => {
-            "It is not finished yet. If this stays, fix what the error reports and rotate it, or tear it down.".to_owned()
+            "It is not finished yet. If this stays, fix what the error reports and rotate it, or tear it down."
+                .to_owned()
         }
         Status::Suspended => {
             "The key does not work: the cap is used up, or it was suspended at a terminal. Report that; \
@@ -358,7 +359,7 @@ fn env_var(state: &ProjectState) -> &str {
     state.env_var().map(EnvVar::as_str).unwrap_or_default()
 }
 
-/// A stored time; empty where someone edited the row, which the audit chain shows.
+/// Returns a stored time, or empty text if the row was edited, which the audit chain shows.
 fn time(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map(|at| at.to_string()).unwrap_or_default()
 }

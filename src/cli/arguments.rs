@@ -88,12 +88,12 @@ pub enum Commands {
         #[arg(long)]
         all: bool,
     },
-    /// Kill a project's key and write a new one to the env file
+    /// Revoke a project's key and write a new one to the env file
     Rotate {
         /// Name of the project
         name: String,
     },
-    /// Kill a project's key and withhold the new one, until `resume`
+    /// Revoke a project's key and withhold the new one, until `resume`
     Suspend(OneOrAll),
     /// Deliver the key of a suspended project again
     Resume {

@@ -196,7 +196,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ErrorView {
     wrong(if sentence.starts_with("missing field") {
         format!("an argument is missing: {}", quoted_word(&sentence))
     } else if sentence.starts_with("unknown field") {
-        "there is an argument that this tool does not take".to_owned()
+        "unknown argument".to_owned()
     } else {
         let expected = match sentence.rsplit_once("expected ") {
             Some((_, "u32")) => "a positive whole number", // serde speaks Rust where JSON is meant

@@ -32,7 +32,7 @@ pub struct Search {
     pub places: Vec<PathBuf>,
 }
 
-/// A key of ours in a place where none belongs.
+/// An issued key in a place where none belongs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeakedKey {
     /// Whether it still works.
@@ -120,7 +120,7 @@ struct ScanPlan {
     expected: Vec<PathBuf>,
 }
 
-/// Looks for keys of ours in files and in git's history.
+/// Finds issued keys in files and in git's history.
 pub struct LeakScan {
     pub(super) ports: Arc<Ports>,
 }

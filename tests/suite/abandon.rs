@@ -1,4 +1,4 @@
-//! Abandoning a purchase whose outcome can no longer be determined. Only a human does it, and only then.
+//! Abandoning a purchase whose outcome can no longer be determined. Only a person does it, and only then.
 
 use std::process::Stdio;
 
@@ -16,7 +16,7 @@ fn abandon_ends_an_order_of_unknown_outcome() {
         let again = here.json(&PROVISION);
         assert_eq!(again["code"], "outcome_unknown", "{again}");
         let (message, hint) = (again["message"].as_str().unwrap(), again["hint"].as_str().unwrap());
-        assert!(message.contains("https://dashboard.stripe.com shows whether there is a resource called memory-"));
+        assert!(message.contains("look at https://dashboard.stripe.com for a resource called memory-"));
         assert!(hint.contains("`stripe-projects-mcp abandon memory`"), "{hint}");
         let advice = journal(&here)["advice"].as_str().unwrap().to_owned();
         assert!(advice.contains("`stripe-projects-mcp abandon memory`"), "{advice}");

@@ -33,7 +33,7 @@ fn lifetime_is_shown_and_one_above_the_maximum_refused() {
         agent.call("provision", &json!({ "name": "long", "provider": "search", "expires_in": expires_in }))
     };
     assert_eq!(ask(&mut agent, "25h")["code"], "expiry_above_maximum");
-    assert_eq!(ask(&mut agent, "for ever")["code"], "invalid_duration");
+    assert_eq!(ask(&mut agent, "forever")["code"], "invalid_duration");
     assert_eq!(hours_left(&ask(&mut agent, "1d")), 24);
     agent.disconnect();
     assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "your choice wins");

@@ -88,7 +88,7 @@ fn broken_policy_stops_provisioning_only() {
     let path = home.path().join("stripe-projects/policy.toml");
     std::fs::create_dir_all(&path).unwrap();
     let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(error["code"], "invalid_policy", "what is there and is no file is no permission");
+    assert_eq!(error["code"], "invalid_policy", "a path that is not a file grants nothing");
     std::fs::remove_dir(&path).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));

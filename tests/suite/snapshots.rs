@@ -140,7 +140,7 @@ fn doctor_output_matches() {
     assert_output(&here, "doctor_unwell", &["doctor"]);
     assert_output(&here, "doctor_repair", &["doctor", "--repair"]);
     here.write(".env", "SUPERMEMORY_API_KEY=mine\n");
-    assert_output(&here, "doctor_repair_in_vain", &["doctor", "--repair"]);
+    assert_output(&here, "doctor_repair_without_effect", &["doctor", "--repair"]);
     assert_output(&here, "doctor_json", &["doctor", "--json"]);
 }
 

@@ -61,7 +61,7 @@ fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
     let stalled = StalledProcess::at(&workspace, "rotate", Phase::Intended, None);
     let output = workspace.ok(&["doctor"]);
-    assert!(output.stdout.contains("being worked on right now: victim"), "{output:?}");
+    assert!(output.stdout.contains("in progress: victim"), "{output:?}");
     assert_eq!(stalled.resume(), "ok");
 }
 

@@ -103,7 +103,7 @@ fn first_ctrl_c_lets_a_purchase_finish() {
     let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     wait_for_purchase(&here);
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
     assert_delivered_once(&here);
@@ -115,7 +115,7 @@ fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     wait_for_purchase(&here);
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
     let output = terminal.finish();
@@ -140,7 +140,7 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     until("the intent", || {
         here.ledger().audit().rows().unwrap().iter().any(|row| row.action == "usage record").then_some(())
     });
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     world.execute_batch("ROLLBACK").unwrap();
     let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
@@ -166,7 +166,7 @@ fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
         here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
         let terminal = Terminal::start(&here.command(arguments), 100);
         wait_for_purchase(&here);
-        terminal.press("\x03").until("finishing what was begun");
+        terminal.press("\x03").until("finishing the operation");
         let output = terminal.finish();
         assert_eq!(output.code, 7, "{}", output.screen);
         assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);

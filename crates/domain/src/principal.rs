@@ -68,7 +68,7 @@ impl Principal {
 }
 
 impl Channel {
-    /// The word that stands in audit rows.
+    /// Returns the word that audit rows have.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alerts => "alerts",

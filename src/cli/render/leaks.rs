@@ -26,7 +26,7 @@ pub fn scanned(report: &ScanReport, output: Output) {
         out(format_args!("Found: {} live and {} dead, in {looked}.", report.live_count(), report.revoked_count()));
         if report.live_count() > 0 {
             out(
-                "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
+                "`stripe-projects-mcp rotate NAME` revokes a live key and writes a new one; `scan --rotate` does it for all.",
             );
         }
     }

@@ -184,7 +184,7 @@ pub fn approval(approval: &ApprovalView, output: Output) {
     let expires_at = to_the_second(expires_at);
     out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
     out(match *status {
-        "approved" => format!("  next      The agent's next identical call goes through, once, until {expires_at}."),
+        "approved" => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
         _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
     });
 }
@@ -214,7 +214,7 @@ pub fn audit(rows: &[AuditEntry], output: Output) {
         return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
     }
     if rows.is_empty() {
-        return out("No such row.");
+        return out("No matching row.");
     }
     let rows = rows.iter().map(|row| {
         let time = row.at.replace('T', " ").chars().take("2026-11-21 09:30:00".len()).collect();
@@ -235,11 +235,11 @@ pub fn proof(proof: &AuditProof, output: Output) {
         out(format_args!("Accepted breaks: {}", proof.accepted.len()));
     }
     for AcceptedBreakView { row, at, actor, head_row } in &proof.accepted {
-        let gave_up = head_row.map_or_else(
+        let lost = head_row.map_or_else(
             || "an `audit.head` that was missing or unreadable".to_owned(),
-            |head_row| format!("an `audit.head` that had come to row {head_row}"),
+            |head_row| format!("an `audit.head` at row {head_row}"),
         );
-        out(format_args!("  row {row}, on {}: {actor} gave up {gave_up}", to_the_second(at)));
+        out(format_args!("  row {row}, on {}: {actor} accepted the loss of {lost}", to_the_second(at)));
     }
     if !proof.head.is_empty() {
         out(format_args!("The last one is {}", proof.head));
@@ -264,7 +264,7 @@ pub fn clap_text(text: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What another program will read.
+/// Prints a page for another program.
 pub fn page(page: &[u8]) -> ExitCode {
     raw(page);
     ExitCode::SUCCESS
@@ -293,22 +293,22 @@ pub fn question(question: &str) {
     prompt(format_args!("{question} [y/N] "));
 }
 
-/// For an answer that ended without the key that ends a line.
+/// Ends the line after an answer without a line feed.
 pub fn end_of_question() {
     err("");
 }
 
-/// The first Ctrl-C, when it is too late to call the operation off.
+/// Reports the first Ctrl-C after the operation started.
 pub fn finishing() {
-    over_key("finishing what was begun; press again to stop waiting (it is in the journal)");
+    over_key("finishing the operation; press again to stop waiting (it is in the journal)");
 }
 
-/// Ctrl-C in time.
+/// Reports a Ctrl-C before the operation started.
 pub fn called_off() {
     below_key("stopped; nothing was started");
 }
 
-/// Where the simulator listens: scripts wait for this line.
+/// Prints the simulator's address: scripts wait for this line.
 pub fn say_address(address: SocketAddr) {
     err(format_args!("listening on http://{address}"));
 }

@@ -21,7 +21,7 @@ pub enum StoreError {
     /// A column has another type than the statement's reader expects.
     #[error("the database holds something unreadable in column {column} of a row")]
     Mistyped { column: usize },
-    #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
+    #[error("the database was written by a newer version of this program (schema {found}, this version reads {known})")]
     Newer { found: usize, known: usize },
     #[error("the database does not answer: {0}")]
     Unavailable(#[source] Cause),
