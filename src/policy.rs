@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a workspace says, a policy above it takes away and gives nothing; and it holds by itself.
+        /// The user's policy only tightens that of any workspace, and also applies alone.
         #[test]
         fn a_policy_above_only_tightens(
             registry in words(),

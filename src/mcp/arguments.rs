@@ -111,7 +111,7 @@ fn command(action: Action, fields: Fields, arguments: Value) -> Result<Command, 
     }
 }
 
-/// A field that is required has been found by the time its shape was checked.
+/// A required field is present after the check of the shape.
 fn required<T, E: Into<Error>>(field: Option<Result<T, E>>) -> Result<T, Stop> {
     match field {
         Some(Ok(value)) => Ok(value),
@@ -120,7 +120,7 @@ fn required<T, E: Into<Error>>(field: Option<Result<T, E>>) -> Result<T, Stop> {
     }
 }
 
-/// The arguments of any tool, parsed one by one; what has the wrong JSON type is `None`.
+/// The arguments of any tool, parsed one by one; a field of the wrong JSON type is `None`.
 #[derive(Default)]
 pub struct Fields {
     pub facts: AuditFacts,
@@ -212,7 +212,7 @@ fn wrong(message: String) -> ErrorView {
     ErrorView { code: "invalid_arguments", message, hint, project: None }
 }
 
-/// Above this a limit is not written down.
+/// A larger limit is not written to the audit.
 const MAX_SHOWN_LIMIT: u64 = 1_000;
 
 /// Returns the name of our own field in "missing field `name`".

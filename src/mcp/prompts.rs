@@ -31,7 +31,7 @@ pub fn all() -> Vec<Prompt> {
     ]
 }
 
-/// Parses a request. What was asked for is not repeated unless it could be parsed.
+/// Parses a request. Unparsed input is not repeated.
 ///
 /// # Errors
 /// [`Rejected`] for an unknown prompt, and for arguments that it does not take.

@@ -125,5 +125,5 @@ fn counted(number: u64, thing: &str) -> String {
     }
 }
 
-/// As git shortens ids, with some room.
+/// Longer than git's usual short ids.
 const SHORT_ID: usize = 12;

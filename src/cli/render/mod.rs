@@ -108,7 +108,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
-/// A project whose cap is used up, and whether it is suspended.
+/// Prints a warning about a used-up cap, and whether the project is suspended.
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
@@ -124,7 +124,7 @@ pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
 }
 
-/// An alert that was raised, or one that cannot be sent.
+/// Prints an alert, or the reason why alerts cannot be sent.
 pub fn notice(notice: &Notice) {
     match notice {
         Notice::Raised(_) => err(format_args!("alert: {notice}")),
@@ -132,7 +132,7 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-/// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
+/// Prints the list: bars for budgets at a terminal, a plain and stable table to a pipe.
 pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     let list = &ProjectList::new(page, Channel::Terminal);
     if let Some(warning) = &list.warning {
@@ -175,7 +175,7 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
     table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
 }
 
-/// A request that was decided just now.
+/// Prints a request after its decision.
 pub fn approval(approval: &ApprovalView, output: Output) {
     if output == Output::Json {
         return json(approval);
@@ -207,7 +207,7 @@ pub fn valid_registry(view: &ProvidersView, output: Output) {
     }
 }
 
-/// One object a line for programs, so that a long audit can be read as it comes.
+/// Prints the audit; as JSON one object per line, so that a long audit can be read as a stream.
 pub fn audit(rows: &[AuditEntry], output: Output) {
     let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
     if output == Output::Json {
@@ -246,13 +246,13 @@ pub fn proof(proof: &AuditProof, output: Output) {
     }
 }
 
-/// Shows a failure and says with which code to exit.
+/// Prints a failure and returns its exit code.
 pub fn show_error(error: &Error, output: Output) -> ExitCode {
     failure(&error.view(Channel::Terminal), output);
     ExitCode::from(error.exit() as u8)
 }
 
-/// Shows what is wrong with a command line.
+/// Prints a usage error.
 pub fn mistake(mistake: &ErrorView, output: Output) -> ExitCode {
     failure(mistake, output);
     ExitCode::from(Exit::Usage as u8)
@@ -354,7 +354,7 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     }
 }
 
-/// The facts of an audit row as words; the project has a column of its own.
+/// Returns the facts of an audit row as text, without the project, which has its own column.
 fn facts(detail: &Value) -> String {
     let Value::Object(facts) = detail else { return String::new() };
     let words = facts.iter().filter(|(name, _)| *name != "name").map(|(name, fact)| match fact {

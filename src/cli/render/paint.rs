@@ -1,4 +1,4 @@
-//! The few colours there are, as a terminal's numbers for them.
+//! The colours, as terminal codes.
 
 use domain::{money::MicroUsd, project::Status};
 
