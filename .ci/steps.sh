@@ -24,12 +24,11 @@ fault_counts() {
   cargo test --locked --test suite -- --nocapture power_loss fault clock_skew stalled_process
 }
 
-# ignored_tests SOAK_SECONDS: the soak and the tests of long timeouts. Skipped: real_stripe needs an account, and language is not
-# enforced yet.
+# ignored_tests SOAK_SECONDS: the soak and the tests of long timeouts. Skipped: real_stripe needs an account.
 ignored_tests() {
   step "ignored tests, with $1 seconds of soak"
   SOAK_SECONDS="$1" cargo test --locked --test suite -- \
-    --ignored --nocapture --skip real_stripe --skip language
+    --ignored --nocapture --skip real_stripe
 }
 
 # soak SECONDS BACKEND: only the soak, with the release profile, for which `cargo test --test` does not build the fake Stripe CLI.

@@ -1,7 +1,7 @@
 //! A prepaid, capped, revocable card for an AI agent.
 //!
 //! An agent provisions third-party services through Stripe Projects without ever holding a root key. It calls four
-//! tools; a registry says what can be provisioned and for how much; a backend does it; the key that comes of it is
+//! tools; a registry says what can be provisioned and for how much; a backend does it; the resulting key is
 //! written to an env file, and the model sees a mask.
 //!
 //! The modules form layers, and a module imports only from layers below its own, which a test checks. Domain types

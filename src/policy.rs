@@ -85,10 +85,10 @@ impl Diagnostic for Rule {
 /// # Errors
 /// [`Rule::LifetimeTooLong`].
 pub fn lifetime(asked: Option<Lifetime>, provider: &Provider) -> Result<Option<Lifetime>, Rule> {
-    match (asked, provider.max_lease) {
+    match (asked, provider.max_lifetime) {
         (Some(asked), Some(maximum)) if asked > maximum => Err(Rule::LifetimeTooLong { asked, maximum }),
         (Some(asked), _) => Ok(Some(asked)),
-        (None, maximum) => Ok(provider.default_lease.or(maximum)),
+        (None, maximum) => Ok(provider.default_lifetime.or(maximum)),
     }
 }
 
@@ -158,12 +158,12 @@ mod tests {
         let lifetime = |asked: &str, entry: &str| {
             let registry = Registry::parse(&format!("{PROVIDER}\n{entry}"), "test").unwrap();
             let granted = lifetime(Lifetime::parse(asked).ok(), registry.providers().next().unwrap());
-            granted.map(|lifetime| lifetime.map_or_else(|| "for ever".to_owned(), |lifetime| lifetime.to_string()))
+            granted.map(|lifetime| lifetime.map_or_else(|| "forever".to_owned(), |lifetime| lifetime.to_string()))
         };
         let granted = |words: &str| Ok(words.to_owned());
         let (default, maximum) = ("default_expires_in = '1h'", "max_expires_in = '8h'");
         let both = format!("{default}\n{maximum}");
-        assert_eq!(lifetime("", ""), granted("for ever"));
+        assert_eq!(lifetime("", ""), granted("forever"));
         assert_eq!(lifetime("30m", ""), granted("30m"));
         assert_eq!(lifetime("", default), granted("1h"));
         assert_eq!(lifetime("", maximum), granted("8h"));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a workspace says, a policy above it takes away and gives nothing; and it holds by itself.
+        /// The user's policy only tightens that of any workspace, and also applies alone.
         #[test]
         fn a_policy_above_only_tightens(
             registry in words(),

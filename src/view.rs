@@ -336,17 +336,18 @@ fn next_by_status(state: &ProjectState, env_file: &str) -> String {
         Status::Failed if state.observation == Observation::Gone => {
             "The backend no longer has this project. Tear it down to close it.".to_owned()
         }
-        Status::Failed => "As far as is known it never came to be. The name is free.".to_owned(),
+        Status::Failed => "As far as is known it was never created. The name is free.".to_owned(),
         Status::Provisioning | Status::Rotating => {
-            "It is not finished yet. If this stays, fix what the error said and rotate it, or tear it down.".to_owned()
-        }
-        Status::Suspended => {
-            "The key does not work: the cap is used up, or the human stopped it. Tell the human; tear \
-             it down if it is not needed any more."
+            "It is not finished yet. If this stays, fix what the error reports and rotate it, or tear it down."
                 .to_owned()
         }
-        Status::TearingDown => "It is not gone yet. Tear it down again to finish.".to_owned(),
-        Status::TornDown => "Nothing: it is gone, its key is dead, and the name is free.".to_owned(),
+        Status::Suspended => {
+            "The key does not work: the cap is used up, or it was suspended at a terminal. Report that; \
+             tear it down if it is not needed any more."
+                .to_owned()
+        }
+        Status::TearingDown => "It is not removed yet. Tear it down again to finish.".to_owned(),
+        Status::TornDown => "Nothing: it is removed, its key is revoked, and the name is free.".to_owned(),
     }
 }
 
@@ -354,7 +355,7 @@ fn env_var(state: &ProjectState) -> &str {
     state.env_var().map(EnvVar::as_str).unwrap_or_default()
 }
 
-/// A stored time; empty where someone edited the row, which the audit chain shows.
+/// Returns a stored time, or empty text if the row was edited, which the audit chain shows.
 fn time(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map(|at| at.to_string()).unwrap_or_default()
 }

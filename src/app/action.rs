@@ -1,4 +1,4 @@
-//! The operations, by the words that audit rows have for them.
+//! The operations, with their names in audit rows.
 
 use domain::channel::Channel;
 

@@ -1,4 +1,4 @@
-//! What a command needs of the person who gave it while it runs.
+//! The questions and notices of a running command to its user.
 
 use domain::{
     approval::{Answer, Approval},

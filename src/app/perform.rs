@@ -1,4 +1,4 @@
-//! Which service does a command, and what comes of it.
+//! Performs a command with its service, and returns the result.
 
 use std::{thread, time::Duration};
 

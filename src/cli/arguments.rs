@@ -88,12 +88,12 @@ pub enum Commands {
         #[arg(long)]
         all: bool,
     },
-    /// Kill a project's key and write a new one to the env file
+    /// Revoke a project's key and write a new one to the env file
     Rotate {
         /// Name of the project
         name: String,
     },
-    /// Kill a project's key and withhold the new one, until `resume`
+    /// Revoke a project's key and withhold the new one, until `resume`
     Suspend(OneOrAll),
     /// Deliver the key of a suspended project again
     Resume {
@@ -320,7 +320,7 @@ git objects. With --watch, --json prints one object per line.";
 const DOCTOR_HELP: &str = "\
 Exit code: 0 if there is no problem (warnings are none), 1 if there is.
 
---repair removes permissions of other users, adds git exclusions, removes files that dead processes
+--repair removes permissions of other users, adds git exclusions, removes files that exited processes
 left, reconciles unfinished operations, and writes a project's current key to its variable again.
 It buys, rotates and removes no project, and adopts none that is not listed.";
 

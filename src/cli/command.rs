@@ -1,4 +1,4 @@
-//! Parses the words of a command, each of them once.
+//! Parses the arguments of a command, each of them once.
 
 use domain::{
     clock::{Timestamp, moment},

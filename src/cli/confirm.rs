@@ -38,7 +38,7 @@ impl Interaction for Terminal {
             }
             Confirmation::AcceptAudit(broken) => {
                 self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
-                self.ask("Accept it? That you did stays in the audit.")
+                self.ask("Accept it? The audit keeps a record of that.")
             }
             Confirmation::Decide { approval, answer } => self.ask(&decision(approval, *answer)),
             Confirmation::RotateLeaked(names) => {
@@ -149,4 +149,4 @@ fn listed(names: &[ProjectName]) -> String {
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
 const RESTORED_BACKUP: &str = "If you restored a backup of ledger.db, the rows after it are gone from the audit. If you \
-    did not, someone else changed it: then answer no, and leave audit.head as it is.";
+    did not, another user or program changed it: then answer no, and leave audit.head as it is.";

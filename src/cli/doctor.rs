@@ -28,7 +28,7 @@ fn text(report: &Report) -> String {
     }
     let count = |state| report.checks.iter().filter(|finding| finding.state == state).count();
     lines.push(match (count(State::Problem), count(State::Warning)) {
-        (0, 0) => "All is well.".to_owned(),
+        (0, 0) => "No problems.".to_owned(),
         (problems, warnings) => format!("Problems: {problems}. Warnings: {warnings}."),
     });
     lines.join("\n")

@@ -109,7 +109,7 @@ impl Supervisor {
 }
 
 impl StartGate {
-    /// Lets an operation begin. A closed gate blocks for ever: the process is about to exit.
+    /// Lets an operation begin. A closed gate blocks forever: the process is about to exit.
     fn pass(&self) {
         let mut passage = self.passage();
         if *passage == GateState::Closed {

@@ -19,7 +19,7 @@ pub fn explain(error: &Error) -> ErrorView {
         ErrorKind::ArgumentConflict | ErrorKind::TooManyValues => "conflicting or repeated arguments",
         ErrorKind::InvalidValue if given(error) => "invalid value",
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            "an option lacks its value"
+            "an option requires a value"
         }
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8 text",
         _ => "the command line cannot be read",

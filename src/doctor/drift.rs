@@ -26,7 +26,7 @@ fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     if let Some(other) = others.first() {
         let names: Vec<&ProjectName> = others.iter().map(|project| &project.name).collect();
-        let found = format!("not looked at, because another backend holds them: {}", named(&names));
+        let found = format!("not checked, because they belong to another backend: {}", named(&names));
         findings.push(Finding::warning(BACKEND, found, format!("run `doctor --backend {}`", other.backend)));
     }
     // Without a resource to ask about, a question about none tells whether the backend answers.
@@ -52,7 +52,7 @@ fn gone(live: &[Project], observed: &[Observed]) -> Vec<Finding> {
     let is_gone = |project: &&Project| project.resource.as_ref().is_none_or(|id| find(observed, id).is_none());
     let report = |project: &Project| {
         let name = &project.name;
-        let found = format!("{name} is listed, and the backend does not have it any more");
+        let found = format!("{name} is listed, but the backend no longer has it");
         Finding::problem(DRIFT, found, format!("run `{PROGRAM} teardown {name}` to close it"))
     };
     settled.filter(is_gone).map(report).collect()
@@ -79,7 +79,7 @@ fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
     }
     let found =
         format!("the backend has resources that are not listed here and may be billed: {}", unlisted.join(", "));
-    let advice = "this program does not touch them: look at Stripe, and remove there those that are not needed";
+    let advice = "remove those that are not needed at Stripe; this program does not change them";
     Finding::problem(DRIFT, found, advice)
 }
 
@@ -121,7 +121,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
             Some(held) if ports.ledger.issued_keys().ours(std::slice::from_ref(&held))?.is_empty() => {
                 ("holds a value that is not ours", false)
             }
-            Some(_) => ("holds a key that is dead or another project's", true),
+            Some(_) => ("holds a revoked key or another project's", true),
         };
         let found = format!("{variable} of {name} {what}, in {}", inspection.path.display());
         findings.push(if ours {

@@ -33,7 +33,7 @@ fn chain(ports: &Ports) -> Finding {
         }
         Ok(Proof::Whole { accepted, .. }) => {
             let rows: Vec<String> = accepted.iter().map(|accepted| format!("row {}", accepted.seq)).collect();
-            let found = format!("the chain is unbroken, but for what was accepted: {}", rows.join(", "));
+            let found = format!("the chain is unbroken except for accepted breaks: {}", rows.join(", "));
             return Finding::ok(AUDIT, found);
         }
         Ok(Proof::Broken(broken)) => broken,
@@ -44,7 +44,7 @@ fn chain(ports: &Ports) -> Finding {
         Some(row) => Finding::problem(
             AUDIT,
             format!("the chain is broken at row {row}: the ledger was changed by hand"),
-            "find out who; what comes before that row is as it was written",
+            "find out who changed it; the rows before it are unchanged",
         ),
     }
 }
@@ -62,17 +62,17 @@ pub fn journal(ports: &Ports) -> Vec<Finding> {
         named(&names)
     };
     match (open.as_slice(), busy.as_slice()) {
-        ([], []) => vec![Finding::ok(JOURNAL, "nothing is open".to_owned())],
-        ([], busy) => vec![Finding::ok(JOURNAL, format!("being worked on right now: {}", names(busy)))],
+        ([], []) => vec![Finding::ok(JOURNAL, "no unfinished operation".to_owned())],
+        ([], busy) => vec![Finding::ok(JOURNAL, format!("in progress: {}", names(busy)))],
         (open, _) => {
-            let found = format!("begun and not ended: {}", names(open));
+            let found = format!("unfinished: {}", names(open));
             let is_purchase =
                 |project: &&&Project| project.status == Status::Provisioning && project.resource.is_none();
             let advice = match open.iter().find(is_purchase) {
                 None => REPAIR.to_owned(),
                 Some(purchase) => format!(
-                    "{REPAIR}; if the backend can never tell what came of the purchase, \
-                     `{PROGRAM} abandon {}` gives it up",
+                    "{REPAIR}; if the backend cannot determine the outcome of the purchase, \
+                     `{PROGRAM} abandon {}` closes it",
                     purchase.name
                 ),
             };

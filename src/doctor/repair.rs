@@ -54,12 +54,12 @@ impl Repair {
                 EnvFile::new(path).make_private().map_err(Error::from),
             ),
             Self::HideState(paths) => (
-                "made the state folder and its files yours alone".to_owned(),
+                "made the state folder and its files private".to_owned(),
                 paths.iter().try_for_each(|path| fs::make_private(path)).map_err(Error::from),
             ),
             Self::Recover => return recover(projects),
             Self::Sweep(path) => (
-                format!("removed what a dead process left beside {}", path.display()),
+                format!("removed temporary files of an exited process beside {}", path.display()),
                 ports.delivery.sweep(&path).map_err(Error::from),
             ),
         };
@@ -70,7 +70,12 @@ impl Repair {
 fn recover(projects: &Projects) -> Option<Repaired> {
     let recovered = match projects.recover() {
         Ok(recovered) => recovered,
-        Err(error) => return Some(Repaired { what: "settle the journal".to_owned(), error: Some(error.to_string()) }),
+        Err(error) => {
+            return Some(Repaired {
+                what: "reconcile unfinished operations".to_owned(),
+                error: Some(error.to_string()),
+            });
+        }
     };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for project in recovered {
@@ -81,7 +86,7 @@ fn recover(projects: &Projects) -> Option<Repaired> {
     }
     let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());
     let what = format!(
-        "settled what was open{}",
+        "reconciled unfinished operations{}",
         if done.is_empty() { String::new() } else { format!(": {}", done.join(", ")) }
     );
     (error.is_some() || !done.is_empty()).then_some(Repaired { what, error })

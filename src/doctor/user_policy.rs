@@ -38,7 +38,7 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let mut findings = Vec::new();
     if let Some(inside) = [&here, &real].into_iter().find(|path| path.starts_with(workspace)) {
         let found = format!("{} is inside the workspace, where an agent can edit it", inside.display());
-        findings.push(Finding::problem(POLICY, found, "move it to a place outside, which no agent works in"));
+        findings.push(Finding::problem(POLICY, found, "move it out of the folders that agents work in"));
     }
     let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
     for place in places {
@@ -46,7 +46,7 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
         findings.extend(match fs::write_access(place)? {
             WriteAccess::Ours => None,
             WriteAccess::Open => {
-                let found = format!("others may write {shown}, and with it the limits");
+                let found = format!("other users may write {shown} and so change the limits");
                 Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
             }
             WriteAccess::Foreign => {

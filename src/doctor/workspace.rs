@@ -20,14 +20,14 @@ use crate::provisioner::Ports;
 pub fn folder(ports: &Ports) -> Vec<Finding> {
     let state = &ports.state;
     if !state.exists() {
-        return vec![Finding::ok(FOLDER, format!("{} is made on first use", state.display()))];
+        return vec![Finding::ok(FOLDER, format!("{} is created on first use", state.display()))];
     }
     let mut findings = Vec::new();
     match open_to_others(state) {
         Err(error) => return vec![Finding::failure(FOLDER, error)],
         Ok(open) if !open.is_empty() => {
             let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
-            let found = format!("others may read {}", paths.join(", "));
+            let found = format!("other users may read {}", paths.join(", "));
             findings.push(Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open)));
         }
         Ok(_) => {}
@@ -71,7 +71,7 @@ fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
         Err(error) => return vec![Finding::failure(ENV_FILE, error)],
         Ok(None) => {
             let found = format!("the folder of {} is gone", path.display());
-            return vec![Finding::problem(ENV_FILE, found, "make it again, or name another file with `--env-file`")];
+            return vec![Finding::problem(ENV_FILE, found, "create it again, or name another file with `--env-file`")];
         }
         Ok(Some(inspection)) => inspection,
     };
@@ -90,7 +90,7 @@ fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
     findings.extend(variables.iter().filter_map(|variable| duplicates(&inspection, variable)));
     if findings.is_empty() {
         findings.push(match inspection.kind {
-            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is made with the first key", path.display())),
+            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", path.display())),
             _ => Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", path.display())),
         });
     }
@@ -105,7 +105,7 @@ fn kind(inspection: &Inspection) -> Option<Finding> {
 /// Reports a readable file once it holds one of our keys.
 fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
     let holds_keys = variables.iter().any(|variable| inspection.holds(variable).is_some());
-    let found = format!("others may read {}, and it holds keys", path.display());
+    let found = format!("other users may read {}, and it holds keys", path.display());
     let open = holds_keys && !inspection.private;
     open.then(|| Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::HideEnvFile(path.to_owned())))
 }
@@ -131,7 +131,7 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
 
 fn leftover(inspection: &Inspection, path: &Path) -> Option<Finding> {
     let leftover = inspection.leftover.as_ref()?;
-    let found = format!("a process that died left {}", leftover.display());
+    let found = format!("an exited process left {}", leftover.display());
     Some(Finding::warning(ENV_FILE, found, REPAIR).repaired_by(Repair::Sweep(path.to_owned())))
 }
 

@@ -43,7 +43,7 @@ pub enum Error {
     File(#[from] FsError),
     #[error(transparent)]
     InvalidAmount(#[from] MoneyError),
-    #[error("the cursor is not one that list_projects gave out")]
+    #[error("the cursor was not issued by list_projects")]
     InvalidCursor,
     #[error("the limit is not a whole number from 1 to 200")]
     InvalidLimit,
@@ -55,7 +55,7 @@ pub enum Error {
     InvalidName(#[from] NameError),
     #[error("this is neither a time nor a duration")]
     InvalidTime,
-    #[error("the backend holds another key than the one that was recorded")]
+    #[error("the backend's key differs from the recorded one")]
     KeyNotRecorded { name: ProjectName },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -71,7 +71,7 @@ pub enum Error {
     NotConfirmed { asked: bool },
     /// The backend has done its part; the env file has not got the key.
     #[error("{}, but its key did not reach the env file: {why}", match operation {
-        Operation::Rotate => "the old key is dead and a new one exists",
+        Operation::Rotate => "the old key is revoked and a new one exists",
         Operation::Provision | Operation::Teardown => "the project exists and may be billed",
         Operation::Resume | Operation::Suspend => "the project works again",
     })]
@@ -82,23 +82,23 @@ pub enum Error {
         why: Box<Error>,
     },
     /// The key may still work.
-    #[error("it is not certain that the key is dead: {why}")]
+    #[error("it is not certain that the key is revoked: {why}")]
     NotSuspended {
         name: ProjectName,
         #[source]
         why: Box<Error>,
     },
     /// The backend still has it, or may have.
-    #[error("the project is not gone yet and may be billed: {why}")]
+    #[error("the project is not removed yet and may be billed: {why}")]
     NotTornDown {
         name: ProjectName,
         #[source]
         why: Box<Error>,
     },
-    /// The backend has done its part; the env file still has the dead key.
-    #[error("{} and its key is dead, but its variable is still in the env file: {why}", match operation {
+    /// The backend has done its part; the env file still has the revoked key.
+    #[error("{} and its key is revoked, but its variable is still in the env file: {why}", match operation {
         Operation::Suspend => "the project is suspended",
-        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is gone",
+        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is removed",
     })]
     NotWithdrawn {
         name: ProjectName,
@@ -106,7 +106,7 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
-    /// It is no purchase that only a human can close.
+    /// The outcome is known, so the purchase needs no abandonment.
     #[error("nothing to abandon: the outcome of this purchase is known")]
     NothingToAbandon { name: ProjectName },
     #[error("the outcome of `{}` is unknown: {why}", operation.as_str())]
@@ -120,13 +120,13 @@ pub enum Error {
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
-    #[error("another call or process is at work on this project")]
+    #[error("another call or process is changing this project")]
     ProjectBusy,
     #[error("there is no such project{}", if *torn_down { " any more: it was torn down" } else { "" })]
     ProjectNotFound { torn_down: bool },
     #[error("the registry cannot be used: {0}")]
     Registry(#[from] RegistryError),
-    #[error("the backend says that it rotated the key, and the key is the same as before")]
+    #[error("the backend reports a rotation, but the key is unchanged")]
     RotationNotEffective { name: ProjectName },
     #[error(transparent)]
     Rule(#[from] Rule),
@@ -149,7 +149,7 @@ pub enum Error {
     UnknownProvider { closest: Option<ProviderKey>, known: Vec<ProviderKey> },
     #[error("there is no such tool")]
     UnknownTool,
-    #[error("the project belongs to the {theirs} backend, and this process speaks to {ours}")]
+    #[error("the project belongs to the {theirs} backend, and this process uses {ours}")]
     WrongBackend { theirs: String, ours: &'static str },
 }
 

@@ -111,7 +111,7 @@ fn command(action: Action, fields: Fields, arguments: Value) -> Result<Command, 
     }
 }
 
-/// A field that is required has been found by the time its shape was checked.
+/// A required field is present after the check of the shape.
 fn required<T, E: Into<Error>>(field: Option<Result<T, E>>) -> Result<T, Stop> {
     match field {
         Some(Ok(value)) => Ok(value),
@@ -120,7 +120,7 @@ fn required<T, E: Into<Error>>(field: Option<Result<T, E>>) -> Result<T, Stop> {
     }
 }
 
-/// The arguments of any tool, parsed one by one; what has the wrong JSON type is `None`.
+/// The arguments of any tool, parsed one by one; a field of the wrong JSON type is `None`.
 #[derive(Default)]
 pub struct Fields {
     pub facts: AuditFacts,
@@ -196,7 +196,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> ErrorView {
     wrong(if sentence.starts_with("missing field") {
         format!("an argument is missing: {}", quoted_word(&sentence))
     } else if sentence.starts_with("unknown field") {
-        "there is an argument that this tool does not take".to_owned()
+        "unknown argument".to_owned()
     } else {
         let expected = match sentence.rsplit_once("expected ") {
             Some((_, "u32")) => "a positive whole number", // serde speaks Rust where JSON is meant
@@ -212,7 +212,7 @@ fn wrong(message: String) -> ErrorView {
     ErrorView { code: "invalid_arguments", message, hint, project: None }
 }
 
-/// Above this a limit is not written down.
+/// A larger limit is not written to the audit.
 const MAX_SHOWN_LIMIT: u64 = 1_000;
 
 /// Returns the name of our own field in "missing field `name`".

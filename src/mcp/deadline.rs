@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-/// The moment by which a call is answered, whatever is left to do. It can be moved while it is awaited.
+/// The moment by which a call is answered, even if work remains. It can be moved while a task waits for it.
 #[derive(Clone)]
 pub struct Deadline(Arc<watch::Sender<Instant>>);
 
@@ -18,7 +18,7 @@ impl Deadline {
         self.0.send_replace(Instant::now() + timeout + ALLOWED);
     }
 
-    /// Starts the call's own time anew, once the user has answered.
+    /// Restarts the call's own time after the user has answered.
     pub fn resume(&self) {
         self.0.send_replace(Instant::now() + ALLOWED);
     }

@@ -24,14 +24,14 @@ pub fn all() -> Vec<Prompt> {
             .with_title("End the session"),
         Prompt::new(
             ROTATE_ON_LEAK,
-            Some("Kill a key that may have leaked, and find the programs that have to load the new one."),
+            Some("Revoke a key that may have leaked, and find the programs that have to load the new one."),
             Some(vec![name.with_required(true)]),
         )
         .with_title("Rotate a leaked key"),
     ]
 }
 
-/// Parses a request. What was asked for is not repeated unless it could be parsed.
+/// Parses a request. Unparsed input is not repeated.
 ///
 /// # Errors
 /// [`Rejected`] for an unknown prompt, and for arguments that it does not take.
@@ -51,7 +51,7 @@ pub fn parse(request: &GetPromptRequestParams) -> Result<Command, Rejected<Error
             Some(Err(error)) => Err(error.to_string()),
             None => Err("`name` has to be text".to_owned()),
         },
-        Some(_) => Err("these are not the arguments that this prompt takes".to_owned()),
+        Some(_) => Err("unknown arguments for this prompt".to_owned()),
         None => Err("there is no such prompt".to_owned()),
     };
     prompt.map(Command::Prompt).map_err(|message| Rejected {
@@ -85,7 +85,7 @@ fn budget(list: &ProjectPage) -> String {
     let caps = caps.fold(MicroUsd::ZERO, MicroUsd::saturating_add);
     let together = match sum(list.projects.iter().map(ProjectState::usage)) {
         Some(spent) => format!("Together: {spent} USD spent of {caps} USD, {} USD left.", caps.saturating_sub(spent)),
-        None => format!("Together: caps of {caps} USD; what is spent is not known of all of them."),
+        None => format!("Together: caps of {caps} USD; the usage of some is unknown."),
     };
     format!(
         "Show me the budget of these projects as a short table, and point out what is nearly used up or not used at \
@@ -99,7 +99,7 @@ fn end_session(list: &ProjectPage) -> String {
         return "Say that there are no live projects, so that this session leaves nothing behind.".to_owned();
     };
     format!(
-        "I am about to end this session. These projects are live and go on costing money:\n\n{lines}\n\nAsk me which of \
+        "I am about to end this session. These projects are live and continue to cost money:\n\n{lines}\n\nAsk me which of \
          them to keep. Then call teardown for each of the others, one at a time: it removes the project and its data at \
          the provider for good. At the end show me list_projects.{}",
         doubt(list)

@@ -87,7 +87,7 @@ pub fn handler(app: Arc<App>, tool_filter: ToolFilter) -> impl rmcp::ServerHandl
 /// Why serving ended badly.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("the connection broke off")]
+    #[error("the connection was interrupted")]
     Broken,
     #[error("the client's first message was neither initialize nor server/discover")]
     NoGreeting,

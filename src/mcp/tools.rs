@@ -73,14 +73,14 @@ fn provision() -> Tool {
 }
 
 fn rotate_key() -> Tool {
-    let description = "Kills a project's key and writes a new one to the same variable of the env file. Do it at once \
+    let description = "Revokes a project's key and writes a new one to the same variable of the env file. Do it at once \
         when a key may have leaked; programs that use the variable have to load it again.";
     let annotations = ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true);
     tool::<Named, ProjectView>("rotate_key", "Rotate a key", description, annotations)
 }
 
 fn teardown() -> Tool {
-    let description = "Removes a project and its data at the provider for good, kills its key, and takes the variable \
+    let description = "Removes a project and its data at the provider for good, revokes its key, and takes the variable \
         out of the env file. Safe to repeat.";
     let annotations = ToolAnnotations::new().read_only(false).destructive(true).idempotent(true).open_world(true);
     tool::<Named, ProjectView>("teardown", "Tear down a project", description, annotations)

@@ -1,4 +1,4 @@
-//! Abandon: a person gives up a purchase whose outcome can no longer be determined.
+//! Abandonment of purchases whose outcome can no longer be determined.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Resolution {
     }
 }
 
-/// Gives up purchases whose outcome can no longer be determined.
+/// Abandons purchases whose outcome can no longer be determined.
 pub(super) struct Abandonment {
     pub ports: Arc<Ports>,
     pub reconciler: Arc<Reconciler>,

@@ -73,10 +73,10 @@ impl Alerts {
             Err(error) => return Ok(self.unsendable(error.to_string())),
         };
         let Some(receiver) = receiver else {
-            return Ok(self.unsendable("the registry has no `alerts.url` any more".to_owned()));
+            return Ok(self.unsendable("the registry no longer has an `alerts.url`".to_owned()));
         };
         let Some(secret) = &self.secret else {
-            let why = "there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign them with";
+            let why = "STRIPE_PROJECTS_ALERT_SECRET is not set";
             return Ok(self.unsendable(why.to_owned()));
         };
         *locked(&self.last_reported) = None;

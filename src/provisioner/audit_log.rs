@@ -134,15 +134,9 @@ impl AuditLog {
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
         let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
-        let (door, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
-        let event = Event {
-            at: self.ports.clock.now(),
-            channel: door,
-            actor,
-            action: call.action,
-            verdict: Verdict::Called,
-            detail,
-        };
+        let (channel, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
+        let event =
+            Event { at: self.ports.clock.now(), channel, actor, action: call.action, verdict: Verdict::Called, detail };
         // A refused call is not about the project that has the name.
         let about = name.as_ref().filter(|_| call.outcome == OK);
         let project = about.and_then(|name| self.ports.ledger.projects().newest(name).ok().flatten());

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Tells which of some fingerprints are of credentials that were ever delivered by us.
 pub type Recognise<'a> = &'a dyn Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, Error>;
 
-/// Writes keys to a target, and removes them. A value that is not ours is never overwritten or removed unasked.
+/// Writes keys to a target, and removes them. A value that is not ours is overwritten only on request, and never removed.
 pub trait Deliver: Send + Sync {
     /// Proves, without spending anything, that `target` can take a key and keeps it private.
     fn preflight(&self, target: &Path) -> Result<Preflight, EnvFileError>;

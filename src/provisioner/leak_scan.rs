@@ -32,7 +32,7 @@ pub struct Search {
     pub places: Vec<PathBuf>,
 }
 
-/// A key of ours in a place where none belongs.
+/// An issued key in a place where none belongs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeakedKey {
     /// Whether it still works.
@@ -91,7 +91,7 @@ impl ScanReport {
         self.live().count() as u64
     }
 
-    pub fn dead_count(&self) -> u64 {
+    pub fn revoked_count(&self) -> u64 {
         self.findings.len() as u64 - self.live_count()
     }
 }
@@ -120,7 +120,7 @@ struct ScanPlan {
     expected: Vec<PathBuf>,
 }
 
-/// Looks for keys of ours in files and in git's history.
+/// Finds issued keys in files and in git's history.
 pub struct LeakScan {
     pub(super) ports: Arc<Ports>,
 }
@@ -235,7 +235,7 @@ impl ScanPlan {
         }
     }
 
-    /// Whether the finding is a live key in its own env file. A dead key there is a leak.
+    /// Whether the finding is a live key in its own env file. A revoked key there is a leak.
     fn is_expected(&self, leak: &Leak) -> bool {
         let Place::File(path) = &leak.place else { return false };
         let live = self.issued.get(leak.index).filter(|one| one.live);

@@ -148,7 +148,7 @@ impl Ports {
         self.wait(self.backend.observe(scope))
     }
 
-    /// Whether a living process is at work on a project.
+    /// Tells whether a running process is changing a project.
     pub fn is_busy(&self, name: &ProjectName) -> Result<bool, Error> {
         Ok(self.locks.project(name, Duration::ZERO)?.is_none())
     }
@@ -184,7 +184,7 @@ impl Ports {
         Ok(())
     }
 
-    /// Locks a project, and waits for another call that is at work on it.
+    /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
         let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         self.phase(Phase::Locked);

@@ -37,7 +37,7 @@ pub struct ProvisionRequest {
     pub provider: ProviderKey,
     /// Zero is the provider's default.
     pub cap: Cents,
-    /// For how long; `None` is the provider's default, which may be for ever.
+    /// For how long; `None` is the provider's default, which may be forever.
     pub lifetime: Option<Lifetime>,
     pub replace: Replace,
 }

@@ -85,7 +85,7 @@ impl Settings {
         self.backend.warning()
     }
 
-    /// Builds the services. Still nothing is opened: that happens on first use.
+    /// Builds the services. Still no unfinished operationed: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
         let Self { dir, env_file, registry, user_policy, state, accept_terms, backend, payment_method, .. } = self;
         let clock = Clock::system();

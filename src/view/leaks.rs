@@ -7,7 +7,7 @@ use crate::provisioner::{LeakPlace, LeakedKey, ScanReport};
 /// An issued key in a place where none belongs.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct LeakView {
-    /// `live`: it still works. `dead`: it was rotated, or its project is gone.
+    /// `live`: it still works. `dead`: it was revoked by a rotation or teardown.
     pub state: &'static str,
     pub project: String,
     pub project_id: String,
@@ -79,7 +79,7 @@ impl From<&ScanReport> for ScanView {
         Self {
             findings: report.findings.iter().map(LeakView::from).collect(),
             live_count: report.live_count(),
-            dead_count: report.dead_count(),
+            dead_count: report.revoked_count(),
             keys_known: report.keys_known,
             files_read: report.files_read,
             bytes_read: report.bytes_read,

@@ -1,4 +1,4 @@
-//! Abandoning a purchase whose outcome can no longer be determined. Only a human does it, and only then.
+//! Abandoning a purchase whose outcome can no longer be determined. Only a person does it, and only then.
 
 use std::process::Stdio;
 

@@ -366,8 +366,7 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
         receiver answered 500";
     assert_eq!(run("4", Some(SECRET)), format!("{}{undelivered}{retry_note}", report(50, "5")));
     assert_eq!(run("3", Some(SECRET)), report(80, "8"));
-    let unsigned = "warning: alerts are saved and not sent: there is no secret in STRIPE_PROJECTS_ALERT_SECRET to sign \
-        them with\n";
+    let unsigned = "warning: alerts are saved and not sent: STRIPE_PROJECTS_ALERT_SECRET is not set\n";
     assert_eq!(run("2", None), format!("{}{unsigned}", report(100, "10")));
     assert_eq!(receiver.thresholds(), [50, 80]);
 }

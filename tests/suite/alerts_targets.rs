@@ -85,8 +85,8 @@ fn hostname_is_checked_by_all_addresses_and_resolved_once() {
     // The connection goes to the checked address: no resolver knows this name.
     let url = format!("http://hooks.internal:{}/", loopback.port());
     let (lookup, lookups) = answers(&[loopback]);
-    let courier = harness.block_on(WebhookClient::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
-    harness.block_on(courier.send("{}", "t=1,v1=2")).unwrap();
+    let client = harness.block_on(WebhookClient::open(&to(&url, &["hooks.internal"]), &lookup)).unwrap();
+    harness.block_on(client.send("{}", "t=1,v1=2")).unwrap();
     assert_eq!((receiver.received().len(), lookups.load(Ordering::SeqCst)), (1, 1));
 }
 

@@ -30,7 +30,7 @@ fn approved_request_lets_one_call_through() {
     let id = pending(&here);
     assert_eq!(
         response["message"],
-        format!("a human has to approve this first: `memory` on supermemory with a cap of 80 USD (request {id})")
+        format!("approval required: `memory` on supermemory with a cap of 80 USD (request {id})")
     );
     let hint = response["hint"].as_str().unwrap();
     let command = format!("`stripe-projects-mcp approve {id} --dir '{}'`", here.path().display());
@@ -115,7 +115,7 @@ fn denial_holds_until_it_expires() {
 
 /// A headless host declines automatically, so a denial can be reversed. So can an unused approval.
 #[test]
-fn human_may_change_a_decision() {
+fn user_may_change_a_decision() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     agent.call("provision", &above_default());
@@ -215,7 +215,7 @@ fn approvals_in_a_new_workspace_creates_no_files() {
 }
 
 #[test]
-fn agent_cannot_flood_the_human_with_requests() {
+fn agent_cannot_flood_the_user_with_requests() {
     let here = Workspace::new();
     let mut agent = RawClient::initialize(&here);
     for number in 0..10 {
@@ -253,9 +253,9 @@ fn audit_records_requester_decider_and_outcome() {
     assert_eq!(actions, expected);
 }
 
-/// A human at the terminal approves by acting, and is bound by the limits too.
+/// A user at the terminal approves by acting; the limits still apply.
 #[test]
-fn human_at_the_terminal_needs_no_approval() {
+fn user_at_the_terminal_needs_no_approval() {
     let here = Workspace::new();
     here.write("providers.toml", with_policy("approval = 'always'\ntotal_cap_usd = 100"));
     assert_eq!(here.json(&["provision", "memory", "supermemory", "--cap", "80"])["status"], "active");

@@ -14,7 +14,7 @@ struct Member {
     name: &'static str,
     /// Crates of ours that its manifest may name. The compiler rejects every other.
     may_use: &'static [&'static str],
-    /// The module that is its root: `crate::X` is said to import it.
+    /// The module that is its root: `crate::X` counts as an import of it.
     root: Option<&'static str>,
     modules: &'static [&'static str],
 }

@@ -79,10 +79,7 @@ fn older_ledger_in_place_is_detected() {
 
     restore(&workspace, &older);
     let response = workspace.json(&["audit", "--verify"]);
-    assert_eq!(
-        response["message"], "row 12 of the audit is not the one that `audit.head` knows, or is missing",
-        "{response}"
-    );
+    assert_eq!(response["message"], "row 12 of the audit does not match `audit.head`, or is missing", "{response}");
     // Later rows take the places of the lost ones, and the loss stays visible.
     workspace.ok(&["provision", "three", "llm"]);
     workspace.ok(&["teardown", "three", "--yes"]);
@@ -104,12 +101,12 @@ fn missing_or_altered_head_record_is_reported() {
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&head).unwrap().permissions()) & 0o777, 0o600);
     for (wrong, part) in [
-        (String::new(), "not what was written"),
-        ("v1 1\n".to_owned(), "not what was written"),
-        (right.replace("v1", "v2"), "not what was written"),
-        (right.replacen("v1 11", "v1 -1", 1), "not what was written"),
+        (String::new(), "last audit row, was changed"),
+        ("v1 1\n".to_owned(), "last audit row, was changed"),
+        (right.replace("v1", "v2"), "last audit row, was changed"),
+        (right.replacen("v1 11", "v1 -1", 1), "last audit row, was changed"),
         (right.replacen("v1 11", "v1 10", 1), "row 10 of the audit"),
-        (right.replacen("v1 11", "v1 99", 1), "`audit.head` knows, or is missing"),
+        (right.replacen("v1 11", "v1 99", 1), "does not match `audit.head`, or is missing"),
     ] {
         fs::write(&head, &wrong).unwrap();
         let response = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
@@ -120,7 +117,7 @@ fn missing_or_altered_head_record_is_reported() {
     fs::remove_file(&head).unwrap();
     workspace.run(&["provision", "two", "nothing"]);
     let response = workspace.json(&["audit", "--verify"]);
-    assert_eq!(response["message"], "`audit.head`, which knows how far the audit had come, is missing");
+    assert_eq!(response["message"], "`audit.head`, which records the last audit row, is missing");
     fs::write(&head, right).unwrap();
     assert_eq!(workspace.json(&["audit", "--verify"])["whole"], true, "a head record that is behind is valid");
 }
@@ -345,7 +342,7 @@ fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
     }
-    let other = "not a database, but somebody's notes, long enough to be looked at".repeat(20);
+    let other = "not a database, but another program's notes, long enough to be read".repeat(20);
     workspace.write(".stripe-projects/ledger.db", &other);
     assert_eq!(workspace.json(&["list"])["code"], "ledger_damaged");
     assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);

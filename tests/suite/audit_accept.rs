@@ -1,4 +1,4 @@
-//! A restored backup: calls continue and report it, and a human can accept it. The acceptance stays in the audit.
+//! A restored backup: calls continue and report it, and a person can accept it. The acceptance stays in the audit.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{raw_client::RawClient, workspace::Workspace};
 fn restored_backup_is_reported_and_blocks_nothing() {
     let here = workspace_with_restored_backup();
     let output = here.ok(&["provision", "three", "llm"]);
-    assert!(output.stderr.starts_with("warning: row 6 of the audit is not the one"), "{output:?}");
+    assert!(output.stderr.starts_with("warning: row 6 of the audit does not match `audit.head`"), "{output:?}");
     assert!(output.stderr.contains("run `stripe-projects-mcp audit --verify`"), "{output:?}");
     let mut agent = RawClient::initialize(&here);
     for name in ["four", "five"] {
@@ -33,7 +33,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let given_up = here.read(HEAD);
     let unasked = here.run(&["audit", "--accept"]);
     assert_eq!(unasked.code, 3, "{unasked:?}");
-    assert!(unasked.stderr.contains("someone else changed it: then answer no"), "{unasked:?}");
+    assert!(unasked.stderr.contains("another user or program changed it: then answer no"), "{unasked:?}");
     assert_eq!(here.read(HEAD), given_up);
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
@@ -56,7 +56,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
     let checks = here.json(&["doctor"])["checks"].take();
     let audit = checks.as_array().unwrap().iter().find(|check| check["check"] == "audit").unwrap().clone();
     assert_eq!(audit["state"], "ok", "{audit}");
-    assert!(audit["found"].as_str().unwrap().contains(&format!("accepted: row {}", accepted.seq)), "{audit}");
+    assert!(audit["found"].as_str().unwrap().contains(&format!("accepted breaks: row {}", accepted.seq)), "{audit}");
     let before = here.ledger().audit().rows().unwrap().len();
     assert_eq!(here.json(&["audit", "--accept", "--yes"])["whole"], true, "there is nothing more to accept");
     let accepts = |row: &&storage::ledger::AuditRow| row.action == "accept audit break";
@@ -71,7 +71,7 @@ fn acceptance_by_a_human_stays_in_the_audit() {
 #[test]
 fn only_a_missing_end_can_be_accepted() {
     for (change, breaks) in [
-        ("UPDATE audit SET actor = 'nobody' WHERE seq = 1", "row 1 "),
+        ("UPDATE audit SET actor = 'intruder' WHERE seq = 1", "row 1 "),
         ("DELETE FROM audit WHERE seq = 2", "row 2 "),
         ("DELETE FROM audit WHERE seq = 3", "row 3 "),
         ("UPDATE audit_head SET hash = 'x'", "row 4 "),
@@ -131,7 +131,7 @@ fn forged_acceptance_breaks_the_chain() {
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"
     ));
     let response = here.json(&["audit", "--verify"]);
-    assert_eq!(response["message"], "row 4 of the audit is not what was written", "{response}");
+    assert_eq!(response["message"], "row 4 of the audit was changed", "{response}");
 }
 
 #[cfg(unix)]

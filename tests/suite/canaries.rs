@@ -118,7 +118,7 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
     let mut client = RawClient::start(command);
     client.initialize_as("lines");
     let mut keys = BTreeSet::new();
-    let mut said = String::new();
+    let mut printed = String::new();
 
     for (tool, arguments) in [
         ("provision", json!({ "name": "memory", "provider": "supermemory" })),
@@ -135,7 +135,7 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
     }
     client.request("resources/read", &json!({ "uri": "stripe-projects://projects/db" }));
     #[cfg(target_os = "linux")]
-    said.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", client.pid())).unwrap()));
+    printed.push_str(&String::from_utf8_lossy(&fs::read(format!("/proc/{}/cmdline", client.pid())).unwrap()));
 
     for arguments in [
         &["provision", "web", "search"][..],
@@ -146,11 +146,11 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
     ] {
         let output = workspace.ok(arguments);
         keys.extend(values(workspace));
-        said.extend([output.stdout, output.stderr]);
+        printed.extend([output.stdout, output.stderr]);
     }
     if workspace.kind() == BackendKind::Simulated {
         let output = workspace.ok(&["usage", "record", "db", "0.5"]);
-        said.extend([output.stdout, output.stderr]);
+        printed.extend([output.stdout, output.stderr]);
     }
     let searched = assert_in_no_file(workspace, &keys, &[".env"]);
     let world = if workspace.kind() == BackendKind::StripeCli { "vault.json" } else { "simulated.db" };
@@ -158,7 +158,7 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
         assert!(searched.iter().any(|searched| searched.ends_with(file)), "{searched:?}");
     }
     let output = client.disconnect();
-    said.extend([output.stdout, output.stderr]);
+    printed.extend([output.stdout, output.stderr]);
 
     // One of the four variables is a project's id, which the fake Stripe CLI does not treat as a secret.
     let variables = if workspace.kind() == BackendKind::StripeCli { 3 } else { 4 };
@@ -166,7 +166,7 @@ fn assert_keys_only_in_env_file(workspace: &Workspace) {
     for key in &keys {
         // Nor a part long enough to help guess the rest: a mask shows four characters.
         let digits: Vec<_> = key.strip_prefix(workspace.key_prefix()).unwrap().chars().collect();
-        assert!(!digits.windows(12).any(|part| said.contains(&part.iter().collect::<String>())));
+        assert!(!digits.windows(12).any(|part| printed.contains(&part.iter().collect::<String>())));
     }
     assert_in_no_file(workspace, &keys, &[".env"]);
 }

@@ -1,5 +1,5 @@
 //! A clock that is set back or forward by years, between and during operations. Nothing is lost, torn down too early,
-//! or delayed for ever.
+//! or delayed forever.
 
 use std::sync::Arc;
 

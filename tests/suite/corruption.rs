@@ -53,7 +53,7 @@ fn damaged_ledger_is_refused_with_a_fix_and_unchanged() {
     workspace.ok(&["audit", "--verify"]);
 }
 
-/// Starting with a new ledger would lose what is billed, so that takes a human.
+/// A new ledger would hide billed projects, so only a person may start one.
 #[test]
 fn missing_ledger_is_not_replaced_by_a_new_one() {
     for emptied in [true, false] {

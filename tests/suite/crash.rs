@@ -67,7 +67,7 @@ fn at_every_step(kind: BackendKind) {
 }
 
 #[test]
-fn server_start_recovers_the_work_of_a_dead_process() {
+fn server_start_recovers_the_work_of_a_killed_process() {
     for kind in BackendKind::ALL {
         for operation in OPERATIONS {
             let workspace = kill_at(kind, operation, Phase::Acted).unwrap();

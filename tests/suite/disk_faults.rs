@@ -73,7 +73,7 @@ fn result_that_cannot_be_written_is_no_success() {
         Some(1),
         "with a full stderr as well"
     );
-    let mut command = workspace.command(&["rotate", "nobody"]);
+    let mut command = workspace.command(&["rotate", "unknown"]);
     assert_eq!(
         command.stdout(full_device()).stderr(full_device()).status().unwrap().code(),
         Some(4),

@@ -128,7 +128,7 @@ fn duplicate_variables_and_leftover_files_are_warnings() {
     assert_only(&workspace, "env_file", "warning", "2 times");
     workspace.write(".env", &text);
     workspace.write(".env.stripe-projects.tmp", &text);
-    assert_only(&workspace, "env_file", "warning", "a process that died left");
+    assert_only(&workspace, "env_file", "warning", "an exited process left");
     assert_eq!(repair(&workspace).len(), 1);
     assert!(!workspace.file(".env.stripe-projects.tmp").exists());
 
@@ -171,7 +171,7 @@ fn policy_writable_by_others_is_a_problem() {
         let text = finding().unwrap();
         assert_eq!(
             text,
-            format!("others may write {0}, and with it the limits → run `chmod go-w {0}`", path.display())
+            format!("other users may write {0} and so change the limits → run `chmod go-w {0}`", path.display())
         );
         mode(path, right);
         assert_eq!(finding(), None);
@@ -242,7 +242,7 @@ fn stripe_cli_version_is_reported_before_its_use() {
 #[test]
 fn tampered_or_foreign_ledger_is_a_problem() {
     let workspace = workspace_with_project(BackendKind::Simulated);
-    workspace.sql("UPDATE audit SET actor = 'nobody' WHERE seq = 1");
+    workspace.sql("UPDATE audit SET actor = 'intruder' WHERE seq = 1");
     assert_only(&workspace, "audit", "problem", "at row 1");
     assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
     workspace.sql("PRAGMA user_version = 99");
@@ -258,7 +258,7 @@ fn open_journal_entry_is_reconciled() {
             SELECT row, 'rotate', 'active', key_version, 0 FROM projects";
         workspace.sql(open);
         assert_only(&workspace, "journal", "problem", "memory");
-        assert_eq!(repair(&workspace), ["settled what was open: memory (closed: nothing had happened)"]);
+        assert_eq!(repair(&workspace), ["reconciled unfinished operations: memory (closed: nothing had happened)"]);
     }
 }
 
@@ -299,7 +299,7 @@ fn unrecorded_key_is_not_delivered() {
     workspace.world().rotate(&id).unwrap();
     workspace.write(".env", "");
     let report = workspace.json(&["doctor", "--repair"]);
-    assert!(report["repaired"][0]["error"].as_str().unwrap().contains("another key"), "{report:#}");
+    assert!(report["repaired"][0]["error"].as_str().unwrap().contains("differs from the recorded one"), "{report:#}");
     assert_eq!((&report["healthy"], workspace.read(".env")), (&Value::Bool(false), String::new()));
     workspace.ok(&["rotate", "memory"]);
     assert_healthy(&workspace);
@@ -324,7 +324,7 @@ fn listed_but_missing_resource_is_reported() {
         let workspace = workspace_with_project(kind);
         let id = workspace.ledger().projects().all_live().unwrap().remove(0).resource.unwrap();
         workspace.world().teardown(&id).unwrap();
-        assert_only(&workspace, "drift", "problem", "does not have it any more");
+        assert_only(&workspace, "drift", "problem", "the backend no longer has it");
         workspace.ok(&["teardown", "memory", "--yes"]);
         assert_healthy(&workspace);
     }
@@ -349,7 +349,7 @@ fn unreachable_backend_is_a_problem_and_others_are_listed() {
     let others = findings(&workspace, &["--backend", "simulated"]);
     assert!(
         others.iter().any(|(check, state, found)| {
-            check == "backend" && state == "warning" && found.contains("another backend holds them: memory")
+            check == "backend" && state == "warning" && found.contains("they belong to another backend: memory")
         }),
         "{others:?}"
     );

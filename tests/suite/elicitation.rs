@@ -66,7 +66,7 @@ async fn call_that_needs_no_approval_elicits_nothing() {
         let response = host.provision(json!({ "name": "memory", "provider": "supermemory" })).await;
         assert_eq!(response["status"], "active", "{era:?}");
         let error = host.provision(json!({ "name": "m2", "provider": "supermemory", "spend_cap_usd": 101 })).await;
-        assert_eq!(error["code"], "cap_above_maximum", "no human can grant that either");
+        assert_eq!(error["code"], "cap_above_maximum", "no user can grant that either");
         assert!(host.elicitations().is_empty());
         assert!(approvals(&here).is_empty());
     }

@@ -39,7 +39,7 @@ fn symlink_stays_and_its_target_gets_the_key() {
 #[test]
 fn foreign_value_is_never_changed() {
     let workspace = Workspace::new();
-    let mine = "EXA_API_KEY=mine-and-nobody-elses\n";
+    let mine = "EXA_API_KEY=mine-and-not-yours\n";
     workspace.write(".env", mine);
     let error = workspace.json(&["provision", "one", "search"]);
     assert_eq!(error["code"], "env_var_taken");

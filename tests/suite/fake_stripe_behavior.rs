@@ -75,7 +75,7 @@ fn add_refuses_what_the_real_one_refuses() {
         assert_eq!(fake_stripe.resources().len(), before, "refused and made");
         answer
     };
-    assert_eq!(code(&error(&["nobody/nothing", "--accept-tos", "--yes"])), "INVALID_ARGUMENT");
+    assert_eq!(code(&error(&["unknown/nothing", "--accept-tos", "--yes"])), "INVALID_ARGUMENT");
     assert_eq!(code(&error(&["exa/api", "--accept-tos"])), "JSON_REQUIRES_CONFIRMATION");
     assert_eq!(code(&error(&["elevenlabs/tts", "--yes"])), "TOS_ACCEPTANCE_REQUIRED");
 
@@ -146,7 +146,7 @@ fn variable_is_named_after_the_resource_or_the_provider() {
 fn each_environment_has_its_file() {
     let (fake_stripe, folder) = ready();
     fake_stripe.envelope(folder.path(), &["env", "create", "agent", "--output", ".env.agent"]);
-    assert_eq!(fake_stripe.envelope(folder.path(), &["env", "use", "nobody"])["ok"], false);
+    assert_eq!(fake_stripe.envelope(folder.path(), &["env", "use", "unknown"])["ok"], false);
     assert_eq!(fake_stripe.envelope(folder.path(), &["env", "use", "agent"])["ok"], true);
     fake_stripe.run(folder.path(), &EXA);
     fake_stripe.run(folder.path(), &["env", "--pull"]);

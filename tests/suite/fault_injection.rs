@@ -182,7 +182,7 @@ impl FaultyBackend {
 }
 
 fn lost_response() -> BackendError {
-    BackendError::Unknown { why: "the connection broke off".into() }
+    BackendError::Unknown { why: "the connection was interrupted".into() }
 }
 
 #[async_trait]

@@ -95,7 +95,7 @@ fn operate(provisioner: &Provisioner, operation: &str) {
 fn prepare(operation: &str) -> Workspace {
     let here = Workspace::new();
     if operation == "provision" {
-        here.run(&["provision", "nothing", "nobody"]); // creates a ledger to compare
+        here.run(&["provision", "nothing", "unknown"]); // creates a ledger to compare
         return here;
     }
     here.ok(&["provision", "victim", "search", "--expires-in", "1h"]);

@@ -33,11 +33,11 @@ fn lifetime_is_shown_and_one_above_the_maximum_refused() {
         agent.call("provision", &json!({ "name": "long", "provider": "search", "expires_in": expires_in }))
     };
     assert_eq!(ask(&mut agent, "25h")["code"], "expiry_above_maximum");
-    assert_eq!(ask(&mut agent, "for ever")["code"], "invalid_duration");
+    assert_eq!(ask(&mut agent, "forever")["code"], "invalid_duration");
     assert_eq!(hours_left(&ask(&mut agent, "1d")), 24);
     agent.disconnect();
-    assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "the human's choice wins");
-    assert_eq!(workspace.json(&["extend", "nobody", "1h"])["code"], "project_not_found");
+    assert_eq!(hours_left(&workspace.json(&["extend", "short", "7d"])), 7 * 24, "your choice wins");
+    assert_eq!(workspace.json(&["extend", "unknown", "1h"])["code"], "project_not_found");
     let forever = Workspace::new();
     assert_eq!(forever.json(&["provision", "memory", "search"])["expires_at"], Value::Null);
 }

@@ -64,7 +64,7 @@ fn undelivered_rotated_key_is_reported_and_delivered_later() {
     let error = with_variable_replaced(&workspace, |provisioner| provisioner.projects.rotate(&name(), &principal()))
         .unwrap_err();
     assert_eq!(error.code(), "key_not_delivered");
-    assert!(error.to_string().starts_with("the old key is dead and a new one exists"), "{error}");
+    assert!(error.to_string().starts_with("the old key is revoked and a new one exists"), "{error}");
     assert!(workspace.owner_of(&old).is_none());
     assert_eq!(workspace.json(&["rotate", "victim"])["code"], "key_not_delivered", "still, and reported again");
 
@@ -184,4 +184,4 @@ fn principal() -> Principal {
     Principal::person("a test")
 }
 
-const THEIRS: &str = "EXA_API_KEY=put-here-by-somebody-else\n";
+const THEIRS: &str = "EXA_API_KEY=put-here-by-another-program\n";

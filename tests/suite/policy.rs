@@ -27,7 +27,7 @@ fn workspace_cannot_raise_its_budget() {
     here.write("providers.toml", wide.replace("[providers.supermemory]", "[providers.notes]"));
     let renamed = json!({ "name": "b", "provider": "notes", "spend_cap_usd": 21 });
     assert_eq!(agent.call("provision", &renamed)["code"], "cap_above_maximum");
-    cli(&here, &home, &["provision", "b", "notes", "--cap", "21"]).exit(3); // the policy binds the human as well
+    cli(&here, &home, &["provision", "b", "notes", "--cap", "21"]).exit(3); // the policy binds the user as well
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn broken_policy_stops_provisioning_only() {
     let path = home.path().join("stripe-projects/policy.toml");
     std::fs::create_dir_all(&path).unwrap();
     let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));
-    assert_eq!(error["code"], "invalid_policy", "what is there and is no file is no permission");
+    assert_eq!(error["code"], "invalid_policy", "a path that is not a file grants nothing");
     std::fs::remove_dir(&path).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let error = agent(&here, &home).call("provision", &json!({ "name": "web", "provider": "search" }));

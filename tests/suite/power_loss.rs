@@ -102,7 +102,7 @@ fn assert_survives(operation: &str, before: &[&[&str]]) {
     assert!(images.len() > 10, "{operation}: only {} disks", images.len());
     println!("{operation}: {} disks", images.len());
 
-    // An answered operation is on the disk: nothing is open, whatever is lost now.
+    // An answered operation is on the disk: no unfinished operation, whatever is lost now.
     restore_disk(&workspace, &last.unwrap());
     assert!(
         workspace.ledger().projects().unsettled().unwrap().is_empty(),

@@ -56,7 +56,7 @@ async fn invalid_prompt_arguments_are_refused_without_quoting() {
             ("rotate-on-leak", Some(json!({ canary: canary }))),
             ("rotate-on-leak", Some(json!({ "name": canary }))),
             ("rotate-on-leak", Some(json!({ "name": 7 }))),
-            ("rotate-on-leak", Some(json!({ "name": "nobody" }))),
+            ("rotate-on-leak", Some(json!({ "name": "unknown" }))),
             ("rotate-on-leak", Some(json!({ "name": "gone" }))),
             ("rotate-on-leak", Some(json!({ "name": "gone", "key": canary }))),
         ] {

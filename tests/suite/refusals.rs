@@ -50,7 +50,7 @@ async fn foreign_variable_is_never_overwritten() {
     let client = Client::connect(&workspace, Era::Modern).await;
     let error = client.call_refused("provision", json!({ "name": "web", "provider": "search" })).await;
     assert_eq!(error["code"], "env_var_taken");
-    assert!(error["hint"].as_str().unwrap().contains("--replace"), "only a human may overwrite it: {error}");
+    assert!(error["hint"].as_str().unwrap().contains("--replace"), "only a person may overwrite it: {error}");
     assert_eq!(workspace.read(".env"), "EXA_API_KEY=mine\n");
     assert!(workspace.world().observe_everything().unwrap().is_empty(), "nothing was bought for it");
 }
@@ -123,7 +123,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             "provision",
             provision("supermemory", json!(25.01)),
             "approval_required",
-            "a human has to approve this first: `web` on supermemory with a cap of 25.01 USD (request [ID])",
+            "approval required: `web` on supermemory with a cap of 25.01 USD (request [ID])",
             "show this to the user, do not run it: `stripe-projects-mcp approve ap-",
         ),
         (
@@ -164,13 +164,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str, &'static str, &'static 
             "`spend_cap_usd` has the wrong type: expected a JSON number",
             "tools/list",
         ),
-        (
-            "teardown",
-            json!({ "name": "memory", "force": true }),
-            "invalid_arguments",
-            "there is an argument that this tool does not take",
-            "tools/list",
-        ),
+        ("teardown", json!({ "name": "memory", "force": true }), "invalid_arguments", "unknown argument", "tools/list"),
         (
             "list_projects",
             json!({ "limit": -1 }),

@@ -51,7 +51,7 @@ fn secret_options_become_variables_and_never_arguments() {
     let server = &bundle["server"]["mcp_config"];
     let arguments = format!("{} {} {}", server["command"], server["args"], server["platform_overrides"]);
     for secret in secrets {
-        assert!(!arguments.contains(secret.as_str()), "{secret} would stand in the list of processes");
+        assert!(!arguments.contains(secret.as_str()), "{secret} would be in the list of processes");
         assert_eq!(server["env"]["STRIPE_API_KEY"], format!("${{user_config.{secret}}}"));
     }
     // A host leaves a placeholder without a value unchanged, so an optional setting defaults to an empty string.

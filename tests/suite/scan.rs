@@ -83,7 +83,7 @@ fn key_is_found_in_every_encoding() {
 }
 
 #[test]
-fn revoked_key_is_found_and_called_dead() {
+fn revoked_key_is_found_as_not_live() {
     let (here, old) = with_key();
     here.ok(&["rotate", "memory"]);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
@@ -206,7 +206,7 @@ fn rotate_revokes_live_keys_once_confirmed() {
 fn failed_rotation_is_reported_by_its_code() {
     let (here, key) = with_key();
     here.write("log", &key);
-    here.write(".env", "SUPERMEMORY_API_KEY=somebody-else's\n");
+    here.write(".env", "SUPERMEMORY_API_KEY=another-program's\n");
     let output = here.run(&["scan", "log", "--rotate", "--yes", "--json"]);
     assert_eq!(output.code, 3, "{output:?}");
     assert!(output.stderr.contains("error: not rotated: memory: SUPERMEMORY_API_KEY holds a value"), "{output:?}");

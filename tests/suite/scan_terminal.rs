@@ -10,16 +10,16 @@ use crate::{
 fn rotation_is_confirmed_per_project() {
     let (here, old) = with_key();
     here.ok(&["provision", "gone", "search"]);
-    let dead = here.variable("EXA_API_KEY").unwrap();
+    let revoked = here.variable("EXA_API_KEY").unwrap();
     here.ok(&["teardown", "gone", "--yes"]);
     here.ok(&["provision", "quiet", "search"]);
     let unseen = here.variable("EXA_API_KEY").unwrap();
-    here.write("log", format!("{old}\n{dead}\n"));
+    here.write("log", format!("{old}\n{revoked}\n"));
 
     for (keys, code) in [("n\r", 7), ("\r", 7), ("\x04", 7), ("\x03", 130)] {
         let output = answer_prompt(&here, &["scan", "log", "--rotate"], keys);
         assert_eq!(output.code, code, "{keys:?}: {}", output.screen);
-        assert_no_key(&output, &[&old, &dead, &unseen]);
+        assert_no_key(&output, &[&old, &revoked, &unseen]);
         assert!(
             output.screen.contains("Rotate memory? The keys that were found stop working. [y/N]"),
             "{}",
@@ -31,7 +31,7 @@ fn rotation_is_confirmed_per_project() {
     let output = answer_prompt(&here, &["scan", "log", "--rotate"], "y\r");
     assert_eq!(output.code, 7, "{}", output.screen);
     let new = here.variable("SUPERMEMORY_API_KEY").unwrap();
-    assert_no_key(&output, &[&old, &dead, &unseen, &new]);
+    assert_no_key(&output, &[&old, &revoked, &unseen, &new]);
     assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
     assert!(here.owner_of(&old).is_none() && here.owner_of(&new).is_some());
     assert!(here.owner_of(&unseen).is_some(), "what was not found goes on working");

@@ -41,7 +41,7 @@ fn invalid_request_names_the_parameter() {
     for (body, code, param) in [
         (json!({ "service_ref": "memory", "configuration": {} }), "parameter_missing", "provider"),
         (json!({ "provider": 1, "service_ref": "memory" }), "parameter_invalid", "provider"),
-        (json!({ "provider": "nobody", "service_ref": "memory" }), "resource_missing", "provider"),
+        (json!({ "provider": "unknown", "service_ref": "memory" }), "resource_missing", "provider"),
         (json!({ "provider": "exa", "service_ref": "memory" }), "resource_missing", "service_ref"),
         (json!({ "provider": "exa", "service_ref": "api" }), "parameter_missing", "configuration"),
         (memory(json!({})), "parameter_missing", "configuration.plan"),
@@ -146,7 +146,7 @@ fn resource_lifecycle() {
 
     assert_eq!(here.post(&format!("resources/{id}/rotate_credentials"), &json!({})).text_at("/status"), "complete");
     let second = reveal();
-    assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]), None, "the old key is dead");
+    assert_eq!(here.owner_of(&first["configuration"]["API_KEY"]), None, "the old key is revoked");
     assert_eq!(here.owner_of(&second["configuration"]["API_KEY"]).as_deref(), Some(id.as_str()));
     let time = |revealed: &Value| revealed["created"].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert!(time(&second) >= time(&first)); // compared as times: as text, fewer decimals would sort later
@@ -311,7 +311,7 @@ fn listens_on_loopback_only_and_reports_bad_addresses() {
     ] {
         assert_eq!(workspace.json(&["simulator", "--listen", address])["code"], code, "{address}");
     }
-    let unknown = workspace.json(&["simulator", "--listen", "127.0.0.1:0", "--unlinked", "nobody"]);
+    let unknown = workspace.json(&["simulator", "--listen", "127.0.0.1:0", "--unlinked", "unknown"]);
     assert_eq!(unknown["code"], "unlinked_provider_unknown");
     let mut here = Simulator::start();
     let address = here.process.base.strip_prefix("http://").unwrap();

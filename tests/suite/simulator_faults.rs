@@ -67,7 +67,7 @@ fn failed_request_is_retried_with_the_same_key() {
 }
 
 #[test]
-fn concurrent_duplicate_is_told_to_wait() {
+fn concurrent_duplicate_gets_a_conflict() {
     let here = Simulator::start();
     here.inject(&json!({ "on": CREATE, "fault": "slow", "ms": 1500, "times": 8 }));
     let request = || here.request(Method::POST, "resources").header("idempotency-key", "k").json(&search());

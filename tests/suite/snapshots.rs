@@ -79,7 +79,7 @@ fn lifecycle_output_matches() {
     assert_output(&here, "list_all", &["list", "--all"]);
 }
 
-/// Runs a request from the agent to the human's decision.
+/// Runs a request from the agent to the user's decision.
 #[test]
 fn approval_output_matches() {
     let here = Workspace::new();
@@ -140,7 +140,7 @@ fn doctor_output_matches() {
     assert_output(&here, "doctor_unwell", &["doctor"]);
     assert_output(&here, "doctor_repair", &["doctor", "--repair"]);
     here.write(".env", "SUPERMEMORY_API_KEY=mine\n");
-    assert_output(&here, "doctor_repair_in_vain", &["doctor", "--repair"]);
+    assert_output(&here, "doctor_repair_without_effect", &["doctor", "--repair"]);
     assert_output(&here, "doctor_json", &["doctor", "--json"]);
 }
 
@@ -157,7 +157,7 @@ fn audit_output_matches() {
     assert_text("audit_json", &normalize(&output.stdout));
     let output = here.ok(&["audit", "--verify"]);
     assert_text("audit_verify", &normalize(&output.stdout));
-    here.sql("UPDATE audit SET actor = 'somebody else' WHERE seq = 2");
+    here.sql("UPDATE audit SET actor = 'another actor' WHERE seq = 2");
     assert_output(&here, "audit_verify_broken", &["audit", "--verify"]);
     assert_output(&here, "audit_verify_broken_json", &["audit", "--verify", "--json"]);
     assert_output(&here, "audit_wrong_time", &["audit", "--since", "yesterday"]);

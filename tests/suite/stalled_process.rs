@@ -61,7 +61,7 @@ fn project_in_progress_is_no_doctor_problem() {
     let workspace = prepare(BackendKind::Simulated, "rotate");
     let stalled = StalledProcess::at(&workspace, "rotate", Phase::Intended, None);
     let output = workspace.ok(&["doctor"]);
-    assert!(output.stdout.contains("being worked on right now: victim"), "{output:?}");
+    assert!(output.stdout.contains("in progress: victim"), "{output:?}");
     assert_eq!(stalled.resume(), "ok");
 }
 
@@ -116,7 +116,7 @@ fn reader_does_not_block_a_new_ledger() {
     check(&workspace, "a ledger that was looked at");
 }
 
-/// An unsynced commit of a dead process must not appear later. Others may have been told that it did not happen.
+/// An unsynced commit of a killed process must not appear later: other processes may have reported that it did not happen.
 #[test]
 fn half_synced_commit_is_reconciled_by_a_lookup() {
     if !can_trace() {
@@ -181,7 +181,7 @@ fn permission_loss_is_reported_and_recovered() {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
         let workspace = prepare(BackendKind::Simulated, operation);
         let (billed, folder) = (workspace.billed_resources(), workspace.file(folder));
-        let uid = getuid().is_root().then_some(NOBODY);
+        let uid = getuid().is_root().then_some(UNPRIVILEGED);
         if let Some(uid) = uid {
             change_owner(&workspace, uid);
         }
@@ -310,8 +310,8 @@ fn change_owner(workspace: &Workspace, uid: u32) {
     }
 }
 
-/// The user `nobody`, on any system.
-const NOBODY: u32 = 65_534;
+/// An unprivileged user id, on any system.
+const UNPRIVILEGED: u32 = 65_534;
 
 /// More than fill a pipe, and fewer than a server accepts concurrently.
 const LIST_CALLS: usize = 60;

@@ -43,9 +43,9 @@ async fn retry_after_is_respected() {
     let harness = StripeApiHarness::new();
     let busy = || refusal(429, "rate_limit").with("retry-after", "1");
     harness.stripe.on(CREATE, [busy(), ok(&resource("complete"))]);
-    let patient = RetryPolicy { longest_pause: Duration::from_secs(2), ..QUICK };
+    let slow_retries = RetryPolicy { longest_pause: Duration::from_secs(2), ..QUICK };
     let started = Instant::now();
-    harness.restart(access(&harness.stripe), patient).provision(&order("a")).await.unwrap();
+    harness.restart(access(&harness.stripe), slow_retries).provision(&order("a")).await.unwrap();
     assert!(started.elapsed() >= Duration::from_secs(1));
     // But no longer than the deadline allows.
     harness.stripe.on(CREATE, [refusal(429, "rate_limit").with("retry-after", "99999")]);
@@ -84,7 +84,7 @@ async fn lost_response_is_requested_again_and_buys_once() {
 async fn rejected_retry_leaves_the_outcome_unknown() {
     let harness = StripeApiHarness::new();
     harness.stripe.on(CREATE, [Reply::Drop, refusal(401, "invalid_api_key")]);
-    let order_ = order("door");
+    let order_ = order("lost");
     let error = harness.backend.provision(&order_).await.unwrap_err();
     assert!(matches!(error, BackendError::Unknown { .. }), "the first try may have arrived: {error}");
     let error = harness.backend.provision(&order_).await.unwrap_err();

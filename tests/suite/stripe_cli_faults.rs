@@ -209,7 +209,7 @@ async fn interrupted_add_proves_nothing_for_a_while() {
         assert_eq!((harness.add_calls("exa/api"), harness.live_resources("exa/api")), (1, 0), "{fault}");
         assert!(!harness.fake_stripe.still_hangs(), "{fault}");
         let absent = async { while harness.observe(Scope::Order(&order.id)).await.is_err() {} };
-        tokio::time::timeout(Duration::from_secs(60), absent).await.unwrap_or_else(|_| panic!("{fault}: for ever"));
+        tokio::time::timeout(Duration::from_secs(60), absent).await.unwrap_or_else(|_| panic!("{fault}: forever"));
         assert_eq!(harness.observe(Scope::Order(&order.id)).await.unwrap(), []);
     }
 }

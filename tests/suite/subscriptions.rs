@@ -153,7 +153,7 @@ async fn alert_notifies_subscribers_of_its_project() {
 #[tokio::test]
 async fn immutable_resource_cannot_be_subscribed_to() {
     let workspace = Workspace::new();
-    let (client, _heard) = connect_legacy(&workspace).await;
+    let (client, _notifications) = connect_legacy(&workspace).await;
     for uri in ["stripe-projects://audit", "stripe-projects://projects/Wrong Name", "file:///etc/passwd", ""] {
         let answer = client.subscribe(SubscribeRequestParams::new(uri)).await;
         assert_eq!(crate::client::code(answer), -32002, "{uri}");

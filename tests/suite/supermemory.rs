@@ -77,7 +77,7 @@ async fn base_path_is_kept() {
 async fn ingestion_is_waited_for() {
     let mock = MockSupermemory::start(Behavior::Ingesting { searches: 3 }).await;
     mock.client().store(&key(), TEA).await.unwrap();
-    assert_eq!(mock.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()));
+    assert_eq!(mock.client().find(&key(), "tea", TEA, WITH_TIMEOUT).await, Ok(()));
     assert_eq!(mock.searches(), 4);
 }
 
@@ -101,13 +101,13 @@ async fn accepted_key_is_no_refusal() {
 #[tokio::test]
 async fn refused_search_is_not_retried_and_a_busy_one_is() {
     let refusing = MockSupermemory::start(Behavior::Answers(StatusCode::UNAUTHORIZED)).await;
-    let failure = refusing.client().find(&key(), "tea", TEA, PATIENT).await;
+    let failure = refusing.client().find(&key(), "tea", TEA, WITH_TIMEOUT).await;
     assert_eq!(failure, Err(Failure::Refused(StatusCode::UNAUTHORIZED)));
     assert_eq!(refusing.searches(), 1);
     for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR] {
         let busy = MockSupermemory::start(Behavior::Busy { searches: 2, status }).await;
         busy.client().store(&key(), TEA).await.unwrap();
-        assert_eq!(busy.client().find(&key(), "tea", TEA, PATIENT).await, Ok(()), "{status}");
+        assert_eq!(busy.client().find(&key(), "tea", TEA, WITH_TIMEOUT).await, Ok(()), "{status}");
         assert_eq!(busy.searches(), 3, "{status}");
     }
 }
@@ -368,4 +368,4 @@ const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(30);
 
 const AT_ONCE: Retry = Retry { timeout: Duration::ZERO, interval: Duration::from_millis(1) };
-const PATIENT: Retry = Retry { timeout: Duration::from_secs(30), interval: Duration::from_millis(1) };
+const WITH_TIMEOUT: Retry = Retry { timeout: Duration::from_secs(30), interval: Duration::from_millis(1) };

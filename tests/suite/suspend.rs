@@ -1,4 +1,4 @@
-//! The kill switch, over every backend. A suspended key is revoked and stays so until a human resumes the project.
+//! The kill switch, over every backend. A suspended key is revoked and stays so until a person resumes the project.
 
 use domain::name::ProjectName;
 use serde_json::{Value, json};

@@ -103,7 +103,7 @@ fn first_ctrl_c_lets_a_purchase_finish() {
     let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     wait_for_purchase(&here);
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
     assert_delivered_once(&here);
@@ -115,7 +115,7 @@ fn second_ctrl_c_leaves_the_purchase_to_the_next_call() {
     let here = workspace_with_slow_purchase(3000);
     let terminal = Terminal::start(&here.command(&PROVISION), 100);
     wait_for_purchase(&here);
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     // SIGTERM from another process counts as well.
     assert!(Command::new("kill").args(["-TERM", &terminal.pid().to_string()]).status().unwrap().success());
     let output = terminal.finish();
@@ -140,7 +140,7 @@ fn ctrl_c_after_an_intent_lets_a_small_command_finish() {
     until("the intent", || {
         here.ledger().audit().rows().unwrap().iter().any(|row| row.action == "usage record").then_some(())
     });
-    terminal.press("\x03").until("finishing what was begun");
+    terminal.press("\x03").until("finishing the operation");
     world.execute_batch("ROLLBACK").unwrap();
     let output = terminal.finish();
     assert_eq!(output.code, 0, "{}", output.screen);
@@ -166,7 +166,7 @@ fn ctrl_c_in_a_rotation_lets_it_finish_and_reports_it() {
         here.fake_stripe().inject_faults(json!([{ "verb": "rotate", "fault": "slow", "ms": 3000 }]));
         let terminal = Terminal::start(&here.command(arguments), 100);
         wait_for_purchase(&here);
-        terminal.press("\x03").until("finishing what was begun");
+        terminal.press("\x03").until("finishing the operation");
         let output = terminal.finish();
         assert_eq!(output.code, 7, "{}", output.screen);
         assert!(output.screen.contains("rotated memory: version 2 is in the env file"), "{}", output.screen);
@@ -223,8 +223,8 @@ fn workspace_with_budgets() -> Workspace {
     here.ok(&["provision", "memory", "supermemory", "--cap", "5"]);
     here.ok(&["usage", "record", "memory", "4.5"]);
     here.ok(&["provision", "db", "postgres"]);
-    here.ok(&["provision", "the-memory-of-everything-that-was-ever-said", "supermemory", "--cap", "1"]);
-    here.ok(&["usage", "record", "the-memory-of-everything-that-was-ever-said", "1"]);
+    here.ok(&["provision", "the-memory-of-everything-that-was-ever-sent", "supermemory", "--cap", "1"]);
+    here.ok(&["usage", "record", "the-memory-of-everything-that-was-ever-sent", "1"]);
     let ledger = rusqlite::Connection::open(here.state().join("ledger.db")).unwrap();
     for (name, minutes) in [("memory", 200), ("db", 12), ("old-idea", 6 * 24 * 60)] {
         let earlier = "UPDATE projects SET created_at = created_at - ?2 * 60000 WHERE name = ?1";

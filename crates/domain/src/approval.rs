@@ -193,7 +193,7 @@ pub enum ApprovalError {
     #[error("this request has expired")]
     Expired,
     /// The returned request state has no valid signature of this server.
-    #[error("the requestState is not one that this server gave out")]
+    #[error("the requestState was not issued by this server")]
     Forged,
     #[error("the requestState belongs to a call with other arguments, or of another client")]
     Mismatch,
@@ -201,18 +201,18 @@ pub enum ApprovalError {
     NotAnId(#[from] NotAnId),
     #[error("there is no such request")]
     NotFound,
-    #[error("this requestState has been answered already, or a later question has taken its place")]
+    #[error("this requestState was answered already, or replaced by a later question")]
     Replayed,
     #[error(
-        "a human has to approve this first: `{}` on {} with a cap of {} USD (request {})",
+        "approval required: `{}` on {} with a cap of {} USD (request {})",
         .0.approval.subject.name, .0.approval.subject.provider, .0.approval.subject.cap, .0.approval.id
     )]
     Required(Box<Question>),
     #[error("the question was not answered in time, so nothing was provisioned")]
     TimedOut { id: ApprovalId, command: String },
-    #[error("{most} requests wait for a human already")]
+    #[error("{most} requests are already pending")]
     TooMany { most: u32 },
-    #[error("the answer is neither a yes nor a no, so nothing was provisioned")]
+    #[error("the answer neither approves nor denies, so nothing was provisioned")]
     Unclear { id: ApprovalId, command: String },
 }
 

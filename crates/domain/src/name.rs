@@ -143,7 +143,7 @@ pub enum NameError {
     Project,
     #[error("a provider key is 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit")]
     Provider,
-    #[error("a name may not be a key or a card number, and this reads like one")]
+    #[error("a name may not be a key or a card number, and this looks like one")]
     Sensitive,
     #[error("a service is written provider/service, such as supermemory/memory")]
     Service,

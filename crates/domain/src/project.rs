@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn every_live_status_has_a_transition() {
         for status in Status::ALL.into_iter().filter(|status| status.is_live()) {
-            assert!(Status::ALL.into_iter().any(|next| status.may_become(next)), "{status} is a dead end");
+            assert!(Status::ALL.into_iter().any(|next| status.may_become(next)), "{status} has no next status");
         }
     }
 

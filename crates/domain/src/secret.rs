@@ -178,7 +178,7 @@ pub const fn is_key_byte(byte: u8) -> bool {
 
 const HIDDEN: &str = "…";
 
-/// The shortest credential, in bytes, of which four characters may be shown.
+/// The length in bytes from which a mask shows the last four characters of a credential.
 pub const SHORTEST_SHOWN: usize = 20;
 
 /// Versioned, so that stored fingerprints cannot change meaning silently.

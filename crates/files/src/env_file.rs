@@ -107,7 +107,7 @@ impl Inspection {
     }
 }
 
-/// Whether a value that we did not write may be overwritten. Only a human may allow it.
+/// Whether a value that this program did not write may be overwritten. Only a person may allow it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replace {
     Foreign,

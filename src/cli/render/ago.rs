@@ -1,8 +1,8 @@
-//! How long ago something was, or how far it is, as people say it.
+//! Relative times for people.
 
 use domain::clock::Timestamp;
 
-/// `just now`, `5 min ago`, `3 h ago`, `12 d ago`. A time that is still to come is shown as it is: some clock is wrong.
+/// `just now`, `5 min ago`, `3 h ago`, `12 d ago`. A future time is shown in full, because a clock is wrong.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(then.as_second());
     match seconds {
@@ -20,7 +20,7 @@ pub fn ahead(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// In the largest unit of which there are at least two, or minutes.
+/// Returns the duration in days or hours from two of them on, else in minutes.
 fn length(seconds: i64) -> String {
     match seconds {
         ..HOUR => format!("{} min", seconds / MINUTE),
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_as_people_tell_them() {
+    fn past_times_are_shown_in_the_largest_unit() {
         let now = Timestamp::from_second(10_000_000).unwrap();
         for (seconds, words) in [
             (-30, "just now"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_come_is_told_the_same_way() {
+    fn future_times_are_shown_in_the_largest_unit() {
         let now = Timestamp::from_second(10_000_000).unwrap();
         for (seconds, words) in
             [(-5, "now"), (59, "now"), (60, "in 1 min"), (3600, "in 1 h"), (172_799, "in 47 h"), (172_800, "in 2 d")]

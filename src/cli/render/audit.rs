@@ -8,14 +8,14 @@ use crate::{
     view::{AcceptedBreakView, AuditView, ProofView},
 };
 
-/// One object a line for programs, so that a long audit can be read as it comes.
+/// Prints the audit; as JSON one object per line, so that a long audit can be read as a stream.
 pub fn audit(rows: &[AuditEntry], output: Output) {
     let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
     if output == Output::Json {
         return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
     }
     if rows.is_empty() {
-        return out("No such row.");
+        return out("No matching row.");
     }
     let rows = rows.iter().map(|row| {
         let time = row.at.replace('T', " ").chars().take("2026-11-21 09:30:00".len()).collect();
@@ -36,18 +36,18 @@ pub fn proof(proof: &AuditProof, output: Output) {
         out(format_args!("Accepted breaks: {}", proof.accepted.len()));
     }
     for AcceptedBreakView { row, at, actor, head_row } in &proof.accepted {
-        let gave_up = head_row.map_or_else(
+        let lost = head_row.map_or_else(
             || "an `audit.head` that was missing or unreadable".to_owned(),
-            |head_row| format!("an `audit.head` that had come to row {head_row}"),
+            |head_row| format!("an `audit.head` at row {head_row}"),
         );
-        out(format_args!("  row {row}, on {}: {actor} gave up {gave_up}", to_the_second(at)));
+        out(format_args!("  row {row}, on {}: {actor} accepted the loss of {lost}", to_the_second(at)));
     }
     if !proof.head.is_empty() {
         out(format_args!("The last one is {}", proof.head));
     }
 }
 
-/// The facts of an audit row as words; the project has a column of its own.
+/// Returns the facts of an audit row as text, without the project, which has its own column.
 fn facts(detail: &Value) -> String {
     let Value::Object(facts) = detail else { return String::new() };
     let words = facts.iter().filter(|(name, _)| *name != "name").map(|(name, fact)| match fact {

@@ -1,4 +1,4 @@
-//! How findings of a scan read.
+//! Output of `scan`.
 
 use domain::channel::Channel;
 use domain::diagnostic::Diagnostic as _;
@@ -24,21 +24,21 @@ pub fn scanned(report: &ScanReport, output: Output) {
     } else if report.findings.is_empty() {
         out(format_args!("Clean: none of {} in {looked}.", counted(report.keys_known, "key")));
     } else {
-        out(format_args!("Found: {} live and {} dead, in {looked}.", report.live_count(), report.dead_count()));
+        out(format_args!("Found: {} live and {} dead, in {looked}.", report.live_count(), report.revoked_count()));
         if report.live_count() > 0 {
             out(
-                "`stripe-projects-mcp rotate NAME` kills a live key and writes a new one; `scan --rotate` does it for all.",
+                "`stripe-projects-mcp rotate NAME` revokes a live key and writes a new one; `scan --rotate` does it for all.",
             );
         }
     }
 }
 
-/// On stderr whatever the output: people and scripts wait for this line.
+/// Prints to stderr in both output formats: users and scripts wait for this line.
 pub fn watching(places: usize) {
     err(format_args!("watching {}; Ctrl-C ends it", counted(places as u64, "place")));
 }
 
-/// What a watch has found since it last said so, one line each.
+/// Prints the new findings of a watch, one line each.
 pub fn watched(report: &ScanReport, output: Output) {
     remarks(report);
     match output {
@@ -101,8 +101,7 @@ fn remarks(report: &ScanReport) {
     }
 }
 
-/// A name as a terminal may show it: what would move the cursor, change colours or turn the direction of writing is
-/// spelled out.
+/// Escapes characters that would move the cursor, change colours or change the direction of writing.
 fn visible(name: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -127,5 +126,5 @@ fn counted(number: u64, thing: &str) -> String {
     }
 }
 
-/// As git shortens ids, with some room.
+/// Longer than git's usual short ids.
 const SHORT_ID: usize = 12;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{project_state::ProjectState, provisioner::ProjectPage};
 
-/// Shows the projects, one a line.
+/// Prints the projects, one per line.
 pub fn show(list: &ProjectPage, now: Timestamp, screen: Screen) {
     let mut columns = columns(&list.projects, now);
     let most = screen.width.unwrap_or(usize::MAX);
@@ -29,7 +29,7 @@ pub fn show(list: &ProjectPage, now: Timestamp, screen: Screen) {
 struct Column {
     head: &'static str,
     cells: Vec<Cell>,
-    /// Among those that can be left out, the highest goes first; the list is none without those of 0.
+    /// The column with the highest number is omitted first; columns with 0 are never omitted.
     dispensable: u8,
 }
 
@@ -80,7 +80,7 @@ fn cap(state: &ProjectState) -> String {
     exact_usd(state.project.cap.micro_usd())
 }
 
-/// How much of the cap is used, in tenths and a half; the smallest use is seen, and only a full budget looks full.
+/// Returns a bar of the used part of the cap. Any usage is visible, and only a full budget looks full.
 fn bar(state: &ProjectState) -> (String, &'static str) {
     let Some(usage) = state.usage() else {
         return ("?".to_owned(), paint::FAINT);
@@ -101,8 +101,7 @@ fn bar(state: &ProjectState) -> (String, &'static str) {
     (cells.collect(), paint::usage(usage, state.project.cap.micro_usd()))
 }
 
-/// Shortens very long names, leaves out what does not fit, the least needed first, and shortens names again. Says what was
-/// left out.
+/// Shortens very long names, omits columns that do not fit, and shortens names again. Returns the omitted columns.
 fn fit(columns: &mut Vec<Column>, most: usize) -> Vec<&'static str> {
     shorten_names(columns, most, LONG_NAME);
     let mut hidden = Vec::new();
@@ -117,7 +116,7 @@ fn fit(columns: &mut Vec<Column>, most: usize) -> Vec<&'static str> {
     hidden
 }
 
-/// By what is too much, but to no less than that.
+/// Shortens names by the excess width, but not below a minimum.
 fn shorten_names(columns: &mut [Column], most: usize, least: usize) {
     let surplus = total(columns).saturating_sub(most);
     if let Some(names) = columns.first_mut() {
@@ -136,7 +135,7 @@ fn total(columns: &[Column]) -> usize {
     columns.iter().map(Column::width).sum::<usize>() + GAP * columns.len().saturating_sub(1)
 }
 
-/// Padded before it is painted, for what paints has no width; and nothing is left at the end of a line.
+/// Pads cells before they are coloured, because colour codes have no width. Lines have no trailing blanks.
 fn line<'a>(columns: &'a [Column], cell: impl Fn(&'a Column) -> (&'static str, &'a str), screen: Screen) -> String {
     let mut line = String::new();
     let mut owed = 0;
@@ -152,7 +151,7 @@ fn line<'a>(columns: &'a [Column], cell: impl Fn(&'a Column) -> (&'static str, &
     line
 }
 
-/// Columns on the screen: names, variables, masks and bars are of characters that take one each.
+/// Returns the width in columns: each character of a name, variable, mask or bar takes one.
 fn width(text: &str) -> usize {
     text.chars().count()
 }
@@ -161,7 +160,7 @@ const CELLS: u128 = 10;
 
 const GAP: usize = 2;
 
-/// Longer ones may be shortened before a column is left out.
+/// Longer names may be shortened before a column is omitted.
 const LONG_NAME: usize = 20;
 
 const SHORTEST_NAME: usize = 6;

@@ -108,7 +108,7 @@ pub fn outcomes(outcomes: &[Outcome], none: &str, output: Output) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit() as u8))
 }
 
-/// A project whose cap is used up, and whether it is suspended.
+/// Prints a warning about a used-up cap, and whether the project is suspended.
 pub fn stopped(Outcome { name, result }: &Outcome) {
     match result {
         Ok(_) => warn(&format!("{name} has used up its cap and is suspended")),
@@ -123,7 +123,7 @@ pub fn warn(words: &str) {
     err(format_args!("warning: {words}"));
 }
 
-/// An alert that was raised, or one that cannot be sent.
+/// Prints an alert, or the reason why alerts cannot be sent.
 pub fn notice(notice: &Notice) {
     match notice {
         Notice::Raised(_) => err(format_args!("alert: {notice}")),
@@ -131,7 +131,7 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-/// A person at a terminal sees budgets as bars, in what fits; a pipe gets the same plain table every time.
+/// Prints the list: bars for budgets at a terminal, a plain and stable table to a pipe.
 pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     let list = &ProjectList::new(page, Channel::Cli);
     if let Some(warning) = &list.warning {
@@ -174,7 +174,7 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
     table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
 }
 
-/// A request that was decided just now.
+/// Prints a request after its decision.
 pub fn approval(approval: &ApprovalView, output: Output) {
     if output == Output::Json {
         return json(approval);
@@ -183,7 +183,7 @@ pub fn approval(approval: &ApprovalView, output: Output) {
     let expires_at = to_the_second(expires_at);
     out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
     out(match *status {
-        "approved" => format!("  next      The agent's next identical call goes through, once, until {expires_at}."),
+        "approved" => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
         _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
     });
 }
@@ -206,13 +206,13 @@ pub fn valid_registry(view: &ProvidersView, output: Output) {
     }
 }
 
-/// Shows a failure and says with which code to exit.
+/// Prints a failure and returns its exit code.
 pub fn show_error(error: &Error, output: Output) -> ExitCode {
     failure(&error.view(Channel::Cli), output);
     ExitCode::from(error.exit() as u8)
 }
 
-/// Shows what is wrong with a command line.
+/// Prints a usage error.
 pub fn mistake(mistake: &ErrorView, output: Output) -> ExitCode {
     failure(mistake, output);
     ExitCode::from(Exit::Usage as u8)
@@ -224,7 +224,7 @@ pub fn clap_text(text: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What another program will read.
+/// Prints a page for another program.
 pub fn page(page: &[u8]) -> ExitCode {
     raw(page);
     ExitCode::SUCCESS
@@ -253,22 +253,22 @@ pub fn question(question: &str) {
     prompt(format_args!("{question} [y/N] "));
 }
 
-/// For an answer that ended without the key that ends a line.
+/// Ends the line after an answer without a line feed.
 pub fn end_of_question() {
     err("");
 }
 
-/// The first Ctrl-C, when it is too late to call the operation off.
+/// Reports the first Ctrl-C after the operation started.
 pub fn finishing() {
-    over_key("finishing what was begun; press again to stop waiting (it is in the journal)");
+    over_key("finishing the operation; press again to stop waiting (it is in the journal)");
 }
 
-/// Ctrl-C in time.
+/// Reports a Ctrl-C before the operation started.
 pub fn called_off() {
     below_key("stopped; nothing was started");
 }
 
-/// Where the simulator listens: scripts wait for this line.
+/// Prints the simulator's address: scripts wait for this line.
 pub fn say_address(address: SocketAddr) {
     err(format_args!("listening on http://{address}"));
 }

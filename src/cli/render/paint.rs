@@ -1,4 +1,4 @@
-//! The few colours there are, as a terminal's numbers for them.
+//! The colours, as terminal codes.
 
 use domain::{money::MicroUsd, project::Status};
 
@@ -20,7 +20,7 @@ pub fn status(status: Status) -> &'static str {
     }
 }
 
-/// The colour of a budget of which that much is used.
+/// Returns the colour of a budget by its usage.
 pub fn usage(used: MicroUsd, cap: MicroUsd) -> &'static str {
     if used >= cap {
         BAD

@@ -1,5 +1,5 @@
-//! The two streams: what each can show, and the one line that comes and goes. A reader who has left is no error; a result
-//! that could not be written, to a full disk perhaps, is one, and is remembered until the end.
+//! Stdout and stderr: their abilities, and the progress line. A closed pipe is no error. A failed write of a result, to a
+//! full disk for example, is one, and is kept for the exit code.
 
 use std::{
     fmt::Display,
@@ -11,13 +11,13 @@ use terminal_size::{Width, terminal_size_of};
 
 use crate::settings::{self, Colour};
 
-/// What one of the streams can show.
+/// The abilities of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
     pub colour: bool,
-    /// In columns; `None` is as wide as it takes.
+    /// In columns; `None` is unlimited.
     pub width: Option<usize>,
-    /// Whether a person looks at it. What goes elsewhere is plain, and the same every time.
+    /// Whether a person reads it. Other output is plain and stable.
     pub person: bool,
 }
 
@@ -39,7 +39,7 @@ impl Screen {
         Self { colour: forced || (terminal && wish == Colour::AtTerminal), width, person: terminal || forced }
     }
 
-    /// The words in a colour of [`super::paint`], where the screen takes one.
+    /// Returns the text in a colour of [`super::paint`], if the stream shows colours.
     pub fn paint(self, colour: &str, words: &str) -> String {
         if self.colour { format!("\x1b[{colour}m{words}\x1b[0m") } else { words.to_owned() }
     }
@@ -50,13 +50,13 @@ pub fn out(line: impl Display) {
     written(writeln!(io::stdout(), "{line}"));
 }
 
-/// Bytes as they are.
+/// Prints bytes unchanged.
 pub fn raw(bytes: &[u8]) {
     let _line = undisturbed();
     written(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()));
 }
 
-/// Why not everything that went to stdout arrived there, if somebody may still think that it did.
+/// Returns the first failed write to stdout, if the exit code must report it.
 pub fn lost() -> Option<io::ErrorKind> {
     *LOST.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -74,14 +74,14 @@ pub fn err(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// In the place of the `^C` that a terminal shows for the key, which stands alone on its line.
+/// Replaces the `^C` that a terminal shows for the key.
 pub fn over_key(line: impl Display) {
     let _line = undisturbed();
     let clear = if rewrites() { CLEAR } else { "" };
     let _ = writeln!(io::stderr(), "{clear}{line}");
 }
 
-/// Below a question that got Ctrl-C for an answer.
+/// Prints a line below a question that was answered with Ctrl-C.
 pub fn below_key(line: impl Display) {
     let drawn = *line_of_progress();
     let _line = undisturbed();
@@ -89,14 +89,14 @@ pub fn below_key(line: impl Display) {
     let _ = writeln!(io::stderr(), "{below}{line}");
 }
 
-/// Leaves the cursor behind the words, where the answer will be typed.
+/// Prints a question without a line feed, so that the answer follows it.
 pub fn prompt(words: impl Display) {
     let _line = undisturbed();
     let _ = write!(io::stderr(), "{words}");
 }
 
-/// Shows what `now` says, or takes the line away if it has nothing to say. It is asked while nobody else can print, so
-/// that a line never appears after the words that end it.
+/// Shows the text from `now` as the progress line, or removes the line on `None`. Calls `now` with the streams locked, so
+/// that a progress line never appears after the final output.
 pub fn progress(now: impl FnOnce() -> Option<String>) {
     if !rewrites() {
         return;
@@ -112,12 +112,12 @@ pub fn progress(now: impl FnOnce() -> Option<String>) {
     let _ = write!(io::stderr(), "{CLEAR}{words}");
 }
 
-/// Whether stderr is a terminal that can take a line back.
+/// Tells whether stderr is a terminal that can erase a line.
 fn rewrites() -> bool {
     io::stderr().is_terminal() && !settings::is_dumb()
 }
 
-/// The streams, for as long as the guard lives, without the line of progress.
+/// Locks the streams and erases the progress line.
 fn undisturbed() -> MutexGuard<'static, bool> {
     let mut drawn = line_of_progress();
     if *drawn {
@@ -131,11 +131,11 @@ fn line_of_progress() -> MutexGuard<'static, bool> {
     DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first failure of stdout, of which a process has one too.
+/// The first failure of this process's stdout.
 static LOST: Mutex<Option<io::ErrorKind>> = Mutex::new(None);
 
-/// Whether a line of progress stands on stderr, of which a process has one.
+/// Whether this process shows a progress line on stderr.
 static DRAWN: Mutex<bool> = Mutex::new(false);
 
-/// Back to the first column, and the line is empty.
+/// Returns to the first column and erases the line.
 const CLEAR: &str = "\r\x1b[2K";

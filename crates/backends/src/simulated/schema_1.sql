@@ -14,8 +14,8 @@ CREATE TABLE resources (
 
 CREATE INDEX resources_of_provider ON resources (provider) WHERE status <> 'removed';
 
--- The current generation only: an old credential is dead because nobody knows it any more. What is kept is the
--- sixteen random bytes behind a credential, not its text.
+-- The current generation only: a credential of an earlier generation has no row and is therefore refused. A row
+-- has the sixteen random bytes behind a credential, not its text.
 CREATE TABLE credentials (
     resource INTEGER NOT NULL REFERENCES resources (row),
     name     TEXT NOT NULL,

@@ -180,7 +180,7 @@ impl SimulatedStripe {
         self.database.read(resources::all)
     }
 
-    /// Reads only durable state: an absence is acted upon.
+    /// Reads only durable state: the caller acts on an absence.
     pub fn observe_order(&self, order: &ProjectId) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read_durable(|connection| {
             let resource = resources::by_order(connection, order)?.and_then(|resource| resource.existing().ok());

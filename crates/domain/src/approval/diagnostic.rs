@@ -37,7 +37,7 @@ impl Diagnostic for ApprovalError {
                 format!("run `{PROGRAM} approve {id}` to reverse the decision, or wait until {until:.0}"),
             ),
             Self::Expired => channel.select(
-                "make the same call again without a requestState to ask anew".to_owned(),
+                "make the same call again without a requestState to ask again".to_owned(),
                 "let the agent make the same call again, which opens a new request".to_owned(),
             ),
             Self::Forged | Self::Mismatch | Self::Replayed => {

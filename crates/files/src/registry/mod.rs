@@ -150,7 +150,7 @@ docs = 'https://docs.exa.ai'
             ("Vector_DB", Some("vector-db")),
             ("neon", Some("postgres")),
             ("elevenlab", Some("tts")),
-            ("forecast", None),
+            ("climate", None),
         ] {
             assert_eq!(registry.closest(wrong).map(ProviderKey::as_str), right, "{wrong}");
         }

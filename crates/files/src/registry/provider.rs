@@ -27,9 +27,9 @@ pub struct Provider {
     pub deliveries: Vec<Delivery>,
     pub default_cap: Cents,
     pub max_cap: Cents,
-    /// The lifetime of a project without one of its own; never longer than `max_lease`.
-    pub default_lease: Option<Lifetime>,
-    pub max_lease: Option<Lifetime>,
+    /// The lifetime of a project without one of its own; never longer than `max_lifetime`.
+    pub default_lifetime: Option<Lifetime>,
+    pub max_lifetime: Option<Lifetime>,
     /// `None`: as in the policy over all providers.
     pub approval: Option<ApprovalRule>,
     pub docs: String,
@@ -55,9 +55,9 @@ impl Provider {
         if let Some(place) = entry.max_cap_usd.filter(|_| max_cap < default_cap) {
             return Err(SpannedProblem::at(&place, Problem::MaxBelowDefault));
         }
-        let default_lease = parse_optional(entry.default_expires_in.as_ref(), Lifetime::parse)?;
-        let max_lease =
-            parse_optional(entry.max_expires_in.as_ref(), |text| match (Lifetime::parse(text)?, default_lease) {
+        let default_lifetime = parse_optional(entry.default_expires_in.as_ref(), Lifetime::parse)?;
+        let max_lifetime =
+            parse_optional(entry.max_expires_in.as_ref(), |text| match (Lifetime::parse(text)?, default_lifetime) {
                 (max, Some(default)) if max < default => Err(Problem::MaxBelowDefault),
                 (max, _) => Ok(max),
             })?;
@@ -70,8 +70,8 @@ impl Provider {
             deliveries,
             default_cap,
             max_cap,
-            default_lease,
-            max_lease,
+            default_lifetime,
+            max_lifetime,
             approval: ApprovalRule::from_wire(entry.approval.as_ref())?,
             docs: parse(&entry.docs, docs)?,
             paid: entry.paid.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Requests for a human's approval: each is asked once, decided once, and used once.
+//! Approval requests: each is asked once, decided once, and used once.
 
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject},

@@ -20,7 +20,7 @@ impl Diagnostic for LedgerError {
             Self::Gone => format!(
                 "{}; if it was removed on purpose, {}; what it listed is still billed",
                 channel.person("put a backup of ledger.db back into the state folder"),
-                channel.person_runs(&format!("{PROGRAM} audit --accept"), " to begin anew")
+                channel.person_runs(&format!("{PROGRAM} audit --accept"), " to start a new one")
             ),
             Self::Moved { .. } => channel.select(
                 "call list_projects to see the status of the project".to_owned(),

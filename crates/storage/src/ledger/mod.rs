@@ -53,7 +53,7 @@ pub enum LedgerError {
     #[error("the ledger is gone: `audit.head` beside it records rows that it had")]
     Gone,
     /// A move that [`domain::project::Status::may_become`] forbids; the ledger and its caller disagree.
-    #[error("the project is {status} in the ledger, which rules this step out")]
+    #[error("the ledger has the project as {status}, which does not permit this step")]
     Moved { status: &'static str },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,7 +101,7 @@ impl Ledger {
         Alerts(self)
     }
 
-    /// Requests for a human's approval.
+    /// Approval requests.
     pub fn approvals(&self) -> Approvals<'_> {
         Approvals(self)
     }

@@ -90,7 +90,7 @@ impl Projects<'_> {
         self.0.read(|tx| ProvisionTx(tx).totals())
     }
 
-    /// Returns every project with an open journal entry, such as a dead process leaves.
+    /// Returns every project with an open journal entry, such as an exited process leaves.
     ///
     /// # Errors
     /// When the ledger cannot be read.

@@ -1,5 +1,5 @@
--- Requests for a human's yes. One is pending until somebody decides it, and a granted one is spent with the intent that
--- it grants, in one transaction. `nonce` is of the one form that is out with a client; it goes when the answer comes.
+-- Approval requests. A request is pending until the user decides it. An approval is used in the same transaction that
+-- records the intent it permits. `nonce` identifies the elicitation that a client has open; the answer clears it.
 CREATE TABLE approvals (
     row        INTEGER PRIMARY KEY,
     id         TEXT NOT NULL UNIQUE,
@@ -21,8 +21,8 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_name ON approvals (name, row);
 CREATE INDEX pending_approvals ON approvals (expires_at) WHERE status = 'pending';
 
--- What seals the state that a client carries between a question and its answer. It opens nothing else, and dies with
--- the requests that it vouches for.
+-- The key that signs the request state, which a client returns with its answer. It has no other use, and is deleted
+-- with the requests that it signed.
 CREATE TABLE seal (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     key TEXT NOT NULL

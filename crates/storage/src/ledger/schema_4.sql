@@ -1,5 +1,5 @@
--- When a project is to be torn down by whoever is running then, in milliseconds since 1970; the host session that
--- provisioned it, if that session gives back what it took; and whether a person said that it stays all the same.
+-- `expires_at`: when a running process tears the project down, in milliseconds since 1970. `session`: the host session
+-- that provisioned it, if the session tears its projects down. `kept`: whether the user exempted it from that.
 ALTER TABLE projects ADD COLUMN expires_at INTEGER;
 ALTER TABLE projects ADD COLUMN session TEXT;
 ALTER TABLE projects ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;

@@ -1,7 +1,7 @@
--- The outbox of alerts about budgets. A row is written once per project, cap and threshold, with the id under which it
--- is sent however often that takes. `state` is `pending`, `delivered`, `given_up`, or `local` for one that was raised
--- while nobody was to be written to. Whoever sends holds the row until `leased_until`, and knows it again by
--- `attempts`, which each claim raises.
+-- The outbox of alerts about budgets. A row is written once per project, cap and threshold, with the id that
+-- every attempt sends. `state` is `pending`, `delivered`, `given_up`, or `local` for an alert raised while no receiver
+-- was configured. The sending process claims the row until `leased_until`, and recognizes its claim by `attempts`,
+-- which each claim increments.
 CREATE TABLE alerts (
     row              INTEGER PRIMARY KEY,
     id               TEXT NOT NULL UNIQUE,

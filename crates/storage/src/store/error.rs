@@ -6,7 +6,7 @@ use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit};
 use files::fs::FsError;
 
-/// A failure of a database, independent of which database it is.
+/// A failure of a database, in the same terms for every database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A constraint refused a row, such as a second one under a unique key.
@@ -22,7 +22,7 @@ pub enum StoreError {
     /// A column has another type than the statement's reader expects.
     #[error("the database holds something unreadable in column {column} of a row")]
     Mistyped { column: usize },
-    #[error("the database was written by a newer version of this program (schema {found}, this one knows {known})")]
+    #[error("the database was written by a newer version of this program (schema {found}, this version reads {known})")]
     Newer { found: usize, known: usize },
     #[error("the database does not answer: {0}")]
     Unavailable(#[source] Cause),

@@ -1,7 +1,7 @@
-//! Records a human's acceptance of an audit gap, for example after restoring a backup.
+//! Records a person's acceptance of an audit gap, for example after restoring a backup.
 //!
-//! After `ledger.db` was restored from a backup, the anchor file records rows that are gone. The row that accepts this
-//! includes the file's content, so that an accepted loss can be told from an unnoticed one later.
+//! After `ledger.db` was restored from a backup, the anchor file records rows that no longer exist. The row that accepts this
+//! includes the file's content, so that an accepted loss can be distinguished from an unnoticed one later.
 
 use serde_json::json;
 

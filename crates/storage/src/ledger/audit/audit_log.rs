@@ -105,7 +105,7 @@ impl AuditLog<'_> {
         seal::seal(self.0)
     }
 
-    /// Removes the temporary file that a dead process left beside the anchor file, unless another process is sealing now.
+    /// Removes the temporary file that an exited process left beside the anchor file, unless another process is sealing now.
     ///
     /// # Errors
     /// When the state folder cannot be used.

@@ -172,7 +172,7 @@ pub(super) fn hash(before: &str, row: &AuditRow) -> String {
     hex(&Sha256::digest(bytes.to_string()))
 }
 
-/// Whether a human has given up that state of the anchor file. Asked only when the file does not fit, so it may be slow.
+/// Tells whether a person accepted the loss of that anchor file. Called only on a mismatch, so it may be slow.
 pub(super) fn was_given_up(tx: &dyn Tx, seq: i64, hash: &str) -> Result<bool, LedgerError> {
     let sql = "SELECT detail FROM audit WHERE action = ?1 AND outcome = ?2";
     for row in tx.rows(sql, &values![AcceptedBreak::ACTION, Verdict::Done.as_str()])?.iter() {

@@ -17,7 +17,7 @@ pub enum Proof {
         rows: i64,
         /// The hash of the last row. Noted elsewhere, it shows later whether the chain still includes that row.
         head: String,
-        /// Where rows are missing whose loss a human has accepted.
+        /// The position of missing rows whose loss a person accepted.
         accepted: Vec<AcceptedBreak>,
     },
 }
@@ -26,19 +26,19 @@ pub enum Proof {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Break {
     /// Or its predecessor is another row than the one before it.
-    #[error("row {seq} of the audit is not what was written")]
+    #[error("row {seq} of the audit was changed")]
     Changed { seq: i64 },
     /// Rows were removed from the end, or an older ledger has replaced this one.
-    #[error("row {seq} of the audit is not the one that `audit.head` knows, or is missing")]
+    #[error("row {seq} of the audit does not match `audit.head`, or is missing")]
     HeadFileDisagrees { seq: i64 },
-    #[error("`audit.head`, which knows how far the audit had come, is missing")]
+    #[error("`audit.head`, which records the last audit row, is missing")]
     HeadFileMissing,
-    #[error("`audit.head`, which knows how far the audit had come, is not what was written")]
+    #[error("`audit.head`, which records the last audit row, was changed")]
     HeadFileUnreadable,
     #[error("row {seq} of the audit is missing")]
     Missing { seq: i64 },
     /// The head record in the database has another last row.
-    #[error("row {seq} of the audit is not the one that the ledger's own head record knows")]
+    #[error("row {seq} of the audit does not match the ledger's own head record")]
     Surplus { seq: i64 },
 }
 
@@ -123,7 +123,7 @@ pub(super) fn walk(tx: &dyn Tx) -> Result<Result<Walked, Break>, LedgerError> {
 }
 
 /// How the anchor file contradicts the chain, if it does. A file that is behind does not, and neither does one whose
-/// rows a human has given up.
+/// rows whose loss a person accepted.
 pub(super) fn check(tx: &dyn Tx, recorded: &Recorded) -> Result<Option<Break>, LedgerError> {
     let (last, _) = chain::head(tx)?;
     Ok(match recorded {
