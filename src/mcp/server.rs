@@ -180,10 +180,13 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         refuse_cursor(request)?;
-        let (cache, filter) = (Arc::clone(&self.tool_list), self.options.tool_filter.clone());
         let services = Arc::clone(self.app.services());
-        let tools = task::spawn_blocking(move || cache.current(&services, &filter)).await;
-        let tools = tools.map_err(|_| answer::stopped())?;
+        let tools = if let Some(tools) = self.tool_list.unchanged(&services) {
+            tools
+        } else {
+            let (list, filter) = (Arc::clone(&self.tool_list), self.options.tool_filter.clone());
+            task::spawn_blocking(move || list.read(&services, &filter)).await.map_err(|_| answer::stopped())?
+        };
         let mut list = ListToolsResult::with_all_items(tools);
         list.meta = signature(&context);
         Ok(list)

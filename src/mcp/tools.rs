@@ -30,18 +30,19 @@ pub static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
 pub struct ToolList(Mutex<Option<(RegistryStamp, Vec<Tool>)>>);
 
 impl ToolList {
-    /// Returns the offered tools; the provider parameter names the keys that the registry has now.
-    pub fn current(&self, services: &Provisioner, filter: &ToolFilter) -> Vec<Tool> {
+    /// Returns the last list if the registry's files are unchanged. Costs two `stat` calls, so it may run on any thread.
+    pub fn unchanged(&self, services: &Provisioner) -> Option<Vec<Tool>> {
         let stamp = services.ports.registry_stamp();
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*cached {
-            Some((valid_for, tools)) if *valid_for == stamp => tools.clone(),
-            _ => {
-                let tools = offered(services, filter);
-                *cached = Some((stamp, tools.clone()));
-                tools
-            }
-        }
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.as_ref().filter(|(valid_for, _)| *valid_for == stamp).map(|(_, tools)| tools.clone())
+    }
+
+    /// Reads the registry and returns the tools; the provider parameter names the keys that the registry has now.
+    pub fn read(&self, services: &Provisioner, filter: &ToolFilter) -> Vec<Tool> {
+        let stamp = services.ports.registry_stamp();
+        let tools = offered(services, filter);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stamp, tools.clone()));
+        tools
     }
 }
 

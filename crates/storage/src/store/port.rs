@@ -4,7 +4,7 @@ use super::{Rows, StoreError, Value};
 
 /// A database that any number of processes may have open.
 ///
-/// The contract, which [`super::contract`] tests:
+/// The contract, which `contract.rs` tests:
 ///
 /// - A closure is one transaction. All of it is written when it ends in [`Ending::Commit`], and nothing otherwise.
 /// - A closure may run more than once, when the database asks for the transaction to be repeated. So it changes nothing
@@ -103,7 +103,7 @@ impl dyn Store + '_ {
     /// Writes everything or nothing, without waiting for the disk; see [`Access::WriteUnsynced`].
     ///
     /// # Errors
-    /// As [`Self::write`].
+    /// As [`write`](dyn Store::write).
     pub fn write_unsynced<T, E: From<StoreError>>(&self, work: impl FnMut(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         self.run(Access::WriteUnsynced, work)?
     }
