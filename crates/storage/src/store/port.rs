@@ -103,7 +103,7 @@ impl dyn Store + '_ {
     /// Writes everything or nothing, without waiting for the disk; see [`Access::WriteUnsynced`].
     ///
     /// # Errors
-    /// As [`write`](dyn Store::write).
+    /// As `write`.
     pub fn write_unsynced<T, E: From<StoreError>>(&self, work: impl FnMut(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         self.run(Access::WriteUnsynced, work)?
     }
