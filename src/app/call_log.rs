@@ -42,15 +42,15 @@ impl CallLog {
         }
     }
 
-    /// Adds a row; one of a write is written at once, unless `is_closing`: then the last flush writes it.
-    pub async fn add(&self, called: Called, is_closing: bool) {
+    /// Adds a row; one of a write is written at once, unless `is_deferred`: then the next flush writes it.
+    pub async fn add(&self, called: Called, is_deferred: bool) {
         let is_write = called.access == Access::Write;
         let waiting = {
             let mut waiting = self.waiting();
             waiting.push(called);
             waiting.len()
         };
-        if (is_write && !is_closing) || waiting >= MAX_WAITING {
+        if (is_write && !is_deferred) || waiting >= MAX_WAITING {
             let _alone = self.writing.lock().await;
             self.write(false).await;
         }

@@ -133,7 +133,10 @@ impl App {
             done = work => done.unwrap_or_else(T::aborted),
             expired = limits.expired => expired,
         };
-        self.calls.add(call.answered(reply.outcome().into_owned(), begun), limits.closing.is_cancelled()).await;
+        let outcome = reply.outcome().into_owned();
+        // The call has waited for the ledger already, so its answer does not wait for it again.
+        let is_deferred = limits.closing.is_cancelled() || outcome == LEDGER_UNAVAILABLE;
+        self.calls.add(call.answered(outcome, begun), is_deferred).await;
         reply
     }
 
@@ -230,3 +233,6 @@ impl Reply for Result<Output, Error> {
         }
     }
 }
+
+/// The code of a ledger that another process holds, or that cannot be written.
+const LEDGER_UNAVAILABLE: &str = "ledger_unavailable";
