@@ -129,6 +129,23 @@ fn malformed_requests_differ_from_unknown_methods() {
     }
 }
 
+/// A second `initialize` may ask for any version; the session has the version that the response names.
+#[test]
+fn session_keeps_the_version_of_the_response() {
+    let workspace = Workspace::new();
+    let mut client = RawClient::initialize(&workspace);
+    let info = json!({ "name": "lines", "version": "1" });
+    for requested in ["2025-06-18", "2026-07-28", "2099-01-01", "cursor", "../", ""] {
+        let params = json!({ "protocolVersion": requested, "capabilities": {}, "clientInfo": info });
+        let response = client.request("initialize", &params);
+        let negotiated = if requested == "2025-06-18" { requested } else { "2025-11-25" };
+        assert_eq!(response["result"]["protocolVersion"], negotiated, "{requested}: {response}");
+        assert_eq!(client.request("ping", &json!({}))["result"], json!({}), "{requested}");
+        let prompts = client.request("prompts/list", &json!({}));
+        assert_eq!(prompts["result"].get("resultType"), None, "{requested}: a field of the modern era");
+    }
+}
+
 /// A method of one era is unknown in the other, with any parameters.
 #[test]
 fn method_of_the_other_era_is_unknown() {
