@@ -24,7 +24,7 @@ use files::{
 use simulator::SimulatorError;
 use storage::{
     ledger::{Break, LedgerError, Operation},
-    store::StoreError,
+    store::{StoreError, sqlite::Difference},
 };
 use stripe_projects_mcp::{
     error::Error,
@@ -233,7 +233,10 @@ fn ledgers() -> Vec<Row> {
     let sqlite = || rusqlite::Error::InvalidQuery;
     let rows = [
         (E::Damaged(sqlite().into()).into(), "ledger_damaged"),
+        (E::ForeignFile { name: "ledger.db".to_owned(), why: "it is a symbolic link" }.into(), "ledger_foreign_file"),
+        (E::ForeignSchema(Difference::Added { kind: "trigger" }).into(), "ledger_foreign_schema"),
         (E::Newer { found: 99, known: 9 }.into(), "ledger_newer"),
+        (E::OnAnotherHost { host: "alpha".to_owned(), process: 7 }.into(), "ledger_on_another_host"),
         (E::Unavailable(sqlite().into()).into(), "ledger_unavailable"),
         (E::Conflict(sqlite().into()).into(), "ledger_unavailable"),
         (E::Mistyped { column: 3 }.into(), "ledger_unreadable"),

@@ -43,6 +43,8 @@ mod fake_stripe_behavior;
 mod fake_stripe_faults;
 mod fault_injection;
 mod features;
+#[cfg(unix)]
+mod foreign_ledger;
 mod hosts;
 mod interrupts;
 mod invariants;
@@ -52,6 +54,7 @@ mod lifetimes;
 mod malicious_input;
 mod mcp;
 mod mock_stripe_api;
+mod network_file_system;
 mod partial_failure;
 mod policy;
 mod portable_sql;

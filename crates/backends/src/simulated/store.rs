@@ -236,4 +236,18 @@ impl From<SimulatedStoreError> for BackendError {
     }
 }
 
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };
+static SCHEMA: Schema = Schema::new(
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
+    // After a new migration, a test prints it.
+    "fe96e248d33bdb1c3b029aaae66e0ce8d1bb3f9d541a0a8eef69a6d965a342c4",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_is_that_of_the_migrated_schema() {
+        assert_eq!(SCHEMA.digest(), SCHEMA.computed_digest().unwrap());
+    }
+}

@@ -5,8 +5,11 @@
 
 mod diagnostic;
 mod error;
+mod file_system;
+mod host_lease;
 mod inspect;
 mod lock;
+mod own_file;
 mod path;
 mod private;
 mod read;
@@ -15,8 +18,11 @@ mod shell;
 mod write_access;
 
 pub use error::FsError;
+pub use file_system::{FileSystem, can_resize};
+pub use host_lease::{Holder, Host, HostLease};
 pub use inspect::{Kind, Stamp, files_in, is_empty, is_private, kind, stamp};
 pub use lock::Lock;
+pub use own_file::{Foreign, foreign};
 pub use path::{in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use read::{open_regular, read};
