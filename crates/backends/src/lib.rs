@@ -5,6 +5,7 @@ mod blocking;
 mod diagnostic;
 mod error;
 mod limits;
+mod marked;
 pub mod net;
 mod notes;
 mod request_ids;
@@ -25,6 +26,7 @@ use domain::{
 };
 pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{LimitChange, Limits};
+pub use marked::MarkedResource;
 pub use notes::{BackendNotes, CommittedCaps, NotesError};
 pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;
@@ -93,6 +95,20 @@ pub trait Backend: Send + Sync {
     /// It changes nothing, and takes seconds at most.
     async fn version(&self) -> Result<Option<String>, BackendError> {
         Ok(None)
+    }
+
+    /// Lists the existing resources that carry the id of an order of this program, also of orders that were never noted
+    /// here, such as those of a lost ledger. Changes nothing at the backend.
+    ///
+    /// # Errors
+    /// [`BackendError::Unknown`] if the backend cannot list them.
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        Err(BackendError::Unknown { why: "this backend has no list of all resources".into() })
+    }
+
+    /// Notes what later calls need for a marked resource, whose credentials the registry calls by those names.
+    async fn adopt(&self, _: &MarkedResource, _credentials: &[String]) -> Result<(), BackendError> {
+        Ok(())
     }
 
     /// Adds usage, if the backend is simulated. Real providers meter usage themselves.

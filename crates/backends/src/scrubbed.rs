@@ -16,7 +16,9 @@ use domain::{
     secret::{Fingerprint, Secret},
 };
 
-use super::{Backend, BackendError, CapScope, Cause, Credentials, Metering, Observed, Order, Scope, Service};
+use super::{
+    Backend, BackendError, CapScope, Cause, Credentials, MarkedResource, Metering, Observed, Order, Scope, Service,
+};
 
 /// A backend whose errors contain no credential that it has handed out.
 pub struct Scrubbed {
@@ -145,6 +147,14 @@ impl Backend for Scrubbed {
 
     async fn version(&self) -> Result<Option<String>, BackendError> {
         self.clean(self.inner.version().await)
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.clean(self.inner.marked().await)
+    }
+
+    async fn adopt(&self, resource: &MarkedResource, credentials: &[String]) -> Result<(), BackendError> {
+        self.clean(self.inner.adopt(resource, credentials).await)
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {

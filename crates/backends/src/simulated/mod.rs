@@ -19,7 +19,9 @@ use domain::{clock::Clock, money::MicroUsd, project::ResourceId};
 pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 
-use super::{Backend, BackendError, CapScope, Credentials, Metering, Observed, Order, Scope, Service, blocking};
+use super::{
+    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, Observed, Order, Scope, Service, blocking,
+};
 
 /// The simulated backend. Its database is created on first use.
 pub struct Simulated {
@@ -98,6 +100,10 @@ impl Backend for Simulated {
                 self.run(move |store| store.observe_resources(&resources)).await
             }
         }
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.run(SimulatedStripe::marked).await
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {

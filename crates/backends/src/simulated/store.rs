@@ -19,7 +19,7 @@ use super::{
     payment::PaymentMethod,
     resources::{self, NewResource, ResourceRow},
 };
-use crate::{BackendError, Credentials, Observed, Order, Refusal, Service};
+use crate::{BackendError, Credentials, MarkedResource, Observed, Order, Refusal, Service};
 
 /// A simulated Stripe account in a database, shared safely by any number of processes.
 ///
@@ -178,6 +178,11 @@ impl SimulatedStripe {
 
     pub fn observe_everything(&self) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read(resources::all)
+    }
+
+    /// Lists every resource with the order that created it. Reads only durable state.
+    pub fn marked(&self) -> Result<Vec<MarkedResource>, SimulatedStoreError> {
+        self.database.read_durable(resources::all)
     }
 
     /// Reads only durable state: the caller acts on an absence.
