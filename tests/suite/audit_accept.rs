@@ -127,7 +127,7 @@ fn forged_acceptance_breaks_the_chain() {
     let fields: Vec<&str> = head.split_whitespace().collect();
     let detail = json!({ "head_row": fields[1].parse::<i64>().unwrap(), "head_hash": fields[2] });
     here.sql(&format!(
-        "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash \
+        "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash, workspace \
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"
     ));
     let response = here.json(&["audit", "--verify"]);
