@@ -1,7 +1,9 @@
 //! What every transport shows, made from the results of use cases. Nothing here can hold a [`domain::secret::Secret`].
 
+mod connections;
 mod leaks;
 
+pub use connections::{ConnectionPlanView, ConnectionView};
 use domain::{
     approval::Approval, channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar,
     project::Status,

@@ -25,6 +25,8 @@ pub enum Command {
     Approve(ApprovalId),
     Audit(AuditFilter),
     CheckProviders,
+    /// Connects the workspace to the backend that the flags choose.
+    Connect,
     Deny(ApprovalId),
     Doctor {
         repair: bool,
@@ -129,6 +131,7 @@ impl Command {
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
             Self::CheckProviders => Action::CheckProviders,
+            Self::Connect => Action::Connect,
             Self::Deny(_) => Action::Deny,
             Self::Doctor { repair } => Action::Doctor { repair: *repair },
             Self::Extend { .. } => Action::Extend,
@@ -148,6 +151,20 @@ impl Command {
         }
     }
 
+    /// Tells whether the command asks the backend to change something, rather than to be looked at.
+    pub fn changes_backend(&self) -> bool {
+        matches!(
+            self,
+            Self::Abandon(_)
+                | Self::Provision(_)
+                | Self::RecordUsage { .. }
+                | Self::Resume(_)
+                | Self::Rotate(_)
+                | Self::Suspend(_)
+                | Self::Teardown(_)
+        )
+    }
+
     /// Tells whether the command reads or changes projects of the workspace, rather than what belongs to the user.
     pub fn is_about_workspace(&self) -> bool {
         match self {
@@ -162,6 +179,7 @@ impl Command {
             | Self::ReadResource(Resource::Providers)
             | Self::VerifyAudit => false,
             Self::Abandon(_)
+            | Self::Connect
             | Self::Extend { .. }
             | Self::Keep(_)
             | Self::List { .. }
@@ -196,6 +214,7 @@ impl Command {
             | Self::Approve(_)
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::Connect
             | Self::Deny(_)
             | Self::Doctor { .. }
             | Self::List { .. }
@@ -234,6 +253,7 @@ impl Command {
             | Self::Approvals
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::Connect
             | Self::Doctor { .. }
             | Self::Providers
             | Self::Reap { .. }

@@ -10,7 +10,7 @@ use storage::ledger::Break;
 use crate::{
     error::Error,
     project_state::ProjectState,
-    provisioner::{ScanReport, UnresolvedOrder},
+    provisioner::{ConnectionPlan, ScanReport, UnresolvedOrder},
 };
 
 use super::Target;
@@ -35,6 +35,7 @@ pub trait Interaction: Send + Sync {
 pub enum Confirmation<'a> {
     Abandon(&'a UnresolvedOrder),
     AcceptAudit(&'a Break),
+    Connect(&'a ConnectionPlan),
     Decide { approval: &'a Approval, answer: Answer },
     RotateLeaked(&'a [ProjectName]),
     Teardown(&'a Target),

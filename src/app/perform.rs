@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use domain::{
     approval::{Answer, Approval, ApprovalId},
+    connection::Connection,
     diagnostic::Exit,
     principal::Principal,
 };
@@ -15,13 +16,22 @@ use crate::{
     doctor::{self, Report},
     error::Error,
     project_state::ProjectState,
-    provisioner::{Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner},
+    provisioner::{
+        Abandoned, AuditEntry, AuditFilter, AuditProof, ConnectionPlan, Listing, Missing, Outcome, ProjectPage,
+        Provisioner,
+    },
 };
 
 /// The result of a command.
 #[derive(Debug)]
 pub enum Output {
     Abandoned(Box<Abandoned>),
+    Connected(Box<Connection>),
+    /// Nothing was recorded, because something is missing.
+    ConnectionPlan {
+        plan: Box<ConnectionPlan>,
+        missing: Vec<Missing>,
+    },
     Approvals(Vec<Approval>),
     AuditRows(Vec<AuditEntry>),
     Decided(Box<Approval>),
@@ -51,6 +61,9 @@ pub fn perform(
     if command.is_about_workspace() {
         services.ports.state.check_workspace()?;
     }
+    if command.changes_backend() {
+        services.ports.backend.ensure_connected()?;
+    }
     Ok(match command {
         Command::Abandon(name) => {
             let agree = |order: &_| interaction.confirm(&Confirmation::Abandon(order));
@@ -61,10 +74,11 @@ pub fn perform(
         Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
         Command::Audit(filter) => Output::AuditRows(services.audit.entries(filter)?),
         Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
+        Command::Connect => connect(services, principal, interaction)?,
         Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
         Command::Doctor { repair: false } => Output::Diagnosis(doctor::examine(&services.ports)),
         Command::Doctor { repair: true } => {
-            Output::Diagnosis(doctor::repair(&services.ports, &services.projects, principal))
+            Output::Diagnosis(doctor::repair(&services.ports, &services.projects, &services.adoption, principal))
         }
         Command::Extend { name, lifetime } => project(services.lifetimes.extend(name, *lifetime, principal)?),
         Command::Keep(name) => project(services.lifetimes.keep(name, principal)?),
@@ -101,6 +115,21 @@ pub fn perform(
         }
         Command::VerifyAudit => Output::Proof(services.audit.verify()?),
     })
+}
+
+/// Records a connection after the person has seen it and agreed.
+fn connect(services: &Provisioner, principal: &Principal, interaction: &dyn Interaction) -> Result<Output, Error> {
+    let plan = services.connections.plan()?;
+    let mut missing = plan.missing();
+    let Some(target) = plan.target() else { return Ok(Output::ConnectionPlan { plan: Box::new(plan), missing }) };
+    match interaction.confirm(&Confirmation::Connect(&plan)) {
+        Ok(()) => Ok(Output::Connected(Box::new(services.connections.record(&target, principal)?))),
+        Err(Error::NotConfirmed { asked: false }) => {
+            missing.push(Missing::Confirmation);
+            Ok(Output::ConnectionPlan { plan: Box::new(plan), missing })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn project(state: ProjectState) -> Output {

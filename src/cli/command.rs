@@ -30,6 +30,7 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
         Commands::Audit(Audit { accept: true, .. }) => Ok(Command::AcceptAudit),
         Commands::Audit(Audit { verify: true, .. }) => Ok(Command::VerifyAudit),
         Commands::Audit(audit) => filter(&audit, now),
+        Commands::Connect { .. } => Ok(Command::Connect),
         Commands::Deny { id } => {
             let mut fields = Fields::new(Action::Deny);
             let id = fields.approval(&id);
@@ -55,7 +56,7 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             });
             fields.finish(provision)
         }
-        Commands::Reap { after } => {
+        Commands::Reap { after, .. } => {
             let mut fields = Fields::new(Action::Reap);
             let after = after.and_then(|time| fields.unlisted(domain::lifetime::Lifetime::parse(&time)));
             fields.finish(Some(Command::Reap { after }))

@@ -71,6 +71,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         }
     })?;
     let output = Output::of(global.json);
+    let mut options = options(global.clone());
+    options.by_host = match &command {
+        None => !stdin_is_terminal,
+        Some(command) => command.is_by_host(),
+    };
+    if let Some(Commands::Connect { backend: Some(backend) }) = &command {
+        options.backend = Some(backend.clone());
+    }
     let done = |code| Err(EarlyExit { code, mistake_in: None });
     let task = match command {
         Some(Commands::Serve(Serve { read_only, tools, session, grace })) => {
@@ -90,7 +98,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         }
         Some(command) => Task::Once(Job { command, confirmed: global.yes }),
     };
-    Ok(Call { task, options: options(global), output })
+    Ok(Call { task, options, output })
 }
 
 fn options(global: Global) -> CliOptions {
@@ -105,5 +113,6 @@ fn options(global: Global) -> CliOptions {
         stripe_bin: global.stripe_bin,
         stripe_api_base: global.stripe_api_base,
         stripe_api_key_file: global.stripe_api_key_file,
+        by_host: false,
     }
 }

@@ -19,6 +19,7 @@ impl Diagnostic for Error {
             Self::Backend(error) => error.code(),
             Self::UserPolicy(_) => "invalid_policy",
             Self::EnvFile(error) => error.code(),
+            Self::EnvFileOutside => "env_file_outside",
             Self::File(error) => error.code(),
             Self::InvalidAmount(error) => error.code(),
             Self::InvalidBase(error) => error.code(),
@@ -34,6 +35,7 @@ impl Diagnostic for Error {
             Self::NoKeyFile { .. } => "no_key_file",
             Self::NoPath { .. } => "no_path",
             Self::NoRandomness(error) => error.code(),
+            Self::NotAdoptable { .. } => "not_adoptable",
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
             Self::NotSuspended { .. } => "suspension_incomplete",
@@ -73,6 +75,10 @@ impl Diagnostic for Error {
             Self::Backend(error) => error.hint(channel),
             Self::UserPolicy(error) => error.policy_hint(channel),
             Self::EnvFile(error) => error.hint(channel),
+            Self::EnvFileOutside => {
+                channel.person("remove `--env-file` from the host's entry, or name a file inside the workspace")
+            }
+            Self::NotAdoptable { .. } => channel.person("add an entry for the service to the registry; then try again"),
             Self::File(error) => error.hint(channel),
             Self::InvalidAmount(error) => error.hint(channel),
             Self::InvalidBase(error) => error.hint(channel),
@@ -177,6 +183,8 @@ impl Diagnostic for Error {
             Self::Simulator(error) => error.exit(),
             Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::AlreadyExists { .. }
+            | Self::EnvFileOutside
+            | Self::NotAdoptable { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
             | Self::ProjectBusy

@@ -17,6 +17,7 @@
 //! on a thread that may, while the runtime that drives the backend runs.
 
 mod abandonment;
+mod adoption;
 mod alerts;
 mod approvals;
 mod audit_facts;
@@ -24,6 +25,7 @@ mod audit_log;
 mod backend_wait;
 mod batch;
 mod cap_enforcer;
+mod connections;
 mod deliver;
 mod leak_scan;
 mod lifetimes;
@@ -43,6 +45,7 @@ mod suspension;
 mod teardown;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
+pub use adoption::{Adoption, lost};
 pub use alerts::{Alerts, Listener};
 pub use approvals::Approvals;
 pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};
@@ -50,6 +53,7 @@ pub use audit_log::{Access, AuditEntry, AuditFilter, AuditLog, AuditProof, Calle
 pub use backend_wait::BackendWait;
 pub use batch::Outcome;
 pub use cap_enforcer::CapEnforcer;
+pub use connections::{ConnectionChoice, ConnectionPlan, Connections, Missing};
 pub use deliver::{Deliver, EnvFiles, Recognise};
 pub use domain::principal::Principal;
 pub use leak_scan::{LeakPlace, LeakScan, LeakedKey, ScanEvent, ScanReport, Search};

@@ -5,9 +5,9 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use domain::secret::Secret;
 
 use super::{
-    Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    Adoption, Alerts, Approvals, AuditLog, CapEnforcer, ConnectionChoice, Connections, Dependencies, LeakScan,
+    Lifetimes, PhaseHook, Ports, Projects, Session, abandonment::Abandonment, observer::Observer, provision::Provision,
+    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -18,6 +18,8 @@ pub struct Provisioner {
     pub audit: AuditLog,
     pub alerts: Arc<Alerts>,
     pub caps: CapEnforcer,
+    pub adoption: Arc<Adoption>,
+    pub connections: Connections,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
     session: Option<Arc<Session>>,
@@ -33,6 +35,13 @@ impl Provisioner {
     #[must_use]
     pub fn in_workspace(self, workspace: PathBuf) -> Self {
         let ports = Ports { workspace, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Names what `connect` would record.
+    #[must_use]
+    pub fn choosing(self, choice: Option<ConnectionChoice>) -> Self {
+        let ports = Ports { connection_choice: choice, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 
@@ -63,6 +72,7 @@ impl Provisioner {
         let (share_ports, share_reconciler) = (|| Arc::clone(&ports), || Arc::clone(&reconciler));
         let share_observer = || Arc::clone(&observer);
 
+        let adoption = Arc::new(Adoption { ports: share_ports(), observer: share_observer() });
         let approvals = Arc::new(Approvals { ports: share_ports() });
         let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
         let provision = Provision {
@@ -94,6 +104,8 @@ impl Provisioner {
             approvals,
             audit: AuditLog { ports: share_ports() },
             alerts,
+            connections: Connections { ports: share_ports(), adoption: Arc::clone(&adoption) },
+            adoption,
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },

@@ -9,7 +9,12 @@ mod environment;
 mod ledger_notes;
 mod start;
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
@@ -51,6 +56,8 @@ pub struct Settings {
     backend: BackendConfig,
     payment_method: PaymentMethod,
     flags: Vec<OsString>,
+    ignored: Vec<&'static str>,
+    by_host: bool,
 }
 
 impl Settings {
@@ -61,6 +68,8 @@ impl Settings {
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
         let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
+        let (by_host, ignored) =
+            (options.by_host, if options.by_host { BackendConfig::ignored(&options) } else { Vec::new() });
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
         let home = home();
@@ -74,6 +83,9 @@ impl Settings {
         if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
             return Err(Error::PathNotText { path: path.clone() });
         }
+        if by_host && !is_below(&env_file, &dir) {
+            return Err(Error::EnvFileOutside);
+        }
         Ok(Self {
             env_file,
             registry: match providers {
@@ -83,10 +95,12 @@ impl Settings {
             user_policy: user_policy(within),
             is_usual_state: usual.as_ref() == Some(&state),
             state: StateFolder::new(state, dir.clone(), home),
-            accept_terms: options.accept_tos,
+            accept_terms: options.accept_tos && !by_host,
             backend,
             payment_method,
             flags,
+            ignored,
+            by_host,
             dir: dir.clone(),
         })
     }
@@ -102,18 +116,25 @@ impl Settings {
         self.backend.warning()
     }
 
+    /// Returns what to say about flags of a host's entry that do not count.
+    pub fn ignored_flags(&self) -> Option<String> {
+        let flags = self.ignored.join(", ");
+        (!flags.is_empty()).then(|| format!("{flags} {IGNORED}"))
+    }
+
     /// Builds the services. Nothing is opened yet: that happens on first use.
     ///
     /// # Errors
     /// [`Error::NoRandomness`], or when the workspace cannot be looked at.
     pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
         let Self { dir, env_file, registry, user_policy, state, is_usual_state, .. } = self;
-        let Self { accept_terms, backend, payment_method, .. } = self;
+        let Self { accept_terms, backend, payment_method, by_host, .. } = self;
         let (clock, state) = (Clock::system(), Arc::new(state));
         let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
         let registration = Registration { place, id: WorkspaceId::random()?, at: clock.now() };
         let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state)).in_folder(registration);
         let ledger = Arc::new(ledger);
+        let choice = backend.choice(&dir, accept_terms).filter(|_| !by_host);
         let backend = backend.build(state.path(), &ledger, payment_method, &clock);
         let provisioner = Provisioner::new(Dependencies {
             backend,
@@ -127,7 +148,8 @@ impl Settings {
             clock,
             runtime,
         });
-        Ok(provisioner.in_workspace(dir).signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
+        let provisioner = provisioner.in_workspace(dir).choosing(choice);
+        Ok(provisioner.signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 
     /// Returns the process that reaps after this one, with the same settings.
@@ -157,6 +179,14 @@ impl fmt::Debug for Settings {
 
 /// The name of our folder among those of other programs.
 const FOLDER: &str = "stripe-projects";
+
+/// Whether a path is below a folder, also if parts of it do not exist.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    path.starts_with(folder) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+const IGNORED: &str = "of a host's entry or of the environment do not count in a server: what `connect` has recorded for \
+    this workspace does";
 
 /// No flag sets it: flags are in the host's configuration, which is often in the workspace.
 fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {

@@ -8,6 +8,7 @@ mod limits;
 mod marked;
 pub mod net;
 mod notes;
+mod recorded;
 mod request_ids;
 mod scrubbed;
 pub mod simulated;
@@ -28,6 +29,7 @@ pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{LimitChange, Limits};
 pub use marked::MarkedResource;
 pub use notes::{BackendNotes, CommittedCaps, NotesError};
+pub use recorded::Recorded;
 pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;
 use serde_json::{Map, Value};
@@ -88,6 +90,14 @@ pub trait Backend: Send + Sync {
     /// How the usage of a resource is known.
     fn metering(&self) -> Metering {
         Metering::None
+    }
+
+    /// Checks that a person has permitted this backend here. Sends no request and starts no program.
+    ///
+    /// # Errors
+    /// [`BackendError::NotConnected`]
+    fn ensure_connected(&self) -> Result<(), BackendError> {
+        Ok(())
     }
 
     /// The the program that it works through and its version, such as `stripe 1.52.0`; `None` if there is none.

@@ -149,6 +149,10 @@ impl Backend for Scrubbed {
         self.clean(self.inner.version().await)
     }
 
+    fn ensure_connected(&self) -> Result<(), BackendError> {
+        self.inner.ensure_connected()
+    }
+
     async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
         self.clean(self.inner.marked().await)
     }

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod approval;
 pub mod channel;
 pub mod clock;
+pub mod connection;
 pub mod diagnostic;
 pub mod lifetime;
 pub mod money;

@@ -28,7 +28,10 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
-    view::{AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{
+        AbandonView, ApprovalView, ApprovalsView, ConnectionPlanView, ConnectionView, ErrorView, ProjectList,
+        ProjectView, ProvidersView,
+    },
 };
 
 /// The reader of the output.
@@ -157,6 +160,25 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints what was recorded.
+pub fn connected(view: &ConnectionView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    out(format_args!(
+        "Connected to {} at {}.",
+        view.backend,
+        view.program.as_ref().or(view.api_base.as_ref()).map_or("", String::as_str)
+    ));
+    out("  next      Servers of this workspace that were started with that backend use it from the next call on.");
+}
+
+/// Prints what is missing as JSON, because the reader is a script.
+pub fn connection_plan(view: &ConnectionPlanView) -> ExitCode {
+    json(view);
+    ExitCode::from(Exit::Refused as u8)
 }
 
 pub fn approvals(view: &ApprovalsView, output: Output) {

@@ -4,9 +4,11 @@
 //! one transaction that includes its audit row: an effect that cannot be logged is not started. The ledger holds no
 //! credential, only its mask and fingerprint.
 
+mod adoption;
 mod alerts;
 mod approvals;
 mod audit;
+mod connections;
 mod diagnostic;
 mod issued_keys;
 mod journal;
@@ -25,10 +27,12 @@ use std::{path::Path, sync::Arc};
 use domain::workspace::WorkspaceId;
 use files::state_folder::{StateFolder, StateFolderError};
 
+pub use adoption::Adoption;
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+pub use connections::Connections;
 pub use issued_keys::{IssuedKey, IssuedKeys};
 pub use journal::{Grant, Intent, Journal, NewProject};
 pub use kv::Kv;
@@ -154,6 +158,11 @@ impl Ledger {
         SCHEMA.migrations().len()
     }
 
+    /// Resources of a lost ledger.
+    pub fn adoption(&self) -> Adoption<'_> {
+        Adoption(self)
+    }
+
     /// Alerts about caps, and their outbox.
     pub fn alerts(&self) -> Alerts<'_> {
         Alerts(self)
@@ -167,6 +176,11 @@ impl Ledger {
     /// The audit chain and its proof.
     pub fn audit(&self) -> AuditLog<'_> {
         AuditLog(self)
+    }
+
+    /// Connections to real backends.
+    pub fn connections(&self) -> Connections<'_> {
+        Connections(self)
     }
 
     /// Fingerprints and masks of delivered credentials.
@@ -245,7 +259,8 @@ static SCHEMA: Schema = Schema::new(
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
+        include_str!("schema_10.sql"),
     ],
     // After a new migration, a test prints it.
-    "b2af34fa712025ed14000f712663d4640f6fe02ce1b14f904e708f553214becb",
+    "30bd4b8bf4a61ce0cdc4b53b9c44ef9c2400a9b42348fa17b1bf0112c672dda6",
 );
