@@ -1,7 +1,7 @@
 //! Reports the connections of the workspace to real backends.
 
 use backends::{stripe_api, stripe_cli};
-use domain::connection::Connection;
+use domain::{connection::Connection, diagnostic::PROGRAM};
 
 use super::Finding;
 use crate::provisioner::Ports;
@@ -13,9 +13,9 @@ pub fn connection(ports: &Ports) -> Vec<Finding> {
         match ports.ledger.connections().find(backend) {
             Ok(Some(connection)) => findings.push(Finding::ok(CONNECTION, described(&connection))),
             Ok(None) if ports.backend.name() == backend => {
-                let found = format!("not connected to {backend}: servers of this workspace do not use it");
-                let advice = format!("run `stripe-projects-mcp connect {backend}` if agents may spend real money here");
-                findings.push(Finding::warning(CONNECTION, found, advice));
+                let command = format!("{PROGRAM} connect {backend}");
+                let found = format!("servers of this workspace do not use {backend} until you run `{command}`");
+                findings.push(Finding::ok(CONNECTION, found));
             }
             Ok(None) => {}
             Err(error) => findings.push(Finding::failure(CONNECTION, error)),

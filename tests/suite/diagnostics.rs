@@ -11,7 +11,7 @@ use domain::{
     lifetime::{Lifetime, LifetimeError},
     money::{Cents, MoneyError},
     name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
-    project::{Delivery, NoRandomness, Project, ProjectId, Status},
+    project::{Delivery, NoRandomness, Project, ProjectId, ResourceId, Status},
 };
 use files::{
     dotenv::DotenvError,
@@ -75,6 +75,9 @@ fn own() -> Vec<Row> {
     vec![
         (Error::AlreadyExists { state: Box::new(state()) }, "already_exists", Exit::Refused),
         (Error::AuditBroken { broken: Break::Changed { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::EnvFileOutside, "env_file_outside", Exit::Refused),
+        (Error::NotAdoptable { resource: ResourceId::new("fres_1".to_owned()) }, "not_adoptable", Exit::Refused),
+        (BackendError::NotConnected { backend: "stripe-api" }.into(), "workspace_not_connected", Exit::Refused),
         (Error::AuditBroken { broken: Break::HeadFileDisagrees { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileMissing }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileUnreadable }, "audit_broken", Exit::Failure),

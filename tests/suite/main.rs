@@ -27,6 +27,7 @@ mod cli_call;
 mod client;
 mod clock_skew;
 mod concurrency;
+mod connections;
 mod contract;
 mod corruption;
 mod crash;

@@ -26,7 +26,7 @@ pub type FindTarget = Box<dyn Fn() -> Result<Option<ConnectionTarget>, BackendEr
 pub type MakeBackend = Box<dyn Fn(&ConnectionTarget) -> Result<Arc<dyn Backend>, BackendError> + Send + Sync>;
 
 impl Recorded {
-    /// `unconnected` is the same backend, of which nothing is asked.
+    /// `unconnected` is the same backend without a connection; nothing is asked of it.
     pub fn new(unconnected: Arc<dyn Backend>, find: FindTarget, make: MakeBackend) -> Self {
         Self { find, make, unconnected, built: Mutex::default() }
     }
