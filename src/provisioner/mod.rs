@@ -25,6 +25,7 @@ mod backend_wait;
 mod batch;
 mod cap_enforcer;
 mod deliver;
+mod kill_switch;
 mod leak_scan;
 mod lifetimes;
 mod list;
@@ -41,6 +42,7 @@ mod rotation;
 mod sessions;
 mod suspension;
 mod teardown;
+mod waits;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
 pub use alerts::{Alerts, Listener};

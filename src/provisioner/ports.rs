@@ -241,6 +241,18 @@ impl Ports {
         Ok(Some(project))
     }
 
+    /// Checks that no kill of the project is waiting to be recorded or resumed; every operation that may enable its key
+    /// or deliver it asks this after locking, and again before it acts.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub fn check_not_halted(&self, project: &Project) -> Result<(), Error> {
+        if self.ledger.halts().is_requested(&project.id)? {
+            return Err(Error::Suspended { name: project.name.clone() });
+        }
+        Ok(())
+    }
+
     /// Returns the error for a name that no live project has.
     pub(super) fn missing(&self, name: &ProjectName) -> Error {
         match self.ledger.projects().newest(name) {

@@ -6,8 +6,8 @@ use domain::secret::Secret;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
+    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -73,10 +73,19 @@ impl Provisioner {
             observer: share_observer(),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let suspension =
-            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let teardown =
-            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
+        let suspension = Suspension {
+            ports: share_ports(),
+            kill_switch: Arc::clone(&kill_switch),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        };
+        let teardown = Arc::new(Teardown {
+            ports: share_ports(),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+            kill_switch,
+        });
         let abandonment =
             Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let projects = Projects {

@@ -335,6 +335,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/byte_file.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
             "crates/files/src/fs/path.rs",

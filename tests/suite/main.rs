@@ -21,6 +21,7 @@ mod architecture;
 mod audit;
 mod audit_accept;
 mod backends;
+mod byte_file;
 mod canaries;
 mod caps;
 mod cli_call;

@@ -8,6 +8,7 @@ mod alerts;
 mod approvals;
 mod audit;
 mod diagnostic;
+mod halts;
 mod issued_keys;
 mod journal;
 mod kv;
@@ -19,12 +20,14 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+use halts::KillFiles;
+pub use halts::{Halts, KillTarget};
 pub use issued_keys::{IssuedKey, IssuedKeys};
 pub use journal::{Grant, Intent, Journal, NewProject};
 pub use kv::Kv;
@@ -43,6 +46,7 @@ use crate::store::{
 pub struct Ledger {
     store: Arc<dyn Store>,
     anchor: AnchorFile,
+    kill_files: KillFiles,
 }
 
 /// Why the ledger could not be read or written.
@@ -69,7 +73,17 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in that store. The head of its audit chain is also kept in `folder`, outside the store.
     pub fn new(store: Arc<dyn Store>, folder: &Path) -> Self {
-        Self { store, anchor: AnchorFile::in_folder(folder) }
+        Self { store, anchor: AnchorFile::in_folder(folder), kill_files: KillFiles::in_folder(folder) }
+    }
+
+    /// The same ledger, for a caller that waits for other processes at most `timeout`.
+    #[must_use]
+    pub fn waiting_at_most(&self, timeout: Duration) -> Self {
+        Self {
+            store: self.store.waiting_at_most(timeout),
+            anchor: self.anchor.clone(),
+            kill_files: self.kill_files.clone(),
+        }
     }
 
     /// The ledger of that state folder, in SQLite; created on first use.
@@ -109,6 +123,11 @@ impl Ledger {
     /// The audit chain and its proof.
     pub fn audit(&self) -> AuditLog<'_> {
         AuditLog(self)
+    }
+
+    /// Halt requests of kills.
+    pub fn halts(&self) -> Halts<'_> {
+        Halts(self)
     }
 
     /// Fingerprints and masks of delivered credentials.
@@ -171,5 +190,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_4.sql"),
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
+        include_str!("schema_11.sql"),
     ],
 };

@@ -1,6 +1,6 @@
 //! The audit as the rest of the program uses it.
 
-use domain::name::ProjectName;
+use domain::{clock::Timestamp, name::ProjectName, project::ProjectId};
 
 use super::{
     accept::{self, Acceptance},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::{Ledger, LedgerError},
-    store::Access,
+    store::{Access, values},
 };
 
 /// The audit of the ledger.
@@ -38,6 +38,18 @@ impl AuditLog<'_> {
                 chain::append_row(tx, &call.event, call.project.as_deref(), name)
             })
         })
+    }
+
+    /// Counts the rotations of a project that were begun over a channel since that time.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn rotations_since(&self, id: &ProjectId, channel: &str, since: Timestamp) -> Result<u64, LedgerError> {
+        // As the partial index spells it.
+        let sql = "SELECT count(*) FROM audit WHERE project = ?1 AND at >= ?2 AND door = ?3 \
+            AND action = 'rotate' AND outcome = 'intended'";
+        let values = values![id.as_str(), since.as_millisecond(), channel];
+        self.0.read(|tx| Ok(tx.rows(sql, &values)?.one()?.get(0)?))
     }
 
     /// Returns every row, oldest first.
