@@ -6,6 +6,7 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,6 @@ use backends::{BackendError, collect_request_ids};
 use domain::name::ProjectName;
 use files::fs;
 use storage::ledger::KillTarget;
-use tokio::task::JoinSet;
 
 use super::{Phase, Ports};
 use crate::error::Error;
@@ -100,38 +100,41 @@ impl KillSwitch {
 
     /// Disables the keys at the backend, all at once, while the halt requests reach the disk.
     fn disable(&self, targets: Vec<KillTarget>) -> Vec<Killed> {
-        let ledger = Arc::clone(&self.ports.ledger);
-        let killed = self.ports.wait(async {
-            let syncing = tokio::task::spawn_blocking(move || {
-                let _ = ledger.halts().sync(); // where this fails, a power loss is needed to lose it
-            });
-            let mut calls = JoinSet::new();
-            for (place, target) in targets.into_iter().enumerate() {
-                let backend = Arc::clone(&self.ports.backend);
-                calls.spawn(async move {
-                    let Some(resource) = target.resource.clone() else {
-                        return (place, Killed { target, answer: Answer::NoResource, request_ids: Vec::new() });
-                    };
-                    if target.is_disabled() {
-                        return (place, Killed { target, answer: Answer::Disabled, request_ids: Vec::new() });
-                    }
-                    let (outcome, request_ids) = collect_request_ids(backend.suspend(&resource)).await;
-                    let answer = outcome.map_or_else(Answer::Failed, |()| Answer::Disabled);
-                    (place, Killed { target, answer, request_ids })
-                });
+        let mut killed = Vec::with_capacity(targets.len());
+        let mut targets = targets.into_iter();
+        thread::scope(|scope| {
+            // Where this fails, a power loss is needed to lose the requests.
+            scope.spawn(|| drop(self.ports.ledger.halts().sync()));
+            loop {
+                let calls = targets.by_ref().take(CONCURRENCY).map(|target| scope.spawn(|| self.disable_one(target)));
+                let calls: Vec<_> = calls.collect();
+                if calls.is_empty() {
+                    break;
+                }
+                killed.extend(calls.into_iter().filter_map(|call| call.join().ok()));
             }
-            let mut killed = calls.join_all().await;
-            let _ = syncing.await;
-            killed.sort_unstable_by_key(|(place, _)| *place);
-            killed
         });
         self.ports.phase(Phase::Acted);
-        killed.into_iter().map(|(_, killed)| killed).collect()
+        killed
+    }
+
+    fn disable_one(&self, target: KillTarget) -> Killed {
+        let Some(resource) = &target.resource else {
+            return Killed { target, answer: Answer::NoResource, request_ids: Vec::new() };
+        };
+        if target.is_disabled() {
+            return Killed { target, answer: Answer::Disabled, request_ids: Vec::new() };
+        }
+        let (outcome, request_ids) = self.ports.wait(collect_request_ids(self.ports.backend.suspend(resource)));
+        Killed { target, answer: outcome.map_or_else(Answer::Failed, |()| Answer::Disabled), request_ids }
     }
 }
 
 /// How often new projects are looked for after a kill of all. An agent that buys on cannot keep it busy.
 const ROUNDS: usize = 3;
+
+/// How many calls are made to the backend at once.
+const CONCURRENCY: usize = 64;
 
 /// In bytes; with less, a database cannot take the rows of a kill.
 const TOO_LITTLE: u64 = 512 * 1024;

@@ -38,6 +38,7 @@ mod provision;
 mod provisioner;
 mod reconciler;
 mod recovery;
+mod refusals;
 mod rotation;
 mod sessions;
 mod suspension;

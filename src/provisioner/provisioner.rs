@@ -1,6 +1,6 @@
 //! The services of one workspace, put together.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::secret::Secret;
 
@@ -33,6 +33,14 @@ impl Provisioner {
     #[must_use]
     pub fn in_workspace(self, workspace: PathBuf) -> Self {
         let ports = Ports { workspace, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Waits for other processes that hold the ledger at most that long.
+    #[must_use]
+    pub fn waiting_for_the_ledger(self, at_most: Duration) -> Self {
+        let ledger = Arc::new(self.ports.ledger.waiting_at_most(at_most));
+        let ports = Ports { ledger, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 

@@ -77,7 +77,8 @@ impl Reconciler {
             return Err(error);
         }
         self.ports.phase(Phase::Recorded);
-        match self.ports.ledger.halts().is_requested(&intent.project.id) {
+        let halts = self.ports.ledger.halts();
+        match halts.is_requested(&intent.project.id) {
             Ok(false) => {}
             Ok(true) => return Err(self.withhold(intent)),
             Err(error) => return Err(undelivered(intent, error.into())),
@@ -91,6 +92,9 @@ impl Reconciler {
             return Err(undelivered(intent, error));
         }
         self.ports.phase(Phase::Delivered);
+        if matches!(halts.is_requested(&intent.project.id), Ok(true)) {
+            return Err(self.withhold(intent)); // and takes the key out again
+        }
         self.close_as_done(intent, principal)
     }
 

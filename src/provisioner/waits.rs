@@ -25,11 +25,11 @@ pub(super) struct Wait {
 }
 
 impl Waits {
-    /// An operation that a kill has halted makes one more call to the backend before it unlocks the project.
+    /// An operation that a kill has halted ends its own call, and makes one more to the backend before it unlocks the project.
     pub(super) fn after(kill: Duration) -> Self {
         let wait = |at_most| Wait { at_most, is_used_up: AtomicBool::new(false) };
         Self {
-            project_lock: wait((kill + PROJECT_LOCK).min(LONGEST_PROJECT_LOCK)),
+            project_lock: wait((kill * 2 + PROJECT_LOCK).min(LONGEST_PROJECT_LOCK)),
             ledger: wait(Duration::ZERO),
             env_file: wait(ENV_FILE),
         }
@@ -70,7 +70,7 @@ impl Wait {
 }
 
 const PROJECT_LOCK: Duration = Duration::from_secs(1);
-const LONGEST_PROJECT_LOCK: Duration = Duration::from_secs(3);
+const LONGEST_PROJECT_LOCK: Duration = Duration::from_secs(5);
 
 /// Writers hold the env file for milliseconds.
 const ENV_FILE: Duration = Duration::from_secs(2);

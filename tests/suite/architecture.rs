@@ -363,6 +363,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
             "crates/storage/src/ledger/alerts.rs",
             "crates/storage/src/ledger/audit/accept.rs",
             "crates/storage/src/ledger/audit/chain.rs",
+            "crates/storage/src/ledger/audit/looks.rs",
             "src/provisioner/audit_log.rs",
             "src/provisioner/ports.rs",
         ],

@@ -47,6 +47,7 @@ mod features;
 mod hosts;
 mod interrupts;
 mod invariants;
+mod kill;
 mod language;
 mod lifecycle;
 mod lifetimes;

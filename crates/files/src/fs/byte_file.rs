@@ -90,6 +90,12 @@ impl ByteFile {
     }
 }
 
+/// Writes the first bytes of a file in place, without replacing or shortening it.
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let mut file = open_private(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    file.write_all(bytes).map_err(|error| failed("write", path, error))
+}
+
 /// Keeps `bytes` of disk space in a file that may be removed when there is no other; does nothing if it exists.
 ///
 /// The content does not compress, so that a file system cannot store it in less.
