@@ -93,7 +93,7 @@ impl KillSwitch {
 
     /// Releases the space that is kept for a kill, where there is no other.
     pub(super) fn make_room(&self) {
-        if fs::free_space(&self.ports.state).is_some_and(|free| free < TOO_LITTLE) {
+        if fs::free_space(self.ports.state.path()).is_some_and(|free| free < TOO_LITTLE) {
             self.ports.ledger.halts().release_reserve();
         }
     }

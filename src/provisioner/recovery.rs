@@ -65,7 +65,7 @@ pub(super) fn record_kills(ports: &Ports, reconciler: &Reconciler) -> Result<(),
         if project.backend != ports.backend.name() {
             continue;
         }
-        let Some(_lock) = ports.locks.project(&project.name, Duration::ZERO)? else { continue };
+        let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else { continue };
         if is_unrecorded(ports, &project)? && ports.ledger.journal().open_intent(&project.id)?.is_none() {
             reconciler.record_kill(&project, &Principal::recovery())?;
         }
@@ -80,7 +80,7 @@ fn is_unrecorded(ports: &Ports, project: &Project) -> Result<bool, Error> {
 }
 
 fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Result<Option<Recovery>, Error> {
-    let Some(_lock) = ports.locks.project(&project.name, Duration::ZERO)? else {
+    let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else {
         return Ok(None);
     };
     if project.backend != ports.backend.name() {

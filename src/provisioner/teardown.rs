@@ -47,7 +47,7 @@ impl Teardown {
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
     fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<Box<dyn Held>, Error> {
-        if let Some(lock) = self.ports.locks.project(name, Duration::ZERO)? {
+        if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
             self.ports.phase(Phase::Locked);
             return Ok(lock);
         }
@@ -56,7 +56,7 @@ impl Teardown {
         }
         let (_, took) = self.kill_switch.kill(Some(name))?;
         let within = LOCK_TIMEOUT.saturating_sub(took);
-        let Some(lock) = self.ports.locks.project(name, within)? else {
+        let Some(lock) = self.ports.try_lock_project(name, within)? else {
             return Err(Error::NotTornDown { name: name.clone(), why: Box::new(Error::ProjectBusy) });
         };
         self.ports.phase(Phase::Locked);

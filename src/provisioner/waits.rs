@@ -45,7 +45,7 @@ impl Waits {
         if self.ledger.is_used_up.load(Ordering::Relaxed) {
             return Err(StoreError::Locked.into());
         }
-        let Some(_lock) = ports.locks.project(&target.name, self.project_lock.left())? else {
+        let Some(_lock) = ports.try_lock_project(&target.name, self.project_lock.left())? else {
             self.project_lock.use_up();
             return Err(Error::ProjectBusy);
         };

@@ -16,7 +16,7 @@ use domain::{
 use files::fs::{self, ByteFile, FsError};
 
 use super::{Ledger, LedgerError, projects::IS_LIVE, rows};
-use crate::store::{Access, StoreError, values};
+use crate::store::{Access, StoreError, Tx as _, values};
 
 /// The files beside the database that a kill needs: the halt requests, and space for its rows.
 #[derive(Clone)]
@@ -56,21 +56,21 @@ impl KillTarget {
 pub struct Halts<'a>(pub(super) &'a Ledger);
 
 impl Halts<'_> {
-    /// Returns the live projects, or the one of that name. Reads in place; see [`Access::ReadInPlace`].
+    /// Returns the live projects of the workspace, or the one of that name. Reads in place; see [`Access::ReadInPlace`].
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn targets(&self, name: Option<&ProjectName>) -> Result<Vec<KillTarget>, LedgerError> {
-        let condition = if name.is_some() { "AND p.name = ?1" } else { "" };
+        let condition = if name.is_some() { "AND p.name = ?2" } else { "" };
         let sql = format!(
             "SELECT p.row, p.id, p.name, p.backend, p.resource, p.status, \
              (SELECT count(*) FROM journal j WHERE j.project = p.row AND j.outcome IS NULL) \
-             FROM projects p WHERE p.{IS_LIVE} {condition} ORDER BY p.row"
+             FROM projects p WHERE p.workspace = ?1 AND p.{IS_LIVE} {condition} ORDER BY p.row"
         );
         self.0.transact(Access::ReadInPlace, |tx| {
             let found = match name {
-                Some(name) => tx.rows(&sql, &values![name.as_str()])?,
-                None => tx.rows(&sql, &[])?,
+                Some(name) => tx.rows(&sql, &values![tx.workspace()?, name.as_str()])?,
+                None => tx.rows(&sql, &values![tx.workspace()?])?,
             };
             let targets = found.iter().map(|row| {
                 Ok(KillTarget {
@@ -135,7 +135,7 @@ impl Halts<'_> {
         Ok(requested)
     }
 
-    /// Returns the live projects that were killed and not resumed, and that the ledger does not have as suspended.
+    /// Returns the live projects of the workspace that were killed and not resumed, and that the ledger does not have as suspended.
     ///
     /// # Errors
     /// When the file or the ledger cannot be read.

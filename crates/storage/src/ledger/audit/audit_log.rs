@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ledger::{Ledger, LedgerError},
-    store::{Access, values},
+    store::{Access, Tx as _, values},
 };
 
 /// The audit of the ledger.
@@ -141,6 +141,7 @@ impl AuditLog<'_> {
     /// # Errors
     /// When the state folder cannot be used.
     pub fn sweep(&self) -> Result<(), LedgerError> {
+        self.0.check_folder()?;
         self.0.anchor.sweep()
     }
 

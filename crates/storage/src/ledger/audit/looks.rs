@@ -10,8 +10,8 @@ use super::{
     chain::{self, Event, Verdict},
 };
 use crate::{
-    ledger::LedgerError,
-    store::{Tx, values},
+    ledger::{LedgerError, scope::ScopedTx},
+    store::{Tx as _, values},
 };
 
 /// The rows that one transaction adds, and the room that the hour has left.
@@ -30,7 +30,7 @@ struct Hour {
 }
 
 impl Looks {
-    pub(super) fn begin(tx: &dyn Tx) -> Result<Self, LedgerError> {
+    pub(super) fn begin(tx: &ScopedTx<'_>) -> Result<Self, LedgerError> {
         let rows = tx.rows("SELECT value FROM notes WHERE backend = ?1 AND key = ?2", &values![NOTES, KEY])?;
         let stored = rows.first().map(|row| row.get::<&str>(0)).transpose()?.unwrap_or_default();
         let mut words = stored.split(' ').map(str::parse::<i64>);
@@ -45,7 +45,7 @@ impl Looks {
     }
 
     /// Whether there is room for the row of `calls` calls without an effect; if not, they are counted.
-    pub(super) fn admit(&mut self, tx: &dyn Tx, event: &Event, calls: u64) -> Result<bool, LedgerError> {
+    pub(super) fn admit(&mut self, tx: &ScopedTx<'_>, event: &Event, calls: u64) -> Result<bool, LedgerError> {
         let number = event.at.as_millisecond() / HOUR;
         if number > self.hour.number {
             if self.hour.left_out > 0 {
@@ -61,7 +61,7 @@ impl Looks {
         Ok(false)
     }
 
-    pub(super) fn end(self, tx: &dyn Tx) -> Result<(), LedgerError> {
+    pub(super) fn end(self, tx: &ScopedTx<'_>) -> Result<(), LedgerError> {
         if self.hour != self.before {
             let Hour { number, rows, left_out } = self.hour;
             let value = format!("{number} {rows} {left_out}");
