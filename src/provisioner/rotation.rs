@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::{
-    channel::Channel,
     clock::Timestamp,
     name::ProjectName,
     principal::Role,
@@ -78,7 +77,7 @@ impl Rotation {
         }
         let now = self.ports.clock.now().as_millisecond();
         let since = Timestamp::from_millisecond(now.saturating_sub(HOUR)).unwrap_or(Timestamp::MIN);
-        let rotations = self.ports.ledger.audit().rotations_since(&project.id, Channel::Mcp.as_str(), since)?;
+        let rotations = self.ports.ledger.audit().rotations_since(&project.id, principal.channel.as_str(), since)?;
         if rotations < MAX_ROTATIONS {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use storage::{ledger::KillTarget, store::StoreError};
+use storage::ledger::{KillTarget, LedgerError};
 
 use super::{Phase, Ports};
 use crate::error::Error;
@@ -43,7 +43,7 @@ impl Waits {
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         if self.ledger.is_used_up.load(Ordering::Relaxed) {
-            return Err(StoreError::Locked.into());
+            return Err(LedgerError::locked().into());
         }
         let Some(_lock) = ports.try_lock_project(&target.name, self.project_lock.left())? else {
             self.project_lock.use_up();

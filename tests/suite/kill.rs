@@ -102,7 +102,7 @@ fn stopped_rotation_is_killed_and_delivers_nothing() {
         assert_eq!(stalled.resume(), "suspended", "{step:?}");
         record(&workspace);
         check(&workspace, &format!("rotation stopped at {step:?}"));
-        assert_eq!(workspace.json(&["show", "victim"])["status"], "suspended", "{step:?}");
+        assert_eq!(workspace.json(&["list"])["projects"][1]["status"], "suspended", "{step:?}");
         workspace.ok(&["resume", "victim"]);
         assert!(workspace.owner_of(&workspace.variable("SUPERMEMORY_API_KEY").unwrap()).is_some(), "{step:?}");
     }
@@ -177,7 +177,7 @@ fn named_pipe_as_env_file_does_not_delay_the_kill() {
 fn full_disk_neither_stops_the_kill_nor_its_record() {
     for with_a_server in [false, true] {
         let workspace = Workspace::new();
-        fs::create_dir(workspace.state()).unwrap();
+        workspace.create_state();
         let Some(disk) = SmallDisk::mount(&workspace.state()) else { return };
         workspace.ok(&["provision", "memory", "supermemory"]);
         let server = with_a_server.then(|| RawClient::initialize(&workspace));
@@ -345,7 +345,8 @@ fn id(answer: &Value) -> u64 {
 }
 
 fn project_lock(workspace: &Workspace) -> PathBuf {
-    workspace.state().join("locks").join("memory.lock")
+    let id = workspace.ledger().workspace().unwrap().unwrap();
+    workspace.state().join("locks").join(format!("{}.memory.lock", id.as_str()))
 }
 
 fn fill(path: &Path) {

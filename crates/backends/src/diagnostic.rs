@@ -59,7 +59,10 @@ impl Diagnostic for BackendError {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::Refused(refusal) => refusal.exit(),
+            _ => Exit::Backend,
+        }
     }
 }
 

@@ -45,9 +45,8 @@ impl ByteFile {
 
     /// Sets the byte at `index`. Every process sees it on return; [`Self::sync`] makes it survive a power loss.
     pub fn set(&self, index: u64, byte: u8) -> Result<(), FsError> {
-        let mut file = self.open_or_create()?;
-        let written = file.seek(SeekFrom::Start(index)).and_then(|_| file.write_all(&[byte]));
-        written.map_err(|error| failed("write", &self.path, error))
+        let file = open_private(&self.path, OpenOptions::new().write(true).create(true).truncate(false))?;
+        write_at(&file, index, &[byte]).map_err(|error| failed("write", &self.path, error))
     }
 
     /// Sets the byte at `index` to zero, and allocates its block by writing it.
@@ -84,16 +83,22 @@ impl ByteFile {
             Err(error) => Err(failed("open", &self.path, error)),
         }
     }
-
-    fn open_or_create(&self) -> Result<File, FsError> {
-        open_private(&self.path, OpenOptions::new().write(true).create(true).truncate(false))
-    }
 }
 
 /// Writes the first bytes of a file in place, without replacing or shortening it.
 pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
-    let mut file = open_private(path, OpenOptions::new().write(true).create(true).truncate(false))?;
-    file.write_all(bytes).map_err(|error| failed("write", path, error))
+    let file = open_private(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    write_at(&file, 0, bytes).map_err(|error| failed("write", path, error))
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, index: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, index)
+}
+
+#[cfg(not(unix))]
+fn write_at(mut file: &File, index: u64, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(index)).and_then(|_| file.write_all(bytes))
 }
 
 /// Keeps `bytes` of disk space in a file that may be removed when there is no other; does nothing if it exists.

@@ -206,5 +206,5 @@ fn index(row: i64) -> u64 {
 /// The namespace of the notes about resumed projects; no backend has this name.
 const RESUMED: &str = "resumed";
 
-/// In bytes: the intents, outcomes and calls of some hundred kills.
-const RESERVE: usize = 1024 * 1024;
+/// In bytes: what the databases need for the rows of some kills.
+const RESERVE: usize = 512 * 1024;

@@ -81,6 +81,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The error of a ledger that another process holds.
+    pub fn locked() -> Self {
+        StoreError::Locked.into()
+    }
+
     /// Whether another process has held the ledger until the timeout.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(StoreError::Locked))
