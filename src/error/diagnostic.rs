@@ -110,7 +110,12 @@ impl Diagnostic for Error {
                 let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
                 format!("{}; the next start of this program records it, or {suspend}", why.hint(channel))
             }
-            Self::NotSuspended { name, why } | Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
+            Self::NotSuspended { name, why } => {
+                let rest = ", or revoke the key at its provider";
+                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest);
+                format!("{}; then {suspend}", why.hint(channel))
+            }
+            Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
                 let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
                 format!("{}; then {suspend}", why.hint(channel))
             }

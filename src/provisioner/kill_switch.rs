@@ -11,7 +11,7 @@ use std::{
 };
 
 use backends::{BackendError, collect_request_ids};
-use domain::name::ProjectName;
+use domain::{name::ProjectName, project::ProjectId};
 use files::fs;
 use storage::ledger::KillTarget;
 
@@ -27,6 +27,8 @@ pub(super) struct KillSwitch {
 pub(super) struct Killed {
     pub target: KillTarget,
     pub answer: Answer,
+    /// Whether operations that are under way will stand back.
+    pub is_halted: bool,
     pub request_ids: Vec<String>,
 }
 
@@ -39,6 +41,12 @@ pub(super) enum Answer {
     NoResource,
     /// The project is another backend's.
     OtherBackend,
+}
+
+impl Killed {
+    fn without_a_call(target: KillTarget, answer: Answer) -> Self {
+        Self { target, answer, is_halted: true, request_ids: Vec::new() }
+    }
 }
 
 impl KillSwitch {
@@ -72,27 +80,28 @@ impl KillSwitch {
     pub(super) fn kill_targets(&self, targets: Vec<KillTarget>) -> Vec<Killed> {
         let ours = self.ports.backend.name();
         let (targets, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| target.backend == ours);
-        let other = |target| Killed { target, answer: Answer::OtherBackend, request_ids: Vec::new() };
+        let other = |target| Killed::without_a_call(target, Answer::OtherBackend);
         let mut killed: Vec<Killed> = others.into_iter().map(other).collect();
         if !targets.is_empty() {
             self.make_room();
-            self.request_halt(&targets);
-            killed.extend(self.disable(targets));
+            let unhalted = self.request_halt(&targets);
+            killed.extend(self.disable(targets).into_iter().map(|killed| {
+                let is_halted = !unhalted.contains(&killed.target.id);
+                Killed { is_halted, ..killed }
+            }));
         }
         killed
     }
 
-    /// Requests that every other operation on these projects stands back.
-    pub(super) fn request_halt(&self, targets: &[KillTarget]) {
+    /// Requests that every other operation on these projects stands back; returns those that this failed for.
+    fn request_halt(&self, targets: &[KillTarget]) -> Vec<ProjectId> {
         self.ports.phase(Phase::Checked);
-        for target in targets {
-            // Where this fails, the key is disabled all the same, and recording it takes the project's lock.
-            let _ = self.ports.ledger.halts().request(target);
-        }
+        let failed = targets.iter().filter(|target| self.ports.ledger.halts().request(target).is_err());
+        failed.map(|target| target.id.clone()).collect()
     }
 
     /// Releases the space that is kept for a kill, where there is no other.
-    pub(super) fn make_room(&self) {
+    fn make_room(&self) {
         if fs::free_space(self.ports.state.path()).is_some_and(|free| free < TOO_LITTLE) {
             self.ports.ledger.halts().release_reserve();
         }
@@ -120,13 +129,14 @@ impl KillSwitch {
 
     fn disable_one(&self, target: KillTarget) -> Killed {
         let Some(resource) = &target.resource else {
-            return Killed { target, answer: Answer::NoResource, request_ids: Vec::new() };
+            return Killed::without_a_call(target, Answer::NoResource);
         };
         if target.is_disabled() {
-            return Killed { target, answer: Answer::Disabled, request_ids: Vec::new() };
+            return Killed::without_a_call(target, Answer::Disabled);
         }
         let (outcome, request_ids) = self.ports.wait(collect_request_ids(self.ports.backend.suspend(resource)));
-        Killed { target, answer: outcome.map_or_else(Answer::Failed, |()| Answer::Disabled), request_ids }
+        let answer = outcome.map_or_else(Answer::Failed, |()| Answer::Disabled);
+        Killed { target, answer, is_halted: true, request_ids }
     }
 }
 

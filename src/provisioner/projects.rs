@@ -99,7 +99,11 @@ impl Projects {
 
     /// Tears every live project down. The failure of one stops no other.
     pub fn teardown_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.live_names()?, |name| self.teardown(name, principal)))
+        let names = self.live_names()?;
+        if !names.is_empty() {
+            self.teardown.kill_held(&names)?;
+        }
+        Ok(each(names, |name| self.teardown(name, principal)))
     }
 
     /// Asks the backend once more about a purchase whose outcome is unknown, and abandons it if that can never be

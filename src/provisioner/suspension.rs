@@ -122,14 +122,14 @@ impl Suspension {
 
     /// Records one kill, and says what of it could not be recorded.
     fn record(&self, recording: Recording, waits: &Waits, principal: &Principal) -> Result<ProjectState, Error> {
-        let Recording { killed: Killed { target, answer, request_ids }, why, before } = recording;
+        let Recording { killed: Killed { target, answer, is_halted, request_ids }, why, before } = recording;
         let name = target.name.clone();
         let recorded = match answer {
             Answer::OtherBackend => {
                 let error = Error::WrongBackend { theirs: target.backend, ours: self.ports.backend.name() };
                 return Err(self.ports.refused(principal, SUSPEND, &name, error));
             }
-            Answer::Disabled => {
+            Answer::Disabled if is_halted => {
                 let recorded = self.record_disabled(&target, &request_ids, &why, waits, principal);
                 recorded.map_err(|error| {
                     let is_recorded = !is_not_recorded(&error);
@@ -137,7 +137,8 @@ impl Suspension {
                 })
             }
             Answer::Failed(error) => self.record_failure(&target, error, why, waits, principal),
-            Answer::NoResource => self.record_unknown(&target, why, waits, principal),
+            // Without a halt, an operation that was under way may have enabled another key since.
+            Answer::Disabled | Answer::NoResource => self.record_unknown(&target, why, waits, principal),
         };
         Ok(self.after(recorded?, before))
     }
@@ -213,7 +214,8 @@ impl Suspension {
         Err(self.reconciler.not_disabled(intent, error, principal))
     }
 
-    /// Suspends a project whose resource is not known: what is open is looked up, and its key withheld.
+    /// Suspends a project under its lock, as its resource is not known or no operation stands back: what is open is
+    /// looked up, and its key withheld.
     fn record_unknown(
         &self,
         target: &KillTarget,

@@ -44,6 +44,14 @@ impl Teardown {
         Ok(self.observer.state_of(project, Observation::Unknown))
     }
 
+    /// Disables the keys of those projects that other calls hold, before any of them is waited for.
+    pub(super) fn kill_held(&self, names: &[ProjectName]) -> Result<(), Error> {
+        let mut targets = self.ports.ledger.halts().targets(None)?;
+        targets.retain(|target| names.contains(&target.name) && self.ports.is_busy(&target.name).unwrap_or(true));
+        let _ = self.kill_switch.kill_targets(targets); // each teardown reports its own project
+        Ok(())
+    }
+
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
     fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<Box<dyn Held>, Error> {
