@@ -201,7 +201,7 @@ impl Approvals {
             Some(workspace) => ("--dir", workspace),
             None => ("--state-dir", self.ports.state.as_path()),
         };
-        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(folder))
     }
 }
 
