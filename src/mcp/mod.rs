@@ -13,6 +13,7 @@ mod log;
 mod progress;
 mod prompts;
 mod request;
+mod request_limit;
 mod request_state;
 mod resources;
 mod scheduler;
