@@ -43,6 +43,8 @@ mod fake_stripe_behavior;
 mod fake_stripe_faults;
 mod fault_injection;
 mod features;
+#[cfg(unix)]
+mod foreign_text;
 mod hosts;
 mod interrupts;
 mod invariants;
@@ -56,6 +58,8 @@ mod partial_failure;
 mod policy;
 mod portable_sql;
 mod power_loss;
+#[cfg(target_os = "linux")]
+mod process_hardening;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
@@ -66,6 +70,8 @@ mod refusals;
 mod registry;
 mod release;
 mod request_counts;
+#[cfg(target_os = "linux")]
+mod request_limit;
 mod scan;
 mod scan_history;
 mod scan_matcher;
