@@ -14,7 +14,10 @@ use domain::{
     secret::{has_sensitive_part, looks_like_card_number},
     visible::visible,
 };
-use files::{env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError};
+use files::{
+    env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError,
+    state_folder::StateFolderError,
+};
 #[cfg(feature = "simulator")]
 use simulator::SimulatorError;
 use storage::{
@@ -62,6 +65,8 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
+    #[error("there is no home folder, and so no place for the ledger")]
+    NoHome,
     #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
@@ -137,6 +142,8 @@ pub enum Error {
     #[cfg(feature = "simulator")]
     Simulator(#[from] SimulatorError),
     /// The person at the terminal stopped waiting for what had begun.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

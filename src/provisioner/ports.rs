@@ -7,6 +7,7 @@ use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
+    money::MoneyClass,
     name::ProjectName,
     project::{Project, Status},
     secret::Fingerprint,
@@ -15,12 +16,13 @@ use files::{
     env_file::EnvFileError,
     fs::Stamp,
     registry::{Registry, RegistryFile, UserPolicyFile},
+    state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, LockFiles, Locks, Principal, locks::ProjectLock};
+use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -35,7 +37,9 @@ pub struct Ports {
     /// Where keys of new projects go.
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// The folder that the agent works in, and can edit.
     pub workspace: PathBuf,
     pub accept_terms: bool,
@@ -55,7 +59,9 @@ pub struct Dependencies {
     pub user_policy: UserPolicyFile,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// Whether the user accepts the terms of service of every provider in the registry.
     pub accept_terms: bool,
     pub clock: Clock,
@@ -90,19 +96,20 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, ledger, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
-            dependencies;
+        let Dependencies { backend, ledger, registry, user_policy, env_file, state, .. } = dependencies;
+        let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
             ledger,
             delivery: Arc::new(EnvFiles),
-            locks: Arc::new(LockFiles::new(state.clone())),
+            locks: Arc::new(LockFiles::new(Arc::clone(&state))),
             registry_file: registry,
             user_policy_file: user_policy,
             workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
             env_file,
             state,
+            is_usual_state,
             accept_terms,
             clock,
             runtime,
@@ -128,6 +135,11 @@ impl Ports {
         [self.registry_file.stamp(), self.user_policy_file.stamp()]
     }
 
+    /// Returns the class of money that the backend spends.
+    pub fn money(&self) -> MoneyClass {
+        MoneyClass::of_backend(self.backend.name())
+    }
+
     /// The time by the clock that dates every row.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -150,7 +162,17 @@ impl Ports {
 
     /// Tells whether a running process is changing a project.
     pub fn is_busy(&self, name: &ProjectName) -> Result<bool, Error> {
-        Ok(self.locks.project(name, Duration::ZERO)?.is_none())
+        Ok(self.try_lock_project(name, Duration::ZERO)?.is_none())
+    }
+
+    /// Locks a project of the workspace. `None`: another call or process held it for the whole `timeout`.
+    pub(super) fn try_lock_project(
+        &self,
+        name: &ProjectName,
+        timeout: Duration,
+    ) -> Result<Option<Box<dyn Held>>, Error> {
+        self.locks.prepare()?;
+        self.locks.project(&self.ledger.register_workspace()?, name, timeout)
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -186,7 +208,7 @@ impl Ports {
 
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
-        let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         let lock = ProjectLock::new(lock, Arc::clone(&self.ledger), name.clone());
         self.phase(Phase::Locked);
         Ok(lock)
@@ -282,7 +304,7 @@ impl Ports {
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.backend.name();
-        f.debug_struct("Ports").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Ports").field("backend", &name).field("state", &self.state.path()).finish_non_exhaustive()
     }
 }
 

@@ -376,12 +376,13 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("env::var", &["src/settings/environment.rs"], "read the environment once, in `settings`, and hand the value over"),
     ("io::stdout()", &["src/cli/render/stream.rs"], "return a view and let `cli/render` print it"),
     (
-        // A path may contain anything. `settings/environment.rs` reads variables, and `view.rs` and `cli/setup.rs` fill fields of
-        // JSON; the others store or compare a path.
+        // A path may contain anything. `settings/environment.rs` reads variables, `view.rs` and `cli/setup.rs` fill fields
+        // of JSON, and the others store or compare a path.
         ".to_string_lossy()",
         &[
             "crates/storage/src/ledger/journal.rs",
             "crates/storage/src/ledger/projects.rs",
+            "crates/storage/src/ledger/scope.rs",
             "src/cli/setup.rs",
             "src/provisioner/approvals.rs",
             "src/settings/environment.rs",

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _},
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::{CommandExt as _, ExitStatusExt as _},
     },
     process::{Child, Command, Stdio},
@@ -41,6 +41,7 @@ impl Server {
         command.env("STRIPE_API_KEY", "rk_test_0123456789").env("HOME", here);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let user = if geteuid().is_root() {
+            chown(here, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
             command.uid(OTHER_USER).gid(OTHER_USER);
             OTHER_USER
         } else {

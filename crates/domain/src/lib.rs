@@ -15,3 +15,4 @@ pub mod project;
 pub mod safe_url;
 pub mod secret;
 pub mod visible;
+pub mod workspace;
