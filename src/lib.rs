@@ -46,6 +46,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    settings::prevent_dumps();
     quiet_panics();
     cli::exit_code(attempt(arguments))
 }

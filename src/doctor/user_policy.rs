@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use files::fs::{self, FsError, WriteAccess};
+use domain::visible::visible;
+use files::fs::{self, FsError, WriteAccess, shell_word};
 
 use super::Finding;
 use crate::{error::Error, provisioner::Ports};
@@ -16,7 +17,7 @@ pub fn policy(ports: &Ports) -> Vec<Finding> {
     match file.read() {
         Err(error) => return vec![Finding::failure(POLICY, Error::UserPolicy(error))],
         Ok(None) => {
-            let found = format!("none at {}: the registry alone decides", path.display());
+            let found = format!("none at {}: the registry alone decides", visible(path));
             return vec![Finding::ok(POLICY, found)];
         }
         Ok(Some(_)) => {}
@@ -27,7 +28,7 @@ pub fn policy(ports: &Ports) -> Vec<Finding> {
     };
     if findings.is_empty() {
         findings
-            .push(Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display())));
+            .push(Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", visible(path))));
     }
     findings
 }
@@ -37,17 +38,17 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let (here, real) = (fs::in_real_folder(path), fs::real_path(path)?);
     let mut findings = Vec::new();
     if let Some(inside) = [&here, &real].into_iter().find(|path| path.starts_with(workspace)) {
-        let found = format!("{} is inside the workspace, where an agent can edit it", inside.display());
+        let found = format!("{} is inside the workspace, where an agent can edit it", visible(inside));
         findings.push(Finding::problem(POLICY, found, "move it out of the folders that agents work in"));
     }
     let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
     for place in places {
-        let shown = place.display();
+        let shown = visible(place);
         findings.extend(match fs::write_access(place)? {
             WriteAccess::Ours => None,
             WriteAccess::Open => {
                 let found = format!("other users may write {shown} and so change the limits");
-                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
+                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {}`", shell_word(place))))
             }
             WriteAccess::Foreign => {
                 let found = format!("{shown} belongs to another user, who can lift the limits");

@@ -12,6 +12,7 @@ use domain::{
     name::{NameError, ProjectName, ProviderKey},
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
+    visible::visible,
 };
 use files::{
     env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError,
@@ -65,11 +66,11 @@ pub enum Error {
     KeyNotRecorded { name: ProjectName },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("there is no folder {}", path.display())]
+    #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
     #[error("there is no home folder, and so no place for the ledger")]
     NoHome,
-    #[error("there is no file {}", path.display())]
+    #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
     NoPath { position: usize },
@@ -131,7 +132,7 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
-    #[error("the path {} is not UTF-8 text", path.display())]
+    #[error("the path {} is not UTF-8 text", visible(path))]
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),

@@ -200,7 +200,7 @@ impl Approvals {
             true => ("--dir", self.ports.workspace.as_path()),
             false => ("--state-dir", self.ports.state.path()),
         };
-        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(folder))
     }
 }
 

@@ -5,6 +5,7 @@
 mod backend;
 mod cli_options;
 mod detached_reaper;
+mod dumps;
 mod environment;
 mod ledger_notes;
 mod start;
@@ -15,6 +16,7 @@ pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
 pub use cli_options::CliOptions;
 pub use detached_reaper::DetachedReaper;
+pub use dumps::prevent_dumps;
 pub use environment::{Colour, colour, homes, is_dumb, user};
 pub use ledger_notes::LedgerNotes;
 pub use start::Start;

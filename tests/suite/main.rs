@@ -44,6 +44,8 @@ mod fake_stripe_behavior;
 mod fake_stripe_faults;
 mod fault_injection;
 mod features;
+#[cfg(unix)]
+mod foreign_text;
 mod hosts;
 mod interrupts;
 mod invariants;
@@ -58,6 +60,8 @@ mod partial_failure;
 mod policy;
 mod portable_sql;
 mod power_loss;
+#[cfg(target_os = "linux")]
+mod process_hardening;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
@@ -68,6 +72,8 @@ mod refusals;
 mod registry;
 mod release;
 mod request_counts;
+#[cfg(target_os = "linux")]
+mod request_limit;
 mod scan;
 mod scan_history;
 mod scan_matcher;

@@ -12,6 +12,7 @@ use crate::{
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{NoRandomness, fill_random},
+    visible::visible_once,
 };
 
 /// An approval's id: `ap-` and four characters of Crockford's base32 alphabet.
@@ -166,7 +167,7 @@ impl Question {
     pub fn words(&self) -> String {
         let Approval { subject, asked_by, .. } = &self.approval;
         let Subject { name, provider, service, cap, .. } = subject;
-        let asker = if asked_by.is_empty() { "A client without a name" } else { asked_by };
+        let asker = if asked_by.is_empty() { "A client without a name" } else { &*visible_once(asked_by) };
         let billed = if self.paid { "It is billed, up to that cap." } else { "Its plan is free." };
         let live = match self.live_projects {
             0 => "Nothing is live yet.".to_owned(),

@@ -10,6 +10,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use domain::visible::visible;
+
 use crate::{
     fs::{self, FsError},
     git::{self, GitError},
@@ -32,27 +34,27 @@ pub struct StateFolder {
 pub enum StateFolderError {
     #[error(transparent)]
     File(#[from] FsError),
-    #[error("the state folder {} is not a folder", path.display())]
+    #[error("the state folder {} is not a folder", visible(path))]
     NotAFolder { path: PathBuf },
-    #[error("the state folder {} belongs to another user", path.display())]
+    #[error("the state folder {} belongs to another user", visible(path))]
     Foreign { path: PathBuf },
     /// Creating it would make it belong to the wrong user, such as to root below `sudo`.
-    #[error("the state folder {} is not created, because {} belongs to another user", path.display(), owned.display())]
+    #[error("the state folder {} is not created, because {} belongs to another user", visible(path), visible(owned))]
     ForeignHome { path: PathBuf, owned: PathBuf },
-    #[error("the state folder {} is in a git work tree, and git did not report whether it is ignored", path.display())]
+    #[error("the state folder {} is in a git work tree, and git did not report whether it is ignored", visible(path))]
     GitUnclear {
         path: PathBuf,
         #[source]
         why: GitError,
     },
-    #[error("the state folder {} is a link", path.display())]
+    #[error("the state folder {} is a link", visible(path))]
     Link { path: PathBuf },
-    #[error("the mode of the state folder {} is {mode:03o} instead of 700", path.display())]
+    #[error("the mode of the state folder {} is {mode:03o} instead of 700", visible(path))]
     Open { path: PathBuf, mode: u32 },
     /// A repository could bring a ledger of its own, and `git clean` could remove ours.
-    #[error("the state folder {} is in a git work tree, and git would take its files", path.display())]
+    #[error("the state folder {} is in a git work tree, and git would take its files", visible(path))]
     Taken { path: PathBuf },
-    #[error("the workspace {} contains the {what} {}", workspace.display(), path.display())]
+    #[error("the workspace {} contains the {what} {}", visible(workspace), visible(path))]
     WorkspaceTooWide { workspace: PathBuf, what: &'static str, path: PathBuf },
 }
 

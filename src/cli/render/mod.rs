@@ -17,6 +17,7 @@ use domain::{
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit},
     money::MicroUsd,
+    visible::{visible, visible_once},
 };
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
@@ -28,7 +29,9 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
-    view::{AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{
+        AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView, visible_json,
+    },
 };
 
 /// The reader of the output.
@@ -59,7 +62,7 @@ pub fn project(state: &ProjectState, output: Output) {
     }
     if let (Some(mask), Some(file)) = (&project.api_key_masked, &project.env_written_to) {
         lines.push(("key", format!("{mask} (version {})", project.key_version)));
-        lines.push(("variable", format!("{} in {file}", project.env_var)));
+        lines.push(("variable", format!("{} in {}", project.env_var, visible(file))));
     }
     if let Some(end) = &project.expires_at {
         lines.push(("expires", to_the_second(end)));
@@ -308,6 +311,7 @@ fn failure(view: &ErrorView, output: Output) {
 
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
+    let rows = rows.map(|row| row.into_iter().map(|cell| visible_once(&cell).into_owned()).collect::<Vec<_>>());
     table.load_style(NOTHING).set_header(head.iter().copied()).add_rows(rows);
     for line in table.lines() {
         out(line.trim());
@@ -336,7 +340,7 @@ fn to_the_second(time: &str) -> String {
 
 fn json(view: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(view) {
-        out(text);
+        out(visible_json(text));
     }
 }
 

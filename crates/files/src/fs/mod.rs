@@ -25,5 +25,5 @@ pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use read::{open_regular, read, read_regular};
 pub use replace::{Privacy, probe, remove, replace, sweep, temporary};
-pub use shell::shell_quoted;
+pub use shell::{shell_quoted, shell_word};
 pub use write_access::{WriteAccess, dangling_link, write_access};

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::visible::visible;
+
 use super::{Registry, RegistryError, UserPolicy, error::Problem};
 use crate::fs::{self, Kind, Stamp};
 
@@ -113,7 +115,7 @@ fn unusable(path: &Path, problem: Problem) -> RegistryError {
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    visible(path).to_string()
 }
 
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -35,7 +35,7 @@ impl Diagnostic for StateFolderError {
             Self::Link { .. } => channel.person("name the folder that the link leads to with `--state-dir`"),
             Self::NotAFolder { .. } => channel.person("move that file away, or name a folder with `--state-dir`"),
             Self::Open { path, .. } => {
-                let path = shell_quoted(&path.display().to_string());
+                let path = shell_quoted(path);
                 channel.person_runs(&format!("chmod 700 {path}"), ", if no other user has changed the files in it")
             }
             Self::Taken { .. } => channel.person(
