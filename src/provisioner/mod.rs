@@ -41,6 +41,7 @@ mod rotation;
 mod sessions;
 mod suspension;
 mod teardown;
+mod workspaces;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
 pub use alerts::{Alerts, Listener};
@@ -62,3 +63,4 @@ pub use provision::ProvisionRequest;
 pub use provisioner::Provisioner;
 pub use recovery::{Recovered, Recovery};
 pub use sessions::Session;
+pub use workspaces::{FolderState, WorkspaceState, Workspaces, workspace_states};

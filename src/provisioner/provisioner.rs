@@ -6,8 +6,8 @@ use domain::secret::Secret;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    Workspaces, abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler,
+    rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -20,6 +20,7 @@ pub struct Provisioner {
     pub caps: CapEnforcer,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
+    pub workspaces: Workspaces,
     session: Option<Arc<Session>>,
     alert_secret: Option<Secret>,
 }
@@ -53,6 +54,11 @@ impl Provisioner {
     #[must_use]
     pub fn signing_alerts_with(self, secret: Option<Secret>) -> Self {
         Self::assemble((*self.ports).clone(), self.session, secret)
+    }
+
+    /// Returns the same services over other ports, outside of the session.
+    pub(super) fn over(&self, ports: Ports) -> Self {
+        Self::assemble(ports, None, self.alert_secret.clone())
     }
 
     fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
@@ -97,6 +103,7 @@ impl Provisioner {
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },
+            workspaces: Workspaces { ports: share_ports() },
             session,
             alert_secret,
             ports,

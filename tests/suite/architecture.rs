@@ -38,13 +38,14 @@ const CRATES: &[Member] = &[
             "project",
             "safe_url",
             "secret",
+            "workspace",
         ],
     },
     Member {
         name: "files",
         may_use: &["domain"],
         root: None,
-        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan"],
+        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan", "state_folder"],
     },
     Member { name: "storage", may_use: &["domain", "files"], root: None, modules: &["ledger", "store"] },
     Member {
@@ -76,6 +77,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
     ("principal", &["channel", "secret"], &[]),
     ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("workspace", &["project"], &[]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
@@ -83,6 +85,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
+    // Decides whether the folder of the ledger is safe to use.
+    ("state_folder", &["fs", "git"], &["thiserror"]),
     ("store", &[], &["rusqlite", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
@@ -139,6 +143,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "secret",
             "simulator",
+            "state_folder",
             "store",
         ],
         &["thiserror", "tracing"],
@@ -165,6 +170,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "scan",
             "secret",
+            "state_folder",
+            "workspace",
         ],
         &["serde_json", "tokio"],
     ),
@@ -203,6 +210,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "name",
             "project",
             "provisioner",
+            "state_folder",
         ],
         &["serde"],
     ),
@@ -247,6 +255,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "scan",
             "secret",
             "simulator",
+            "state_folder",
+            "workspace",
         ],
         // rustix for the name of the user's terminal
         &["rustix", "tokio"],

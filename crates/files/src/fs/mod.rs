@@ -15,7 +15,9 @@ mod shell;
 mod write_access;
 
 pub use error::FsError;
-pub use inspect::{Kind, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, ownership, stamp};
+pub use inspect::{
+    Kind, Owner, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, ownership, stamp,
+};
 pub use lock::Lock;
 pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
