@@ -11,6 +11,7 @@ mod interaction;
 mod leaks;
 mod page;
 mod perform;
+mod repeats;
 mod target;
 
 pub use action::Action;

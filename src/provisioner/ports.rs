@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
+use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, refusals::Refusals};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -47,6 +47,7 @@ pub struct Ports {
     pub(super) runtime: Handle,
     pub(super) backend_wait: BackendWait,
     pub(super) phase_hook: PhaseHook,
+    pub(super) refusals: Refusals,
 }
 
 /// The parts that a [`super::Provisioner`] is built from.
@@ -114,6 +115,7 @@ impl Ports {
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),
+            refusals: Refusals::default(),
         }
     }
 
@@ -213,7 +215,8 @@ impl Ports {
         Ok(lock)
     }
 
-    /// Records that a call was refused before anything was done, and returns the refusal.
+    /// Records that a call was refused before anything was done, unless the same was recorded a moment ago, and returns the
+    /// refusal.
     pub(super) fn refused(
         &self,
         principal: &Principal,
@@ -228,8 +231,12 @@ impl Ports {
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));
         }
+        let (channel, actor) = (principal.channel.as_str(), principal.actor());
+        if !self.refusals.is_new(format!("{channel}\n{actor}\n{action}\n{name}\n{detail}")) {
+            return error;
+        }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.audit().note(&event, Some(name)) {
+        match self.ledger.audit().note_refusal(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -261,6 +268,18 @@ impl Ports {
             return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
         }
         Ok(Some(project))
+    }
+
+    /// Checks that no kill of the project is waiting to be recorded or resumed; every operation that may enable its key
+    /// or deliver it asks this after locking, and again before it acts.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub fn check_not_halted(&self, project: &Project) -> Result<(), Error> {
+        if self.ledger.halts().is_requested(&project.id)? {
+            return Err(Error::Suspended { name: project.name.clone() });
+        }
+        Ok(())
     }
 
     /// Returns the error for a name that no live project has.

@@ -136,7 +136,7 @@ fn a_long_chain_is_read_in_full_from_either_end() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::of(folder.path());
     let calls: Vec<_> =
-        (0..300).map(|_| Answered { event: event(Verdict::Called), name: None, project: None }).collect();
+        (0..300).map(|_| Answered { event: event(Verdict::Called), name: None, project: None, looks: 0 }).collect();
     ledger.audit().note_calls(&calls).unwrap();
     let rows: Vec<_> = ledger.audit().rows().unwrap().into_iter().map(|row| row.seq).collect();
     assert_eq!(rows, (1..=300).collect::<Vec<_>>());
