@@ -74,11 +74,11 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         cli::warn(warning);
     }
     let code = match call.task {
-        Task::Serve(serving) => match serve(&runtime, settings, &serving) {
+        Task::Serve(serving) => match settings.ensure_folder().and_then(|()| serve(&runtime, settings, &serving)) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
             Err(error) => cli::show_error(&error, call.output),
         },
-        Task::SetUp(setup) => match Start::new(&settings, &options) {
+        Task::SetUp(setup) => match settings.ensure_folder().and_then(|()| Start::new(&settings, &options)) {
             Ok(start) => setup.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
@@ -142,6 +142,7 @@ fn record_unreadable(options: CliOptions) {
 /// Serves the simulated account over HTTP until a signal arrives.
 #[cfg(feature = "simulator")]
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), Error> {
+    settings.ensure_folder()?;
     // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;

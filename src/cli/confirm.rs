@@ -49,6 +49,9 @@ impl Interaction for Terminal {
             Confirmation::Teardown(Target::All) => {
                 self.ask("Tear down every live project for good, with its data at the provider?")
             }
+            Confirmation::Teardown(Target::Everywhere) => {
+                self.ask("Tear down every live project of every workspace for good, with its data at the provider?")
+            }
             Confirmation::Teardown(Target::Project(name)) => {
                 self.ask(&format!("Tear down {name} for good, with its data at the provider?"))
             }

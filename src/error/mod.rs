@@ -156,6 +156,10 @@ pub enum Error {
     /// The person at the terminal stopped waiting for what had begun.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
+    #[error("there is no workspace of this name")]
+    UnknownWorkspace,
+    #[error("another workspace with live projects is registered in that folder")]
+    WorkspaceTaken,
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

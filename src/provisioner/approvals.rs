@@ -196,9 +196,10 @@ impl Approvals {
 
     /// Returns the command to type, with a folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let (flag, folder) = match self.ports.is_usual_state {
-            true => ("--dir", self.ports.workspace.as_path()),
-            false => ("--state-dir", self.ports.state.path()),
+        let (flag, folder) = if self.ports.is_usual_state {
+            ("--dir", self.ports.workspace.as_path())
+        } else {
+            ("--state-dir", self.ports.state.path())
         };
         format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(folder))
     }

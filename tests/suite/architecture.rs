@@ -39,13 +39,14 @@ const CRATES: &[Member] = &[
             "safe_url",
             "secret",
             "visible",
+            "workspace",
         ],
     },
     Member {
         name: "files",
         may_use: &["domain"],
         root: None,
-        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan"],
+        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan", "state_folder"],
     },
     Member { name: "storage", may_use: &["domain", "files"], root: None, modules: &["ledger", "store"] },
     Member {
@@ -78,6 +79,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
     ("principal", &["channel", "secret", "visible"], &[]),
     ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("workspace", &["project"], &[]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
@@ -85,6 +87,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
+    // Decides whether the folder of the ledger is safe to use.
+    ("state_folder", &["fs", "git"], &["thiserror"]),
     ("store", &[], &["rusqlite", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
@@ -141,6 +145,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "secret",
             "simulator",
+            "state_folder",
             "store",
             "visible",
         ],
@@ -168,6 +173,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "scan",
             "secret",
+            "state_folder",
+            "workspace",
         ],
         &["serde_json", "tokio"],
     ),
@@ -207,6 +214,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "name",
             "project",
             "provisioner",
+            "state_folder",
             "visible",
         ],
         &["serde"],
@@ -252,6 +260,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "scan",
             "secret",
             "simulator",
+            "state_folder",
+            "workspace",
         ],
         // rustix for the name of the user's terminal
         &["rustix", "tokio"],

@@ -135,7 +135,7 @@ async fn unanswered_elicitation_leaves_the_request_pending() {
     assert_nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
     assert!(
-        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
+        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --state-dir ")),
         "{response}"
     );
     here.ok(&["approve", &id, "--yes"]);

@@ -90,6 +90,8 @@ mod simulator_faults;
 mod snapshots;
 mod soak;
 mod stalled_process;
+#[cfg(unix)]
+mod state_folder;
 mod stripe_api;
 mod stripe_api_faults;
 mod stripe_cli;
@@ -101,3 +103,4 @@ mod suspend;
 mod terminal;
 mod tool_schema_rules;
 mod workspace;
+mod workspaces;

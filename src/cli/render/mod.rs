@@ -2,6 +2,7 @@
 
 mod ago;
 mod audit;
+mod everywhere;
 mod leaks;
 mod list;
 mod paint;
@@ -19,6 +20,7 @@ use domain::{
     money::MicroUsd,
     visible::{visible, visible_once},
 };
+pub use everywhere::{outcomes as outcomes_everywhere, projects as projects_everywhere, workspaces};
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::json;
@@ -148,18 +150,23 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     } else if Screen::stdout().person {
         list::show(page, now, Screen::stdout());
     } else {
-        let rows = list.projects.iter().map(|project| {
-            let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
-            let mask = project.api_key_masked.clone().unwrap_or_default();
-            let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
-            let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
-            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable, end]
-        });
-        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
+        project_rows(list.projects.iter().cloned());
     }
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints projects as a plain and stable table.
+fn project_rows(projects: impl Iterator<Item = ProjectView>) {
+    let rows = projects.map(|project| {
+        let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
+        let mask = project.api_key_masked.clone().unwrap_or_default();
+        let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
+        let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
+        vec![project.name, project.provider, project.status, used, cap, mask, variable, end]
+    });
+    table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
 }
 
 pub fn approvals(view: &ApprovalsView, output: Output) {

@@ -191,7 +191,7 @@ fn insert(tx: &ScopedTx<'_>, request: &Approval) -> Result<bool, LedgerError> {
         sql,
         &values![
             request.id.as_str(),
-            tx.workspace()?,
+            tx.registered()?,
             subject.name.as_str(),
             subject.provider.as_str(),
             subject.service.as_str(),
