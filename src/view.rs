@@ -6,7 +6,10 @@ use domain::{
     approval::Approval, channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar,
     project::Status,
 };
-use files::{fs::shell_quoted, registry::Registry};
+use files::{
+    fs::shell_quoted,
+    registry::{Provider, Registry},
+};
 pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -79,6 +82,10 @@ pub struct ProviderView {
     pub max_cap_usd: f64,
     pub paid: bool,
     pub docs: String,
+    /// The file and line that denies it; null: it is allowed
+    pub denied_by: Option<String>,
+    /// What the caps of all its live projects may sum up to; null: no policy limits it
+    pub max_total_usd: Option<f64>,
 }
 
 /// The result of abandoning a purchase.
@@ -107,6 +114,21 @@ pub struct ApprovalView {
     pub expires_at: String,
     /// `pending`, `approved`, `denied`, `used` or `expired`
     pub status: &'static str,
+    /// The service that is bought.
+    pub service: String,
+    /// The period for which the cap counts.
+    pub cap_per: &'static str,
+    /// For how long the project lives; null: until it is torn down
+    pub expires_in: Option<String>,
+    pub variables: Vec<String>,
+    pub env_file: String,
+    pub workspace: String,
+    pub backend: String,
+    /// Until when a denial holds back other requests for the provider.
+    pub quiet_until: Option<String>,
+    /// All of it in lines, as the form shows it.
+    #[serde(skip)]
+    pub shown: Vec<String>,
 }
 
 /// A row of the audit. Its facts were masked when it was written.
@@ -239,6 +261,15 @@ impl From<&Approval> for ApprovalView {
             created_at: approval.created_at.to_string(),
             expires_at: approval.expires_at.to_string(),
             status: approval.status.as_str(),
+            service: approval.subject.service.to_string(),
+            cap_per: "month",
+            expires_in: approval.subject.shown.lifetime.map(|lifetime| lifetime.to_string()),
+            variables: approval.subject.shown.variables.iter().map(ToString::to_string).collect(),
+            env_file: approval.subject.shown.env_file.clone(),
+            workspace: approval.subject.shown.workspace.clone(),
+            backend: approval.subject.shown.backend.clone(),
+            quiet_until: approval.quiet_until.map(|until| until.to_string()),
+            shown: approval.subject.lines(),
         }
     }
 }
@@ -287,10 +318,20 @@ impl ProvidersView {
                 max_cap_usd: provider.max_cap.usd(),
                 paid: provider.paid,
                 docs: provider.docs.clone(),
+                denied_by: denied_by(registry, provider),
+                max_total_usd: registry.policy.provider_totals.get(&provider.key).map(|total| total.usd()),
             }
         });
         Self { providers: providers.collect() }
     }
+}
+
+/// Returns the line that denies a provider, from its own policy or from the registry's.
+fn denied_by(registry: &Registry, provider: &Provider) -> Option<String> {
+    let line = |key| provider.sources.get(key).or_else(|| registry.policy.sources.get(key));
+    let place =
+        || line("denied").or_else(|| line("allowed")).cloned().unwrap_or_else(|| "the registry's policy".to_owned());
+    (!registry.allows(provider)).then(place)
 }
 
 /// Describes who enforces the cap, without overstating it.

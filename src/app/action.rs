@@ -13,6 +13,7 @@ pub enum Action {
     Approve,
     Audit,
     CheckProviders,
+    ClearApprovals,
     Deny,
     Doctor {
         repair: bool,
@@ -51,6 +52,7 @@ impl Action {
             Self::Approve => "approve",
             Self::Audit => "audit",
             Self::CheckProviders => "providers check",
+            Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
             Self::Doctor { repair: false } => "doctor",
             Self::Doctor { repair: true } => "doctor --repair",
@@ -95,6 +97,7 @@ impl Action {
             | Self::Approve
             | Self::Audit
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny
             | Self::Doctor { .. }
             | Self::List

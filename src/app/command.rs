@@ -25,6 +25,8 @@ pub enum Command {
     Approve(ApprovalId),
     Audit(AuditFilter),
     CheckProviders,
+    /// Ends the quiet times that follow denials.
+    ClearApprovals,
     Deny(ApprovalId),
     Doctor {
         repair: bool,
@@ -129,6 +131,7 @@ impl Command {
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
             Self::CheckProviders => Action::CheckProviders,
+            Self::ClearApprovals => Action::ClearApprovals,
             Self::Deny(_) => Action::Deny,
             Self::Doctor { repair } => Action::Doctor { repair: *repair },
             Self::Extend { .. } => Action::Extend,
@@ -165,6 +168,7 @@ impl Command {
             | Self::Approve(_)
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny(_)
             | Self::Doctor { .. }
             | Self::List { .. }
@@ -203,6 +207,7 @@ impl Command {
             | Self::Approvals
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Doctor { .. }
             | Self::Providers
             | Self::Reap { .. }

@@ -1,4 +1,4 @@
-//! Checks the user's policy: whether it can be read, and whether only its owner can change it.
+//! Checks the policies outside the workspace: whether they can be read, and whether only their owner can change them.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,21 +7,26 @@ use files::fs::{self, FsError, WriteAccess};
 use super::Finding;
 use crate::{error::Error, provisioner::Ports};
 
-/// Checks the policy file. One that an agent or another user can edit restricts neither.
+/// Checks every policy file that counts. One that an agent or another user can edit restricts neither.
 pub fn policy(ports: &Ports) -> Vec<Finding> {
-    let file = &ports.user_policy_file;
-    let Some(path) = file.path() else {
-        return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
-    };
-    match file.read() {
-        Err(error) => return vec![Finding::failure(POLICY, Error::UserPolicy(error))],
-        Ok(None) => {
-            let found = format!("none at {}: the registry alone decides", path.display());
-            return vec![Finding::ok(POLICY, found)];
-        }
-        Ok(Some(_)) => {}
+    let files = &ports.policy_files;
+    if !files.has_home() {
+        return vec![Finding::failure(POLICY, Error::NoHome)];
     }
-    let mut findings = match weak_places(path, &ports.workspace) {
+    if let Err(error) = files.read() {
+        return vec![Finding::failure(POLICY, Error::UserPolicy(error))];
+    }
+    let counting = files.counting();
+    if counting.is_empty() {
+        let places: Vec<_> = files.places().map(|place| place.display().to_string()).collect();
+        let found = format!("none at {}: the built-in limits apply", places.join(" or "));
+        return vec![Finding::ok(POLICY, found)];
+    }
+    counting.iter().flat_map(|path| file(path, &ports.workspace)).collect()
+}
+
+fn file(path: &Path, workspace: &Path) -> Vec<Finding> {
+    let mut findings = match weak_places(path, workspace) {
         Err(error) => vec![Finding::failure(POLICY, error)],
         Ok(findings) => findings,
     };

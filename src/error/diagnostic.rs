@@ -30,6 +30,7 @@ impl Diagnostic for Error {
             Self::KeyNotRecorded { .. } => "key_not_recorded",
             Self::Ledger(error) => error.code(),
             Self::NoFolder { .. } => "no_folder",
+            Self::NoHome => "no_home",
             Self::NoKeyFile { .. } => "no_key_file",
             Self::NoPath { .. } => "no_path",
             Self::NoRandomness(error) => error.code(),
@@ -86,6 +87,7 @@ impl Diagnostic for Error {
             }
             Self::Ledger(error) => error.hint(channel),
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
+            Self::NoHome => channel.person("set HOME to a folder that agents cannot write"),
             Self::NoKeyFile { .. } => channel.person("name an existing file with `--stripe-api-key-file`"),
             Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
             Self::NoRandomness(error) => error.hint(channel),
@@ -181,6 +183,7 @@ impl Diagnostic for Error {
             | Self::InvalidLimit
             | Self::InvalidTime
             | Self::NoFolder { .. }
+            | Self::NoHome
             | Self::NoKeyFile { .. }
             | Self::NoPath { .. }
             | Self::PathNotText { .. }

@@ -61,6 +61,8 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
     NoFolder { path: PathBuf },
+    #[error("this user has no home: there is no passwd entry, and HOME is not set, so no limits can be found")]
+    NoHome,
     #[error("there is no file {}", path.display())]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]

@@ -29,7 +29,7 @@ use domain::clock::Clock;
 use environment::{path, secret};
 use files::{
     fs,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{PolicyFiles, RegistryFiles, WorkspaceRegistry},
 };
 #[cfg(feature = "simulator")]
 use simulator::Simulator;
@@ -40,8 +40,8 @@ pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
     pub env_file: PathBuf,
-    pub registry: RegistryFile,
-    user_policy: UserPolicyFile,
+    pub registry: RegistryFiles,
+    policies: PolicyFiles,
     pub state: PathBuf,
     accept_terms: bool,
     backend: BackendConfig,
@@ -64,13 +64,17 @@ impl Settings {
         if env_file.to_str().is_none() {
             return Err(Error::PathNotText { path: env_file });
         }
+        let folders = environment::config_folders();
+        let workspace_registry = match providers {
+            Some(path) => WorkspaceRegistry::Named(within(path)),
+            None => WorkspaceRegistry::Own(within(PathBuf::from("providers.toml"))),
+        };
+        // No flag names a policy: flags are in the host's configuration, which is often in the workspace.
+        let policy = path("STRIPE_PROJECTS_POLICY").map(within);
         Ok(Self {
             env_file,
-            registry: match providers {
-                Some(path) => RegistryFile::Named(within(path)),
-                None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
-            },
-            user_policy: user_policy(within),
+            registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
+            policies: PolicyFiles::new(&folders, policy, dir.clone()),
             state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
             accept_terms: options.accept_tos,
             backend,
@@ -85,9 +89,14 @@ impl Settings {
         self.backend.warning()
     }
 
+    /// Returns the policy files that count.
+    pub fn policies(&self) -> &PolicyFiles {
+        &self.policies
+    }
+
     /// Builds the services. Still no unfinished operationed: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, registry, user_policy, state, accept_terms, backend, payment_method, .. } = self;
+        let Self { dir, env_file, registry, policies, state, accept_terms, backend, payment_method, .. } = self;
         let clock = Clock::system();
         let ledger = Arc::new(Ledger::of(&state));
         let backend = backend.build(&state, &ledger, payment_method, &clock);
@@ -95,7 +104,7 @@ impl Settings {
             backend,
             ledger,
             registry,
-            user_policy,
+            policies,
             env_file,
             state,
             accept_terms,
@@ -121,18 +130,5 @@ impl Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("env_file", &self.env_file).field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-/// No flag sets it: flags are in the host's configuration, which is often in the workspace.
-fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {
-    if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
-        return UserPolicyFile::Named(within(named));
-    }
-    let configured = path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
-    let home = || path("HOME").or_else(|| path("USERPROFILE")).map(|home| home.join(".config"));
-    match configured.or_else(home) {
-        Some(folder) => UserPolicyFile::Default(folder.join("stripe-projects").join("policy.toml")),
-        None => UserPolicyFile::NoFolder,
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 use std::{path::Path, sync::Arc};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
-pub use approvals::{Approvals, Asked};
+pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
 pub use issued_keys::{IssuedKey, IssuedKeys};
@@ -171,5 +171,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_4.sql"),
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
+        include_str!("schema_9.sql"),
     ],
 };

@@ -107,6 +107,11 @@ pub fn append_named(tx: &dyn Tx, event: &Event, name: &ProjectName) -> Result<()
     append_row(tx, event, None, Some(name.as_str()))
 }
 
+/// Appends a row about no project.
+pub fn append_unnamed(tx: &dyn Tx, event: &Event) -> Result<(), LedgerError> {
+    append_row(tx, event, None, None)
+}
+
 pub(super) fn append_row(
     tx: &dyn Tx,
     event: &Event,
