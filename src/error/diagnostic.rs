@@ -51,6 +51,7 @@ impl Diagnostic for Error {
             Self::Setup(error) => error.code(),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.code(),
+            Self::StateFolder(error) => error.code(),
             Self::StoppedWaiting => "stopped_waiting",
             Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
@@ -131,6 +132,7 @@ impl Diagnostic for Error {
             Self::Setup(error) => error.hint(channel),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.hint(channel),
+            Self::StateFolder(error) => error.hint(channel),
             Self::StoppedWaiting => channel.select(
                 "make the same call again: it finishes this operation first and never buys twice".to_owned(),
                 "run the same command again: it finishes this operation first and never buys twice".to_owned(),
@@ -170,6 +172,7 @@ impl Diagnostic for Error {
             Self::PaymentMethod(error) => error.exit(),
             Self::Rule(rule) => rule.exit(),
             Self::Setup(error) => error.exit(),
+            Self::StateFolder(error) => error.exit(),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.exit(),
             Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,

@@ -13,7 +13,10 @@ use domain::{
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
 };
-use files::{env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError};
+use files::{
+    env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError,
+    state_folder::StateFolderError,
+};
 #[cfg(feature = "simulator")]
 use simulator::SimulatorError;
 use storage::{
@@ -61,7 +64,7 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
     NoFolder { path: PathBuf },
-    #[error("this user has no home: there is no passwd entry, and HOME is not set, so no limits can be found")]
+    #[error("there is no home folder, and so no place for limits and for the ledger")]
     NoHome,
     #[error("there is no file {}", path.display())]
     NoKeyFile { path: PathBuf },
@@ -138,6 +141,8 @@ pub enum Error {
     #[cfg(feature = "simulator")]
     Simulator(#[from] SimulatorError),
     /// The person at the terminal stopped waiting for what had begun.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

@@ -7,6 +7,7 @@ use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
+    money::MoneyClass,
     name::ProjectName,
     project::{Project, Status},
     secret::Fingerprint,
@@ -15,6 +16,7 @@ use files::{
     env_file::EnvFileError,
     fs::Stamp,
     registry::{PolicyFiles, Registry, RegistryFiles},
+    state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
@@ -35,7 +37,9 @@ pub struct Ports {
     /// Where keys of new projects go.
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// The folder that the agent works in, and can edit.
     pub workspace: PathBuf,
     pub accept_terms: bool,
@@ -55,7 +59,9 @@ pub struct Dependencies {
     pub policies: PolicyFiles,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// Whether the user accepts the terms of service of every provider in the registry.
     pub accept_terms: bool,
     pub clock: Clock,
@@ -90,19 +96,20 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, ledger, registry, policies, env_file, state, accept_terms, clock, runtime } =
-            dependencies;
+        let Dependencies { backend, ledger, registry, policies, env_file, state, .. } = dependencies;
+        let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
             ledger,
             delivery: Arc::new(EnvFiles),
-            locks: Arc::new(LockFiles::new(state.clone())),
+            locks: Arc::new(LockFiles::new(Arc::clone(&state))),
             registry_files: registry,
             policy_files: policies,
             workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
             env_file,
             state,
+            is_usual_state,
             accept_terms,
             clock,
             runtime,
@@ -132,6 +139,11 @@ impl Ports {
         [self.registry_files.stamps(), self.policy_files.stamps()].concat()
     }
 
+    /// Returns the class of money that the backend spends.
+    pub fn money(&self) -> MoneyClass {
+        MoneyClass::of_backend(self.backend.name())
+    }
+
     /// The time by the clock that dates every row.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -154,7 +166,17 @@ impl Ports {
 
     /// Tells whether a running process is changing a project.
     pub fn is_busy(&self, name: &ProjectName) -> Result<bool, Error> {
-        Ok(self.locks.project(name, Duration::ZERO)?.is_none())
+        Ok(self.try_lock_project(name, Duration::ZERO)?.is_none())
+    }
+
+    /// Locks a project of the workspace. `None`: another call or process held it for the whole `timeout`.
+    pub(super) fn try_lock_project(
+        &self,
+        name: &ProjectName,
+        timeout: Duration,
+    ) -> Result<Option<Box<dyn Held>>, Error> {
+        self.locks.prepare()?;
+        self.locks.project(&self.ledger.register_workspace()?, name, timeout)
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -190,7 +212,7 @@ impl Ports {
 
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
-        let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         self.phase(Phase::Locked);
         Ok(lock)
     }
@@ -285,7 +307,7 @@ impl Ports {
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.backend.name();
-        f.debug_struct("Ports").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Ports").field("backend", &name).field("state", &self.state.path()).finish_non_exhaustive()
     }
 }
 

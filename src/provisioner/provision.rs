@@ -90,16 +90,21 @@ impl Provision {
         }
         // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval =
-            match decided(wanted, provider, &registry.policy, self.ports.ledger.projects().totals()?, principal)? {
-                Granted::Freely { .. } => None,
-                Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                    &self.approvals.subject(wanted, provider, cap)?,
-                    &registry.policy,
-                    without,
-                    principal,
-                )?),
-            };
+        let approval = match decided(
+            wanted,
+            provider,
+            &registry.policy,
+            self.ports.ledger.projects().totals(self.ports.money())?,
+            principal,
+        )? {
+            Granted::Freely { .. } => None,
+            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
+                &self.approvals.subject(wanted, provider, cap)?,
+                &registry.policy,
+                without,
+                principal,
+            )?),
+        };
         let preflight = self.ports.delivery.preflight(&self.ports.env_file)?;
 
         let draft = NewProject {
@@ -123,7 +128,7 @@ impl Provision {
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
         let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {
-            let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
+            let cap = match decided(wanted, provider, &registry.policy, tx.totals(self.ports.money())?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
                     let subject = self.approvals.subject(wanted, provider, cap)?;

@@ -26,14 +26,16 @@ use crate::{
 };
 use backends::simulated::PaymentMethod;
 use domain::clock::Clock;
-use environment::{path, secret};
+use domain::workspace::{Place, WorkspaceId};
+use environment::{home, path, secret, state_home, usual_state_home};
 use files::{
     fs,
     registry::{PolicyFiles, RegistryFiles, WorkspaceRegistry},
+    state_folder::StateFolder,
 };
 #[cfg(feature = "simulator")]
 use simulator::Simulator;
-use storage::ledger::Ledger;
+use storage::ledger::{Ledger, Registration};
 
 /// The resolved settings. Nothing is opened yet.
 pub struct Settings {
@@ -42,7 +44,9 @@ pub struct Settings {
     pub env_file: PathBuf,
     pub registry: RegistryFiles,
     policies: PolicyFiles,
-    pub state: PathBuf,
+    state: StateFolder,
+    /// Whether the state folder is the one that every terminal of the user finds without a flag.
+    is_usual_state: bool,
     accept_terms: bool,
     backend: BackendConfig,
     payment_method: PaymentMethod,
@@ -59,10 +63,16 @@ impl Settings {
         let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
-        let state = options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
+        let home = home();
+        let usual = home.as_deref().map(|home| fs::in_real_ancestor(&usual_state_home(home).join(FOLDER)));
+        let state = match options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR")) {
+            Some(named) => dir.join(named),
+            None => state_home(home.as_deref()).ok_or(Error::NoHome)?.join(FOLDER),
+        };
+        let state = fs::in_real_ancestor(&state);
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
-        if env_file.to_str().is_none() {
-            return Err(Error::PathNotText { path: env_file });
+        if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
+            return Err(Error::PathNotText { path: path.clone() });
         }
         let folders = environment::config_folders();
         let workspace_registry = match providers {
@@ -75,13 +85,20 @@ impl Settings {
             env_file,
             registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
             policies: PolicyFiles::new(&folders, policy, dir.clone()),
-            state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
+            is_usual_state: usual.as_ref() == Some(&state),
+            state: StateFolder::new(state, dir.clone(), home),
             accept_terms: options.accept_tos,
             backend,
             payment_method,
             flags,
             dir: dir.clone(),
         })
+    }
+
+    /// Serves an agent, whose workspace must not contain the state folder.
+    #[must_use]
+    pub fn for_agents(self) -> Self {
+        Self { state: self.state.for_agents(), ..self }
     }
 
     /// Returns a warning to print at the start.
@@ -94,25 +111,32 @@ impl Settings {
         &self.policies
     }
 
-    /// Builds the services. Still no unfinished operationed: that happens on first use.
-    pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, registry, policies, state, accept_terms, backend, payment_method, .. } = self;
-        let clock = Clock::system();
-        let ledger = Arc::new(Ledger::of(&state));
-        let backend = backend.build(&state, &ledger, payment_method, &clock);
-        Provisioner::new(Dependencies {
+    /// Builds the services. Nothing is opened yet: that happens on first use.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`], or when the workspace cannot be looked at.
+    pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
+        let Self { dir, env_file, registry, policies, state, is_usual_state, .. } = self;
+        let Self { accept_terms, backend, payment_method, .. } = self;
+        let (clock, state) = (Clock::system(), Arc::new(state));
+        let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
+        let registration = Registration { place, id: WorkspaceId::random()?, at: clock.now() };
+        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state)).in_folder(registration);
+        let ledger = Arc::new(ledger);
+        let backend = backend.build(state.path(), &ledger, payment_method, &clock);
+        let provisioner = Provisioner::new(Dependencies {
             backend,
             ledger,
             registry,
             policies,
             env_file,
             state,
+            is_usual_state,
             accept_terms,
             clock,
             runtime,
-        })
-        .in_workspace(dir)
-        .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
+        });
+        Ok(provisioner.in_workspace(dir).signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 
     /// Returns the process that reaps after this one, with the same settings.
@@ -120,15 +144,25 @@ impl Settings {
         DetachedReaper { flags: self.flags.clone() }
     }
 
-    /// Returns the simulator of the same state folder.
+    /// Returns the simulator of the same state folder, which is created.
+    ///
+    /// # Errors
+    /// [`Error::StateFolder`]
     #[cfg(feature = "simulator")]
-    pub fn simulator(self) -> Simulator {
-        Simulator::new(simulated_store(&self.state), self.payment_method, Clock::system())
+    pub fn simulator(self) -> Result<Simulator, Error> {
+        self.state.create()?;
+        Ok(Simulator::new(simulated_store(self.state.path()), self.payment_method, Clock::system()))
     }
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("env_file", &self.env_file).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("env_file", &self.env_file)
+            .field("state", &self.state.path())
+            .finish_non_exhaustive()
     }
 }
+
+/// The name of our folder among those of other programs.
+const FOLDER: &str = "stripe-projects";

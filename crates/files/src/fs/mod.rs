@@ -15,9 +15,9 @@ mod shell;
 mod write_access;
 
 pub use error::FsError;
-pub use inspect::{Kind, Stamp, files_in, is_empty, is_private, kind, stamp};
+pub use inspect::{Kind, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, ownership, stamp};
 pub use lock::Lock;
-pub use path::{in_real_folder, real_folder, real_path, resolve};
+pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use read::{open_regular, read};
 pub use replace::{Privacy, probe, remove, replace, sweep, temporary};

@@ -10,4 +10,4 @@ mod status;
 
 pub use error::GitError;
 pub use history::{Introduction, Object, common_folder, introductions, objects};
-pub use status::{GitStatus, status};
+pub use status::{GitStatus, status, would_take};

@@ -11,7 +11,7 @@ use domain::{
 pub use quiet::QuietTime;
 
 use super::{Event, Ledger, LedgerError, ProvisionTx, audit::chain};
-use crate::store::values;
+use crate::store::{Tx as _, values};
 
 /// The outcome of asking.
 pub enum Asked {
@@ -56,7 +56,7 @@ impl Approvals<'_> {
             if let Some(pending) = before {
                 return Ok(Asked::Before(pending));
             }
-            let pending: u32 = tx.rows(sql, &values![event.at.as_millisecond(), WORKSPACE])?.one()?.get(0)?;
+            let pending: u32 = tx.rows(sql, &values![event.at.as_millisecond(), tx.workspace()?])?.one()?.get(0)?;
             if pending >= most_pending {
                 return Ok(Asked::Full);
             }
@@ -69,7 +69,7 @@ impl Approvals<'_> {
         })
     }
 
-    /// Returns the newest requests, oldest first, each in its present state.
+    /// Returns the newest requests of all workspaces, oldest first, each in its present state.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -96,11 +96,11 @@ impl Approvals<'_> {
         self.0.write(|tx| {
             tx.run("DELETE FROM approval_forms WHERE sent_at <= ?1", &values![an_hour_ago])?;
             let count = "SELECT count(*) FROM approval_forms WHERE workspace = ?1";
-            let sent: u32 = tx.rows(count, &values![WORKSPACE])?.one()?.get(0)?;
+            let sent: u32 = tx.rows(count, &values![tx.workspace()?])?.one()?.get(0)?;
             if sent >= most {
                 return Ok(false);
             }
-            tx.run("INSERT INTO approval_forms (workspace, sent_at) VALUES (?1, ?2)", &values![WORKSPACE, now])?;
+            tx.run("INSERT INTO approval_forms (workspace, sent_at) VALUES (?1, ?2)", &values![tx.workspace()?, now])?;
             let sql = "UPDATE approvals SET nonce = ?2, form_sent_at = ?3 WHERE id = ?1";
             tx.run(sql, &values![id.as_str(), nonce, now])?;
             Ok(true)
@@ -135,7 +135,7 @@ impl Approvals<'_> {
             };
             row::write_decision(tx, &before, status, event)?;
             match status {
-                ApprovalStatus::Approved => quiet::end(tx, &before.subject)?,
+                ApprovalStatus::Approved => quiet::end(tx, &before)?,
                 ApprovalStatus::Denied => quiet::begin(tx, &before, event.at)?,
                 ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
             }
@@ -200,6 +200,3 @@ fn is_answer(answer: Answer) -> bool {
 
 /// In milliseconds.
 const HOUR: i64 = 60 * 60 * 1000;
-
-/// The one workspace of a ledger.
-const WORKSPACE: &str = "-";

@@ -5,11 +5,11 @@ use domain::{
     clock::Timestamp,
 };
 
-use super::WORKSPACE;
 use crate::{
     ledger::{
         LedgerError,
         rows::{parsed, time},
+        scope::ScopedTx,
     },
     store::{Tx, values},
 };
@@ -24,11 +24,11 @@ pub struct QuietTime {
 }
 
 /// Returns the longest quiet time that holds for a subject.
-pub fn of(tx: &dyn Tx, subject: &Subject, now: Timestamp) -> Result<Option<QuietTime>, LedgerError> {
+pub fn of(tx: &ScopedTx<'_>, subject: &Subject, now: Timestamp) -> Result<Option<QuietTime>, LedgerError> {
     let sql = "SELECT id, quiet_until, terms FROM approvals WHERE workspace = ?1 AND service_provider = ?2 \
         AND decided_at IS NOT NULL AND status = 'denied' AND quiet_until > ?3 AND expires_at > ?3 \
         ORDER BY quiet_until DESC LIMIT 1";
-    let rows = tx.rows(sql, &values![WORKSPACE, subject.service.provider(), now.as_millisecond()])?;
+    let rows = tx.rows(sql, &values![tx.workspace()?, subject.service.provider(), now.as_millisecond()])?;
     let Some(row) = rows.iter().next() else { return Ok(None) };
     let terms: &str = row.get(2)?;
     Ok(Some(QuietTime {
@@ -41,10 +41,10 @@ pub fn of(tx: &dyn Tx, subject: &Subject, now: Timestamp) -> Result<Option<Quiet
 /// Begins the quiet time of a denial: twice the one before, unless the last decision was a yes or it has not ended yet.
 pub fn begin(tx: &dyn Tx, denied: &Approval, now: Timestamp) -> Result<(), LedgerError> {
     let now = now.as_millisecond();
-    let sql = "SELECT quiet_ms, quiet_until FROM approvals WHERE workspace = ?1 AND service_provider = ?2 \
-        AND decided_at IS NOT NULL AND id <> ?3 AND quiet_ms IS NOT NULL ORDER BY decided_at DESC, row DESC LIMIT 1";
-    let subject = &denied.subject;
-    let rows = tx.rows(sql, &values![WORKSPACE, subject.service.provider(), denied.id.as_str()])?;
+    let sql = "SELECT quiet_ms, quiet_until FROM approvals \
+        WHERE workspace = (SELECT workspace FROM approvals WHERE id = ?1) AND service_provider = ?2 \
+        AND decided_at IS NOT NULL AND id <> ?1 AND quiet_ms IS NOT NULL ORDER BY decided_at DESC, row DESC LIMIT 1";
+    let rows = tx.rows(sql, &values![denied.id.as_str(), denied.subject.service.provider()])?;
     let before: Option<(i64, i64)> = match rows.iter().next() {
         Some(row) => Some((row.get(0)?, row.get::<Option<i64>>(1)?.unwrap_or_default())),
         None => None,
@@ -62,10 +62,11 @@ pub fn begin(tx: &dyn Tx, denied: &Approval, now: Timestamp) -> Result<(), Ledge
 }
 
 /// Ends the quiet times of a provider after a yes: the next denial begins with the shortest again.
-pub fn end(tx: &dyn Tx, subject: &Subject) -> Result<(), LedgerError> {
-    let sql = "UPDATE approvals SET quiet_ms = NULL, quiet_until = NULL WHERE workspace = ?1 AND service_provider = ?2 \
+pub fn end(tx: &dyn Tx, approved: &Approval) -> Result<(), LedgerError> {
+    let sql = "UPDATE approvals SET quiet_ms = NULL, quiet_until = NULL \
+        WHERE workspace = (SELECT workspace FROM approvals WHERE id = ?1) AND service_provider = ?2 \
         AND decided_at IS NOT NULL AND quiet_ms IS NOT NULL";
-    tx.run(sql, &values![WORKSPACE, subject.service.provider()])?;
+    tx.run(sql, &values![approved.id.as_str(), approved.subject.service.provider()])?;
     Ok(())
 }
 

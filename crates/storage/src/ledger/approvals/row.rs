@@ -8,11 +8,11 @@ use domain::{
 };
 use serde_json::{Value as Json, json};
 
-use super::WORKSPACE;
 use crate::{
     ledger::{
         Event, LedgerError,
         rows::{amount, cap, parsed, time},
+        scope::ScopedTx,
     },
     store::{Row, Tx, Value, values},
 };
@@ -30,12 +30,12 @@ impl Form {
 }
 
 /// Returns the newest request for exactly that subject that is pending or approved and has not expired.
-pub fn same(tx: &dyn Tx, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
+pub fn same(tx: &ScopedTx<'_>, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM approvals WHERE workspace = ?1 AND name = ?2 AND terms = ?3 \
          AND status IN ('approved', 'pending') AND expires_at > ?4 ORDER BY row DESC"
     );
-    let parameters = values![WORKSPACE, subject.name.as_str(), &subject.digest, now.as_millisecond()];
+    let parameters = values![tx.workspace()?, subject.name.as_str(), &subject.digest, now.as_millisecond()];
     Ok(many(tx, &sql, &parameters, now)?.into_iter().find(|approval| approval.subject == *subject))
 }
 
@@ -59,7 +59,7 @@ pub fn form(tx: &dyn Tx, id: &ApprovalId) -> Result<Form, LedgerError> {
 }
 
 /// Returns false when another request has the id.
-pub fn insert(tx: &dyn Tx, request: &Approval) -> Result<bool, LedgerError> {
+pub fn insert(tx: &ScopedTx<'_>, request: &Approval) -> Result<bool, LedgerError> {
     let sql = "INSERT INTO approvals (id, workspace, name, provider, service, service_provider, cap_cents, terms, \
         subject, asked_by, created_at, expires_at, status) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
@@ -69,7 +69,7 @@ pub fn insert(tx: &dyn Tx, request: &Approval) -> Result<bool, LedgerError> {
         sql,
         &values![
             request.id.as_str(),
-            WORKSPACE,
+            tx.workspace()?,
             subject.name.as_str(),
             subject.provider.as_str(),
             subject.service.as_str(),
