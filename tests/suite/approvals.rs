@@ -301,8 +301,9 @@ fn approval_always_asks_at_any_cap_and_never_at_none() {
     );
     here.write("providers.toml", with_policy("approval = 'never'"));
     assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "a workspace loosens nothing");
-    std::fs::create_dir_all(here.file("no-configuration/stripe-projects")).unwrap();
-    here.write("no-configuration/stripe-projects/policy.toml", "[policy]\napproval = 'never'\n");
+    let own = here.home().join(".config/stripe-projects");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("policy.toml"), "[policy]\napproval = 'never'\n").unwrap();
     assert_eq!(agent.call("provision", &above_default())["status"], "active");
     let beyond = json!({ "name": "beyond", "provider": "supermemory", "spend_cap_usd": 100.01 });
     assert_eq!(agent.call("provision", &beyond)["code"], "cap_above_maximum");
@@ -381,7 +382,7 @@ fn approval_covers_the_lease_and_the_whole_entry() {
     agent.call("provision", &asked);
     here.ok(&["approve", &pending(&here), "--yes"]);
     assert_eq!(approvals(&here)[0]["expires_in"], "30m");
-    for lease in [Value::Null, json!("29m"), json!("7d")] {
+    for lease in [Value::Null, json!("7d")] {
         let mut other = above_default();
         if !lease.is_null() {
             other["expires_in"] = lease;
@@ -390,7 +391,6 @@ fn approval_covers_the_lease_and_the_whole_entry() {
     }
     for (field, edited) in [
         ("env_var = \"SUPERMEMORY_API_KEY\"", "env_var = \"MEMORY_KEY\""),
-        ("env_var = \"SUPERMEMORY_API_KEY\"", "env_var = \"SUPERMEMORY_API_KEY\"\nextra_env = { MORE = \"ID\" }"),
         ("credential = \"API_KEY\"", "credential = \"ROOT_KEY\""),
         ("max_cap_usd = 100", "max_cap_usd = 99"),
         ("default_cap_usd = 25", "default_cap_usd = 24"),
@@ -421,9 +421,9 @@ fn filled_table_of_requests_does_not_stop_asking() {
     here.sql(
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
          INSERT INTO approvals (id, workspace, name, provider, service, service_provider, cap_cents, terms, subject,
-             asked_by, created_at, expires_at, status)
+             asked_by, created_at, expires_at, status, decided_at)
          SELECT 'ap-' || replace(replace(replace(printf('%08d', i), 'i', '1'), 'l', '1'), 'o', '0'), workspace, 'memory',
-             provider, service, service_provider, 8000, 'x' || i, subject, asked_by, 0, 1, 'denied'
+             provider, service, service_provider, 8000, 'x' || i, subject, asked_by, 0, 1, 'denied', 1
          FROM n, (SELECT * FROM approvals)",
     );
     let before = count(&here);

@@ -136,10 +136,7 @@ async fn unanswered_elicitation_leaves_the_request_pending() {
     assert_eq!(host.elicitations().len(), 1);
     assert_nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
-    assert!(
-        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
-        "{response}"
-    );
+    assert!(response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} ")), "{response}");
     here.ok(&["approve", &id, "--yes"]);
     assert_eq!(host.provision(above_default()).await["status"], "active");
 }

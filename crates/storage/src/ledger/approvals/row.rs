@@ -115,7 +115,7 @@ pub fn prune(tx: &dyn Tx, now: Timestamp) -> Result<(), LedgerError> {
     let now = now.as_millisecond();
     let sql = "DELETE FROM approvals WHERE row IN (SELECT row FROM approvals \
         WHERE row <= (SELECT coalesce(max(row), 0) FROM approvals) - ?1 AND (status = 'used' OR expires_at <= ?2) \
-        AND NOT (status = 'denied' AND decided_at > ?3) ORDER BY row LIMIT ?4)";
+        AND NOT (status = 'denied' AND coalesce(decided_at, 0) > ?3) ORDER BY row LIMIT ?4)";
     tx.run(sql, &values![KEPT, now, now - DENIALS_KEPT_FOR, MOST_DELETED])?;
     Ok(())
 }
