@@ -1,6 +1,9 @@
 //! Checks the policies outside the workspace: whether they can be read, and whether only their owner can change them.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use files::fs::{self, FsError, WriteAccess};
 
@@ -13,28 +16,33 @@ pub fn policy(ports: &Ports) -> Vec<Finding> {
     if !files.has_home() {
         return vec![Finding::failure(POLICY, Error::NoHome)];
     }
-    if let Err(error) = files.read() {
-        return vec![Finding::failure(POLICY, Error::UserPolicy(error))];
-    }
     let counting = files.counting();
-    if counting.is_empty() {
-        let places: Vec<_> = files.places().map(|place| place.display().to_string()).collect();
-        let found = format!("none at {}: the built-in limits apply", places.join(" or "));
-        return vec![Finding::ok(POLICY, found)];
-    }
-    counting.iter().flat_map(|path| file(path, &ports.workspace)).collect()
-}
-
-fn file(path: &Path, workspace: &Path) -> Vec<Finding> {
-    let mut findings = match weak_places(path, workspace) {
-        Err(error) => vec![Finding::failure(POLICY, error)],
-        Ok(findings) => findings,
-    };
-    if findings.is_empty() {
-        findings
-            .push(Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display())));
+    let mut findings: Vec<_> = counting.iter().flat_map(|path| weaknesses(path, &ports.workspace)).collect();
+    match files.read() {
+        Err(error) if findings.is_empty() || !error.is_about_protection() => {
+            findings.push(Finding::failure(POLICY, Error::UserPolicy(error)));
+        }
+        Err(_) => {}
+        Ok(_) if counting.is_empty() => {
+            let places: Vec<_> = files.places().map(|place| place.display().to_string()).collect();
+            let found = format!("none at {}: the built-in limits apply", places.join(" or "));
+            findings.push(Finding::ok(POLICY, found));
+        }
+        Ok(_) => {
+            let sound = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
+            findings.extend(counting.iter().filter(sound).map(|path| {
+                Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display()))
+            }));
+        }
     }
     findings
+}
+
+fn weaknesses(path: &Path, workspace: &Path) -> Vec<Finding> {
+    if !path.exists() {
+        return Vec::new(); // reading it says so
+    }
+    weak_places(path, workspace).unwrap_or_else(|error| vec![Finding::failure(POLICY, error)])
 }
 
 /// Finds folders on the way to the file that others can write, and so replace the file. Links are checked at both ends.

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use domain::approval::{Approval, ApprovalError};
-use files::env_file::Replace;
 use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +97,7 @@ impl Call {
             provider: request.provider.to_string(),
             cap_cents: request.cap.cents(),
             expires_in: request.lifetime.map(|lifetime| lifetime.to_string()),
-            replace: request.replace == Replace::Foreign,
+            replace: request.replaces(),
             client: principal.actor().to_owned(),
         }
     }

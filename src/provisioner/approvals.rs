@@ -11,7 +11,6 @@ use domain::{
     secret::{Fingerprint, Secret},
 };
 use files::{
-    env_file::Replace,
     fs::shell_quoted,
     registry::{Policy, Provider},
 };
@@ -149,7 +148,7 @@ impl Approvals {
             label: provider.label.clone(),
             lifetime: policy::lifetime(wanted.lifetime, provider)?,
             paid: provider.paid,
-            replaces: wanted.replace == Replace::Foreign,
+            replaces: wanted.replaces(),
             variables: provider.deliveries.iter().map(|delivery| delivery.env_var.clone()).collect(),
             workspace: self.ports.workspace.display().to_string(),
         };

@@ -42,6 +42,13 @@ pub struct ProvisionRequest {
     pub replace: Replace,
 }
 
+impl ProvisionRequest {
+    /// Returns whether an existing value of the variable may be replaced.
+    pub fn replaces(&self) -> bool {
+        self.replace == Replace::Foreign
+    }
+}
+
 /// Creates projects.
 pub(super) struct Provision {
     pub ports: Arc<Ports>,

@@ -84,7 +84,7 @@ fn all_folders_of_the_environment_count() {
     let call = |arguments: &[&str]| here.cli(arguments).env("HOME", home.path()).env("XDG_CONFIG_HOME", config.path());
     assert_eq!(call(&["provision", "web", "tts", "--cap", "1"]).json()["code"], "provider_not_allowed");
     assert_eq!(call(&["provision", "web", "search", "--cap", "7"]).json()["code"], "total_cap_reached");
-    let twice = here.cli(&["doctor", "--json"]).env("HOME", home.path());
+    let twice = here.cli(&["doctor"]).env("HOME", home.path());
     let twice = twice.env("XDG_CONFIG_HOME", home.path().join(".config")).json();
     let counted = twice["checks"]
         .as_array()

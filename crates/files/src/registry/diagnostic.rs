@@ -32,6 +32,11 @@ impl Diagnostic for RegistryError {
 }
 
 impl RegistryError {
+    /// Whether the file could be used if only its owner could change it.
+    pub fn is_about_protection(&self) -> bool {
+        matches!(self.problem, Problem::NotYours | Problem::OpenToOthers)
+    }
+
     /// Returns the hint for a policy outside the workspace, which only a person may change.
     pub fn policy_hint(&self, channel: Channel) -> String {
         match self.problem.fix() {

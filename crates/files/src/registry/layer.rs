@@ -114,3 +114,99 @@ fn own((key, provider): (&ProviderKey, &Provider)) -> (ProviderKey, Provider) {
 fn terms<'b, 'a>(entry: &'b wire::Value<'a>) -> &'b wire::Value<'a> {
     wire::member(entry, "terms_accepted").unwrap_or(entry)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::money::Cents;
+
+    use super::*;
+
+    fn key(text: &str) -> ProviderKey {
+        ProviderKey::parse(text).unwrap()
+    }
+
+    fn layer(origin: Origin, text: &str) -> Layer {
+        Layer::parse(origin, &format!("version = 1\n{text}\n[providers]\n{ENTRY}"), "r", &Layer::builtin().unwrap())
+            .unwrap()
+    }
+
+    fn combined(workspace: &str, policies: &[&str]) -> Registry {
+        let policies: Vec<_> = policies.iter().map(|text| UserPolicy::parse(text, "p").unwrap()).collect();
+        Layer::builtin().unwrap().combined(layer(Origin::Workspace, workspace), &policies)
+    }
+
+    const ENTRY: &str =
+        "a = { label = 'A', service = 'a/x', env_var = 'A', default_cap_usd = 5, docs = 'https://a.b' }";
+
+    #[test]
+    fn built_in_value_applies_to_keys_that_no_policy_names() {
+        let built_in = (Cents::new(10_000), Some(10), ApprovalRule::AboveDefault);
+        let values = |policy: &Policy| (policy.monthly_budget, policy.max_live_projects, policy.approval);
+        let loose = "policy = { monthly_budget_usd = 900, max_live_projects = 90, approval = 'never' }";
+        for (workspace, policies, expected) in [
+            ("", &[][..], built_in),
+            (loose, &[], built_in),
+            (loose, &["", "version = 1"], built_in),
+            ("", &["[policy]\ntotal_cap_usd = 5"], built_in),
+            ("", &["[policy]\nmonthly_budget_usd = 900"], (Cents::new(90_000), built_in.1, built_in.2)),
+            ("", &["[policy]\nmax_live_projects = 90"], (built_in.0, Some(90), built_in.2)),
+            ("", &["[policy]\napproval = 'never'"], (built_in.0, built_in.1, ApprovalRule::Never)),
+            (
+                "policy = { monthly_budget_usd = 7, max_live_projects = 3, approval = 'always' }",
+                &["[policy]\nmonthly_budget_usd = 900\nmax_live_projects = 90\napproval = 'never'"],
+                (Cents::new(700), Some(3), ApprovalRule::Always),
+            ),
+            (
+                "",
+                &["[policy]\nmonthly_budget_usd = 900", "[policy]\nmonthly_budget_usd = 0\napproval = 'always'"],
+                (Cents::new(0), built_in.1, ApprovalRule::Always),
+            ),
+        ] {
+            let registry = combined(workspace, policies);
+            assert_eq!(values(&registry.policy), expected, "{workspace} {policies:?}");
+            let approval = registry.get(&key("a")).unwrap().approval;
+            assert_eq!(approval, Some(expected.2), "{workspace} {policies:?}");
+        }
+    }
+
+    #[test]
+    fn strictest_of_several_policies_wins_in_any_order() {
+        let one = "[policy]\nallowed = ['search', 'browser']\ndenied = ['llm']\napproval = 'never'\n\
+            approval_ttl_minutes = 9\nmonthly_max_usd = 50\nmax_projects = 4\n\
+            [providers.search]\nmax_cap_usd = 8\napproval = 'always'";
+        let two = "[policy]\nallowed = ['browserbase', 'exa', 'tts']\ndenied = ['tts']\napproval = 'above-default'\n\
+            approval_ttl_minutes = 90\nmonthly_max_usd = 20\nmax_projects = 40\nmax_rotations_per_hour = 2\n\
+            [providers.exa]\nmax_cap_usd = 6\n";
+        for policies in [[one, two], [two, one]] {
+            let registry = combined("", &policies);
+            let policy = &registry.policy;
+            let allowed: Vec<_> =
+                registry.providers().filter(|provider| registry.allows(provider)).map(|one| one.key.as_str()).collect();
+            assert_eq!(allowed, ["browser", "search"]);
+            assert_eq!((policy.approval, policy.approval_ttl), (ApprovalRule::AboveDefault, 9));
+            assert_eq!((policy.monthly_max, policy.max_projects), (Cents::new(2_000), Some(4)));
+            assert_eq!((policy.max_rotations_per_hour, policy.max_forms_per_hour), (2, 6));
+            let search = registry.get(&key("search")).unwrap();
+            assert_eq!((search.max_cap, search.approval), (Cents::new(600).unwrap(), Some(ApprovalRule::Always)));
+            assert_eq!(policy.provider_totals.get(&key("search")), Cents::new(600).as_ref());
+        }
+    }
+
+    #[test]
+    fn hourly_limits_are_only_lowered() {
+        for (written, forms) in [("60", 6), ("6", 6), ("1", 1), ("0", 0)] {
+            let text = format!("[policy]\nmax_forms_per_hour = {written}\nmax_rotations_per_hour = {written}");
+            let policy = combined("", &[&text]).policy;
+            assert_eq!((policy.max_forms_per_hour, policy.max_rotations_per_hour), (forms, forms), "{written}");
+        }
+    }
+
+    #[test]
+    fn sources_name_the_line_of_each_limit() {
+        let registry = combined("", &["[policy]\ntotal_cap_usd = 5\n[providers.search]\nmax_cap_usd = 4"]);
+        let total = registry.policy.sources.get("total_cap_usd").map(String::as_str);
+        assert_eq!((total, registry.policy.sources.get("monthly_budget_usd")), (Some("p:2"), None));
+        let search = registry.get(&key("search")).unwrap();
+        assert_eq!(search.sources.get("max_cap_usd").map(String::as_str), Some("p:4"));
+    }
+}

@@ -7,7 +7,7 @@ use super::file_text::{read_protected, shown, unusable, without_duplicates};
 use super::{ConfigFolders, RegistryError, UserPolicy, error::Problem};
 use crate::fs::{self, Stamp};
 
-/// The policy files, all of which count. One that exists and cannot be read is an error, never "no limit".
+/// The policy files: all of them count. One that exists and cannot be read is an error, never "no limit".
 #[derive(Clone, Debug, Default)]
 pub struct PolicyFiles {
     /// The system's and the user's; each may be absent.

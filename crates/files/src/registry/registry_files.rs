@@ -10,7 +10,7 @@ use crate::fs::{self, Stamp};
 /// The files that extend the built-in registry, each by its keys: the user's, then the workspace's.
 #[derive(Clone, Debug)]
 pub struct RegistryFiles {
-    /// The places of the user's registry, of which the last that exists counts: the environment's, as in other programs.
+    /// The places of the user's registry. The last one that exists counts: the environment's, as in other programs.
     user: Vec<Candidate>,
     workspace_registry: WorkspaceRegistry,
     workspace: PathBuf,
