@@ -35,6 +35,11 @@ impl PolicyFiles {
         counting.filter(|path| self.named.as_ref() == Some(path) || path.symlink_metadata().is_ok()).collect()
     }
 
+    /// Returns the file that a user writes: in the environment's folder for configuration, else in the home.
+    pub fn own(&self) -> Option<&Path> {
+        self.usual.last().filter(|_| self.has_home).map(|candidate| candidate.path.as_path())
+    }
+
     /// Returns the paths at which a policy would count.
     pub fn places(&self) -> impl Iterator<Item = &Path> {
         self.usual.iter().map(|candidate| candidate.path.as_path()).chain(self.named.as_deref())
