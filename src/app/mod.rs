@@ -10,6 +10,7 @@ mod fields;
 mod interaction;
 mod leaks;
 mod perform;
+mod repeats;
 
 pub use action::Action;
 pub use command::{Command, Page, Prompt, Provision, Rejected, Resource, Scan, Target};

@@ -205,6 +205,11 @@ impl Commands {
     pub fn is_endless(&self) -> bool {
         matches!(self, Self::Scan(Scan { watch: true, .. }))
     }
+
+    /// Tells whether it disables keys, and so waits for nothing longer than it must.
+    pub fn is_kill(&self) -> bool {
+        matches!(self, Self::Suspend(_))
+    }
 }
 
 #[derive(Args)]

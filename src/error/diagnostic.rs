@@ -17,6 +17,7 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.code(),
             Self::AuditBroken { broken } => broken.code(),
             Self::Backend(error) => error.code(),
+            Self::CannotDisable { .. } => "cannot_disable",
             Self::UserPolicy(_) => "invalid_policy",
             Self::EnvFile(error) => error.code(),
             Self::File(error) => error.code(),
@@ -36,6 +37,7 @@ impl Diagnostic for Error {
             Self::NoRandomness(error) => error.code(),
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
+            Self::NotRecorded { .. } => "suspension_not_recorded",
             Self::NotSuspended { .. } => "suspension_incomplete",
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
@@ -46,6 +48,7 @@ impl Diagnostic for Error {
             Self::ProjectBusy => "project_busy",
             Self::ProjectNotFound { .. } => "project_not_found",
             Self::Registry(error) => error.code(),
+            Self::RotationLimit { .. } => "rotation_limit",
             Self::RotationNotEffective { .. } => "rotation_not_effective",
             Self::Rule(rule) => rule.code(),
             Self::Setup(error) => error.code(),
@@ -71,6 +74,7 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.hint(channel),
             Self::AuditBroken { broken } => broken.hint(channel),
             Self::Backend(error) => error.hint(channel),
+            Self::CannotDisable { name } => format!("{} to stop it for good", teardown(name, channel)),
             Self::UserPolicy(error) => error.policy_hint(channel),
             Self::EnvFile(error) => error.hint(channel),
             Self::File(error) => error.hint(channel),
@@ -102,7 +106,16 @@ impl Diagnostic for Error {
                 rotate(name, channel),
                 teardown(name, channel)
             ),
-            Self::NotSuspended { name, why } | Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
+            Self::NotRecorded { name, why } => {
+                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
+                format!("{}; the next start of this program records it, or {suspend}", why.hint(channel))
+            }
+            Self::NotSuspended { name, why } => {
+                let rest = ", or revoke the key at its provider";
+                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest);
+                format!("{}; then {suspend}", why.hint(channel))
+            }
+            Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
                 let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
                 format!("{}; then {suspend}", why.hint(channel))
             }
@@ -124,6 +137,7 @@ impl Diagnostic for Error {
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
             Self::ProjectNotFound { torn_down: false } => list("the project names", channel),
             Self::Registry(error) => error.hint(channel),
+            Self::RotationLimit { name, .. } => channel.person_runs(&format!("{PROGRAM} rotate {name}"), ""),
             Self::RotationNotEffective { name } => format!(
                 "{} if the old key has leaked, and provision a new project: the old key may still work",
                 teardown(name, channel)
@@ -180,6 +194,7 @@ impl Diagnostic for Error {
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
             | Self::ProjectBusy
+            | Self::RotationLimit { .. }
             | Self::Suspended { .. }
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidCursor
@@ -193,7 +208,9 @@ impl Diagnostic for Error {
             | Self::UnknownBackend
             | Self::UnknownProvider { .. }
             | Self::UnknownTool => Exit::Usage,
-            Self::NotDelivered { .. }
+            Self::CannotDisable { .. }
+            | Self::NotDelivered { .. }
+            | Self::NotRecorded { .. }
             | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }

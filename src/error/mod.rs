@@ -37,6 +37,9 @@ pub enum Error {
     Approval(#[from] ApprovalError),
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The key works on, and only a teardown ends it.
+    #[error("the key of {name} cannot be disabled and works on: its provider has no way but removing the service")]
+    CannotDisable { name: ProjectName },
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
     UserPolicy(#[source] RegistryError),
@@ -86,6 +89,13 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
+    /// The backend has disabled the key, and the ledger does not have it yet.
+    #[error("the key of {name} is disabled, but not recorded yet: {why}")]
+    NotRecorded {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     /// The key may still work.
     #[error("it is not certain that the key is revoked: {why}")]
     NotSuspended {
@@ -131,6 +141,8 @@ pub enum Error {
     ProjectNotFound { torn_down: bool },
     #[error("the registry cannot be used: {0}")]
     Registry(#[from] RegistryError),
+    #[error("an agent may rotate one project {limit} times an hour, and has")]
+    RotationLimit { name: ProjectName, limit: u64 },
     #[error("the backend reports a rotation, but the key is unchanged")]
     RotationNotEffective { name: ProjectName },
     #[error(transparent)]

@@ -24,7 +24,9 @@ use super::{
     approval_flow::{ApprovalFlow, Attendance, Resumed},
     arguments,
     deadline::Deadline,
-    progress, prompts,
+    progress,
+    project_calls::{ProjectCall, ProjectCalls},
+    prompts,
     request::{implementation, is_modern, principal, refuse_cursor, signature},
     resources,
     shutdown::Shutdown,
@@ -44,6 +46,7 @@ pub struct Server {
     options: ServerOptions,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
+    project_calls: ProjectCalls,
     subscribers: Subscribers,
     tool_list: Arc<ToolList>,
     attendance: Attendance,
@@ -62,16 +65,19 @@ struct Admitted {
     command: Command,
     resumed: Resumed,
     slot: OwnedSemaphorePermit,
+    project_call: ProjectCall,
 }
 
 impl Server {
     pub fn new(app: Arc<App>, options: ServerOptions, shutdown: Shutdown, subscribers: Subscribers) -> Self {
         let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        let project_calls = ProjectCalls::default();
         Self {
             app,
             options,
             shutdown,
             slots,
+            project_calls,
             subscribers,
             tool_list: Arc::default(),
             attendance: Attendance::default(),
@@ -113,8 +119,8 @@ impl Server {
         };
         let (server, in_flight) = (self.clone(), self.shutdown.in_flight());
         let work = async move {
-            let Admitted { command, resumed, slot } = admitted;
-            let _held = (slot, in_flight);
+            let Admitted { command, resumed, slot, project_call } = admitted;
+            let _held = (slot, project_call, in_flight);
             let result = server.perform(command, resumed, principal, context, deadline).await;
             result.or_else(Into::into)
         };
@@ -187,7 +193,10 @@ impl ServerHandler for Server {
         let call = Call::new(&parsed, &principal);
         let resumed = Resumed { state: request_state, answers: input_responses };
         let admitted = self.slot(&name).and_then(|slot| match parsed {
-            Ok(command) => Ok(Admitted { command, resumed, slot }),
+            Ok(command) => match self.project_calls.admit(&command) {
+                Some(project_call) => Ok(Admitted { command, resumed, slot, project_call }),
+                None => Err(Stop::Tool(answer::project_busy())),
+            },
             Err(rejected) => Err(*rejected.error),
         });
         let answer = match admitted {

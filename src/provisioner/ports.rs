@@ -15,14 +15,14 @@ use domain::{
 use files::{
     env_file::EnvFileError,
     fs::Stamp,
-    registry::{PolicyFiles, Registry, RegistryFiles},
+    registry::{Policy, PolicyFiles, Registry, RegistryFiles},
     state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
+use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, refusals::Refusals};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -47,6 +47,7 @@ pub struct Ports {
     pub(super) runtime: Handle,
     pub(super) backend_wait: BackendWait,
     pub(super) phase_hook: PhaseHook,
+    pub(super) refusals: Refusals,
 }
 
 /// The parts that a [`super::Provisioner`] is built from.
@@ -114,6 +115,7 @@ impl Ports {
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),
+            refusals: Refusals::default(),
         }
     }
 
@@ -124,6 +126,14 @@ impl Ports {
     pub fn registry(&self) -> Result<Registry, Error> {
         let policies = self.policy_files.read().map_err(Error::UserPolicy)?;
         Ok(self.registry_files.read(&policies)?)
+    }
+
+    /// Returns the limits that hold for what goes on without a valid registry, such as a rotation.
+    pub(super) fn limits(&self) -> Policy {
+        match self.registry() {
+            Ok(registry) => registry.policy,
+            Err(_) => Policy::of_files(&self.policy_files.read().unwrap_or_default()),
+        }
     }
 
     /// As [`Self::registry`], for a purchase: where the user has no home, limits could not be found.
@@ -217,7 +227,8 @@ impl Ports {
         Ok(lock)
     }
 
-    /// Records that a call was refused before anything was done, and returns the refusal.
+    /// Records that a call was refused before anything was done, unless the same was recorded a moment ago, and returns the
+    /// refusal.
     pub(super) fn refused(
         &self,
         principal: &Principal,
@@ -232,8 +243,12 @@ impl Ports {
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));
         }
+        let (channel, actor) = (principal.channel.as_str(), principal.actor());
+        if !self.refusals.is_new(format!("{channel}\n{actor}\n{action}\n{name}\n{detail}")) {
+            return error;
+        }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.audit().note(&event, Some(name)) {
+        match self.ledger.audit().note_refusal(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -265,6 +280,18 @@ impl Ports {
             return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
         }
         Ok(Some(project))
+    }
+
+    /// Checks that no kill of the project is waiting to be recorded or resumed; every operation that may enable its key
+    /// or deliver it asks this after locking, and again before it acts.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub fn check_not_halted(&self, project: &Project) -> Result<(), Error> {
+        if self.ledger.halts().is_requested(&project.id)? {
+            return Err(Error::Suspended { name: project.name.clone() });
+        }
+        Ok(())
     }
 
     /// Returns the error for a name that no live project has.

@@ -66,6 +66,10 @@ impl Provision {
         let (mut intent, order, excluded) =
             prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
         self.ports.phase(Phase::Intended);
+        if let Err(halted) = self.ports.check_not_halted(&intent.project) {
+            self.reconciler.close_as_nothing(intent, &halted, principal)?;
+            return Err(halted);
+        }
 
         let answer = self.ports.call_backend(&mut intent, self.ports.backend.provision(&order));
         self.ports.phase(Phase::Acted);
@@ -132,6 +136,7 @@ impl Provision {
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
+        self.ports.ledger.halts().keep_reserve();
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
         let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {

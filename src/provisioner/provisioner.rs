@@ -1,13 +1,13 @@
 //! The services of one workspace, put together.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::secret::Secret;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
+    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -33,6 +33,14 @@ impl Provisioner {
     #[must_use]
     pub fn in_workspace(self, workspace: PathBuf) -> Self {
         let ports = Ports { workspace, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Waits for other processes that hold the ledger at most that long.
+    #[must_use]
+    pub fn waiting_for_the_ledger(self, at_most: Duration) -> Self {
+        let ledger = Arc::new(self.ports.ledger.waiting_at_most(at_most));
+        let ports = Ports { ledger, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 
@@ -73,10 +81,19 @@ impl Provisioner {
             observer: share_observer(),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let suspension =
-            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let teardown =
-            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
+        let suspension = Suspension {
+            ports: share_ports(),
+            kill_switch: Arc::clone(&kill_switch),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        };
+        let teardown = Arc::new(Teardown {
+            ports: share_ports(),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+            kill_switch,
+        });
         let abandonment =
             Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let projects = Projects {

@@ -123,7 +123,7 @@ fn workspace_cannot_allow_itself_a_private_receiver() {
     let line = files::registry::BUILTIN.lines().count() + 2;
     std::fs::create_dir(workspace.file("stripe-projects")).unwrap();
     std::fs::create_dir_all(workspace.file(".config/stripe-projects")).unwrap();
-    let entries: [(&str, &str, &[(&str, &str)], &[&str]); 7] = [
+    let entries: [HostEntry<'_>; 7] = [
         ("providers.toml", &registry, &[], &[]),
         ("other.toml", &registry, &[], &["--providers", "other.toml"]),
         ("other.toml", &registry, &[("STRIPE_PROJECTS_PROVIDERS", "other.toml")], &[]),
@@ -173,6 +173,9 @@ fn registry_cannot_send_alerts_to_a_private_address() {
     assert!(receiver.received().is_empty());
     assert_eq!(harness.alerts().len(), 2, "they are kept");
 }
+
+/// A file, its text, and the variables and flags of a host's entry.
+type HostEntry<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 fn to(url: &str, hosts: &[&str]) -> Alerts {
     Alerts { url: url.to_owned(), allow_hosts: hosts.iter().map(|host| (*host).to_owned()).collect() }

@@ -335,6 +335,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/byte_file.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
             "crates/files/src/fs/path.rs",
@@ -362,6 +363,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
             "crates/storage/src/ledger/alerts.rs",
             "crates/storage/src/ledger/audit/accept.rs",
             "crates/storage/src/ledger/audit/chain.rs",
+            "crates/storage/src/ledger/audit/looks.rs",
             "src/provisioner/audit_log.rs",
             "src/provisioner/ports.rs",
         ],

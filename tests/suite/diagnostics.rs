@@ -88,6 +88,7 @@ fn own() -> Vec<Row> {
         (Error::UserPolicy(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(unknown_key())), "invalid_policy", Exit::Usage),
         (Error::File(file()), "file_error", Exit::Failure),
+        (Error::CannotDisable { name: name() }, "cannot_disable", Exit::Incomplete),
         (Error::InvalidCursor, "invalid_cursor", Exit::Usage),
         (Error::InvalidLimit, "invalid_limit", Exit::Usage),
         (Error::InvalidTime, "invalid_time", Exit::Usage),
@@ -104,6 +105,7 @@ fn own() -> Vec<Row> {
         (Error::ProjectBusy, "project_busy", Exit::Refused),
         (Error::ProjectNotFound { torn_down: false }, "project_not_found", Exit::NotFound),
         (Error::ProjectNotFound { torn_down: true }, "project_not_found", Exit::NotFound),
+        (Error::RotationLimit { name: name(), limit: 6 }, "rotation_limit", Exit::Refused),
         (Error::RotationNotEffective { name: name() }, "rotation_not_effective", Exit::Backend),
         (Error::StoppedWaiting, "stopped_waiting", Exit::Incomplete),
         (Error::Suspended { name: name() }, "suspended", Exit::Refused),
@@ -128,6 +130,7 @@ fn incomplete() -> Vec<Row> {
         ]
     });
     let rows = [
+        (Error::NotRecorded { name: name(), why: why() }, "suspension_not_recorded", Exit::Incomplete),
         (Error::NotSuspended { name: name(), why: why() }, "suspension_incomplete", Exit::Incomplete),
         (Error::NotTornDown { name: name(), why: why() }, "teardown_incomplete", Exit::Incomplete),
     ];
@@ -214,7 +217,8 @@ fn refusals() -> Vec<Row> {
     ];
     let rules = rules.into_iter().map(|(rule, code)| (rule.into(), code, Exit::Refused));
     let refusals = rows.into_iter().map(|(refusal, code)| (BackendError::from(refusal).into(), code, Exit::Backend));
-    refusals.chain(rules).collect()
+    let incomplete = (BackendError::from(R::CannotDisable).into(), "cannot_disable", Exit::Incomplete);
+    refusals.chain(rules).chain([incomplete]).collect()
 }
 
 fn env_files() -> Vec<Row> {

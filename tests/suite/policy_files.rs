@@ -175,6 +175,23 @@ fn serve_says_at_its_start_which_policies_count() {
     assert!(start(TempDir::new().unwrap().path()).contains("no policy file counts; the built-in limits apply"));
 }
 
+/// Also where the workspace's registry cannot be read.
+#[test]
+fn policy_lowers_the_rotations_of_an_hour() {
+    let (here, home) = (Workspace::new(), user("[policy]\nmax_rotations_per_hour = 2\n"));
+    let mut command = here.command(&["serve"]);
+    command.env("HOME", home.path());
+    let mut agent = RawClient::start(command);
+    agent.initialize_as("lines");
+    assert_eq!(agent.call("provision", &json!({ "name": "web", "provider": "search" }))["status"], "active");
+    let rotate = json!({ "name": "web" });
+    assert_eq!(agent.call("rotate_key", &rotate)["status"], "active");
+    here.write("providers.toml", "broken");
+    assert_eq!(agent.call("rotate_key", &rotate)["status"], "active");
+    let error = agent.call("rotate_key", &rotate);
+    assert!(error["message"].as_str().unwrap().contains("2 times an hour"), "{error}");
+}
+
 #[test]
 fn providers_show_denials_with_their_line() {
     let policy = "[policy]\ndenied = ['llm']\n\n[providers.search]\nmax_cap_usd = 3\n";

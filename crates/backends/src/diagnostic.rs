@@ -59,7 +59,10 @@ impl Diagnostic for BackendError {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::Refused(refusal) => refusal.exit(),
+            _ => Exit::Backend,
+        }
     }
 }
 
@@ -105,6 +108,7 @@ impl Diagnostic for Refusal {
     fn code(&self) -> &'static str {
         match self {
             Self::AccountNotEligible => "account_not_eligible",
+            Self::CannotDisable => "cannot_disable",
             Self::CapReached => "cap_reached",
             Self::CardDeclined => "card_declined",
             Self::Configuration { .. } => "invalid_configuration",
@@ -124,6 +128,10 @@ impl Diagnostic for Refusal {
             Self::AccountNotEligible => channel.person_runs(
                 "stripe projects init --preflight",
                 " to see what Stripe requires, or use another account",
+            ),
+            Self::CannotDisable => channel.select(
+                "call teardown for the project to stop it for good".to_owned(),
+                "tear the project down to stop it for good".to_owned(),
             ),
             Self::CapReached => channel.select(
                 "call teardown for the project, or provision another one with a cap that the user accepts".to_owned(),
@@ -166,7 +174,10 @@ impl Diagnostic for Refusal {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::CannotDisable => Exit::Incomplete,
+            _ => Exit::Backend,
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Layer {
         let registry = Registry { alerts: self.alerts, policy, providers };
         let own = UserPolicy::of_registry(self.limits);
         // The first file that names a receiver of alerts decides, so it is applied last.
-        policies.iter().rev().fold(registry.under(&own), |registry, policy| registry.under(policy))
+        policies.iter().rev().fold(registry.under(&own), Registry::under)
     }
 
     fn read(origin: Origin, text: &str, file: &str, below: &Self) -> Result<Self, SpannedProblem> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{money::Cents, name::ProviderKey};
 
+use super::UserPolicy;
 use super::approval::{ApprovalRule, DEFAULT_TTL, LONGEST_TTL};
 use super::limit_source::{Sources, Written};
 use super::limits::Limits;
@@ -39,6 +40,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Returns the limits of policy files alone, for where no registry can be read.
+    pub fn of_files(policies: &[UserPolicy]) -> Self {
+        let limits = policies.iter().fold(Limits::default(), |limits, policy| limits.stricter(&policy.limits));
+        Self::effective(&limits, &Limits::default())
+    }
+
     /// Returns the limits of the files outside the workspace, tightened by the workspace's own.
     ///
     /// A built-in value applies to a key that no file outside the workspace names. The lists of providers are those of
@@ -56,7 +63,9 @@ impl Policy {
         policy.tighten(outside);
         policy.tighten(inside);
         for (key, list) in [("allowed", &inside.allowed), ("denied", &inside.denied)] {
-            list.iter().for_each(|list| policy.sources.set(key, &list.source));
+            if let Some(list) = list {
+                policy.sources.set(key, &list.source);
+            }
         }
         policy.allowed = inside.allowed.as_ref().map(|list| list.value.clone());
         policy.denied = inside.denied.as_ref().map(|list| list.value.clone()).unwrap_or_default();

@@ -8,6 +8,7 @@ mod alerts;
 mod approvals;
 mod audit;
 mod diagnostic;
+mod halts;
 mod issued_keys;
 mod journal;
 mod kv;
@@ -20,7 +21,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::workspace::WorkspaceId;
 use files::state_folder::{StateFolder, StateFolderError};
@@ -29,6 +30,8 @@ pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+use halts::KillFiles;
+pub use halts::{Halts, KillTarget};
 pub use issued_keys::{IssuedKey, IssuedKeys};
 pub use journal::{Grant, Intent, Journal, NewProject};
 pub use kv::Kv;
@@ -51,6 +54,7 @@ use crate::store::{
 pub struct Ledger {
     store: Arc<dyn Store>,
     anchor: AnchorFile,
+    kill_files: KillFiles,
     scope: Scope,
     /// Checked before each use, if given.
     folder: Option<Arc<StateFolder>>,
@@ -77,6 +81,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The error of a ledger that another process holds.
+    pub fn locked() -> Self {
+        StoreError::Locked.into()
+    }
+
     /// Whether another process has held the ledger until the timeout.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(StoreError::Locked))
@@ -86,7 +95,19 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in that store. The head of its audit chain is also kept in `folder`, outside the store.
     pub fn new(store: Arc<dyn Store>, folder: &Path) -> Self {
-        Self { store, anchor: AnchorFile::in_folder(folder), scope: Scope::Id(WorkspaceId::none()), folder: None }
+        Self {
+            store,
+            anchor: AnchorFile::in_folder(folder),
+            kill_files: KillFiles::in_folder(folder),
+            scope: Scope::Id(WorkspaceId::none()),
+            folder: None,
+        }
+    }
+
+    /// The same ledger, for a caller that waits for other processes at most `timeout`.
+    #[must_use]
+    pub fn waiting_at_most(&self, timeout: Duration) -> Self {
+        Self { store: self.store.waiting_at_most(timeout), ..self.clone() }
     }
 
     /// The same ledger in that folder, which is checked before each use.
@@ -169,6 +190,11 @@ impl Ledger {
         AuditLog(self)
     }
 
+    /// Halt requests of kills.
+    pub fn halts(&self) -> Halts<'_> {
+        Halts(self)
+    }
+
     /// Fingerprints and masks of delivered credentials.
     pub fn issued_keys(&self) -> IssuedKeys<'_> {
         IssuedKeys(self)
@@ -246,5 +272,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
         include_str!("schema_9.sql"),
+        include_str!("schema_11.sql"),
     ],
 };

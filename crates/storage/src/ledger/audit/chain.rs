@@ -54,6 +54,8 @@ pub struct Answered {
     pub name: Option<ProjectName>,
     /// The id of the call's project.
     pub project: Option<String>,
+    /// How many equal calls without an effect the row stands for; zero for a call with one.
+    pub looks: u64,
 }
 
 /// One row as it was stored.
