@@ -13,6 +13,7 @@ pub enum Action {
     Approve,
     Audit,
     CheckProviders,
+    ClearApprovals,
     Deny,
     DetachWorkspace,
     Doctor {
@@ -54,6 +55,7 @@ impl Action {
             Self::Approve => "approve",
             Self::Audit => "audit",
             Self::CheckProviders => "providers check",
+            Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
             Self::DetachWorkspace => "workspaces detach",
             Self::Doctor { repair: false } => "doctor",
@@ -101,6 +103,7 @@ impl Action {
             | Self::Approve
             | Self::Audit
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny
             | Self::DetachWorkspace
             | Self::Doctor { .. }

@@ -25,6 +25,8 @@ use crate::{
 pub enum Output {
     Abandoned(Box<Abandoned>),
     Approvals(Vec<Approval>),
+    /// How many quiet times were ended.
+    ApprovalsCleared(u64),
     AuditRows(Vec<AuditEntry>),
     Decided(Box<Approval>),
     Diagnosis(Report),
@@ -67,6 +69,7 @@ pub fn perform(
         Command::Approvals => Output::Approvals(services.approvals.list()?),
         Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
         Command::Audit(filter) => Output::AuditRows(services.audit.entries(filter)?),
+        Command::ClearApprovals => Output::ApprovalsCleared(services.approvals.end_quiet_times(principal)?),
         Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
         Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
         Command::DetachWorkspace(label) => Output::Workspaces(vec![services.workspaces.detach(label, principal)?]),

@@ -135,15 +135,19 @@ pub enum Commands {
         after: Option<String>,
     },
     /// List approval requests
-    Approvals,
+    Approvals {
+        /// End every quiet time after a denial, so that forms are shown again
+        #[arg(long)]
+        clear: bool,
+    },
     /// Approve a request (one use)
     Approve {
-        /// As `approvals` shows it, such as ap-7k3f
+        /// As `approvals` shows it, such as ap-7k3f9q2m
         id: String,
     },
     /// Deny a request
     Deny {
-        /// As `approvals` shows it, such as ap-7k3f
+        /// As `approvals` shows it, such as ap-7k3f9q2m
         id: String,
     },
     /// Record usage (simulated backend)

@@ -21,7 +21,8 @@ use crate::{
 pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
     match command {
         Commands::Abandon { name } => named(Action::Abandon, &name, Command::Abandon),
-        Commands::Approvals => Ok(Command::Approvals),
+        Commands::Approvals { clear: true } => Ok(Command::ClearApprovals),
+        Commands::Approvals { clear: false } => Ok(Command::Approvals),
         Commands::Approve { id } => {
             let mut fields = Fields::new(Action::Approve);
             let id = fields.approval(&id);

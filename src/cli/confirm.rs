@@ -41,7 +41,10 @@ impl Interaction for Terminal {
                 self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
                 self.ask("Accept it? The audit keeps a record of that.")
             }
-            Confirmation::Decide { approval, answer } => self.ask(&decision(approval, *answer)),
+            Confirmation::Decide { approval, answer } => {
+                self.explain(&approval.subject.lines().join("\n"));
+                self.ask(&decision(approval, *answer))
+            }
             Confirmation::RotateLeaked(names) => {
                 let question = format!("Rotate {}? The keys that were found stop working.", listed(names));
                 confirm_with(self.confirmed, &question, || self.line_unless_stopped())

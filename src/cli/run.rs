@@ -95,6 +95,7 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
     match result {
         app::Output::Abandoned(view) => render::abandoned(view, output),
         app::Output::Approvals(approvals) => render::approvals(&approvals_view(approvals), output),
+        app::Output::ApprovalsCleared(ended) => render::approvals_cleared(*ended, output),
         app::Output::AuditRows(rows) => render::audit(rows, output),
         app::Output::Decided(approval) => render::approval(&ApprovalView::from(&**approval), output),
         app::Output::Diagnosis(report) => return doctor::show(report, output),

@@ -153,12 +153,14 @@ fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
 }
 
 pub fn registry(ports: &Ports) -> Finding {
-    let file = ports.registry_file.in_use();
-    match ports.registry_file.read() {
+    let files = ports.registry_files.in_use();
+    match ports.registry_files.read(&[]) {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
-            let source = file.map_or_else(|| "the built-in registry".to_owned(), |path| visible(path).to_string());
-            Finding::ok(REGISTRY, format!("{source} is valid ({} providers)", registry.providers().count()))
+            let paths: Vec<_> = files.iter().map(|path| visible(path).to_string()).collect();
+            let source = if paths.is_empty() { "the built-in registry".to_owned() } else { paths.join(" and ") };
+            let is = if paths.len() > 1 { "are" } else { "is" };
+            Finding::ok(REGISTRY, format!("{source} {is} valid ({} providers)", registry.providers().count()))
         }
     }
 }

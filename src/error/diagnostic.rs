@@ -94,7 +94,7 @@ impl Diagnostic for Error {
             }
             Self::Ledger(error) => error.hint(channel),
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
-            Self::NoHome => channel.person("set HOME, or name a folder with `--state-dir`"),
+            Self::NoHome => channel.person("set HOME to a folder that agents cannot write"),
             Self::NoKeyFile { .. } => channel.person("name an existing file with `--stripe-api-key-file`"),
             Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
             Self::NoRandomness(error) => error.hint(channel),

@@ -68,7 +68,7 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
-    #[error("there is no home folder, and so no place for the ledger")]
+    #[error("there is no home folder, and so no place for limits and for the ledger")]
     NoHome,
     #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },

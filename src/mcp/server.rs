@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     MAX_IN_FLIGHT,
     answer::{self, Stop},
-    approval_flow::{ApprovalFlow, Resumed},
+    approval_flow::{ApprovalFlow, Attendance, Resumed},
     arguments,
     deadline::Deadline,
     progress,
@@ -49,6 +49,7 @@ pub struct Server {
     project_calls: ProjectCalls,
     subscribers: Subscribers,
     tool_list: Arc<ToolList>,
+    attendance: Attendance,
 }
 
 /// What a connection offers.
@@ -71,7 +72,16 @@ impl Server {
     pub fn new(app: Arc<App>, options: ServerOptions, shutdown: Shutdown, subscribers: Subscribers) -> Self {
         let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         let project_calls = ProjectCalls::default();
-        Self { app, options, shutdown, slots, project_calls, subscribers, tool_list: Arc::default() }
+        Self {
+            app,
+            options,
+            shutdown,
+            slots,
+            project_calls,
+            subscribers,
+            tool_list: Arc::default(),
+            attendance: Attendance::default(),
+        }
     }
 
     /// Returns the limits of a call that has none of its own.
@@ -130,7 +140,8 @@ impl Server {
     ) -> Result<CallToolResponse, Stop> {
         if let Command::Provision(provision) = &command {
             let (app, timeout) = (Arc::clone(&self.app), self.options.timeout);
-            let flow = ApprovalFlow { app, context, deadline, timeout, request: provision.request(), principal };
+            let (request, attendance) = (provision.request(), self.attendance.clone());
+            let flow = ApprovalFlow { app, context, deadline, timeout, request, principal, attendance };
             return flow.run(resumed).await;
         }
         let output = self.app.perform(command, principal, Arc::new(Unattended)).await?;

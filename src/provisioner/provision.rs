@@ -42,6 +42,13 @@ pub struct ProvisionRequest {
     pub replace: Replace,
 }
 
+impl ProvisionRequest {
+    /// Returns whether an existing value of the variable may be replaced.
+    pub fn replaces(&self) -> bool {
+        self.replace == Replace::Foreign
+    }
+}
+
 /// Creates projects.
 pub(super) struct Provision {
     pub ports: Arc<Ports>,
@@ -78,7 +85,7 @@ impl Provision {
 
     /// Does everything before money is spent, and records the intent.
     fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
-        let registry = self.ports.registry()?;
+        let registry = self.ports.registry_to_buy()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
@@ -103,8 +110,7 @@ impl Provision {
         )? {
             Granted::Freely { .. } => None,
             Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                &self.approvals.subject(wanted, provider, cap),
-                provider,
+                &self.approvals.subject(wanted, provider, cap)?,
                 &registry.policy,
                 without,
                 principal,
@@ -137,7 +143,7 @@ impl Provision {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals(self.ports.money())?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
-                    let subject = self.approvals.subject(wanted, provider, cap);
+                    let subject = self.approvals.subject(wanted, provider, cap)?;
                     spend(tx, &subject, approval.as_ref(), &id, event.at)?;
                     cap
                 }
@@ -233,7 +239,7 @@ fn order(intent: &Intent, provider: &Provider, accept_terms: bool) -> Order {
         credentials: provider.deliveries.iter().filter_map(|delivery| delivery.credential.clone()).collect(),
         cap: intent.project.cap,
         paid: provider.paid,
-        terms_accepted: accept_terms || provider.terms_accepted,
+        terms_accepted: accept_terms || provider.has_accepted_terms(),
     }
 }
 

@@ -78,17 +78,15 @@ impl Rotation {
         let now = self.ports.clock.now().as_millisecond();
         let since = Timestamp::from_millisecond(now.saturating_sub(HOUR)).unwrap_or(Timestamp::MIN);
         let rotations = self.ports.ledger.audit().rotations_since(&project.id, principal.channel.as_str(), since)?;
-        if rotations < MAX_ROTATIONS {
+        let limit = u64::from(self.ports.limits().max_rotations_per_hour);
+        if rotations < limit {
             return Ok(());
         }
-        Err(Error::RotationLimit { name: project.name.clone(), limit: MAX_ROTATIONS })
+        Err(Error::RotationLimit { name: project.name.clone(), limit })
     }
 }
 
 const ACTION: &str = Operation::Rotate.as_str();
-
-/// How often an agent may rotate one project in an hour.
-const MAX_ROTATIONS: u64 = 6;
 
 /// In milliseconds.
 const HOUR: i64 = 60 * 60 * 1000;

@@ -37,7 +37,7 @@ use domain::workspace::{Place, WorkspaceId};
 use environment::{home, path, secret, state_home, usual_state_home};
 use files::{
     fs,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{PolicyFiles, RegistryFiles, WorkspaceRegistry},
     state_folder::StateFolder,
 };
 #[cfg(feature = "simulator")]
@@ -54,8 +54,8 @@ pub struct Settings {
     workspace: Option<String>,
     serves_agent: bool,
     pub env_file: PathBuf,
-    pub registry: RegistryFile,
-    user_policy: UserPolicyFile,
+    pub registry: RegistryFiles,
+    policies: PolicyFiles,
     state: StateFolder,
     /// Whether the state folder is the one that every terminal of the user finds without a flag.
     is_usual_state: bool,
@@ -90,13 +90,17 @@ impl Settings {
         if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
             return Err(Error::PathNotText { path: path.clone() });
         }
+        let folders = environment::config_folders();
+        let workspace_registry = match providers {
+            Some(path) => WorkspaceRegistry::Named(within(path)),
+            None => WorkspaceRegistry::Own(within(PathBuf::from("providers.toml"))),
+        };
+        // No flag names a policy: flags are in the host's configuration, which is often in the workspace.
+        let policy = path("STRIPE_PROJECTS_POLICY").map(within);
         Ok(Self {
             env_file,
-            registry: match providers {
-                Some(path) => RegistryFile::Named(within(path)),
-                None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
-            },
-            user_policy: user_policy(within),
+            registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
+            policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
             state: StateFolder::new(state, options.workspace.is_none().then(|| dir.clone()), home),
             accept_terms: options.accept_tos,
@@ -129,13 +133,18 @@ impl Settings {
         self.backend.warning()
     }
 
+    /// Returns the policy files that count.
+    pub fn policies(&self) -> &PolicyFiles {
+        &self.policies
+    }
+
     /// Builds the services. Nothing is opened yet: that happens on first use.
     ///
     /// # Errors
     /// [`Error::NoFolder`] and [`Error::UnknownWorkspace`] where a workspace is named that is not registered, or when it
     /// cannot be looked at.
     pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
-        let Self { dir, missing_dir, workspace, serves_agent, env_file, registry, user_policy, .. } = self;
+        let Self { dir, missing_dir, workspace, serves_agent, env_file, registry, policies, .. } = self;
         let Self { state, is_usual_state, accept_terms, backend, payment_method, .. } = self;
         let (clock, state) = (Clock::system(), Arc::new(state));
         let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state));
@@ -160,7 +169,7 @@ impl Settings {
             backend,
             ledger,
             registry,
-            user_policy,
+            policies,
             env_file,
             state,
             is_usual_state,
@@ -209,16 +218,3 @@ fn in_absolute_ancestor(path: &Path) -> Result<PathBuf, Error> {
 
 /// The name of our folder among those of other programs.
 const FOLDER: &str = "stripe-projects";
-
-/// No flag sets it: flags are in the host's configuration, which is often in the workspace.
-fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {
-    if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
-        return UserPolicyFile::Named(within(named));
-    }
-    let configured = path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
-    let home = || path("HOME").or_else(|| path("USERPROFILE")).map(|home| home.join(".config"));
-    match configured.or_else(home) {
-        Some(folder) => UserPolicyFile::Default(folder.join("stripe-projects").join("policy.toml")),
-        None => UserPolicyFile::NoFolder,
-    }
-}

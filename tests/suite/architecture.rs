@@ -83,7 +83,11 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
-    ("approval", &["channel", "clock", "diagnostic", "money", "name", "project", "visible"], &["thiserror"]),
+    (
+        "approval",
+        &["channel", "clock", "diagnostic", "lifetime", "money", "name", "project", "visible"],
+        &["thiserror"],
+    ),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
@@ -263,8 +267,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "state_folder",
             "workspace",
         ],
-        // rustix for the name of the user's terminal
-        &["rustix", "tokio"],
+        // nix for the user's passwd entry, rustix for the name of the user's terminal
+        &["nix", "rustix", "tokio"],
     ),
     // Transports, independent of each other.
     (

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, io, path::PathBuf};
 
 use backends::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError};
 use domain::{
-    approval::{Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject},
+    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject, SubjectFacts},
     channel::Channel,
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit, PROGRAM},
@@ -94,6 +94,9 @@ fn own() -> Vec<Row> {
         (Error::AuditBroken { broken: Break::Surplus { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::UserPolicy(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::NotYours)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::OpenToOthers)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::OwnerOnly { key: "alerts" })), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(unknown_key())), "invalid_policy", Exit::Usage),
         (Error::File(file()), "file_error", Exit::Failure),
@@ -151,12 +154,17 @@ fn incomplete() -> Vec<Row> {
 
 fn approvals() -> Vec<Row> {
     use ApprovalError as E;
-    let command = || "stripe-projects-mcp approve ap-7k3f --dir '/work'".to_owned();
+    let command = || "stripe-projects-mcp approve ap-7k3f9q2m --dir '/work'".to_owned();
     let rows = [
         (E::Cancelled { id: id(), command: command() }, "approval_cancelled", Exit::Refused),
         (E::Decided { status: ApprovalStatus::Used }, "approval_decided", Exit::Refused),
         (E::Denied { id: id(), until: time() }, "approval_declined", Exit::Refused),
         (E::Expired, "approval_expired", Exit::Refused),
+        (E::NoFreeId, "no_free_id", Exit::Refused),
+        (E::Quiet { id: id(), provider: key(), until: time() }, "approval_declined", Exit::Refused),
+        (unattended(Answer::Cancelled), "approval_cancelled", Exit::Refused),
+        (unattended(Answer::Declined), "approval_declined", Exit::Refused),
+        (unattended(Answer::Unclear), "approval_unclear", Exit::Refused),
         (E::Forged, "approval_forged", Exit::Refused),
         (E::Mismatch, "approval_mismatch", Exit::Refused),
         (E::NotAnId(NotAnId), "invalid_approval_id", Exit::Usage),
@@ -375,7 +383,7 @@ fn time() -> Timestamp {
 }
 
 fn id() -> ApprovalId {
-    ApprovalId::parse("ap-7k3f").unwrap()
+    ApprovalId::parse("ap-7k3f9q2m").unwrap()
 }
 
 fn denied() -> io::Error {
@@ -404,7 +412,8 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
         provider: key(),
         service: ServiceRef::parse("supermemory/memory").unwrap(),
         cap: dollars("80"),
-        terms: String::new(),
+        shown: SubjectFacts { label: "Supermemory".to_owned(), paid: true, ..SubjectFacts::default() },
+        digest: String::new(),
     };
     let approval = Approval {
         id: id(),
@@ -414,9 +423,14 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
         expires_at: time(),
         status: ApprovalStatus::Pending,
         decided_by: None,
+        quiet_until: None,
     };
-    let label = "Supermemory".to_owned();
-    Box::new(Question { approval, label, paid: true, live_projects: 0, committed: dollars("0"), without, command })
+    Box::new(Question { approval, live_projects: 0, committed: dollars("0"), without, command })
+}
+
+fn unattended(answer: Answer) -> ApprovalError {
+    let command = "stripe-projects-mcp approve ap-7k3f9q2m".to_owned();
+    ApprovalError::Unattended { id: id(), command, answer }
 }
 
 fn state() -> ProjectState {

@@ -20,7 +20,7 @@ use domain::{
 };
 use files::{
     env_file::Replace,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{ConfigFolders, PolicyFiles, RegistryFiles, WorkspaceRegistry},
 };
 use storage::ledger::Visibility;
 use stripe_projects_mcp::{
@@ -277,14 +277,19 @@ struct Harness {
 impl Harness {
     fn with(fault: Fault) -> Self {
         let workspace = Workspace::new();
+        let folders = ConfigFolders { home: Some(workspace.file("no-home")), ..ConfigFolders::default() };
         let world = simulated_store(&workspace.state());
         let inner = Simulated::new(world, PaymentMethod::Succeeds, Clock::system());
         let backend = Arc::new(FaultyBackend { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
-            registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
-            user_policy: UserPolicyFile::NoFolder,
+            registry: RegistryFiles::new(
+                &folders,
+                WorkspaceRegistry::Own(workspace.file("providers.toml")),
+                workspace.path(),
+            ),
+            policies: PolicyFiles::new(&folders, None, workspace.path()),
             ledger: Arc::new(workspace.ledger()),
             env_file: workspace.file(".env"),
             state: workspace.state_folder(),

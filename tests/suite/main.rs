@@ -58,6 +58,7 @@ mod mcp;
 mod mock_stripe_api;
 mod partial_failure;
 mod policy;
+mod policy_files;
 mod portable_sql;
 mod power_loss;
 #[cfg(target_os = "linux")]
@@ -65,11 +66,13 @@ mod process_hardening;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
+mod quiet_times;
 mod raw_client;
 mod real_backends;
 mod real_stripe;
 mod refusals;
 mod registry;
+mod registry_layers;
 mod release;
 mod request_counts;
 #[cfg(target_os = "linux")]

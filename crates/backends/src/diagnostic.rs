@@ -92,10 +92,10 @@ impl Diagnostic for Consent {
             ),
             Self::Terms => channel.select(
                 "ask the user to read the provider's terms; only they may write `terms_accepted = true` into its entry \
-                 of the registry, or start this program with `--accept-tos`; then try again"
+                 in ~/.config/stripe-projects/providers.toml, or start this program with `--accept-tos`; then try again"
                     .to_owned(),
-                "read the provider's terms, then write `terms_accepted = true` into its entry of the registry or add \
-                 `--accept-tos`"
+                "read the provider's terms, then write `terms_accepted = true` into its entry in \
+                 ~/.config/stripe-projects/providers.toml or add `--accept-tos`"
                     .to_owned(),
             ),
         }

@@ -28,7 +28,7 @@ use domain::workspace::WorkspaceId;
 use files::state_folder::{StateFolder, StateFolderError};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
-pub use approvals::{Approvals, Asked};
+pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
 use halts::KillFiles;
@@ -277,6 +277,7 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
+        include_str!("schema_9.sql"),
         include_str!("schema_11.sql"),
     ],
 };

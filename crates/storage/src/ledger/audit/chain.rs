@@ -111,6 +111,11 @@ pub fn append_named(tx: &ScopedTx<'_>, event: &Event, name: &ProjectName) -> Res
     append_row(tx, event, None, Some(name.as_str()))
 }
 
+/// Appends a row about no project.
+pub fn append_unnamed(tx: &ScopedTx<'_>, event: &Event) -> Result<(), LedgerError> {
+    append_row(tx, event, None, None)
+}
+
 pub(super) fn append_row(
     tx: &ScopedTx<'_>,
     event: &Event,
