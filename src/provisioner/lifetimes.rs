@@ -28,6 +28,9 @@ impl Lifetimes {
             return Ok(Vec::new()); // a person's process of this user ends what has expired
         }
         let expired = self.ports.ledger.lifetimes().expired(self.ports.clock.now())?;
+        if !expired.is_empty() {
+            self.teardown.kill_held(&expired)?;
+        }
         Ok(each(expired, |name| self.teardown.teardown(name, principal)))
     }
 

@@ -4,7 +4,7 @@
 //! a power loss (`synchronous=FULL`). SQLite waits for other processes; a user sees an error only after the timeout.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,12 +19,23 @@ use crate::store::StoreError;
 pub struct Database {
     path: PathBuf,
     schema: &'static Schema,
+    /// How long a call waits for other processes.
+    timeout: Duration,
     open: Mutex<Option<OpenDatabase>>,
 }
 
 impl Database {
     pub fn new(path: PathBuf, schema: &'static Schema) -> Self {
-        Self { path, schema, open: Mutex::new(None) }
+        Self { path, schema, timeout: TIMEOUT, open: Mutex::new(None) }
+    }
+
+    /// Returns the same file with a connection of its own, for callers that wait at most `timeout`.
+    pub fn waiting_at_most(&self, timeout: Duration) -> Self {
+        Self { path: self.path.clone(), schema: self.schema, timeout, open: Mutex::new(None) }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the file exists, so that a reader need not create it.
@@ -90,7 +101,7 @@ impl Database {
             Some(open) => open,
             empty => {
                 let open = OpenDatabase::open(&self.path, self.schema)?;
-                DURABLE.adopt(&open).map_err(StoreError::from)?;
+                DURABLE.adopt(&open, self.timeout).map_err(StoreError::from)?;
                 empty.insert(open)
             }
         };
@@ -98,9 +109,9 @@ impl Database {
         if *durability == DURABLE {
             return committed(&open.connection, behavior, work);
         }
-        durability.adopt(open).map_err(StoreError::from)?;
+        durability.adopt(open, self.timeout).map_err(StoreError::from)?;
         let outcome = committed(&open.connection, behavior, work);
-        if let Err(error) = DURABLE.adopt(open) {
+        if let Err(error) = DURABLE.adopt(open, self.timeout) {
             *slot = None; // the next transaction opens it again, with full durability
             return Err(StoreError::from(error).into());
         }
@@ -130,9 +141,9 @@ struct Durability {
 
 impl Durability {
     /// Sets both. Only WAL keeps a database intact without a sync in each commit.
-    fn adopt(&self, open: &OpenDatabase) -> Result<(), rusqlite::Error> {
+    fn adopt(&self, open: &OpenDatabase, at_most: Duration) -> Result<(), rusqlite::Error> {
         let synchronous = if open.has_rollback_journal() { DURABLE.synchronous } else { self.synchronous };
-        open.connection.busy_timeout(self.timeout)?;
+        open.connection.busy_timeout(self.timeout.min(at_most))?;
         open.connection.pragma_update(None, "synchronous", synchronous)
     }
 }

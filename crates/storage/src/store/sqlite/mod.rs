@@ -2,6 +2,7 @@
 
 mod connection;
 mod database;
+mod in_place;
 mod schema;
 mod sqlite_store;
 
