@@ -88,16 +88,13 @@ impl<T> LimitedTransport<T> {
 
     /// Removes a request that its client has cancelled. Returns whether it was still in the queue.
     fn cancel(&mut self, id: &RequestId) -> bool {
-        match self.queue.iter().position(|(request, _)| request.id == *id) {
-            Some(place) => {
-                let removed = self.queue.remove(place);
-                self.queued_bytes -= removed.map_or(0, |(_, size)| size);
-                true
-            }
-            None => {
-                self.unanswered.answered(id); // rmcp sends no response to it
-                false
-            }
+        if let Some(place) = self.queue.iter().position(|(request, _)| request.id == *id) {
+            let removed = self.queue.remove(place);
+            self.queued_bytes -= removed.map_or(0, |(_, size)| size);
+            true
+        } else {
+            self.unanswered.answered(id); // rmcp sends no response to it
+            false
         }
     }
 
