@@ -363,10 +363,11 @@ mod tests {
         let all = MAX_UNANSWERED + 10_000;
         let writer = tokio::spawn(async move { pings(&mut client, 0..all).await });
         let mut held = VecDeque::new();
-        while let Some(request) = delivered(&mut pipe).await {
-            held.push_back(request);
+        while pipe.queue.len() < MAX_QUEUED {
+            held.extend(delivered(&mut pipe).await);
         }
-        assert_eq!(pipe.queue.len(), MAX_QUEUED);
+        assert!(delivered(&mut pipe).await.is_none());
+        assert_eq!((pipe.queue.len(), held.len() as u64), (MAX_QUEUED, MAX_UNANSWERED));
         let mut seen = held.len() as u64;
         while let Some(request) = held.pop_front() {
             pipe.cancel(&id_of(&request));
