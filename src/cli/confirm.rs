@@ -41,13 +41,19 @@ impl Interaction for Terminal {
                 self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
                 self.ask("Accept it? The audit keeps a record of that.")
             }
-            Confirmation::Decide { approval, answer } => self.ask(&decision(approval, *answer)),
+            Confirmation::Decide { approval, answer } => {
+                self.explain(&approval.subject.lines().join("\n"));
+                self.ask(&decision(approval, *answer))
+            }
             Confirmation::RotateLeaked(names) => {
                 let question = format!("Rotate {}? The keys that were found stop working.", listed(names));
                 confirm_with(self.confirmed, &question, || self.line_unless_stopped())
             }
             Confirmation::Teardown(Target::All) => {
                 self.ask("Tear down every live project for good, with its data at the provider?")
+            }
+            Confirmation::Teardown(Target::Everywhere) => {
+                self.ask("Tear down every live project of every workspace for good, with its data at the provider?")
             }
             Confirmation::Teardown(Target::Project(name)) => {
                 self.ask(&format!("Tear down {name} for good, with its data at the provider?"))

@@ -27,7 +27,7 @@ pub fn folder(ports: &Ports) -> Vec<Finding> {
         }
         Ok(()) => findings.push(private(state)),
         Err(error @ StateFolderError::Open { .. }) => {
-            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])))
+            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])));
         }
         Err(error) => findings.push(Finding::failure(FOLDER, error)),
     }
@@ -67,6 +67,13 @@ pub fn env_files(ports: &Ports) -> Vec<Finding> {
     let live = if ledger.exists() { ledger.projects().all_live().unwrap_or_default() } else { Vec::new() };
     let mut paths = BTreeSet::from([ports.env_file.as_path()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
+    paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
+}
+
+/// Checks the env files of live projects.
+pub fn env_files_of_projects(ports: &Ports) -> Vec<Finding> {
+    let live = ports.ledger.projects().all_live().unwrap_or_default();
+    let paths: BTreeSet<&Path> = live.iter().map(|project| project.env_file.as_path()).collect();
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
 }
 
@@ -146,12 +153,14 @@ fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
 }
 
 pub fn registry(ports: &Ports) -> Finding {
-    let file = ports.registry_file.in_use();
-    match ports.registry_file.read() {
+    let files = ports.registry_files.in_use();
+    match ports.registry_files.read(&[]) {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
-            let source = file.map_or_else(|| "the built-in registry".to_owned(), |path| visible(path).to_string());
-            Finding::ok(REGISTRY, format!("{source} is valid ({} providers)", registry.providers().count()))
+            let paths: Vec<_> = files.iter().map(|path| visible(path).to_string()).collect();
+            let source = if paths.is_empty() { "the built-in registry".to_owned() } else { paths.join(" and ") };
+            let is = if paths.len() > 1 { "are" } else { "is" };
+            Finding::ok(REGISTRY, format!("{source} {is} valid ({} providers)", registry.providers().count()))
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum Error {
     Approval(#[from] ApprovalError),
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The key works on, and only a teardown ends it.
+    #[error("the key of {name} cannot be disabled and works on: its provider has no way but removing the service")]
+    CannotDisable { name: ProjectName },
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
     UserPolicy(#[source] RegistryError),
@@ -65,7 +68,7 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
-    #[error("there is no home folder, and so no place for the ledger")]
+    #[error("there is no home folder, and so no place for limits and for the ledger")]
     NoHome,
     #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },
@@ -84,6 +87,13 @@ pub enum Error {
     NotDelivered {
         name: ProjectName,
         operation: Operation,
+        #[source]
+        why: Box<Error>,
+    },
+    /// The backend has disabled the key, and the ledger does not have it yet.
+    #[error("the key of {name} is disabled, but not recorded yet: {why}")]
+    NotRecorded {
+        name: ProjectName,
         #[source]
         why: Box<Error>,
     },
@@ -132,6 +142,8 @@ pub enum Error {
     ProjectNotFound { torn_down: bool },
     #[error("the registry cannot be used: {0}")]
     Registry(#[from] RegistryError),
+    #[error("an agent may rotate one project {limit} times an hour, and has")]
+    RotationLimit { name: ProjectName, limit: u64 },
     #[error("the backend reports a rotation, but the key is unchanged")]
     RotationNotEffective { name: ProjectName },
     #[error(transparent)]
@@ -144,6 +156,10 @@ pub enum Error {
     /// The person at the terminal stopped waiting for what had begun.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
+    #[error("there is no workspace of this name")]
+    UnknownWorkspace,
+    #[error("another workspace with live projects is registered in that folder")]
+    WorkspaceTaken,
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

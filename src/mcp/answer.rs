@@ -99,6 +99,11 @@ pub fn busy() -> ErrorView {
     error("busy", format!("{MAX_IN_FLIGHT} calls are in flight already"), "call again when one has been answered")
 }
 
+pub fn project_busy() -> ErrorView {
+    let message = "one call on this project is running and another one is waiting".to_owned();
+    error("busy", message, "call again when one has been answered")
+}
+
 pub fn too_slow() -> ErrorView {
     let message = format!("no answer within {} seconds; the work goes on", deadline::ALLOWED.as_secs());
     error("deadline_exceeded", message, "call list_projects to see the outcome; do not repeat the call blindly")

@@ -11,6 +11,7 @@ mod elicitation;
 pub(crate) mod fuzzing;
 mod log;
 mod progress;
+mod project_calls;
 mod prompts;
 mod request;
 mod request_limit;

@@ -67,7 +67,7 @@ pub async fn serve_over(
     });
     let ended = running.waiting().await;
     // Another process may hold the ledger for longer than the host would wait.
-    let _ = tokio::time::timeout(FLUSH_TIMEOUT, app.flush_audit(true)).await;
+    let _ = tokio::time::timeout(FLUSH_TIMEOUT, app.close_audit()).await;
     ended.map(drop).map_err(|_| ServeError::Broken)
 }
 

@@ -1,6 +1,6 @@
 //! The port through which keys reach the programs that use them.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use domain::{
     name::EnvVar,
@@ -27,8 +27,14 @@ pub trait Deliver: Send + Sync {
         recognise: Recognise<'_>,
     ) -> Result<(), Error>;
 
-    /// Removes the variables whose values are ours.
-    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error>;
+    /// Removes the variables whose values are ours. Waits at most `within` for another process that writes the target.
+    fn withdraw(
+        &self,
+        target: &Path,
+        variables: &[&EnvVar],
+        recognise: Recognise<'_>,
+        within: Duration,
+    ) -> Result<(), Error>;
 
     /// Removes what a process that died while writing left behind.
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError>;
@@ -53,8 +59,14 @@ impl Deliver for EnvFiles {
         EnvFile::new(target.to_owned()).deliver(credentials, replace, recognise)
     }
 
-    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error> {
-        EnvFile::new(target.to_owned()).withdraw(variables, recognise)
+    fn withdraw(
+        &self,
+        target: &Path,
+        variables: &[&EnvVar],
+        recognise: Recognise<'_>,
+        within: Duration,
+    ) -> Result<(), Error> {
+        EnvFile::new(target.to_owned()).withdraw(variables, recognise, within)
     }
 
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError> {

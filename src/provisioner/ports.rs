@@ -15,14 +15,16 @@ use domain::{
 use files::{
     env_file::EnvFileError,
     fs::Stamp,
-    registry::{Registry, RegistryFile, UserPolicyFile},
+    registry::{Policy, PolicyFiles, Registry, RegistryFiles},
     state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock};
+use super::{
+    BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals,
+};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -32,8 +34,8 @@ pub struct Ports {
     pub ledger: Arc<Ledger>,
     pub delivery: Arc<dyn Deliver>,
     pub locks: Arc<dyn Locks>,
-    pub registry_file: RegistryFile,
-    pub user_policy_file: UserPolicyFile,
+    pub registry_files: RegistryFiles,
+    pub policy_files: PolicyFiles,
     /// Where keys of new projects go.
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks.
@@ -47,6 +49,7 @@ pub struct Ports {
     pub(super) runtime: Handle,
     pub(super) backend_wait: BackendWait,
     pub(super) phase_hook: PhaseHook,
+    pub(super) refusals: Refusals,
 }
 
 /// The parts that a [`super::Provisioner`] is built from.
@@ -54,9 +57,9 @@ pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
     /// The one ledger of this process, which the backend's notes share.
     pub ledger: Arc<Ledger>,
-    pub registry: RegistryFile,
-    /// The policy outside the workspace, which the registry cannot loosen.
-    pub user_policy: UserPolicyFile,
+    pub registry: RegistryFiles,
+    /// The policies outside the workspace, which no registry can loosen.
+    pub policies: PolicyFiles,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: Arc<StateFolder>,
@@ -70,7 +73,7 @@ pub struct Dependencies {
 }
 
 /// Identifies the current versions of the registry and policy files without reading them.
-pub type RegistryStamp = [Option<Stamp>; 2];
+pub type RegistryStamp = Vec<Option<Stamp>>;
 
 /// A point between two effects of an operation; see the module's first lines.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -96,7 +99,7 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, ledger, registry, user_policy, env_file, state, .. } = dependencies;
+        let Dependencies { backend, ledger, registry, policies, env_file, state, .. } = dependencies;
         let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
         Self {
             backend_wait: BackendWait::new(backend.name()),
@@ -104,8 +107,8 @@ impl Ports {
             ledger,
             delivery: Arc::new(EnvFiles),
             locks: Arc::new(LockFiles::new(Arc::clone(&state))),
-            registry_file: registry,
-            user_policy_file: user_policy,
+            registry_files: registry,
+            policy_files: policies,
             workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
             env_file,
             state,
@@ -114,25 +117,38 @@ impl Ports {
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),
+            refusals: Refusals::default(),
         }
     }
 
-    /// Reads the registry, restricted by the policy outside the workspace.
+    /// Reads the registry, restricted by every policy outside the workspace.
     ///
     /// # Errors
     /// [`Error::Registry`] or [`Error::UserPolicy`] says which file is wrong, and where.
     pub fn registry(&self) -> Result<Registry, Error> {
-        let registry = self.registry_file.read()?;
-        let user_policy = self.user_policy_file.read().map_err(Error::UserPolicy)?;
-        Ok(match user_policy {
-            Some(user_policy) => registry.under(&user_policy),
-            None => registry,
-        })
+        let policies = self.policy_files.read().map_err(Error::UserPolicy)?;
+        Ok(self.registry_files.read(&policies)?)
+    }
+
+    /// Returns the limits that hold for what goes on without a valid registry, such as a rotation.
+    pub(super) fn limits(&self) -> Policy {
+        match self.registry() {
+            Ok(registry) => registry.policy,
+            Err(_) => Policy::of_files(&self.policy_files.read().unwrap_or_default()),
+        }
+    }
+
+    /// As [`Self::registry`], for a purchase: where the user has no home, limits could not be found.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] in addition.
+    pub(super) fn registry_to_buy(&self) -> Result<Registry, Error> {
+        if self.policy_files.has_home() { self.registry() } else { Err(Error::NoHome) }
     }
 
     /// Returns a stamp that changes with every edit of the files that [`Self::registry`] reads.
     pub fn registry_stamp(&self) -> RegistryStamp {
-        [self.registry_file.stamp(), self.user_policy_file.stamp()]
+        [self.registry_files.stamps(), self.policy_files.stamps()].concat()
     }
 
     /// Returns the class of money that the backend spends.
@@ -214,7 +230,8 @@ impl Ports {
         Ok(lock)
     }
 
-    /// Records that a call was refused before anything was done, and returns the refusal.
+    /// Records that a call was refused before anything was done, unless the same was recorded a moment ago, and returns the
+    /// refusal.
     pub(super) fn refused(
         &self,
         principal: &Principal,
@@ -229,8 +246,12 @@ impl Ports {
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));
         }
+        let (channel, actor) = (principal.channel.as_str(), principal.actor());
+        if !self.refusals.is_new(format!("{channel}\n{actor}\n{action}\n{name}\n{detail}")) {
+            return error;
+        }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.audit().note(&event, Some(name)) {
+        match self.ledger.audit().note_refusal(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -262,6 +283,18 @@ impl Ports {
             return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
         }
         Ok(Some(project))
+    }
+
+    /// Checks that no kill of the project is waiting to be recorded or resumed; every operation that may enable its key
+    /// or deliver it asks this after locking, and again before it acts.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub fn check_not_halted(&self, project: &Project) -> Result<(), Error> {
+        if self.ledger.halts().is_requested(&project.id)? {
+            return Err(Error::Suspended { name: project.name.clone() });
+        }
+        Ok(())
     }
 
     /// Returns the error for a name that no live project has.

@@ -1,13 +1,13 @@
 //! The services of one workspace, put together.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::secret::Secret;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    Workspaces, abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
+    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -20,6 +20,7 @@ pub struct Provisioner {
     pub caps: CapEnforcer,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
+    pub workspaces: Workspaces,
     session: Option<Arc<Session>>,
     alert_secret: Option<Secret>,
 }
@@ -33,6 +34,14 @@ impl Provisioner {
     #[must_use]
     pub fn in_workspace(self, workspace: PathBuf) -> Self {
         let ports = Ports { workspace, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Waits for other processes that hold the ledger at most that long.
+    #[must_use]
+    pub fn waiting_for_the_ledger(self, at_most: Duration) -> Self {
+        let ledger = Arc::new(self.ports.ledger.waiting_at_most(at_most));
+        let ports = Ports { ledger, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 
@@ -55,6 +64,11 @@ impl Provisioner {
         Self::assemble((*self.ports).clone(), self.session, secret)
     }
 
+    /// Returns the same services over other ports, outside of the session.
+    pub(super) fn over(&self, ports: Ports) -> Self {
+        Self::assemble(ports, None, self.alert_secret.clone())
+    }
+
     fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
         let ports = Arc::new(ports);
         let alerts = Arc::new(Alerts::new(Arc::clone(&ports), alert_secret.clone()));
@@ -73,10 +87,19 @@ impl Provisioner {
             observer: share_observer(),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let suspension =
-            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let teardown =
-            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
+        let suspension = Suspension {
+            ports: share_ports(),
+            kill_switch: Arc::clone(&kill_switch),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        };
+        let teardown = Arc::new(Teardown {
+            ports: share_ports(),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+            kill_switch,
+        });
         let abandonment =
             Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let projects = Projects {
@@ -97,6 +120,7 @@ impl Provisioner {
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },
+            workspaces: Workspaces { ports: share_ports() },
             session,
             alert_secret,
             ports,

@@ -39,13 +39,14 @@ const CRATES: &[Member] = &[
             "safe_url",
             "secret",
             "visible",
+            "workspace",
         ],
     },
     Member {
         name: "files",
         may_use: &["domain"],
         root: None,
-        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan"],
+        modules: &["dotenv", "env_file", "fs", "git", "host_config", "registry", "scan", "state_folder"],
     },
     Member { name: "storage", may_use: &["domain", "files"], root: None, modules: &["ledger", "store"] },
     Member {
@@ -78,13 +79,20 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
     ("principal", &["channel", "secret", "visible"], &[]),
     ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("workspace", &["project"], &[]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
-    ("approval", &["channel", "clock", "diagnostic", "money", "name", "project", "visible"], &["thiserror"]),
+    (
+        "approval",
+        &["channel", "clock", "diagnostic", "lifetime", "money", "name", "project", "visible"],
+        &["thiserror"],
+    ),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
+    // Decides whether the folder of the ledger is safe to use.
+    ("state_folder", &["fs", "git"], &["thiserror"]),
     ("store", &[], &["rusqlite", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
@@ -141,6 +149,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "secret",
             "simulator",
+            "state_folder",
             "store",
             "visible",
         ],
@@ -168,6 +177,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "registry",
             "scan",
             "secret",
+            "state_folder",
+            "workspace",
         ],
         &["serde_json", "tokio"],
     ),
@@ -207,6 +218,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "name",
             "project",
             "provisioner",
+            "state_folder",
             "visible",
         ],
         &["serde"],
@@ -252,9 +264,11 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "scan",
             "secret",
             "simulator",
+            "state_folder",
+            "workspace",
         ],
-        // rustix for the name of the user's terminal
-        &["rustix", "tokio"],
+        // nix for the user's passwd entry, rustix for the name of the user's terminal
+        &["nix", "rustix", "tokio"],
     ),
     // Transports, independent of each other.
     (
@@ -341,6 +355,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/byte_file.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
             "crates/files/src/fs/path.rs",
@@ -368,6 +383,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
             "crates/storage/src/ledger/alerts.rs",
             "crates/storage/src/ledger/audit/accept.rs",
             "crates/storage/src/ledger/audit/chain.rs",
+            "crates/storage/src/ledger/audit/looks.rs",
             "src/provisioner/audit_log.rs",
             "src/provisioner/ports.rs",
         ],

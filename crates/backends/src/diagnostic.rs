@@ -61,7 +61,10 @@ impl Diagnostic for BackendError {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::Refused(refusal) => refusal.exit(),
+            _ => Exit::Backend,
+        }
     }
 }
 
@@ -89,10 +92,10 @@ impl Diagnostic for Consent {
             ),
             Self::Terms => channel.select(
                 "ask the user to read the provider's terms; only they may write `terms_accepted = true` into its entry \
-                 of the registry, or start this program with `--accept-tos`; then try again"
+                 in ~/.config/stripe-projects/providers.toml, or start this program with `--accept-tos`; then try again"
                     .to_owned(),
-                "read the provider's terms, then write `terms_accepted = true` into its entry of the registry or add \
-                 `--accept-tos`"
+                "read the provider's terms, then write `terms_accepted = true` into its entry in \
+                 ~/.config/stripe-projects/providers.toml or add `--accept-tos`"
                     .to_owned(),
             ),
         }
@@ -107,6 +110,7 @@ impl Diagnostic for Refusal {
     fn code(&self) -> &'static str {
         match self {
             Self::AccountNotEligible => "account_not_eligible",
+            Self::CannotDisable => "cannot_disable",
             Self::CapReached => "cap_reached",
             Self::CardDeclined => "card_declined",
             Self::Configuration { .. } => "invalid_configuration",
@@ -126,6 +130,10 @@ impl Diagnostic for Refusal {
             Self::AccountNotEligible => channel.person_runs(
                 "stripe projects init --preflight",
                 " to see what Stripe requires, or use another account",
+            ),
+            Self::CannotDisable => channel.select(
+                "call teardown for the project to stop it for good".to_owned(),
+                "tear the project down to stop it for good".to_owned(),
             ),
             Self::CapReached => channel.select(
                 "call teardown for the project, or provision another one with a cap that the user accepts".to_owned(),
@@ -168,7 +176,10 @@ impl Diagnostic for Refusal {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::CannotDisable => Exit::Incomplete,
+            _ => Exit::Backend,
+        }
     }
 }
 

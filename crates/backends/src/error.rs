@@ -108,6 +108,9 @@ pub enum Refusal {
     AccountNotEligible,
     #[error("the payment method was declined")]
     CardDeclined,
+    /// The provider has no way to revoke a credential but removing the service.
+    #[error("the provider cannot disable a credential without removing the service")]
+    CannotDisable,
     #[error("the cap is used up")]
     CapReached,
     /// The catalog's names of the fields.

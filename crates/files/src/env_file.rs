@@ -153,7 +153,7 @@ impl EnvFile {
     ) -> Result<(), E> {
         let variables: Vec<&EnvVar> = credentials.iter().map(|(variable, _)| *variable).collect();
         let target = fs::resolve(&self.path).map_err(EnvFileError::from)?;
-        edit(&target, &variables, Privacy::OwnerOnly, recognise, |text, ours| {
+        edit(&target, LOCK_TIMEOUT, &variables, Privacy::OwnerOnly, recognise, |text, ours| {
             for (variable, credential) in credentials {
                 let foreign = occupant(text, variable).is_some_and(|fingerprint| !ours.contains(&fingerprint));
                 if foreign && replace == Replace::OursOnly {
@@ -168,16 +168,17 @@ impl EnvFile {
 
     /// Removes the variables whose values we wrote and keeps other values.
     ///
-    /// Succeeds if the folder does not exist any more.
+    /// Succeeds if the folder does not exist any more. Waits at most `within` for another writer.
     pub fn withdraw<E: From<EnvFileError>>(
         &self,
         variables: &[&EnvVar],
         recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+        within: Duration,
     ) -> Result<(), E> {
         let Some(target) = self.target()? else {
             return Ok(());
         };
-        edit(&target, variables, Privacy::Unchanged, recognise, |text, ours| {
+        edit(&target, within, variables, Privacy::Unchanged, recognise, |text, ours| {
             for variable in variables {
                 text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
                     .map_err(|source| cannot_hold(variable, source))?;
@@ -230,12 +231,13 @@ impl EnvFile {
 /// Edits the current file under its lock; an unchanged file is not rewritten.
 fn edit<E: From<EnvFileError>>(
     target: &Path,
+    within: Duration,
     variables: &[&EnvVar],
     privacy: Privacy,
     recognise: impl FnOnce(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     change: impl FnOnce(&mut EnvText, &[Fingerprint]) -> Result<(), EnvFileError>,
 ) -> Result<(), E> {
-    let _lock = lock(target)?;
+    let _lock = lock_within(target, within)?;
     let mut text = read(target)?;
     let before = text.bytes().to_vec();
     let present: Vec<Fingerprint> =
@@ -302,17 +304,21 @@ fn escaped(path: &str) -> String {
 }
 
 fn lock(target: &Path) -> Result<Lock, EnvFileError> {
-    Lock::on_folder_of(target, TIMEOUT)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
+    lock_within(target, LOCK_TIMEOUT)
+}
+
+fn lock_within(target: &Path, timeout: Duration) -> Result<Lock, EnvFileError> {
+    Lock::on_folder_of(target, timeout)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
 }
 
 fn read(target: &Path) -> Result<EnvText, EnvFileError> {
-    Ok(EnvText::new(fs::read(target, MAX_FILE_SIZE)?.unwrap_or_default()))
+    Ok(EnvText::new(fs::read_regular(target, MAX_FILE_SIZE)?.unwrap_or_default()))
 }
 
 /// A value that is written bare, and one that is written in quotes.
 const SAMPLES: &[&str] = &["sample", "sam&ple"];
 
 /// Writers hold the lock for milliseconds; a longer wait means a hung process.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MAX_FILE_SIZE: u64 = 16 * 1024 * 1024;

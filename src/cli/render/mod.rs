@@ -2,6 +2,7 @@
 
 mod ago;
 mod audit;
+mod everywhere;
 mod leaks;
 mod list;
 mod paint;
@@ -19,6 +20,7 @@ use domain::{
     money::MicroUsd,
     visible::{visible, visible_once},
 };
+pub use everywhere::{outcomes as outcomes_everywhere, projects as projects_everywhere, workspaces};
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::json;
@@ -148,18 +150,23 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     } else if Screen::stdout().person {
         list::show(page, now, Screen::stdout());
     } else {
-        let rows = list.projects.iter().map(|project| {
-            let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
-            let mask = project.api_key_masked.clone().unwrap_or_default();
-            let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
-            let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
-            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable, end]
-        });
-        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
+        project_rows(list.projects.iter().cloned());
     }
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints projects as a plain and stable table.
+fn project_rows(projects: impl Iterator<Item = ProjectView>) {
+    let rows = projects.map(|project| {
+        let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
+        let mask = project.api_key_masked.clone().unwrap_or_default();
+        let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
+        let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
+        vec![project.name, project.provider, project.status, used, cap, mask, variable, end]
+    });
+    table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
 }
 
 pub fn approvals(view: &ApprovalsView, output: Output) {
@@ -177,17 +184,31 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
     table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
 }
 
+/// Prints how many quiet times were ended.
+pub fn approvals_cleared(ended: u64, output: Output) {
+    match (output, ended) {
+        (Output::Json, _) => json(&json!({ "quiet_times_ended": ended })),
+        (Output::People, 0) => out("No quiet time was running; the next denial holds requests back for 5 minutes."),
+        (Output::People, _) => out(format_args!("Quiet times ended: {ended}. Requests are shown again.")),
+    }
+}
+
 /// Prints a request after its decision.
 pub fn approval(approval: &ApprovalView, output: Output) {
     if output == Output::Json {
         return json(approval);
     }
-    let ApprovalView { id, name, provider, cap_usd, expires_at, status, .. } = approval;
+    let ApprovalView { id, name, provider, cap_usd, expires_at, status, quiet_until, .. } = approval;
     let expires_at = to_the_second(expires_at);
     out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
-    out(match *status {
-        "approved" => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
-        _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
+    approval.shown.iter().for_each(|line| out(format_args!("  {line}")));
+    out(match (*status, quiet_until) {
+        ("approved", _) => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
+        (_, Some(until)) => format!(
+            "  next      Nothing: requests for this provider that need you are held back until {}.",
+            to_the_second(until)
+        ),
+        (_, None) => "  next      Nothing: this request is refused.".to_owned(),
     });
 }
 
@@ -197,7 +218,11 @@ pub fn providers(view: &ProvidersView, output: Output) {
     }
     let rows = view.providers.iter().map(|provider| {
         let (default, maximum) = (usd(provider.default_cap_usd), usd(provider.max_cap_usd));
-        vec![provider.key.clone(), default, maximum, provider.env_var.clone(), provider.label.clone()]
+        let label = match &provider.denied_by {
+            Some(place) => format!("{} (denied: {place})", provider.label),
+            None => provider.label.clone(),
+        };
+        vec![provider.key.clone(), default, maximum, provider.env_var.clone(), label]
     });
     table(&["KEY", "CAP USD", "MAX USD", "VARIABLE", "WHAT"], rows);
 }

@@ -72,6 +72,13 @@ impl Lock {
         true
     }
 
+    /// Locks a dedicated file together with others that do the same, within `timeout`; `None` if another process holds it
+    /// alone.
+    pub fn shared_on_file(path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
+        let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        Self::wait_with(file, path, timeout, File::try_lock_shared)
+    }
+
     /// Returns the locked file as a child's input, so the child shares the lock.
     ///
     /// Both refer to one open file: the lock is held until both are closed. An empty lock file reads like `/dev/null`.
@@ -96,10 +103,19 @@ impl Lock {
     }
 
     fn wait(file: File, path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
+        Self::wait_with(file, path, timeout, File::try_lock)
+    }
+
+    fn wait_with(
+        file: File,
+        path: &Path,
+        timeout: Duration,
+        try_lock: impl Fn(&File) -> Result<(), fs::TryLockError>,
+    ) -> Result<Option<Self>, FsError> {
         let deadline = Instant::now() + timeout;
         let mut pause = Duration::from_micros(200);
         loop {
-            match file.try_lock() {
+            match try_lock(&file) {
                 Ok(()) => return Ok(Some(Self { file, path: path.to_owned(), is_new: false })),
                 Err(fs::TryLockError::Error(error)) => return Err(failed("lock", path, error)),
                 Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
@@ -108,4 +124,18 @@ impl Lock {
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
+}
+
+/// Whether a process has that file as its standard input. Only Linux can tell; elsewhere it counts as a yes.
+#[cfg(target_os = "linux")]
+pub fn is_input_of(path: &Path, process: i32) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    let input = identity(Path::new(&format!("/proc/{process}/fd/0")));
+    input.is_some() && input == identity(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_input_of(_: &Path, _: i32) -> bool {
+    true
 }

@@ -1,7 +1,7 @@
 //! Bounded and non-blocking reads.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read as _},
     path::Path,
 };
@@ -13,11 +13,39 @@ use super::{FsError, error::failed};
 /// # Errors
 /// [`FsError`] also for a file longer than `limit` bytes, because none of our files is.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FsError> {
-    let file = match File::open(path) {
+    read_with(OpenOptions::new().read(true), path, limit, |_| true)
+}
+
+/// As [`read`], but never waits for a pipe or a device.
+///
+/// # Errors
+/// [`FsError`] also for what is no regular file.
+pub fn read_regular(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FsError> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    read_with(options.read(true), path, limit, Metadata::is_file)
+}
+
+fn read_with(
+    options: &OpenOptions,
+    path: &Path,
+    limit: u64,
+    is_readable: impl FnOnce(&Metadata) -> bool,
+) -> Result<Option<Vec<u8>>, FsError> {
+    let file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("open", path, error)),
     };
+    let metadata = file.metadata().map_err(|error| failed("look at", path, error))?;
+    if !is_readable(&metadata) {
+        return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
+    }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed("read", path, error))?;
     if bytes.len() as u64 > limit {

@@ -26,8 +26,8 @@ impl Diagnostic for StateFolderError {
             Self::File(_) => channel.person("check that the state folder has free space and is writable"),
             Self::Foreign { .. } => channel.person("name a folder of your own with `--state-dir`"),
             Self::ForeignHome { .. } => channel.person(
-                "run the program as the user who owns that folder, without `sudo`; or set HOME to the home of the \
-                 present user (`sudo -H`), or name another folder with `--state-dir`",
+                "run the program as the owner of that folder, without `sudo`; or set HOME to the home of the present \
+                 account (`sudo -H`), or name another folder with `--state-dir`",
             ),
             Self::GitUnclear { .. } => {
                 channel.person("make `git status` work in that folder, or name another folder with `--state-dir`")
