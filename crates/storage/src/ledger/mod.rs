@@ -296,5 +296,5 @@ static SCHEMA: Schema = Schema::new(
         include_str!("schema_11.sql"),
     ],
     // After a new migration, a test prints it.
-    "30bd4b8bf4a61ce0cdc4b53b9c44ef9c2400a9b42348fa17b1bf0112c672dda6",
+    "1b294fd9edb28b62eac2a97af7219f2b7dea2c8949fcf911881142dbff265022",
 );
