@@ -2,6 +2,7 @@
 
 use domain::{
     approval::ApprovalId,
+    budget::Month,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
@@ -10,10 +11,10 @@ use files::env_file::Replace;
 use serde_json::{Value, json};
 use storage::ledger::Visibility;
 
-use super::Action;
+use super::{Action, Resource};
 use crate::{
     error::Error,
-    provisioner::{AuditFacts, AuditFilter, Listing, ProvisionRequest, Search, USUAL_PAGE},
+    provisioner::{AuditFacts, AuditFilter, BudgetLimits, Listing, ProvisionRequest, Search, USUAL_PAGE},
 };
 
 /// An operation with its arguments.
@@ -24,6 +25,12 @@ pub enum Command {
     Approvals,
     Approve(ApprovalId),
     Audit(AuditFilter),
+    /// Shows the budget, after writing limits into the user's policy if any are given.
+    Budget(BudgetLimits),
+    Cap {
+        name: ProjectName,
+        cap: Cents,
+    },
     CheckProviders,
     Deny(ApprovalId),
     Doctor {
@@ -51,9 +58,13 @@ pub enum Command {
         name: ProjectName,
         amount: MicroUsd,
     },
+    /// Releases what ended projects of that name leave committed.
+    Release(ProjectName),
     Resume(ProjectName),
     Rotate(ProjectName),
     Scan(Scan),
+    /// What each project commits to a month; `None` is the present one.
+    Spend(Option<Month>),
     Suspend(Target),
     Teardown(Target),
     VerifyAudit,
@@ -93,15 +104,6 @@ pub struct Provision {
     pub replace: Option<bool>,
 }
 
-/// The data behind a resource's URI.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Resource {
-    Audit,
-    Project(ProjectName),
-    Projects,
-    Providers,
-}
-
 /// A search for leaked keys.
 #[derive(Clone, Debug)]
 pub struct Scan {
@@ -128,6 +130,8 @@ impl Command {
             Self::Approvals => Action::Approvals,
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
+            Self::Budget(limits) => Action::Budget { write: *limits != BudgetLimits::default() },
+            Self::Cap { .. } => Action::Cap,
             Self::CheckProviders => Action::CheckProviders,
             Self::Deny(_) => Action::Deny,
             Self::Doctor { repair } => Action::Doctor { repair: *repair },
@@ -140,9 +144,11 @@ impl Command {
             Self::ReadResource(_) => Action::ReadResource,
             Self::Reap { .. } => Action::Reap,
             Self::RecordUsage { .. } => Action::RecordUsage,
+            Self::Release(_) => Action::Release,
             Self::Resume(_) => Action::Resume,
             Self::Rotate(_) => Action::Rotate,
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
+            Self::Spend(_) => Action::Spend,
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
         }
@@ -155,19 +161,23 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::Deny(_)
             | Self::Doctor { .. }
             | Self::Providers
+            | Self::Spend(_)
             | Self::ReadResource(Resource::Providers)
             | Self::VerifyAudit => false,
             Self::Abandon(_)
+            | Self::Cap { .. }
             | Self::Extend { .. }
             | Self::Keep(_)
             | Self::List { .. }
             | Self::ListPage(_)
             | Self::Prompt(_)
             | Self::Provision(_)
+            | Self::Release(_)
             | Self::ReadResource(Resource::Audit | Resource::Project(_) | Resource::Projects)
             | Self::Reap { .. }
             | Self::RecordUsage { .. }
@@ -183,10 +193,12 @@ impl Command {
     pub fn subject(&self) -> Option<&ProjectName> {
         match self {
             Self::Abandon(name)
+            | Self::Cap { name, .. }
             | Self::Extend { name, .. }
             | Self::Keep(name)
             | Self::Provision(Provision { name, .. })
             | Self::RecordUsage { name, .. }
+            | Self::Release(name)
             | Self::Resume(name)
             | Self::Rotate(name)
             | Self::Suspend(Target::Project(name))
@@ -195,6 +207,7 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::Deny(_)
             | Self::Doctor { .. }
@@ -205,6 +218,7 @@ impl Command {
             | Self::ReadResource(_)
             | Self::Reap { .. }
             | Self::Scan(_)
+            | Self::Spend(_)
             | Self::Suspend(Target::All)
             | Self::Teardown(Target::All)
             | Self::VerifyAudit => None,
@@ -218,9 +232,11 @@ impl Command {
             Self::Abandon(name)
             | Self::Keep(name)
             | Self::ReadResource(Resource::Project(name))
+            | Self::Release(name)
             | Self::Resume(name)
             | Self::Rotate(name) => facts.project(name),
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
+            Self::Cap { name, cap } => facts.project(name).cap(*cap),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
             Self::List { torn_down } => facts.fact("all", json!(torn_down)),
             Self::ListPage(page) => page.facts(),
@@ -233,10 +249,12 @@ impl Command {
             Self::AcceptAudit
             | Self::Approvals
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::Doctor { .. }
             | Self::Providers
             | Self::Reap { .. }
+            | Self::Spend(_)
             | Self::VerifyAudit => facts,
         }
     }
@@ -321,36 +339,6 @@ impl Provision {
     }
 }
 
-impl Resource {
-    /// Returns the resource with that URI.
-    pub fn from_uri(uri: &str) -> Option<Self> {
-        match uri {
-            AUDIT => Some(Self::Audit),
-            PROJECTS => Some(Self::Projects),
-            PROVIDERS => Some(Self::Providers),
-            _ => {
-                let name = uri.strip_prefix(PROJECTS)?.strip_prefix('/')?;
-                ProjectName::parse(name).ok().map(Self::Project)
-            }
-        }
-    }
-
-    pub fn uri(&self) -> String {
-        match self {
-            Self::Audit => AUDIT.to_owned(),
-            Self::Project(name) => format!("{PROJECTS}/{name}"),
-            Self::Projects => PROJECTS.to_owned(),
-            Self::Providers => PROVIDERS.to_owned(),
-        }
-    }
-}
-
-const AUDIT: &str = "stripe-projects://audit";
-
-const PROJECTS: &str = "stripe-projects://projects";
-
-const PROVIDERS: &str = "stripe-projects://providers";
-
 #[cfg(test)]
 mod tests {
     use domain::channel::Channel;
@@ -373,7 +361,7 @@ mod tests {
         assert_eq!(facts(Command::ListPage(page)), json!({ "cursor": "given", "limit": 200 }));
         assert_eq!(facts(Command::Teardown(Target::All)), json!({ "all": true }));
         assert_eq!(facts(Command::ReadResource(Resource::Project(name))), json!({ "name": "web" }));
-        assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": AUDIT }));
+        assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": "stripe-projects://audit" }));
     }
 
     #[test]
@@ -384,16 +372,5 @@ mod tests {
         let list = Command::List { torn_down: false }.action();
         assert_eq!((list.as_str(Channel::Mcp), list.as_str(Channel::Cli)), ("list_projects", "list"));
         assert_eq!(list.access(), Access::Read);
-    }
-
-    #[test]
-    fn uri_of_a_resource_leads_back_to_it() {
-        let project = Resource::Project(ProjectName::parse("web").unwrap());
-        for resource in [Resource::Audit, Resource::Projects, Resource::Providers, project] {
-            assert_eq!(Resource::from_uri(&resource.uri()), Some(resource));
-        }
-        for unknown in ["stripe-projects://projects/", "stripe-projects://projects/Ünfug", "file:///etc/passwd"] {
-            assert_eq!(Resource::from_uri(unknown), None, "{unknown}");
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
+    budget::BudgetFacts,
     clock::SignedDuration,
     diagnostic::PROGRAM,
     money::Cents,
@@ -128,7 +129,7 @@ impl Approvals {
         subject: &Subject,
         provider: &Provider,
         policy: &Policy,
-        without: Option<Cents>,
+        (without, budget): (Option<Cents>, BudgetFacts),
         principal: &Principal,
     ) -> Result<ApprovalId, Error> {
         let approval = self.request_for(subject, policy, principal)?;
@@ -137,7 +138,7 @@ impl Approvals {
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ports.ledger.projects().totals(self.ports.money())?;
+        let (live_projects, committed) = (budget.committed.projects, budget.committed.caps);
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -146,6 +147,7 @@ impl Approvals {
             live_projects,
             committed,
             without,
+            budget,
         };
         Err(ApprovalError::Required(Box::new(question)).into())
     }

@@ -2,20 +2,20 @@
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use backends::{Backend, BackendError, Observed, Scope, collect_request_ids};
+use backends::{Backend, BackendError, Metering, Observed, Scope, collect_request_ids};
 use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
-    money::MoneyClass,
+    money::{MicroUsd, MoneyClass},
     name::ProjectName,
-    project::{Project, Status},
+    project::{Project, ResourceId, Status},
     secret::Fingerprint,
 };
 use files::{
     env_file::EnvFileError,
     fs::Stamp,
-    registry::{Registry, RegistryFile, UserPolicyFile},
+    registry::{Registry, RegistryFile, UserPolicy, UserPolicyFile},
     state_folder::StateFolder,
 };
 use serde_json::{Value, json};
@@ -126,10 +126,7 @@ impl Ports {
     pub fn registry(&self) -> Result<Registry, Error> {
         let registry = self.registry_file.read()?;
         let user_policy = self.user_policy_file.read().map_err(Error::UserPolicy)?;
-        Ok(match user_policy {
-            Some(user_policy) => registry.under(&user_policy),
-            None => registry,
-        })
+        Ok(registry.under(&user_policy.unwrap_or_else(UserPolicy::none)))
     }
 
     /// Returns a stamp that changes with every edit of the files that [`Self::registry`] reads.
@@ -195,6 +192,16 @@ impl Ports {
         let (answer, ids) = self.wait(collect_request_ids(answer));
         intent.request_ids.extend(ids);
         answer
+    }
+
+    /// Asks for the usage of a resource; `None` where the backend does not know or does not answer.
+    pub(super) fn reported_usage(&self, resource: &ResourceId) -> Option<MicroUsd> {
+        if self.backend.metering() == Metering::None {
+            return None;
+        }
+        let scope = [resource.clone()];
+        let observed = self.wait(self.backend.observe(Scope::Resources(&scope))).ok()?;
+        observed.into_iter().find(|observed| observed.resource == *resource)?.usage
     }
 
     /// Lowers the provider limits that the end of a project leaves too high. A failure does not change that end: it is

@@ -28,6 +28,7 @@ const CRATES: &[Member] = &[
         modules: &[
             "alert",
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -72,14 +73,16 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("diagnostic", &["channel"], &[]),
     ("lifetime", &["channel", "diagnostic"], &["thiserror"]),
     ("money", &["channel", "diagnostic"], &["thiserror"]),
+    // Months are computed in UTC.
+    ("budget", &["clock", "money"], &["jiff"]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
     ("principal", &["channel", "secret"], &[]),
-    ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("project", &["budget", "channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
-    ("approval", &["channel", "clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
+    ("approval", &["budget", "channel", "clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
     ("git", &[], &["thiserror"]),
@@ -116,9 +119,13 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git"], &["ignore", "rustc_hash"]),
     // Application.
-    ("policy", &["channel", "diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
+    (
+        "policy",
+        &["budget", "channel", "clock", "diagnostic", "lifetime", "money", "name", "principal", "registry"],
+        &["thiserror"],
+    ),
     // The result of every use case about one project.
-    ("project_state", &["backend", "money", "name", "project"], &[]),
+    ("project_state", &["backend", "budget", "money", "name", "project"], &[]),
     (
         "error",
         &[
@@ -149,6 +156,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "approval",
             "backend",
+            "budget",
             "clock",
             "diagnostic",
             "env_file",
@@ -173,6 +181,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "view",
         &[
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -211,6 +220,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -290,6 +300,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "app",
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::{budget::Month, clock::Clock};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{app::App, mcp, settings::Settings};
@@ -40,8 +41,10 @@ async fn approval_at_the_host_provisions() {
                 message,
                 format!(
                     "a host 1 asks to provision `memory` on supermemory (Supermemory: long-term memory for agents; \
-                     supermemory/memory), with a spending cap of 80 USD. It is billed, up to that cap. One project is \
-                     live, with a cap of 7 USD. Do you approve? (request {id})"
+                     supermemory/memory), with a spending cap of 80 USD. It is billed, up to that cap. The cap is 80 USD in \
+                     total. 7 USD are committed in {}, 0 USD of it by renewals. One project is live, with a cap of 7 USD. \
+                     Do you approve? (request {id})",
+                    Month::of(Clock::system().now())
                 )
             );
             let form = &question["requestedSchema"];

@@ -8,6 +8,7 @@ mod diagnostic;
 use std::fmt;
 
 use crate::{
+    budget::BudgetFacts,
     clock::Timestamp,
     money::Cents,
     name::{ProjectName, ProviderKey, ServiceRef},
@@ -157,6 +158,8 @@ pub struct Question {
     pub without: Option<Cents>,
     /// The command that decides it at a terminal.
     pub command: String,
+    /// Period, commitments, and the limits that it would exceed.
+    pub budget: BudgetFacts,
 }
 
 impl Question {
@@ -173,11 +176,17 @@ impl Question {
             1 => format!("One project is live, with a cap of {} USD.", self.committed),
             more => format!("{more} projects are live, with caps of {} USD in sum.", self.committed),
         };
-        format!(
-            "{asker} asks to provision `{name}` on {provider} ({}; {service}), with a spending cap of {cap} USD. \
-             {billed} {live}",
-            self.label
-        )
+        let (label, budget) = (&self.label, &self.budget);
+        match budget.raised_from {
+            Some(before) => format!(
+                "{asker} asks to raise the spending cap of `{name}` on {provider} ({label}; {service}) from {before} USD to \
+                 {cap} USD. {billed} {budget} {live}"
+            ),
+            None => format!(
+                "{asker} asks to provision `{name}` on {provider} ({label}; {service}), with a spending cap of {cap} USD. \
+                 {billed} {budget} {live}"
+            ),
+        }
     }
 }
 

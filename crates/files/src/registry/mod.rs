@@ -9,6 +9,7 @@ mod config;
 mod diagnostic;
 mod error;
 mod policy;
+pub mod policy_file;
 mod provider;
 mod source;
 mod spelling;

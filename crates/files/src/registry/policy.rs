@@ -1,6 +1,9 @@
 //! The `[policy]` table: the limits over all providers together.
 
+use std::collections::BTreeMap;
+
 use domain::{money::Cents, name::ProviderKey};
+use toml::Spanned;
 
 use super::approval::{self, ApprovalRule, DEFAULT_TTL, LONGEST_TTL};
 use super::error::{Problem, SpannedProblem};
@@ -16,10 +19,20 @@ pub struct Policy {
     /// `None` allows every provider; an empty list allows none.
     pub allowed: Option<Vec<ProviderKey>>,
     pub denied: Vec<ProviderKey>,
-    /// At least 1.
+    /// A person must approve more live projects than this. At least 1.
     pub max_live_projects: Option<u64>,
+    /// More live projects than this are refused. At least 1.
+    pub max_projects: Option<u64>,
+    /// A person must approve what commits more than this to a calendar month.
+    pub monthly_budget: Option<Cents>,
+    /// What commits more than this to a calendar month is refused.
+    pub monthly_max: Option<Cents>,
     /// The sum of the caps of all live projects stays at or below this.
     pub total_cap: Option<Cents>,
+    /// Limits on the sum of the live caps with one provider, by the key of its entry; more is refused.
+    pub provider_totals: BTreeMap<ProviderKey, Cents>,
+    /// Where a limit is written, such as `policy.toml:3`, by its key.
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Policy {
@@ -33,19 +46,36 @@ impl Policy {
         let table: wire::Policy = wire::read(table)?;
         let key = |text: &str| ProviderKey::parse(text).map_err(Problem::from).and_then(&known);
         let keys = |names: &Vec<_>| names.iter().map(|name| wire::parse(name, key)).collect::<Result<Vec<_>, _>>();
-        let count = table.max_live_projects.as_ref().map(|count| match u64::try_from(*count.get_ref()) {
-            Ok(number @ 1..) => Ok(number),
-            _ => Err(SpannedProblem::at(count, Problem::LiveProjects)),
-        });
+        let count = |count: Option<&Spanned<i64>>| {
+            let count = count.map(|count| match u64::try_from(*count.get_ref()) {
+                Ok(number @ 1..) => Ok(number),
+                _ => Err(SpannedProblem::at(count, Problem::LiveProjects)),
+            });
+            count.transpose()
+        };
         let approval_ttl = table.approval_ttl_minutes.as_ref().map(approval::ttl).transpose()?;
         Ok(Self {
             approval: ApprovalRule::from_wire(table.approval.as_ref())?.unwrap_or(absent.approval),
             approval_ttl: approval_ttl.unwrap_or(absent.approval_ttl),
             allowed: table.allowed.as_ref().map(keys).transpose()?,
             denied: table.denied.as_ref().map(keys).transpose()?.unwrap_or_default(),
-            max_live_projects: count.transpose()?,
+            max_live_projects: count(table.max_live_projects.as_ref())?,
+            max_projects: count(table.max_projects.as_ref())?,
+            monthly_budget: document.optional_cap(table.monthly_budget_usd.as_ref())?,
+            monthly_max: document.optional_cap(table.monthly_max_usd.as_ref())?,
             total_cap: document.optional_cap(table.total_cap_usd.as_ref())?,
+            provider_totals: BTreeMap::new(),
+            sources: BTreeMap::new(),
         })
+    }
+
+    /// Returns the limits that apply where no policy outside the workspace names them.
+    pub(super) fn built_in() -> Self {
+        Self {
+            max_live_projects: Some(BUILT_IN_LIVE_PROJECTS),
+            monthly_budget: Some(BUILT_IN_MONTHLY_BUDGET),
+            ..Self::unlimited()
+        }
     }
 
     /// Returns the policy that limits nothing.
@@ -62,10 +92,20 @@ impl Default for Policy {
             allowed: None,
             denied: Vec::new(),
             max_live_projects: None,
+            max_projects: None,
+            monthly_budget: None,
+            monthly_max: None,
             total_cap: None,
+            provider_totals: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 }
+
+const BUILT_IN_LIVE_PROJECTS: u64 = 10;
+
+/// 100 USD.
+const BUILT_IN_MONTHLY_BUDGET: Cents = Cents::sum_of(10_000);
 
 #[cfg(test)]
 mod tests {
@@ -84,6 +124,7 @@ mod tests {
         assert_eq!(policy(""), Ok(Policy::default()));
         let key = |text| ProviderKey::parse(text).unwrap();
         let line = "allowed = ['llm', 'search'], denied = ['email'], max_live_projects = 3, total_cap_usd = 99.5, \
+            max_projects = 4, monthly_budget_usd = 50, monthly_max_usd = 60.5, \
             approval = 'always', approval_ttl_minutes = 5";
         let expected = Policy {
             approval: ApprovalRule::Always,
@@ -91,7 +132,11 @@ mod tests {
             allowed: Some(vec![key("llm"), key("search")]),
             denied: vec![key("email")],
             max_live_projects: Some(3),
+            max_projects: Some(4),
+            monthly_budget: Cents::new(5_000),
+            monthly_max: Cents::new(6_050),
             total_cap: Cents::new(9_950),
+            ..Policy::default()
         };
         assert_eq!(policy(line), Ok(expected));
         assert_eq!(policy("allowed = []").unwrap().allowed, Some(vec![]));
@@ -120,6 +165,9 @@ mod tests {
             ("max_live_projects = 1.5", "2:32: expected a whole number"),
             ("max_live_projects = 9223372036854775808", "2:32: the number is out of range"),
             ("total_cap_usd = 0", "2:28: a cap must be above 0"),
+            ("max_projects = 0", "2:27: the number of live projects must be at least 1"),
+            ("monthly_budget_usd = 0", "2:33: a cap must be above 0"),
+            ("monthly_max_usd = -1", "2:30: the amount is negative"),
             ("approval = 'sometimes'", "2:23: an approval rule is \"never\", \"above-default\" or \"always\""),
             (
                 "approval_ttl_minutes = 10081",
@@ -132,9 +180,18 @@ mod tests {
 
     #[test]
     fn error_quotes_no_value() {
-        for key in
-            ["allowed", "approval", "approval_ttl_minutes", "denied", "max_live_projects", "total_cap_usd", "canary"]
-        {
+        for key in [
+            "allowed",
+            "approval",
+            "approval_ttl_minutes",
+            "denied",
+            "max_live_projects",
+            "max_projects",
+            "monthly_budget_usd",
+            "monthly_max_usd",
+            "total_cap_usd",
+            "canary",
+        ] {
             for shape in ["'canary'", "['canary']", "canary", "[['canary']]", "{ canary = 1 }"] {
                 let error = policy(&format!("{key} = {shape}")).unwrap_err();
                 assert!(!format!("{error} {error:?}").contains("canary"), "{key} = {shape}: {error:?}");

@@ -92,7 +92,7 @@ impl UserPolicyFile {
 ///
 /// A dangling symbolic link is an error: to ignore it would loosen the limits of the file that it should lead to. A pipe
 /// is refused before it is opened, because that would wait for a writer.
-fn text(path: &Path) -> Result<Option<String>, RegistryError> {
+pub(super) fn text(path: &Path) -> Result<Option<String>, RegistryError> {
     match fs::kind(path) {
         Ok(Kind::Absent | Kind::File { .. }) => {}
         Err(error) if error.source.kind() != io::ErrorKind::InvalidInput => {

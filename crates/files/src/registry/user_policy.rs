@@ -42,6 +42,11 @@ impl ProviderLimits {
 }
 
 impl UserPolicy {
+    /// Returns the policy of a user who has written none: the built-in limits alone.
+    pub fn none() -> Self {
+        Self { alerts: None, limits: Policy::unlimited(), providers: BTreeMap::new() }
+    }
+
     /// Parses a policy file. Errors name `file` and quote no value of it.
     ///
     /// # Errors
@@ -88,8 +93,11 @@ impl Registry {
     pub fn under(self, user: &UserPolicy) -> Self {
         let Self { policy, mut providers, alerts } = self;
         let builtin = Self::builtin().ok();
+        let mut provider_totals = policy.provider_totals;
         for provider in providers.values_mut() {
             let limits = user.limits_for(provider, builtin.as_ref());
+            let total = least(provider_totals.get(&provider.key).copied(), limits.max_cap);
+            provider_totals.extend(total.map(|total| (provider.key.clone(), total)));
             provider.max_cap = lower(provider.max_cap, limits.max_cap);
             provider.default_cap = lower(lower(provider.default_cap, limits.default_cap), Some(provider.max_cap));
             let own = provider.approval.unwrap_or(policy.approval);
@@ -97,14 +105,19 @@ impl Registry {
         }
         let denied = providers.values().filter(|provider| !user.allows(provider, builtin.as_ref()));
         let denied: Vec<_> = denied.map(|provider| provider.key.clone()).collect();
-        let limits = &user.limits;
+        let (limits, fallback) = (&user.limits, Policy::built_in());
         let policy = Policy {
             approval: limits.approval.stricter(policy.approval),
             approval_ttl: limits.approval_ttl.min(policy.approval_ttl),
             denied: policy.denied.into_iter().chain(denied).collect(),
-            max_live_projects: least(policy.max_live_projects, limits.max_live_projects),
+            max_live_projects: least(policy.max_live_projects, limits.max_live_projects.or(fallback.max_live_projects)),
+            max_projects: least(policy.max_projects, limits.max_projects),
+            monthly_budget: least(policy.monthly_budget, limits.monthly_budget.or(fallback.monthly_budget)),
+            monthly_max: least(policy.monthly_max, limits.monthly_max),
             total_cap: least(policy.total_cap, limits.total_cap),
-            ..policy
+            allowed: policy.allowed,
+            provider_totals,
+            sources: policy.sources,
         };
         Self { alerts: user.alerts.clone().or(alerts), policy, providers }
     }

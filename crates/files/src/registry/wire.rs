@@ -65,6 +65,9 @@ pub(super) struct Policy {
     pub approval_ttl_minutes: Option<Spanned<i64>>,
     pub denied: Option<Vec<Text>>,
     pub max_live_projects: Option<Spanned<i64>>,
+    pub max_projects: Option<Spanned<i64>>,
+    pub monthly_budget_usd: Option<Amount>,
+    pub monthly_max_usd: Option<Amount>,
     pub total_cap_usd: Option<Amount>,
 }
 
