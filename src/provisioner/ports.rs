@@ -2,14 +2,14 @@
 
 use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
-use backends::{Backend, BackendError, Observed, Scope, collect_request_ids};
+use backends::{Backend, BackendError, Metering, Observed, Scope, collect_request_ids};
 use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
-    money::MoneyClass,
+    money::{MicroUsd, MoneyClass},
     name::ProjectName,
-    project::{Project, Status},
+    project::{Project, ResourceId, Status},
     secret::Fingerprint,
 };
 use files::{
@@ -209,6 +209,16 @@ impl Ports {
         let (answer, ids) = self.wait(collect_request_ids(answer));
         intent.request_ids.extend(ids);
         answer
+    }
+
+    /// Asks for the usage of a resource; `None` where the backend does not know or does not answer.
+    pub(super) fn reported_usage(&self, resource: &ResourceId) -> Option<MicroUsd> {
+        if self.backend.metering() == Metering::None {
+            return None;
+        }
+        let scope = [resource.clone()];
+        let observed = self.wait(self.backend.observe(Scope::Resources(&scope))).ok()?;
+        observed.into_iter().find(|observed| observed.resource == *resource)?.usage
     }
 
     /// Lowers the provider limits that the end of a project leaves too high. A failure does not change that end: it is
