@@ -38,7 +38,7 @@ use std::{
 
 use app::App;
 use cli::{Serving, Task};
-use domain::{lifetime::Lifetime, principal::Principal};
+use domain::{lifetime::Lifetime, principal::Principal, visible::visible};
 use error::Error;
 use mcp::{Log, ServeError, ToolFilter};
 use provisioner::Session;
@@ -47,6 +47,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    settings::prevent_dumps();
     quiet_panics();
     cli::exit_code(attempt(arguments))
 }
@@ -74,11 +75,11 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         cli::warn(warning);
     }
     let code = match call.task {
-        Task::Serve(serving) => match serve(&runtime, settings, &serving) {
+        Task::Serve(serving) => match settings.ensure_folder().and_then(|()| serve(&runtime, settings, &serving)) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
             Err(error) => cli::show_error(&error, call.output),
         },
-        Task::SetUp(setup) => match Start::new(&settings, &options) {
+        Task::SetUp(setup) => match settings.ensure_folder().and_then(|()| Start::new(&settings, &options)) {
             Ok(start) => setup.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
@@ -137,7 +138,7 @@ fn policies_that_count(files: &[PathBuf]) -> String {
     if files.is_empty() {
         return "no policy file counts; the built-in limits apply".to_owned();
     }
-    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<_> = files.iter().map(|file| visible(file).to_string()).collect();
     format!("these policy files count: {}", files.join(", "))
 }
 
@@ -153,6 +154,7 @@ fn record_unreadable(options: CliOptions) {
 /// Serves the simulated account over HTTP until a signal arrives.
 #[cfg(feature = "simulator")]
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), Error> {
+    settings.ensure_folder()?;
     // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;

@@ -1,16 +1,19 @@
 //! What every transport shows, made from the results of use cases. Nothing here can hold a [`domain::secret::Secret`].
 
 mod approvals;
+mod json;
 mod leaks;
 
 pub use approvals::{ApprovalView, ApprovalsView};
 use domain::{
     channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar, project::Status,
+    visible::visible,
 };
 use files::{
     fs::shell_quoted,
     registry::{Provider, Registry},
 };
+pub use json::visible_json;
 pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -154,7 +157,6 @@ pub struct ErrorView {
 impl From<&ProjectState> for ProjectView {
     fn from(state: &ProjectState) -> Self {
         let project = &state.project;
-        let env_file = project.env_file.display().to_string();
         Self {
             name: project.name.to_string(),
             provider: project.provider.to_string(),
@@ -165,9 +167,9 @@ impl From<&ProjectState> for ProjectView {
             usage_usd: state.usage().map(MicroUsd::usd),
             remaining_usd: state.remaining().map(MicroUsd::usd),
             key_version: project.key_version,
-            next: next(state, &env_file),
+            next: next(state),
             env_var: env_var(state).to_owned(),
-            env_written_to: state.is_delivered().then_some(env_file),
+            env_written_to: state.is_delivered().then(|| project.env_file.to_string_lossy().into_owned()),
             backend: project.backend.clone(),
             cap_enforced_by: cap_enforced_by(state),
             expires_at: project.expires_at.map(|at| at.to_string()),
@@ -290,8 +292,8 @@ fn cap_enforced_by(state: &ProjectState) -> String {
     }
 }
 
-fn next(state: &ProjectState, env_file: &str) -> String {
-    let mut next = next_by_status(state, env_file);
+fn next(state: &ProjectState) -> String {
+    let mut next = next_by_status(state);
     for note in &state.notes {
         match note {
             Note::ExcludedFromGit => {
@@ -299,8 +301,9 @@ fn next(state: &ProjectState, env_file: &str) -> String {
             }
             Note::MayExist { resource, place } => {
                 next = format!(
-                    "If {resource} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
-                     and the variable are free."
+                    "If {} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
+                     and the variable are free.",
+                    visible(resource)
                 );
             }
         }
@@ -308,12 +311,14 @@ fn next(state: &ProjectState, env_file: &str) -> String {
     next
 }
 
-fn next_by_status(state: &ProjectState, env_file: &str) -> String {
+fn next_by_status(state: &ProjectState) -> String {
+    let env_file = &state.project.env_file;
     match state.status() {
         Status::Active => format!(
-            "{} in {env_file} holds the key. Load that file in the process that needs it \
+            "{} in {} holds the key. Load that file in the process that needs it \
              (for example `set -a; . {}; set +a`), use the variable, and never print it.",
             env_var(state),
+            visible(env_file),
             shell_quoted(env_file)
         ),
         Status::Failed if state.observation == Observation::Gone => {

@@ -15,6 +15,7 @@ pub enum Action {
     CheckProviders,
     ClearApprovals,
     Deny,
+    DetachWorkspace,
     Doctor {
         repair: bool,
     },
@@ -23,6 +24,7 @@ pub enum Action {
     List,
     /// A protocol method whose parameters could not be read.
     Method(&'static str),
+    MoveWorkspace,
     Prompt,
     Providers,
     Provision,
@@ -39,6 +41,7 @@ pub enum Action {
     /// A command line that could not be read.
     UnreadableCommand,
     UnknownTool,
+    Workspaces,
 }
 
 impl Action {
@@ -54,6 +57,7 @@ impl Action {
             Self::CheckProviders => "providers check",
             Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
+            Self::DetachWorkspace => "workspaces detach",
             Self::Doctor { repair: false } => "doctor",
             Self::Doctor { repair: true } => "doctor --repair",
             Self::Extend => "extend",
@@ -61,6 +65,7 @@ impl Action {
             Self::List if is_mcp => "list_projects",
             Self::List => "list",
             Self::Method(method) => method,
+            Self::MoveWorkspace => "workspaces move",
             Self::Prompt => "prompts/get",
             Self::Providers => "providers",
             Self::Provision => "provision",
@@ -75,6 +80,7 @@ impl Action {
             Self::Teardown => "teardown",
             Self::UnreadableCommand => "unreadable command",
             Self::UnknownTool => "unknown tool",
+            Self::Workspaces => "workspaces",
         }
     }
 
@@ -99,16 +105,19 @@ impl Action {
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny
+            | Self::DetachWorkspace
             | Self::Doctor { .. }
             | Self::List
             | Self::Method(_)
+            | Self::MoveWorkspace
             | Self::Prompt
             | Self::Providers
             | Self::ReadResource
             | Self::Reap
             | Self::Scan { rotate: false }
             | Self::UnreadableCommand
-            | Self::UnknownTool => Access::Read,
+            | Self::UnknownTool
+            | Self::Workspaces => Access::Read,
         }
     }
 }

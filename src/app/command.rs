@@ -1,5 +1,7 @@
 //! Every operation of every transport, with parsed arguments.
 
+use std::path::PathBuf;
+
 use domain::{
     approval::ApprovalId,
     lifetime::Lifetime,
@@ -8,12 +10,11 @@ use domain::{
 };
 use files::env_file::Replace;
 use serde_json::{Value, json};
-use storage::ledger::Visibility;
 
-use super::Action;
+use super::{Action, Page, Target, target::everywhere_fact};
 use crate::{
     error::Error,
-    provisioner::{AuditFacts, AuditFilter, Listing, ProvisionRequest, Search, USUAL_PAGE},
+    provisioner::{AuditFacts, AuditFilter, ProvisionRequest, Search},
 };
 
 /// An operation with its arguments.
@@ -28,8 +29,11 @@ pub enum Command {
     /// Ends the quiet times that follow denials.
     ClearApprovals,
     Deny(ApprovalId),
+    /// By the label of the workspace.
+    DetachWorkspace(String),
     Doctor {
         repair: bool,
+        everywhere: bool,
     },
     Extend {
         name: ProjectName,
@@ -39,8 +43,14 @@ pub enum Command {
     /// All projects as one list.
     List {
         torn_down: bool,
+        everywhere: bool,
     },
     ListPage(Page),
+    MoveWorkspace {
+        /// A label.
+        old: String,
+        new: PathBuf,
+    },
     Prompt(Prompt),
     Providers,
     Provision(Provision),
@@ -59,22 +69,7 @@ pub enum Command {
     Suspend(Target),
     Teardown(Target),
     VerifyAudit,
-}
-
-/// A project, or all live ones.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Target {
-    All,
-    Project(ProjectName),
-}
-
-/// A page of the list; an argument that was not given is `None`.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub listing: Listing,
-    torn_down: Option<bool>,
-    limit: Option<u32>,
-    has_cursor: bool,
+    Workspaces,
 }
 
 /// The data that a prompt is written from.
@@ -133,10 +128,12 @@ impl Command {
             Self::CheckProviders => Action::CheckProviders,
             Self::ClearApprovals => Action::ClearApprovals,
             Self::Deny(_) => Action::Deny,
-            Self::Doctor { repair } => Action::Doctor { repair: *repair },
+            Self::DetachWorkspace(_) => Action::DetachWorkspace,
+            Self::Doctor { repair, .. } => Action::Doctor { repair: *repair },
             Self::Extend { .. } => Action::Extend,
             Self::Keep(_) => Action::Keep,
             Self::List { .. } | Self::ListPage(_) => Action::List,
+            Self::MoveWorkspace { .. } => Action::MoveWorkspace,
             Self::Prompt(_) => Action::Prompt,
             Self::Providers => Action::Providers,
             Self::Provision(_) => Action::Provision,
@@ -148,6 +145,7 @@ impl Command {
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
+            Self::Workspaces => Action::Workspaces,
         }
     }
 
@@ -161,14 +159,21 @@ impl Command {
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny(_)
+            | Self::DetachWorkspace(_)
             | Self::Doctor { .. }
+            | Self::List { everywhere: true, .. }
+            | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::ReadResource(Resource::Providers)
-            | Self::VerifyAudit => false,
+            | Self::Scan(Scan { search: Search { everywhere: true, .. }, .. })
+            | Self::Suspend(Target::Everywhere)
+            | Self::Teardown(Target::Everywhere)
+            | Self::VerifyAudit
+            | Self::Workspaces => false,
             Self::Abandon(_)
             | Self::Extend { .. }
             | Self::Keep(_)
-            | Self::List { .. }
+            | Self::List { everywhere: false, .. }
             | Self::ListPage(_)
             | Self::Prompt(_)
             | Self::Provision(_)
@@ -202,17 +207,20 @@ impl Command {
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny(_)
+            | Self::DetachWorkspace(_)
             | Self::Doctor { .. }
             | Self::List { .. }
             | Self::ListPage(_)
+            | Self::MoveWorkspace { .. }
             | Self::Prompt(_)
             | Self::Providers
             | Self::ReadResource(_)
             | Self::Reap { .. }
             | Self::Scan(_)
-            | Self::Suspend(Target::All)
-            | Self::Teardown(Target::All)
-            | Self::VerifyAudit => None,
+            | Self::Suspend(Target::All | Target::Everywhere)
+            | Self::Teardown(Target::All | Target::Everywhere)
+            | Self::VerifyAudit
+            | Self::Workspaces => None,
         }
     }
 
@@ -227,7 +235,7 @@ impl Command {
             | Self::Rotate(name) => facts.project(name),
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
-            Self::List { torn_down } => facts.fact("all", json!(torn_down)),
+            Self::List { torn_down, everywhere } => everywhere_fact(facts.fact("all", json!(torn_down)), *everywhere),
             Self::ListPage(page) => page.facts(),
             Self::Prompt(prompt) => prompt.facts(),
             Self::Provision(provision) => provision.facts(),
@@ -240,45 +248,13 @@ impl Command {
             | Self::Audit(_)
             | Self::CheckProviders
             | Self::ClearApprovals
-            | Self::Doctor { .. }
+            | Self::DetachWorkspace(_)
+            | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::Reap { .. }
-            | Self::VerifyAudit => facts,
-        }
-    }
-}
-
-impl Target {
-    fn facts(&self) -> AuditFacts {
-        match self {
-            Self::All => AuditFacts::default().fact("all", json!(true)),
-            Self::Project(name) => AuditFacts::default().project(name),
-        }
-    }
-}
-
-impl Page {
-    /// Parses the limit and the cursor of a page.
-    ///
-    /// # Errors
-    /// [`Error::InvalidLimit`] or [`Error::InvalidCursor`].
-    pub fn new(torn_down: Option<bool>, limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Error> {
-        let visibility = if torn_down == Some(true) { Visibility::All } else { Visibility::Live };
-        let listing = Listing::new(visibility, limit.unwrap_or(USUAL_PAGE), cursor)?;
-        Ok(Self { listing, torn_down, limit, has_cursor: cursor.is_some() })
-    }
-
-    fn facts(&self) -> AuditFacts {
-        let mut facts = AuditFacts::default();
-        if self.has_cursor {
-            facts = facts.fact("cursor", json!("given"));
-        }
-        if let Some(torn_down) = self.torn_down {
-            facts = facts.fact("include_torn_down", json!(torn_down));
-        }
-        match self.limit {
-            None => facts,
-            Some(limit) => facts.fact("limit", json!(limit)),
+            | Self::VerifyAudit
+            | Self::Workspaces => facts,
+            Self::Doctor { everywhere, .. } => everywhere_fact(facts, *everywhere),
         }
     }
 }

@@ -9,12 +9,16 @@ mod execute;
 mod fields;
 mod interaction;
 mod leaks;
+mod page;
 mod perform;
 mod repeats;
+mod target;
 
 pub use action::Action;
-pub use command::{Command, Page, Prompt, Provision, Rejected, Resource, Scan, Target};
+pub use command::{Command, Prompt, Provision, Rejected, Resource, Scan};
 pub use execute::{App, Call, Limits, Reply};
 pub use fields::Fields;
 pub use interaction::{Confirmation, Interaction, Unattended, Update};
+pub use page::Page;
 pub use perform::Output;
+pub use target::Target;

@@ -10,6 +10,7 @@ use std::{
 use domain::{
     approval::{Answer, Approval, Subject},
     name::ProjectName,
+    visible::{visible, visible_once},
 };
 use files::scan::Stop;
 
@@ -50,6 +51,9 @@ impl Interaction for Terminal {
             }
             Confirmation::Teardown(Target::All) => {
                 self.ask("Tear down every live project for good, with its data at the provider?")
+            }
+            Confirmation::Teardown(Target::Everywhere) => {
+                self.ask("Tear down every live project of every workspace for good, with its data at the provider?")
             }
             Confirmation::Teardown(Target::Project(name)) => {
                 self.ask(&format!("Tear down {name} for good, with its data at the provider?"))
@@ -134,10 +138,11 @@ fn decision(approval: &Approval, answer: Answer) -> String {
     let Subject { name, provider, service, cap, .. } = &approval.subject;
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
-    format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?")
+    format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {}?", visible_once(asker))
 }
 
 fn unresolved(UnresolvedOrder { project, resource, place }: &UnresolvedOrder) -> String {
+    let resource = visible(resource);
     format!(
         "It can no longer be determined whether `{project}` was bought. Look at {place} first: if {resource} exists \
          there, it is billed and nothing here will list it."

@@ -100,8 +100,10 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
         app::Output::Decided(approval) => render::approval(&ApprovalView::from(&**approval), output),
         app::Output::Diagnosis(report) => return doctor::show(report, output),
         app::Output::Outcomes(outcomes) => return render::outcomes(outcomes, "No live projects.", output),
+        app::Output::OutcomesEverywhere(outcomes) => return render::outcomes_everywhere(outcomes, output),
         app::Output::Project(project) => render::project(project, output),
         app::Output::Projects(list) => render::projects(list, Clock::system().now(), output),
+        app::Output::ProjectsEverywhere(pages) => render::projects_everywhere(pages, output),
         app::Output::Proof(proof) => render::proof(proof, output),
         app::Output::Providers(registry) => render::providers(&ProvidersView::new(registry), output),
         app::Output::Reaped { outcomes, usage_error } => {
@@ -111,6 +113,7 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
             return render::outcomes(outcomes, "Nothing has expired, and no cap is used up.", output);
         }
         app::Output::RegistryChecked(registry) => render::valid_registry(&ProvidersView::new(registry), output),
+        app::Output::Workspaces(workspaces) => render::workspaces(workspaces, output),
         app::Output::Scanned(end) => return end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end as u8)),
     }
     ExitCode::SUCCESS

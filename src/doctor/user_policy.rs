@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use files::fs::{self, FsError, WriteAccess};
+use domain::visible::visible;
+use files::fs::{self, FsError, WriteAccess, shell_word};
 
 use super::Finding;
 use crate::{error::Error, provisioner::Ports};
@@ -24,14 +25,14 @@ pub fn policy(ports: &Ports) -> Vec<Finding> {
         }
         Err(_) => {}
         Ok(_) if counting.is_empty() => {
-            let places: Vec<_> = files.places().map(|place| place.display().to_string()).collect();
+            let places: Vec<_> = files.places().map(|place| visible(place).to_string()).collect();
             let found = format!("none at {}: the built-in limits apply", places.join(" or "));
             findings.push(Finding::ok(POLICY, found));
         }
         Ok(_) => {
-            let is_protected = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
-            findings.extend(counting.iter().filter(is_protected).map(|path| {
-                Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display()))
+            let sound = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
+            findings.extend(counting.iter().filter(sound).map(|path| {
+                Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", visible(path)))
             }));
         }
     }
@@ -50,17 +51,17 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let (here, real) = (fs::in_real_folder(path), fs::real_path(path)?);
     let mut findings = Vec::new();
     if let Some(inside) = [&here, &real].into_iter().find(|path| path.starts_with(workspace)) {
-        let found = format!("{} is inside the workspace, where an agent can edit it", inside.display());
+        let found = format!("{} is inside the workspace, where an agent can edit it", visible(inside));
         findings.push(Finding::problem(POLICY, found, "move it out of the folders that agents work in"));
     }
     let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
     for place in places {
-        let shown = place.display();
+        let shown = visible(place);
         findings.extend(match fs::write_access(place)? {
             WriteAccess::Ours => None,
             WriteAccess::Open => {
                 let found = format!("other users may write {shown} and so change the limits");
-                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
+                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {}`", shell_word(place))))
             }
             WriteAccess::Foreign => {
                 let found = format!("{shown} belongs to another user, who can lift the limits");

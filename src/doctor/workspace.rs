@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use domain::{name::EnvVar, project::Project};
+use domain::{name::EnvVar, project::Project, visible::visible};
 use files::{
     env_file::{EnvFile, EnvFileError, Inspection},
     fs::{self, FsError, Kind},
@@ -23,17 +23,17 @@ pub fn folder(ports: &Ports) -> Vec<Finding> {
     let mut findings = Vec::new();
     match ports.state.check().and_then(|()| ports.state.check_workspace()) {
         Ok(()) if !state.exists() => {
-            findings.push(Finding::ok(FOLDER, format!("{} is created on first use", state.display())));
+            findings.push(Finding::ok(FOLDER, format!("{} is created on first use", visible(state))));
         }
         Ok(()) => findings.push(private(state)),
         Err(error @ StateFolderError::Open { .. }) => {
-            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])))
+            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])));
         }
         Err(error) => findings.push(Finding::failure(FOLDER, error)),
     }
     let old = ports.workspace.join(OLD_FOLDER);
     if old.exists() {
-        let found = format!("{} is of an earlier version, or came with a repository; it is never read", old.display());
+        let found = format!("{} is of an earlier version, or came with a repository; it is never read", visible(&old));
         findings.push(Finding::warning(FOLDER, found, "remove it once nothing that it lists is needed"));
     }
     findings
@@ -42,9 +42,9 @@ pub fn folder(ports: &Ports) -> Vec<Finding> {
 fn private(state: &Path) -> Finding {
     match open_to_others(state) {
         Err(error) => Finding::failure(FOLDER, error),
-        Ok(open) if open.is_empty() => Finding::ok(FOLDER, format!("{} is yours alone", state.display())),
+        Ok(open) if open.is_empty() => Finding::ok(FOLDER, format!("{} is yours alone", visible(state))),
         Ok(open) => {
-            let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<String> = open.iter().map(|path| visible(path).to_string()).collect();
             let found = format!("other users may read {}", paths.join(", "));
             Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open))
         }
@@ -70,11 +70,18 @@ pub fn env_files(ports: &Ports) -> Vec<Finding> {
     paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
 }
 
+/// Checks the env files of live projects.
+pub fn env_files_of_projects(ports: &Ports) -> Vec<Finding> {
+    let live = ports.ledger.projects().all_live().unwrap_or_default();
+    let paths: BTreeSet<&Path> = live.iter().map(|project| project.env_file.as_path()).collect();
+    paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
+}
+
 fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
     let inspection = match EnvFile::new(path.to_owned()).inspect() {
         Err(error) => return vec![Finding::failure(ENV_FILE, error)],
         Ok(None) => {
-            let found = format!("the folder of {} is gone", path.display());
+            let found = format!("the folder of {} is gone", visible(path));
             return vec![Finding::problem(ENV_FILE, found, "create it again, or name another file with `--env-file`")];
         }
         Ok(Some(inspection)) => inspection,
@@ -94,8 +101,8 @@ fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
     findings.extend(variables.iter().filter_map(|variable| duplicates(&inspection, variable)));
     if findings.is_empty() {
         findings.push(match inspection.kind {
-            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", path.display())),
-            _ => Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", path.display())),
+            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", visible(path))),
+            _ => Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", visible(path))),
         });
     }
     findings
@@ -109,7 +116,7 @@ fn kind(inspection: &Inspection) -> Option<Finding> {
 /// Reports a readable file once it holds one of our keys.
 fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
     let holds_keys = variables.iter().any(|variable| inspection.holds(variable).is_some());
-    let found = format!("other users may read {}, and it holds keys", path.display());
+    let found = format!("other users may read {}, and it holds keys", visible(path));
     let open = holds_keys && !inspection.private;
     open.then(|| Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::HideEnvFile(path.to_owned())))
 }
@@ -123,7 +130,7 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
         // Before the first key there is nothing to expose; the preflight of the first key excludes the file.
         Ok(GitStatus::Exposed { .. }) if variables.is_empty() => None,
         Ok(GitStatus::Exposed { .. }) => {
-            let found = format!("the next `git add` would take {}", path.display());
+            let found = format!("the next `git add` would take {}", visible(path));
             Some(Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::Exclude(path.to_owned())))
         }
         Err(error) => {
@@ -135,13 +142,13 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
 
 fn leftover(inspection: &Inspection, path: &Path) -> Option<Finding> {
     let leftover = inspection.leftover.as_ref()?;
-    let found = format!("an exited process left {}", leftover.display());
+    let found = format!("an exited process left {}", visible(leftover));
     Some(Finding::warning(ENV_FILE, found, REPAIR).repaired_by(Repair::Sweep(path.to_owned())))
 }
 
 fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
     let times = inspection.values(variable).len();
-    let found = format!("{variable} is set {times} times in {}; readers use the last", inspection.path.display());
+    let found = format!("{variable} is set {times} times in {}; readers use the last", visible(&inspection.path));
     (times > 1).then(|| Finding::warning(ENV_FILE, found, "remove the others by hand: this program did not write them"))
 }
 
@@ -150,7 +157,7 @@ pub fn registry(ports: &Ports) -> Finding {
     match ports.registry_files.read(&[]) {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
-            let paths: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<_> = files.iter().map(|path| visible(path).to_string()).collect();
             let source = if paths.is_empty() { "the built-in registry".to_owned() } else { paths.join(" and ") };
             let is = if paths.len() > 1 { "are" } else { "is" };
             Finding::ok(REGISTRY, format!("{source} {is} valid ({} providers)", registry.providers().count()))

@@ -60,6 +60,8 @@ impl Diagnostic for Error {
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::UnknownTool => "unknown_tool",
+            Self::UnknownWorkspace => "unknown_workspace",
+            Self::WorkspaceTaken => "workspace_taken",
             Self::WrongBackend { .. } => "wrong_backend",
         }
     }
@@ -162,6 +164,10 @@ impl Diagnostic for Error {
                 format!("use one of the providers: {}", keys.join(", "))
             }
             Self::UnknownTool => "use some of the tools: list_projects, provision, rotate_key, teardown".to_owned(),
+            Self::UnknownWorkspace => channel.person_runs(&format!("{PROGRAM} workspaces"), " to see their names"),
+            Self::WorkspaceTaken => channel.person(
+                "tear its projects down, or detach it with `workspaces detach`, before another one takes the folder",
+            ),
             Self::WrongBackend { theirs, .. } => channel.select(
                 format!("ask the user to start this server with `--backend {theirs}`"),
                 format!("run the same command with `--backend {theirs}`"),
@@ -196,6 +202,7 @@ impl Diagnostic for Error {
             | Self::ProjectBusy
             | Self::RotationLimit { .. }
             | Self::Suspended { .. }
+            | Self::WorkspaceTaken
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidCursor
             | Self::InvalidLimit
@@ -216,7 +223,7 @@ impl Diagnostic for Error {
             | Self::NotWithdrawn { .. }
             | Self::OutcomeUnknown { .. }
             | Self::StoppedWaiting => Exit::Incomplete,
-            Self::ProjectNotFound { .. } => Exit::NotFound,
+            Self::ProjectNotFound { .. } | Self::UnknownWorkspace => Exit::NotFound,
         }
     }
 }

@@ -12,6 +12,7 @@ use domain::{
     name::{NameError, ProjectName, ProviderKey},
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
+    visible::visible,
 };
 use files::{
     env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError,
@@ -65,11 +66,11 @@ pub enum Error {
     KeyNotRecorded { name: ProjectName },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("there is no folder {}", path.display())]
+    #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
     #[error("there is no home folder, and so no place for limits and for the ledger")]
     NoHome,
-    #[error("there is no file {}", path.display())]
+    #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
     NoPath { position: usize },
@@ -131,7 +132,7 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
-    #[error("the path {} is not UTF-8 text", path.display())]
+    #[error("the path {} is not UTF-8 text", visible(path))]
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
@@ -155,6 +156,10 @@ pub enum Error {
     /// The person at the terminal stopped waiting for what had begun.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
+    #[error("there is no workspace of this name")]
+    UnknownWorkspace,
+    #[error("another workspace with live projects is registered in that folder")]
+    WorkspaceTaken,
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

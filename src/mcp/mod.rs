@@ -14,6 +14,7 @@ mod progress;
 mod project_calls;
 mod prompts;
 mod request;
+mod request_limit;
 mod request_state;
 mod resources;
 mod scheduler;

@@ -9,6 +9,7 @@ use domain::{
     money::Cents,
     project::random_hex,
     secret::{Fingerprint, Secret},
+    visible::visible,
 };
 use files::{
     fs::shell_quoted,
@@ -144,13 +145,13 @@ impl Approvals {
     pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Result<Subject, Error> {
         let shown = SubjectFacts {
             backend: self.ports.backend.name().to_owned(),
-            env_file: self.ports.env_file.display().to_string(),
+            env_file: visible(&self.ports.env_file).to_string(),
             label: provider.label.clone(),
             lifetime: policy::lifetime(wanted.lifetime, provider)?,
             paid: provider.paid,
             replaces: wanted.replaces(),
             variables: provider.deliveries.iter().map(|delivery| delivery.env_var.clone()).collect(),
-            workspace: self.ports.workspace.display().to_string(),
+            workspace: visible(&self.ports.workspace).to_string(),
         };
         let whole = json!([
             "approval",
@@ -241,11 +242,12 @@ impl Approvals {
 
     /// Returns the command to type, with a folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let (flag, folder) = match self.ports.is_usual_state {
-            true => ("--dir", self.ports.workspace.as_path()),
-            false => ("--state-dir", self.ports.state.path()),
+        let (flag, folder) = if self.ports.is_usual_state {
+            ("--dir", self.ports.workspace.as_path())
+        } else {
+            ("--state-dir", self.ports.state.path())
         };
-        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(folder))
     }
 }
 

@@ -44,6 +44,7 @@ mod sessions;
 mod suspension;
 mod teardown;
 mod waits;
+mod workspaces;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
 pub use alerts::{Alerts, Listener};
@@ -65,3 +66,4 @@ pub use provision::ProvisionRequest;
 pub use provisioner::Provisioner;
 pub use recovery::{Recovered, Recovery};
 pub use sessions::Session;
+pub use workspaces::{FolderState, WorkspaceState, Workspaces, workspace_states};

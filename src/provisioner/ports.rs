@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, refusals::Refusals};
+use super::{
+    BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals,
+};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -221,8 +223,9 @@ impl Ports {
     }
 
     /// Locks a project, and waits for another call that is changing it.
-    pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
+    pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
         let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let lock = ProjectLock::new(lock, Arc::clone(&self.ledger), name.clone());
         self.phase(Phase::Locked);
         Ok(lock)
     }

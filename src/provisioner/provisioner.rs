@@ -6,7 +6,7 @@ use domain::secret::Secret;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
+    Workspaces, abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
     reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
@@ -20,6 +20,7 @@ pub struct Provisioner {
     pub caps: CapEnforcer,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
+    pub workspaces: Workspaces,
     session: Option<Arc<Session>>,
     alert_secret: Option<Secret>,
 }
@@ -61,6 +62,11 @@ impl Provisioner {
     #[must_use]
     pub fn signing_alerts_with(self, secret: Option<Secret>) -> Self {
         Self::assemble((*self.ports).clone(), self.session, secret)
+    }
+
+    /// Returns the same services over other ports, outside of the session.
+    pub(super) fn over(&self, ports: Ports) -> Self {
+        Self::assemble(ports, None, self.alert_secret.clone())
     }
 
     fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
@@ -114,6 +120,7 @@ impl Provisioner {
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },
+            workspaces: Workspaces { ports: share_ports() },
             session,
             alert_secret,
             ports,

@@ -66,8 +66,10 @@ pub(super) fn record_kills(ports: &Ports, reconciler: &Reconciler) -> Result<(),
             continue;
         }
         let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else { continue };
-        if is_unrecorded(ports, &project)? && ports.ledger.journal().open_intent(&project.id)?.is_none() {
-            reconciler.record_kill(&project, &Principal::recovery())?;
+        match reconciler.reconcile_open(&project, &Principal::recovery())? {
+            None if is_unrecorded(ports, &project)? => drop(reconciler.record_kill(&project, &Principal::recovery())?),
+            None | Some(Reconciled::Done(_) | Reconciled::NothingHappened) => {}
+            Some(Reconciled::Open { why }) => return Err(why),
         }
     }
     Ok(())

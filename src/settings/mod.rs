@@ -5,16 +5,23 @@
 mod backend;
 mod cli_options;
 mod detached_reaper;
+mod dumps;
 mod environment;
 mod ledger_notes;
 mod start;
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
 pub use cli_options::CliOptions;
 pub use detached_reaper::DetachedReaper;
+pub use dumps::prevent_dumps;
 pub use environment::{Colour, colour, homes, is_dumb, user};
 pub use ledger_notes::LedgerNotes;
 pub use start::Start;
@@ -35,12 +42,17 @@ use files::{
 };
 #[cfg(feature = "simulator")]
 use simulator::Simulator;
-use storage::ledger::{Ledger, Registration};
+use storage::ledger::{Ledger, RegisteredWorkspace, Registration};
 
 /// The resolved settings. Nothing is opened yet.
 pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
+    /// As it was named, if there is no such folder.
+    missing_dir: Option<PathBuf>,
+    /// The label of another workspace, which a command names.
+    workspace: Option<String>,
+    serves_agent: bool,
     pub env_file: PathBuf,
     pub registry: RegistryFiles,
     policies: PolicyFiles,
@@ -57,7 +69,11 @@ impl Settings {
     /// Resolves the settings. Nothing is created, and only a file that holds the API key is opened.
     pub fn resolve(options: CliOptions) -> Result<Self, Error> {
         let dir = options.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
-        let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
+        let (dir, missing_dir) = match fs::real_folder(&dir) {
+            Ok(real) => (real, None),
+            Err(_) if dir.exists() => return Err(Error::NoFolder { path: dir }),
+            Err(_) => (in_absolute_ancestor(&dir)?, Some(dir)),
+        };
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
         let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
@@ -86,19 +102,30 @@ impl Settings {
             registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
             policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
-            state: StateFolder::new(state, dir.clone(), home),
+            state: StateFolder::new(state, options.workspace.is_none().then(|| dir.clone()), home),
             accept_terms: options.accept_tos,
             backend,
             payment_method,
             flags,
             dir: dir.clone(),
+            missing_dir,
+            workspace: options.workspace,
+            serves_agent: false,
         })
     }
 
     /// Serves an agent, whose workspace must not contain the state folder.
     #[must_use]
     pub fn for_agents(self) -> Self {
-        Self { state: self.state.for_agents(), ..self }
+        Self { state: self.state.for_agents(), serves_agent: true, ..self }
+    }
+
+    /// Proves that the folder exists, for what needs more than its projects.
+    ///
+    /// # Errors
+    /// [`Error::NoFolder`]
+    pub fn ensure_folder(&self) -> Result<(), Error> {
+        self.missing_dir.clone().map_or(Ok(()), |path| Err(Error::NoFolder { path }))
     }
 
     /// Returns a warning to print at the start.
@@ -114,14 +141,28 @@ impl Settings {
     /// Builds the services. Nothing is opened yet: that happens on first use.
     ///
     /// # Errors
-    /// [`Error::NoRandomness`], or when the workspace cannot be looked at.
+    /// [`Error::NoFolder`] and [`Error::UnknownWorkspace`] where a workspace is named that is not registered, or when it
+    /// cannot be looked at.
     pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
-        let Self { dir, env_file, registry, policies, state, is_usual_state, .. } = self;
-        let Self { accept_terms, backend, payment_method, .. } = self;
+        let Self { dir, missing_dir, workspace, serves_agent, env_file, registry, policies, .. } = self;
+        let Self { state, is_usual_state, accept_terms, backend, payment_method, .. } = self;
         let (clock, state) = (Clock::system(), Arc::new(state));
-        let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
-        let registration = Registration { place, id: WorkspaceId::random()?, at: clock.now() };
-        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state)).in_folder(registration);
+        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state));
+        let (ledger, dir) = match (workspace, missing_dir) {
+            (Some(label), _) => {
+                let found = labelled(&ledger, &label)?.ok_or(Error::UnknownWorkspace)?;
+                (ledger.in_workspace(found.id), found.path)
+            }
+            (None, Some(missing)) => {
+                let found = labelled(&ledger, &dir.to_string_lossy())?.ok_or(Error::NoFolder { path: missing })?;
+                (ledger.in_workspace(found.id), dir)
+            }
+            (None, None) => {
+                let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
+                let (id, at) = (WorkspaceId::random()?, clock.now());
+                (ledger.in_folder(Registration { place, id, at, for_agent: serves_agent }), dir)
+            }
+        };
         let ledger = Arc::new(ledger);
         let backend = backend.build(state.path(), &ledger, payment_method, &clock);
         let provisioner = Provisioner::new(Dependencies {
@@ -162,6 +203,17 @@ impl fmt::Debug for Settings {
             .field("state", &self.state.path())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the registered workspace of that label.
+fn labelled(ledger: &Ledger, label: &str) -> Result<Option<RegisteredWorkspace>, Error> {
+    if ledger.exists() { Ok(ledger.workspaces().labelled(label)?) } else { Ok(None) }
+}
+
+/// Returns where a folder that does not exist would be.
+fn in_absolute_ancestor(path: &Path) -> Result<PathBuf, Error> {
+    let absolute = std::path::absolute(path).map_err(|_| Error::NoFolder { path: path.to_owned() })?;
+    Ok(fs::in_real_ancestor(&absolute).components().collect())
 }
 
 /// The name of our folder among those of other programs.

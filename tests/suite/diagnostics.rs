@@ -20,6 +20,7 @@ use files::{
     git::GitError,
     host_config::{Host, Refused, SetupError, ShapeError},
     registry::{Problem, RegistryError},
+    state_folder::StateFolderError,
 };
 use simulator::SimulatorError;
 use storage::{
@@ -67,7 +68,18 @@ fn hints_name_tools_to_agents_and_commands_to_people() {
 
 /// One of each variant, down to the innermost.
 fn all() -> Vec<Row> {
-    let groups = [own(), incomplete(), approvals(), backends(), refusals(), env_files(), ledgers(), words(), setups()];
+    let groups = [
+        own(),
+        incomplete(),
+        approvals(),
+        backends(),
+        refusals(),
+        env_files(),
+        ledgers(),
+        state_folders(),
+        words(),
+        setups(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -113,6 +125,9 @@ fn own() -> Vec<Row> {
         (Error::UnknownProvider { closest: Some(key()), known: vec![key()] }, "unknown_provider", Exit::Usage),
         (Error::UnknownProvider { closest: None, known: vec![key()] }, "unknown_provider", Exit::Usage),
         (Error::UnknownTool, "unknown_tool", Exit::Usage),
+        (Error::UnknownWorkspace, "unknown_workspace", Exit::NotFound),
+        (Error::WorkspaceTaken, "workspace_taken", Exit::Refused),
+        (LedgerError::WorkspaceReplaced.into(), "workspace_replaced", Exit::Refused),
         (Error::WrongBackend { theirs: "stripe-cli".to_owned(), ours: "simulated" }, "wrong_backend", Exit::Refused),
     ]
 }
@@ -328,6 +343,27 @@ fn key() -> ProviderKey {
 
 fn variable() -> EnvVar {
     EnvVar::parse("MEMORY_API_KEY").unwrap()
+}
+
+fn state_folders() -> Vec<Row> {
+    use StateFolderError as E;
+    let refused = [
+        E::Foreign { path: path() },
+        E::ForeignHome { path: path(), owned: path() },
+        E::GitUnclear { path: path(), why: GitError::Unclear },
+        E::Link { path: path() },
+        E::NotAFolder { path: path() },
+        E::Open { path: path(), mode: 0o755 },
+        E::Taken { path: path() },
+    ];
+    let mut rows: Vec<Row> =
+        refused.into_iter().map(|error| (error.into(), "state_folder_unsafe", Exit::Refused)).collect();
+    let wide = E::WorkspaceTooWide { workspace: path(), what: "home folder", path: path() };
+    rows.push((wide.into(), "workspace_too_wide", Exit::Refused));
+    let source = io::ErrorKind::PermissionDenied.into();
+    let file = FsError { action: "look at", path: path(), source };
+    rows.push((E::File(file).into(), "ledger_unavailable", Exit::Failure));
+    rows
 }
 
 fn path() -> PathBuf {

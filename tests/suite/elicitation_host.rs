@@ -176,6 +176,7 @@ impl ClientHandler for HostClient {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let browser = reqwest::Client::builder().no_proxy().build().unwrap();
                 assert_eq!(browser.get(url).send().await.unwrap().status(), 200);
+                assert_eq!(browser.post(url).send().await.unwrap().status(), 200, "the button of the page");
                 ElicitResult::new(ElicitationAction::Accept)
             }
             (Reply::Open, _) => ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "approve": true })),

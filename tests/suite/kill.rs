@@ -39,7 +39,7 @@ fn hammered_project_is_suspended_within_one_backend_call() {
         println!("{kind:?}, hammered: revoked after {revoked:?}, exited after {exited:?} with {}", output.code);
         assert!(revoked < Duration::from_secs(5) && exited < EXIT, "{kind:?}: {revoked:?}, {exited:?}");
         assert!([0, 6].contains(&output.code), "{kind:?}: {output:?}");
-        record(&workspace);
+        record(&workspace, "memory");
         assert_withheld(&workspace);
     }
 }
@@ -54,7 +54,7 @@ fn hammered_stripe_cli_is_suspended_after_the_call_in_flight() {
     workspace.fake_stripe().inject_faults(json!([]));
     println!("stripe-cli, 1 s per command, hammered: revoked after {revoked:?}, exited after {exited:?}");
     assert!([0, 6].contains(&output.code), "{output:?}");
-    record(&workspace);
+    record(&workspace, "memory");
     assert_withheld(&workspace);
 }
 
@@ -100,7 +100,7 @@ fn stopped_rotation_is_killed_and_delivers_nothing() {
         assert!(output.code == 6 && took < EXIT, "{step:?}: {took:?}: {output:?}");
         assert!(workspace.owner_of(&old).is_none(), "{step:?}");
         assert_eq!(stalled.resume(), "suspended", "{step:?}");
-        record(&workspace);
+        record(&workspace, "victim");
         check(&workspace, &format!("rotation stopped at {step:?}"));
         assert_eq!(workspace.json(&["list"])["projects"][1]["status"], "suspended", "{step:?}");
         workspace.ok(&["resume", "victim"]);
@@ -115,7 +115,7 @@ fn kill_during_a_resume_wins() {
         let stalled = StalledProcess::at(&workspace, "resume", step, None);
         workspace.run(&["suspend", "victim"]);
         assert_eq!(stalled.resume(), "suspended", "{step:?}");
-        record(&workspace);
+        record(&workspace, "victim");
         check(&workspace, &format!("resume stopped at {step:?}"));
         assert_eq!(workspace.json(&["list"])["projects"][1]["status"], "suspended", "{step:?}");
     }
@@ -314,10 +314,10 @@ fn assert_recorded_by_the_next_start(workspace: &Workspace) {
     assert_withheld(workspace);
 }
 
-/// Has any command record what is not recorded yet.
-fn record(workspace: &Workspace) {
+/// Has the next call record what is not recorded yet, once the halted operation has ended.
+fn record(workspace: &Workspace, name: &str) {
     until("it to be recorded", || {
-        workspace.run(&["list"]);
+        workspace.run(&["suspend", name]);
         is_settled(workspace).then_some(())
     });
 }

@@ -44,6 +44,8 @@ mod fake_stripe_behavior;
 mod fake_stripe_faults;
 mod fault_injection;
 mod features;
+#[cfg(unix)]
+mod foreign_text;
 mod hosts;
 mod interrupts;
 mod invariants;
@@ -59,6 +61,8 @@ mod policy;
 mod policy_files;
 mod portable_sql;
 mod power_loss;
+#[cfg(target_os = "linux")]
+mod process_hardening;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
@@ -71,6 +75,8 @@ mod registry;
 mod registry_layers;
 mod release;
 mod request_counts;
+#[cfg(target_os = "linux")]
+mod request_limit;
 mod scan;
 mod scan_history;
 mod scan_matcher;
@@ -87,6 +93,8 @@ mod simulator_faults;
 mod snapshots;
 mod soak;
 mod stalled_process;
+#[cfg(unix)]
+mod state_folder;
 mod stripe_api;
 mod stripe_api_faults;
 mod stripe_cli;
@@ -98,3 +106,4 @@ mod suspend;
 mod terminal;
 mod tool_schema_rules;
 mod workspace;
+mod workspaces;

@@ -38,6 +38,7 @@ fn help_output_matches() {
         "abandon",
         "doctor",
         "setup",
+        "workspaces",
         "completions",
         "man",
     ] {

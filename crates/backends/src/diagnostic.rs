@@ -2,6 +2,8 @@
 
 use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
+use domain::visible::visible;
+use files::fs::shell_word;
 
 use super::{BackendError, Consent, Refusal, Setup};
 
@@ -46,8 +48,8 @@ impl Diagnostic for BackendError {
                 format!("run `{PROGRAM} teardown NAME` to close the project; it was removed outside of this program"),
             ),
             Self::NotLinked { provider, folder } => channel.person_runs(
-                &format!("stripe projects link {provider}"),
-                &format!(" in the folder {}; then try again", folder.display()),
+                &format!("stripe projects link {}", shell_word(provider)),
+                &format!(" in the folder {}; then try again", visible(folder)),
             ),
             Self::NotSetUp(missing) => missing.hint(channel),
             Self::Refused(refusal) => refusal.hint(channel),
@@ -213,7 +215,7 @@ impl Diagnostic for Setup {
             Self::OtherProject { folder } => channel.person(&format!(
                 "restore {} as it was, or name another `--state-dir`: what this workspace provisioned is in another \
                  Stripe project",
-                folder.display()
+                visible(folder)
             )),
             Self::WrongAccount => channel.person(
                 "use a key of the account and mode (test or live) that this workspace was provisioned with, or run \

@@ -15,6 +15,7 @@ use std::{
 use domain::{
     name::EnvVar,
     secret::{Fingerprint, Secret},
+    visible::visible,
 };
 
 use crate::{
@@ -33,21 +34,21 @@ pub struct EnvFile {
 pub enum EnvFileError {
     #[error("{variable} cannot be changed: {source}")]
     CannotHold { variable: EnvVar, source: DotenvError },
-    #[error("{} is a folder", path.display())]
+    #[error("{} is a folder", visible(path))]
     Directory { path: PathBuf },
-    #[error("git would still commit {} although it is in .git/info/exclude", path.display())]
+    #[error("git would still commit {} although it is in .git/info/exclude", visible(path))]
     Exposed { path: PathBuf },
     #[error(transparent)]
     File(#[from] FsError),
     #[error(transparent)]
     Git(#[from] GitError),
-    #[error("another process holds {} for too long", path.display())]
+    #[error("another process holds {} for too long", visible(path))]
     Locked { path: PathBuf },
-    #[error("{} is marked read-only", path.display())]
+    #[error("{} is marked read-only", visible(path))]
     ReadOnly { path: PathBuf },
-    #[error("{variable} holds a value that is not ours to replace in {}", path.display())]
+    #[error("{variable} holds a value that is not ours to replace in {}", visible(path))]
     Taken { variable: EnvVar, path: PathBuf },
-    #[error("{} is tracked by git, which would publish the key", path.display())]
+    #[error("{} is tracked by git, which would publish the key", visible(path))]
     Tracked { path: PathBuf },
 }
 

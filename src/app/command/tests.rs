@@ -26,7 +26,7 @@ fn each_channel_has_its_own_word_for_an_action() {
     let rotate = Command::Rotate(ProjectName::parse("web").unwrap()).action();
     assert_eq!((rotate.as_str(Channel::Mcp), rotate.as_str(Channel::Cli)), ("rotate_key", "rotate"));
     assert_eq!(rotate.access(), Access::Write);
-    let list = Command::List { torn_down: false }.action();
+    let list = Command::List { torn_down: false, everywhere: false }.action();
     assert_eq!((list.as_str(Channel::Mcp), list.as_str(Channel::Cli)), ("list_projects", "list"));
     assert_eq!(list.access(), Access::Read);
 }

@@ -2,6 +2,7 @@
 
 mod ago;
 mod audit;
+mod everywhere;
 mod leaks;
 mod list;
 mod paint;
@@ -17,7 +18,9 @@ use domain::{
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit},
     money::MicroUsd,
+    visible::{visible, visible_once},
 };
+pub use everywhere::{outcomes as outcomes_everywhere, projects as projects_everywhere, workspaces};
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::json;
@@ -28,7 +31,9 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
-    view::{AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{
+        AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView, visible_json,
+    },
 };
 
 /// The reader of the output.
@@ -59,7 +64,7 @@ pub fn project(state: &ProjectState, output: Output) {
     }
     if let (Some(mask), Some(file)) = (&project.api_key_masked, &project.env_written_to) {
         lines.push(("key", format!("{mask} (version {})", project.key_version)));
-        lines.push(("variable", format!("{} in {file}", project.env_var)));
+        lines.push(("variable", format!("{} in {}", project.env_var, visible(file))));
     }
     if let Some(end) = &project.expires_at {
         lines.push(("expires", to_the_second(end)));
@@ -145,18 +150,23 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     } else if Screen::stdout().person {
         list::show(page, now, Screen::stdout());
     } else {
-        let rows = list.projects.iter().map(|project| {
-            let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
-            let mask = project.api_key_masked.clone().unwrap_or_default();
-            let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
-            let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
-            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable, end]
-        });
-        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
+        project_rows(list.projects.iter().cloned());
     }
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints projects as a plain and stable table.
+fn project_rows(projects: impl Iterator<Item = ProjectView>) {
+    let rows = projects.map(|project| {
+        let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
+        let mask = project.api_key_masked.clone().unwrap_or_default();
+        let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
+        let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
+        vec![project.name, project.provider, project.status, used, cap, mask, variable, end]
+    });
+    table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
 }
 
 pub fn approvals(view: &ApprovalsView, output: Output) {
@@ -326,6 +336,7 @@ fn failure(view: &ErrorView, output: Output) {
 
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
+    let rows = rows.map(|row| row.into_iter().map(|cell| visible_once(&cell).into_owned()).collect::<Vec<_>>());
     table.load_style(NOTHING).set_header(head.iter().copied()).add_rows(rows);
     for line in table.lines() {
         out(line.trim());
@@ -354,7 +365,7 @@ fn to_the_second(time: &str) -> String {
 
 fn json(view: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(view) {
-        out(text);
+        out(visible_json(text));
     }
 }
 

@@ -1,7 +1,9 @@
 //! The question that a person decides.
 
+use std::borrow::Cow;
+
 use super::Approval;
-use crate::money::Cents;
+use crate::{money::Cents, visible::visible_once};
 
 /// An approval request with the facts needed to decide it.
 #[derive(Clone, Debug)]
@@ -32,6 +34,6 @@ impl Question {
 }
 
 /// Returns the words for a client, which may have no name.
-pub fn asker(asked_by: &str) -> &str {
-    if asked_by.is_empty() { "A client without a name" } else { asked_by }
+pub fn asker(asked_by: &str) -> Cow<'_, str> {
+    if asked_by.is_empty() { Cow::Borrowed("A client without a name") } else { visible_once(asked_by) }
 }

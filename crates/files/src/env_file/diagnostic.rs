@@ -4,6 +4,7 @@ use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 use super::EnvFileError;
+use crate::fs::shell_word;
 
 impl Diagnostic for EnvFileError {
     fn code(&self) -> &'static str {
@@ -36,7 +37,7 @@ impl Diagnostic for EnvFileError {
                 "try again; if it stays locked, end the process that is stuck".to_owned(),
             ),
             Self::ReadOnly { path } => channel.person_runs(
-                &format!("chmod u+w {}", path.display()),
+                &format!("chmod u+w {}", shell_word(path)),
                 ", or name another file with `--env-file`",
             ),
             Self::Taken { variable, .. } => channel.select(
@@ -47,7 +48,7 @@ impl Diagnostic for EnvFileError {
                 format!("remove or rename {variable} in that file, or add `--replace` to overwrite it"),
             ),
             Self::Tracked { path } => {
-                let untrack = format!("run `git rm --cached {}` and ignore the file, or", path.display());
+                let untrack = format!("run `git rm --cached {}` and ignore the file, or", shell_word(path));
                 channel.select(
                     format!("{untrack} ask the user to name another one with `--env-file`"),
                     format!("{untrack} name another one with `--env-file`"),

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
@@ -10,20 +11,65 @@ use std::{
 
 #[cfg(unix)]
 use super::path::folder_of;
-use super::{FsError, error::failed, private::open_private};
+use super::{
+    FsError,
+    error::failed,
+    private::{create_private, open_private},
+};
 
 /// An exclusive lock, held until dropped or until the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     path: PathBuf,
+    is_new: bool,
 }
 
 impl Lock {
     /// Locks a dedicated file within `timeout`; `None` if another process holds it.
     pub fn on_file(path: &Path, timeout: Duration) -> Result<Option<Self>, FsError> {
-        let file = open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
-        Self::wait(file, path, timeout)
+        let deadline = Instant::now() + timeout;
+        loop {
+            let (file, is_new) = match create_private(path) {
+                Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+                    (open_private(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?, false)
+                }
+                created => (created?, true),
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match Self::wait(file, path, left)? {
+                // Another process removed the file while this one waited for it, and a third may lock a new one.
+                Some(lock) if !lock.is_in_place() => {}
+                lock => return Ok(lock.map(|lock| Self { is_new, ..lock })),
+            }
+        }
+    }
+
+    /// Tells whether this call created the file.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Removes the locked file. A process that waits for it locks a new one.
+    ///
+    /// Where files have no identity that can be compared, it stays.
+    pub fn remove(&self) {
+        if cfg!(unix) {
+            let _ = fs::remove_file(&self.path); // an empty file that stays is harmless
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_in_place(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        let (locked, named) = (self.file.metadata(), fs::metadata(&self.path));
+        matches!((&locked, &named), (Ok(locked), Ok(named)) if identity(locked) == identity(named))
+    }
+
+    #[cfg(not(unix))]
+    fn is_in_place(&self) -> bool {
+        true
     }
 
     /// Locks a dedicated file together with others that do the same, within `timeout`; `None` if another process holds it
@@ -70,7 +116,7 @@ impl Lock {
         let mut pause = Duration::from_micros(200);
         loop {
             match try_lock(&file) {
-                Ok(()) => return Ok(Some(Self { file, path: path.to_owned() })),
+                Ok(()) => return Ok(Some(Self { file, path: path.to_owned(), is_new: false })),
                 Err(fs::TryLockError::Error(error)) => return Err(failed("lock", path, error)),
                 Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
                 Err(fs::TryLockError::WouldBlock) => thread::sleep(pause),

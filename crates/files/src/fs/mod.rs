@@ -18,12 +18,12 @@ mod write_access;
 pub use byte_file::{ByteFile, free_space, reserve_space, write_in_place};
 pub use error::FsError;
 pub use inspect::{
-    Kind, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, length, ownership, stamp,
+    Kind, Owner, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, length, ownership, stamp,
 };
 pub use lock::{Lock, is_input_of};
 pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use read::{open_regular, read, read_regular};
 pub use replace::{Privacy, probe, remove, replace, sweep, temporary};
-pub use shell::shell_quoted;
+pub use shell::{shell_quoted, shell_word};
 pub use write_access::{WriteAccess, dangling_link, write_access};

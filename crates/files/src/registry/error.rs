@@ -15,6 +15,7 @@ use super::spelling;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {problem}")]
 pub struct RegistryError {
+    /// The file as it may be shown.
     pub file: String,
     /// Counted from 1.
     pub line: usize,

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::visible::visible;
+
 use super::{Origin, RegistryError, error::Problem};
 use crate::fs::{self, Kind, WriteAccess};
 
@@ -72,7 +74,7 @@ pub(super) fn unusable(path: &Path, problem: Problem) -> RegistryError {
 }
 
 pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string()
+    visible(path).to_string()
 }
 
 /// The names that mark a folder under version control.

@@ -6,6 +6,7 @@ use domain::{
     name::{EnvVar, ProviderKey, ServiceRef},
     project::Delivery,
     safe_url::SafeUrl,
+    visible::is_visible,
 };
 use serde_json::{Map, Value as Json, json};
 use toml::Spanned;
@@ -144,9 +145,7 @@ fn deliveries(entry: &wire::Provider) -> Result<Vec<Delivery>, SpannedProblem> {
 
 fn label(text: &str) -> Result<String, Problem> {
     let fits = (1..=80).contains(&text.chars().count()) && !text.trim().is_empty();
-    // Line separators, and marks that change the direction of the text.
-    let odd = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (fits && !text.contains(odd)).then(|| text.to_owned()).ok_or(Problem::Label)
+    (fits && text.chars().all(is_visible)).then(|| text.to_owned()).ok_or(Problem::Label)
 }
 
 fn plan(text: &str, service: &ServiceRef) -> Result<ServiceRef, Problem> {
@@ -254,6 +253,9 @@ mod tests {
             ("label", "\"a\\nb\"", label),
             ("label", "\"a\\u0000\"", label),
             ("label", "'a\u{202e}b'", label),
+            ("label", "'a\u{200d}b'", label),
+            ("label", "'a\u{3164}'", label),
+            ("label", "'a\u{e0041}'", label),
             ("label", &format!("'{}'", "é".repeat(81)), label),
             ("label", "7", "3:9: expected a quoted string"),
             ("label", "'4242 4242 4242 4242'", &format!("3:9: {secret}")),

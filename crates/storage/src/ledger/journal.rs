@@ -282,7 +282,7 @@ fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result
             project.service.provider(),
             &project.backend,
             MoneyClass::of_backend(&project.backend).as_str(),
-            tx.workspace()?,
+            tx.registered()?,
             project.status.as_str(),
             amount(project.cap.cents()),
             project.key_version,

@@ -17,6 +17,7 @@ mod operation;
 mod projects;
 mod rows;
 mod scope;
+mod workspaces;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use operation::{Operation, OperationId, OperationRecord};
 pub use projects::{Page, Projects, ProvisionTx, Visibility};
 pub use scope::Registration;
 use scope::{Scope, ScopedTx};
+pub use workspaces::{Move, RegisteredWorkspace, Workspaces};
 
 use crate::store::{
     Access, Store, StoreError,
@@ -147,7 +149,7 @@ impl Ledger {
     pub fn register_workspace(&self) -> Result<WorkspaceId, LedgerError> {
         match self.workspace()? {
             Some(id) => Ok(id),
-            None => self.write(|tx| tx.workspace().map(|id| WorkspaceId::from_stored(id.to_owned()))),
+            None => self.write(|tx| tx.registered().map(|id| WorkspaceId::from_stored(id.to_owned()))),
         }
     }
 
@@ -220,6 +222,11 @@ impl Ledger {
         Projects(self)
     }
 
+    /// The workspaces.
+    pub fn workspaces(&self) -> Workspaces<'_> {
+        Workspaces(self)
+    }
+
     /// Whether the database was lost: it is blank, but the anchor records rows.
     fn is_gone(&self) -> bool {
         self.store.is_blank() && self.anchor.exists()
@@ -257,8 +264,7 @@ impl Ledger {
         access: Access,
         mut work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let writes = matches!(access, Access::Write | Access::WriteUnsynced);
-        self.store.run(access, |tx| work(&ScopedTx::new(tx, &self.scope, writes)))
+        self.store.run(access, |tx| work(&ScopedTx::new(tx, &self.scope)))
     }
 }
 

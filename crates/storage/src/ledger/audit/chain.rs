@@ -133,7 +133,7 @@ pub(super) fn append_row(
         name: name.map(str::to_owned),
         outcome: event.verdict.as_str().to_owned(),
         detail: event.detail.to_string(),
-        workspace: tx.workspace_if_known()?.map(str::to_owned),
+        workspace: tx.for_audit()?.map(str::to_owned),
         hash: String::new(),
     };
     row.hash = hash(&before, &row);
