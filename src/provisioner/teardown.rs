@@ -11,8 +11,9 @@ use serde_json::json;
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
-    Held, Phase, Ports, Principal,
+    Phase, Ports, Principal,
     kill_switch::KillSwitch,
+    locks::ProjectLock,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
 };
@@ -62,10 +63,11 @@ impl Teardown {
 
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
-    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<Box<dyn Held>, Error> {
+    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectLock, Error> {
+        let locked = |lock| ProjectLock::new(lock, Arc::clone(&self.ports.ledger), name.clone());
         if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
             self.ports.phase(Phase::Locked);
-            return Ok(lock);
+            return Ok(locked(lock));
         }
         if principal.role == Role::Agent {
             return self.ports.lock_project(name);
@@ -76,7 +78,7 @@ impl Teardown {
             return Err(Error::NotTornDown { name: name.clone(), why: Box::new(Error::ProjectBusy) });
         };
         self.ports.phase(Phase::Locked);
-        Ok(lock)
+        Ok(locked(lock))
     }
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
