@@ -11,8 +11,9 @@ use serde_json::json;
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
-    Held, Phase, Ports, Principal,
+    Phase, Ports, Principal,
     kill_switch::KillSwitch,
+    locks::ProjectLock,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
 };
@@ -54,7 +55,7 @@ impl Teardown {
 
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
-    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<Box<dyn Held>, Error> {
+    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectLock, Error> {
         if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
             self.ports.phase(Phase::Locked);
             return Ok(lock);
