@@ -109,17 +109,18 @@ impl Diagnostic for Error {
                 teardown(name, channel)
             ),
             Self::NotRecorded { name, why } => {
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
-                format!("{}; the next start of this program records it, or {suspend}", why.hint(channel))
+                format!(
+                    "{}; the next start of this program records it, or {}",
+                    why.hint(channel),
+                    suspend(name, "", channel)
+                )
             }
             Self::NotSuspended { name, why } => {
                 let rest = ", or revoke the key at its provider";
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest);
-                format!("{}; then {suspend}", why.hint(channel))
+                format!("{}; then {}", why.hint(channel), suspend(name, rest, channel))
             }
             Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
-                format!("{}; then {suspend}", why.hint(channel))
+                format!("{}; then {}", why.hint(channel), suspend(name, "", channel))
             }
             Self::NotTornDown { name, why }
             | Self::NotWithdrawn {
@@ -252,6 +253,10 @@ fn list(what: &str, channel: Channel) -> String {
 
 fn rotate(name: &ProjectName, channel: Channel) -> String {
     channel.select(format!("call rotate_key for {name}"), format!("run `{PROGRAM} rotate {name}`"))
+}
+
+fn suspend(name: &ProjectName, rest: &str, channel: Channel) -> String {
+    channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest)
 }
 
 fn teardown(name: impl std::fmt::Display, channel: Channel) -> String {

