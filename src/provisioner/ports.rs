@@ -22,9 +22,7 @@ use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{
-    BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals,
-};
+use super::{BackendWait, Deliver, EnvFiles, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -182,13 +180,10 @@ impl Ports {
     }
 
     /// Locks a project of the workspace. `None`: another call or process held it for the whole `timeout`.
-    pub(super) fn try_lock_project(
-        &self,
-        name: &ProjectName,
-        timeout: Duration,
-    ) -> Result<Option<Box<dyn Held>>, Error> {
+    pub(super) fn try_lock_project(&self, name: &ProjectName, timeout: Duration) -> Result<Option<ProjectLock>, Error> {
         self.locks.prepare()?;
-        self.locks.project(&self.ledger.register_workspace()?, name, timeout)
+        let held = self.locks.project(&self.ledger.register_workspace()?, name, timeout)?;
+        Ok(held.map(|held| ProjectLock::new(held, Arc::clone(&self.ledger), name.clone())))
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -235,7 +230,6 @@ impl Ports {
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
         let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
-        let lock = ProjectLock::new(lock, Arc::clone(&self.ledger), name.clone());
         self.phase(Phase::Locked);
         Ok(lock)
     }
