@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    project_state::{Observation, ProjectState},
+    project_state::{Note, Observation, ProjectState},
 };
 
 /// Removes projects.
@@ -42,7 +42,15 @@ impl Teardown {
             }
             Prepared::Gone(project) => *project,
         };
-        Ok(self.observer.state_of(project, Observation::Unknown))
+        let kept = self.ports.ledger.budget().of_project(&project.id, self.ports.clock.now())?;
+        let state = self.observer.state_of(project, Observation::Unknown);
+        Ok(match kept.filter(|kept| !kept.committed.is_zero()) {
+            Some(kept) => {
+                let (amount, month) = (kept.committed, self.ports.ledger.budget().month(self.ports.clock.now())?);
+                state.with_note(Note::StaysCommitted { amount, used: kept.used, month })
+            }
+            None => state,
+        })
     }
 
     /// Disables the keys of those projects that other calls hold, before any of them is waited for.
