@@ -13,7 +13,7 @@ mod start;
 use std::{
     ffi::OsString,
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -63,6 +63,8 @@ pub struct Settings {
     backend: BackendConfig,
     payment_method: PaymentMethod,
     flags: Vec<OsString>,
+    ignored: Vec<&'static str>,
+    by_host: bool,
 }
 
 impl Settings {
@@ -77,6 +79,8 @@ impl Settings {
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
         let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
+        let (by_host, ignored) =
+            (options.by_host, if options.by_host { BackendConfig::ignored(&options) } else { Vec::new() });
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
         let home = home();
@@ -89,6 +93,9 @@ impl Settings {
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
         if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
             return Err(Error::PathNotText { path: path.clone() });
+        }
+        if by_host && !is_below(&env_file, &dir) {
+            return Err(Error::EnvFileOutside);
         }
         let folders = environment::config_folders();
         let workspace_registry = match providers {
@@ -103,10 +110,12 @@ impl Settings {
             policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
             state: StateFolder::new(state, options.workspace.is_none().then(|| dir.clone()), home),
-            accept_terms: options.accept_tos,
+            accept_terms: options.accept_tos && !by_host,
             backend,
             payment_method,
             flags,
+            ignored,
+            by_host,
             dir: dir.clone(),
             missing_dir,
             workspace: options.workspace,
@@ -131,6 +140,12 @@ impl Settings {
     /// Returns a warning to print at the start.
     pub fn warning(&self) -> Option<&'static str> {
         self.backend.warning()
+    }
+
+    /// Returns what to say about flags of a host's entry that do not count.
+    pub fn ignored_flags(&self) -> Option<String> {
+        let flags = self.ignored.join(", ");
+        (!flags.is_empty()).then(|| format!("{flags} {IGNORED}"))
     }
 
     /// Returns the policy files that count.
@@ -164,6 +179,7 @@ impl Settings {
             }
         };
         let ledger = Arc::new(ledger);
+        let choice = backend.choice(&dir, accept_terms).filter(|_| !self.by_host);
         let backend = backend.build(state.path(), &ledger, payment_method, &clock);
         let provisioner = Provisioner::new(Dependencies {
             backend,
@@ -177,7 +193,8 @@ impl Settings {
             clock,
             runtime,
         });
-        Ok(provisioner.in_workspace(dir).signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
+        let provisioner = provisioner.in_workspace(dir).choosing(choice);
+        Ok(provisioner.signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 
     /// Returns the process that reaps after this one, with the same settings.
@@ -218,3 +235,11 @@ fn in_absolute_ancestor(path: &Path) -> Result<PathBuf, Error> {
 
 /// The name of our folder among those of other programs.
 const FOLDER: &str = "stripe-projects";
+
+/// Whether a path is below a folder, also if parts of it do not exist.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    path.starts_with(folder) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+const IGNORED: &str = "of a host's entry or of the environment do not count in a server: what `connect` has recorded for \
+    this workspace does";

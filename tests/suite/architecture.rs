@@ -366,9 +366,12 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/file_system.rs",
+            "crates/files/src/fs/host_lease.rs",
             "crates/files/src/fs/byte_file.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
+            "crates/files/src/fs/own_file.rs",
             "crates/files/src/fs/path.rs",
             "crates/files/src/fs/private.rs",
             "crates/files/src/fs/read.rs",

@@ -6,8 +6,11 @@
 mod byte_file;
 mod diagnostic;
 mod error;
+mod file_system;
+mod host_lease;
 mod inspect;
 mod lock;
+mod own_file;
 mod path;
 mod private;
 mod read;
@@ -17,10 +20,13 @@ mod write_access;
 
 pub use byte_file::{ByteFile, free_space, reserve_space, write_in_place};
 pub use error::FsError;
+pub use file_system::{FileSystem, can_resize};
+pub use host_lease::{Holder, Host, HostLease};
 pub use inspect::{
     Kind, Owner, Ownership, Stamp, files_in, folder_identity, is_empty, is_private, kind, length, ownership, stamp,
 };
 pub use lock::{Lock, is_input_of};
+pub use own_file::{Foreign, foreign};
 pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use read::{open_regular, read, read_regular};
