@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use domain::{
     approval::ApprovalId,
+    budget::Month,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
@@ -11,10 +12,10 @@ use domain::{
 use files::env_file::Replace;
 use serde_json::{Value, json};
 
-use super::{Action, Page, Target, target::everywhere_fact};
+use super::{Action, Page, Resource, Target, target::everywhere_fact};
 use crate::{
     error::Error,
-    provisioner::{AuditFacts, AuditFilter, ProvisionRequest, Search},
+    provisioner::{AuditFacts, AuditFilter, BudgetLimits, ProvisionRequest, Search},
 };
 
 /// An operation with its arguments.
@@ -25,6 +26,12 @@ pub enum Command {
     Approvals,
     Approve(ApprovalId),
     Audit(AuditFilter),
+    /// Shows the budget, after writing limits into the user's policy if any are given.
+    Budget(BudgetLimits),
+    Cap {
+        name: ProjectName,
+        cap: Cents,
+    },
     CheckProviders,
     /// Connects the workspace to the backend that the flags choose.
     Connect,
@@ -65,9 +72,13 @@ pub enum Command {
         name: ProjectName,
         amount: MicroUsd,
     },
+    /// Releases what ended projects of that name leave committed.
+    Release(ProjectName),
     Resume(ProjectName),
     Rotate(ProjectName),
     Scan(Scan),
+    /// What each project commits to a month; `None` is the present one.
+    Spend(Option<Month>),
     Suspend(Target),
     Teardown(Target),
     VerifyAudit,
@@ -90,15 +101,6 @@ pub struct Provision {
     pub cap: Option<Cents>,
     pub lifetime: Option<Lifetime>,
     pub replace: Option<bool>,
-}
-
-/// The data behind a resource's URI.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Resource {
-    Audit,
-    Project(ProjectName),
-    Projects,
-    Providers,
 }
 
 /// A search for leaked keys.
@@ -127,6 +129,8 @@ impl Command {
             Self::Approvals => Action::Approvals,
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
+            Self::Budget(limits) => Action::Budget { write: *limits != BudgetLimits::default() },
+            Self::Cap { .. } => Action::Cap,
             Self::CheckProviders => Action::CheckProviders,
             Self::Connect => Action::Connect,
             Self::ClearApprovals => Action::ClearApprovals,
@@ -143,9 +147,11 @@ impl Command {
             Self::ReadResource(_) => Action::ReadResource,
             Self::Reap { .. } => Action::Reap,
             Self::RecordUsage { .. } => Action::RecordUsage,
+            Self::Release(_) => Action::Release,
             Self::Resume(_) => Action::Resume,
             Self::Rotate(_) => Action::Rotate,
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
+            Self::Spend(_) => Action::Spend,
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
             Self::Workspaces => Action::Workspaces,
@@ -173,6 +179,7 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny(_)
@@ -183,11 +190,13 @@ impl Command {
             | Self::Providers
             | Self::ReadResource(Resource::Providers)
             | Self::Scan(Scan { search: Search { everywhere: true, .. }, .. })
+            | Self::Spend(_)
             | Self::Suspend(Target::Everywhere)
             | Self::Teardown(Target::Everywhere)
             | Self::VerifyAudit
             | Self::Workspaces => false,
             Self::Abandon(_)
+            | Self::Cap { .. }
             | Self::Connect
             | Self::Extend { .. }
             | Self::Keep(_)
@@ -198,6 +207,7 @@ impl Command {
             | Self::ReadResource(Resource::Audit | Resource::Project(_) | Resource::Projects)
             | Self::Reap { .. }
             | Self::RecordUsage { .. }
+            | Self::Release(_)
             | Self::Resume(_)
             | Self::Rotate(_)
             | Self::Scan(_)
@@ -210,10 +220,12 @@ impl Command {
     pub fn subject(&self) -> Option<&ProjectName> {
         match self {
             Self::Abandon(name)
+            | Self::Cap { name, .. }
             | Self::Extend { name, .. }
             | Self::Keep(name)
             | Self::Provision(Provision { name, .. })
             | Self::RecordUsage { name, .. }
+            | Self::Release(name)
             | Self::Resume(name)
             | Self::Rotate(name)
             | Self::Suspend(Target::Project(name))
@@ -222,6 +234,7 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::Connect
             | Self::ClearApprovals
@@ -236,6 +249,7 @@ impl Command {
             | Self::ReadResource(_)
             | Self::Reap { .. }
             | Self::Scan(_)
+            | Self::Spend(_)
             | Self::Suspend(Target::All | Target::Everywhere)
             | Self::Teardown(Target::All | Target::Everywhere)
             | Self::VerifyAudit
@@ -250,9 +264,11 @@ impl Command {
             Self::Abandon(name)
             | Self::Keep(name)
             | Self::ReadResource(Resource::Project(name))
+            | Self::Release(name)
             | Self::Resume(name)
             | Self::Rotate(name) => facts.project(name),
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
+            Self::Cap { name, cap } => facts.project(name).cap(*cap),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
             Self::List { torn_down, everywhere } => everywhere_fact(facts.fact("all", json!(torn_down)), *everywhere),
             Self::ListPage(page) => page.facts(),
@@ -265,6 +281,7 @@ impl Command {
             Self::AcceptAudit
             | Self::Approvals
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::Connect
             | Self::ClearApprovals
@@ -272,6 +289,7 @@ impl Command {
             | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::Reap { .. }
+            | Self::Spend(_)
             | Self::VerifyAudit
             | Self::Workspaces => facts,
             Self::Doctor { everywhere, .. } => everywhere_fact(facts, *everywhere),
@@ -322,36 +340,6 @@ impl Provision {
         facts
     }
 }
-
-impl Resource {
-    /// Returns the resource with that URI.
-    pub fn from_uri(uri: &str) -> Option<Self> {
-        match uri {
-            AUDIT => Some(Self::Audit),
-            PROJECTS => Some(Self::Projects),
-            PROVIDERS => Some(Self::Providers),
-            _ => {
-                let name = uri.strip_prefix(PROJECTS)?.strip_prefix('/')?;
-                ProjectName::parse(name).ok().map(Self::Project)
-            }
-        }
-    }
-
-    pub fn uri(&self) -> String {
-        match self {
-            Self::Audit => AUDIT.to_owned(),
-            Self::Project(name) => format!("{PROJECTS}/{name}"),
-            Self::Projects => PROJECTS.to_owned(),
-            Self::Providers => PROVIDERS.to_owned(),
-        }
-    }
-}
-
-const AUDIT: &str = "stripe-projects://audit";
-
-const PROJECTS: &str = "stripe-projects://projects";
-
-const PROVIDERS: &str = "stripe-projects://providers";
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use domain::{
     approval::{Answer, Approval},
+    clock::Timestamp,
     name::ProjectName,
 };
 use files::scan::Stop;
@@ -35,8 +36,17 @@ pub trait Interaction: Send + Sync {
 pub enum Confirmation<'a> {
     Abandon(&'a UnresolvedOrder),
     AcceptAudit(&'a Break),
+    /// The clock shows `now`, and `seen` was recorded already.
+    AcceptClock {
+        now: Timestamp,
+        seen: Timestamp,
+    },
     Connect(&'a ConnectionPlan),
-    Decide { approval: &'a Approval, answer: Answer },
+    Decide {
+        approval: &'a Approval,
+        answer: Answer,
+    },
+    Release(&'a ProjectName),
     RotateLeaked(&'a [ProjectName]),
     Teardown(&'a Target),
 }

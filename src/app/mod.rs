@@ -12,13 +12,15 @@ mod leaks;
 mod page;
 mod perform;
 mod repeats;
+mod resource;
 mod target;
 
 pub use action::Action;
-pub use command::{Command, Prompt, Provision, Rejected, Resource, Scan};
+pub use command::{Command, Prompt, Provision, Rejected, Scan};
 pub use execute::{App, Call, Limits, Reply};
 pub use fields::Fields;
 pub use interaction::{Confirmation, Interaction, Unattended, Update};
 pub use page::Page;
 pub use perform::Output;
+pub use resource::Resource;
 pub use target::Target;

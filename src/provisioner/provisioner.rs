@@ -5,10 +5,10 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use domain::secret::Secret;
 
 use super::{
-    Adoption, Alerts, Approvals, AuditLog, CapEnforcer, ConnectionChoice, Connections, Dependencies, LeakScan,
-    Lifetimes, PhaseHook, Ports, Projects, Session, Workspaces, abandonment::Abandonment, kill_switch::KillSwitch,
-    observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation, sessions::Sessions,
-    suspension::Suspension, teardown::Teardown,
+    Adoption, Alerts, Approvals, AuditLog, Budgets, CapEnforcer, ConnectionChoice, Connections, Dependencies, LeakScan,
+    Lifetimes, PhaseHook, Ports, Projects, Session, Workspaces, abandonment::Abandonment, cap_changes::CapChanges,
+    kill_switch::KillSwitch, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
+    sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -18,6 +18,7 @@ pub struct Provisioner {
     pub approvals: Arc<Approvals>,
     pub audit: AuditLog,
     pub alerts: Arc<Alerts>,
+    pub budgets: Budgets,
     pub caps: CapEnforcer,
     pub adoption: Arc<Adoption>,
     pub connections: Connections,
@@ -90,12 +91,19 @@ impl Provisioner {
         let adoption = Arc::new(Adoption { ports: share_ports(), observer: share_observer() });
         let approvals = Arc::new(Approvals { ports: share_ports() });
         let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
+        let cap_changes = Arc::new(CapChanges {
+            ports: share_ports(),
+            approvals: Arc::clone(&approvals),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        });
         let provision = Provision {
             ports: share_ports(),
             approvals: Arc::clone(&approvals),
             sessions: Arc::clone(&sessions),
             reconciler: share_reconciler(),
             observer: share_observer(),
+            cap_changes: Arc::clone(&cap_changes),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
@@ -122,12 +130,14 @@ impl Provisioner {
             suspension: suspension.clone(),
             teardown: Arc::clone(&teardown),
             abandonment,
+            cap_changes,
         };
         Self {
             projects,
             approvals,
             audit: AuditLog { ports: share_ports() },
             alerts,
+            budgets: Budgets { ports: share_ports() },
             connections: Connections { ports: share_ports(), adoption: Arc::clone(&adoption) },
             adoption,
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },

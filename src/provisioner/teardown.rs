@@ -11,14 +11,15 @@ use serde_json::json;
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
-    Held, Phase, Ports, Principal,
+    Phase, Ports, Principal,
     kill_switch::KillSwitch,
+    locks::ProjectLock,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
 };
 use crate::{
     error::Error,
-    project_state::{Observation, ProjectState},
+    project_state::{Note, Observation, ProjectState},
 };
 
 /// Removes projects.
@@ -41,7 +42,15 @@ impl Teardown {
             }
             Prepared::Gone(project) => *project,
         };
-        Ok(self.observer.state_of(project, Observation::Unknown))
+        let kept = self.ports.ledger.budget().of_project(&project.id, self.ports.clock.now())?;
+        let state = self.observer.state_of(project, Observation::Unknown);
+        Ok(match kept.filter(|kept| !kept.committed.is_zero()) {
+            Some(kept) => {
+                let (amount, month) = (kept.committed, self.ports.ledger.budget().month(self.ports.clock.now())?);
+                state.with_note(Note::StaysCommitted { amount, used: kept.used, month })
+            }
+            None => state,
+        })
     }
 
     /// Disables the keys of those projects that other calls hold, before any of them is waited for.
@@ -54,7 +63,7 @@ impl Teardown {
 
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
-    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<Box<dyn Held>, Error> {
+    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectLock, Error> {
         if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
             self.ports.phase(Phase::Locked);
             return Ok(lock);

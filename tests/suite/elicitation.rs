@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::{budget::Month, clock::Clock};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{app::App, mcp, settings::Settings};
@@ -40,11 +41,12 @@ async fn approval_at_the_host_provisions() {
                 message,
                 format!(
                     "a host 1 asks to provision:\nProject: `memory` on supermemory (Supermemory: long-term memory for \
-                     agents; supermemory/memory)\nCap: 80.00 USD every month until torn down. It is billed, up to that \
-                     cap.\nVariables: SUPERMEMORY_API_KEY in {}\nWorkspace: {} (simulated backend)\nOne project is \
-                     live, with a cap of 7 USD.\nDo you approve? (request {id})",
+                     agents; supermemory/memory)\nCap: 80.00 USD in total, until torn down. It is billed, up to that \
+                     cap.\nVariables: SUPERMEMORY_API_KEY in {}\nWorkspace: {} (simulated backend)\n7 USD are committed in \
+                     {}, 0 USD of it by renewals. One project is live, with a cap of 7 USD.\nDo you approve? (request {id})",
                     here.file(".env").display(),
-                    here.path().display()
+                    here.path().display(),
+                    Month::of(Clock::system().now())
                 )
             );
             let form = &question["requestedSchema"];

@@ -20,7 +20,8 @@ pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 
 use super::{
-    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, Observed, Order, Scope, Service, blocking,
+    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope, Service,
+    blocking,
 };
 
 /// The simulated backend. Its database is created on first use.
@@ -76,6 +77,11 @@ impl Backend for Simulated {
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
         self.run(move |store| store.teardown(&resource)).await
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        let new = new.clone();
+        self.run(move |store| store.set_cap(&new)).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {

@@ -37,7 +37,7 @@ use workspace::{Workspace, has_begun, plain_copy};
 
 use super::{
     Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, MarkedResource, Metering,
-    Observed, Order, Scope, Service, Setup, blocking,
+    NewCap, Observed, Order, Scope, Service, Setup, blocking,
 };
 
 /// The backend that provisions through the Stripe CLI, on the account that it is logged in to.
@@ -221,6 +221,12 @@ impl Backend for StripeCli {
             Err(BackendError::NotFound) => Ok(()),
             result => result,
         }
+    }
+
+    /// A cap is a part of the provider's limit.
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        let stripe = self.lock_existing().await?;
+        self.limit_provider(&stripe, new.service.provider()).await
     }
 
     /// A rotation whose new key is not asked for. Stripe has no other way to stop a service without losing it.

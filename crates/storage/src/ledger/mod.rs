@@ -8,6 +8,9 @@ mod adoption;
 mod alerts;
 mod approvals;
 mod audit;
+mod budget;
+mod cap_changes;
+mod commitments;
 mod connections;
 mod diagnostic;
 mod halts;
@@ -26,7 +29,7 @@ mod tests;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use domain::workspace::WorkspaceId;
+use domain::{clock::Timestamp, workspace::WorkspaceId};
 use files::state_folder::{StateFolder, StateFolderError};
 
 pub use adoption::Adoption;
@@ -34,6 +37,8 @@ pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+pub use budget::{Budget, ProjectCommitment};
+pub use cap_changes::CapChange;
 pub use connections::Connections;
 use halts::KillFiles;
 pub use halts::{Halts, KillTarget};
@@ -69,6 +74,9 @@ pub struct Ledger {
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// The system clock is more than a day behind the highest time that was recorded.
+    #[error("the system clock shows {now:.0}, but {seen:.0} was recorded already")]
+    ClockBehind { now: Timestamp, seen: Timestamp },
     /// The database is missing or empty, but `audit.head` beside it records rows. Starting again would lose track of
     /// billed resources.
     #[error("the ledger is gone: `audit.head` beside it records rows that it had")]
@@ -201,6 +209,11 @@ impl Ledger {
         AuditLog(self)
     }
 
+    /// Commitments to the budgets of calendar months.
+    pub fn budget(&self) -> Budget<'_> {
+        Budget(self)
+    }
+
     /// Connections to real backends.
     pub fn connections(&self) -> Connections<'_> {
         Connections(self)
@@ -291,6 +304,7 @@ static SCHEMA: Schema = Schema::new(
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
+        include_str!("schema_8.sql"),
         include_str!("schema_9.sql"),
         include_str!("schema_10.sql"),
         include_str!("schema_11.sql"),
