@@ -6,9 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use domain::{connection::ConnectionTarget, money::MicroUsd, project::ResourceId};
+use domain::{budget::CapPeriod, connection::ConnectionTarget, money::MicroUsd, project::ResourceId};
 
-use super::{Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, Observed, Order, Scope, Service};
+use super::{
+    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope, Service,
+};
 
 /// A real backend that is built once a person has recorded a connection to it.
 pub struct Recorded {
@@ -58,6 +60,10 @@ impl Backend for Recorded {
         self.unconnected.cap_scope()
     }
 
+    fn cap_period(&self) -> CapPeriod {
+        self.unconnected.cap_period()
+    }
+
     fn requires_cap_enforcement(&self) -> bool {
         self.unconnected.requires_cap_enforcement() && self.connected().is_ok()
     }
@@ -88,6 +94,10 @@ impl Backend for Recorded {
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.connected()?.0.teardown(resource).await
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        self.connected()?.0.set_cap(new).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
