@@ -74,6 +74,7 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(warning) = settings.warning() {
         cli::warn(warning);
     }
+    settings.sweep();
     let code = match call.task {
         Task::Serve(serving) => match serve(&runtime, settings, &serving) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),

@@ -51,8 +51,16 @@ pub enum Command {
         name: ProjectName,
         amount: MicroUsd,
     },
-    Resume(ProjectName),
-    Rotate(ProjectName),
+    /// `replace`: overwrites a value that this program did not write, which only a person may allow.
+    Resume {
+        name: ProjectName,
+        replace: bool,
+    },
+    /// As for `Resume`.
+    Rotate {
+        name: ProjectName,
+        replace: bool,
+    },
     Scan(Scan),
     Suspend(Target),
     Teardown(Target),
@@ -140,8 +148,8 @@ impl Command {
             Self::ReadResource(_) => Action::ReadResource,
             Self::Reap { .. } => Action::Reap,
             Self::RecordUsage { .. } => Action::RecordUsage,
-            Self::Resume(_) => Action::Resume,
-            Self::Rotate(_) => Action::Rotate,
+            Self::Resume { .. } => Action::Resume,
+            Self::Rotate { .. } => Action::Rotate,
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
@@ -156,8 +164,8 @@ impl Command {
             | Self::Keep(name)
             | Self::Provision(Provision { name, .. })
             | Self::RecordUsage { name, .. }
-            | Self::Resume(name)
-            | Self::Rotate(name)
+            | Self::Resume { name, .. }
+            | Self::Rotate { name, .. }
             | Self::Suspend(Target::Project(name))
             | Self::Teardown(Target::Project(name)) => Some(name),
             Self::AcceptAudit
@@ -187,8 +195,11 @@ impl Command {
             Self::Abandon(name)
             | Self::Keep(name)
             | Self::ReadResource(Resource::Project(name))
-            | Self::Resume(name)
-            | Self::Rotate(name) => facts.project(name),
+            | Self::Resume { name, replace: false }
+            | Self::Rotate { name, replace: false } => facts.project(name),
+            Self::Resume { name, replace: true } | Self::Rotate { name, replace: true } => {
+                facts.project(name).fact("replace", json!(true))
+            }
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
             Self::List { torn_down } => facts.fact("all", json!(torn_down)),
@@ -271,7 +282,7 @@ impl Provision {
             provider: self.provider.clone(),
             cap: self.cap.unwrap_or(Cents::ZERO),
             lifetime: self.lifetime,
-            replace: if self.replace == Some(true) { Replace::Foreign } else { Replace::OursOnly },
+            replace: replacing(self.replace == Some(true)),
         }
     }
 
@@ -288,6 +299,11 @@ impl Provision {
         }
         facts
     }
+}
+
+/// Returns what a `--replace` that was given, or not, permits.
+pub(super) fn replacing(replace: bool) -> Replace {
+    if replace { Replace::Foreign } else { Replace::OursOnly }
 }
 
 impl Resource {
@@ -347,7 +363,7 @@ mod tests {
 
     #[test]
     fn each_channel_has_its_own_word_for_an_action() {
-        let rotate = Command::Rotate(ProjectName::parse("web").unwrap()).action();
+        let rotate = Command::Rotate { name: ProjectName::parse("web").unwrap(), replace: false }.action();
         assert_eq!((rotate.as_str(Channel::Mcp), rotate.as_str(Channel::Cli)), ("rotate_key", "rotate"));
         assert_eq!(rotate.access(), Access::Write);
         let list = Command::List { torn_down: false }.action();

@@ -10,7 +10,7 @@ use domain::{
 use files::registry::Registry;
 use storage::ledger::Visibility;
 
-use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
+use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, command::replacing, leaks};
 use crate::{
     doctor::{self, Report},
     error::Error,
@@ -87,8 +87,12 @@ pub fn perform(
             reap(services, principal)?
         }
         Command::RecordUsage { name, amount } => project(services.projects.record_usage(name, *amount, principal)?),
-        Command::Resume(name) => project(services.projects.resume(name, principal)?),
-        Command::Rotate(name) => project(services.projects.rotate(name, principal)?),
+        Command::Resume { name, replace } => {
+            project(services.projects.resume_replacing(name, replacing(*replace), principal)?)
+        }
+        Command::Rotate { name, replace } => {
+            project(services.projects.rotate_replacing(name, replacing(*replace), principal)?)
+        }
         Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
         Command::Suspend(Target::All) => Output::Outcomes(services.projects.suspend_all(principal)?),
         Command::Suspend(Target::Project(name)) => project(services.projects.suspend(name, principal)?),

@@ -92,6 +92,9 @@ pub enum Commands {
     Rotate {
         /// Name of the project
         name: String,
+        /// Overwrite the variable even if this program did not write its value
+        #[arg(long)]
+        replace: bool,
     },
     /// Revoke a project's key and withhold the new one, until `resume`
     Suspend(OneOrAll),
@@ -99,6 +102,9 @@ pub enum Commands {
     Resume {
         /// Name of the project
         name: String,
+        /// Overwrite the variable even if this program did not write its value
+        #[arg(long)]
+        replace: bool,
     },
     /// Show the audit log, or verify its hash chain
     Audit(Audit),

@@ -80,6 +80,7 @@ pub fn examine(ports: &Ports) -> Report {
         let unasked = format!("{}, not asked: nothing was provisioned here yet", ports.backend.name());
         checks.push(Finding::ok("backend", unasked));
     }
+    checks.extend(workspace::programs(ports));
     checks.extend(workspace::versions(ports));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
-use files::{env_file::EnvFile, fs};
+use files::fs;
 use serde::Serialize;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Repair {
             Self::Guard => ("let git ignore the state folder".to_owned(), ports.locks.prepare()),
             Self::HideEnvFile(path) => (
                 format!("made {} readable by you alone", path.display()),
-                EnvFile::new(path).make_private().map_err(Error::from),
+                ports.env_file_at(&path).make_private().map_err(Error::from),
             ),
             Self::HideState(paths) => (
                 "made the state folder and its files private".to_owned(),

@@ -18,6 +18,7 @@ impl Diagnostic for Error {
             Self::AuditBroken { broken } => broken.code(),
             Self::Backend(error) => error.code(),
             Self::UserPolicy(_) => "invalid_policy",
+            Self::EarlierNotDelivered { .. } => "earlier_key_not_delivered",
             Self::EnvFile(error) => error.code(),
             Self::File(error) => error.code(),
             Self::InvalidAmount(error) => error.code(),
@@ -28,6 +29,7 @@ impl Diagnostic for Error {
             Self::InvalidName(error) => error.code(),
             Self::InvalidTime => "invalid_time",
             Self::KeyNotRecorded { .. } => "key_not_recorded",
+            Self::KeyWithheld { .. } => "key_withheld",
             Self::Ledger(error) => error.code(),
             Self::NoFolder { .. } => "no_folder",
             Self::NoKeyFile { .. } => "no_key_file",
@@ -42,6 +44,7 @@ impl Diagnostic for Error {
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::PathNotText { .. } => "path_not_text",
             Self::PaymentMethod(error) => error.code(),
+            Self::ProgramRefused(_) => "program_refused",
             Self::ProjectBusy => "project_busy",
             Self::ProjectNotFound { .. } => "project_not_found",
             Self::Registry(error) => error.code(),
@@ -70,6 +73,11 @@ impl Diagnostic for Error {
             Self::AuditBroken { broken } => broken.hint(channel),
             Self::Backend(error) => error.hint(channel),
             Self::UserPolicy(error) => error.policy_hint(channel),
+            Self::EarlierNotDelivered { name, .. } => format!(
+                "{} once the file can be written, or {} to stop paying",
+                rotate(name, channel),
+                teardown(name, channel)
+            ),
             Self::EnvFile(error) => error.hint(channel),
             Self::File(error) => error.hint(channel),
             Self::InvalidAmount(error) => error.hint(channel),
@@ -83,6 +91,10 @@ impl Diagnostic for Error {
             }
             Self::KeyNotRecorded { name } => {
                 format!("{} to get a key in the env file; this one was rotated elsewhere", rotate(name, channel))
+            }
+            Self::KeyWithheld { name, why } => {
+                let resume = channel.person_runs(&format!("{PROGRAM} resume {name}"), "");
+                format!("{}; then {resume}", why.hint(channel))
             }
             Self::Ledger(error) => error.hint(channel),
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
@@ -117,6 +129,9 @@ impl Diagnostic for Error {
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name, *operation, why, channel),
             Self::PathNotText { .. } => channel.person("use a path that is plain text"),
             Self::PaymentMethod(error) => error.hint(channel),
+            Self::ProgramRefused(_) => {
+                channel.person("name a program outside of the workspace that only you or root can change")
+            }
             Self::ProjectBusy => "wait for the other call to finish and try again".to_owned(),
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
             Self::ProjectNotFound { torn_down: false } => list("the project names", channel),
@@ -172,6 +187,7 @@ impl Diagnostic for Error {
             Self::Simulator(error) => error.exit(),
             Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::AlreadyExists { .. }
+            | Self::EarlierNotDelivered { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
             | Self::ProjectBusy
@@ -184,10 +200,12 @@ impl Diagnostic for Error {
             | Self::NoKeyFile { .. }
             | Self::NoPath { .. }
             | Self::PathNotText { .. }
+            | Self::ProgramRefused(_)
             | Self::UnknownBackend
             | Self::UnknownProvider { .. }
             | Self::UnknownTool => Exit::Usage,
-            Self::NotDelivered { .. }
+            Self::KeyWithheld { .. }
+            | Self::NotDelivered { .. }
             | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }

@@ -13,7 +13,12 @@ use domain::{
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
 };
-use files::{env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError};
+use files::{
+    env_file::EnvFileError,
+    fs::{FsError, RefusedProgram},
+    host_config::SetupError,
+    registry::RegistryError,
+};
 #[cfg(feature = "simulator")]
 use simulator::SimulatorError;
 use storage::{
@@ -37,6 +42,13 @@ pub enum Error {
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
     UserPolicy(#[source] RegistryError),
+    /// The env file could not take the key of an earlier purchase, so it cannot take another one.
+    #[error("the key of {name} has not reached this env file yet: {why}")]
+    EarlierNotDelivered {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     #[error(transparent)]
     EnvFile(#[from] EnvFileError),
     #[error(transparent)]
@@ -57,6 +69,13 @@ pub enum Error {
     InvalidTime,
     #[error("the backend's key differs from the recorded one")]
     KeyNotRecorded { name: ProjectName },
+    /// A rotation revoked the old key, and version control would take the new one.
+    #[error("the old key is revoked, and the new one is withheld: {why}")]
+    KeyWithheld {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
@@ -120,6 +139,8 @@ pub enum Error {
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
+    #[error("this program is not started: {0}")]
+    ProgramRefused(#[source] RefusedProgram),
     #[error("another call or process is changing this project")]
     ProjectBusy,
     #[error("there is no such project{}", if *torn_down { " any more: it was torn down" } else { "" })]

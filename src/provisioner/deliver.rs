@@ -1,12 +1,12 @@
 //! The port through which keys reach the programs that use them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::{
     name::EnvVar,
     secret::{Fingerprint, Secret},
 };
-use files::env_file::{EnvFile, EnvFileError, Preflight, Replace};
+use files::env_file::{EnvFile, EnvFileError, Preflight, Replace, Surroundings};
 
 use crate::error::Error;
 
@@ -30,17 +30,28 @@ pub trait Deliver: Send + Sync {
     /// Removes the variables whose values are ours.
     fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error>;
 
+    /// Returns the file that `target` leads to, through links; `None` if that cannot be determined.
+    fn real_path(&self, target: &Path) -> Option<PathBuf>;
+
     /// Removes what a process that died while writing left behind.
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError>;
 }
 
-/// Delivery to env files.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EnvFiles;
+/// Delivery to the env files of a workspace.
+#[derive(Clone, Debug, Default)]
+pub struct EnvFiles {
+    pub surroundings: Surroundings,
+}
+
+impl EnvFiles {
+    fn open(&self, target: &Path) -> EnvFile {
+        EnvFile::new(target.to_owned(), &self.surroundings)
+    }
+}
 
 impl Deliver for EnvFiles {
     fn preflight(&self, target: &Path) -> Result<Preflight, EnvFileError> {
-        EnvFile::new(target.to_owned()).preflight()
+        self.open(target).preflight()
     }
 
     fn deliver(
@@ -50,14 +61,18 @@ impl Deliver for EnvFiles {
         replace: Replace,
         recognise: Recognise<'_>,
     ) -> Result<(), Error> {
-        EnvFile::new(target.to_owned()).deliver(credentials, replace, recognise)
+        self.open(target).deliver(credentials, replace, recognise)
     }
 
     fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error> {
-        EnvFile::new(target.to_owned()).withdraw(variables, recognise)
+        self.open(target).withdraw(variables, recognise)
+    }
+
+    fn real_path(&self, target: &Path) -> Option<PathBuf> {
+        self.open(target).existing().ok().flatten()
     }
 
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError> {
-        EnvFile::new(target.to_owned()).sweep()
+        self.open(target).sweep()
     }
 }

@@ -1,6 +1,12 @@
 //! The ports of the use cases: backend, ledger, delivery, locks, registry and clock.
 
-use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use backends::{Backend, BackendError, Observed, Scope, collect_request_ids};
 use domain::{
@@ -8,12 +14,13 @@ use domain::{
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
     name::ProjectName,
+    principal::Role,
     project::{Project, Status},
     secret::Fingerprint,
 };
 use files::{
-    env_file::EnvFileError,
-    fs::Stamp,
+    env_file::{EnvFile, EnvFileError, Replace, Surroundings},
+    fs::{self, SearchPath, Stamp},
     registry::{Registry, RegistryFile, UserPolicyFile},
 };
 use serde_json::{Value, json};
@@ -34,6 +41,10 @@ pub struct Ports {
     pub user_policy_file: UserPolicyFile,
     /// Where keys of new projects go.
     pub env_file: PathBuf,
+    /// Whether the caller named the env file, and did not leave it to the default.
+    pub env_file_named: bool,
+    /// Where the programs are that may be started.
+    pub programs: SearchPath,
     /// The folder of the ledger and the locks.
     pub state: PathBuf,
     /// The folder that the agent works in, and can edit.
@@ -92,22 +103,50 @@ impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
         let Dependencies { backend, ledger, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
             dependencies;
+        let workspace = env_file.parent().unwrap_or(&env_file).to_owned();
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
             ledger,
-            delivery: Arc::new(EnvFiles),
+            delivery: env_files(&workspace, &state),
             locks: Arc::new(LockFiles::new(state.clone())),
             registry_file: registry,
             user_policy_file: user_policy,
-            workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
+            workspace,
             env_file,
+            env_file_named: false,
+            programs: SearchPath::default(),
             state,
             accept_terms,
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),
         }
+    }
+
+    /// Names the folder that the agent works in, which no link of an env file may lead out of.
+    pub(super) fn in_workspace(self, workspace: PathBuf) -> Self {
+        Self { delivery: env_files(&workspace, &self.state), workspace, ..self }
+    }
+
+    /// Returns an env file of this workspace.
+    pub fn env_file_at(&self, path: &Path) -> EnvFile {
+        EnvFile::new(path.to_owned(), &Surroundings { workspace: self.workspace.clone(), state: self.state.clone() })
+    }
+
+    /// Returns the env file of a new project.
+    ///
+    /// Where a person named one that is a link out of the workspace, it is the file that the link leads to: only they
+    /// may choose it, and what is recorded leads nowhere else later.
+    pub(super) fn env_file_for(&self, principal: &Principal) -> PathBuf {
+        if self.env_file_named
+            && principal.role == Role::Person
+            && let Ok(real) = fs::resolve(&self.env_file)
+            && !real.starts_with(&self.workspace)
+        {
+            return real;
+        }
+        self.env_file.clone()
     }
 
     /// Reads the registry, restricted by the policy outside the workspace.
@@ -251,12 +290,14 @@ impl Ports {
         }
     }
 
-    /// Proves that every variable can take a key, and that none holds a value of the user's own by now.
-    pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
+    /// Proves that every variable can take a key, and that none holds a value of the user's own by now, unless that may
+    /// be replaced.
+    pub(super) fn can_deliver(&self, project: &Project, replace: Replace) -> Result<(), Error> {
         let preflight = self.delivery.preflight(&project.env_file)?;
         for delivery in &project.deliveries {
             preflight.dry_run(&delivery.env_var)?;
-            if let Some(value) = preflight.holds(&delivery.env_var)
+            if replace == Replace::OursOnly
+                && let Some(value) = preflight.holds(&delivery.env_var)
                 && self.recognise(&[value])?.is_empty()
             {
                 let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
@@ -283,6 +324,11 @@ impl fmt::Debug for Ports {
         let name = self.backend.name();
         f.debug_struct("Ports").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+fn env_files(workspace: &Path, state: &Path) -> Arc<dyn Deliver> {
+    let surroundings = Surroundings { workspace: workspace.to_owned(), state: state.to_owned() };
+    Arc::new(EnvFiles { surroundings })
 }
 
 /// Returns the decision of the policy, if the policy refused.

@@ -37,9 +37,19 @@ pub(super) struct Reconciler {
 impl Reconciler {
     /// Reconciles the entry that an earlier call left open on a project, if any. The caller holds its lock.
     pub(super) fn reconcile_open(&self, project: &Project, principal: &Principal) -> Result<Option<Reconciled>, Error> {
+        self.reconcile_open_replacing(project, Replace::OursOnly, principal)
+    }
+
+    /// As [`Self::reconcile_open`]; a delivery may overwrite what `replace` permits.
+    pub(super) fn reconcile_open_replacing(
+        &self,
+        project: &Project,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Option<Reconciled>, Error> {
         match self.ports.ledger.journal().open_intent(&project.id)? {
             None => Ok(None),
-            Some(intent) => self.reconcile(intent, principal).map(Some),
+            Some(intent) => self.reconcile(intent, replace, principal).map(Some),
         }
     }
 
@@ -50,7 +60,7 @@ impl Reconciler {
             self.close_as_nothing(intent, &error, principal)?;
             return Err(error);
         }
-        match self.reconcile(intent, principal)? {
+        match self.reconcile(intent, Replace::OursOnly, principal)? {
             Reconciled::Done(project) => Ok(*project),
             Reconciled::NothingHappened => Err(error.into()),
             Reconciled::Open { why } => Err(why),
@@ -136,12 +146,17 @@ impl Reconciler {
     }
 
     /// Finishes or closes an open intent. It may be cancelled until it acts on the backend's answer.
-    pub(super) fn reconcile(&self, mut intent: Intent, principal: &Principal) -> Result<Reconciled, Error> {
+    pub(super) fn reconcile(
+        &self,
+        mut intent: Intent,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Reconciled, Error> {
         if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
             self.ports.phase(Phase::Checked);
         }
         match intent.operation {
-            Operation::Resume => return Ok(finished(self.reactivate(intent, principal))),
+            Operation::Resume => return Ok(finished(self.reactivate(intent, replace, principal))),
             Operation::Suspend => return Ok(finished(self.disable_key(intent, principal))),
             Operation::Teardown => return Ok(finished(self.remove(intent, principal))),
             Operation::Provision | Operation::Rotate => {}
@@ -154,7 +169,7 @@ impl Reconciler {
         let revealed = self.ports.call_backend(&mut intent, self.ports.backend.reveal(&resource));
         self.ports.phase(Phase::Checked);
         match revealed {
-            Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal) {
+            Ok(credentials) => match self.deliver(intent, &resource, &credentials, replace, principal) {
                 Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
                 other => Ok(finished(other)),
             },
@@ -196,7 +211,12 @@ impl Reconciler {
     }
 
     /// Enables the key at the backend, and delivers it.
-    pub(super) fn reactivate(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
+    pub(super) fn reactivate(
+        &self,
+        mut intent: Intent,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Project, Error> {
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.ports.missing(&intent.leave_open())); // a suspended project has a resource
         };
@@ -207,7 +227,7 @@ impl Reconciler {
         });
         self.ports.phase(Phase::Acted);
         match answer {
-            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal),
+            Ok(credentials) => self.deliver(intent, &resource, &credentials, replace, principal),
             Err(error) if error.is_definite() => {
                 let error = Error::from(error);
                 self.close_as_nothing(intent, &error, principal)?;

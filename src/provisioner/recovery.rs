@@ -1,6 +1,6 @@
 //! Recovery at start: finishes or closes the operations that a crashed process left open.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
 
 use domain::{name::ProjectName, project::Project};
 
@@ -37,12 +37,17 @@ impl fmt::Display for Recovery {
 
 /// Reconciles every project with an open operation. One that a running process works on is skipped.
 pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
+    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
+    let _ = ports.delivery.sweep(&ports.env_file);
     if !ports.ledger.exists() {
         return Ok(Vec::new());
     }
-    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
     let _ = ports.ledger.audit().sweep();
-    let _ = ports.delivery.sweep(&ports.env_file);
+    let env_files: BTreeSet<PathBuf> =
+        ports.ledger.projects().all_live()?.into_iter().map(|project| project.env_file).collect();
+    for env_file in env_files.iter().filter(|env_file| **env_file != ports.env_file) {
+        let _ = ports.delivery.sweep(env_file);
+    }
     let mut recovered = Vec::new();
     for project in ports.ledger.projects().unsettled()? {
         match recover_one(ports, reconciler, &project) {

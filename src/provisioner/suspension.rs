@@ -10,6 +10,7 @@ use domain::{
     name::ProjectName,
     project::{Project, Status},
 };
+use files::env_file::Replace;
 use serde_json::{Value, json};
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
@@ -58,12 +59,17 @@ impl Suspension {
     }
 
     /// As [`super::Projects::resume`].
-    pub(super) fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+    pub(super) fn resume(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
-        match self.prepare_resumption(name, principal) {
+        match self.prepare_resumption(name, replace, principal) {
             Ok(Prepared::Begun(intent, observation)) => {
                 self.ports.phase(Phase::Intended);
-                let project = self.reconciler.reactivate(*intent, principal)?;
+                let project = self.reconciler.reactivate(*intent, replace, principal)?;
                 Ok(self.after(project, observation))
             }
             Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
@@ -78,7 +84,7 @@ impl Suspension {
         name: &ProjectName,
         principal: &Principal,
     ) -> Result<Prepared, Error> {
-        let project = self.settled(name, principal)?;
+        let project = self.settled(name, Replace::OursOnly, principal)?;
         if project.status == Status::Suspended {
             return Ok(Prepared::AsItIs(Box::new(project), Observation::Unknown));
         }
@@ -92,8 +98,13 @@ impl Suspension {
         self.begin(name, Operation::Suspend, why, observation, principal)
     }
 
-    fn prepare_resumption(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
-        let project = self.settled(name, principal)?;
+    fn prepare_resumption(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Prepared, Error> {
+        let project = self.settled(name, replace, principal)?;
         if project.status != Status::Suspended {
             return Ok(Prepared::AsItIs(Box::new(project), Observation::Unknown)); // it was never suspended
         }
@@ -101,14 +112,14 @@ impl Suspension {
         if is_used_up(&project, observation) {
             return Err(BackendError::from(Refusal::CapReached).into());
         }
-        self.ports.can_deliver(&project)?;
+        self.ports.can_deliver(&project, replace)?;
         self.begin(name, Operation::Resume, json!({}), observation, principal)
     }
 
     /// Returns the live project of that name after reconciling it.
-    fn settled(&self, name: &ProjectName, principal: &Principal) -> Result<Project, Error> {
+    fn settled(&self, name: &ProjectName, replace: Replace, principal: &Principal) -> Result<Project, Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
-        match self.reconciler.reconcile_open(&project, principal)? {
+        match self.reconciler.reconcile_open_replacing(&project, replace, principal)? {
             Some(Reconciled::Open { why }) => Err(why),
             Some(_) => self.ports.live(name)?.ok_or_else(|| self.ports.missing(name)),
             None => Ok(project),

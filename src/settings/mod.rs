@@ -24,11 +24,12 @@ use crate::{
     error::Error,
     provisioner::{Dependencies, Provisioner},
 };
-use backends::simulated::PaymentMethod;
+use backends::{simulated::PaymentMethod, stripe_cli};
 use domain::clock::Clock;
-use environment::{path, secret};
+use environment::{path, search_path, secret};
 use files::{
-    fs,
+    fs::{self, SearchPath},
+    git,
     registry::{RegistryFile, UserPolicyFile},
 };
 #[cfg(feature = "simulator")]
@@ -40,12 +41,14 @@ pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
     pub env_file: PathBuf,
+    env_file_named: bool,
     pub registry: RegistryFile,
     user_policy: UserPolicyFile,
     pub state: PathBuf,
     accept_terms: bool,
     backend: BackendConfig,
     payment_method: PaymentMethod,
+    programs: SearchPath,
     flags: Vec<OsString>,
 }
 
@@ -56,16 +59,21 @@ impl Settings {
         let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
-        let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
+        let programs = search_path(&dir);
+        git::resolve_program(&programs);
+        let backend = BackendConfig::new(&options, &programs, within)?;
+        let payment_method = payment_method(&options)?;
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
         let state = options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
+        let env_file_named = env_file.is_some();
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
         if env_file.to_str().is_none() {
             return Err(Error::PathNotText { path: env_file });
         }
         Ok(Self {
             env_file,
+            env_file_named,
             registry: match providers {
                 Some(path) => RegistryFile::Named(within(path)),
                 None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
@@ -75,6 +83,7 @@ impl Settings {
             accept_terms: options.accept_tos,
             backend,
             payment_method,
+            programs,
             flags,
             dir: dir.clone(),
         })
@@ -85,9 +94,15 @@ impl Settings {
         self.backend.warning()
     }
 
+    /// Removes what killed processes left in the state folder.
+    pub fn sweep(&self) {
+        stripe_cli::sweep(&self.state);
+    }
+
     /// Builds the services. Still no unfinished operationed: that happens on first use.
     pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, registry, user_policy, state, accept_terms, backend, payment_method, .. } = self;
+        let Self { dir, env_file, env_file_named, registry, user_policy, state, accept_terms, .. } = self;
+        let (backend, payment_method, programs) = (self.backend, self.payment_method, self.programs);
         let clock = Clock::system();
         let ledger = Arc::new(Ledger::of(&state));
         let backend = backend.build(&state, &ledger, payment_method, &clock);
@@ -103,6 +118,8 @@ impl Settings {
             runtime,
         })
         .in_workspace(dir)
+        .with_named_env_file(env_file_named)
+        .with_programs(programs)
         .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
     }
 

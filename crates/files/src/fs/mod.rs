@@ -3,23 +3,31 @@
 //! Only this module uses `std::fs`. A replaced file holds either the old or the new content, also after a power loss;
 //! a file that it creates is readable by its owner only; a lock ends with its process.
 
+mod attributes;
 mod diagnostic;
 mod error;
+mod folder;
 mod inspect;
 mod lock;
+mod obstacle;
 mod path;
 mod private;
+mod program;
 mod read;
 mod replace;
 mod shell;
 mod write_access;
 
+pub use attributes::Attributes;
 pub use error::FsError;
-pub use inspect::{Kind, Stamp, files_in, is_empty, is_private, kind, stamp};
+pub use folder::{FileContent, FileState, Folder};
+pub use inspect::{Kind, Stamp, files_in, folders_in, is_empty, is_private, kind, stamp};
 pub use lock::Lock;
+pub use obstacle::{Obstacle, obstacle};
 pub use path::{in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
-pub use read::{open_regular, read};
-pub use replace::{Privacy, probe, remove, replace, sweep, temporary};
+pub use program::{Distrust, Program, ProgramError, RefusedProgram, SearchPath};
+pub use read::{open_regular, read, read_named};
+pub use replace::{Privacy, remove, replace, sweep, temporary};
 pub use shell::shell_quoted;
 pub use write_access::{WriteAccess, dangling_link, write_access};
