@@ -33,8 +33,11 @@ pub trait Deliver: Send + Sync {
     /// Returns the file that `target` leads to, through links; `None` if that cannot be determined.
     fn real_path(&self, target: &Path) -> Option<PathBuf>;
 
-    /// Removes what a process that died while writing left behind.
+    /// Removes what a process that died while writing to `target` left behind.
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError>;
+
+    /// Removes what processes that died left behind wherever a file like `target` is written from.
+    fn sweep_places(&self, target: &Path) -> Result<(), EnvFileError>;
 }
 
 /// Delivery to the env files of a workspace.
@@ -74,5 +77,9 @@ impl Deliver for EnvFiles {
 
     fn sweep(&self, target: &Path) -> Result<(), EnvFileError> {
         self.open(target).sweep()
+    }
+
+    fn sweep_places(&self, target: &Path) -> Result<(), EnvFileError> {
+        self.open(target).sweep_places()
     }
 }

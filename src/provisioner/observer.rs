@@ -98,7 +98,10 @@ impl Observer {
         sharing: &BTreeSet<String>,
     ) -> ProjectState {
         // A link may be recorded; what is shown is the file that the key was written to.
-        if let Some(real) = Some(&project).filter(|project| project.status.is_live()).and_then(|project| self.ports.delivery.real_path(&project.env_file)) {
+        if let Some(real) = Some(&project)
+            .filter(|project| project.status.is_live())
+            .and_then(|project| self.ports.delivery.real_path(&project.env_file))
+        {
             project.env_file = real;
         }
         let enforcement = match self.ports.backend.cap_scope() {

@@ -226,6 +226,7 @@ impl Ports {
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
         let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let _ = self.delivery.sweep(&self.env_file); // what cannot be removed does no harm, and `doctor` shows it
         self.phase(Phase::Locked);
         Ok(lock)
     }

@@ -38,7 +38,7 @@ impl fmt::Display for Recovery {
 /// Reconciles every project with an open operation. One that a running process works on is skipped.
 pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
     // Leftovers that cannot be removed do no harm, and `doctor` shows them.
-    let _ = ports.delivery.sweep(&ports.env_file);
+    let _ = ports.delivery.sweep_places(&ports.env_file);
     if !ports.ledger.exists() {
         return Ok(Vec::new());
     }
@@ -46,7 +46,7 @@ pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Reco
     let env_files: BTreeSet<PathBuf> =
         ports.ledger.projects().all_live()?.into_iter().map(|project| project.env_file).collect();
     for env_file in env_files.iter().filter(|env_file| **env_file != ports.env_file) {
-        let _ = ports.delivery.sweep(env_file);
+        let _ = ports.delivery.sweep_places(env_file);
     }
     let mut recovered = Vec::new();
     for project in ports.ledger.projects().unsettled()? {
@@ -68,7 +68,7 @@ fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Res
     if project.backend != ports.backend.name() {
         return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: ports.backend.name() });
     }
-    ports.delivery.sweep(&project.env_file)?;
+    let _ = ports.delivery.sweep(&project.env_file);
     match reconciler.reconcile_open(project, &Principal::recovery())? {
         None => Ok(None), // another process was faster
         Some(Reconciled::Done(_)) => Ok(Some(Recovery::Finished)),

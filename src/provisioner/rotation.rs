@@ -43,9 +43,7 @@ impl Rotation {
         let answer = self.ports.call_backend(&mut intent, self.ports.backend.rotate(&resource));
         self.ports.phase(Phase::Acted);
         let project = match answer {
-            Ok(credentials) => {
-                self.reconciler.deliver(intent, &resource, &credentials, replace, principal)?
-            }
+            Ok(credentials) => self.reconciler.deliver(intent, &resource, &credentials, replace, principal)?,
             Err(error) => self.reconciler.resolve(intent, error, principal)?,
         };
         Ok(self.observer.at_hand(project))
@@ -73,7 +71,9 @@ impl Rotation {
 
     fn prepare_rotation(&self, name: &ProjectName, replace: Replace, principal: &Principal) -> Result<Intent, Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
-        if let Some(Reconciled::Open { why }) = self.reconciler.reconcile_open_replacing(&project, replace, principal)? {
+        if let Some(Reconciled::Open { why }) =
+            self.reconciler.reconcile_open_replacing(&project, replace, principal)?
+        {
             return Err(why);
         }
         if project.status == Status::Suspended {

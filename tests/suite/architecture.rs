@@ -82,10 +82,10 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("approval", &["channel", "clock", "diagnostic", "money", "name", "project"], &["thiserror"]),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
-    ("git", &[], &["thiserror"]),
+    ("git", &["fs"], &["thiserror"]),
     ("store", &[], &["rusqlite", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
-    ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
+    ("env_file", &["dotenv", "fs", "git"], &["ignore", "thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
     // parsers.
     ("host_config", &["fs", "git"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
@@ -238,6 +238,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "error",
             "fs",
+            "git",
             "host_config",
             "lifetime",
             "ledger",
@@ -335,10 +336,15 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/attributes.rs",
+            "crates/files/src/fs/folder.rs",
+            "crates/files/src/fs/folder/portable.rs",
+            "crates/files/src/fs/folder/unix.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
             "crates/files/src/fs/path.rs",
             "crates/files/src/fs/private.rs",
+            "crates/files/src/fs/program.rs",
             "crates/files/src/fs/read.rs",
             "crates/files/src/fs/replace.rs",
             "crates/files/src/fs/write_access.rs",

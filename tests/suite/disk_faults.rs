@@ -187,24 +187,30 @@ const BYSTANDER: &[&str] = &["provision", "bystander", "tts"];
 const BLOCKS_OF_A_PAGE: usize = 8;
 
 /// System calls that fail, with their error.
-const FAULTS: [(&str, &str); 8] = [
+const FAULTS: [(&str, &str); 13] = [
     ("fsync", "EIO"),
     ("ftruncate", "EIO"),
+    ("linkat", "EPERM"),
     ("mkdir", "ENOSPC"),
+    ("mkdirat", "ENOSPC"),
     ("openat", "EACCES"),
     ("pwrite64", "ENOSPC"),
     ("rename", "EROFS"),
+    ("renameat", "EROFS"),
+    ("renameat2", "EROFS"),
     ("unlink", "EACCES"),
+    ("unlinkat", "EACCES"),
     ("write", "ENOSPC"),
 ];
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "",
     ".env",
     ".env.stripe-projects.tmp",
     ".stripe-projects",
     ".stripe-projects/audit.head",
     ".stripe-projects/audit.head.stripe-projects.tmp",
+    ".stripe-projects/env-files",
     ".stripe-projects/ledger.db",
     ".stripe-projects/ledger.db-shm",
     ".stripe-projects/ledger.db-wal",

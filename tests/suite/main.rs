@@ -38,6 +38,10 @@ mod elicitation;
 mod elicitation_host;
 mod env_corpus;
 mod env_file;
+#[cfg(unix)]
+mod env_obstacles;
+#[cfg(target_os = "linux")]
+mod env_temporaries;
 mod fake_stripe;
 mod fake_stripe_behavior;
 mod fake_stripe_faults;
@@ -56,6 +60,8 @@ mod partial_failure;
 mod policy;
 mod portable_sql;
 mod power_loss;
+#[cfg(unix)]
+mod programs;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;

@@ -182,7 +182,7 @@ impl EnvFile {
         }
         let excluded_now = version_control::keep_out(&real)?;
         for _ in 0..ATTEMPTS {
-            let target = Target::lock(self)?;
+            let target = Target::lock(self, TIMEOUT)?;
             staging::sweep(&target, &self.surroundings)?;
             let current = target.read()?;
             if replacement::rehearse(&target, &self.surroundings, current.as_ref())? == Replaced::Done {
@@ -280,16 +280,22 @@ impl EnvFile {
         }
     }
 
-    /// Removes the temporary files of crashed processes.
+    /// Removes the temporary files that crashed processes left for this file, without waiting for a process at work.
     pub fn sweep(&self) -> Result<(), EnvFileError> {
-        let Some(real) = self.existing()? else {
-            return Ok(());
-        };
-        staging::sweep_all(self, &real);
-        if staging::leftover(&real, &self.surroundings).is_some() {
-            staging::sweep(&Target::lock(self)?, &self.surroundings)?;
+        if let Some(real) = self.existing()?
+            && staging::leftover(&real, &self.surroundings).is_some()
+        {
+            staging::sweep(&Target::lock(self, Duration::ZERO)?, &self.surroundings)?;
         }
         Ok(())
+    }
+
+    /// Removes every temporary file in the places that this file uses, as far as no process is at work there.
+    pub fn sweep_places(&self) -> Result<(), EnvFileError> {
+        if let Some(real) = self.existing()? {
+            staging::sweep_all(self, &real);
+        }
+        self.sweep()
     }
 
     /// Edits the current file under its lock; an unchanged file is not rewritten.
@@ -303,13 +309,16 @@ impl EnvFile {
         change: impl Fn(&mut EnvText, &[Fingerprint], &Path) -> Result<(), EnvFileError>,
     ) -> Result<(), E> {
         for _ in 0..ATTEMPTS {
-            let target = Target::lock(self)?;
+            let target = Target::lock(self, TIMEOUT)?;
             staging::sweep(&target, &self.surroundings)?;
             let current = target.read()?;
             let mut text = text_of(current.as_ref());
             let before = text.bytes().to_vec();
-            let present: Vec<Fingerprint> =
-                variables.iter().flat_map(|variable| text.values(variable)).map(|value| Fingerprint::of(&value)).collect();
+            let present: Vec<Fingerprint> = variables
+                .iter()
+                .flat_map(|variable| text.values(variable))
+                .map(|value| Fingerprint::of(&value))
+                .collect();
             let ours = recognise(&present)?;
             change(&mut text, &ours, &target.path)?;
             if text.bytes() == before {

@@ -109,12 +109,7 @@ fn created(folder: &Folder, name: &str) -> Result<File, FsError> {
     folder.create(name)
 }
 
-fn write(
-    staging: &Staging<'_>,
-    bytes: &[u8],
-    attributes: &Attributes,
-    privacy: Privacy,
-) -> Result<File, EnvFileError> {
+fn write(staging: &Staging<'_>, bytes: &[u8], attributes: &Attributes, privacy: Privacy) -> Result<File, EnvFileError> {
     let folder = staging.folder();
     let file = created(folder, &staging.temporary)?;
     attributes.apply(&file, privacy)?;

@@ -3,9 +3,10 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use super::{EnvFile, EnvFileError, TIMEOUT};
+use super::{EnvFile, EnvFileError};
 use crate::fs::{self, FileContent, Folder, FsError, Lock};
 
 /// The real file, with its folder open and locked.
@@ -21,7 +22,7 @@ impl Target {
     ///
     /// # Errors
     /// [`EnvFileError::LeadsOut`] for a link out of the workspace, [`EnvFileError::Locked`] after a timeout.
-    pub(super) fn lock(env_file: &EnvFile) -> Result<Self, EnvFileError> {
+    pub(super) fn lock(env_file: &EnvFile, timeout: Duration) -> Result<Self, EnvFileError> {
         for _ in 0..ATTEMPTS {
             let path = env_file.real_path()?;
             let name = path.file_name().and_then(|name| name.to_str());
@@ -29,7 +30,7 @@ impl Target {
                 return Err(unusable(&path).into());
             };
             let folder = Folder::open(parent)?;
-            let lock = Lock::on_folder(&folder, &name, TIMEOUT)?;
+            let lock = Lock::on_folder(&folder, &name, timeout)?;
             let lock = lock.ok_or_else(|| EnvFileError::Locked { path: path.clone() })?;
             if env_file.real_path()? == path {
                 return Ok(Self { path, name, folder, _lock: lock });

@@ -223,7 +223,9 @@ mod tests {
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();
             is_named(&lines, Path::new("/w/app/.env"), Path::new("/w"))
         };
-        for good in ["syntax: glob\n.env", "rootglob:app/.env", r"^app/\.env$", r"(^|/)\.env$", "syntax: glob\napp/.env "] {
+        for good in
+            ["syntax: glob\n.env", "rootglob:app/.env", r"^app/\.env$", r"(^|/)\.env$", "syntax: glob\napp/.env "]
+        {
             assert!(named(good), "{good}");
         }
         for bad in ["", ".env", "syntax: glob\n.env.local", "rootglob:.env", "syntax: glob\n# .env", r"^\.env$"] {

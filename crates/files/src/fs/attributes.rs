@@ -4,9 +4,9 @@ use std::fs::File;
 #[cfg(unix)]
 use std::path::Path;
 
+use super::{FsError, Privacy};
 #[cfg(unix)]
 use super::{error::failed, private::OWNER};
-use super::{FsError, Privacy};
 
 /// Owner, group, mode and extended attributes of a file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -100,7 +100,8 @@ fn value(file: &File, name: &[u8]) -> Option<Vec<u8>> {
 
 /// Prefixes of the attributes that describe access, labels, and what users attach. Signatures of the content are not kept.
 #[cfg(unix)]
-const KEPT: &[&str] = &["com.apple.", "security.SMACK64", "security.selinux", "system.nfs4_acl", "system.posix_acl_access", "user."];
+const KEPT: &[&str] =
+    &["com.apple.", "security.SMACK64", "security.selinux", "system.nfs4_acl", "system.posix_acl_access", "user."];
 
 /// The limit of Linux for a value, and for a list of names.
 #[cfg(unix)]

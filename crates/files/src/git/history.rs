@@ -40,7 +40,13 @@ pub fn objects(
     folder: &Path,
     mut visit: impl FnMut(&Object, &mut dyn Read) -> io::Result<bool>,
 ) -> Result<(), GitError> {
-    let mut git = Git { folder, work_tree: None }.stream(&["cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch"])?;
+    let mut git = Git { folder, work_tree: None }.stream(&[
+        "cat-file",
+        "--batch-all-objects",
+        "--unordered",
+        "--buffer",
+        "--batch",
+    ])?;
     let (mut line, mut complete) = (Vec::new(), true);
     loop {
         line.clear();

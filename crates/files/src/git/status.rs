@@ -74,4 +74,5 @@ fn refuse_pipes(root: &Path, folder: &Path) -> Result<(), GitError> {
 }
 
 /// Files in `.git` that the queries above make git read.
-const READ_BY_GIT: &[&str] = &["HEAD", "commondir", "config", "config.worktree", "index", "info/exclude", "packed-refs"];
+const READ_BY_GIT: &[&str] =
+    &["HEAD", "commondir", "config", "config.worktree", "index", "info/exclude", "packed-refs"];

@@ -8,7 +8,10 @@ use rustix::{
 };
 
 use super::{
-    super::{FsError, error::{failed, not_regular}},
+    super::{
+        FsError,
+        error::{failed, not_regular},
+    },
     FileState, Folder,
 };
 
