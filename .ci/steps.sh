@@ -122,12 +122,38 @@ dependencies() {
   fi
   cargo fetch --locked --quiet # for all platforms; the build fetched only this one's
   cargo deny --locked --offline check bans licenses sources
-  # The advisories are in a database on the network. Without a network they are skipped.
+  advisories
+}
+
+# Checks both lock files. Without a network it uses an archive of RustSec's database, ADVISORY_DB.
+advisories() {
   if cargo deny fetch db >/dev/null 2>&1; then
     cargo deny --locked check advisories
-  else
-    echo "advisories: not checked, the database is not reachable"
+    (cd fuzz && cargo deny --locked --config ../deny.toml check advisories)
+    return
   fi
+  local archive="${ADVISORY_DB:-../shared/data/advisory-db.tar.gz}"
+  if [ ! -e "$archive" ]; then
+    echo "advisories: NOT CHECKED, the database is not reachable and there is no archive $archive"
+    return
+  fi
+  local work database
+  work="$(mktemp -d)"
+  database="$work/advisory-db-3157b0e258782691" # the name that cargo-deny derives from the URL of the database
+  mkdir "$database"
+  tar -xzf "$archive" -C "$database"
+  # cargo-deny expects a repository that was fetched once.
+  git -C "$database" init --quiet
+  git -C "$database" add --all
+  git -C "$database" -c user.name=ci -c user.email=ci@localhost commit --quiet --message "Unpack the archive"
+  git -C "$database" fetch --quiet . HEAD
+  sed "s|^\[advisories\]|&\ndb-path = \"$work\"\nmaximum-db-staleness = \"P365D\"|" deny.toml >"$work/deny.toml"
+  local newest
+  newest="$(find "$database" -name 'RUSTSEC-*.md' -printf '%Ts\n' | sort -n | tail -1)"
+  echo "advisories: the archive $archive is $((($(date +%s) - newest) / 86400)) days old; what was published since is not checked"
+  cargo deny --locked --offline --config "$work/deny.toml" check advisories
+  (cd fuzz && cargo fetch --locked --quiet && cargo deny --locked --offline --config "$work/deny.toml" check advisories)
+  rm -rf "$work"
 }
 
 published_files() {

@@ -17,7 +17,7 @@ use super::{
     projects::{ProvisionTx, named, one},
     rows::{Stored, amount, parsed},
 };
-use crate::store::{Tx, values};
+use crate::store::{Access, Tx, values};
 
 /// A project that does not exist yet.
 pub struct NewProject {
@@ -175,6 +175,9 @@ impl Journal<'_> {
     /// credential. `credentials` are in the order of the project's deliveries; without any, only the resource is
     /// recorded.
     ///
+    /// It does not wait for the disk: [`Self::close`] does. A power loss before that leaves the intent without an answer,
+    /// and recovery asks the backend again, which it must be able to do anyway.
+    ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn record(
@@ -188,7 +191,7 @@ impl Journal<'_> {
         let (row, now) = (intent.row, at.as_millisecond());
         let update = "UPDATE projects SET resource = ?2, key_version = ?3, updated_at = ?4 WHERE row = ?1";
         let insert = "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        self.0.write::<_, LedgerError>(|tx| {
+        self.0.transact::<_, LedgerError>(Access::WriteUnsynced, |tx| {
             tx.run(update, &values![row, resource.as_str(), version, now])?;
             for (position, credential) in (0_i64..).zip(credentials) {
                 let (fingerprint, mask) = (credential.fingerprint(), credential.mask());
