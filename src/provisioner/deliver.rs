@@ -1,6 +1,10 @@
 //! The port through which keys reach the programs that use them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use domain::{
     name::EnvVar,
@@ -43,10 +47,20 @@ pub trait Deliver: Send + Sync {
 /// Delivery to the env files of a workspace.
 #[derive(Clone, Debug, Default)]
 pub struct EnvFiles {
-    pub surroundings: Surroundings,
+    surroundings: Surroundings,
+    /// The files that the checked paths led to. A key goes to that file only: the path can be changed meanwhile.
+    checked: Arc<Mutex<BTreeMap<PathBuf, PathBuf>>>,
 }
 
 impl EnvFiles {
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self { surroundings, checked: Arc::default() }
+    }
+
+    fn checked(&self) -> MutexGuard<'_, BTreeMap<PathBuf, PathBuf>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self, target: &Path) -> EnvFile {
         EnvFile::new(target.to_owned(), &self.surroundings)
     }
@@ -54,7 +68,9 @@ impl EnvFiles {
 
 impl Deliver for EnvFiles {
     fn preflight(&self, target: &Path) -> Result<Preflight, EnvFileError> {
-        self.open(target).preflight()
+        let preflight = self.open(target).preflight()?;
+        self.checked().insert(target.to_owned(), preflight.real_path().to_owned());
+        Ok(preflight)
     }
 
     fn deliver(
@@ -64,7 +80,8 @@ impl Deliver for EnvFiles {
         replace: Replace,
         recognise: Recognise<'_>,
     ) -> Result<(), Error> {
-        self.open(target).deliver(credentials, replace, recognise)
+        let checked = self.checked().get(target).cloned();
+        self.open(target).deliver(credentials, checked.as_deref(), replace, recognise)
     }
 
     fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error> {

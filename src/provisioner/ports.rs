@@ -329,7 +329,7 @@ impl fmt::Debug for Ports {
 
 fn env_files(workspace: &Path, state: &Path) -> Arc<dyn Deliver> {
     let surroundings = Surroundings { workspace: workspace.to_owned(), state: state.to_owned() };
-    Arc::new(EnvFiles { surroundings })
+    Arc::new(EnvFiles::new(surroundings))
 }
 
 /// Returns the decision of the policy, if the policy refused.

@@ -11,7 +11,7 @@ use domain::{
     project::{Project, ResourceId},
     secret::{Fingerprint, Secret},
 };
-use files::env_file::Replace;
+use files::env_file::{EnvFileError, Replace};
 use serde_json::{Value, json};
 use storage::ledger::{Intent, Operation, Verdict};
 
@@ -156,7 +156,12 @@ impl Reconciler {
             self.ports.phase(Phase::Checked);
         }
         match intent.operation {
-            Operation::Resume => return Ok(finished(self.reactivate(intent, replace, principal))),
+            Operation::Resume => {
+                return Ok(match self.exposure(&intent) {
+                    Some(why) => Reconciled::Open { why: undelivered(intent, why.into()) },
+                    None => finished(self.reactivate(intent, replace, principal)),
+                });
+            }
             Operation::Suspend => return Ok(finished(self.disable_key(intent, principal))),
             Operation::Teardown => return Ok(finished(self.remove(intent, principal))),
             Operation::Provision | Operation::Rotate => {}
@@ -169,10 +174,16 @@ impl Reconciler {
         let revealed = self.ports.call_backend(&mut intent, self.ports.backend.reveal(&resource));
         self.ports.phase(Phase::Checked);
         match revealed {
-            Ok(credentials) => match self.deliver(intent, &resource, &credentials, replace, principal) {
-                Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
-                other => Ok(finished(other)),
-            },
+            Ok(credentials) => {
+                if let Some(why) = self.exposure(&intent) {
+                    self.record(&mut intent, &resource, &credentials)?;
+                    return Ok(Reconciled::Open { why: undelivered(intent, why.into()) });
+                }
+                match self.deliver(intent, &resource, &credentials, replace, principal) {
+                    Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
+                    other => Ok(finished(other)),
+                }
+            }
             Err(BackendError::NotFound) => self.nothing_happened(intent, principal),
             Err(error) => {
                 // The resource exists, so a teardown must know it.
@@ -182,6 +193,12 @@ impl Reconciler {
                 Ok(Reconciled::Open { why: unknown(intent, error) })
             }
         }
+    }
+
+    /// Returns why version control would take a key. The env file may have changed since the operation began.
+    fn exposure(&self, intent: &Intent) -> Option<EnvFileError> {
+        let preflight = self.ports.delivery.preflight(&intent.project.env_file);
+        preflight.err().filter(|why| matches!(why, EnvFileError::Exposed { .. } | EnvFileError::Tracked { .. }))
     }
 
     /// Returns the resource of an intent: the recorded one, else the one that its order created.

@@ -83,7 +83,7 @@ fn temporary_file_is_in_the_folder_of_version_control() {
     git(&workspace, &["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", "--allow-empty"]);
     git(&workspace, &["worktree", "add", "-q", "linked"]);
     workspace.write("linked/.env", "MINE=1\n");
-    workspace.ok(&["--dir", "linked", "--env-file", "linked/.env", "provision", "other", "tts"]);
+    workspace.ok(&["--dir", "linked", "provision", "other", "tts"]);
     let linked = workspace.file(".git/worktrees/linked/stripe-projects");
     assert_eq!(sources(&workspace, &["--dir", "linked", "rotate", "other"], ".env"), [linked]);
 
@@ -276,7 +276,9 @@ fn traced(workspace: &Workspace, expressions: &[&str], arguments: &[&str]) -> Re
     let mut command = Command::new("strace");
     workspace.prepare(&mut command);
     command.args(["-f", "-qq", "-o", "/dev/null"]);
-    expressions.iter().for_each(|expression| drop(command.args(["-e", expression])));
+    for expression in expressions {
+        command.args(["-e", expression]);
+    }
     let status = command.arg(BINARY).args(arguments).current_dir(workspace.path()).output().unwrap().status;
     status.code().filter(|code| *code == 0).map(drop).ok_or(status.code().unwrap_or(-1))
 }

@@ -88,6 +88,7 @@ pub enum EnvFileError {
 pub struct Preflight {
     text: EnvText,
     path: PathBuf,
+    real_path: PathBuf,
     /// Whether the file was added to the repository's private ignore file.
     pub excluded_now: bool,
 }
@@ -96,6 +97,11 @@ impl Preflight {
     /// Returns the path that was checked.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the file that the path led to.
+    pub fn real_path(&self) -> &Path {
+        &self.real_path
     }
 
     /// Returns the fingerprint of the variable's value; `None` if it is missing or empty.
@@ -183,11 +189,14 @@ impl EnvFile {
         let excluded_now = version_control::keep_out(&real)?;
         for _ in 0..ATTEMPTS {
             let target = Target::lock(self, TIMEOUT)?;
+            if target.path != real {
+                break; // the checks above were about another file
+            }
             staging::sweep(&target, &self.surroundings)?;
             let current = target.read()?;
             if replacement::rehearse(&target, &self.surroundings, current.as_ref())? == Replaced::Done {
                 let text = text_of(current.as_ref());
-                return Ok(Preflight { text, path: self.path.clone(), excluded_now });
+                return Ok(Preflight { text, path: self.path.clone(), real_path: target.path, excluded_now });
             }
         }
         Err(EnvFileError::Unsteady { path: real })
@@ -195,18 +204,23 @@ impl EnvFile {
 
     /// Writes all credentials to their variables, or none.
     ///
-    /// `recognise` returns those of the fingerprints that belong to credentials that we once delivered.
+    /// `checked` is the file that a preflight checked: a key goes to no other one. `recognise` returns those of the
+    /// fingerprints that belong to credentials that we once delivered.
     ///
     /// # Errors
     /// [`EnvFileError::Taken`] if a variable holds a value of another origin; the file is then unchanged.
     pub fn deliver<E: From<EnvFileError>>(
         &self,
         credentials: &[(&EnvVar, &Secret)],
+        checked: Option<&Path>,
         replace: Replace,
         recognise: impl Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     ) -> Result<(), E> {
         let variables: Vec<&EnvVar> = credentials.iter().map(|(variable, _)| *variable).collect();
         self.edit(&variables, Privacy::OwnerOnly, recognise, |text, ours, target| {
+            if checked.is_some_and(|checked| checked != target) {
+                return Err(EnvFileError::Unsteady { path: self.path.clone() });
+            }
             for (variable, credential) in credentials {
                 let foreign = occupant(text, variable).is_some_and(|fingerprint| !ours.contains(&fingerprint));
                 if foreign && replace == Replace::OursOnly {
@@ -333,6 +347,7 @@ impl EnvFile {
     }
 }
 
+/// Returns the text of a file that was read; empty if it is missing.
 fn text_of(content: Option<&FileContent>) -> EnvText {
     EnvText::new(content.map(|content| content.bytes.clone()).unwrap_or_default())
 }

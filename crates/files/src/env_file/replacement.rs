@@ -1,17 +1,21 @@
 //! Replaces an env file without losing what another program writes to it at the same time.
 //!
 //! The file is compared with what was read right before it is replaced. Where the file system can exchange two names in
-//! one step, the old file is compared once more after that, so a change in between is found, too. A program that keeps
-//! the old file open and writes to it later writes to a file without a name.
+//! one step, the old file is compared once more after that, so a change in between is found, too. Lines that were appended
+//! meanwhile are carried over. A program that keeps the old file open and writes to it later writes to a file without a
+//! name.
 
-use std::{fs::File, io::Write as _};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+};
 
 use super::{
     EnvFileError, Surroundings,
     staging::{Proof, Staging, beside},
     target::Target,
 };
-use crate::fs::{Attributes, FileContent, FileState, Folder, FsError, Obstacle, Privacy, obstacle};
+use crate::fs::{self, Attributes, FileContent, FileState, Folder, FsError, Obstacle, Privacy, obstacle};
 
 /// The result of a replacement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +38,8 @@ pub(super) fn replace(
         Some(old) => {
             let staging = Staging::choose(target, surroundings)?;
             let new = write(&staging, bytes, &Attributes::of(&old.file)?, privacy)?;
-            (new, swap(&staging, target, old)?)
+            let replaced = swap(&staging, target, old, &new)?;
+            (new, replaced)
         }
     };
     if replaced == Replaced::Done {
@@ -64,20 +69,32 @@ pub(super) fn rehearse(
     }
     // Flushed, because a power loss may keep the first exchange and lose the second.
     let copy = write(&staging, &old.bytes, &Attributes::of(&old.file)?, Privacy::Unchanged)?;
-    if is_changed(target, old)? {
-        return Ok(Replaced::Changed);
-    }
     let (folder, name) = (staging.folder(), &staging.temporary);
     let refused = |_: FsError| EnvFileError::NotReplaceable { path: target.path.clone(), why: Obstacle::Refused };
-    if folder.exchange(name, &target.folder, &target.name).map_err(refused)? {
-        folder.exchange(name, &target.folder, &target.name)?;
-        proof.record(&old.state);
-    } else {
+    if !folder.exchange(name, &target.folder, &target.name).map_err(refused)? {
+        if is_rewritten(&target.folder, &target.name, old) {
+            return Ok(Replaced::Changed);
+        }
         folder.rename(name, &target.folder, &target.name).map_err(refused)?;
+        carry_over(old, &copy, target)?;
         target.folder.sync()?;
         proof.record(&FileState::of(&copy, &target.path)?);
+        return Ok(Replaced::Done);
     }
+    let copied = FileContent { bytes: old.bytes.clone(), state: FileState::of(&copy, &target.path)?, file: copy };
+    folder.exchange(name, &target.folder, &target.name)?;
+    if is_rewritten(folder, name, &copied) {
+        folder.exchange(name, &target.folder, &target.name)?; // another program replaced the copy
+        return Ok(Replaced::Changed);
+    }
+    carry_over(&copied, &writable(target)?, target)?;
+    proof.record(&old.state);
     Ok(Replaced::Done)
+}
+
+/// Opens the file for appending what was written to its copy.
+fn writable(target: &Target) -> Result<File, EnvFileError> {
+    Ok(target.folder.open_to_append(&target.name)?)
 }
 
 /// Creates a missing file. It has no name before it is complete, where the system can do that.
@@ -123,28 +140,57 @@ fn fill(mut file: &File, folder: &Folder, name: &str, bytes: &[u8]) -> Result<()
     Ok(file.sync_all().map_err(|error| failed("flush", error))?)
 }
 
-/// Puts the temporary file in the place of the old one, unless that changed meanwhile.
-fn swap(staging: &Staging<'_>, target: &Target, old: &FileContent) -> Result<Replaced, EnvFileError> {
+/// Puts the temporary file `new` in the place of the old one, unless another program rewrote that meanwhile.
+///
+/// What was appended to the old file is appended to the new one.
+fn swap(staging: &Staging<'_>, target: &Target, old: &FileContent, new: &File) -> Result<Replaced, EnvFileError> {
     let (folder, name) = (staging.folder(), &staging.temporary);
-    if is_changed(target, old)? {
+    if is_rewritten(&target.folder, &target.name, old) {
         return Ok(Replaced::Changed);
     }
-    if !folder.exchange(name, &target.folder, &target.name)? {
+    if folder.exchange(name, &target.folder, &target.name)? {
+        if is_rewritten(folder, name, old) {
+            folder.exchange(name, &target.folder, &target.name)?; // the other program's change counts
+            return Ok(Replaced::Changed);
+        }
+    } else {
         folder.rename(name, &target.folder, &target.name)?;
-        return Ok(Replaced::Done);
     }
-    let displaced = folder.read(name, super::MAX_FILE_SIZE);
-    if displaced.is_ok_and(|now| now.is_some_and(|now| is_same(&now, old))) {
-        return Ok(Replaced::Done);
-    }
-    folder.exchange(name, &target.folder, &target.name)?; // the other program's change counts
-    Ok(Replaced::Changed)
+    carry_over(old, new, target)?;
+    Ok(Replaced::Done)
 }
 
-fn is_changed(target: &Target, old: &FileContent) -> Result<bool, EnvFileError> {
-    Ok(!target.read()?.is_some_and(|now| is_same(&now, old)))
+/// Whether the name holds another file than `old`, or the same one with more than complete lines at its end.
+fn is_rewritten(folder: &Folder, name: &str, old: &FileContent) -> bool {
+    let Ok(Some(now)) = folder.read(name, super::MAX_FILE_SIZE) else { return true };
+    let has_lines = old.bytes.is_empty() || old.bytes.ends_with(b"\n");
+    let is_appended = now.state.identity() == old.state.identity() && now.bytes.starts_with(&old.bytes) && has_lines;
+    !(is_appended || (now.state == old.state && now.bytes == old.bytes))
 }
 
-fn is_same(now: &FileContent, old: &FileContent) -> bool {
-    now.state == old.state && now.bytes == old.bytes
+/// Appends to `new` what other programs appended to the old file since it was read.
+fn carry_over(old: &FileContent, mut new: &File, target: &Target) -> Result<(), EnvFileError> {
+    let failed = |action, source| FsError { action, path: target.path.clone(), source };
+    let (mut from, mut carried) = (old.bytes.len() as u64, false);
+    for _ in 0..ROUNDS {
+        let (mut file, mut appended) = (&old.file, Vec::new());
+        let read = file.seek(SeekFrom::Start(from)).and_then(|_| file.take(super::MAX_FILE_SIZE).read_to_end(&mut appended));
+        read.map_err(|error| failed("read", error))?;
+        if appended.is_empty() {
+            break;
+        }
+        if !carried {
+            fs::append_only(new).map_err(|error| failed("write", error))?;
+        }
+        new.write_all(&appended).map_err(|error| failed("write", error))?;
+        from += appended.len() as u64;
+        carried = true;
+    }
+    if carried {
+        new.sync_all().map_err(|error| failed("flush", error))?;
+    }
+    Ok(())
 }
+
+/// How often appended lines are looked for. The next round finds only what came within microseconds.
+const ROUNDS: usize = 16;

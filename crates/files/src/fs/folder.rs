@@ -90,3 +90,15 @@ impl Folder {
         Ok(Some(FileContent { bytes, state: state_of(&file, &path)?, file }))
     }
 }
+
+/// Makes every later write to an open file go to its end, wherever that is then.
+#[cfg(unix)]
+pub fn append_only(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_setfl(file, rustix::fs::OFlags::APPEND)?)
+}
+
+/// Moves to the end of an open file.
+#[cfg(not(unix))]
+pub fn append_only(mut file: &File) -> io::Result<()> {
+    io::Seek::seek(&mut file, io::SeekFrom::End(0)).map(drop)
+}

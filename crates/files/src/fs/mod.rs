@@ -20,7 +20,7 @@ mod write_access;
 
 pub use attributes::Attributes;
 pub use error::FsError;
-pub use folder::{FileContent, FileState, Folder};
+pub use folder::{FileContent, FileState, Folder, append_only};
 pub use inspect::{Kind, Stamp, files_in, folders_in, is_empty, is_private, kind, stamp};
 pub use lock::Lock;
 pub use obstacle::{Obstacle, obstacle};

@@ -39,6 +39,12 @@ impl Folder {
         opened.map_err(|error| failed("create", &path, error))
     }
 
+    /// Opens a file to write at its end.
+    pub fn open_to_append(&self, name: &str) -> Result<File, FsError> {
+        let path = self.join(name);
+        OpenOptions::new().append(true).open(&path).map_err(|error| failed("open", &path, error))
+    }
+
     /// Moves a name into another folder, and replaces what has the new name there.
     #[expect(clippy::disallowed_methods, reason = "this is part of the replacement that the rule points to")]
     pub fn rename(&self, name: &str, to: &Self, new: &str) -> Result<(), FsError> {

@@ -70,6 +70,13 @@ impl Folder {
         opened.map(File::from).map_err(|error| failed("create", &self.join(name), error.into()))
     }
 
+    /// Opens a file to write at its end.
+    pub fn open_to_append(&self, name: &str) -> Result<File, FsError> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.handle, name, flags, Mode::empty());
+        opened.map(File::from).map_err(|error| failed("open", &self.join(name), error.into()))
+    }
+
     /// Creates a file without a name, which vanishes unless it is linked; `None` where that is not possible.
     #[cfg(target_os = "linux")]
     pub fn create_unnamed(&self) -> Option<File> {
