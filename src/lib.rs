@@ -42,8 +42,6 @@ use error::Error;
 use mcp::{Log, ServeError, ToolFilter};
 use provisioner::Session;
 use settings::{CliOptions, Settings, Start};
-#[cfg(feature = "simulator")]
-use simulator::SimulatorError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
@@ -87,13 +85,15 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "simulator")]
         Task::Simulate { listen, unlinked } => {
             let simulated = runtime.block_on(simulate(settings, &listen, &unlinked));
-            simulated.map_or_else(|error| cli::show_error(&error.into(), call.output), |()| ExitCode::SUCCESS)
+            simulated.map_or_else(|error| cli::show_error(&error, call.output), |()| ExitCode::SUCCESS)
         }
-        Task::Once(job) => {
-            let provisioner = settings.provisioner(runtime.handle().clone());
-            let (principal, output) = (Principal::person(&settings::user()), call.output);
-            runtime.block_on(cli::run(job, provisioner, principal, output))
-        }
+        Task::Once(job) => match settings.provisioner(runtime.handle().clone()) {
+            Ok(provisioner) => {
+                let (principal, output) = (Principal::person(&settings::user()), call.output);
+                runtime.block_on(cli::run(job, provisioner, principal, output))
+            }
+            Err(error) => cli::show_error(&error, call.output),
+        },
     };
     // Work that is not awaited any more is in the journal, so the process does not wait for it. Dropping the runtime
     // under a thread that still uses it would make that thread panic.
@@ -110,7 +110,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     };
     let grace = serving.session.as_deref().map(Lifetime::parse).transpose()?;
     let detached_reaper = settings.detached_reaper();
-    let provisioner = settings.provisioner(runtime.handle().clone());
+    let provisioner = settings.for_agents().provisioner(runtime.handle().clone())?;
     let provisioner = Arc::new(match grace {
         Some(grace) => provisioner.in_session(Session::begin(grace)?),
         None => provisioner,
@@ -132,19 +132,20 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
 
 /// Records a command line that could not be read, if there is a workspace to record it in.
 fn record_unreadable(options: CliOptions) {
-    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options)) {
-        let services = settings.provisioner(runtime.handle().clone());
+    if let (Ok(runtime), Ok(settings)) = (Builder::new_current_thread().build(), Settings::resolve(options))
+        && let Ok(services) = settings.provisioner(runtime.handle().clone())
+    {
         runtime.block_on(cli::record_unreadable(services, &Principal::person(&settings::user())));
     }
 }
 
 /// Serves the simulated account over HTTP until a signal arrives.
 #[cfg(feature = "simulator")]
-async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), SimulatorError> {
+async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), Error> {
     // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;
-    let simulator = settings.simulator().listen(listen, unlinked).await?;
+    let simulator = settings.simulator()?.listen(listen, unlinked).await?;
     cli::say_address(simulator.address());
     simulator.serve(async { drop(shutdown_signal.await) }).await;
     Ok(())

@@ -1,9 +1,8 @@
 //! Creates ledgers with many delivered keys.
 
 use std::{
-    fs::{self, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
 };
 
 use domain::{
@@ -12,9 +11,11 @@ use domain::{
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId},
     secret::Secret,
+    workspace::{Place, WorkspaceId},
 };
+use files::fs::{create_private_folder, folder_identity};
 use serde_json::Value;
-use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict};
+use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Registration, Verdict};
 use stripe_projects_mcp::error::Error;
 
 use super::tree::Rng;
@@ -29,10 +30,12 @@ pub enum Kind {
 
 /// Records `count` keys as delivered and returns one of them.
 pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
-    let state = workspace.join(".stripe-projects");
-    fs::create_dir_all(&state).unwrap();
-    OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
-    let ledger = Ledger::of(&state);
+    fs::create_dir(workspace).unwrap();
+    let state = state_of(workspace);
+    create_private_folder(&state).unwrap();
+    let place = Place { path: workspace.to_owned(), identity: Some(folder_identity(workspace).unwrap()) };
+    let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+    let ledger = Ledger::of(&state).in_folder(registration);
     let cap = Cents::new(1_000).unwrap();
     let draft = NewProject {
         op: OperationId::random().unwrap(),
@@ -58,6 +61,11 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     let status = intent.when_done();
     ledger.journal().close(intent, status, &event(Verdict::Done)).unwrap();
     keys[0].clone()
+}
+
+/// Returns the state folder of a workspace, beside it.
+pub fn state_of(workspace: &Path) -> PathBuf {
+    workspace.with_extension("state")
 }
 
 fn key(kind: Kind, number: usize, rng: &mut Rng) -> String {

@@ -28,14 +28,15 @@ fn main() {
         return println!("ripgrep is not installed; nothing to compare with");
     }
     let folder = tempfile::tempdir().unwrap();
-    let tree = folder.path().join("tree");
+    let folder = folder.path().canonicalize().unwrap();
+    let tree = folder.join("tree");
     let bytes = tree::create(&tree);
     println!("{} MB; a ratio of 0.50 means half the speed of ripgrep\n", bytes / 1_000_000);
     println!("{:<34} {:>10} {:>10} {:>10}", "", "ours", "ripgrep", "ratio");
     for (label, kind) in [("keys with a known prefix", keys::Kind::Prefixed), ("keys of every kind", keys::Kind::Mixed)]
     {
         for count in [10, 10_000] {
-            let workspace = folder.path().join(format!("{label}-{count}"));
+            let workspace = folder.join(format!("{label}-{count}"));
             let literal = keys::deliver(&workspace, kind, count);
             compare(&format!("{count} {label}"), &workspace, &tree, &literal);
         }
@@ -47,10 +48,9 @@ fn compare(label: &str, workspace: &Path, tree: &Path, literal: &str) {
     std::fs::write(&leak, format!("the key is {literal}, I think\n")).unwrap();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(timed(
-            Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp")).arg("scan").arg(tree).arg("--dir").arg(workspace),
-            7,
-        ));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
+        command.arg("scan").arg(tree).arg("--dir").arg(workspace).arg("--state-dir").arg(keys::state_of(workspace));
+        ours.push(timed(&mut command, 7));
         theirs.push(timed(Command::new("rg").args(["-uuu", "--fixed-strings", "--line-number", literal]).arg(tree), 0));
     }
     let (ours, theirs) = (median(ours), median(theirs));

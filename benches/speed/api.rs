@@ -26,6 +26,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     rounds::Rounds,
+    server::state_of,
     table::{median, ms, row, timed, times},
 };
 
@@ -84,7 +85,11 @@ struct Simulator {
 impl Simulator {
     fn start(folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
-        command.args(["simulator", "--listen", "127.0.0.1:0", "--dir"]).arg(folder);
+        command
+            .args(["simulator", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(folder)
+            .arg("--state-dir")
+            .arg(state_of(folder));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();

@@ -29,7 +29,7 @@ pub fn show(folder: &Path, rounds: &Rounds, baseline: Duration) {
 fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
     fs::create_dir(workspace).unwrap();
     let mut server = Server::start(server::ours(workspace), INITIALIZE);
-    let store = SimulatedStripe::new(simulated_store(&workspace.join(".stripe-projects")), Clock::system());
+    let store = SimulatedStripe::new(simulated_store(&server::state_of(workspace)), Clock::system());
     let mut measured = Vec::new();
     for round in 0..rounds {
         for number in 0..projects {
@@ -56,7 +56,13 @@ fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
 
 fn command(workspace: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
-    command.arg("--dir").arg(workspace).args(arguments).stdout(Stdio::null());
+    command
+        .arg("--dir")
+        .arg(workspace)
+        .arg("--state-dir")
+        .arg(server::state_of(workspace))
+        .args(arguments)
+        .stdout(Stdio::null());
     command
 }
 

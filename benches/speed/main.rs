@@ -45,7 +45,8 @@ fn main() {
     let short = arguments.iter().any(|argument| argument == "--short");
     let rounds = if short { Rounds::short() } else { Rounds::full() };
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &folder.path().canonicalize().unwrap().join("workspace"); // its state folder is beside it
+    std::fs::create_dir(folder).unwrap();
     let peer = Peer::find();
 
     table::heading();

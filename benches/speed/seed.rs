@@ -3,11 +3,7 @@
 //! The first project is created by the program's code, the others are copies of its rows, because a hundred thousand synced
 //! transactions would take most of the benchmark's time.
 
-use std::{
-    fs::{self, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use backends::{
     Order,
@@ -18,18 +14,28 @@ use domain::{
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
+    workspace::{Place, WorkspaceId},
 };
+use files::fs::{create_private_folder, folder_identity};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Verdict};
+use storage::ledger::{Event, Grant, Ledger, LifetimeTerms, NewProject, OperationId, Registration, Verdict};
 use stripe_projects_mcp::{error::Error, settings::simulated_store};
 
+use crate::server;
+
 pub fn seed(workspace: &Path, projects: u32) {
-    let state = workspace.join(".stripe-projects");
-    fs::create_dir_all(&state).unwrap();
-    OpenOptions::new().create(true).append(true).mode(0o600).open(state.join("ledger.db")).unwrap();
+    fs::create_dir(workspace).unwrap();
+    let state = server::state_of(workspace);
+    create_private_folder(&state).unwrap();
     let store = simulated_store(&state);
-    create_one(&Ledger::of(&state), &SimulatedStripe::new(store.clone(), Clock::system()), workspace);
+    let place = Place { path: workspace.to_owned(), identity: Some(folder_identity(workspace).unwrap()) };
+    let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+    create_one(
+        &Ledger::of(&state).in_folder(registration),
+        &SimulatedStripe::new(store.clone(), Clock::system()),
+        workspace,
+    );
     copy(&state.join("ledger.db"), COPIES_IN_THE_LEDGER, projects);
     copy(&store, COPIES_IN_THE_WORLD, projects);
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -15,8 +15,13 @@ pub struct Server {
 
 pub fn ours(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
-    command.args(["serve", "--dir"]).arg(folder);
+    command.args(["serve", "--dir"]).arg(folder).arg("--state-dir").arg(state_of(folder));
     command
+}
+
+/// Returns the state folder of a workspace, beside it.
+pub fn state_of(workspace: &Path) -> PathBuf {
+    workspace.with_extension("state")
 }
 
 pub fn bare() -> Command {

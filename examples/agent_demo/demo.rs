@@ -23,6 +23,8 @@ pub struct Setup {
     pub server: PathBuf,
     /// The workspace.
     pub folder: PathBuf,
+    /// The state folder.
+    pub state: PathBuf,
     /// The server's flags.
     pub flags: Vec<OsString>,
     /// The simulator of Stripe's API, if one is used.
@@ -50,7 +52,7 @@ impl Setup {
 impl Demo {
     pub async fn start(setup: &Setup) -> Result<Self, Box<dyn Error>> {
         let agent = setup.agent().await?;
-        let service = memory_service::start(simulated_store(&setup.folder.join(".stripe-projects"))).await?;
+        let service = memory_service::start(simulated_store(&setup.state)).await?;
         let app = App::new(setup.folder.join(".env"), service);
         Ok(Self { agent, app, keys: Vec::new() })
     }

@@ -59,9 +59,14 @@ async fn run() -> Step {
     let server = build_server()?;
     let start = Instant::now();
     let workspace = tempfile::tempdir()?;
-    let folder = workspace.path().canonicalize()?;
-    let simulator = if arguments.simulator { Some(Simulator::start(&server, &folder).await?) } else { None };
-    let setup = Setup { server, folder, flags: arguments.server_flags(), simulator };
+    let root = workspace.path().canonicalize()?;
+    // The demo leaves the user's own ledger alone; a state folder is never in a workspace.
+    let (folder, state) = (root.join("workspace"), root.join("state"));
+    std::fs::create_dir(&folder)?;
+    let simulator = if arguments.simulator { Some(Simulator::start(&server, &folder, &state).await?) } else { None };
+    let mut flags = arguments.server_flags();
+    flags.extend(["--state-dir".into(), state.clone().into()]);
+    let setup = Setup { server, folder, state, flags, simulator };
     // Ctrl-C ends the demo with an error, so that the cleanup below runs in every case.
     let outcome = unless_interrupted(async {
         match &purchase {
@@ -93,9 +98,9 @@ async fn clean_up(setup: &Setup, workspace: TempDir, error: &dyn Error) -> Box<d
     match unless_interrupted(real::tear_down(setup)).await {
         Ok(()) => "the demo failed; everything that it bought is torn down".into(),
         Err(error) => {
-            let folder = workspace.keep();
+            let _ = workspace.keep();
             let flags: Vec<_> = setup.flags.iter().map(|flag| flag.to_string_lossy()).collect();
-            let program = format!("{} --dir {} {}", setup.server.display(), folder.display(), flags.join(" "));
+            let program = format!("{} --dir {} {}", setup.server.display(), setup.folder.display(), flags.join(" "));
             format!(
                 "a project may still cost money: {error}\nlist:      {program} list\ntear down: {program} teardown NAME"
             )

@@ -34,7 +34,7 @@ pub async fn run(setup: &Setup, purchase: &Purchase) -> Step {
 /// A new server is started, which first completes the unfinished operations of the previous one.
 pub async fn tear_down(setup: &Setup) -> Step {
     // An intent is recorded before anything is created, so without a ledger nothing was created.
-    if !setup.folder.join(".stripe-projects/ledger.db").exists() {
+    if !setup.state.join("ledger.db").exists() {
         return Ok(());
     }
     let agent = setup.agent().await?;

@@ -15,9 +15,9 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts a simulator over that workspace's account, in which the local service looks up keys.
-    pub async fn start(server: &Path, folder: &Path) -> Result<Self, Box<dyn Error>> {
+    pub async fn start(server: &Path, folder: &Path, state: &Path) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(server);
-        command.args(["simulator", "--listen", "127.0.0.1:0", "--dir"]).arg(folder);
+        command.args(["simulator", "--listen", "127.0.0.1:0", "--dir"]).arg(folder).arg("--state-dir").arg(state);
         let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
         let stderr = process.stderr.take().ok_or("the simulator has no stderr")?;
         let line = BufReader::new(stderr).lines().next_line().await?.unwrap_or_default();

@@ -156,6 +156,37 @@ impl Command {
         }
     }
 
+    /// Tells whether the command reads or changes projects of the workspace, rather than what belongs to the user.
+    pub fn is_about_workspace(&self) -> bool {
+        match self {
+            Self::AcceptAudit
+            | Self::Approvals
+            | Self::Approve(_)
+            | Self::Audit(_)
+            | Self::CheckProviders
+            | Self::Deny(_)
+            | Self::Doctor { .. }
+            | Self::Providers
+            | Self::ReadResource(Resource::Providers)
+            | Self::VerifyAudit => false,
+            Self::Abandon(_)
+            | Self::Extend { .. }
+            | Self::Keep(_)
+            | Self::List { .. }
+            | Self::ListPage(_)
+            | Self::Prompt(_)
+            | Self::Provision(_)
+            | Self::ReadResource(Resource::Audit | Resource::Project(_) | Resource::Projects)
+            | Self::Reap { .. }
+            | Self::RecordUsage { .. }
+            | Self::Resume { .. }
+            | Self::Rotate { .. }
+            | Self::Scan(_)
+            | Self::Suspend(_)
+            | Self::Teardown(_) => true,
+        }
+    }
+
     /// Returns the project that the command may change.
     pub fn subject(&self) -> Option<&ProjectName> {
         match self {

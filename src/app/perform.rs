@@ -48,6 +48,9 @@ pub fn perform(
     principal: &Principal,
     interaction: &dyn Interaction,
 ) -> Result<Output, Error> {
+    if command.is_about_workspace() {
+        services.ports.state.check_workspace()?;
+    }
     Ok(match command {
         Command::Abandon(name) => {
             let agree = |order: &_| interaction.confirm(&Confirmation::Abandon(order));
@@ -158,7 +161,7 @@ fn reap(services: &Provisioner, principal: &Principal) -> Result<Output, Error> 
 fn read(services: &Provisioner, resource: &Resource) -> Result<Output, Error> {
     Ok(match resource {
         Resource::Audit => {
-            let filter = AuditFilter { limit: AUDIT_ROWS, ..AuditFilter::default() };
+            let filter = AuditFilter { own_workspace: true, limit: AUDIT_ROWS, ..AuditFilter::default() };
             Output::AuditRows(services.audit.entries(&filter)?)
         }
         Resource::Project(name) => {

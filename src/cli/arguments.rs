@@ -33,7 +33,7 @@ pub struct Global {
     /// The registry [default: DIR/providers.toml, else built in] [env: STRIPE_PROJECTS_PROVIDERS]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub providers: Option<PathBuf>,
-    /// The ledger's folder [default: DIR/.stripe-projects] [env: STRIPE_PROJECTS_STATE_DIR]
+    /// The ledger's folder [default: ~/.local/state/stripe-projects] [env: STRIPE_PROJECTS_STATE_DIR]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Backend: simulated, stripe-cli or stripe-api [default: simulated] [env: STRIPE_PROJECTS_BACKEND]

@@ -102,5 +102,13 @@ fn filter(audit: &Audit, now: Timestamp) -> Result<Command, Rejected> {
         |text: Option<&str>| text.and_then(|text| fields.unlisted(moment(text, now).ok_or(Error::InvalidTime)));
     let (since, until) = (time(audit.since.as_deref()), time(audit.until.as_deref()));
     let (actor, outcome, limit) = (audit.actor.clone(), audit.outcome.clone(), audit.limit);
-    fields.finish(Some(Command::Audit(AuditFilter { project, actor, since, until, outcome, limit })))
+    fields.finish(Some(Command::Audit(AuditFilter {
+        project,
+        actor,
+        since,
+        until,
+        outcome,
+        own_workspace: false,
+        limit,
+    })))
 }

@@ -38,7 +38,7 @@ fn findings(ports: &Ports) -> Result<Vec<Finding>, Error> {
         Ok(observed) => {
             findings.push(Finding::ok(BACKEND, format!("{ours} answers")));
             findings.extend(gone(&live, &observed));
-            findings.push(unlisted(ports, &live));
+            findings.push(unlisted(ports, &ports.ledger.projects().all_live_everywhere()?));
             findings.extend(keys(ports, &live, &observed)?);
         }
     }

@@ -13,7 +13,7 @@ use crate::{error::Error, provisioner::Ports};
 /// Checks the ledger and its chain.
 pub fn ledger(ports: &Ports) -> Vec<Finding> {
     let ledger = &ports.ledger;
-    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.projects().totals()?)));
+    let counted = ledger.is_whole().and_then(|whole| Ok((whole, ledger.projects().totals(ports.money())?)));
     let (whole, (live, caps)) = match counted {
         Ok(counted) => counted,
         Err(error) => return vec![Finding::failure(LEDGER, error)],

@@ -66,7 +66,9 @@ pub fn examine(ports: &Ports) -> Report {
     checks.extend(workspace::env_files(ports));
     checks.push(workspace::registry(ports));
     checks.extend(user_policy::policy(ports));
-    if ports.ledger.exists() {
+    if ports.state.check().is_err() {
+        // The finding about the folder says why; nothing in it is read.
+    } else if ports.ledger.exists() {
         let records = ledger::ledger(ports);
         // A broken audit is no reason to skip the checks of what is billed.
         let readable = records.iter().all(|finding| finding.check != ledger::LEDGER || finding.state != State::Problem);

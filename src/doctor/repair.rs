@@ -18,8 +18,6 @@ pub enum Repair {
     Exclude(PathBuf),
     /// Write a project's current key to its variable once more.
     Deliver(ProjectName),
-    /// Exclude the state folder from git.
-    Guard,
     /// Remove group and other permissions of an env file.
     HideEnvFile(PathBuf),
     /// Remove group and other permissions of files in the state folder.
@@ -48,7 +46,6 @@ impl Repair {
                 format!("added {} to .git/info/exclude", path.display()),
                 ports.delivery.preflight(&path).map(drop).map_err(Error::from),
             ),
-            Self::Guard => ("let git ignore the state folder".to_owned(), ports.locks.prepare()),
             Self::HideEnvFile(path) => (
                 format!("made {} readable by you alone", path.display()),
                 ports.env_file_at(&path).make_private().map_err(Error::from),

@@ -11,47 +11,51 @@ use files::{
     env_file::{EnvFileError, Inspection},
     fs::{self, FsError, Kind, Program, ProgramError, SearchPath},
     git::GitStatus,
+    state_folder::StateFolderError,
 };
 use storage::ledger::Ledger;
 
 use super::{Finding, REPAIR, Repair};
 use crate::provisioner::Ports;
 
-/// Checks that the state folder is private and ignored by git.
+/// Checks that the state folder is private and outside of the workspace, and names a folder of an earlier version.
 pub fn folder(ports: &Ports) -> Vec<Finding> {
-    let state = &ports.state;
-    if !state.exists() {
-        return vec![Finding::ok(FOLDER, format!("{} is created on first use", state.display()))];
-    }
+    let state = ports.state.path();
     let mut findings = Vec::new();
-    match open_to_others(state) {
-        Err(error) => return vec![Finding::failure(FOLDER, error)],
-        Ok(open) if !open.is_empty() => {
-            let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
-            let found = format!("other users may read {}", paths.join(", "));
-            findings.push(Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open)));
+    match ports.state.check().and_then(|()| ports.state.check_workspace()) {
+        Ok(()) if !state.exists() => {
+            findings.push(Finding::ok(FOLDER, format!("{} is created on first use", state.display())));
         }
-        Ok(_) => {}
-    }
-    match fs::read(&state.join(".gitignore"), LONGEST_IGNORE) {
-        Ok(Some(text)) if text.split(|byte| *byte == b'\n').any(|line| line == b"*") => {}
-        Ok(_) => {
-            let found = format!("git does not ignore {}", state.display());
-            findings.push(Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::Guard));
+        Ok(()) => findings.push(private(state)),
+        Err(error @ StateFolderError::Open { .. }) => {
+            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])))
         }
         Err(error) => findings.push(Finding::failure(FOLDER, error)),
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok(FOLDER, format!("{} is yours alone, and git ignores it", state.display())));
+    let old = ports.workspace.join(OLD_FOLDER);
+    if old.exists() {
+        let found = format!("{} is of an earlier version, or came with a repository; it is never read", old.display());
+        findings.push(Finding::warning(FOLDER, found, "remove it once nothing that it lists is needed"));
     }
     findings
 }
 
+fn private(state: &Path) -> Finding {
+    match open_to_others(state) {
+        Err(error) => Finding::failure(FOLDER, error),
+        Ok(open) if open.is_empty() => Finding::ok(FOLDER, format!("{} is yours alone", state.display())),
+        Ok(open) => {
+            let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            let found = format!("other users may read {}", paths.join(", "));
+            Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open))
+        }
+    }
+}
+
 fn open_to_others(state: &Path) -> Result<Vec<PathBuf>, FsError> {
     let mut open = Vec::new();
-    for path in [vec![state.to_owned()], fs::files_in(state)?].concat() {
-        let ours_to_hide = path.file_name().is_none_or(|name| name != ".gitignore");
-        if ours_to_hide && fs::is_private(&path)? == Some(false) {
+    for path in fs::files_in(state)? {
+        if fs::is_private(&path)? == Some(false) {
             open.push(path);
         }
     }
@@ -204,4 +208,5 @@ const PROGRAMS: &str = "programs";
 const REGISTRY: &str = "registry";
 const VERSIONS: &str = "versions";
 
-const LONGEST_IGNORE: u64 = 64 * 1024;
+/// The state folder of earlier versions.
+const OLD_FOLDER: &str = ".stripe-projects";

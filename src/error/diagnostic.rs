@@ -32,6 +32,7 @@ impl Diagnostic for Error {
             Self::KeyWithheld { .. } => "key_withheld",
             Self::Ledger(error) => error.code(),
             Self::NoFolder { .. } => "no_folder",
+            Self::NoHome => "no_home",
             Self::NoKeyFile { .. } => "no_key_file",
             Self::NoPath { .. } => "no_path",
             Self::NoRandomness(error) => error.code(),
@@ -53,6 +54,7 @@ impl Diagnostic for Error {
             Self::Setup(error) => error.code(),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.code(),
+            Self::StateFolder(error) => error.code(),
             Self::StoppedWaiting => "stopped_waiting",
             Self::Suspended { .. } => "suspended",
             Self::UnknownBackend => "unknown_backend",
@@ -98,6 +100,7 @@ impl Diagnostic for Error {
             }
             Self::Ledger(error) => error.hint(channel),
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
+            Self::NoHome => channel.person("set HOME, or name a folder with `--state-dir`"),
             Self::NoKeyFile { .. } => channel.person("name an existing file with `--stripe-api-key-file`"),
             Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
             Self::NoRandomness(error) => error.hint(channel),
@@ -144,6 +147,7 @@ impl Diagnostic for Error {
             Self::Setup(error) => error.hint(channel),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.hint(channel),
+            Self::StateFolder(error) => error.hint(channel),
             Self::StoppedWaiting => channel.select(
                 "make the same call again: it finishes this operation first and never buys twice".to_owned(),
                 "run the same command again: it finishes this operation first and never buys twice".to_owned(),
@@ -183,6 +187,7 @@ impl Diagnostic for Error {
             Self::PaymentMethod(error) => error.exit(),
             Self::Rule(rule) => rule.exit(),
             Self::Setup(error) => error.exit(),
+            Self::StateFolder(error) => error.exit(),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.exit(),
             Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
@@ -197,6 +202,7 @@ impl Diagnostic for Error {
             | Self::InvalidLimit
             | Self::InvalidTime
             | Self::NoFolder { .. }
+            | Self::NoHome
             | Self::NoKeyFile { .. }
             | Self::NoPath { .. }
             | Self::PathNotText { .. }

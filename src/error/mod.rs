@@ -18,6 +18,7 @@ use files::{
     fs::{FsError, RefusedProgram},
     host_config::SetupError,
     registry::RegistryError,
+    state_folder::StateFolderError,
 };
 #[cfg(feature = "simulator")]
 use simulator::SimulatorError;
@@ -80,6 +81,8 @@ pub enum Error {
     Ledger(#[from] LedgerError),
     #[error("there is no folder {}", path.display())]
     NoFolder { path: PathBuf },
+    #[error("there is no home folder, and so no place for the ledger")]
+    NoHome,
     #[error("there is no file {}", path.display())]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
@@ -157,6 +160,8 @@ pub enum Error {
     #[cfg(feature = "simulator")]
     Simulator(#[from] SimulatorError),
     /// The person at the terminal stopped waiting for what had begun.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

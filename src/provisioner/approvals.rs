@@ -137,7 +137,7 @@ impl Approvals {
             ApprovalStatus::Denied => return Err(denied(approval).into()),
             ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
         }
-        let (live_projects, committed) = self.ports.ledger.projects().totals()?;
+        let (live_projects, committed) = self.ports.ledger.projects().totals(self.ports.money())?;
         let question = Question {
             command: self.command(&approval.id),
             approval,
@@ -194,12 +194,11 @@ impl Approvals {
         self.ports.ledger.approvals().decide(id, nonce, answer, &event)
     }
 
-    /// Returns the command to type, with the folder, because a terminal may be in another one.
+    /// Returns the command to type, with a folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let usual = self.ports.state.file_name().is_some_and(|name| name == USUAL_STATE);
-        let (flag, folder) = match self.ports.state.parent().filter(|_| usual) {
-            Some(workspace) => ("--dir", workspace),
-            None => ("--state-dir", self.ports.state.as_path()),
+        let (flag, folder) = match self.ports.is_usual_state {
+            true => ("--dir", self.ports.workspace.as_path()),
+            false => ("--state-dir", self.ports.state.path()),
         };
         format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
     }
@@ -213,6 +212,3 @@ fn denied(approval: Approval) -> ApprovalError {
 const MOST_PENDING: u32 = 10;
 
 const MOST_SHOWN: u32 = 50;
-
-/// The state folder that `--dir` alone finds.
-const USUAL_STATE: &str = ".stripe-projects";

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{clock::Timestamp, name::ProjectName};
+use domain::{clock::Timestamp, name::ProjectName, workspace::WorkspaceId};
 use serde_json::{Value, json};
 use storage::ledger::{Acceptance, AcceptedBreak, Answered, AuditRow, Break, Event, Proof, Verdict};
 
@@ -44,6 +44,8 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
     /// The outcome of a row or a call: `refused`, `called`, `ok` and the like, or an error code.
     pub outcome: Option<String>,
+    /// Only rows of the present workspace.
+    pub own_workspace: bool,
     /// The newest of them; zero is all.
     pub limit: usize,
 }
@@ -95,7 +97,11 @@ impl AuditLog {
     pub fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         let mut found = Vec::new();
         if self.ports.ledger.exists() {
+            let own = if filter.own_workspace { self.ports.ledger.workspace()? } else { None };
             self.ports.ledger.audit().look_back(|row| {
+                if filter.own_workspace && row.workspace.as_deref() != own.as_ref().map(WorkspaceId::as_str) {
+                    return true;
+                }
                 let entry = AuditEntry::from(row);
                 if filter.matches(&entry) {
                     found.push(entry);

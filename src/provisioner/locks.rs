@@ -1,16 +1,24 @@
 //! The port to locks: one for each project, one for each host session.
 
-use std::{fmt::Debug, path::PathBuf, time::Duration};
+use std::{fmt::Debug, path::PathBuf, sync::Arc, time::Duration};
 
-use domain::name::ProjectName;
-use files::fs::{self, Lock};
+use domain::{name::ProjectName, workspace::WorkspaceId};
+use files::{
+    fs::{self, Lock},
+    state_folder::StateFolder,
+};
 
 use crate::error::Error;
 
-/// Exclusive locks over all processes of a workspace. They end with the process that holds them.
+/// Exclusive locks over all processes of a user. They end with the process that holds them.
 pub trait Locks: Send + Sync {
-    /// Locks a project. `None`: another call or process held it for the whole `timeout`.
-    fn project(&self, name: &ProjectName, timeout: Duration) -> Result<Option<Box<dyn Held>>, Error>;
+    /// Locks a project of a workspace. `None`: another call or process held it for the whole `timeout`.
+    fn project(
+        &self,
+        workspace: &WorkspaceId,
+        name: &ProjectName,
+        timeout: Duration,
+    ) -> Result<Option<Box<dyn Held>>, Error>;
 
     /// Locks a session, without waiting. `None`: its process is alive.
     fn session(&self, id: &str) -> Result<Option<Box<dyn Held>>, Error>;
@@ -18,7 +26,7 @@ pub trait Locks: Send + Sync {
     /// Removes what a session's lock leaves behind.
     fn remove_session(&self, id: &str) -> Result<(), Error>;
 
-    /// Prepares the place where locks and the ledger are kept: private, and ignored by git.
+    /// Creates the place where locks and the ledger are kept, for its owner only.
     fn prepare(&self) -> Result<(), Error>;
 }
 
@@ -30,20 +38,16 @@ impl Held for Lock {}
 /// Lock files in the state folder.
 #[derive(Debug)]
 pub struct LockFiles {
-    state: PathBuf,
+    state: Arc<StateFolder>,
 }
 
 impl LockFiles {
-    pub fn new(state: PathBuf) -> Self {
+    pub fn new(state: Arc<StateFolder>) -> Self {
         Self { state }
     }
 
     fn folder(&self) -> PathBuf {
-        self.state.join("locks")
-    }
-
-    fn ignore_file(&self) -> PathBuf {
-        self.state.join(".gitignore")
+        self.state.path().join("locks")
     }
 
     fn session_file(&self, id: &str) -> PathBuf {
@@ -52,11 +56,14 @@ impl LockFiles {
 }
 
 impl Locks for LockFiles {
-    fn project(&self, name: &ProjectName, timeout: Duration) -> Result<Option<Box<dyn Held>>, Error> {
-        if !self.ignore_file().exists() || !self.folder().is_dir() {
-            self.prepare()?;
-        }
-        Ok(held(Lock::on_file(&self.folder().join(format!("{name}.lock")), timeout)?))
+    fn project(
+        &self,
+        workspace: &WorkspaceId,
+        name: &ProjectName,
+        timeout: Duration,
+    ) -> Result<Option<Box<dyn Held>>, Error> {
+        let file = format!("{}.{name}.lock", workspace.as_str());
+        Ok(held(Lock::on_file(&self.folder().join(file), timeout)?))
     }
 
     fn session(&self, id: &str) -> Result<Option<Box<dyn Held>>, Error> {
@@ -68,15 +75,15 @@ impl Locks for LockFiles {
     }
 
     fn prepare(&self) -> Result<(), Error> {
-        fs::create_private_folder(&self.folder())?;
-        let ignore = self.ignore_file();
-        let _lock = Lock::on_folder_of(&ignore, PREPARE_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
-        Ok(fs::replace(&ignore, b"*\n", fs::Privacy::Unchanged)?)
+        self.state.create()?;
+        let folder = self.folder();
+        if !folder.is_dir() {
+            fs::create_private_folder(&folder)?;
+        }
+        Ok(())
     }
 }
 
 fn held(lock: Option<Lock>) -> Option<Box<dyn Held>> {
     lock.map(|lock| Box::new(lock) as Box<dyn Held>)
 }
-
-const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -13,6 +13,7 @@ use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
+    money::MoneyClass,
     name::ProjectName,
     principal::Role,
     project::{Project, Status},
@@ -22,6 +23,7 @@ use files::{
     env_file::{EnvFile, EnvFileError, Replace, Surroundings},
     fs::{self, SearchPath, Stamp},
     registry::{Registry, RegistryFile, UserPolicyFile},
+    state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
@@ -46,7 +48,9 @@ pub struct Ports {
     /// Where the programs are that may be started.
     pub programs: SearchPath,
     /// The folder of the ledger and the locks.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// The folder that the agent works in, and can edit.
     pub workspace: PathBuf,
     pub accept_terms: bool,
@@ -66,7 +70,9 @@ pub struct Dependencies {
     pub user_policy: UserPolicyFile,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
-    pub state: PathBuf,
+    pub state: Arc<StateFolder>,
+    /// Whether a terminal of the user finds that folder without a flag.
+    pub is_usual_state: bool,
     /// Whether the user accepts the terms of service of every provider in the registry.
     pub accept_terms: bool,
     pub clock: Clock,
@@ -101,15 +107,15 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, ledger, registry, user_policy, env_file, state, accept_terms, clock, runtime } =
-            dependencies;
+        let Dependencies { backend, ledger, registry, user_policy, env_file, state, .. } = dependencies;
+        let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
         let workspace = env_file.parent().unwrap_or(&env_file).to_owned();
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
             ledger,
-            delivery: env_files(&workspace, &state),
-            locks: Arc::new(LockFiles::new(state.clone())),
+            delivery: env_files(&workspace, state.path()),
+            locks: Arc::new(LockFiles::new(Arc::clone(&state))),
             registry_file: registry,
             user_policy_file: user_policy,
             workspace,
@@ -117,6 +123,7 @@ impl Ports {
             env_file_named: false,
             programs: SearchPath::default(),
             state,
+            is_usual_state,
             accept_terms,
             clock,
             runtime,
@@ -126,12 +133,15 @@ impl Ports {
 
     /// Names the folder that the agent works in, which no link of an env file may lead out of.
     pub(super) fn in_workspace(self, workspace: PathBuf) -> Self {
-        Self { delivery: env_files(&workspace, &self.state), workspace, ..self }
+        Self { delivery: env_files(&workspace, self.state.path()), workspace, ..self }
     }
 
     /// Returns an env file of this workspace.
     pub fn env_file_at(&self, path: &Path) -> EnvFile {
-        EnvFile::new(path.to_owned(), &Surroundings { workspace: self.workspace.clone(), state: self.state.clone() })
+        EnvFile::new(
+            path.to_owned(),
+            &Surroundings { workspace: self.workspace.clone(), state: self.state.path().to_owned() },
+        )
     }
 
     /// Returns the env file of a new project.
@@ -167,6 +177,11 @@ impl Ports {
         [self.registry_file.stamp(), self.user_policy_file.stamp()]
     }
 
+    /// Returns the class of money that the backend spends.
+    pub fn money(&self) -> MoneyClass {
+        MoneyClass::of_backend(self.backend.name())
+    }
+
     /// The time by the clock that dates every row.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -189,7 +204,17 @@ impl Ports {
 
     /// Tells whether a running process is changing a project.
     pub fn is_busy(&self, name: &ProjectName) -> Result<bool, Error> {
-        Ok(self.locks.project(name, Duration::ZERO)?.is_none())
+        Ok(self.try_lock_project(name, Duration::ZERO)?.is_none())
+    }
+
+    /// Locks a project of the workspace. `None`: another call or process held it for the whole `timeout`.
+    pub(super) fn try_lock_project(
+        &self,
+        name: &ProjectName,
+        timeout: Duration,
+    ) -> Result<Option<Box<dyn Held>>, Error> {
+        self.locks.prepare()?;
+        self.locks.project(&self.ledger.register_workspace()?, name, timeout)
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -225,7 +250,7 @@ impl Ports {
 
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
-        let lock = self.locks.project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         let _ = self.delivery.sweep(&self.env_file); // what cannot be removed does no harm, and `doctor` shows it
         self.phase(Phase::Locked);
         Ok(lock)
@@ -323,7 +348,7 @@ impl Ports {
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.backend.name();
-        f.debug_struct("Ports").field("backend", &name).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Ports").field("backend", &name).field("state", &self.state.path()).finish_non_exhaustive()
     }
 }
 

@@ -92,17 +92,22 @@ impl Provision {
         self.check_delivered(&wanted.name, &env_file, principal)?;
         // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         policy::lifetime(wanted.lifetime, provider)?;
-        let approval =
-            match decided(wanted, provider, &registry.policy, self.ports.ledger.projects().totals()?, principal)? {
-                Granted::Freely { .. } => None,
-                Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                    &self.approvals.subject(wanted, provider, cap),
-                    provider,
-                    &registry.policy,
-                    without,
-                    principal,
-                )?),
-            };
+        let approval = match decided(
+            wanted,
+            provider,
+            &registry.policy,
+            self.ports.ledger.projects().totals(self.ports.money())?,
+            principal,
+        )? {
+            Granted::Freely { .. } => None,
+            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
+                &self.approvals.subject(wanted, provider, cap),
+                provider,
+                &registry.policy,
+                without,
+                principal,
+            )?),
+        };
         let preflight = self.ports.delivery.preflight(&env_file)?;
 
         let draft = NewProject {
@@ -126,7 +131,7 @@ impl Provision {
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
         let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {
-            let cap = match decided(wanted, provider, &registry.policy, tx.totals()?, principal)? {
+            let cap = match decided(wanted, provider, &registry.policy, tx.totals(self.ports.money())?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
                     let subject = self.approvals.subject(wanted, provider, cap);
@@ -149,7 +154,7 @@ impl Provision {
             if !is_of_this_file || project.name == *name || project.resource.is_none() {
                 continue;
             }
-            let Some(_lock) = self.ports.locks.project(&project.name, Duration::ZERO)? else { continue };
+            let Some(_lock) = self.ports.try_lock_project(&project.name, Duration::ZERO)? else { continue };
             let Some(intent) = self.ports.ledger.journal().open_intent(&project.id)? else { continue };
             if !matches!(intent.operation, Operation::Provision | Operation::Resume | Operation::Rotate) {
                 intent.leave_open();

@@ -62,7 +62,7 @@ pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Reco
 }
 
 fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Result<Option<Recovery>, Error> {
-    let Some(_lock) = ports.locks.project(&project.name, Duration::ZERO)? else {
+    let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else {
         return Ok(None);
     };
     if project.backend != ports.backend.name() {

@@ -71,11 +71,11 @@ impl Rotation {
 
     fn prepare_rotation(&self, name: &ProjectName, replace: Replace, principal: &Principal) -> Result<Intent, Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
-        if let Some(Reconciled::Open { why }) =
-            self.reconciler.reconcile_open_replacing(&project, replace, principal)?
-        {
-            return Err(why);
-        }
+        let project = match self.reconciler.reconcile_open_replacing(&project, replace, principal)? {
+            Some(Reconciled::Open { why }) => return Err(why),
+            Some(_) => self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?,
+            None => project,
+        };
         if project.status == Status::Suspended {
             return Err(Error::Suspended { name: name.clone() }); // a rotation must not bypass a suspension
         }

@@ -49,6 +49,24 @@ fn terminal() -> Option<String> {
     stdin().is_terminal().then(|| "a console".to_owned())
 }
 
+/// Returns the home folder of the user: that of `HOME`, or without it that of the user database.
+pub(super) fn home() -> Option<PathBuf> {
+    let named = path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).filter(|home| home.is_absolute());
+    named.or_else(env::home_dir).filter(|home| home.is_absolute())
+}
+
+/// Returns the folder in which programs keep their state; `None` without a home folder.
+pub(super) fn state_home(home: Option<&Path>) -> Option<PathBuf> {
+    let named = path(if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" });
+    let usual = || home.map(usual_state_home);
+    named.filter(|folder| folder.is_absolute()).or_else(usual)
+}
+
+/// Returns the state folder of programs where no variable names another one.
+pub(super) fn usual_state_home(home: &Path) -> PathBuf {
+    home.join(if cfg!(windows) { "AppData/Local" } else { ".local/state" })
+}
+
 /// The folders in which programs keep their settings.
 pub(super) fn places(project: PathBuf) -> Places {
     Places {

@@ -26,15 +26,17 @@ use crate::{
 };
 use backends::{simulated::PaymentMethod, stripe_cli};
 use domain::clock::Clock;
-use environment::{path, search_path, secret};
+use domain::workspace::{Place, WorkspaceId};
+use environment::{home, path, search_path, secret, state_home, usual_state_home};
 use files::{
     fs::{self, SearchPath},
     git,
     registry::{RegistryFile, UserPolicyFile},
+    state_folder::StateFolder,
 };
 #[cfg(feature = "simulator")]
 use simulator::Simulator;
-use storage::ledger::Ledger;
+use storage::ledger::{Ledger, Registration};
 
 /// The resolved settings. Nothing is opened yet.
 pub struct Settings {
@@ -44,7 +46,9 @@ pub struct Settings {
     env_file_named: bool,
     pub registry: RegistryFile,
     user_policy: UserPolicyFile,
-    pub state: PathBuf,
+    state: StateFolder,
+    /// Whether the state folder is the one that every terminal of the user finds without a flag.
+    is_usual_state: bool,
     accept_terms: bool,
     backend: BackendConfig,
     payment_method: PaymentMethod,
@@ -65,11 +69,17 @@ impl Settings {
         let payment_method = payment_method(&options)?;
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
-        let state = options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR"));
         let env_file_named = env_file.is_some();
+        let home = home();
+        let usual = home.as_deref().map(|home| fs::in_real_ancestor(&usual_state_home(home).join(FOLDER)));
+        let state = match options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR")) {
+            Some(named) => dir.join(named),
+            None => state_home(home.as_deref()).ok_or(Error::NoHome)?.join(FOLDER),
+        };
+        let state = fs::in_real_ancestor(&state);
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
-        if env_file.to_str().is_none() {
-            return Err(Error::PathNotText { path: env_file });
+        if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
+            return Err(Error::PathNotText { path: path.clone() });
         }
         Ok(Self {
             env_file,
@@ -79,7 +89,8 @@ impl Settings {
                 None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
             },
             user_policy: user_policy(within),
-            state: within(state.unwrap_or_else(|| PathBuf::from(".stripe-projects"))),
+            is_usual_state: usual.as_ref() == Some(&state),
+            state: StateFolder::new(state, dir.clone(), home),
             accept_terms: options.accept_tos,
             backend,
             payment_method,
@@ -89,6 +100,12 @@ impl Settings {
         })
     }
 
+    /// Serves an agent, whose workspace must not contain the state folder.
+    #[must_use]
+    pub fn for_agents(self) -> Self {
+        Self { state: self.state.for_agents(), ..self }
+    }
+
     /// Returns a warning to print at the start.
     pub fn warning(&self) -> Option<&'static str> {
         self.backend.warning()
@@ -96,31 +113,36 @@ impl Settings {
 
     /// Removes what killed processes left in the state folder.
     pub fn sweep(&self) {
-        stripe_cli::sweep(&self.state);
+        stripe_cli::sweep(self.state.path());
     }
 
-    /// Builds the services. Still no unfinished operationed: that happens on first use.
-    pub fn provisioner(self, runtime: Handle) -> Provisioner {
-        let Self { dir, env_file, env_file_named, registry, user_policy, state, accept_terms, .. } = self;
-        let (backend, payment_method, programs) = (self.backend, self.payment_method, self.programs);
-        let clock = Clock::system();
-        let ledger = Arc::new(Ledger::of(&state));
-        let backend = backend.build(&state, &ledger, payment_method, &clock);
-        Provisioner::new(Dependencies {
+    /// Builds the services. Nothing is opened yet: that happens on first use.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`], or when the workspace cannot be looked at.
+    pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
+        let Self { dir, env_file, env_file_named, registry, user_policy, state, is_usual_state, .. } = self;
+        let Self { accept_terms, backend, payment_method, programs, .. } = self;
+        let (clock, state) = (Clock::system(), Arc::new(state));
+        let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
+        let registration = Registration { place, id: WorkspaceId::random()?, at: clock.now() };
+        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state)).in_folder(registration);
+        let ledger = Arc::new(ledger);
+        let backend = backend.build(state.path(), &ledger, payment_method, &clock);
+        let provisioner = Provisioner::new(Dependencies {
             backend,
             ledger,
             registry,
             user_policy,
             env_file,
             state,
+            is_usual_state,
             accept_terms,
             clock,
             runtime,
-        })
-        .in_workspace(dir)
-        .with_named_env_file(env_file_named)
-        .with_programs(programs)
-        .signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET"))
+        });
+        let provisioner = provisioner.in_workspace(dir).with_named_env_file(env_file_named).with_programs(programs);
+        Ok(provisioner.signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 
     /// Returns the process that reaps after this one, with the same settings.
@@ -128,18 +150,28 @@ impl Settings {
         DetachedReaper { flags: self.flags.clone() }
     }
 
-    /// Returns the simulator of the same state folder.
+    /// Returns the simulator of the same state folder, which is created.
+    ///
+    /// # Errors
+    /// [`Error::StateFolder`]
     #[cfg(feature = "simulator")]
-    pub fn simulator(self) -> Simulator {
-        Simulator::new(simulated_store(&self.state), self.payment_method, Clock::system())
+    pub fn simulator(self) -> Result<Simulator, Error> {
+        self.state.create()?;
+        Ok(Simulator::new(simulated_store(self.state.path()), self.payment_method, Clock::system()))
     }
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("env_file", &self.env_file).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("env_file", &self.env_file)
+            .field("state", &self.state.path())
+            .finish_non_exhaustive()
     }
 }
+
+/// The name of our folder among those of other programs.
+const FOLDER: &str = "stripe-projects";
 
 /// No flag sets it: flags are in the host's configuration, which is often in the workspace.
 fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {

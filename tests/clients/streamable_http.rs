@@ -26,7 +26,7 @@ use tokio::{net::TcpListener, runtime::Handle};
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::args_os().nth(1).map(PathBuf::from).ok_or("the folder to work in is missing")?;
     let settings = Settings::resolve(CliOptions { dir: Some(dir), ..CliOptions::default() })?;
-    let services = Arc::new(settings.provisioner(Handle::current()));
+    let services = Arc::new(settings.for_agents().provisioner(Handle::current())?);
     let app = Arc::new(App::new(services, Arc::new(|warning| drop(writeln!(io::stderr(), "{warning}")))));
     let handler = mcp::handler(app, ToolFilter::everything());
 

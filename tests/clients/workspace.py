@@ -30,7 +30,7 @@ class Workspace:
         self.folder, self.records, self.home = self.base / "work", self.base / "records", self.base / "home"
         for folder in (self.folder, self.records, self.home):
             folder.mkdir()
-        self.flags = ["--dir", str(self.folder)]
+        self.flags = ["--dir", str(self.folder), "--state-dir", str(self.base / "state")]
         self.secrets = set()
         self.gate = Gate(self) if gated else None
         if gated:
@@ -113,7 +113,8 @@ class Gate:
     def __init__(self, workspace):
         account = workspace.base / "account"
         account.mkdir()
-        self.simulator = subprocess.Popen([workspace.binary, "simulator", "--listen", "127.0.0.1:0", "--dir", account],
+        self.simulator = subprocess.Popen([workspace.binary, "simulator", "--listen", "127.0.0.1:0", "--dir", account,
+                                           "--state-dir", workspace.base / "account-state"],
                                           stderr=subprocess.PIPE, text=True, env=environment(workspace.home))
         line = self.simulator.stderr.readline()
         assert line.startswith("listening on http://"), line

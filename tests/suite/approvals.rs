@@ -5,7 +5,7 @@ use std::{panic::catch_unwind, sync::Arc, thread};
 use domain::{
     approval::{Answer, ApprovalError, ApprovalId},
     clock::Clock,
-    money::Cents,
+    money::{Cents, MoneyClass},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId},
 };
@@ -15,7 +15,7 @@ use storage::ledger::{Event, Grant, LifetimeTerms, NewProject, OperationId, Verd
 use stripe_projects_mcp::{
     error::Error,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
-    settings::{CliOptions, Settings},
+    settings::Settings,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -317,7 +317,7 @@ fn ledger_spends_an_approval_once() {
         tries.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
     });
     assert_eq!(successes, 1);
-    assert_eq!(here.ledger().projects().totals().unwrap().0, 1, "the losers wrote nothing");
+    assert_eq!(here.ledger().projects().totals(MoneyClass::Simulated).unwrap().0, 1, "the losers wrote nothing");
 }
 
 /// A crash before the intent keeps the approval. A crash after it has used the approval, and is recovered.
@@ -376,8 +376,8 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
-    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = here.options();
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()).unwrap(), runtime)
 }
 
 fn request() -> ProvisionRequest {

@@ -52,7 +52,7 @@ fn changed_chain_is_located() {
         ("UPDATE audit SET seq = seq + 100 WHERE seq = 4", 4),
         ("UPDATE audit SET detail = '{}' WHERE seq = 5", 5),
         (
-            "INSERT INTO audit SELECT 12, at, door, actor, action, project, name, outcome, detail, hash FROM audit WHERE seq = 11",
+            "INSERT INTO audit SELECT 12, at, door, actor, action, project, name, outcome, detail, hash, workspace FROM audit WHERE seq = 11",
             12,
         ),
     ] {
@@ -343,17 +343,17 @@ fn foreign_file_in_place_of_the_ledger_is_an_error_and_kept() {
         let _ = fs::remove_file(workspace.state().join(format!("ledger.db{ending}")));
     }
     let other = "not a database, but another program's notes, long enough to be read".repeat(20);
-    workspace.write(".stripe-projects/ledger.db", &other);
+    fs::write(workspace.state().join("ledger.db"), &other).unwrap();
     assert_eq!(workspace.json(&["list"])["code"], "ledger_damaged");
-    assert_eq!(workspace.read(".stripe-projects/ledger.db"), other);
+    assert_eq!(fs::read_to_string(workspace.state().join("ledger.db")).unwrap(), other);
 }
 
 /// A ledger that cannot be read may list what is billed.
 #[test]
 fn unreadable_ledger_is_not_treated_as_missing() {
     let workspace = Workspace::new();
-    workspace.write("file", "");
-    let response = workspace.json(&["list", "--state-dir", "file/state"]);
+    fs::write(workspace.root().join("workspace-file"), "").unwrap();
+    let response = workspace.json(&["list", "--state-dir", "../workspace-file/state"]);
     assert_eq!(response["code"], "ledger_unavailable", "{response:#}");
 }
 

@@ -30,11 +30,11 @@ fn restored_backup_is_reported_and_blocks_nothing() {
 #[test]
 fn acceptance_by_a_human_stays_in_the_audit() {
     let here = workspace_with_restored_backup();
-    let given_up = here.read(HEAD);
+    let given_up = head_record(&here);
     let unasked = here.run(&["audit", "--accept"]);
     assert_eq!(unasked.code, 3, "{unasked:?}");
     assert!(unasked.stderr.contains("another user or program changed it: then answer no"), "{unasked:?}");
-    assert_eq!(here.read(HEAD), given_up);
+    assert_eq!(head_record(&here), given_up);
 
     let proof = here.json(&["audit", "--accept", "--yes"]);
     assert_eq!(proof["whole"], true, "{proof}");
@@ -78,13 +78,13 @@ fn only_a_missing_end_can_be_accepted() {
     ] {
         let here = workspace_with_restored_backup();
         here.sql(change);
-        let (rows, head) = (here.ledger().audit().rows().unwrap().len(), here.read(HEAD));
+        let (rows, head) = (here.ledger().audit().rows().unwrap().len(), head_record(&here));
         let error = here.json(&["audit", "--accept", "--yes"]);
         assert_eq!(error["code"], "audit_broken", "{change}: {error}");
         assert!(error["message"].as_str().unwrap().starts_with(breaks), "{change}: {error}");
         let accepted = |row: &storage::ledger::AuditRow| row.action == "accept audit break";
         assert!(!here.ledger().audit().rows().unwrap().iter().any(accepted), "{change}");
-        assert_eq!(here.read(HEAD), head, "{change}");
+        assert_eq!(head_record(&here), head, "{change}");
         assert!(rows <= here.ledger().audit().rows().unwrap().len());
     }
 }
@@ -93,12 +93,12 @@ fn only_a_missing_end_can_be_accepted() {
 #[test]
 fn crash_after_the_row_is_completed_by_the_next_seal() {
     let here = workspace_with_restored_backup();
-    let given_up = here.read(HEAD);
+    let given_up = head_record(&here);
     here.ok(&["audit", "--accept", "--yes"]);
-    fs::write(here.file(HEAD), &given_up).unwrap();
+    fs::write(here.state().join(HEAD), &given_up).unwrap();
     assert_eq!(here.json(&["audit", "--verify"])["whole"], true);
     here.cli(&["rotate", "one"]).stderr("").succeed();
-    assert_ne!(here.read(HEAD), given_up, "and it moves on");
+    assert_ne!(head_record(&here), given_up, "and it moves on");
     assert_eq!(here.json(&["audit", "--verify"])["whole"], true);
 }
 
@@ -108,8 +108,8 @@ fn missing_or_unreadable_head_record_can_be_accepted() {
     for broken in [None, Some("what")] {
         let here = workspace_with_restored_backup();
         match broken {
-            None => fs::remove_file(here.file(HEAD)).unwrap(),
-            Some(text) => fs::write(here.file(HEAD), text).unwrap(),
+            None => fs::remove_file(here.state().join(HEAD)).unwrap(),
+            Some(text) => fs::write(here.state().join(HEAD), text).unwrap(),
         }
         assert_eq!(here.json(&["audit", "--verify"])["code"], "audit_broken");
         let proof = here.json(&["audit", "--accept", "--yes"]);
@@ -123,11 +123,11 @@ fn missing_or_unreadable_head_record_can_be_accepted() {
 #[test]
 fn forged_acceptance_breaks_the_chain() {
     let here = workspace_with_restored_backup();
-    let head = here.read(HEAD);
+    let head = head_record(&here);
     let fields: Vec<&str> = head.split_whitespace().collect();
     let detail = json!({ "head_row": fields[1].parse::<i64>().unwrap(), "head_hash": fields[2] });
     here.sql(&format!(
-        "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash \
+        "INSERT INTO audit SELECT seq + 1, at, door, actor, 'accept audit break', NULL, NULL, 'done', '{detail}', hash, workspace \
              FROM audit ORDER BY seq DESC LIMIT 1; UPDATE audit_head SET seq = seq + 1"
     ));
     let response = here.json(&["audit", "--verify"]);
@@ -153,16 +153,21 @@ fn workspace_with_restored_backup() -> Workspace {
     let here = Workspace::new();
     here.ok(&["provision", "one", "search"]);
     here.checkpoint();
-    let backup = fs::read(here.file(LEDGER)).unwrap();
+    let backup = fs::read(here.state().join(LEDGER)).unwrap();
     here.ok(&["provision", "two", "supermemory"]);
     here.checkpoint();
     for ending in ["-wal", "-shm"] {
-        let _ = fs::remove_file(here.file(&format!("{LEDGER}{ending}")));
+        let _ = fs::remove_file(here.state().join(format!("{LEDGER}{ending}")));
     }
-    fs::write(here.file(LEDGER), backup).unwrap();
+    fs::write(here.state().join(LEDGER), backup).unwrap();
     here
 }
 
-const LEDGER: &str = ".stripe-projects/ledger.db";
+/// Returns the content of the head record.
+fn head_record(here: &Workspace) -> String {
+    fs::read_to_string(here.state().join(HEAD)).unwrap()
+}
 
-const HEAD: &str = ".stripe-projects/audit.head";
+const LEDGER: &str = "ledger.db";
+
+const HEAD: &str = "audit.head";

@@ -128,7 +128,7 @@ fn victim_process() {
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let options = CliOptions { dir: Some(dir.into()), accept_tos: true, ..CliOptions::default() };
-    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()).unwrap();
     let stopped = AtomicBool::new(false);
     let provisioner = provisioner.with_phase_hook(Arc::new(move |reached| {
         if format!("{reached:?}") == step && env::var(STOPS).is_err() {

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::Write as _,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -133,8 +134,8 @@ fn recovers_from_every_failing_call(operation: &str, before: &[&[&str]]) {
             let mut traced = Command::new("strace");
             workspace.prepare(&mut traced);
             // The simulated Stripe is another machine, whose disk works.
-            for file in FILES {
-                traced.arg("-P").arg(workspace.file(file));
+            for file in files(&workspace) {
+                traced.arg("-P").arg(file);
             }
             let inject = format!("inject={name}:error={error}:when={first}+");
             traced.args(["-f", "-qq", "-e", &format!("trace={name}"), "-e", &inject, "-o"]).arg(log.path());
@@ -176,6 +177,15 @@ fn prepare(before: &[&[&str]]) -> Workspace {
     workspace
 }
 
+/// Returns the files that an operation writes.
+fn files(workspace: &Workspace) -> Vec<PathBuf> {
+    let mut files = FILES_OF_THE_WORKSPACE.map(|file| workspace.file(file)).to_vec();
+    files.extend(FILES_OF_THE_STATE.map(|file| workspace.state().join(file)));
+    let id = workspace.ledger().workspace().unwrap();
+    files.extend(id.map(|id| workspace.state().join(format!("locks/{}.victim.lock", id.as_str()))));
+    files
+}
+
 /// Opens a file that accepts no byte.
 fn full_device() -> File {
     File::options().write(true).open("/dev/full").unwrap()
@@ -203,16 +213,7 @@ const FAULTS: [(&str, &str); 13] = [
     ("write", "ENOSPC"),
 ];
 
-const FILES: [&str; 11] = [
-    "",
-    ".env",
-    ".env.stripe-projects.tmp",
-    ".stripe-projects",
-    ".stripe-projects/audit.head",
-    ".stripe-projects/audit.head.stripe-projects.tmp",
-    ".stripe-projects/env-files",
-    ".stripe-projects/ledger.db",
-    ".stripe-projects/ledger.db-shm",
-    ".stripe-projects/ledger.db-wal",
-    ".stripe-projects/locks/victim.lock",
-];
+const FILES_OF_THE_WORKSPACE: [&str; 3] = ["", ".env", ".env.stripe-projects.tmp"];
+
+const FILES_OF_THE_STATE: [&str; 7] =
+    ["", "env-files", "audit.head", "audit.head.stripe-projects.tmp", "ledger.db", "ledger.db-shm", "ledger.db-wal"];

@@ -82,7 +82,7 @@ fn active_workspace_is_healthy_over_every_backend() {
 #[test]
 fn files_readable_by_others_are_a_problem() {
     let workspace = workspace_with_project(BackendKind::Simulated);
-    for path in [workspace.state(), workspace.state().join("ledger.db"), workspace.file(".env")] {
+    for path in [workspace.state().join("ledger.db"), workspace.file(".env")] {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o044)).unwrap();
     }
@@ -90,19 +90,22 @@ fn files_readable_by_others_are_a_problem() {
     assert_eq!(checks, ["folder", "env_file"]);
     assert_eq!(repair(&workspace).len(), 2);
     assert_eq!(fs::metadata(workspace.file(".env")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    fs::set_permissions(workspace.state(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_only(&workspace, "folder", "problem", "the mode of the state folder");
+    repair(&workspace);
     assert_eq!(fs::metadata(workspace.state()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
-fn state_folder_is_ignored_by_git() {
+fn old_state_folder_in_the_workspace_is_named_and_not_read() {
     let workspace = workspace_with_project(BackendKind::Simulated);
-    fs::remove_file(workspace.state().join(".gitignore")).unwrap();
-    assert_only(&workspace, "folder", "problem", "git does not ignore");
-    repair(&workspace);
-    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n");
-    fs::remove_file(workspace.state().join(".gitignore")).unwrap();
-    workspace.ok(&["rotate", "memory"]);
-    assert_eq!(workspace.read(".stripe-projects/.gitignore"), "*\n", "taking a project lock restores it");
+    fs::create_dir(workspace.file(".stripe-projects")).unwrap();
+    workspace.write(".stripe-projects/ledger.db", "not a database");
+    let warnings = findings(&workspace, &[]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(format!("{warnings:?}").contains("it is never read"), "{warnings:?}");
+    assert_eq!(workspace.read(".stripe-projects/ledger.db"), "not a database");
 }
 
 #[test]

@@ -7,11 +7,7 @@ use std::{
 
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
-use stripe_projects_mcp::{
-    app::App,
-    mcp,
-    settings::{CliOptions, Settings},
-};
+use stripe_projects_mcp::{app::App, mcp, settings::Settings};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -370,8 +366,8 @@ async fn modern(workspace: &Workspace) -> Host {
 
 /// Starts a server in this process, with a timeout that the test chooses.
 async fn in_process(workspace: &Workspace, support: ElicitationSupport, reply: Reply, timeout: Duration) -> Host {
-    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
-    let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()));
+    let options = workspace.options();
+    let provisioner = Arc::new(Settings::resolve(options).unwrap().provisioner(Handle::current()).unwrap());
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (input, output) = tokio::io::split(ours);
     let app = Arc::new(App::new(provisioner, Arc::new(|warning| panic!("{warning}"))));

@@ -58,8 +58,10 @@ fn git_add_during_rotations_takes_no_key() {
             }
             adds
         });
-        (0..60).for_each(|_| drop(workspace.ok(&["rotate", "memory"])));
+        let _end = StopsOnDrop(&done);
+        let rotated = (0..60).map(|_| workspace.run(&["rotate", "memory"])).find(|output| output.code != 0);
         done.store(true, Ordering::Relaxed);
+        assert!(rotated.is_none(), "{rotated:?}");
         adding.join().unwrap()
     });
     assert_eq!(keys_in_objects(&workspace), 0, "of {adds} adds");
@@ -236,8 +238,10 @@ fn lines_appended_during_rotations_survive() {
             }
             number
         });
-        (0..60).for_each(|_| drop(workspace.ok(&["rotate", "memory"])));
+        let _end = StopsOnDrop(&done);
+        let rotated = (0..60).map(|_| workspace.run(&["rotate", "memory"])).find(|output| output.code != 0);
         done.store(true, Ordering::Relaxed);
+        assert!(rotated.is_none(), "{rotated:?}");
         writing.join().unwrap()
     });
     let text = workspace.read(".env");
@@ -245,6 +249,15 @@ fn lines_appended_during_rotations_survive() {
     println!("{lost} of {written} lines lost");
     assert!(lost * 1000 <= written, "{lost} of {written} lines lost");
     assert!(workspace.owner_of(&workspace.variable("SUPERMEMORY_API_KEY").unwrap()).is_some());
+}
+
+/// Ends the other thread also when this one panics.
+struct StopsOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopsOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn repository() -> Workspace {

@@ -15,7 +15,7 @@ use files::env_file::Replace;
 use serde_json::json;
 use stripe_projects_mcp::{
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
-    settings::{CliOptions, Settings},
+    settings::Settings,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -125,14 +125,14 @@ fn snapshot(here: &Workspace) -> String {
     let hashes: Vec<String> = ledger.audit().rows().unwrap().into_iter().map(|row| row.hash).collect();
     let approvals = ledger.approvals().list(9, domain::clock::Timestamp::now()).unwrap();
     let billed = here.billed_resources();
-    let files = (here.read(".env"), here.read(".stripe-projects/audit.head"));
+    let files = (here.read(".env"), std::fs::read_to_string(here.state().join("audit.head")).unwrap_or_default());
     format!("{hashes:?}\n{:?}\n{approvals:?}\n{billed:?}\n{files:?}", ledger.projects().all_live().unwrap())
 }
 
 fn provisioner(here: &Workspace) -> (Provisioner, Runtime) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = CliOptions { dir: Some(here.path()), ..CliOptions::default() };
-    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()), runtime)
+    let options = here.options();
+    (Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()).unwrap(), runtime)
 }
 
 fn name() -> ProjectName {

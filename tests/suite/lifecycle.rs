@@ -132,7 +132,8 @@ fn first_calls_may_arrive_concurrently() {
 fn lock_project(workspace: &Workspace, name: &str) -> Lock {
     let locks = workspace.state().join("locks");
     create_private_folder(&locks).unwrap();
-    let lock = Lock::on_file(&locks.join(format!("{name}.lock")), Duration::ZERO);
+    let workspace = workspace.ledger().register_workspace().unwrap();
+    let lock = Lock::on_file(&locks.join(format!("{}.{name}.lock", workspace.as_str())), Duration::ZERO);
     lock.unwrap().expect("no other process uses this workspace")
 }
 

@@ -11,7 +11,7 @@ use files::env_file::Replace;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{
     provisioner::{Principal, ProvisionRequest, Session},
-    settings::{CliOptions, Settings},
+    settings::Settings,
 };
 use tokio::runtime::Builder;
 
@@ -104,9 +104,9 @@ fn session_end_reports_whether_projects_remain() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "mine", "search"]);
     for takes in [false, true] {
-        let settings = Settings::resolve(CliOptions { dir: Some(workspace.path()), ..CliOptions::default() }).unwrap();
+        let settings = Settings::resolve(workspace.options()).unwrap();
         let session = Session::begin(Lifetime::parse("1m").unwrap()).unwrap();
-        let provisioner = settings.provisioner(runtime.handle().clone()).in_session(session);
+        let provisioner = settings.provisioner(runtime.handle().clone()).unwrap().in_session(session);
         let principal = Principal::agent("a test");
         if takes {
             let (name, provider) = (ProjectName::parse("taken").unwrap(), ProviderKey::parse("search").unwrap());

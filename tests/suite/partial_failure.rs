@@ -15,7 +15,7 @@ use stripe_projects_mcp::{
     error::Error,
     project_state::ProjectState,
     provisioner::{Phase, Principal, ProvisionRequest, Provisioner},
-    settings::{CliOptions, Settings},
+    settings::Settings,
     view::ProjectView,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -161,8 +161,8 @@ fn with_change_at(
     operation: impl FnOnce(&Provisioner) -> Result<ProjectState, Error>,
 ) -> Result<ProjectView, Error> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let options = CliOptions { dir: Some(workspace.path()), ..CliOptions::default() };
-    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone());
+    let options = workspace.options();
+    let provisioner = Settings::resolve(options).unwrap().provisioner(runtime.handle().clone()).unwrap();
     operation(&provisioner.with_phase_hook(Arc::new(move |step| {
         if step == at {
             meanwhile();

@@ -7,7 +7,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -133,7 +134,7 @@ enum DataLoss {
 /// The content of a disk by path; `None` is a folder.
 pub type DiskImage = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// The files of a workspace, as processes see them and as flushed.
+/// The files of a workspace and of its home, as processes see them and as flushed.
 struct Disk {
     root: PathBuf,
     files: Vec<File>,
@@ -165,7 +166,7 @@ enum Write {
 impl Disk {
     /// Reads the workspace, with everything flushed.
     fn read(workspace: &Workspace) -> Self {
-        let root = workspace.path();
+        let root = workspace.root();
         let mut disk = Self {
             root: root.clone(),
             files: Vec::new(),
@@ -338,23 +339,26 @@ impl Write {
     }
 }
 
-/// Returns the current disk of a workspace.
+/// Returns the current disk of a workspace and its home.
 pub fn disk_image(workspace: &Workspace) -> DiskImage {
     let disk = Disk::read(workspace);
     disk.after_loss(DataLoss::Contents, &mut SmallRng::seed_from_u64(SEED))
 }
 
-/// Replaces the content of the workspace with the image.
+/// Replaces the content of the workspace and the home with the image. The two folders themselves stay.
 pub fn restore_disk(workspace: &Workspace, image: &DiskImage) {
-    for entry in fs::read_dir(workspace.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    let create_folder = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
+    for folder in [workspace.path(), workspace.home()] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        }
     }
     for (path, content) in image {
         match content {
-            None => fs::create_dir_all(path).unwrap(),
+            None => create_folder(path),
             Some(bytes) => {
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                create_folder(path.parent().unwrap());
                 fs::write(path, bytes).unwrap();
             }
         }

@@ -336,7 +336,7 @@ fn record(here: &Workspace, secret: &str) {
         secret::Secret,
     };
     use storage::ledger::{Event, Grant, LedgerError, LifetimeTerms, NewProject, OperationId, Verdict};
-    fs::create_dir_all(here.state()).unwrap();
+    here.create_state();
     let event = |verdict| Event {
         at: Clock::system().now(),
         channel: "test",

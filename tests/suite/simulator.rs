@@ -188,7 +188,7 @@ fn resource_of_the_simulated_backend_is_visible() {
 #[test]
 fn simulated_data_of_the_first_schema_is_migrated() {
     let workspace = Workspace::new();
-    std::fs::create_dir(workspace.state()).unwrap();
+    workspace.create_state();
     let old = rusqlite::Connection::open(simulated_store(&workspace.state())).unwrap();
     old.execute_batch(include_str!("../../crates/backends/src/simulated/schema_1.sql")).unwrap();
     old.execute_batch(

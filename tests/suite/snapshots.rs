@@ -223,7 +223,8 @@ fn assert_output(workspace: &Workspace, name: &str, arguments: &[&str]) {
     let words = arguments.join(" ");
     let text =
         format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", output.stdout, output.stderr, output.code);
-    let text = text.replace(workspace.path().to_str().unwrap(), "[DIR]").replace(BINARY, "[PROGRAM]");
+    let text = text.replace(workspace.path().to_str().unwrap(), "[DIR]");
+    let text = text.replace(workspace.home().to_str().unwrap(), "[HOME]").replace(BINARY, "[PROGRAM]");
     assert_text(name, &text);
 }
 

@@ -102,7 +102,7 @@ fn ledger_lock_timeout_is_reported() {
 fn reader_does_not_block_a_new_ledger() {
     let workspace = Workspace::new();
     workspace.write(".env", USER_LINES);
-    fs::create_dir(workspace.state()).unwrap();
+    workspace.create_state();
     let reader = Connection::open(workspace.state().join("ledger.db")).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM sqlite_schema").unwrap();
     let mut command = workspace.command(&["provision", "victim", "supermemory"]);
@@ -163,6 +163,8 @@ fn each_database_file_is_opened_at_most_once() {
 /// Root may write anywhere, so root runs the process as another user.
 #[test]
 fn permission_loss_is_reported_and_recovered() {
+    /// The state folder, seen from the workspace.
+    const STATE: &str = "../home/.local/state/stripe-projects";
     for (operation, step, folder, ends) in [
         ("provision", Phase::Acted, "", "key_not_delivered"),
         ("rotate", Phase::Acted, "", "key_not_delivered"),
@@ -172,11 +174,11 @@ fn permission_loss_is_reported_and_recovered() {
         // Before anything is spent.
         ("provision", Phase::Locked, "", "env_file_not_writable"),
         ("rotate", Phase::Locked, "", "env_file_not_writable"),
-        ("provision", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
-        ("rotate", Phase::Locked, ".stripe-projects", "ledger_unavailable"),
+        ("provision", Phase::Locked, STATE, "ledger_unavailable"),
+        ("rotate", Phase::Locked, STATE, "ledger_unavailable"),
         // An open journal entry stays open.
-        ("provision", Phase::Acted, ".stripe-projects", "ok"),
-        ("rotate", Phase::Acted, ".stripe-projects", "ok"),
+        ("provision", Phase::Acted, STATE, "ok"),
+        ("rotate", Phase::Acted, STATE, "ok"),
     ] {
         let case = format!("{operation}, {folder:?} not writable from {step:?} on");
         let workspace = prepare(BackendKind::Simulated, operation);
@@ -304,7 +306,7 @@ fn pid(child: &Child) -> Pid {
 /// Changes the owner of the workspace.
 fn change_owner(workspace: &Workspace, uid: u32) {
     for path in workspace.files().iter().flat_map(|file| file.ancestors()) {
-        if path.starts_with(workspace.path()) {
+        if path.starts_with(workspace.root()) {
             chown(path, Some(uid), Some(uid)).unwrap();
         }
     }

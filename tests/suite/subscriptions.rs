@@ -118,8 +118,9 @@ async fn policy_edit_counts_as_a_registry_edit() {
     let workspace = Workspace::new();
     let (client, mut notifications) = connect_legacy(&workspace).await;
     client.subscribe(SubscribeRequestParams::new(PROVIDERS)).await.unwrap();
-    fs::create_dir_all(workspace.file("no-configuration/stripe-projects")).unwrap();
-    workspace.write("no-configuration/stripe-projects/policy.toml", "[providers.search]\nmax_cap_usd = 3\n");
+    let configuration = workspace.home().join(".config/stripe-projects");
+    fs::create_dir_all(&configuration).unwrap();
+    fs::write(configuration.join("policy.toml"), "[providers.search]\nmax_cap_usd = 3\n").unwrap();
     assert_eq!(
         (next_notification(&mut notifications).await.as_str(), next_notification(&mut notifications).await.as_str()),
         ("tools", PROVIDERS)

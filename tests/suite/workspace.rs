@@ -1,4 +1,4 @@
-//! A temporary workspace for each test, and the real binary in it.
+//! A temporary workspace and a home for each test, and the real binary in them.
 
 use std::{
     collections::BTreeSet,
@@ -6,18 +6,27 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use backends::simulated::SimulatedStripe;
-use domain::{clock::Clock, project::ResourceId, secret::Secret};
+use domain::{
+    clock::Clock,
+    project::ResourceId,
+    secret::Secret,
+    workspace::{Place, WorkspaceId},
+};
+use files::{
+    fs::{create_private_folder, folder_identity},
+    state_folder::StateFolder,
+};
 use rusqlite::Connection;
 use serde_json::Value;
-use storage::ledger::Ledger;
-use stripe_projects_mcp::settings::simulated_store;
+use storage::ledger::{Ledger, Registration};
+use stripe_projects_mcp::settings::{CliOptions, simulated_store};
 use tempfile::TempDir;
 
 use crate::{
@@ -27,9 +36,9 @@ use crate::{
     simulator_client::SimulatorProcess,
 };
 
-/// A folder that is removed at the end of the test.
+/// A workspace, and the home of the user with the state folder beside it. Both are removed at the end of the test.
 pub struct Workspace {
-    folder: TempDir,
+    root: TempDir,
     behind: Counterpart,
     allow_planted_keys: AtomicBool,
     /// The files that may hold keys: `.env`, and what calls name with `--env-file` and `--dir`.
@@ -65,8 +74,12 @@ pub struct CommandOutput {
 
 impl Workspace {
     pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["workspace", "home"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+        }
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            root,
             behind: Counterpart::Simulated,
             allow_planted_keys: AtomicBool::new(false),
             env_files: Mutex::default(),
@@ -104,7 +117,17 @@ impl Workspace {
 
     /// Without symbolic links, as the program shows it.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap()
+        self.root().join("workspace")
+    }
+
+    /// Returns the folder of the workspace and the home.
+    pub fn root(&self) -> PathBuf {
+        self.root.path().canonicalize().unwrap()
+    }
+
+    /// Returns the home folder of every process of the test.
+    pub fn home(&self) -> PathBuf {
+        self.root().join("home")
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -139,8 +162,7 @@ impl Workspace {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
-        // The developer's own policy must not apply either.
-        command.env("XDG_CONFIG_HOME", self.file("no-configuration"));
+        command.env("HOME", self.home());
         match &self.behind {
             Counterpart::Simulated => {}
             Counterpart::StripeApi(simulator) => {
@@ -202,11 +224,29 @@ impl Workspace {
     }
 
     pub fn state(&self) -> PathBuf {
-        self.file(".stripe-projects")
+        self.home().join(".local/state/stripe-projects")
     }
 
+    /// Returns the state folder as the program checks it.
+    pub fn state_folder(&self) -> Arc<StateFolder> {
+        Arc::new(StateFolder::new(self.state(), self.path(), Some(self.home())))
+    }
+
+    /// Creates the state folder, as the first write does.
+    pub fn create_state(&self) {
+        create_private_folder(&self.state()).unwrap();
+    }
+
+    /// Returns the options of a process in this workspace.
+    pub fn options(&self) -> CliOptions {
+        CliOptions { dir: Some(self.path()), state_dir: Some(self.state()), ..CliOptions::default() }
+    }
+
+    /// Returns the ledger, bound to this workspace.
     pub fn ledger(&self) -> Ledger {
-        Ledger::of(&self.state())
+        let place = Place { path: self.path(), identity: Some(folder_identity(&self.path()).unwrap()) };
+        let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+        Ledger::of(&self.state()).in_folder(registration)
     }
 
     /// Executes SQL directly on the ledger.
@@ -264,10 +304,10 @@ impl Workspace {
         self.files().into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "tmp")).collect()
     }
 
-    /// Returns every file below the folder; a link counts as one.
+    /// Returns every file below the workspace and the home; a link counts as one.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        walk(&self.path(), &mut files);
+        walk(&self.root(), &mut files);
         files
     }
 }
@@ -319,7 +359,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 pub const BINARY: &str = env!("CARGO_BIN_EXE_stripe-projects-mcp");
 
 /// Variables of the environment that could change a command; `COLUMNS` sets the width of help.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 19] = [
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "COLUMNS",
@@ -337,4 +377,6 @@ const VARIABLES: [&str; 17] = [
     "STRIPE_PROJECTS_STRIPE_API_BASE",
     "STRIPE_PROJECTS_STRIPE_API_KEY_FILE",
     "STRIPE_PROJECTS_STRIPE_BIN",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
 ];

@@ -14,3 +14,4 @@ pub mod principal;
 pub mod project;
 pub mod safe_url;
 pub mod secret;
+pub mod workspace;

@@ -8,6 +8,27 @@ use std::fmt;
 use crate::channel::Channel;
 use crate::diagnostic::{Diagnostic, Exit};
 
+/// Whether money is real or simulated. The two are counted apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MoneyClass {
+    Real,
+    Simulated,
+}
+
+impl MoneyClass {
+    /// Returns the class of a backend's bills.
+    pub fn of_backend(backend: &str) -> Self {
+        if backend == "simulated" { Self::Simulated } else { Self::Real }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
 /// A cap, in US cents. At most [`Cents::MAX`].
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cents(u64);

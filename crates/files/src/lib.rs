@@ -9,3 +9,4 @@ pub mod git;
 pub mod host_config;
 pub mod registry;
 pub mod scan;
+pub mod state_folder;

@@ -22,7 +22,7 @@ impl Diagnostic for SimulatorError {
             Self::CannotListen(_) => "give another port with `--listen`; 127.0.0.1:0 takes any free one",
             Self::NotLoopback => "listen on 127.0.0.1 or [::1]: the simulator gives keys to every client",
             Self::UnknownProvider => "name a provider of the catalog, such as Supermemory",
-            Self::Store(_) => "check that the state folder (.stripe-projects) has free space and is writable",
+            Self::Store(_) => "check that the state folder has free space and is writable",
         })
     }
 

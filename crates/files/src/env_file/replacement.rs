@@ -174,7 +174,8 @@ fn carry_over(old: &FileContent, mut new: &File, target: &Target) -> Result<(), 
     let (mut from, mut carried) = (old.bytes.len() as u64, false);
     for _ in 0..ROUNDS {
         let (mut file, mut appended) = (&old.file, Vec::new());
-        let read = file.seek(SeekFrom::Start(from)).and_then(|_| file.take(super::MAX_FILE_SIZE).read_to_end(&mut appended));
+        let read =
+            file.seek(SeekFrom::Start(from)).and_then(|_| file.take(super::MAX_FILE_SIZE).read_to_end(&mut appended));
         read.map_err(|error| failed("read", error))?;
         if appended.is_empty() {
             break;

@@ -6,6 +6,8 @@ use std::{
     time::SystemTime,
 };
 
+use domain::workspace::FolderIdentity;
+
 use super::{
     FsError,
     error::{failed, not_regular},
@@ -29,6 +31,18 @@ pub struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
+}
+
+/// Who owns a path, and who may use it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ownership {
+    pub is_link: bool,
+    pub is_folder: bool,
+    /// The effective user owns it.
+    pub is_ours: bool,
+    pub is_roots: bool,
+    /// The permissions of owner, group and others.
+    pub mode: u32,
 }
 
 /// Returns the kind of what `path` leads to, through symbolic links.
@@ -70,6 +84,29 @@ pub fn stamp(path: &Path) -> Option<Stamp> {
     Some(Stamp { modified: metadata.modified().ok(), length: metadata.len(), inode: inode(&metadata) })
 }
 
+/// Returns what tells an existing folder from another one at the same path.
+pub fn folder_identity(path: &Path) -> Result<FolderIdentity, FsError> {
+    let metadata = fs::metadata(path).map_err(|error| failed("look at", path, error))?;
+    let born = metadata.created().ok().and_then(|born| born.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let born = born.and_then(|born| i64::try_from(born.as_nanos()).ok());
+    Ok(FolderIdentity { device: device(&metadata), inode: inode(&metadata), born })
+}
+
+/// Returns the permissions and the owner of what is at `path` itself; `None` if there is nothing.
+pub fn ownership(path: &Path) -> Result<Option<Ownership>, FsError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(Ownership {
+            is_link: metadata.is_symlink(),
+            is_folder: metadata.is_dir(),
+            is_ours: owner(&metadata) == ours(),
+            is_roots: owner(&metadata) == 0,
+            mode: mode(&metadata) & 0o777,
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look at", path, error)),
+    }
+}
+
 /// Lists the files directly in a folder, sorted by name.
 pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
@@ -83,6 +120,37 @@ pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
     let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     Ok(entries.flatten().filter(is_folder).map(|entry| entry.path()).collect())
+}
+
+#[cfg(unix)]
+fn device(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::dev(metadata)
+}
+
+#[cfg(not(unix))]
+fn device(_: &fs::Metadata) -> u64 {
+    0
+}
+
+#[cfg(unix)]
+fn owner(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(metadata)
+}
+
+/// There are no numbers of users on this platform: everything counts as ours.
+#[cfg(not(unix))]
+fn owner(_: &fs::Metadata) -> u32 {
+    0
+}
+
+#[cfg(unix)]
+fn ours() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn ours() -> u32 {
+    0
 }
 
 /// Returns the inode number, which changes when another file is renamed into place.

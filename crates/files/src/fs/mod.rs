@@ -21,10 +21,12 @@ mod write_access;
 pub use attributes::Attributes;
 pub use error::FsError;
 pub use folder::{FileContent, FileState, Folder, append_only};
-pub use inspect::{Kind, Stamp, files_in, folders_in, is_empty, is_private, kind, stamp};
+pub use inspect::{
+    Kind, Ownership, Stamp, files_in, folder_identity, folders_in, is_empty, is_private, kind, ownership, stamp,
+};
 pub use lock::Lock;
 pub use obstacle::{Obstacle, obstacle};
-pub use path::{in_real_folder, real_folder, real_path, resolve};
+pub use path::{in_real_ancestor, in_real_folder, real_folder, real_path, resolve};
 pub use private::{create_private_file, create_private_folder, make_private};
 pub use program::{Distrust, Program, ProgramError, RefusedProgram, SearchPath};
 pub use read::{open_regular, read, read_named};

@@ -50,6 +50,19 @@ pub fn in_real_folder(path: &Path) -> PathBuf {
     }
 }
 
+/// Canonicalizes the nearest existing ancestor, and appends the rest. The last component is not followed.
+///
+/// Unlike [`in_real_folder`], several folders on the way may be missing.
+pub fn in_real_ancestor(path: &Path) -> PathBuf {
+    let Some(name) = path.file_name() else { return fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()) };
+    let folder = folder_of(path);
+    match fs::canonicalize(folder) {
+        Ok(folder) => folder.join(name),
+        Err(_) if folder == path || folder == Path::new(".") => path.to_owned(),
+        Err(_) => in_real_ancestor(folder).join(name),
+    }
+}
+
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -52,6 +52,37 @@ pub fn status(file: &Path) -> Result<GitStatus, GitError> {
     }
 }
 
+/// Tells whether git tracks a file in `folder`, or the next `git add` would. The folder need not exist.
+///
+/// A folder inside `.git` is not part of the work tree. Outside a work tree no process is started.
+pub fn would_take(folder: &Path) -> Result<bool, GitError> {
+    if folder.components().any(|component| component.as_os_str() == ".git") {
+        return Ok(false);
+    }
+    if !folder.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
+        return Ok(false);
+    }
+    let existing = folder.ancestors().find(|ancestor| ancestor.is_dir()).ok_or(GitError::Unclear)?;
+    let rest = folder.strip_prefix(existing).ok().and_then(Path::to_str).ok_or(GitError::Unclear)?;
+    let rest = if rest.is_empty() { "." } else { rest };
+    let git = Git { folder: existing, work_tree: None };
+    let tree = git.run(&["rev-parse", "--is-inside-work-tree"])?;
+    if tree.code != 0 || tree.text.trim() != "true" {
+        return Err(GitError::Unclear);
+    }
+    let tracked = git.run(&["--literal-pathspecs", "ls-files", "--", rest])?;
+    match tracked.code {
+        0 if !tracked.text.is_empty() => return Ok(true),
+        0 => {}
+        _ => return Err(GitError::Unclear),
+    }
+    match git.run(&["check-ignore", "--quiet", "--", &format!("./{rest}/ledger.db")])?.code {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(GitError::Unclear),
+    }
+}
+
 /// Whether git takes a `.git` for a repository. It ignores a folder without `HEAD`.
 fn is_repository(git: &Path) -> bool {
     !git.is_dir() || git.join("HEAD").symlink_metadata().is_ok()

@@ -18,6 +18,7 @@ use super::{
     audit::chain,
     projects::IS_LIVE,
     rows::{amount, cap, parsed, time},
+    scope::ScopedTx,
 };
 use crate::store::{Row, Tx, Value, values};
 
@@ -112,7 +113,7 @@ impl Alerts<'_> {
     /// When the ledger cannot be read.
     pub fn alerts_after(&self, row: i64) -> Result<Vec<Alert>, LedgerError> {
         self.0.read(|tx| {
-            let claims = many(tx, "a.row > ?1 ORDER BY a.row", &values![row])?;
+            let claims = many(tx, "a.row > ?1 AND p.workspace = ?2 ORDER BY a.row", &values![row, tx.workspace()?])?;
             Ok(claims.into_iter().map(|claim| claim.alert).collect())
         })
     }
@@ -131,8 +132,8 @@ impl Alerts<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn has_due_alert(&self, now: Timestamp) -> Result<bool, LedgerError> {
-        let sql = format!("SELECT 1 FROM alerts a WHERE {IS_DUE} LIMIT 1");
-        self.0.read(|tx| Ok(!tx.rows(&sql, &values![now.as_millisecond()])?.is_empty()))
+        let sql = format!("SELECT 1 FROM alerts a JOIN projects p ON p.row = a.project WHERE {IS_DUE} LIMIT 1");
+        self.0.read(|tx| Ok(!tx.rows(&sql, &values![now.as_millisecond(), tx.workspace()?])?.is_empty()))
     }
 
     /// Claims the alert that has waited longest, so that no other process sends it before `until`.
@@ -145,7 +146,7 @@ impl Alerts<'_> {
         let condition = format!("{IS_DUE} ORDER BY a.next_attempt_at, a.row LIMIT 1");
         let now = now.as_millisecond();
         self.0.write(|tx| {
-            let Some(due) = one(tx, &condition, &values![now])? else {
+            let Some(due) = one(tx, &condition, &values![now, tx.workspace()?])? else {
                 return Ok(None);
             };
             let row = due.alert.row;
@@ -175,7 +176,7 @@ impl Alerts<'_> {
 
 /// `None`: it was raised before, or the project is gone.
 fn raise_one(
-    tx: &dyn Tx,
+    tx: &ScopedTx<'_>,
     crossing: &Crossing<'_>,
     threshold: u8,
     id: &str,
@@ -231,7 +232,7 @@ fn read(row: &Row<'_>) -> Result<Claim, LedgerError> {
     Ok(Claim { alert, attempts: row.get(9)?, first_attempt_at })
 }
 
-/// `?1` is the present. No attempt is ever put off for longer than four hours, so a time further ahead comes from a clock
+/// `?1` is the present, `?2` the workspace: another one may have another receiver. No attempt is ever put off for longer than four hours, so a time further ahead comes from a clock
 /// that was set back since, and is ignored.
 const IS_DUE: &str = "a.state = 'pending' AND a.next_attempt_at NOT BETWEEN ?1 + 1 AND ?1 + 14400000 \
-    AND a.leased_until NOT BETWEEN ?1 + 1 AND ?1 + 14400000";
+    AND a.leased_until NOT BETWEEN ?1 + 1 AND ?1 + 14400000 AND p.workspace = ?2";

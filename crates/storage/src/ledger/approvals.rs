@@ -11,6 +11,7 @@ use super::{
     Event, Ledger, LedgerError, ProvisionTx,
     audit::chain,
     rows::{amount, cap, parsed, time},
+    scope::ScopedTx,
 };
 use crate::store::{Row, Tx, Value, values};
 
@@ -35,12 +36,12 @@ impl Approvals<'_> {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn ask(&self, request: &Approval, most_pending: u32, event: &Event) -> Result<Asked, LedgerError> {
-        let sql = "SELECT count(*) FROM approvals WHERE status = 'pending' AND expires_at > ?1";
+        let sql = "SELECT count(*) FROM approvals WHERE status = 'pending' AND expires_at > ?1 AND workspace = ?2";
         self.0.write(|tx| {
             if let Some(before) = same(tx, &request.subject, event.at)? {
                 return Ok(Asked::Before(before));
             }
-            let pending: u32 = tx.rows(sql, &values![event.at.as_millisecond()])?.one()?.get(0)?;
+            let pending: u32 = tx.rows(sql, &values![event.at.as_millisecond(), tx.workspace()?])?.one()?.get(0)?;
             if pending >= most_pending {
                 return Ok(Asked::Full);
             }
@@ -52,7 +53,7 @@ impl Approvals<'_> {
         })
     }
 
-    /// Returns the newest requests, oldest first, each in its present state.
+    /// Returns the newest requests of all workspaces, oldest first, each in its present state.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -171,23 +172,26 @@ fn nonce_of(tx: &dyn Tx, id: &ApprovalId) -> Result<Option<String>, LedgerError>
 }
 
 /// The newest request for exactly that subject, if it is pending, approved or denied and has not expired.
-fn same(tx: &dyn Tx, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
-    let sql = format!("SELECT {COLUMNS} FROM approvals WHERE name = ?1 AND status <> 'used' ORDER BY row DESC");
-    let found = many(tx, &sql, &values![subject.name.as_str()], now)?.into_iter();
+fn same(tx: &ScopedTx<'_>, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM approvals WHERE workspace = ?1 AND name = ?2 AND status <> 'used' ORDER BY row DESC"
+    );
+    let found = many(tx, &sql, &values![tx.workspace()?, subject.name.as_str()], now)?.into_iter();
     let mut valid = found.filter(|approval| approval.status != ApprovalStatus::Expired);
     Ok(valid.find(|approval| approval.subject == *subject))
 }
 
 /// Returns false when another request has the id.
-fn insert(tx: &dyn Tx, request: &Approval) -> Result<bool, LedgerError> {
+fn insert(tx: &ScopedTx<'_>, request: &Approval) -> Result<bool, LedgerError> {
     let sql = "INSERT INTO approvals \
         (id, workspace, name, provider, service, cap_cents, terms, asked_by, created_at, expires_at, status) \
-        VALUES (?1, '-', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
     let subject = &request.subject;
     let written = tx.run(
         sql,
         &values![
             request.id.as_str(),
+            tx.workspace()?,
             subject.name.as_str(),
             subject.provider.as_str(),
             subject.service.as_str(),

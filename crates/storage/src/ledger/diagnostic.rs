@@ -9,14 +9,22 @@ impl Diagnostic for LedgerError {
     fn code(&self) -> &'static str {
         match self {
             Self::Store(error) => error.code(),
+            Self::StateFolder(error) => error.code(),
             Self::Gone => "ledger_gone",
             Self::Moved { .. } => "wrong_status",
+            Self::WorkspaceReplaced => "workspace_replaced",
         }
     }
 
     fn hint(&self, channel: Channel) -> String {
         match self {
+            Self::StateFolder(error) => error.hint(channel),
             Self::Store(error) => error.hint(channel),
+            Self::WorkspaceReplaced => format!(
+                "if the registered folder was moved, {}; if it was removed, {}; its projects stay listed",
+                channel.person_runs(&format!("{PROGRAM} workspaces move OLD NEW"), ""),
+                channel.person_runs(&format!("{PROGRAM} workspaces detach DIR"), ""),
+            ),
             Self::Gone => format!(
                 "{}; if it was removed on purpose, {}; what it listed is still billed",
                 channel.person("put a backup of ledger.db back into the state folder"),
@@ -31,8 +39,10 @@ impl Diagnostic for LedgerError {
 
     fn exit(&self) -> Exit {
         match self {
+            Self::StateFolder(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Gone | Self::Moved { .. } => Exit::Failure,
+            Self::WorkspaceReplaced => Exit::Refused,
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::{
 };
 
 use super::{Ledger, LedgerError, rows::parsed};
-use crate::store::{Row, Rows, values};
+use crate::store::{Row, Rows, Tx as _, values};
 
 /// A credential that we delivered, and its owner.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,17 +38,21 @@ pub struct Owner {
 pub struct IssuedKeys<'a>(pub(super) &'a Ledger);
 
 impl IssuedKeys<'_> {
-    /// Returns every credential ever delivered: the live ones first, then the newest first.
+    /// Returns every credential ever delivered for the workspace: the live ones first, then the newest first.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<IssuedKey>, LedgerError> {
         // Both in the order of their tables, backwards, so that the database sorts nothing.
-        let of_projects =
-            "SELECT row, key_version, status, name, id, provider, env_file FROM projects ORDER BY row DESC";
+        let of_projects = "SELECT row, key_version, status, name, id, provider, env_file FROM projects WHERE workspace = ?1 \
+             ORDER BY row DESC";
         let of_keys = "SELECT project, key_version, fingerprint, mask, length FROM credentials \
+            WHERE project IN (SELECT row FROM projects WHERE workspace = ?1) \
             ORDER BY project DESC, key_version DESC, position DESC";
-        let mut keys = self.0.read(|tx| merge(&tx.rows(of_projects, &[])?, &tx.rows(of_keys, &[])?))?;
+        let mut keys = self.0.read(|tx| {
+            let workspace = tx.workspace()?;
+            merge(&tx.rows(of_projects, &values![workspace])?, &tx.rows(of_keys, &values![workspace])?)
+        })?;
         keys.sort_by_key(|key| !key.live);
         Ok(keys)
     }

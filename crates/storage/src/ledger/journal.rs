@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use domain::{
     clock::Timestamp,
-    money::Cents,
+    money::{Cents, MoneyClass},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, Project, ProjectId, ResourceId, Status},
     secret::Secret,
@@ -16,6 +16,7 @@ use super::{
     operation,
     projects::{ProvisionTx, named, one},
     rows::{Stored, amount, parsed},
+    scope::ScopedTx,
 };
 use crate::store::{Access, Tx, values};
 
@@ -235,7 +236,7 @@ struct Opening<'a> {
     was_status: Status,
 }
 
-fn begin_granted(tx: &dyn Tx, draft: &NewProject, grant: Grant, event: &Event) -> Result<Intent, LedgerError> {
+fn begin_granted(tx: &ScopedTx<'_>, draft: &NewProject, grant: Grant, event: &Event) -> Result<Intent, LedgerError> {
     let project = Project {
         id: draft.id.clone(),
         name: draft.name.clone(),
@@ -258,10 +259,10 @@ fn begin_granted(tx: &dyn Tx, draft: &NewProject, grant: Grant, event: &Event) -
     open(tx, row, project, &opening, event)
 }
 
-fn insert(tx: &dyn Tx, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
+fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
     let sql = "INSERT INTO projects (id, name, provider, service, service_provider, backend, money, kind, workspace, \
         status, cap_cents, key_version, env_file, created_at, updated_at, expires_at, session) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', '-', ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14) RETURNING row";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15) RETURNING row";
     let env_file = project.env_file.to_string_lossy();
     let inserted = tx.rows(
         sql,
@@ -272,7 +273,8 @@ fn insert(tx: &dyn Tx, project: &Project, session: Option<&str>) -> Result<i64, 
             project.service.as_str(),
             project.service.provider(),
             &project.backend,
-            class_of_money(&project.backend),
+            MoneyClass::of_backend(&project.backend).as_str(),
+            tx.workspace()?,
             project.status.as_str(),
             amount(project.cap.cents()),
             project.key_version,
@@ -290,12 +292,13 @@ fn insert(tx: &dyn Tx, project: &Project, session: Option<&str>) -> Result<i64, 
     Ok(row)
 }
 
-/// Whether a backend's bills are paid with real money.
-fn class_of_money(backend: &str) -> &'static str {
-    if backend == "simulated" { "simulated" } else { "real" }
-}
-
-fn open(tx: &dyn Tx, row: i64, project: Project, opening: &Opening<'_>, event: &Event) -> Result<Intent, LedgerError> {
+fn open(
+    tx: &ScopedTx<'_>,
+    row: i64,
+    project: Project,
+    opening: &Opening<'_>,
+    event: &Event,
+) -> Result<Intent, LedgerError> {
     let sql = "INSERT INTO journal (project, operation, op, was_status, was_version, opened_at) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING entry";
     let Opening { operation, op, was_status } = *opening;

@@ -1,7 +1,7 @@
 //! Values that backends keep between two processes.
 
 use super::{Ledger, LedgerError};
-use crate::store::values;
+use crate::store::{Tx as _, values};
 
 /// A key-value table of the ledger, with a namespace for each backend.
 #[derive(Clone, Copy)]

@@ -7,8 +7,9 @@ use super::{
     audit::chain,
     projects::{IS_LIVE, named},
     rows,
+    scope::ScopedTx,
 };
-use crate::store::{Tx, values};
+use crate::store::{Tx as _, values};
 
 /// How long a project is granted for, and to which session.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +30,11 @@ impl Lifetimes<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn expired(&self, now: Timestamp) -> Result<Vec<ProjectName>, LedgerError> {
-        let sql = format!("SELECT name FROM projects WHERE {IS_LIVE} AND expires_at <= ?1 ORDER BY expires_at");
+        let sql = format!(
+            "SELECT name FROM projects WHERE workspace = ?1 AND {IS_LIVE} AND expires_at <= ?2 ORDER BY expires_at"
+        );
         self.0.read(|tx| {
-            let rows = tx.rows(&sql, &values![now.as_millisecond()])?;
+            let rows = tx.rows(&sql, &values![tx.workspace()?, now.as_millisecond()])?;
             rows.iter().map(|row| rows::parsed("name", ProjectName::parse(row.get(0)?))).collect()
         })
     }
@@ -66,10 +69,10 @@ impl Lifetimes<'_> {
     pub fn end_session(&self, session: &str, until: Timestamp, event: &Event) -> Result<u64, LedgerError> {
         let sql = format!(
             "UPDATE projects SET expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END, \
-             session = 'ended' WHERE {IS_LIVE} AND session = ?1 AND kept = 0"
+             session = 'ended' WHERE workspace = ?3 AND {IS_LIVE} AND session = ?1 AND kept = 0"
         );
         self.0.write(|tx| {
-            let ended = tx.run(&sql, &values![session, until.as_millisecond()])?;
+            let ended = tx.run(&sql, &values![session, until.as_millisecond(), tx.workspace()?])?;
             if ended > 0 {
                 chain::append(tx, event, None)?;
             }
@@ -83,16 +86,20 @@ impl Lifetimes<'_> {
     /// When the ledger cannot be read.
     pub fn sessions(&self) -> Result<Vec<String>, LedgerError> {
         let sql = format!(
-            "SELECT DISTINCT session FROM projects WHERE {IS_LIVE} AND session IS NOT NULL AND session <> 'ended'"
+            "SELECT DISTINCT session FROM projects WHERE workspace = ?1 AND {IS_LIVE} AND session IS NOT NULL \
+             AND session <> 'ended'"
         );
-        self.0.read(|tx| Ok(tx.rows(&sql, &[])?.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?))
+        self.0.read(|tx| {
+            let rows = tx.rows(&sql, &values![tx.workspace()?])?;
+            Ok(rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?)
+        })
     }
 
     fn change(
         self,
         name: &ProjectName,
         event: &Event,
-        update: impl Fn(&dyn Tx, i64) -> Result<u64, LedgerError>,
+        update: impl Fn(&ScopedTx<'_>, i64) -> Result<u64, LedgerError>,
     ) -> Result<Option<Project>, LedgerError> {
         self.0.write(|tx| {
             let Some(stored) = named(tx, name)? else {

@@ -15,11 +15,15 @@ mod lifetimes;
 mod operation;
 mod projects;
 mod rows;
+mod scope;
 
 #[cfg(test)]
 mod tests;
 
 use std::{path::Path, sync::Arc};
+
+use domain::workspace::WorkspaceId;
+use files::state_folder::{StateFolder, StateFolderError};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked};
@@ -31,18 +35,25 @@ pub use kv::Kv;
 pub use lifetimes::{LifetimeTerms, Lifetimes};
 pub use operation::{Operation, OperationId, OperationRecord};
 pub use projects::{Page, Projects, ProvisionTx, Visibility};
+pub use scope::Registration;
+use scope::{Scope, ScopedTx};
 
 use crate::store::{
-    Access, Store, StoreError, Tx,
+    Access, Store, StoreError,
     sqlite::{Schema, SqliteStore},
 };
 
-/// The ledger of one workspace. Any number of processes may have it open.
+/// The ledger of one user, bound to one of the workspaces. Any number of processes may have it open.
 ///
-/// Its methods are grouped by use: each group is a small handle that borrows the ledger.
+/// Names, lists and lifetimes are those of the workspace; sums of caps, approvals by id and the audit are over all. Its
+/// methods are grouped by use: each group is a small handle that borrows the ledger.
+#[derive(Clone)]
 pub struct Ledger {
     store: Arc<dyn Store>,
     anchor: AnchorFile,
+    scope: Scope,
+    /// Checked before each use, if given.
+    folder: Option<Arc<StateFolder>>,
 }
 
 /// Why the ledger could not be read or written.
@@ -55,8 +66,14 @@ pub enum LedgerError {
     /// A move that [`domain::project::Status::may_become`] forbids; the ledger and its caller disagree.
     #[error("the ledger has the project as {status}, which does not permit this step")]
     Moved { status: &'static str },
+    /// The state folder is not used as it is.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another folder is registered under the path of this one.
+    #[error("this folder is not the one that was registered as a workspace under its path")]
+    WorkspaceReplaced,
 }
 
 impl LedgerError {
@@ -69,10 +86,51 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in that store. The head of its audit chain is also kept in `folder`, outside the store.
     pub fn new(store: Arc<dyn Store>, folder: &Path) -> Self {
-        Self { store, anchor: AnchorFile::in_folder(folder) }
+        Self { store, anchor: AnchorFile::in_folder(folder), scope: Scope::Id(WorkspaceId::none()), folder: None }
     }
 
-    /// The ledger of that state folder, in SQLite; created on first use.
+    /// The same ledger in that folder, which is checked before each use.
+    #[must_use]
+    pub fn in_state_folder(self, folder: Arc<StateFolder>) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// The same ledger for that folder, which is registered with the first write.
+    #[must_use]
+    pub fn in_folder(self, registration: Registration) -> Self {
+        Self { scope: Scope::Folder(registration), ..self }
+    }
+
+    /// The same ledger for another workspace.
+    #[must_use]
+    pub fn in_workspace(&self, id: WorkspaceId) -> Self {
+        Self { scope: Scope::Id(id), ..self.clone() }
+    }
+
+    /// Returns the id of the workspace; `None` while it is not registered.
+    ///
+    /// # Errors
+    /// [`LedgerError::WorkspaceReplaced`], or when the ledger cannot be read.
+    pub fn workspace(&self) -> Result<Option<WorkspaceId>, LedgerError> {
+        if !self.exists() {
+            return Ok(None);
+        }
+        let id = self.read(|tx| tx.workspace().map(str::to_owned))?;
+        Ok(Some(id).filter(|id| !id.is_empty()).map(WorkspaceId::from_stored))
+    }
+
+    /// Returns the id of the workspace, and registers it first where needed.
+    ///
+    /// # Errors
+    /// [`LedgerError::WorkspaceReplaced`], or when the ledger cannot be written.
+    pub fn register_workspace(&self) -> Result<WorkspaceId, LedgerError> {
+        match self.workspace()? {
+            Some(id) => Ok(id),
+            None => self.write(|tx| tx.workspace().map(|id| WorkspaceId::from_stored(id.to_owned()))),
+        }
+    }
+
+    /// The ledger of that state folder, in SQLite, bound to no folder; created on first use.
     pub fn of(state: &Path) -> Self {
         Self::new(Arc::new(SqliteStore::new(state.join("ledger.db"), &SCHEMA)), state)
     }
@@ -87,7 +145,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Gone`], or when it cannot be read at all.
     pub fn is_whole(&self) -> Result<bool, LedgerError> {
-        self.ensure_present()?;
+        self.ensure_usable()?;
         Ok(self.store.is_whole()?)
     }
 
@@ -141,25 +199,40 @@ impl Ledger {
         self.store.is_blank() && self.anchor.exists()
     }
 
-    fn ensure_present(&self) -> Result<(), LedgerError> {
+    fn ensure_usable(&self) -> Result<(), LedgerError> {
+        self.check_folder()?;
         if self.is_gone() { Err(LedgerError::Gone) } else { Ok(()) }
     }
 
-    fn read<T>(&self, work: impl FnMut(&dyn Tx) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    fn check_folder(&self) -> Result<(), LedgerError> {
+        Ok(self.folder.as_ref().map_or(Ok(()), |folder| folder.check())?)
+    }
+
+    fn read<T>(&self, work: impl FnMut(&ScopedTx<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         self.transact(Access::Read, work)
     }
 
-    fn write<T, E: From<LedgerError>>(&self, work: impl FnMut(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
+    fn write<T, E: From<LedgerError>>(&self, work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>) -> Result<T, E> {
         self.transact(Access::Write, work)
     }
 
     fn transact<T, E: From<LedgerError>>(
         &self,
         access: Access,
-        work: impl FnMut(&dyn Tx) -> Result<T, E>,
+        mut work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.ensure_present()?;
-        self.store.run(access, work).map_err(LedgerError::from)?
+        self.ensure_usable()?;
+        self.run(access, &mut work).map_err(LedgerError::from)?
+    }
+
+    /// Runs a transaction, also of a ledger that is gone.
+    fn run<T, E>(
+        &self,
+        access: Access,
+        mut work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let writes = matches!(access, Access::Write | Access::WriteUnsynced);
+        self.store.run(access, |tx| work(&ScopedTx::new(tx, &self.scope, writes)))
     }
 }
 
@@ -171,5 +244,6 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_4.sql"),
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
+        include_str!("schema_7.sql"),
     ],
 };

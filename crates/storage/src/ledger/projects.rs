@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use domain::{
-    money::Cents,
+    money::{Cents, MoneyClass},
     name::{EnvVar, ProjectName},
     project::Project,
     secret::Fingerprint,
@@ -12,6 +12,7 @@ use domain::{
 use super::{
     Ledger, LedgerError,
     rows::{self, COLUMNS, Stored},
+    scope::ScopedTx,
 };
 use crate::store::{Tx, Value, values};
 
@@ -50,8 +51,9 @@ impl Projects<'_> {
     /// When the ledger cannot be read.
     pub fn newest(&self, name: &ProjectName) -> Result<Option<Project>, LedgerError> {
         self.0.read(|tx| {
-            let found = one(tx, "p.name = ?1 ORDER BY p.row DESC LIMIT 1", name.as_str())?;
-            Ok(found.map(|stored| stored.project))
+            let condition = "p.workspace = ?1 AND p.name = ?2 ORDER BY p.row DESC LIMIT 1";
+            let found = many(tx, condition, &values![tx.workspace()?, name.as_str()])?;
+            Ok(found.into_iter().next().map(|stored| stored.project))
         })
     }
 
@@ -61,17 +63,18 @@ impl Projects<'_> {
     /// When the ledger cannot be read.
     pub fn page(&self, visibility: Visibility, after: i64, limit: u32) -> Result<Page, LedgerError> {
         let condition = match visibility {
-            Visibility::All => "p.row > ?1 ORDER BY p.row LIMIT ?2".to_owned(),
-            Visibility::Live => format!("p.row > ?1 AND p.{IS_LIVE} ORDER BY p.row LIMIT ?2"),
+            Visibility::All => "p.workspace = ?1 AND p.row > ?2 ORDER BY p.row LIMIT ?3".to_owned(),
+            Visibility::Live => format!("p.workspace = ?1 AND p.row > ?2 AND p.{IS_LIVE} ORDER BY p.row LIMIT ?3"),
         };
         self.0.read(|tx| {
             let one_more = i64::from(limit) + 1;
-            let mut found = many(tx, &condition, &values![after, one_more])?;
+            let workspace = tx.workspace()?;
+            let mut found = many(tx, &condition, &values![workspace, after, one_more])?;
             let more = found.len() > limit as usize;
             found.truncate(limit as usize);
             let count = |condition: &str| -> Result<u64, LedgerError> {
-                let sql = format!("SELECT count(*) FROM projects WHERE {condition}");
-                Ok(tx.rows(&sql, &[])?.one()?.get(0)?)
+                let sql = format!("SELECT count(*) FROM projects WHERE workspace = ?1 AND {condition}");
+                Ok(tx.rows(&sql, &values![workspace])?.one()?.get(0)?)
             };
             Ok(Page {
                 next: found.last().filter(|_| more).map(|stored| stored.row),
@@ -82,28 +85,38 @@ impl Projects<'_> {
         })
     }
 
-    /// Returns the number of live projects and the sum of their caps.
+    /// Returns the number of live projects of all workspaces, and the sum of their caps, in that class of money.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
-        self.0.read(|tx| ProvisionTx(tx).totals())
+    pub fn totals(&self, money: MoneyClass) -> Result<(u64, Cents), LedgerError> {
+        self.0.read(|tx| ProvisionTx(tx).totals(money))
     }
 
-    /// Returns every project with an open journal entry, such as an exited process leaves.
+    /// Returns every project of the workspace with an open journal entry, such as an exited process leaves.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self) -> Result<Vec<Project>, LedgerError> {
-        let condition = "p.row IN (SELECT project FROM journal WHERE outcome IS NULL) ORDER BY p.row";
-        self.0.read(|tx| Ok(projects(many(tx, condition, &[])?)))
+        let condition =
+            "p.workspace = ?1 AND p.row IN (SELECT project FROM journal WHERE outcome IS NULL) ORDER BY p.row";
+        self.0.read(|tx| Ok(projects(many(tx, condition, &values![tx.workspace()?])?)))
     }
 
-    /// Returns every live project, oldest first.
+    /// Returns every live project of the workspace, oldest first.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all_live(&self) -> Result<Vec<Project>, LedgerError> {
+        let condition = format!("p.workspace = ?1 AND p.{IS_LIVE} ORDER BY p.row");
+        self.0.read(|tx| Ok(projects(many(tx, &condition, &values![tx.workspace()?])?)))
+    }
+
+    /// Returns every live project of all workspaces, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn all_live_everywhere(&self) -> Result<Vec<Project>, LedgerError> {
         let condition = format!("p.{IS_LIVE} ORDER BY p.row");
         self.0.read(|tx| Ok(projects(many(tx, &condition, &[])?)))
     }
@@ -136,21 +149,21 @@ impl Projects<'_> {
 }
 
 /// The transaction that is about to add a project, as far as the decision about it may look and act.
-pub struct ProvisionTx<'a>(pub(super) &'a dyn Tx);
+pub struct ProvisionTx<'a>(pub(super) &'a ScopedTx<'a>);
 
 impl ProvisionTx<'_> {
-    /// Returns the number of live projects and the sum of their caps.
+    /// Returns the number of live projects of all workspaces, and the sum of their caps, in that class of money.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub fn totals(&self) -> Result<(u64, Cents), LedgerError> {
-        let sql = format!("SELECT count(*), {SUM_OF_CAPS} FROM projects WHERE {IS_LIVE}");
-        let rows = self.0.rows(&sql, &[])?;
+    pub fn totals(&self, money: MoneyClass) -> Result<(u64, Cents), LedgerError> {
+        let sql = format!("SELECT count(*), {SUM_OF_CAPS} FROM projects WHERE {IS_LIVE} AND money = ?1");
+        let rows = self.0.rows(&sql, &values![money.as_str()])?;
         let row = rows.one()?;
         Ok((row.get(0)?, rows::sum_of_caps(row.get(1)?)?))
     }
 
-    /// Whether one of our live projects writes that variable of that file.
+    /// Whether a live project of any workspace writes that variable of that file.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -180,8 +193,9 @@ pub(super) const IS_LIVE: &str = "status NOT IN ('failed', 'torn_down')";
 /// Cast, because PostgreSQL's sum of integers is no integer.
 const SUM_OF_CAPS: &str = "CAST(coalesce(sum(cap_cents), 0) AS BIGINT)";
 
-pub(super) fn named(tx: &dyn Tx, name: &ProjectName) -> Result<Option<Stored>, LedgerError> {
-    one(tx, &format!("p.name = ?1 AND p.{IS_LIVE}"), name.as_str())
+pub(super) fn named(tx: &ScopedTx<'_>, name: &ProjectName) -> Result<Option<Stored>, LedgerError> {
+    let condition = format!("p.workspace = ?1 AND p.name = ?2 AND p.{IS_LIVE}");
+    Ok(many(tx, &condition, &values![tx.workspace()?, name.as_str()])?.into_iter().next())
 }
 
 pub(super) fn one(tx: &dyn Tx, condition: &str, value: &str) -> Result<Option<Stored>, LedgerError> {

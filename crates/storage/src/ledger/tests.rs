@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject},
     clock::Timestamp,
-    money::{Cents, MicroUsd},
+    money::{Cents, MicroUsd, MoneyClass},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, ProjectId, ResourceId, Status},
     secret::Secret,
@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::contract::Rerunning;
+use crate::store::{Tx as _, contract::Rerunning};
 
 #[test]
 fn an_operation_is_found_by_its_id_until_its_end_and_after() {
@@ -70,7 +70,7 @@ fn closures_that_run_twice_write_once() {
     let mut decisions = 0;
     let begun = ledger.journal().begin_provision::<LedgerError>(&draft, &event(Verdict::Intended), |tx| {
         decisions += 1;
-        assert_eq!(tx.totals()?, (0, Cents::ZERO));
+        assert_eq!(tx.totals(MoneyClass::Simulated)?, (0, Cents::ZERO));
         assert!(tx.spend(&approval, &draft.id, now())?, "the first run has spent nothing");
         granted(tx)
     });

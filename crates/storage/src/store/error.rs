@@ -48,7 +48,7 @@ impl Diagnostic for StoreError {
                  ledger.db-wal and ledger.db-shm; the projects in it are still billed, and Stripe shows them",
             ),
             Self::Conflict(_) | Self::File(_) | Self::Unavailable(_) => {
-                channel.person("check that the state folder (.stripe-projects) has free space and is writable")
+                channel.person("check that the state folder has free space and is writable")
             }
             Self::Locked => channel.select(
                 "try again; if it stays locked, ask the user to end the process that is stuck".to_owned(),

@@ -11,8 +11,8 @@ use super::{
     verify::{self, Break},
 };
 use crate::{
-    ledger::{Ledger, LedgerError},
-    store::{Access, StoreError, Tx, values},
+    ledger::{Ledger, LedgerError, scope::ScopedTx},
+    store::{Access, StoreError, Tx as _, values},
 };
 
 /// The outcome of accepting a break.
@@ -27,10 +27,11 @@ pub enum Acceptance {
 }
 
 pub(super) fn accept_break(ledger: &Ledger, event: &Event) -> Result<Acceptance, LedgerError> {
+    ledger.check_folder()?;
     let _lock = ledger.anchor.lock(TIMEOUT)?.ok_or(StoreError::Locked)?;
     let recorded = ledger.anchor.read()?;
     // Not `Ledger::write`: a ledger that is gone is what may be accepted here.
-    let accepted = ledger.store.run(Access::Write, |tx| append_acceptance(tx, &recorded, event))??;
+    let accepted = ledger.run(Access::Write, |tx| append_acceptance(tx, &recorded, event))??;
     match accepted {
         Err(unaccepted) => Ok(unaccepted),
         Ok((seq, hash)) => {
@@ -43,7 +44,7 @@ pub(super) fn accept_break(ledger: &Ledger, event: &Event) -> Result<Acceptance,
 
 /// Adds the row, and returns the new head of the chain.
 fn append_acceptance(
-    tx: &dyn Tx,
+    tx: &ScopedTx<'_>,
     recorded: &Recorded,
     event: &Event,
 ) -> Result<Result<(i64, String), Acceptance>, LedgerError> {

@@ -15,6 +15,7 @@ use files::fs::{self, Lock, Privacy};
 use crate::{ledger::LedgerError, store::StoreError};
 
 /// The file, and the lock file that its writers hold.
+#[derive(Clone)]
 pub struct AnchorFile {
     path: PathBuf,
     lock: PathBuf,

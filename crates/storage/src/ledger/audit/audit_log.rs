@@ -110,6 +110,7 @@ impl AuditLog<'_> {
     /// # Errors
     /// When the state folder cannot be used.
     pub fn sweep(&self) -> Result<(), LedgerError> {
+        self.0.check_folder()?;
         self.0.anchor.sweep()
     }
 

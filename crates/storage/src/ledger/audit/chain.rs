@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ledger::LedgerError,
+    ledger::{LedgerError, scope::ScopedTx},
     store::{Row, StoreError, Tx, values},
 };
 
@@ -68,6 +68,8 @@ pub struct AuditRow {
     pub name: Option<String>,
     pub outcome: String,
     pub detail: String,
+    /// The id of the workspace that the row belongs to.
+    pub workspace: Option<String>,
     pub hash: String,
 }
 
@@ -97,18 +99,18 @@ impl AcceptedBreak {
 }
 
 /// Adds a row to the chain, in the transaction of the change that it records.
-pub fn append(tx: &dyn Tx, event: &Event, project: Option<&Project>) -> Result<(), LedgerError> {
+pub fn append(tx: &ScopedTx<'_>, event: &Event, project: Option<&Project>) -> Result<(), LedgerError> {
     let id = project.map(|project| project.id.as_str());
     append_row(tx, event, id, project.map(|project| project.name.as_str()))
 }
 
 /// Adds a row about a name that may have no project yet.
-pub fn append_named(tx: &dyn Tx, event: &Event, name: &ProjectName) -> Result<(), LedgerError> {
+pub fn append_named(tx: &ScopedTx<'_>, event: &Event, name: &ProjectName) -> Result<(), LedgerError> {
     append_row(tx, event, None, Some(name.as_str()))
 }
 
 pub(super) fn append_row(
-    tx: &dyn Tx,
+    tx: &ScopedTx<'_>,
     event: &Event,
     project: Option<&str>,
     name: Option<&str>,
@@ -124,6 +126,7 @@ pub(super) fn append_row(
         name: name.map(str::to_owned),
         outcome: event.verdict.as_str().to_owned(),
         detail: event.detail.to_string(),
+        workspace: tx.workspace_if_known()?.map(str::to_owned),
         hash: String::new(),
     };
     row.hash = hash(&before, &row);
@@ -138,8 +141,9 @@ pub(super) fn append_row(
         &row.outcome,
         &row.detail,
         &row.hash,
+        row.workspace.as_deref(),
     ];
-    tx.run("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", &values)?;
+    tx.run("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", &values)?;
     tx.run("UPDATE audit_head SET seq = ?1, hash = ?2 WHERE one = 1", &values![row.seq, &row.hash])?;
     Ok(())
 }
@@ -157,7 +161,7 @@ pub(super) fn find_head(tx: &dyn Tx) -> Result<Option<(i64, String)>, LedgerErro
 
 /// Over a JSON array, so that no two different rows have the same bytes.
 pub(super) fn hash(before: &str, row: &AuditRow) -> String {
-    let bytes = json!([
+    let mut bytes = json!([
         before,
         row.seq,
         row.at,
@@ -169,6 +173,9 @@ pub(super) fn hash(before: &str, row: &AuditRow) -> String {
         row.outcome,
         row.detail
     ]);
+    if let (Some(workspace), Some(fields)) = (&row.workspace, bytes.as_array_mut()) {
+        fields.push(json!(workspace));
+    }
     hex(&Sha256::digest(bytes.to_string()))
 }
 
@@ -188,7 +195,7 @@ pub(super) fn was_given_up(tx: &dyn Tx, seq: i64, hash: &str) -> Result<bool, Le
 
 /// Passes every row to `look`, oldest first, until it returns false.
 pub(super) fn each_row(tx: &dyn Tx, mut look: impl FnMut(AuditRow) -> bool) -> Result<(), LedgerError> {
-    let sql = "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash FROM audit \
+    let sql = "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash, workspace FROM audit \
         WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
     let mut first = i64::MIN;
     loop {
@@ -208,7 +215,7 @@ pub(super) fn each_row(tx: &dyn Tx, mut look: impl FnMut(AuditRow) -> bool) -> R
 
 /// At most [`PAGE`] rows up to that one, newest first.
 pub(super) fn page_back(tx: &dyn Tx, last: i64) -> Result<Vec<AuditRow>, LedgerError> {
-    let sql = "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash FROM audit \
+    let sql = "SELECT seq, at, door, actor, action, project, name, outcome, detail, hash, workspace FROM audit \
         WHERE seq <= ?1 ORDER BY seq DESC LIMIT ?2";
     rows_of(tx, sql, last)
 }
@@ -230,6 +237,7 @@ fn read(row: &Row<'_>) -> Result<AuditRow, LedgerError> {
         outcome: row.get(7)?,
         detail: row.get(8)?,
         hash: row.get(9)?,
+        workspace: row.get(10)?,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub(super) fn seal(ledger: &Ledger) -> Result<Option<Break>, LedgerError> {
+    ledger.check_folder()?;
     let Some(_lock) = ledger.anchor.lock(TIMEOUT)? else {
         return Ok(None);
     };

@@ -70,6 +70,7 @@ pub(super) struct Walked {
 }
 
 pub(super) fn verify(ledger: &Ledger) -> Result<Proof, LedgerError> {
+    ledger.check_folder()?;
     // The file first: if another process adds rows meanwhile, the database is ahead, as it may be.
     let recorded = ledger.anchor.read()?;
     if !ledger.exists() || ledger.is_gone() {
