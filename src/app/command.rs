@@ -10,7 +10,7 @@ use files::env_file::Replace;
 use serde_json::{Value, json};
 use storage::ledger::Visibility;
 
-use super::Action;
+use super::{Action, Resource};
 use crate::{
     error::Error,
     provisioner::{AuditFacts, AuditFilter, Listing, ProvisionRequest, Search, USUAL_PAGE},
@@ -99,15 +99,6 @@ pub struct Provision {
     pub cap: Option<Cents>,
     pub lifetime: Option<Lifetime>,
     pub replace: Option<bool>,
-}
-
-/// The data behind a resource's URI.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Resource {
-    Audit,
-    Project(ProjectName),
-    Projects,
-    Providers,
 }
 
 /// A search for leaked keys.
@@ -337,36 +328,6 @@ pub(super) fn replacing(replace: bool) -> Replace {
     if replace { Replace::Foreign } else { Replace::OursOnly }
 }
 
-impl Resource {
-    /// Returns the resource with that URI.
-    pub fn from_uri(uri: &str) -> Option<Self> {
-        match uri {
-            AUDIT => Some(Self::Audit),
-            PROJECTS => Some(Self::Projects),
-            PROVIDERS => Some(Self::Providers),
-            _ => {
-                let name = uri.strip_prefix(PROJECTS)?.strip_prefix('/')?;
-                ProjectName::parse(name).ok().map(Self::Project)
-            }
-        }
-    }
-
-    pub fn uri(&self) -> String {
-        match self {
-            Self::Audit => AUDIT.to_owned(),
-            Self::Project(name) => format!("{PROJECTS}/{name}"),
-            Self::Projects => PROJECTS.to_owned(),
-            Self::Providers => PROVIDERS.to_owned(),
-        }
-    }
-}
-
-const AUDIT: &str = "stripe-projects://audit";
-
-const PROJECTS: &str = "stripe-projects://projects";
-
-const PROVIDERS: &str = "stripe-projects://providers";
-
 #[cfg(test)]
 mod tests {
     use domain::channel::Channel;
@@ -389,7 +350,7 @@ mod tests {
         assert_eq!(facts(Command::ListPage(page)), json!({ "cursor": "given", "limit": 200 }));
         assert_eq!(facts(Command::Teardown(Target::All)), json!({ "all": true }));
         assert_eq!(facts(Command::ReadResource(Resource::Project(name))), json!({ "name": "web" }));
-        assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": AUDIT }));
+        assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": "stripe-projects://audit" }));
     }
 
     #[test]
@@ -400,16 +361,5 @@ mod tests {
         let list = Command::List { torn_down: false }.action();
         assert_eq!((list.as_str(Channel::Mcp), list.as_str(Channel::Cli)), ("list_projects", "list"));
         assert_eq!(list.access(), Access::Read);
-    }
-
-    #[test]
-    fn uri_of_a_resource_leads_back_to_it() {
-        let project = Resource::Project(ProjectName::parse("web").unwrap());
-        for resource in [Resource::Audit, Resource::Projects, Resource::Providers, project] {
-            assert_eq!(Resource::from_uri(&resource.uri()), Some(resource));
-        }
-        for unknown in ["stripe-projects://projects/", "stripe-projects://projects/Ünfug", "file:///etc/passwd"] {
-            assert_eq!(Resource::from_uri(unknown), None, "{unknown}");
-        }
     }
 }

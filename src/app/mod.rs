@@ -10,10 +10,12 @@ mod fields;
 mod interaction;
 mod leaks;
 mod perform;
+mod resource;
 
 pub use action::Action;
-pub use command::{Command, Page, Prompt, Provision, Rejected, Resource, Scan, Target};
+pub use command::{Command, Page, Prompt, Provision, Rejected, Scan, Target};
 pub use execute::{App, Call, Limits, Reply};
 pub use fields::Fields;
 pub use interaction::{Confirmation, Interaction, Unattended, Update};
 pub use perform::Output;
+pub use resource::Resource;

@@ -1,8 +1,8 @@
 //! The place of the temporary file that replaces an env file.
 //!
 //! It holds every key of the env file, so it is never under a name that version control would take: it is in a private
-//! folder inside `.git`, `.jj` or `.hg`, else in the state folder, from either of which a rename is tried first. Where
-//! neither can reach the env file, it is beside it under a name that version control is proven to ignore.
+//! folder inside `.git`, `.jj` or `.hg`, else in the state folder. A rename from there is tried first. Where neither can
+//! reach the env file, it is beside it under a name that version control is proven to ignore.
 
 use std::{
     io::Write as _,
