@@ -31,13 +31,14 @@ pub mod fuzzing;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
 
 use app::App;
 use cli::{Serving, Task};
-use domain::{lifetime::Lifetime, principal::Principal};
+use domain::{lifetime::Lifetime, principal::Principal, visible::visible};
 use error::Error;
 use mcp::{Log, ServeError, ToolFilter};
 use provisioner::Session;
@@ -46,6 +47,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Runs the program with these arguments, the first being its own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    settings::prevent_dumps();
     quiet_panics();
     cli::exit_code(attempt(arguments))
 }
@@ -74,11 +76,11 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     settings.sweep();
     let code = match call.task {
-        Task::Serve(serving) => match serve(&runtime, settings, &serving) {
+        Task::Serve(serving) => match settings.ensure_folder().and_then(|()| serve(&runtime, settings, &serving)) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),
             Err(error) => cli::show_error(&error, call.output),
         },
-        Task::SetUp(setup) => match Start::new(&settings, &options) {
+        Task::SetUp(setup) => match settings.ensure_folder().and_then(|()| Start::new(&settings, &options)) {
             Ok(start) => setup.run(&start, call.output),
             Err(error) => cli::show_error(&error, call.output),
         },
@@ -110,6 +112,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     };
     let grace = serving.session.as_deref().map(Lifetime::parse).transpose()?;
     let detached_reaper = settings.detached_reaper();
+    let policies = settings.policies().counting();
     let provisioner = settings.for_agents().provisioner(runtime.handle().clone())?;
     let provisioner = Arc::new(match grace {
         Some(grace) => provisioner.in_session(Session::begin(grace)?),
@@ -119,6 +122,7 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
     if let Ok(log) = &log {
         log_to(log.clone());
     }
+    tracing::info!("{}", policies_that_count(&policies));
     let app = Arc::new(App::new(Arc::clone(&provisioner), Arc::new(|warning| tracing::warn!("{warning}"))));
     let served = runtime.block_on(mcp::serve(app, tool_filter));
     if let Ok(log) = log {
@@ -128,6 +132,15 @@ fn serve(runtime: &Runtime, settings: Settings, serving: &Serving) -> Result<Res
         detached_reaper.reap_after(grace);
     }
     Ok(served)
+}
+
+/// Returns the line about the policy files that a server prints at its start.
+fn policies_that_count(files: &[PathBuf]) -> String {
+    if files.is_empty() {
+        return "no policy file counts; the built-in limits apply".to_owned();
+    }
+    let files: Vec<_> = files.iter().map(|file| visible(file).to_string()).collect();
+    format!("these policy files count: {}", files.join(", "))
 }
 
 /// Records a command line that could not be read, if there is a workspace to record it in.
@@ -142,6 +155,7 @@ fn record_unreadable(options: CliOptions) {
 /// Serves the simulated account over HTTP until a signal arrives.
 #[cfg(feature = "simulator")]
 async fn simulate(settings: Settings, listen: &str, unlinked: &[String]) -> Result<(), Error> {
+    settings.ensure_folder()?;
     // Polled before the address is printed, so that an early signal is not missed.
     let shutdown_signal = tokio::spawn(mcp::shutdown_signal());
     tokio::task::yield_now().await;

@@ -98,11 +98,11 @@ pub fn decide(wanted: Cents, role: Role, provider: &Provider, policy: &Policy, c
     if let Some(rule) = broken_rule(cap, provider, policy, committed) {
         return Decision::Refused(rule);
     }
-    let above_default = cap > provider.default_cap;
+    let above_default = cap > provider.unapproved_cap;
     match (role, provider.approval.unwrap_or(policy.approval)) {
         (Role::Agent, ApprovalRule::Always) => Decision::NeedsApproval { cap, without: None },
         (Role::Agent, ApprovalRule::AboveDefault) if above_default => {
-            Decision::NeedsApproval { cap, without: Some(provider.default_cap) }
+            Decision::NeedsApproval { cap, without: Some(provider.unapproved_cap) }
         }
         _ => Decision::Allowed { cap },
     }

@@ -1,12 +1,19 @@
 //! What every transport shows, made from the results of use cases. Nothing here can hold a [`domain::secret::Secret`].
 
+mod approvals;
+mod json;
 mod leaks;
 
+pub use approvals::{ApprovalView, ApprovalsView};
 use domain::{
-    approval::Approval, channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar,
-    project::Status,
+    channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar, project::Status,
+    visible::visible,
 };
-use files::{fs::shell_quoted, registry::Registry};
+use files::{
+    fs::shell_quoted,
+    registry::{Provider, Registry},
+};
+pub use json::visible_json;
 pub use leaks::{LeakView, ScanView};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -79,6 +86,10 @@ pub struct ProviderView {
     pub max_cap_usd: f64,
     pub paid: bool,
     pub docs: String,
+    /// The file and line that denies it; null: it is allowed
+    pub denied_by: Option<String>,
+    /// What the caps of all its live projects may sum up to; null: no policy limits it
+    pub max_total_usd: Option<f64>,
 }
 
 /// The result of abandoning a purchase.
@@ -87,26 +98,6 @@ pub struct AbandonView {
     /// `found`, `given_up` or `never_was`
     pub came_of_it: &'static str,
     pub project: ProjectView,
-}
-
-/// Requests for approval, pending and decided.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ApprovalsView {
-    pub approvals: Vec<ApprovalView>,
-}
-
-/// A request for approval.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ApprovalView {
-    pub id: String,
-    pub name: String,
-    pub provider: String,
-    pub cap_usd: f64,
-    pub asked_by: String,
-    pub created_at: String,
-    pub expires_at: String,
-    /// `pending`, `approved`, `denied`, `used` or `expired`
-    pub status: &'static str,
 }
 
 /// A row of the audit. Its facts were masked when it was written.
@@ -166,7 +157,6 @@ pub struct ErrorView {
 impl From<&ProjectState> for ProjectView {
     fn from(state: &ProjectState) -> Self {
         let project = &state.project;
-        let env_file = project.env_file.display().to_string();
         Self {
             name: project.name.to_string(),
             provider: project.provider.to_string(),
@@ -177,9 +167,9 @@ impl From<&ProjectState> for ProjectView {
             usage_usd: state.usage().map(MicroUsd::usd),
             remaining_usd: state.remaining().map(MicroUsd::usd),
             key_version: project.key_version,
-            next: next(state, &env_file),
+            next: next(state),
             env_var: env_var(state).to_owned(),
-            env_written_to: state.is_delivered().then_some(env_file),
+            env_written_to: state.is_delivered().then(|| project.env_file.to_string_lossy().into_owned()),
             backend: project.backend.clone(),
             cap_enforced_by: cap_enforced_by(state),
             expires_at: project.expires_at.map(|at| at.to_string()),
@@ -228,21 +218,6 @@ impl Error {
     }
 }
 
-impl From<&Approval> for ApprovalView {
-    fn from(approval: &Approval) -> Self {
-        Self {
-            id: approval.id.to_string(),
-            name: approval.subject.name.to_string(),
-            provider: approval.subject.provider.to_string(),
-            cap_usd: approval.subject.cap.usd(),
-            asked_by: approval.asked_by.clone(),
-            created_at: approval.created_at.to_string(),
-            expires_at: approval.expires_at.to_string(),
-            status: approval.status.as_str(),
-        }
-    }
-}
-
 impl From<&AuditEntry> for AuditView {
     fn from(AuditEntry { row, detail }: &AuditEntry) -> Self {
         Self {
@@ -287,10 +262,20 @@ impl ProvidersView {
                 max_cap_usd: provider.max_cap.usd(),
                 paid: provider.paid,
                 docs: provider.docs.clone(),
+                denied_by: denied_by(registry, provider),
+                max_total_usd: registry.policy.provider_totals.get(&provider.key).map(|total| total.usd()),
             }
         });
         Self { providers: providers.collect() }
     }
+}
+
+/// Returns the line that denies a provider, from its own policy or from the registry's.
+fn denied_by(registry: &Registry, provider: &Provider) -> Option<String> {
+    let line = |key| provider.sources.get(key).or_else(|| registry.policy.sources.get(key));
+    let place =
+        || line("denied").or_else(|| line("allowed")).cloned().unwrap_or_else(|| "the registry's policy".to_owned());
+    (!registry.allows(provider)).then(place)
 }
 
 /// Describes who enforces the cap, without overstating it.
@@ -307,8 +292,8 @@ fn cap_enforced_by(state: &ProjectState) -> String {
     }
 }
 
-fn next(state: &ProjectState, env_file: &str) -> String {
-    let mut next = next_by_status(state, env_file);
+fn next(state: &ProjectState) -> String {
+    let mut next = next_by_status(state);
     for note in &state.notes {
         match note {
             Note::ExcludedFromGit => {
@@ -316,8 +301,9 @@ fn next(state: &ProjectState, env_file: &str) -> String {
             }
             Note::MayExist { resource, place } => {
                 next = format!(
-                    "If {resource} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
-                     and the variable are free."
+                    "If {} exists at {place}, it is billed and nothing here lists it: remove it there. The name \
+                     and the variable are free.",
+                    visible(resource)
                 );
             }
         }
@@ -325,12 +311,14 @@ fn next(state: &ProjectState, env_file: &str) -> String {
     next
 }
 
-fn next_by_status(state: &ProjectState, env_file: &str) -> String {
+fn next_by_status(state: &ProjectState) -> String {
+    let env_file = &state.project.env_file;
     match state.status() {
         Status::Active => format!(
-            "{} in {env_file} holds the key. Load that file in the process that needs it \
+            "{} in {} holds the key. Load that file in the process that needs it \
              (for example `set -a; . {}; set +a`), use the variable, and never print it.",
             env_var(state),
+            visible(env_file),
             shell_quoted(env_file)
         ),
         Status::Failed if state.observation == Observation::Gone => {

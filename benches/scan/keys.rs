@@ -34,7 +34,8 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     let state = state_of(workspace);
     create_private_folder(&state).unwrap();
     let place = Place { path: workspace.to_owned(), identity: Some(folder_identity(workspace).unwrap()) };
-    let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+    let registration =
+        Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now(), for_agent: false };
     let ledger = Ledger::of(&state).in_folder(registration);
     let cap = Cents::new(1_000).unwrap();
     let draft = NewProject {

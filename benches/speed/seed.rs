@@ -30,7 +30,8 @@ pub fn seed(workspace: &Path, projects: u32) {
     create_private_folder(&state).unwrap();
     let store = simulated_store(&state);
     let place = Place { path: workspace.to_owned(), identity: Some(folder_identity(workspace).unwrap()) };
-    let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+    let registration =
+        Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now(), for_agent: false };
     create_one(
         &Ledger::of(&state).in_folder(registration),
         &SimulatedStripe::new(store.clone(), Clock::system()),

@@ -13,7 +13,9 @@ pub enum Action {
     Approve,
     Audit,
     CheckProviders,
+    ClearApprovals,
     Deny,
+    DetachWorkspace,
     Doctor {
         repair: bool,
     },
@@ -22,6 +24,7 @@ pub enum Action {
     List,
     /// A protocol method whose parameters could not be read.
     Method(&'static str),
+    MoveWorkspace,
     Prompt,
     Providers,
     Provision,
@@ -38,6 +41,7 @@ pub enum Action {
     /// A command line that could not be read.
     UnreadableCommand,
     UnknownTool,
+    Workspaces,
 }
 
 impl Action {
@@ -51,7 +55,9 @@ impl Action {
             Self::Approve => "approve",
             Self::Audit => "audit",
             Self::CheckProviders => "providers check",
+            Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
+            Self::DetachWorkspace => "workspaces detach",
             Self::Doctor { repair: false } => "doctor",
             Self::Doctor { repair: true } => "doctor --repair",
             Self::Extend => "extend",
@@ -59,6 +65,7 @@ impl Action {
             Self::List if is_mcp => "list_projects",
             Self::List => "list",
             Self::Method(method) => method,
+            Self::MoveWorkspace => "workspaces move",
             Self::Prompt => "prompts/get",
             Self::Providers => "providers",
             Self::Provision => "provision",
@@ -73,6 +80,7 @@ impl Action {
             Self::Teardown => "teardown",
             Self::UnreadableCommand => "unreadable command",
             Self::UnknownTool => "unknown tool",
+            Self::Workspaces => "workspaces",
         }
     }
 
@@ -95,17 +103,21 @@ impl Action {
             | Self::Approve
             | Self::Audit
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny
+            | Self::DetachWorkspace
             | Self::Doctor { .. }
             | Self::List
             | Self::Method(_)
+            | Self::MoveWorkspace
             | Self::Prompt
             | Self::Providers
             | Self::ReadResource
             | Self::Reap
             | Self::Scan { rotate: false }
             | Self::UnreadableCommand
-            | Self::UnknownTool => Access::Read,
+            | Self::UnknownTool
+            | Self::Workspaces => Access::Read,
         }
     }
 }

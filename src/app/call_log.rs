@@ -9,10 +9,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::sync::Notify;
 
+use super::repeats::Repeats;
 use crate::provisioner::{Access, Called, Provisioner};
 
 /// Receives what could not be recorded, for people to read.
@@ -22,6 +24,7 @@ pub type WarningSink = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct CallLog {
     services: Arc<Provisioner>,
     waiting: Mutex<Vec<Called>>,
+    repeats: Mutex<Repeats>,
     /// Held while writing, so that the last flush leaves no row behind.
     writing: tokio::sync::Mutex<()>,
     changed: Notify,
@@ -35,6 +38,7 @@ impl CallLog {
         Self {
             services,
             waiting: Mutex::default(),
+            repeats: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             changed: Notify::new(),
             warn,
@@ -42,12 +46,17 @@ impl CallLog {
         }
     }
 
-    /// Adds a row; one of a write is written at once, unless `is_deferred`: then the next flush writes it.
+    /// Adds a row; one of a write is written at once, unless `is_deferred`: then the next flush writes it. Of equal calls
+    /// without an effect, the first has a row, and the others of the same minute have one together.
     pub async fn add(&self, called: Called, is_deferred: bool) {
         let is_write = called.access == Access::Write;
+        let due = self.repeats().add(called, Instant::now());
+        if due.is_empty() {
+            return self.changed.notify_one();
+        }
         let waiting = {
             let mut waiting = self.waiting();
-            waiting.push(called);
+            waiting.extend(due);
             waiting.len()
         };
         if (is_write && !is_deferred) || waiting >= MAX_WAITING {
@@ -60,7 +69,17 @@ impl CallLog {
     /// Writes the rows that wait, and seals the audit up to the last of them if `seal`.
     pub async fn flush(&self, seal: bool) {
         let _alone = self.writing.lock().await;
+        let due = self.repeats().due(Instant::now());
+        self.waiting().extend(due);
         self.write(seal).await;
+    }
+
+    /// Writes all rows, also of calls that are still being counted, and seals the audit.
+    pub async fn close(&self) {
+        let _alone = self.writing.lock().await;
+        let rest = self.repeats().rest();
+        self.waiting().extend(rest);
+        self.write(true).await;
     }
 
     /// Returns once a row was added since the last time.
@@ -85,6 +104,10 @@ impl CallLog {
             }
             _ => {}
         }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Called>> {

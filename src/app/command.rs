@@ -1,5 +1,7 @@
 //! Every operation of every transport, with parsed arguments.
 
+use std::path::PathBuf;
+
 use domain::{
     approval::ApprovalId,
     lifetime::Lifetime,
@@ -8,12 +10,11 @@ use domain::{
 };
 use files::env_file::Replace;
 use serde_json::{Value, json};
-use storage::ledger::Visibility;
 
-use super::{Action, Resource};
+use super::{Action, Page, Resource, Target, target::everywhere_fact};
 use crate::{
     error::Error,
-    provisioner::{AuditFacts, AuditFilter, Listing, ProvisionRequest, Search, USUAL_PAGE},
+    provisioner::{AuditFacts, AuditFilter, ProvisionRequest, Search},
 };
 
 /// An operation with its arguments.
@@ -25,9 +26,14 @@ pub enum Command {
     Approve(ApprovalId),
     Audit(AuditFilter),
     CheckProviders,
+    /// Ends the quiet times that follow denials.
+    ClearApprovals,
     Deny(ApprovalId),
+    /// By the label of the workspace.
+    DetachWorkspace(String),
     Doctor {
         repair: bool,
+        everywhere: bool,
     },
     Extend {
         name: ProjectName,
@@ -37,8 +43,14 @@ pub enum Command {
     /// All projects as one list.
     List {
         torn_down: bool,
+        everywhere: bool,
     },
     ListPage(Page),
+    MoveWorkspace {
+        /// A label.
+        old: String,
+        new: PathBuf,
+    },
     Prompt(Prompt),
     Providers,
     Provision(Provision),
@@ -65,22 +77,7 @@ pub enum Command {
     Suspend(Target),
     Teardown(Target),
     VerifyAudit,
-}
-
-/// A project, or all live ones.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Target {
-    All,
-    Project(ProjectName),
-}
-
-/// A page of the list; an argument that was not given is `None`.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub listing: Listing,
-    torn_down: Option<bool>,
-    limit: Option<u32>,
-    has_cursor: bool,
+    Workspaces,
 }
 
 /// The data that a prompt is written from.
@@ -128,11 +125,14 @@ impl Command {
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
             Self::CheckProviders => Action::CheckProviders,
+            Self::ClearApprovals => Action::ClearApprovals,
             Self::Deny(_) => Action::Deny,
-            Self::Doctor { repair } => Action::Doctor { repair: *repair },
+            Self::DetachWorkspace(_) => Action::DetachWorkspace,
+            Self::Doctor { repair, .. } => Action::Doctor { repair: *repair },
             Self::Extend { .. } => Action::Extend,
             Self::Keep(_) => Action::Keep,
             Self::List { .. } | Self::ListPage(_) => Action::List,
+            Self::MoveWorkspace { .. } => Action::MoveWorkspace,
             Self::Prompt(_) => Action::Prompt,
             Self::Providers => Action::Providers,
             Self::Provision(_) => Action::Provision,
@@ -144,6 +144,7 @@ impl Command {
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
+            Self::Workspaces => Action::Workspaces,
         }
     }
 
@@ -155,15 +156,23 @@ impl Command {
             | Self::Approve(_)
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny(_)
+            | Self::DetachWorkspace(_)
             | Self::Doctor { .. }
+            | Self::List { everywhere: true, .. }
+            | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::ReadResource(Resource::Providers)
-            | Self::VerifyAudit => false,
+            | Self::Scan(Scan { search: Search { everywhere: true, .. }, .. })
+            | Self::Suspend(Target::Everywhere)
+            | Self::Teardown(Target::Everywhere)
+            | Self::VerifyAudit
+            | Self::Workspaces => false,
             Self::Abandon(_)
             | Self::Extend { .. }
             | Self::Keep(_)
-            | Self::List { .. }
+            | Self::List { everywhere: false, .. }
             | Self::ListPage(_)
             | Self::Prompt(_)
             | Self::Provision(_)
@@ -195,18 +204,22 @@ impl Command {
             | Self::Approve(_)
             | Self::Audit(_)
             | Self::CheckProviders
+            | Self::ClearApprovals
             | Self::Deny(_)
+            | Self::DetachWorkspace(_)
             | Self::Doctor { .. }
             | Self::List { .. }
             | Self::ListPage(_)
+            | Self::MoveWorkspace { .. }
             | Self::Prompt(_)
             | Self::Providers
             | Self::ReadResource(_)
             | Self::Reap { .. }
             | Self::Scan(_)
-            | Self::Suspend(Target::All)
-            | Self::Teardown(Target::All)
-            | Self::VerifyAudit => None,
+            | Self::Suspend(Target::All | Target::Everywhere)
+            | Self::Teardown(Target::All | Target::Everywhere)
+            | Self::VerifyAudit
+            | Self::Workspaces => None,
         }
     }
 
@@ -224,7 +237,7 @@ impl Command {
             }
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
-            Self::List { torn_down } => facts.fact("all", json!(torn_down)),
+            Self::List { torn_down, everywhere } => everywhere_fact(facts.fact("all", json!(torn_down)), *everywhere),
             Self::ListPage(page) => page.facts(),
             Self::Prompt(prompt) => prompt.facts(),
             Self::Provision(provision) => provision.facts(),
@@ -236,45 +249,14 @@ impl Command {
             | Self::Approvals
             | Self::Audit(_)
             | Self::CheckProviders
-            | Self::Doctor { .. }
+            | Self::ClearApprovals
+            | Self::DetachWorkspace(_)
+            | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::Reap { .. }
-            | Self::VerifyAudit => facts,
-        }
-    }
-}
-
-impl Target {
-    fn facts(&self) -> AuditFacts {
-        match self {
-            Self::All => AuditFacts::default().fact("all", json!(true)),
-            Self::Project(name) => AuditFacts::default().project(name),
-        }
-    }
-}
-
-impl Page {
-    /// Parses the limit and the cursor of a page.
-    ///
-    /// # Errors
-    /// [`Error::InvalidLimit`] or [`Error::InvalidCursor`].
-    pub fn new(torn_down: Option<bool>, limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Error> {
-        let visibility = if torn_down == Some(true) { Visibility::All } else { Visibility::Live };
-        let listing = Listing::new(visibility, limit.unwrap_or(USUAL_PAGE), cursor)?;
-        Ok(Self { listing, torn_down, limit, has_cursor: cursor.is_some() })
-    }
-
-    fn facts(&self) -> AuditFacts {
-        let mut facts = AuditFacts::default();
-        if self.has_cursor {
-            facts = facts.fact("cursor", json!("given"));
-        }
-        if let Some(torn_down) = self.torn_down {
-            facts = facts.fact("include_torn_down", json!(torn_down));
-        }
-        match self.limit {
-            None => facts,
-            Some(limit) => facts.fact("limit", json!(limit)),
+            | Self::VerifyAudit
+            | Self::Workspaces => facts,
+            Self::Doctor { everywhere, .. } => everywhere_fact(facts, *everywhere),
         }
     }
 }
@@ -329,37 +311,4 @@ pub(super) fn replacing(replace: bool) -> Replace {
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::channel::Channel;
-
-    use super::*;
-    use crate::provisioner::Access;
-
-    #[test]
-    fn facts_hold_the_given_arguments_only() {
-        let name = ProjectName::parse("web").unwrap();
-        let provider = ProviderKey::parse("search").unwrap();
-        let mut provision = Provision { name: name.clone(), provider, cap: None, lifetime: None, replace: None };
-        let facts = |command: Command| command.facts().into_json();
-        assert_eq!(facts(Command::Provision(provision.clone())), json!({ "name": "web", "provider": "search" }));
-        provision.cap = Some(Cents::ZERO);
-        provision.replace = Some(false);
-        let shown = json!({ "name": "web", "provider": "search", "cap_cents": 0, "replace": false });
-        assert_eq!(facts(Command::Provision(provision)), shown);
-        let page = Page::new(None, Some(200), Some("after-7")).unwrap();
-        assert_eq!(facts(Command::ListPage(page)), json!({ "cursor": "given", "limit": 200 }));
-        assert_eq!(facts(Command::Teardown(Target::All)), json!({ "all": true }));
-        assert_eq!(facts(Command::ReadResource(Resource::Project(name))), json!({ "name": "web" }));
-        assert_eq!(facts(Command::ReadResource(Resource::Audit)), json!({ "uri": "stripe-projects://audit" }));
-    }
-
-    #[test]
-    fn each_channel_has_its_own_word_for_an_action() {
-        let rotate = Command::Rotate { name: ProjectName::parse("web").unwrap(), replace: false }.action();
-        assert_eq!((rotate.as_str(Channel::Mcp), rotate.as_str(Channel::Cli)), ("rotate_key", "rotate"));
-        assert_eq!(rotate.access(), Access::Write);
-        let list = Command::List { torn_down: false }.action();
-        assert_eq!((list.as_str(Channel::Mcp), list.as_str(Channel::Cli)), ("list_projects", "list"));
-        assert_eq!(list.access(), Access::Read);
-    }
-}
+mod tests;

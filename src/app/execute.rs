@@ -135,7 +135,7 @@ impl App {
         };
         let outcome = reply.outcome().into_owned();
         // The call has waited for the ledger already, so its answer does not wait for it again.
-        let is_deferred = limits.closing.is_cancelled() || outcome == LEDGER_UNAVAILABLE;
+        let is_deferred = limits.closing.is_cancelled() || outcome == LEDGER_UNAVAILABLE || outcome == NOT_RECORDED;
         self.calls.add(call.answered(outcome, begun), is_deferred).await;
         reply
     }
@@ -160,6 +160,11 @@ impl App {
     /// Returns once there are audit rows to write.
     pub async fn audit_waiting(&self) {
         self.calls.changed().await;
+    }
+
+    /// Writes all audit rows, also of calls that are still being counted, and seals the audit.
+    pub async fn close_audit(&self) {
+        self.calls.close().await;
     }
 
     /// Writes the audit rows that wait, and seals the audit if `seal`.
@@ -207,7 +212,7 @@ impl Call {
     fn answered(self, outcome: String, begun: Instant) -> Called {
         let Self { principal, action, facts: arguments, .. } = self;
         let (access, took) = (action.access(), begun.elapsed());
-        Called { action: action.as_str(principal.channel), principal, access, arguments, outcome, took }
+        Called { action: action.as_str(principal.channel), principal, access, arguments, outcome, took, count: 1 }
     }
 }
 
@@ -236,3 +241,6 @@ impl Reply for Result<Output, Error> {
 
 /// The code of a ledger that another process holds, or that cannot be written.
 const LEDGER_UNAVAILABLE: &str = "ledger_unavailable";
+
+/// The code of a kill that met such a ledger.
+const NOT_RECORDED: &str = "suspension_not_recorded";

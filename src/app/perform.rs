@@ -15,7 +15,9 @@ use crate::{
     doctor::{self, Report},
     error::Error,
     project_state::ProjectState,
-    provisioner::{Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner},
+    provisioner::{
+        Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner, WorkspaceState,
+    },
 };
 
 /// The result of a command.
@@ -23,12 +25,18 @@ use crate::{
 pub enum Output {
     Abandoned(Box<Abandoned>),
     Approvals(Vec<Approval>),
+    /// How many quiet times were ended.
+    ApprovalsCleared(u64),
     AuditRows(Vec<AuditEntry>),
     Decided(Box<Approval>),
     Diagnosis(Report),
     Outcomes(Vec<Outcome>),
+    /// By the labels of the workspaces.
+    OutcomesEverywhere(Vec<(String, Vec<Outcome>)>),
     Project(Box<ProjectState>),
     Projects(ProjectPage),
+    /// By the labels of the workspaces.
+    ProjectsEverywhere(Vec<(String, ProjectPage)>),
     Proof(AuditProof),
     Providers(Registry),
     /// `usage_error`: the usage of the live projects could not be read, so no cap was enforced.
@@ -39,6 +47,7 @@ pub enum Output {
     RegistryChecked(Registry),
     /// How a scan ends that has found anything; the findings were shown already.
     Scanned(Option<Exit>),
+    Workspaces(Vec<WorkspaceState>),
 }
 
 /// Does a command. It blocks.
@@ -60,19 +69,31 @@ pub fn perform(
         Command::Approvals => Output::Approvals(services.approvals.list()?),
         Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
         Command::Audit(filter) => Output::AuditRows(services.audit.entries(filter)?),
+        Command::ClearApprovals => Output::ApprovalsCleared(services.approvals.end_quiet_times(principal)?),
         Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
         Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
-        Command::Doctor { repair: false } => Output::Diagnosis(doctor::examine(&services.ports)),
-        Command::Doctor { repair: true } => {
+        Command::DetachWorkspace(label) => Output::Workspaces(vec![services.workspaces.detach(label, principal)?]),
+        Command::Doctor { everywhere: true, .. } => Output::Diagnosis(doctor::examine_everywhere(services)),
+        Command::Doctor { repair: false, .. } => Output::Diagnosis(doctor::examine(&services.ports)),
+        Command::Doctor { repair: true, .. } => {
             Output::Diagnosis(doctor::repair(&services.ports, &services.projects, principal))
         }
         Command::Extend { name, lifetime } => project(services.lifetimes.extend(name, *lifetime, principal)?),
         Command::Keep(name) => project(services.lifetimes.keep(name, principal)?),
-        Command::List { torn_down } => {
+        Command::List { torn_down, everywhere } => {
             let visibility = if *torn_down { Visibility::All } else { Visibility::Live };
-            Output::Projects(services.projects.list_all(visibility)?)
+            if *everywhere {
+                Output::ProjectsEverywhere(
+                    services.everywhere(!torn_down, |elsewhere| elsewhere.projects.list_all(visibility))?,
+                )
+            } else {
+                Output::Projects(services.projects.list_all(visibility)?)
+            }
         }
         Command::ListPage(page) => Output::Projects(services.projects.list(&page.listing)?),
+        Command::MoveWorkspace { old, new } => {
+            Output::Workspaces(vec![services.workspaces.move_to(old, new, principal)?])
+        }
         Command::Prompt(Prompt::Budget | Prompt::EndSession) => {
             Output::Projects(services.projects.list_all(Visibility::Live)?)
         }
@@ -98,12 +119,16 @@ pub fn perform(
         }
         Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
         Command::Suspend(Target::All) => Output::Outcomes(services.projects.suspend_all(principal)?),
+        Command::Suspend(Target::Everywhere) => Output::OutcomesEverywhere(
+            services.everywhere(true, |elsewhere| elsewhere.projects.suspend_all(principal))?,
+        ),
         Command::Suspend(Target::Project(name)) => project(services.projects.suspend(name, principal)?),
         Command::Teardown(target) => {
             interaction.confirm(&Confirmation::Teardown(target))?;
             teardown(services, target, principal)?
         }
         Command::VerifyAudit => Output::Proof(services.audit.verify()?),
+        Command::Workspaces => Output::Workspaces(services.workspaces.all()?),
     })
 }
 
@@ -114,6 +139,9 @@ fn project(state: ProjectState) -> Output {
 fn teardown(services: &Provisioner, target: &Target, principal: &Principal) -> Result<Output, Error> {
     Ok(match target {
         Target::All => Output::Outcomes(services.projects.teardown_all(principal)?),
+        Target::Everywhere => Output::OutcomesEverywhere(
+            services.everywhere(true, |elsewhere| elsewhere.projects.teardown_all(principal))?,
+        ),
         Target::Project(name) => project(services.projects.teardown(name, principal)?),
     })
 }

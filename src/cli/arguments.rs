@@ -7,10 +7,13 @@
     reason = "a terminal shows no links, and the documentation of public items has none of these"
 )]
 
+mod of_commands;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+pub use of_commands::{Audit, OneOrAll, OneOrMany, Providers, Scan, Serve, Usage, Workspaces};
 
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
@@ -87,6 +90,9 @@ pub enum Commands {
         /// Include torn-down projects
         #[arg(long)]
         all: bool,
+        /// Of every workspace, named WORKSPACE:NAME
+        #[arg(long)]
+        everywhere: bool,
     },
     /// Revoke a project's key and write a new one to the env file
     Rotate {
@@ -97,7 +103,7 @@ pub enum Commands {
         replace: bool,
     },
     /// Revoke a project's key and withhold the new one, until `resume`
-    Suspend(OneOrAll),
+    Suspend(OneOrMany),
     /// Deliver the key of a suspended project again
     Resume {
         /// Name of the project
@@ -109,7 +115,7 @@ pub enum Commands {
     /// Show the audit log, or verify its hash chain
     Audit(Audit),
     /// Remove a project for good, and its key from the env file
-    Teardown(OneOrAll),
+    Teardown(OneOrMany),
     /// Abandon a purchase whose outcome can no longer be determined
     #[command(alias = "forget", after_help = ABANDON_HELP)]
     Abandon {
@@ -135,15 +141,19 @@ pub enum Commands {
         after: Option<String>,
     },
     /// List approval requests
-    Approvals,
+    Approvals {
+        /// End every quiet time after a denial, so that forms are shown again
+        #[arg(long)]
+        clear: bool,
+    },
     /// Approve a request (one use)
     Approve {
-        /// As `approvals` shows it, such as ap-7k3f
+        /// As `approvals` shows it, such as ap-7k3f9q2m
         id: String,
     },
     /// Deny a request
     Deny {
-        /// As `approvals` shows it, such as ap-7k3f
+        /// As `approvals` shows it, such as ap-7k3f9q2m
         id: String,
     },
     /// Record usage (simulated backend)
@@ -165,6 +175,14 @@ pub enum Commands {
         /// Fix what is safe to fix and report it
         #[arg(long)]
         repair: bool,
+        /// Check every workspace
+        #[arg(long, conflicts_with = "repair")]
+        everywhere: bool,
+    },
+    /// List the workspaces, or correct where their folders are
+    Workspaces {
+        #[command(subcommand)]
+        command: Option<Workspaces>,
     },
     /// Add this server to an MCP host's configuration: cursor, claude-desktop, claude-code, vscode or codex
     #[command(after_help = SETUP_HELP)]
@@ -203,98 +221,34 @@ pub enum Commands {
 }
 
 impl Commands {
+    /// Takes the workspace from the name of a project that is written `WORKSPACE:NAME`, and leaves the name.
+    pub fn take_workspace(&mut self) -> Option<String> {
+        let (Self::Abandon { name }
+        | Self::Extend { name, .. }
+        | Self::Keep { name }
+        | Self::Resume { name, .. }
+        | Self::Rotate { name, .. }
+        | Self::Suspend(OneOrMany { target: OneOrAll { name: Some(name), .. }, .. })
+        | Self::Teardown(OneOrMany { target: OneOrAll { name: Some(name), .. }, .. })
+        | Self::Usage { command: Usage::Record { name, .. } }) = self
+        else {
+            return None;
+        };
+        let (workspace, rest) = name.rsplit_once(':').filter(|(workspace, _)| !workspace.is_empty())?;
+        let (workspace, rest) = (workspace.to_owned(), rest.to_owned());
+        *name = rest;
+        Some(workspace)
+    }
+
     /// Tells whether it goes on until it is stopped.
     pub fn is_endless(&self) -> bool {
         matches!(self, Self::Scan(Scan { watch: true, .. }))
     }
-}
 
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub struct OneOrAll {
-    /// Name of the project
-    pub name: Option<String>,
-    /// Every live project
-    #[arg(long)]
-    pub all: bool,
-}
-
-#[derive(Args, Default)]
-pub struct Serve {
-    /// Offer `list_projects` and the resources only
-    #[arg(long, conflicts_with = "tools")]
-    pub read_only: bool,
-    /// Offer these tools only
-    #[arg(long, value_name = "TOOL,TOOL", value_delimiter = ',')]
-    pub tools: Option<Vec<String>>,
-    /// Tear down this session's projects when it ends, except those you `keep`
-    #[arg(long)]
-    pub session: bool,
-    /// How long after the end of the session they are torn down
-    #[arg(long, value_name = "TIME", default_value = "5m", requires = "session")]
-    pub grace: String,
-}
-
-#[derive(Args)]
-pub struct Scan {
-    /// Files and folders; in a git repository, its whole history too
-    #[arg(value_name = "PATH", required_unless_present = "agents")]
-    pub paths: Vec<PathBuf>,
-    /// Search the transcripts and histories of Claude Code, Cursor, Codex and shells
-    #[arg(long)]
-    pub agents: bool,
-    /// Rotate the live keys that are found, after confirmation
-    #[arg(long)]
-    pub rotate: bool,
-    /// Keep watching for changes until Ctrl-C
-    #[arg(long)]
-    pub watch: bool,
-}
-
-#[derive(Args)]
-pub struct Audit {
-    /// Only rows of this project
-    #[arg(long, value_name = "NAME")]
-    pub project: Option<String>,
-    /// Only rows of callers whose name contains this text
-    #[arg(long, value_name = "TEXT")]
-    pub actor: Option<String>,
-    /// Only rows since then: a time, a day (UTC), or how long ago (30m, 8h, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<String>,
-    /// Only rows until then
-    #[arg(long, value_name = "WHEN")]
-    pub until: Option<String>,
-    /// Only this outcome: called, intended, done, failed, refused, ok, or a code
-    #[arg(long, value_name = "WORD")]
-    pub outcome: Option<String>,
-    /// Only the newest N rows; 0 is all
-    #[arg(long, value_name = "N", default_value = "50")]
-    pub limit: usize,
-    /// Verify the hash chain; exit code 1 names the first row that was changed
-    #[arg(long)]
-    pub verify: bool,
-    /// Accept an `audit.head` that does not match, after you restored a backup of ledger.db; the audit keeps it
-    #[arg(long, conflicts_with = "verify")]
-    pub accept: bool,
-}
-
-#[derive(Subcommand)]
-pub enum Usage {
-    /// Add usage to a project; at the cap it is suspended
-    Record {
-        /// Name of the project
-        name: String,
-        /// US dollars, up to six decimals
-        #[arg(value_name = "USD", allow_hyphen_values = true)]
-        amount: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub enum Providers {
-    /// Check that the registry is valid
-    Check,
+    /// Tells whether it disables keys, and so waits for nothing longer than it must.
+    pub fn is_kill(&self) -> bool {
+        matches!(self, Self::Suspend(_))
+    }
 }
 
 /// The heading of the options that every command takes.
@@ -318,7 +272,7 @@ abandoned. If it never will, the project is closed, and its name and variable ar
 backend's dashboard first: what exists there is billed, and nothing here will list it.";
 
 const SCAN_HELP: &str = "\
-It finds every key that was delivered from the same state folder, by mask, length and fingerprint: no key is stored.
+It finds every key that was delivered in the workspace, by mask, length and fingerprint: no key is stored.
 The current key in its env file is no finding. A key is found in any bytes, also next to others; a connection string
 only as a separate word, as it was delivered. Compressed, encrypted, base64 and UTF-16 data is not searched, except
 git objects. With --watch, --json prints one object per line.";

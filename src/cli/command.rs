@@ -6,7 +6,7 @@ use domain::{
 };
 use serde_json::json;
 
-use super::arguments::{Audit, Commands, OneOrAll, Providers, Scan, Usage};
+use super::arguments::{Audit, Commands, OneOrMany, Providers, Scan, Usage, Workspaces};
 use crate::{
     app::{self, Action, Command, Fields, Rejected, Target},
     error::Error,
@@ -21,7 +21,8 @@ use crate::{
 pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
     match command {
         Commands::Abandon { name } => named(Action::Abandon, &name, Command::Abandon),
-        Commands::Approvals => Ok(Command::Approvals),
+        Commands::Approvals { clear: true } => Ok(Command::ClearApprovals),
+        Commands::Approvals { clear: false } => Ok(Command::Approvals),
         Commands::Approve { id } => {
             let mut fields = Fields::new(Action::Approve);
             let id = fields.approval(&id);
@@ -35,14 +36,14 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             let id = fields.approval(&id);
             fields.finish(id.map(Command::Deny))
         }
-        Commands::Doctor { repair } => Ok(Command::Doctor { repair }),
+        Commands::Doctor { repair, everywhere } => Ok(Command::Doctor { repair, everywhere }),
         Commands::Extend { name, time } => {
             let mut fields = Fields::new(Action::Extend);
             let (name, lifetime) = (fields.name(&name), fields.lifetime("time", &time));
             fields.finish(name.zip(lifetime).map(|(name, lifetime)| Command::Extend { name, lifetime }))
         }
         Commands::Keep { name } => named(Action::Keep, &name, Command::Keep),
-        Commands::List { all } => Ok(Command::List { torn_down: all }),
+        Commands::List { all, everywhere } => Ok(Command::List { torn_down: all, everywhere }),
         Commands::Providers { command: None } => Ok(Command::Providers),
         Commands::Providers { command: Some(Providers::Check) } => Ok(Command::CheckProviders),
         Commands::Provision { name, provider, cap, expires_in, replace } => {
@@ -62,9 +63,9 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
         }
         Commands::Resume { name, replace } => named(Action::Resume, &name, |name| Command::Resume { name, replace }),
         Commands::Rotate { name, replace } => named(Action::Rotate, &name, |name| Command::Rotate { name, replace }),
-        Commands::Scan(Scan { paths, agents, rotate, watch }) => {
+        Commands::Scan(Scan { paths, agents, rotate, everywhere, watch }) => {
             let places = if agents { settings::homes().transcripts() } else { Vec::new() };
-            Ok(Command::Scan(app::Scan { search: Search { paths, places }, rotate, watch }))
+            Ok(Command::Scan(app::Scan { search: Search { paths, places, everywhere }, rotate, watch }))
         }
         Commands::Suspend(target) => targeted(Action::Suspend, &target, Command::Suspend),
         Commands::Teardown(target) => targeted(Action::Teardown, &target, Command::Teardown),
@@ -72,6 +73,13 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             let mut fields = Fields::new(Action::RecordUsage);
             let (name, amount) = (fields.name(&name), fields.usage(&amount));
             fields.finish(name.zip(amount).map(|(name, amount)| Command::RecordUsage { name, amount }))
+        }
+        Commands::Workspaces { command: None } => Ok(Command::Workspaces),
+        Commands::Workspaces { command: Some(Workspaces::Move { old, new }) } => {
+            Ok(Command::MoveWorkspace { old, new })
+        }
+        Commands::Workspaces { command: Some(Workspaces::Detach { workspace }) } => {
+            Ok(Command::DetachWorkspace(workspace))
         }
         // Tasks of their own, which `super::parse` has taken out.
         Commands::Completions { .. } | Commands::Man { .. } | Commands::Serve(_) | Commands::Setup { .. } => {
@@ -88,9 +96,10 @@ fn named(action: Action, name: &str, command: impl FnOnce(ProjectName) -> Comman
     fields.finish(name.map(command))
 }
 
-fn targeted(action: Action, target: &OneOrAll, command: impl FnOnce(Target) -> Command) -> Result<Command, Rejected> {
-    match &target.name {
+fn targeted(action: Action, many: &OneOrMany, command: impl FnOnce(Target) -> Command) -> Result<Command, Rejected> {
+    match &many.target.name {
         Some(name) => named(action, name, |name| command(Target::Project(name))),
+        None if many.everywhere => Ok(command(Target::Everywhere)),
         None => Ok(command(Target::All)),
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use domain::{
     approval::{Answer, Approval, Subject},
     name::ProjectName,
+    visible::{visible, visible_once},
 };
 use files::scan::Stop;
 
@@ -40,13 +41,19 @@ impl Interaction for Terminal {
                 self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
                 self.ask("Accept it? The audit keeps a record of that.")
             }
-            Confirmation::Decide { approval, answer } => self.ask(&decision(approval, *answer)),
+            Confirmation::Decide { approval, answer } => {
+                self.explain(&approval.subject.lines().join("\n"));
+                self.ask(&decision(approval, *answer))
+            }
             Confirmation::RotateLeaked(names) => {
                 let question = format!("Rotate {}? The keys that were found stop working.", listed(names));
                 confirm_with(self.confirmed, &question, || self.line_unless_stopped())
             }
             Confirmation::Teardown(Target::All) => {
                 self.ask("Tear down every live project for good, with its data at the provider?")
+            }
+            Confirmation::Teardown(Target::Everywhere) => {
+                self.ask("Tear down every live project of every workspace for good, with its data at the provider?")
             }
             Confirmation::Teardown(Target::Project(name)) => {
                 self.ask(&format!("Tear down {name} for good, with its data at the provider?"))
@@ -131,10 +138,11 @@ fn decision(approval: &Approval, answer: Answer) -> String {
     let Subject { name, provider, service, cap, .. } = &approval.subject;
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
-    format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {asker}?")
+    format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {}?", visible_once(asker))
 }
 
 fn unresolved(UnresolvedOrder { project, resource, place }: &UnresolvedOrder) -> String {
+    let resource = visible(resource);
     format!(
         "It can no longer be determined whether `{project}` was bought. Look at {place} first: if {resource} exists \
          there, it is billed and nothing here will list it."

@@ -72,6 +72,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
     })?;
     let output = Output::of(global.json);
     let done = |code| Err(EarlyExit { code, mistake_in: None });
+    let mut workspace = None;
     let task = match command {
         Some(Commands::Serve(Serve { read_only, tools, session, grace })) => {
             Task::Serve(Serving { read_only, tools, session: session.then_some(grace) })
@@ -88,14 +89,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
             let page = pages::man(command.as_deref());
             return done(page.map_or_else(|mistake| render::mistake(&mistake, output), |page| render::page(&page)));
         }
-        Some(command) => Task::Once(Job { command, confirmed: global.yes }),
+        Some(mut command) => {
+            workspace = command.take_workspace();
+            Task::Once(Job { command, confirmed: global.yes })
+        }
     };
-    Ok(Call { task, options: options(global), output })
+    Ok(Call { task, options: CliOptions { workspace, ..options(global) }, output })
 }
 
 fn options(global: Global) -> CliOptions {
     CliOptions {
         dir: global.dir,
+        workspace: None,
         env_file: global.env_file,
         providers: global.providers,
         state_dir: global.state_dir,

@@ -1,6 +1,6 @@
 //! Runs one command: executes it, shows the result, and returns the exit code.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use domain::{approval::Approval, channel::Channel, clock::Clock, diagnostic::Diagnostic as _, principal::Principal};
 use files::scan::Stop;
@@ -34,6 +34,7 @@ pub async fn run(job: Job, services: Provisioner, principal: Principal, output: 
     let stop = Stop::default();
     let supervisor =
         Supervisor::new(services.ports.backend_wait(), job.command.is_endless().then(|| stop.clone()), output);
+    let services = if job.command.is_kill() { services.waiting_for_the_ledger(KILL_TIMEOUT) } else { services };
     let app = app(services.with_phase_hook(supervisor.watch()));
     let terminal = Arc::new(Terminal { confirmed: job.confirmed, stop, output });
     let (cli, runtime) = (Cli { app, principal, output, terminal }, Handle::current());
@@ -61,6 +62,7 @@ impl Cli {
         let command = command::parse(job.command, app.services().ports.now());
         let access =
             command.as_ref().map_or_else(|rejected| rejected.action.access(), |command| command.action().access());
+        let is_kill = matches!(command, Ok(Command::Suspend(_)));
         let records_usage = matches!(command, Ok(Command::RecordUsage { .. }));
         if records_usage {
             app.services().alerts.subscribe(Arc::new(render::notice));
@@ -79,6 +81,9 @@ impl Cli {
         for suspended in app.services().caps.suspend_exhausted(&principal) {
             render::stopped(&suspended);
         }
+        if !is_kill && let Err(error) = app.services().projects.record_kills() {
+            warn(&format!("a suspension is not recorded yet: {error}; {}", error.hint(Channel::Cli)));
+        }
         // A read is sealed together with the next effect: a list should cost no flush of the disk.
         runtime.block_on(app.flush_audit(access == Access::Write));
         code
@@ -90,12 +95,15 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
     match result {
         app::Output::Abandoned(view) => render::abandoned(view, output),
         app::Output::Approvals(approvals) => render::approvals(&approvals_view(approvals), output),
+        app::Output::ApprovalsCleared(ended) => render::approvals_cleared(*ended, output),
         app::Output::AuditRows(rows) => render::audit(rows, output),
         app::Output::Decided(approval) => render::approval(&ApprovalView::from(&**approval), output),
         app::Output::Diagnosis(report) => return doctor::show(report, output),
         app::Output::Outcomes(outcomes) => return render::outcomes(outcomes, "No live projects.", output),
+        app::Output::OutcomesEverywhere(outcomes) => return render::outcomes_everywhere(outcomes, output),
         app::Output::Project(project) => render::project(project, output),
         app::Output::Projects(list) => render::projects(list, Clock::system().now(), output),
+        app::Output::ProjectsEverywhere(pages) => render::projects_everywhere(pages, output),
         app::Output::Proof(proof) => render::proof(proof, output),
         app::Output::Providers(registry) => render::providers(&ProvidersView::new(registry), output),
         app::Output::Reaped { outcomes, usage_error } => {
@@ -105,6 +113,7 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
             return render::outcomes(outcomes, "Nothing has expired, and no cap is used up.", output);
         }
         app::Output::RegistryChecked(registry) => render::valid_registry(&ProvidersView::new(registry), output),
+        app::Output::Workspaces(workspaces) => render::workspaces(workspaces, output),
         app::Output::Scanned(end) => return end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end as u8)),
     }
     ExitCode::SUCCESS
@@ -117,6 +126,9 @@ fn approvals_view(approvals: &[Approval]) -> ApprovalsView {
 fn usage_unknown(error: &Error) -> String {
     format!("usage could not be read: {error}; {}", error.hint(Channel::Cli))
 }
+
+/// How long a kill waits for a held ledger. The keys are disabled by then.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The outcome of a command line that could not be read.
 const USAGE: &str = "usage";

@@ -1,13 +1,14 @@
 //! `setup`: shows the change, asks for confirmation, and applies it.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
-use files::host_config::{self, Action, Backup, Desired, Host, Plan, SetupError};
+use domain::visible::visible;
+use files::host_config::{self, Action, Backup, Desired, Dropped, Host, Plan, SetupError};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Output, confirm::confirm, render, show_error};
-use crate::{error::Error, settings::Start};
+use crate::{error::Error, settings::Start, view::visible_json};
 
 /// The arguments of `setup`.
 pub struct SetUp {
@@ -22,11 +23,15 @@ pub struct SetUp {
 struct SetupView {
     host: &'static str,
     file: String,
+    /// The file that was changed, where `file` leads to it by a link.
+    real_path: Option<String>,
     /// `create`, `add`, `update`, `remove`, `delete` or `nothing`
     action: &'static str,
     changed: bool,
     /// The copy of the old file.
     backup: Option<String>,
+    /// The fields that the entry had and that are dropped, such as `env.LD_PRELOAD`.
+    dropped: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +54,7 @@ impl SetUp {
         let host = Host::parse(&self.host).ok_or(SetupError::UnknownHost)?;
         let entry = host_config::entry(host, &start.places, &start.program, &start.flags)?;
         if self.print {
-            let file = host.file(&start.places).ok_or(SetupError::NoHome { host })?.display().to_string();
+            let file = as_data(&host.file(&start.places).ok_or(SetupError::NoHome { host })?);
             let merges = host_config::document(host, &entry);
             let text = merges.clone();
             render::result(&PrintView { host: host.as_str(), file, merges }, &text, output);
@@ -59,16 +64,19 @@ impl SetUp {
         let plan = Plan::new(host, &start.places, &desired)?;
         if plan.action != Action::Nothing {
             render::before_asking(&change(&plan));
+            plan.dropped.iter().filter_map(warning).for_each(|warning| render::warn(&warning));
             confirm(self.confirmed, question(&plan))?;
         }
         let backup = plan.apply()?;
         let text = outcome(&plan, self.remove, backup.as_ref());
         let view = SetupView {
             host: host.as_str(),
-            file: plan.file.display().to_string(),
+            file: as_data(&plan.file),
+            real_path: plan.real_path().as_deref().map(as_data),
             action: plan.action.as_str(),
             changed: plan.action != Action::Nothing,
-            backup: backup.map(|backup| backup.path.display().to_string()),
+            backup: backup.map(|backup| as_data(&backup.path)),
+            dropped: plan.dropped.iter().map(|field| field.name.clone()).collect(),
         };
         render::result(&view, &text, output);
         Ok(())
@@ -78,7 +86,8 @@ impl SetUp {
 /// Shows the lines of our entry only: other lines of the file may hold keys.
 fn change(plan: &Plan) -> String {
     let place = plan.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let mut lines = vec![format!("{}{place}, {}", plan.file.display(), plan.place())];
+    let mut lines = vec![format!("{}{place}, {}", visible(&plan.file), plan.place())];
+    lines.extend(plan.real_path().map(|real| format!("  which is {}", visible(&real))));
     let field = |sign: char, (name, value): &(String, Value)| format!("{sign} {name}: {}", words(value));
     for old in &plan.before {
         let stays = plan.after.contains(old);
@@ -89,11 +98,21 @@ fn change(plan: &Plan) -> String {
     lines.join("\n")
 }
 
+/// Names a dropped field that would have changed this program, with its effect.
+fn warning(field: &Dropped) -> Option<String> {
+    let effect = field.effect?;
+    Some(format!("the entry sets {}, which {effect}; it is dropped", field.name))
+}
+
+fn as_data(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 fn words(value: &Value) -> String {
-    match value {
+    visible_json(match value {
         Value::Array(words) => format!("[{}]", words.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
         word => word.to_string(),
-    }
+    })
 }
 
 fn question(plan: &Plan) -> &'static str {
@@ -107,7 +126,7 @@ fn question(plan: &Plan) -> &'static str {
 }
 
 fn outcome(plan: &Plan, removing: bool, backup: Option<&Backup>) -> String {
-    let (host, file) = (plan.host.as_str(), plan.file.display());
+    let (host, file) = (plan.host.as_str(), visible(&plan.file));
     let text = match plan.action {
         Action::Add | Action::Create | Action::Update => {
             format!("{host} will start this program: {file}\nRestart {host}, or reload its MCP servers.")
@@ -119,7 +138,7 @@ fn outcome(plan: &Plan, removing: bool, backup: Option<&Backup>) -> String {
     };
     let kept = backup.map(|backup| {
         let exposed = if backup.exposed { EXPOSED } else { "" };
-        format!("\nCopy of the old file: {}{exposed}", backup.path.display())
+        format!("\nCopy of the old file: {}{exposed}", visible(&backup.path))
     });
     text + &kept.unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use domain::{
     diagnostic::PROGRAM,
     name::ProjectName,
     project::{Project, ResourceId, Status},
+    visible::visible,
 };
 
 use super::{Finding, REPAIR, Repair, named};
@@ -76,8 +77,10 @@ fn unlisted(ports: &Ports, live: &[Project]) -> Finding {
     if unlisted.is_empty() {
         return Finding::ok(DRIFT, "every resource of the backend is listed".to_owned());
     }
-    let found =
-        format!("the backend has resources that are not listed here and may be billed: {}", unlisted.join(", "));
+    let found = format!(
+        "the backend has resources that are not listed here and may be billed: {}",
+        visible(&unlisted.join(", "))
+    );
     let advice = "remove those that are not needed at Stripe; this program does not change them";
     Finding::problem(DRIFT, found, advice)
 }
@@ -122,7 +125,7 @@ fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
             }
             Some(_) => ("holds a revoked key or another project's", true),
         };
-        let found = format!("{variable} of {name} {what}, in {}", inspection.path.display());
+        let found = format!("{variable} of {name} {what}, in {}", visible(&inspection.path));
         findings.push(if ours {
             Finding::problem(KEYS, found, REPAIR).repaired_by(Repair::Deliver(name.clone()))
         } else {

@@ -8,16 +8,18 @@ mod ledger;
 mod repair;
 mod user_policy;
 mod workspace;
+mod workspaces;
 
 use serde::Serialize;
 
 use crate::{
     error::Error,
-    provisioner::{Ports, Principal, Projects},
+    provisioner::{Ports, Principal, Projects, Provisioner},
 };
 use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
 use repair::Repair;
 pub use repair::Repaired;
+use storage::ledger::LedgerError;
 
 /// The findings, and with `--repair` the repairs made before.
 #[derive(Debug, Serialize)]
@@ -68,6 +70,9 @@ pub fn examine(ports: &Ports) -> Report {
     checks.extend(user_policy::policy(ports));
     if ports.state.check().is_err() {
         // The finding about the folder says why; nothing in it is read.
+    } else if let Err(error @ LedgerError::WorkspaceReplaced) = ports.ledger.workspace() {
+        checks.push(Finding::failure(ledger::LEDGER, error));
+        checks.extend(workspaces::folders(ports));
     } else if ports.ledger.exists() {
         let records = ledger::ledger(ports);
         // A broken audit is no reason to skip the checks of what is billed.
@@ -76,6 +81,7 @@ pub fn examine(ports: &Ports) -> Report {
         if readable {
             checks.extend(ledger::journal(ports));
             checks.extend(drift::backend(ports));
+            checks.extend(workspaces::folders(ports));
         }
     } else {
         checks.push(Finding::ok("ledger", "nothing was provisioned here yet".to_owned()));
@@ -85,6 +91,15 @@ pub fn examine(ports: &Ports) -> Report {
     checks.extend(workspace::programs(ports));
     checks.extend(workspace::versions(ports));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
+}
+
+/// Runs every check, and those of the projects of every workspace.
+pub fn examine_everywhere(services: &Provisioner) -> Report {
+    let mut report = examine(&services.ports);
+    if services.ports.state.check().is_ok() && services.ports.ledger.exists() {
+        report.checks.extend(workspaces::everywhere(services));
+    }
+    Report { healthy: report.checks.iter().all(|finding| finding.state != State::Problem), ..report }
 }
 
 /// Makes the safe repairs, and checks again.

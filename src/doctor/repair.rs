@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
+use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName, visible::visible};
 use files::fs;
 use serde::Serialize;
 
@@ -43,11 +43,11 @@ impl Repair {
                 (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))
             }
             Self::Exclude(path) => (
-                format!("added {} to .git/info/exclude", path.display()),
+                format!("added {} to .git/info/exclude", visible(&path)),
                 ports.delivery.preflight(&path).map(drop).map_err(Error::from),
             ),
             Self::HideEnvFile(path) => (
-                format!("made {} readable by you alone", path.display()),
+                format!("made {} readable by you alone", visible(&path)),
                 ports.env_file_at(&path).make_private().map_err(Error::from),
             ),
             Self::HideState(paths) => (
@@ -56,7 +56,7 @@ impl Repair {
             ),
             Self::Recover => return recover(projects),
             Self::Sweep(path) => (
-                format!("removed temporary files of an exited process beside {}", path.display()),
+                format!("removed temporary files of an exited process beside {}", visible(&path)),
                 ports.delivery.sweep(&path).map_err(Error::from),
             ),
         };

@@ -1,35 +1,49 @@
-//! Checks the user's policy: whether it can be read, and whether only its owner can change it.
+//! Checks the policies outside the workspace: whether they can be read, and whether only their owner can change them.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use files::fs::{self, FsError, WriteAccess};
+use domain::visible::visible;
+use files::fs::{self, FsError, WriteAccess, shell_word};
 
 use super::Finding;
 use crate::{error::Error, provisioner::Ports};
 
-/// Checks the policy file. One that an agent or another user can edit restricts neither.
+/// Checks every policy file that counts. One that an agent or another user can edit restricts neither.
 pub fn policy(ports: &Ports) -> Vec<Finding> {
-    let file = &ports.user_policy_file;
-    let Some(path) = file.path() else {
-        return vec![Finding::ok(POLICY, "none outside the workspace: the registry alone decides".to_owned())];
-    };
-    match file.read() {
-        Err(error) => return vec![Finding::failure(POLICY, Error::UserPolicy(error))],
-        Ok(None) => {
-            let found = format!("none at {}: the registry alone decides", path.display());
-            return vec![Finding::ok(POLICY, found)];
-        }
-        Ok(Some(_)) => {}
+    let files = &ports.policy_files;
+    if !files.has_home() {
+        return vec![Finding::failure(POLICY, Error::NoHome)];
     }
-    let mut findings = match weak_places(path, &ports.workspace) {
-        Err(error) => vec![Finding::failure(POLICY, error)],
-        Ok(findings) => findings,
-    };
-    if findings.is_empty() {
-        findings
-            .push(Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", path.display())));
+    let counting = files.counting();
+    let mut findings: Vec<_> = counting.iter().flat_map(|path| weaknesses(path, &ports.workspace)).collect();
+    match files.read() {
+        Err(error) if findings.is_empty() || !error.is_about_protection() => {
+            findings.push(Finding::failure(POLICY, Error::UserPolicy(error)));
+        }
+        Err(_) => {}
+        Ok(_) if counting.is_empty() => {
+            let places: Vec<_> = files.places().map(|place| visible(place).to_string()).collect();
+            let found = format!("none at {}: the built-in limits apply", places.join(" or "));
+            findings.push(Finding::ok(POLICY, found));
+        }
+        Ok(_) => {
+            let sound = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
+            findings.extend(counting.iter().filter(sound).map(|path| {
+                Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", visible(path)))
+            }));
+        }
     }
     findings
+}
+
+fn weaknesses(path: &Path, workspace: &Path) -> Vec<Finding> {
+    if !path.exists() {
+        return Vec::new(); // reading it says so
+    }
+    weak_places(path, workspace).unwrap_or_else(|error| vec![Finding::failure(POLICY, error)])
 }
 
 /// Finds folders on the way to the file that others can write, and so replace the file. Links are checked at both ends.
@@ -37,17 +51,17 @@ fn weak_places(path: &Path, workspace: &Path) -> Result<Vec<Finding>, FsError> {
     let (here, real) = (fs::in_real_folder(path), fs::real_path(path)?);
     let mut findings = Vec::new();
     if let Some(inside) = [&here, &real].into_iter().find(|path| path.starts_with(workspace)) {
-        let found = format!("{} is inside the workspace, where an agent can edit it", inside.display());
+        let found = format!("{} is inside the workspace, where an agent can edit it", visible(inside));
         findings.push(Finding::problem(POLICY, found, "move it out of the folders that agents work in"));
     }
     let places: BTreeSet<&Path> = here.ancestors().chain(real.ancestors()).collect();
     for place in places {
-        let shown = place.display();
+        let shown = visible(place);
         findings.extend(match fs::write_access(place)? {
             WriteAccess::Ours => None,
             WriteAccess::Open => {
                 let found = format!("other users may write {shown} and so change the limits");
-                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {shown}`")))
+                Some(Finding::problem(POLICY, found, format!("run `chmod go-w {}`", shell_word(place))))
             }
             WriteAccess::Foreign => {
                 let found = format!("{shown} belongs to another user, who can lift the limits");

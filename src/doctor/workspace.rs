@@ -6,7 +6,7 @@ use std::{
 };
 
 use backends::stripe_cli;
-use domain::{name::EnvVar, project::Project};
+use domain::{name::EnvVar, project::Project, visible::visible};
 use files::{
     env_file::{EnvFileError, Inspection},
     fs::{self, FsError, Kind, Program, ProgramError, SearchPath},
@@ -24,17 +24,17 @@ pub fn folder(ports: &Ports) -> Vec<Finding> {
     let mut findings = Vec::new();
     match ports.state.check().and_then(|()| ports.state.check_workspace()) {
         Ok(()) if !state.exists() => {
-            findings.push(Finding::ok(FOLDER, format!("{} is created on first use", state.display())));
+            findings.push(Finding::ok(FOLDER, format!("{} is created on first use", visible(state))));
         }
         Ok(()) => findings.push(private(state)),
         Err(error @ StateFolderError::Open { .. }) => {
-            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])))
+            findings.push(Finding::failure(FOLDER, error).repaired_by(Repair::HideState(vec![state.to_owned()])));
         }
         Err(error) => findings.push(Finding::failure(FOLDER, error)),
     }
     let old = ports.workspace.join(OLD_FOLDER);
     if old.exists() {
-        let found = format!("{} is of an earlier version, or came with a repository; it is never read", old.display());
+        let found = format!("{} is of an earlier version, or came with a repository; it is never read", visible(&old));
         findings.push(Finding::warning(FOLDER, found, "remove it once nothing that it lists is needed"));
     }
     findings
@@ -43,9 +43,9 @@ pub fn folder(ports: &Ports) -> Vec<Finding> {
 fn private(state: &Path) -> Finding {
     match open_to_others(state) {
         Err(error) => Finding::failure(FOLDER, error),
-        Ok(open) if open.is_empty() => Finding::ok(FOLDER, format!("{} is yours alone", state.display())),
+        Ok(open) if open.is_empty() => Finding::ok(FOLDER, format!("{} is yours alone", visible(state))),
         Ok(open) => {
-            let paths: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<String> = open.iter().map(|path| visible(path).to_string()).collect();
             let found = format!("other users may read {}", paths.join(", "));
             Finding::problem(FOLDER, found, REPAIR).repaired_by(Repair::HideState(open))
         }
@@ -71,11 +71,18 @@ pub fn env_files(ports: &Ports) -> Vec<Finding> {
     paths.into_iter().flat_map(|path| env_file(ports, path, &live)).collect()
 }
 
+/// Checks the env files of live projects.
+pub fn env_files_of_projects(ports: &Ports) -> Vec<Finding> {
+    let live = ports.ledger.projects().all_live().unwrap_or_default();
+    let paths: BTreeSet<&Path> = live.iter().map(|project| project.env_file.as_path()).collect();
+    paths.into_iter().flat_map(|path| env_file(ports, path, &live)).collect()
+}
+
 fn env_file(ports: &Ports, path: &Path, live: &[Project]) -> Vec<Finding> {
     let inspection = match ports.env_file_at(path).inspect() {
         Err(error) => return vec![Finding::failure(ENV_FILE, error)],
         Ok(None) => {
-            let found = format!("the folder of {} is gone", path.display());
+            let found = format!("the folder of {} is gone", visible(path));
             return vec![Finding::problem(ENV_FILE, found, "create it again, or name another file with `--env-file`")];
         }
         Ok(Some(inspection)) => inspection,
@@ -95,11 +102,11 @@ fn env_file(ports: &Ports, path: &Path, live: &[Project]) -> Vec<Finding> {
     findings.extend(variables.iter().filter_map(|variable| duplicates(&inspection, variable)));
     if findings.is_empty() {
         findings.push(match inspection.kind {
-            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", path.display())),
+            Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", visible(path))),
             _ if matches!(inspection.git_status, Ok(GitStatus::Ignored)) => {
-                Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", path.display()))
+                Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", visible(path)))
             }
-            _ => Finding::ok(ENV_FILE, format!("{} can take keys", path.display())),
+            _ => Finding::ok(ENV_FILE, format!("{} can take keys", visible(path))),
         });
     }
     findings
@@ -117,7 +124,7 @@ fn kind(inspection: &Inspection) -> Option<Finding> {
 /// Reports a readable file once it holds one of our keys.
 fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
     let holds_keys = variables.iter().any(|variable| inspection.holds(variable).is_some());
-    let found = format!("other users may read {}, and it holds keys", path.display());
+    let found = format!("other users may read {}, and it holds keys", visible(path));
     let open = holds_keys && !inspection.private;
     open.then(|| Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::HideEnvFile(path.to_owned())))
 }
@@ -134,7 +141,7 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
         // Before the first key there is nothing to expose; the preflight of the first key excludes the file.
         Ok(GitStatus::Exposed { .. }) if variables.is_empty() => None,
         Ok(GitStatus::Exposed { .. }) => {
-            let found = format!("the next `git add` would take {}", path.display());
+            let found = format!("the next `git add` would take {}", visible(path));
             Some(Finding::problem(ENV_FILE, found, REPAIR).repaired_by(Repair::Exclude(path.to_owned())))
         }
         Err(error) => {
@@ -146,23 +153,25 @@ fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Opti
 
 fn leftover(inspection: &Inspection, path: &Path) -> Option<Finding> {
     let leftover = inspection.leftover.as_ref()?;
-    let found = format!("an exited process left {}", leftover.display());
+    let found = format!("an exited process left {}", visible(leftover));
     Some(Finding::warning(ENV_FILE, found, REPAIR).repaired_by(Repair::Sweep(path.to_owned())))
 }
 
 fn duplicates(inspection: &Inspection, variable: &EnvVar) -> Option<Finding> {
     let times = inspection.values(variable).len();
-    let found = format!("{variable} is set {times} times in {}; readers use the last", inspection.path.display());
+    let found = format!("{variable} is set {times} times in {}; readers use the last", visible(&inspection.path));
     (times > 1).then(|| Finding::warning(ENV_FILE, found, "remove the others by hand: this program did not write them"))
 }
 
 pub fn registry(ports: &Ports) -> Finding {
-    let file = ports.registry_file.in_use();
-    match ports.registry_file.read() {
+    let files = ports.registry_files.in_use();
+    match ports.registry_files.read(&[]) {
         Err(error) => Finding::failure(REGISTRY, error),
         Ok(registry) => {
-            let source = file.map_or_else(|| "the built-in registry".to_owned(), |path| path.display().to_string());
-            Finding::ok(REGISTRY, format!("{source} is valid ({} providers)", registry.providers().count()))
+            let paths: Vec<_> = files.iter().map(|path| visible(path).to_string()).collect();
+            let source = if paths.is_empty() { "the built-in registry".to_owned() } else { paths.join(" and ") };
+            let is = if paths.len() > 1 { "are" } else { "is" };
+            Finding::ok(REGISTRY, format!("{source} {is} valid ({} providers)", registry.providers().count()))
         }
     }
 }
@@ -177,11 +186,11 @@ fn program(programs: &SearchPath, name: &str) -> Finding {
     let advice = "remove that folder from PATH, or let only you and root change it";
     match programs.find(name) {
         Ok(Program { path, refused }) if refused.is_empty() => {
-            Finding::ok(PROGRAMS, format!("{name} is {}", path.display()))
+            Finding::ok(PROGRAMS, format!("{name} is {}", visible(&path)))
         }
         Ok(Program { path, refused }) => {
             let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
-            let found = format!("{name} is {}; not started: {}", path.display(), refused.join(", "));
+            let found = format!("{name} is {}; not started: {}", visible(&path), refused.join(", "));
             Finding::warning(PROGRAMS, found, advice)
         }
         Err(ProgramError::Missing) => Finding::ok(PROGRAMS, format!("{name} is not on PATH")),

@@ -17,6 +17,7 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.code(),
             Self::AuditBroken { broken } => broken.code(),
             Self::Backend(error) => error.code(),
+            Self::CannotDisable { .. } => "cannot_disable",
             Self::UserPolicy(_) => "invalid_policy",
             Self::EarlierNotDelivered { .. } => "earlier_key_not_delivered",
             Self::EnvFile(error) => error.code(),
@@ -38,6 +39,7 @@ impl Diagnostic for Error {
             Self::NoRandomness(error) => error.code(),
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
+            Self::NotRecorded { .. } => "suspension_not_recorded",
             Self::NotSuspended { .. } => "suspension_incomplete",
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
@@ -49,6 +51,7 @@ impl Diagnostic for Error {
             Self::ProjectBusy => "project_busy",
             Self::ProjectNotFound { .. } => "project_not_found",
             Self::Registry(error) => error.code(),
+            Self::RotationLimit { .. } => "rotation_limit",
             Self::RotationNotEffective { .. } => "rotation_not_effective",
             Self::Rule(rule) => rule.code(),
             Self::Setup(error) => error.code(),
@@ -60,6 +63,8 @@ impl Diagnostic for Error {
             Self::UnknownBackend => "unknown_backend",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::UnknownTool => "unknown_tool",
+            Self::UnknownWorkspace => "unknown_workspace",
+            Self::WorkspaceTaken => "workspace_taken",
             Self::WrongBackend { .. } => "wrong_backend",
         }
     }
@@ -74,6 +79,7 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.hint(channel),
             Self::AuditBroken { broken } => broken.hint(channel),
             Self::Backend(error) => error.hint(channel),
+            Self::CannotDisable { name } => format!("{} to stop it for good", teardown(name, channel)),
             Self::UserPolicy(error) => error.policy_hint(channel),
             Self::EarlierNotDelivered { name, .. } => format!(
                 "{} once the file can be written, or {} to stop paying",
@@ -100,7 +106,7 @@ impl Diagnostic for Error {
             }
             Self::Ledger(error) => error.hint(channel),
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
-            Self::NoHome => channel.person("set HOME, or name a folder with `--state-dir`"),
+            Self::NoHome => channel.person("set HOME to a folder that agents cannot write"),
             Self::NoKeyFile { .. } => channel.person("name an existing file with `--stripe-api-key-file`"),
             Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
             Self::NoRandomness(error) => error.hint(channel),
@@ -114,7 +120,16 @@ impl Diagnostic for Error {
                 rotate(name, channel),
                 teardown(name, channel)
             ),
-            Self::NotSuspended { name, why } | Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
+            Self::NotRecorded { name, why } => {
+                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
+                format!("{}; the next start of this program records it, or {suspend}", why.hint(channel))
+            }
+            Self::NotSuspended { name, why } => {
+                let rest = ", or revoke the key at its provider";
+                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest);
+                format!("{}; then {suspend}", why.hint(channel))
+            }
+            Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
                 let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
                 format!("{}; then {suspend}", why.hint(channel))
             }
@@ -139,6 +154,7 @@ impl Diagnostic for Error {
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
             Self::ProjectNotFound { torn_down: false } => list("the project names", channel),
             Self::Registry(error) => error.hint(channel),
+            Self::RotationLimit { name, .. } => channel.person_runs(&format!("{PROGRAM} rotate {name}"), ""),
             Self::RotationNotEffective { name } => format!(
                 "{} if the old key has leaked, and provision a new project: the old key may still work",
                 teardown(name, channel)
@@ -163,6 +179,10 @@ impl Diagnostic for Error {
                 format!("use one of the providers: {}", keys.join(", "))
             }
             Self::UnknownTool => "use some of the tools: list_projects, provision, rotate_key, teardown".to_owned(),
+            Self::UnknownWorkspace => channel.person_runs(&format!("{PROGRAM} workspaces"), " to see their names"),
+            Self::WorkspaceTaken => channel.person(
+                "tear its projects down, or detach it with `workspaces detach`, before another one takes the folder",
+            ),
             Self::WrongBackend { theirs, .. } => channel.select(
                 format!("ask the user to start this server with `--backend {theirs}`"),
                 format!("run the same command with `--backend {theirs}`"),
@@ -196,7 +216,9 @@ impl Diagnostic for Error {
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
             | Self::ProjectBusy
+            | Self::RotationLimit { .. }
             | Self::Suspended { .. }
+            | Self::WorkspaceTaken
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidCursor
             | Self::InvalidLimit
@@ -210,14 +232,16 @@ impl Diagnostic for Error {
             | Self::UnknownBackend
             | Self::UnknownProvider { .. }
             | Self::UnknownTool => Exit::Usage,
-            Self::KeyWithheld { .. }
+            Self::CannotDisable { .. }
+            | Self::KeyWithheld { .. }
             | Self::NotDelivered { .. }
+            | Self::NotRecorded { .. }
             | Self::NotSuspended { .. }
             | Self::NotTornDown { .. }
             | Self::NotWithdrawn { .. }
             | Self::OutcomeUnknown { .. }
             | Self::StoppedWaiting => Exit::Incomplete,
-            Self::ProjectNotFound { .. } => Exit::NotFound,
+            Self::ProjectNotFound { .. } | Self::UnknownWorkspace => Exit::NotFound,
         }
     }
 }

@@ -12,6 +12,7 @@ use domain::{
     name::{NameError, ProjectName, ProviderKey},
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
+    visible::visible,
 };
 use files::{
     env_file::EnvFileError,
@@ -40,6 +41,9 @@ pub enum Error {
     Approval(#[from] ApprovalError),
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The key works on, and only a teardown ends it.
+    #[error("the key of {name} cannot be disabled and works on: its provider has no way but removing the service")]
+    CannotDisable { name: ProjectName },
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
     UserPolicy(#[source] RegistryError),
@@ -79,11 +83,11 @@ pub enum Error {
     },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("there is no folder {}", path.display())]
+    #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
-    #[error("there is no home folder, and so no place for the ledger")]
+    #[error("there is no home folder, and so no place for limits and for the ledger")]
     NoHome,
-    #[error("there is no file {}", path.display())]
+    #[error("there is no file {}", visible(path))]
     NoKeyFile { path: PathBuf },
     #[error("there is nothing at path number {position} of the call")]
     NoPath { position: usize },
@@ -100,6 +104,13 @@ pub enum Error {
     NotDelivered {
         name: ProjectName,
         operation: Operation,
+        #[source]
+        why: Box<Error>,
+    },
+    /// The backend has disabled the key, and the ledger does not have it yet.
+    #[error("the key of {name} is disabled, but not recorded yet: {why}")]
+    NotRecorded {
+        name: ProjectName,
         #[source]
         why: Box<Error>,
     },
@@ -138,7 +149,7 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
-    #[error("the path {} is not UTF-8 text", path.display())]
+    #[error("the path {} is not UTF-8 text", visible(path))]
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
@@ -150,6 +161,8 @@ pub enum Error {
     ProjectNotFound { torn_down: bool },
     #[error("the registry cannot be used: {0}")]
     Registry(#[from] RegistryError),
+    #[error("an agent may rotate one project {limit} times an hour, and has")]
+    RotationLimit { name: ProjectName, limit: u64 },
     #[error("the backend reports a rotation, but the key is unchanged")]
     RotationNotEffective { name: ProjectName },
     #[error(transparent)]
@@ -162,6 +175,10 @@ pub enum Error {
     /// The person at the terminal stopped waiting for what had begun.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
+    #[error("there is no workspace of this name")]
+    UnknownWorkspace,
+    #[error("another workspace with live projects is registered in that folder")]
+    WorkspaceTaken,
     #[error("stopped waiting; the operation is in the journal and may still complete")]
     StoppedWaiting,
     #[error("the project is suspended, and its key is withheld")]

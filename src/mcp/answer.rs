@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use domain::channel::Channel;
 use rmcp::{
     ErrorData,
-    model::{CallToolResponse, CallToolResult, CustomResult, GetPromptResult, MetaObject, ReadResourceResult},
+    model::{
+        CallToolResponse, CallToolResult, ContentBlock, CustomResult, GetPromptResult, MetaObject, ReadResourceResult,
+    },
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use crate::{
     app::{Output, Reply},
     error::Error,
     provisioner::OK,
-    view::{ErrorView, ProjectList, ProjectView},
+    view::{ErrorView, ProjectList, ProjectView, visible_json},
 };
 
 /// Why a call ends before it has a result.
@@ -56,12 +58,20 @@ pub fn structured(output: &Output) -> Result<CallToolResponse, ErrorData> {
         Output::Projects(page) => as_value(&ProjectList::new(page, Channel::Mcp))?,
         _ => return Err(ErrorData::internal_error("internal error: no tool has this result", None)),
     };
-    Ok(CallToolResult::structured(value).into())
+    Ok(with_visible_text(CallToolResult::structured(value)).into())
 }
 
 /// A failure as the result of a tool.
 pub fn failed(error: &ErrorView) -> Result<CallToolResponse, ErrorData> {
-    Ok(CallToolResult::structured_error(as_value(error)?).into())
+    Ok(with_visible_text(CallToolResult::structured_error(as_value(error)?)).into())
+}
+
+/// Escapes what cannot be seen in the text, which models read. The structured content stays as it is.
+fn with_visible_text(mut result: CallToolResult) -> CallToolResult {
+    if let Some(value) = &result.structured_content {
+        result.content = vec![ContentBlock::text(visible_json(value.to_string()))];
+    }
+    result
 }
 
 /// A failure as a protocol error, for resources and prompts.
@@ -87,6 +97,11 @@ pub fn signed(answer: CallToolResponse, signature: Option<MetaObject>) -> CallTo
 
 pub fn busy() -> ErrorView {
     error("busy", format!("{MAX_IN_FLIGHT} calls are in flight already"), "call again when one has been answered")
+}
+
+pub fn project_busy() -> ErrorView {
+    let message = "one call on this project is running and another one is waiting".to_owned();
+    error("busy", message, "call again when one has been answered")
 }
 
 pub fn too_slow() -> ErrorView {

@@ -4,7 +4,13 @@
 //! it, the user is asked: in the legacy era by a request of the server while the call waits, in the modern era by the
 //! call's result, after which the client calls again. A call asks each kind of question once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use backends::BackendError;
 use domain::{
@@ -39,6 +45,26 @@ pub struct ApprovalFlow {
     pub timeout: Duration,
     pub request: ProvisionRequest,
     pub principal: Principal,
+    pub attendance: Attendance,
+}
+
+/// Whether a person seems to answer the forms of this session.
+///
+/// A host without a user answers at once. After one such answer the session shows no more forms.
+#[derive(Clone, Debug, Default)]
+pub struct Attendance(Arc<AtomicBool>);
+
+impl Attendance {
+    fn is_missing(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn observe(&self, answer: Result<(), Error>) -> Result<(), Error> {
+        if matches!(answer, Err(Error::Approval(ApprovalError::Unattended { .. }))) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
 }
 
 /// What a client sends along when it calls again.
@@ -70,7 +96,7 @@ impl ApprovalFlow {
                 Err(error) => error,
             };
             let progress = match error {
-                Error::Approval(ApprovalError::Required(question)) if modes.form => {
+                Error::Approval(ApprovalError::Required(question)) if modes.form && !self.attendance.is_missing() => {
                     modes.form = false;
                     self.ask_for_approval(question).await?
                 }
@@ -97,16 +123,20 @@ impl ApprovalFlow {
         let (form, id) = (elicitation::form(&question), question.approval.id.clone());
         let lifetime = question.approval.expires_at.duration_since(question.approval.created_at).unsigned_abs();
         let sent = id.clone();
-        let nonce = self.app.blocking(move |services| services.approvals.send_form(&sent)).await?;
+        let Some(nonce) = self.app.blocking(move |services| services.approvals.send_form(&sent)).await? else {
+            return Err(ApprovalError::Required(question).into()); // no more forms in this hour
+        };
         if request::is_modern(&self.context) {
-            return self.defer(form, PendingElicitation::approval(&id, nonce), lifetime).await;
+            return self.defer(form, PendingElicitation::approval(&question.approval, nonce), lifetime).await;
         }
         let Some(Elicited { answer, result }) = self.elicit(form, lifetime).await else {
             return Err(ApprovalError::Required(question).into());
         };
         let answer = if answer == Answer::Accepted { elicitation::decision(result.as_ref()) } else { answer };
         let principal = self.principal.clone();
-        self.app.blocking(move |services| services.approvals.take_answer(&id, &nonce, answer, &principal)).await?;
+        let answered =
+            self.app.blocking(move |services| services.approvals.take_answer(&id, &nonce, answer, &principal)).await;
+        self.attendance.observe(answered)?;
         Ok(Progress::Answered)
     }
 
@@ -146,9 +176,12 @@ impl ApprovalFlow {
     async fn resume(&self, state: String, answers: Option<InputResponses>) -> Result<PendingElicitation, Error> {
         let (request, principal) = (self.request.clone(), self.principal.clone());
         let decision = Decision::of(elicitation::sent_back(answers).as_ref());
+        let attendance = self.attendance.clone();
         let resumed = move |services: &Provisioner| {
             PendingElicitation::verify(&state, &request, &principal, services)
-                .and_then(|pending| take(&pending, &decision, &principal, services).map(|()| pending))
+                .and_then(|pending| {
+                    attendance.observe(take(&pending, &decision, &principal, services)).map(|()| pending)
+                })
                 .map_err(|error| services.approvals.rejected(&request, error, &principal))
         };
         self.app.blocking(resumed).await
@@ -163,8 +196,10 @@ fn take(
     services: &Provisioner,
 ) -> Result<(), Error> {
     match pending {
-        PendingElicitation::Approval { id, nonce } => {
-            services.approvals.take_answer(&ApprovalId::parse(id)?, nonce, decision.of_form, principal)
+        PendingElicitation::Approval { id, nonce, subject } => {
+            let id = ApprovalId::parse(id)?;
+            services.approvals.must_cover(&id, subject)?;
+            services.approvals.take_answer(&id, nonce, decision.of_form, principal)
         }
         PendingElicitation::Link { .. } if decision.action == Answer::Accepted => Ok(()),
         PendingElicitation::Link { url } => Err(needs_link(url.clone())),

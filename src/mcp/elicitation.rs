@@ -46,7 +46,7 @@ pub fn form(question: &Question) -> ElicitRequestParams {
         .with_default(false);
     let properties = BTreeMap::from([(YES.to_owned(), PrimitiveSchemaDefinition::Boolean(yes))]);
     let requested_schema = ElicitationSchema::new(properties).with_required(vec![YES.to_owned()]);
-    let message = format!("{} Do you approve? (request {})", question.words(), question.approval.id);
+    let message = format!("{}\nDo you approve? (request {})", question.words(), question.approval.id);
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::approval::{ApprovalError, ApprovalId};
+use domain::approval::{Approval, ApprovalError};
 use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
 use serde::{Deserialize, Serialize};
 
@@ -21,16 +21,16 @@ pub enum PendingElicitation {
     Approval {
         id: String,
         nonce: String,
+        /// The digest of the subject that the form showed.
+        subject: String,
     },
     /// To open a page in a browser.
-    Link {
-        url: String,
-    },
+    Link { url: String },
 }
 
 impl PendingElicitation {
-    pub fn approval(id: &ApprovalId, nonce: String) -> Self {
-        Self::Approval { id: id.to_string(), nonce }
+    pub fn approval(approval: &Approval, nonce: String) -> Self {
+        Self::Approval { id: approval.id.to_string(), nonce, subject: approval.subject.digest.clone() }
     }
 
     /// Signs it for one call of one client.
@@ -85,6 +85,8 @@ struct Call {
     name: String,
     provider: String,
     cap_cents: u64,
+    expires_in: Option<String>,
+    replace: bool,
     client: String,
 }
 
@@ -94,6 +96,8 @@ impl Call {
             name: request.name.to_string(),
             provider: request.provider.to_string(),
             cap_cents: request.cap.cents(),
+            expires_in: request.lifetime.map(|lifetime| lifetime.to_string()),
+            replace: request.replaces(),
             client: principal.actor().to_owned(),
         }
     }
@@ -106,7 +110,7 @@ fn codec(services: &Provisioner) -> Result<RequestStateCodec, Error> {
 }
 
 /// Mixed into the signature, so that it is valid for this purpose only.
-const PURPOSE: &[u8] = b"stripe-projects-mcp/provision/v1";
+const PURPOSE: &[u8] = b"stripe-projects-mcp/provision/v2";
 
 /// A real state has a few hundred bytes, and a link.
 const MAX_BYTES: usize = 8192;

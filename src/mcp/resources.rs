@@ -13,7 +13,7 @@ use crate::{
     app::{self, Action, Command, Output, Rejected},
     error::Error,
     provisioner::AuditFacts,
-    view::{AuditView, ProjectList, ProjectView, ProvidersView},
+    view::{AuditView, ProjectList, ProjectView, ProvidersView, visible_json},
 };
 
 pub fn all() -> Vec<Resource> {
@@ -89,7 +89,7 @@ pub fn not_found() -> ErrorData {
 fn contents(uri: &str, view: &impl Serialize) -> Result<ReadResourceResult, ErrorData> {
     let text = serde_json::to_string_pretty(view)
         .map_err(|_| ErrorData::internal_error("internal error: the resource has no JSON", None))?;
-    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(visible_json(text), uri).with_mime_type(JSON)]))
 }
 
 const JSON: &str = "application/json";

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     alerts,
     change::Change,
+    request_limit::LimitedTransport,
     scheduler,
     server::{Server, ServerOptions},
     shutdown::{self, EofDetector, Shutdown},
@@ -44,7 +45,7 @@ pub async fn serve_over(
     let options = ServerOptions { tool_filter, timeout };
     let server = Server::new(Arc::clone(&app), options, shutdown.clone(), subscribers.clone());
     let known = app.services().ports.registry_stamp();
-    let mut initializing = Box::pin(server.serve((input, output)));
+    let mut initializing = Box::pin(server.serve(LimitedTransport::new(input, output)));
     // One listener from first to last: a signal between two of them would be lost.
     let mut shutdown_signal = Box::pin(shutdown::signal());
     let running = tokio::select! {
@@ -66,7 +67,7 @@ pub async fn serve_over(
     });
     let ended = running.waiting().await;
     // Another process may hold the ledger for longer than the host would wait.
-    let _ = tokio::time::timeout(FLUSH_TIMEOUT, app.flush_audit(true)).await;
+    let _ = tokio::time::timeout(FLUSH_TIMEOUT, app.close_audit()).await;
     ended.map(drop).map_err(|_| ServeError::Broken)
 }
 

@@ -21,10 +21,12 @@ use tokio::{
 use super::{
     MAX_IN_FLIGHT,
     answer::{self, Stop},
-    approval_flow::{ApprovalFlow, Resumed},
+    approval_flow::{ApprovalFlow, Attendance, Resumed},
     arguments,
     deadline::Deadline,
-    progress, prompts,
+    progress,
+    project_calls::{ProjectCall, ProjectCalls},
+    prompts,
     request::{implementation, is_modern, principal, refuse_cursor, signature},
     resources,
     shutdown::Shutdown,
@@ -44,8 +46,10 @@ pub struct Server {
     options: ServerOptions,
     shutdown: Shutdown,
     slots: Arc<Semaphore>,
+    project_calls: ProjectCalls,
     subscribers: Subscribers,
     tool_list: Arc<ToolList>,
+    attendance: Attendance,
 }
 
 /// What a connection offers.
@@ -61,12 +65,23 @@ struct Admitted {
     command: Command,
     resumed: Resumed,
     slot: OwnedSemaphorePermit,
+    project_call: ProjectCall,
 }
 
 impl Server {
     pub fn new(app: Arc<App>, options: ServerOptions, shutdown: Shutdown, subscribers: Subscribers) -> Self {
         let slots = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        Self { app, options, shutdown, slots, subscribers, tool_list: Arc::default() }
+        let project_calls = ProjectCalls::default();
+        Self {
+            app,
+            options,
+            shutdown,
+            slots,
+            project_calls,
+            subscribers,
+            tool_list: Arc::default(),
+            attendance: Attendance::default(),
+        }
     }
 
     /// Returns the limits of a call that has none of its own.
@@ -104,8 +119,8 @@ impl Server {
         };
         let (server, in_flight) = (self.clone(), self.shutdown.in_flight());
         let work = async move {
-            let Admitted { command, resumed, slot } = admitted;
-            let _held = (slot, in_flight);
+            let Admitted { command, resumed, slot, project_call } = admitted;
+            let _held = (slot, project_call, in_flight);
             let result = server.perform(command, resumed, principal, context, deadline).await;
             result.or_else(Into::into)
         };
@@ -125,7 +140,8 @@ impl Server {
     ) -> Result<CallToolResponse, Stop> {
         if let Command::Provision(provision) = &command {
             let (app, timeout) = (Arc::clone(&self.app), self.options.timeout);
-            let flow = ApprovalFlow { app, context, deadline, timeout, request: provision.request(), principal };
+            let (request, attendance) = (provision.request(), self.attendance.clone());
+            let flow = ApprovalFlow { app, context, deadline, timeout, request, principal, attendance };
             return flow.run(resumed).await;
         }
         let output = self.app.perform(command, principal, Arc::new(Unattended)).await?;
@@ -177,7 +193,10 @@ impl ServerHandler for Server {
         let call = Call::new(&parsed, &principal);
         let resumed = Resumed { state: request_state, answers: input_responses };
         let admitted = self.slot(&name).and_then(|slot| match parsed {
-            Ok(command) => Ok(Admitted { command, resumed, slot }),
+            Ok(command) => match self.project_calls.admit(&command) {
+                Some(project_call) => Ok(Admitted { command, resumed, slot, project_call }),
+                None => Err(Stop::Tool(answer::project_busy())),
+            },
             Err(rejected) => Err(*rejected.error),
         });
         let answer = match admitted {

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use domain::{
-    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject},
+    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject, SubjectFacts},
     clock::SignedDuration,
     diagnostic::PROGRAM,
     money::Cents,
-    name::ServiceRef,
     project::random_hex,
     secret::{Fingerprint, Secret},
+    visible::visible,
 };
 use files::{
     fs::shell_quoted,
     registry::{Policy, Provider},
 };
 use serde_json::json;
-use storage::ledger::{Asked, Verdict};
+use storage::ledger::{Asked, Decided, QuietTime, Verdict};
 
 use super::{Ports, Principal, ProvisionRequest};
-use crate::error::Error;
+use crate::{error::Error, policy};
 
 /// Requests for a person's approval, and the answers.
 pub struct Approvals {
@@ -59,14 +59,27 @@ impl Approvals {
     /// Those of [`Self::undecided`].
     pub fn decide(&self, id: &ApprovalId, answer: Answer, principal: &Principal) -> Result<Approval, Error> {
         self.undecided(id, answer)?; // so that a wrong id leaves no ledger behind
-        self.take(id, None, answer, principal)
+        let (Decided::Recorded(approval) | Decided::Unattended(approval)) = self.take(id, None, answer, principal)?;
+        Ok(approval)
     }
 
-    /// Records that a client shows the form, and returns the nonce that its answer must carry.
-    pub fn send_form(&self, id: &ApprovalId) -> Result<String, Error> {
+    /// Records that a client shows the form, and returns the nonce that its answer must carry. `None` where the workspace has
+    /// had its forms of this hour, so that only the command decides.
+    pub fn send_form(&self, id: &ApprovalId) -> Result<Option<String>, Error> {
+        let most = self.ports.registry()?.policy.max_forms_per_hour;
         let nonce = random_hex::<32>()?;
-        self.ports.ledger.approvals().send_form(id, &nonce)?;
-        Ok(nonce)
+        let is_sent = self.ports.ledger.approvals().send_form(id, &nonce, most, self.ports.clock.now())?;
+        Ok(is_sent.then_some(nonce))
+    }
+
+    /// Proves that a request still covers the subject that a form has shown.
+    ///
+    /// # Errors
+    /// [`ApprovalError::Mismatch`]; [`ApprovalError::NotFound`].
+    pub fn must_cover(&self, id: &ApprovalId, digest: &str) -> Result<(), Error> {
+        let approval = self.ports.ledger.approvals().approval(id, self.ports.clock.now())?;
+        let approval = approval.ok_or(ApprovalError::NotFound)?;
+        if approval.subject.digest == digest { Ok(()) } else { Err(ApprovalError::Mismatch.into()) }
     }
 
     /// Records the user's answer to the form with that nonce. `Ok` is a recorded approval.
@@ -81,16 +94,33 @@ impl Approvals {
         answer: Answer,
         principal: &Principal,
     ) -> Result<(), Error> {
-        let approval = self.take(id, Some(nonce), answer, principal)?;
+        let approval = match self.take(id, Some(nonce), answer, principal)? {
+            Decided::Recorded(approval) => approval,
+            Decided::Unattended(approval) => {
+                let command = self.command(&approval.id);
+                return Err(ApprovalError::Unattended { id: approval.id, command, answer }.into());
+            }
+        };
         let (id, command) = (approval.id.clone(), self.command(&approval.id));
         Err(match answer {
             Answer::Accepted => return Ok(()),
             Answer::Cancelled => ApprovalError::Cancelled { id, command },
-            Answer::Declined => denied(approval),
+            Answer::Declined => {
+                ApprovalError::Denied { id, until: approval.quiet_until.unwrap_or(approval.expires_at) }
+            }
             Answer::TimedOut => ApprovalError::TimedOut { id, command },
             Answer::Unclear => ApprovalError::Unclear { id, command },
         }
         .into())
+    }
+
+    /// Ends every quiet time, so that requests are shown again, and returns how many there were.
+    pub fn end_quiet_times(&self, principal: &Principal) -> Result<u64, Error> {
+        if !self.ports.ledger.exists() {
+            return Ok(0);
+        }
+        let event = self.ports.event(principal, "end quiet times", Verdict::Done, json!({}));
+        Ok(self.ports.ledger.approvals().end_quiet_times(&event)?)
     }
 
     /// Records that a client's answer is not valid, and returns the refusal. Without a ledger nothing is recorded.
@@ -108,51 +138,65 @@ impl Approvals {
         Ok(Secret::new(self.ports.ledger.approvals().seal_key(&random_hex::<32>()?)?))
     }
 
-    /// Everything that an approval is bound to.
-    pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Subject {
-        let plan = provider.plan.as_ref().map(ServiceRef::as_str);
-        let env_file = self.ports.env_file.to_string_lossy();
-        let terms = json!(["approval", self.ports.backend.name(), env_file, plan, provider.config, provider.paid]);
-        Subject {
+    /// Returns everything that an approval is bound to.
+    ///
+    /// # Errors
+    /// [`crate::policy::Rule::LifetimeTooLong`].
+    pub(super) fn subject(&self, wanted: &ProvisionRequest, provider: &Provider, cap: Cents) -> Result<Subject, Error> {
+        let shown = SubjectFacts {
+            backend: self.ports.backend.name().to_owned(),
+            env_file: visible(&self.ports.env_file).to_string(),
+            label: provider.label.clone(),
+            lifetime: policy::lifetime(wanted.lifetime, provider)?,
+            paid: provider.paid,
+            replaces: wanted.replaces(),
+            variables: provider.deliveries.iter().map(|delivery| delivery.env_var.clone()).collect(),
+            workspace: visible(&self.ports.workspace).to_string(),
+        };
+        let whole = json!([
+            "approval",
+            wanted.name.as_str(),
+            cap.cents(),
+            "month",
+            provider.facts(),
+            shown.backend,
+            shown.env_file,
+            shown.lifetime.map(|lifetime| lifetime.to_string()),
+            shown.replaces,
+            shown.workspace,
+            self.ports.accept_terms,
+        ]);
+        Ok(Subject {
             name: wanted.name.clone(),
             provider: provider.key.clone(),
             service: provider.service.clone(),
             cap,
-            terms: Fingerprint::of(terms.to_string().as_bytes()).as_str().to_owned(),
-        }
+            shown,
+            digest: Fingerprint::of(whole.to_string().as_bytes()).as_str().to_owned(),
+        })
     }
 
     /// Returns the approval for exactly this subject. Without one it is requested, and the error says how to approve.
     pub(super) fn human_approval(
         &self,
         subject: &Subject,
-        provider: &Provider,
         policy: &Policy,
         without: Option<Cents>,
         principal: &Principal,
     ) -> Result<ApprovalId, Error> {
         let approval = self.request_for(subject, policy, principal)?;
-        match approval.status {
-            ApprovalStatus::Approved => return Ok(approval.id),
-            ApprovalStatus::Denied => return Err(denied(approval).into()),
-            ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
+        if approval.status == ApprovalStatus::Approved {
+            return Ok(approval.id);
         }
         let (live_projects, committed) = self.ports.ledger.projects().totals(self.ports.money())?;
-        let question = Question {
-            command: self.command(&approval.id),
-            approval,
-            label: provider.label.clone(),
-            paid: provider.paid,
-            live_projects,
-            committed,
-            without,
-        };
+        let command = self.command(&approval.id);
+        let question = Question { approval, live_projects, committed, without, command };
         Err(ApprovalError::Required(Box::new(question)).into())
     }
 
     /// Returns the request for exactly this subject, made now if there is none.
     fn request_for(&self, subject: &Subject, policy: &Policy, principal: &Principal) -> Result<Approval, Error> {
-        loop {
+        first_free(|| {
             let id = ApprovalId::random()?;
             let (provider, cap) = (subject.provider.as_str(), subject.cap.cents());
             let detail = json!({ "approval": id.as_str(), "provider": provider, "cap_cents": cap });
@@ -166,13 +210,15 @@ impl Approvals {
                 expires_at: event.at.saturating_add(lifetime).unwrap_or(event.at),
                 status: ApprovalStatus::Pending,
                 decided_by: None,
+                quiet_until: None,
             };
             match self.ports.ledger.approvals().ask(&request, MOST_PENDING, &event)? {
-                Asked::Before(approval) | Asked::New(approval) => return Ok(approval),
-                Asked::Full => return Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
-                Asked::Taken => {} // try another id
+                Asked::Before(approval) | Asked::New(approval) => Ok(Some(approval)),
+                Asked::Full => Err(ApprovalError::TooMany { most: MOST_PENDING }.into()),
+                Asked::Quiet(quiet) => Err(held_back(quiet, subject).into()),
+                Asked::Taken => Ok(None),
             }
-        }
+        })
     }
 
     fn take(
@@ -181,7 +227,7 @@ impl Approvals {
         nonce: Option<&str>,
         answer: Answer,
         principal: &Principal,
-    ) -> Result<Approval, Error> {
+    ) -> Result<Decided, Error> {
         let (action, verdict) = match answer {
             Answer::Accepted => ("approve", Verdict::Done),
             Answer::Cancelled => ("close approval unanswered", Verdict::Refused),
@@ -196,19 +242,57 @@ impl Approvals {
 
     /// Returns the command to type, with a folder, because a terminal may be in another one.
     fn command(&self, id: &ApprovalId) -> String {
-        let (flag, folder) = match self.ports.is_usual_state {
-            true => ("--dir", self.ports.workspace.as_path()),
-            false => ("--state-dir", self.ports.state.path()),
+        let (flag, folder) = if self.ports.is_usual_state {
+            ("--dir", self.ports.workspace.as_path())
+        } else {
+            ("--state-dir", self.ports.state.path())
         };
-        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(&folder.display().to_string()))
+        format!("{PROGRAM} approve {id} {flag} {}", shell_quoted(folder))
     }
 }
 
-fn denied(approval: Approval) -> ApprovalError {
-    ApprovalError::Denied { id: approval.id, until: approval.expires_at }
+/// Returns the error for a request that a denial holds back.
+fn held_back(quiet: QuietTime, subject: &Subject) -> ApprovalError {
+    let QuietTime { denied: id, is_same, until } = quiet;
+    if is_same {
+        ApprovalError::Denied { id, until }
+    } else {
+        ApprovalError::Quiet { id, provider: subject.provider.clone(), until }
+    }
 }
+
+/// Tries drawn ids until one is free, a bounded number of times.
+fn first_free<T>(mut with_an_id: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {
+    for _ in 0..MOST_DRAWS {
+        if let Some(made) = with_an_id()? {
+            return Ok(made);
+        }
+    }
+    Err(ApprovalError::NoFreeId.into())
+}
+
+/// Each draw hits one of 32⁸ ids.
+const MOST_DRAWS: u32 = 16;
 
 /// More than a person decides in half an hour, and fewer than an agent could request.
 const MOST_PENDING: u32 = 10;
 
 const MOST_SHOWN: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawing_ids_ends_when_every_one_is_taken() {
+        let mut draws = 0;
+        let taken = first_free::<()>(|| {
+            draws += 1;
+            Ok(None)
+        });
+        assert!(matches!(taken, Err(Error::Approval(ApprovalError::NoFreeId))));
+        assert_eq!(draws, MOST_DRAWS);
+        let mut tries = [None, None, Some("free")].into_iter();
+        assert_eq!(first_free(|| Ok(tries.next().flatten())).unwrap(), "free");
+    }
+}

@@ -20,6 +20,15 @@ pub struct Called {
     /// [`OK`], or the code of the failure.
     pub outcome: String,
     pub took: Duration,
+    /// How many equal calls it stands for.
+    pub count: u64,
+}
+
+impl Called {
+    /// Whether it can have had no effect: it only reads, or it was refused or failed. An effect has rows of its own.
+    pub fn is_look(&self) -> bool {
+        self.access == Access::Read || self.outcome != OK
+    }
 }
 
 /// The outcome of a successful call.
@@ -139,14 +148,18 @@ impl AuditLog {
     fn answered(&self, call: &Called) -> Answered {
         let name = call.arguments.name().cloned();
         let arguments = call.arguments.clone().into_json();
-        let detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
+        let mut detail = json!({ "arguments": arguments, "answer": call.outcome, "ms": milliseconds(call.took) });
+        if let (Some(facts), 2..) = (detail.as_object_mut(), call.count) {
+            facts.insert("count".to_owned(), json!(call.count));
+        }
         let (channel, actor) = (call.principal.channel.as_str(), call.principal.actor().to_owned());
         let event =
             Event { at: self.ports.clock.now(), channel, actor, action: call.action, verdict: Verdict::Called, detail };
         // A refused call is not about the project that has the name.
         let about = name.as_ref().filter(|_| call.outcome == OK);
         let project = about.and_then(|name| self.ports.ledger.projects().newest(name).ok().flatten());
-        Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()) }
+        let looks = if call.is_look() { call.count } else { 0 };
+        Answered { event, name, project: project.map(|project| project.id.as_str().to_owned()), looks }
     }
 }
 

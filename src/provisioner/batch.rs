@@ -21,13 +21,21 @@ pub(super) fn each(
     names: Vec<ProjectName>,
     work: impl Fn(&ProjectName) -> Result<ProjectState, Error> + Sync,
 ) -> Vec<Outcome> {
-    let workers = names.len().min(CONCURRENCY);
-    let (waiting, done) = (Mutex::new(names.into_iter()), Mutex::new(Vec::new()));
+    each_item(names.into_iter().map(|name| (name.clone(), name)).collect(), |name| work(&name))
+}
+
+/// As [`each`], on items that belong to projects.
+pub(super) fn each_item<T: Send>(
+    items: Vec<(ProjectName, T)>,
+    work: impl Fn(T) -> Result<ProjectState, Error> + Sync,
+) -> Vec<Outcome> {
+    let workers = items.len().min(CONCURRENCY);
+    let (waiting, done) = (Mutex::new(items.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(name) = next(&waiting) {
-                    let result = work(&name);
+                while let Some((name, item)) = next(&waiting) {
+                    let result = work(item);
                     push(&done, Outcome { name, result });
                 }
             });
@@ -38,7 +46,7 @@ pub(super) fn each(
     done
 }
 
-fn next(waiting: &Mutex<impl Iterator<Item = ProjectName>>) -> Option<ProjectName> {
+fn next<T>(waiting: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     waiting.lock().ok()?.next()
 }
 

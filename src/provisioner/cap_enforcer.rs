@@ -4,19 +4,10 @@
 use std::sync::Arc;
 
 use backends::Scope;
-use domain::{
-    name::ProjectName,
-    project::{ResourceId, Status},
-};
+use domain::project::{ResourceId, Status};
 use serde_json::json;
 
-use super::{
-    Outcome, Ports, Principal,
-    batch::each,
-    list::find,
-    observer::Observer,
-    suspension::{Due, Suspension},
-};
+use super::{Outcome, Ports, Principal, list::find, observer::Observer, suspension::Suspension};
 use crate::{error::Error, project_state::ProjectState};
 
 /// Suspends projects whose cap is used up, where the backend does not.
@@ -38,14 +29,13 @@ impl CapEnforcer {
         Ok(self.suspend_exhausted(principal))
     }
 
-    /// Suspends the projects that any call of this process saw with their caps used up. Each is checked once more under
-    /// its lock.
+    /// Suspends the projects that any call of this process saw with their caps used up. Each is checked once more
+    /// before its key is disabled.
     pub fn suspend_exhausted(&self, principal: &Principal) -> Vec<Outcome> {
         let names = self.observer.take_exhausted();
         let why = json!({ "because": "cap_reached" });
-        let suspend = |name: &ProjectName| self.suspension.suspend_if(Due::IfExhausted, why.clone(), name, principal);
-        let outcomes = each(names.into_iter().collect(), suspend).into_iter();
-        outcomes.filter(|outcome| is_news(&outcome.result)).collect()
+        let outcomes = self.suspension.suspend_exhausted(names.into_iter(), &why, principal);
+        outcomes.into_iter().filter(|outcome| is_news(&outcome.result)).collect()
     }
 
     fn look_at_usage(&self) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use domain::{
@@ -31,8 +32,14 @@ pub trait Deliver: Send + Sync {
         recognise: Recognise<'_>,
     ) -> Result<(), Error>;
 
-    /// Removes the variables whose values are ours.
-    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error>;
+    /// Removes the variables whose values are ours. Waits at most `within` for another process that writes the target.
+    fn withdraw(
+        &self,
+        target: &Path,
+        variables: &[&EnvVar],
+        recognise: Recognise<'_>,
+        within: Duration,
+    ) -> Result<(), Error>;
 
     /// Returns the file that `target` leads to, through links; `None` if that cannot be determined.
     fn real_path(&self, target: &Path) -> Option<PathBuf>;
@@ -84,8 +91,14 @@ impl Deliver for EnvFiles {
         self.open(target).deliver(credentials, checked.as_deref(), replace, recognise)
     }
 
-    fn withdraw(&self, target: &Path, variables: &[&EnvVar], recognise: Recognise<'_>) -> Result<(), Error> {
-        self.open(target).withdraw(variables, recognise)
+    fn withdraw(
+        &self,
+        target: &Path,
+        variables: &[&EnvVar],
+        recognise: Recognise<'_>,
+        within: Duration,
+    ) -> Result<(), Error> {
+        self.open(target).withdraw(variables, recognise, within)
     }
 
     fn real_path(&self, target: &Path) -> Option<PathBuf> {

@@ -30,6 +30,8 @@ pub struct Search {
     pub paths: Vec<PathBuf>,
     /// Known places, which need not exist; without their history.
     pub places: Vec<PathBuf>,
+    /// For the keys of every workspace.
+    pub everywhere: bool,
 }
 
 /// An issued key in a place where none belongs.
@@ -132,7 +134,7 @@ impl LeakScan {
     /// [`Error::NoPath`].
     pub fn scan(&self, search: &Search, stop: &Stop) -> Result<ScanReport, Error> {
         let roots = ScanRoots::new(search)?;
-        Ok(self.plan()?.run(&roots, None, stop))
+        Ok(self.plan(search.everywhere)?.run(&roots, None, stop))
     }
 
     /// Scans everything once, then every second the files that have changed, until `stop`. Reports new findings only.
@@ -141,14 +143,14 @@ impl LeakScan {
     /// [`Error::NoPath`].
     pub fn watch(&self, search: &Search, stop: &Stop, mut report: impl FnMut(ScanEvent<'_>)) -> Result<(), Error> {
         let roots = ScanRoots::new(search)?;
-        let (mut plan, cache) = (self.plan()?, ReadCache::default());
+        let (mut plan, cache) = (self.plan(search.everywhere)?, ReadCache::default());
         report(ScanEvent::Begun { places: roots.roots.len() });
         let first = plan.run(&roots, Some(&cache), stop);
         let mut reported: HashSet<_> = first.findings.iter().map(identity).collect();
         report(ScanEvent::Found(&first));
         while !stop.is_requested() {
             stop.pause(PAUSE);
-            let issued = self.issued_keys()?;
+            let issued = self.issued_keys(search.everywhere)?;
             if issued != plan.issued {
                 // Files read before may hold a key that was not known then.
                 plan = ScanPlan::new(issued);
@@ -166,12 +168,16 @@ impl LeakScan {
         Ok(())
     }
 
-    fn plan(&self) -> Result<ScanPlan, Error> {
-        Ok(ScanPlan::new(self.issued_keys()?))
+    fn plan(&self, everywhere: bool) -> Result<ScanPlan, Error> {
+        Ok(ScanPlan::new(self.issued_keys(everywhere)?))
     }
 
-    fn issued_keys(&self) -> Result<Vec<IssuedKey>, Error> {
-        if self.ports.ledger.exists() { Ok(self.ports.ledger.issued_keys().all()?) } else { Ok(Vec::new()) }
+    fn issued_keys(&self, everywhere: bool) -> Result<Vec<IssuedKey>, Error> {
+        match self.ports.ledger.exists() {
+            false => Ok(Vec::new()),
+            true if everywhere => Ok(self.ports.ledger.issued_keys().all_everywhere()?),
+            true => Ok(self.ports.ledger.issued_keys().all()?),
+        }
     }
 }
 

@@ -25,6 +25,9 @@ impl Lifetimes {
         }
         self.sessions.end_orphaned(principal)?;
         let expired = self.ports.ledger.lifetimes().expired(self.ports.clock.now())?;
+        if !expired.is_empty() {
+            self.teardown.kill_held(&expired)?;
+        }
         Ok(each(expired, |name| self.teardown.teardown(name, principal)))
     }
 

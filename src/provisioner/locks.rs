@@ -7,6 +7,7 @@ use files::{
     fs::{self, Lock},
     state_folder::StateFolder,
 };
+use storage::ledger::Ledger;
 
 use crate::error::Error;
 
@@ -31,9 +32,45 @@ pub trait Locks: Send + Sync {
 }
 
 /// A lock that is held until dropped.
-pub trait Held: Debug + Send {}
+pub trait Held: Debug + Send {
+    /// Tells whether nothing of this name was locked before.
+    fn is_new(&self) -> bool;
 
-impl Held for Lock {}
+    /// Leaves nothing of the lock behind.
+    fn remove(&self);
+}
+
+impl Held for Lock {
+    fn is_new(&self) -> bool {
+        Self::is_new(self)
+    }
+
+    fn remove(&self) {
+        Self::remove(self);
+    }
+}
+
+/// The lock of a project. It leaves nothing behind for a name that no project has.
+pub struct ProjectLock {
+    held: Box<dyn Held>,
+    ledger: Arc<Ledger>,
+    name: ProjectName,
+}
+
+impl ProjectLock {
+    pub fn new(held: Box<dyn Held>, ledger: Arc<Ledger>, name: ProjectName) -> Self {
+        Self { held, ledger, name }
+    }
+}
+
+impl Drop for ProjectLock {
+    fn drop(&mut self) {
+        let is_unknown = || !self.ledger.exists() || matches!(self.ledger.projects().newest(&self.name), Ok(None));
+        if self.held.is_new() && is_unknown() {
+            self.held.remove();
+        }
+    }
+}
 
 /// Lock files in the state folder.
 #[derive(Debug)]

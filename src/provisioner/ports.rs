@@ -22,14 +22,16 @@ use domain::{
 use files::{
     env_file::{EnvFile, EnvFileError, Replace, Surroundings},
     fs::{self, SearchPath, Stamp},
-    registry::{Registry, RegistryFile, UserPolicyFile},
+    registry::{Policy, PolicyFiles, Registry, RegistryFiles},
     state_folder::StateFolder,
 };
 use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal};
+use super::{
+    BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals,
+};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -39,8 +41,8 @@ pub struct Ports {
     pub ledger: Arc<Ledger>,
     pub delivery: Arc<dyn Deliver>,
     pub locks: Arc<dyn Locks>,
-    pub registry_file: RegistryFile,
-    pub user_policy_file: UserPolicyFile,
+    pub registry_files: RegistryFiles,
+    pub policy_files: PolicyFiles,
     /// Where keys of new projects go.
     pub env_file: PathBuf,
     /// Whether the caller named the env file, and did not leave it to the default.
@@ -58,6 +60,7 @@ pub struct Ports {
     pub(super) runtime: Handle,
     pub(super) backend_wait: BackendWait,
     pub(super) phase_hook: PhaseHook,
+    pub(super) refusals: Refusals,
 }
 
 /// The parts that a [`super::Provisioner`] is built from.
@@ -65,9 +68,9 @@ pub struct Dependencies {
     pub backend: Arc<dyn Backend>,
     /// The one ledger of this process, which the backend's notes share.
     pub ledger: Arc<Ledger>,
-    pub registry: RegistryFile,
-    /// The policy outside the workspace, which the registry cannot loosen.
-    pub user_policy: UserPolicyFile,
+    pub registry: RegistryFiles,
+    /// The policies outside the workspace, which no registry can loosen.
+    pub policies: PolicyFiles,
     pub env_file: PathBuf,
     /// The folder of the ledger and the locks; made on first use.
     pub state: Arc<StateFolder>,
@@ -81,7 +84,7 @@ pub struct Dependencies {
 }
 
 /// Identifies the current versions of the registry and policy files without reading them.
-pub type RegistryStamp = [Option<Stamp>; 2];
+pub type RegistryStamp = Vec<Option<Stamp>>;
 
 /// A point between two effects of an operation; see the module's first lines.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -107,7 +110,7 @@ pub type PhaseHook = Arc<dyn Fn(Phase) + Send + Sync>;
 
 impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { backend, ledger, registry, user_policy, env_file, state, .. } = dependencies;
+        let Dependencies { backend, ledger, registry, policies, env_file, state, .. } = dependencies;
         let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
         let workspace = env_file.parent().unwrap_or(&env_file).to_owned();
         Self {
@@ -116,8 +119,8 @@ impl Ports {
             ledger,
             delivery: env_files(&workspace, state.path()),
             locks: Arc::new(LockFiles::new(Arc::clone(&state))),
-            registry_file: registry,
-            user_policy_file: user_policy,
+            registry_files: registry,
+            policy_files: policies,
             workspace,
             env_file,
             env_file_named: false,
@@ -128,6 +131,7 @@ impl Ports {
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),
+            refusals: Refusals::default(),
         }
     }
 
@@ -159,22 +163,34 @@ impl Ports {
         self.env_file.clone()
     }
 
-    /// Reads the registry, restricted by the policy outside the workspace.
+    /// Reads the registry, restricted by every policy outside the workspace.
     ///
     /// # Errors
     /// [`Error::Registry`] or [`Error::UserPolicy`] says which file is wrong, and where.
     pub fn registry(&self) -> Result<Registry, Error> {
-        let registry = self.registry_file.read()?;
-        let user_policy = self.user_policy_file.read().map_err(Error::UserPolicy)?;
-        Ok(match user_policy {
-            Some(user_policy) => registry.under(&user_policy),
-            None => registry,
-        })
+        let policies = self.policy_files.read().map_err(Error::UserPolicy)?;
+        Ok(self.registry_files.read(&policies)?)
+    }
+
+    /// Returns the limits that hold for what goes on without a valid registry, such as a rotation.
+    pub(super) fn limits(&self) -> Policy {
+        match self.registry() {
+            Ok(registry) => registry.policy,
+            Err(_) => Policy::of_files(&self.policy_files.read().unwrap_or_default()),
+        }
+    }
+
+    /// As [`Self::registry`], for a purchase: where the user has no home, limits could not be found.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] in addition.
+    pub(super) fn registry_to_buy(&self) -> Result<Registry, Error> {
+        if self.policy_files.has_home() { self.registry() } else { Err(Error::NoHome) }
     }
 
     /// Returns a stamp that changes with every edit of the files that [`Self::registry`] reads.
     pub fn registry_stamp(&self) -> RegistryStamp {
-        [self.registry_file.stamp(), self.user_policy_file.stamp()]
+        [self.registry_files.stamps(), self.policy_files.stamps()].concat()
     }
 
     /// Returns the class of money that the backend spends.
@@ -249,14 +265,16 @@ impl Ports {
     }
 
     /// Locks a project, and waits for another call that is changing it.
-    pub(super) fn lock_project(&self, name: &ProjectName) -> Result<Box<dyn Held>, Error> {
+    pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
         let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         let _ = self.delivery.sweep(&self.env_file); // what cannot be removed does no harm, and `doctor` shows it
+        let lock = ProjectLock::new(lock, Arc::clone(&self.ledger), name.clone());
         self.phase(Phase::Locked);
         Ok(lock)
     }
 
-    /// Records that a call was refused before anything was done, and returns the refusal.
+    /// Records that a call was refused before anything was done, unless the same was recorded a moment ago, and returns the
+    /// refusal.
     pub(super) fn refused(
         &self,
         principal: &Principal,
@@ -271,8 +289,12 @@ impl Ports {
         if let (Some(decision), Some(facts)) = (decision(&error), detail.as_object_mut()) {
             facts.insert("decision".to_owned(), json!(decision));
         }
+        let (channel, actor) = (principal.channel.as_str(), principal.actor());
+        if !self.refusals.is_new(format!("{channel}\n{actor}\n{action}\n{name}\n{detail}")) {
+            return error;
+        }
         let event = self.event(principal, action, Verdict::Refused, detail);
-        match self.ledger.audit().note(&event, Some(name)) {
+        match self.ledger.audit().note_refusal(&event, Some(name)) {
             Ok(()) => error,
             Err(unlogged) => unlogged.into(),
         }
@@ -304,6 +326,18 @@ impl Ports {
             return Err(Error::WrongBackend { theirs: project.backend, ours: self.backend.name() });
         }
         Ok(Some(project))
+    }
+
+    /// Checks that no kill of the project is waiting to be recorded or resumed; every operation that may enable its key
+    /// or deliver it asks this after locking, and again before it acts.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub fn check_not_halted(&self, project: &Project) -> Result<(), Error> {
+        if self.ledger.halts().is_requested(&project.id)? {
+            return Err(Error::Suspended { name: project.name.clone() });
+        }
+        Ok(())
     }
 
     /// Returns the error for a name that no live project has.

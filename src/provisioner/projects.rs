@@ -1,6 +1,6 @@
 //! The use cases about projects.
 
-use std::{mem, sync::Arc};
+use std::{collections::BTreeSet, mem, slice, sync::Arc};
 
 use backends::{BackendError, Scope};
 use domain::{
@@ -23,7 +23,7 @@ use super::{
     observer::Observer,
     provision::Provision,
     reconciler::Reconciler,
-    recovery::recover,
+    recovery::{record_kills, recover},
     rotation::Rotation,
     suspension::Suspension,
     teardown::Teardown,
@@ -80,15 +80,16 @@ impl Projects {
     /// Disables the key of a live project until it is resumed. Safe to repeat.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] and [`Error::NotWithdrawn`] when it stopped half way, and
-    /// then the same call finishes it.
+    /// [`Error::ProjectNotFound`]; [`Error::NotSuspended`] when the key may still work; [`Error::NotRecorded`] and
+    /// [`Error::NotWithdrawn`] when it does not and the rest is left to do, which the same call finishes;
+    /// [`Error::CannotDisable`] when only a teardown ends it.
     pub fn suspend(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         self.suspension.suspend(name, principal)
     }
 
     /// Suspends every live project. The failure of one stops no other.
     pub fn suspend_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.live_names()?, |name| self.suspend(name, principal)))
+        self.suspension.suspend_all(principal)
     }
 
     /// Enables the key of a suspended project and delivers it, unless its cap is used up.
@@ -124,7 +125,11 @@ impl Projects {
 
     /// Tears every live project down. The failure of one stops no other.
     pub fn teardown_all(&self, principal: &Principal) -> Result<Vec<Outcome>, Error> {
-        Ok(each(self.live_names()?, |name| self.teardown(name, principal)))
+        let names = self.live_names()?;
+        if !names.is_empty() {
+            self.teardown.kill_held(&names)?;
+        }
+        Ok(each(names, |name| self.teardown(name, principal)))
     }
 
     /// Asks the backend once more about a purchase whose outcome is unknown, and abandons it if that can never be
@@ -147,6 +152,11 @@ impl Projects {
     /// Finishes or closes the operations that crashed processes left open. A project that is in use is skipped.
     pub fn recover(&self) -> Result<Vec<Recovered>, Error> {
         recover(&self.ports, &self.reconciler)
+    }
+
+    /// Records the kills that could not be recorded when they happened.
+    pub fn record_kills(&self) -> Result<(), Error> {
+        record_kills(&self.ports, &self.reconciler)
     }
 
     /// Whether the newest project of that name was changed at that time or later.
@@ -178,7 +188,9 @@ impl Projects {
                 .observe_usage(seen.filter_map(|(project, resource)| Some((project, find(observed, &resource)?))));
         }
         let sharing = self.observer.sharing()?;
+        let halted = self.ports.ledger.halts().requested_among(&page.projects)?;
         let projects = page.projects.into_iter().map(|project| {
+            let project = as_halted(project, &halted);
             let observation = match (&answer, self.observer.askable(&project)) {
                 (Ok(observed), Some(resource)) => find(observed, &resource).into(),
                 _ => Observation::Unknown,
@@ -213,7 +225,9 @@ impl Projects {
         if !self.ports.ledger.exists() {
             return Ok(None);
         }
-        Ok(self.ports.ledger.projects().newest(name)?.map(|project| self.observer.look(project)))
+        let Some(project) = self.ports.ledger.projects().newest(name)? else { return Ok(None) };
+        let halted = self.ports.ledger.halts().requested_among(slice::from_ref(&project))?;
+        Ok(Some(self.observer.look(as_halted(project, &halted))))
     }
 
     /// Adds usage to a live project. At the cap, the backend suspends it.
@@ -250,6 +264,7 @@ impl Projects {
         if project.status != Status::Active {
             return Err(Error::ProjectBusy);
         }
+        self.ports.check_not_halted(&project)?;
         let intended = self.ports.event(principal, DELIVER, Verdict::Intended, json!({}));
         self.ports.ledger.audit().note(&intended, Some(name))?;
         let delivered = self.reveal_and_write(&project);
@@ -271,6 +286,7 @@ impl Projects {
         if found != self.ports.ledger.issued_keys().current_fingerprints(project)? {
             return Err(Error::KeyNotRecorded { name: project.name.clone() });
         }
+        self.ports.check_not_halted(project)?;
         let variables = project.deliveries.iter().map(|delivery| &delivery.env_var);
         let pairs: Vec<(&EnvVar, &Secret)> = variables.zip(picked).collect();
         let recognise = |found: &[Fingerprint]| self.ports.recognise(found);
@@ -283,6 +299,15 @@ impl Projects {
         }
         Ok(self.ports.ledger.projects().all_live()?.into_iter().map(|project| project.name).collect())
     }
+}
+
+/// Shows a project as suspended whose kill could not be recorded yet.
+fn as_halted(mut project: Project, halted: &BTreeSet<String>) -> Project {
+    let may_have_a_key = matches!(project.status, Status::Active | Status::Provisioning | Status::Rotating);
+    if may_have_a_key && halted.contains(project.id.as_str()) {
+        project.status = Status::Suspended;
+    }
+    project
 }
 
 const DELIVER: &str = "deliver";

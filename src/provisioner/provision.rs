@@ -42,6 +42,13 @@ pub struct ProvisionRequest {
     pub replace: Replace,
 }
 
+impl ProvisionRequest {
+    /// Returns whether an existing value of the variable may be replaced.
+    pub fn replaces(&self) -> bool {
+        self.replace == Replace::Foreign
+    }
+}
+
 /// Creates projects.
 pub(super) struct Provision {
     pub ports: Arc<Ports>,
@@ -59,6 +66,10 @@ impl Provision {
         let (mut intent, order, excluded) =
             prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
         self.ports.phase(Phase::Intended);
+        if let Err(halted) = self.ports.check_not_halted(&intent.project) {
+            self.reconciler.close_as_nothing(intent, &halted, principal)?;
+            return Err(halted);
+        }
 
         let answer = self.ports.call_backend(&mut intent, self.ports.backend.provision(&order));
         self.ports.phase(Phase::Acted);
@@ -74,7 +85,7 @@ impl Provision {
 
     /// Does everything before money is spent, and records the intent.
     fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
-        let registry = self.ports.registry()?;
+        let registry = self.ports.registry_to_buy()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
             known: registry.providers().map(|provider| provider.key.clone()).collect(),
@@ -101,8 +112,7 @@ impl Provision {
         )? {
             Granted::Freely { .. } => None,
             Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                &self.approvals.subject(wanted, provider, cap),
-                provider,
+                &self.approvals.subject(wanted, provider, cap)?,
                 &registry.policy,
                 without,
                 principal,
@@ -128,13 +138,14 @@ impl Provision {
         if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
+        self.ports.ledger.halts().keep_reserve();
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
         let id = draft.id.clone();
         let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {
             let cap = match decided(wanted, provider, &registry.policy, tx.totals(self.ports.money())?, principal)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
-                    let subject = self.approvals.subject(wanted, provider, cap);
+                    let subject = self.approvals.subject(wanted, provider, cap)?;
                     spend(tx, &subject, approval.as_ref(), &id, event.at)?;
                     cap
                 }
@@ -252,7 +263,7 @@ fn order(intent: &Intent, provider: &Provider, accept_terms: bool) -> Order {
         credentials: provider.deliveries.iter().filter_map(|delivery| delivery.credential.clone()).collect(),
         cap: intent.project.cap,
         paid: provider.paid,
-        terms_accepted: accept_terms || provider.terms_accepted,
+        terms_accepted: accept_terms || provider.has_accepted_terms(),
     }
 }
 

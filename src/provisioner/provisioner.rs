@@ -1,14 +1,14 @@
 //! The services of one workspace, put together.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::secret::Secret;
 use files::fs::SearchPath;
 
 use super::{
     Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    abandonment::Abandonment, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
-    sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    Workspaces, abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
+    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -21,6 +21,7 @@ pub struct Provisioner {
     pub caps: CapEnforcer,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
+    pub workspaces: Workspaces,
     session: Option<Arc<Session>>,
     alert_secret: Option<Secret>,
 }
@@ -51,6 +52,14 @@ impl Provisioner {
         Self::assemble(ports, self.session, self.alert_secret)
     }
 
+    /// Waits for other processes that hold the ledger at most that long.
+    #[must_use]
+    pub fn waiting_for_the_ledger(self, at_most: Duration) -> Self {
+        let ledger = Arc::new(self.ports.ledger.waiting_at_most(at_most));
+        let ports = Ports { ledger, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
     /// Reports every phase to `hook`, on the thread that does the work.
     #[must_use]
     pub fn with_phase_hook(self, hook: PhaseHook) -> Self {
@@ -68,6 +77,11 @@ impl Provisioner {
     #[must_use]
     pub fn signing_alerts_with(self, secret: Option<Secret>) -> Self {
         Self::assemble((*self.ports).clone(), self.session, secret)
+    }
+
+    /// Returns the same services over other ports, outside of the session.
+    pub(super) fn over(&self, ports: Ports) -> Self {
+        Self::assemble(ports, None, self.alert_secret.clone())
     }
 
     fn assemble(ports: Ports, session: Option<Arc<Session>>, alert_secret: Option<Secret>) -> Self {
@@ -88,10 +102,19 @@ impl Provisioner {
             observer: share_observer(),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let suspension =
-            Suspension { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
-        let teardown =
-            Arc::new(Teardown { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() });
+        let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
+        let suspension = Suspension {
+            ports: share_ports(),
+            kill_switch: Arc::clone(&kill_switch),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        };
+        let teardown = Arc::new(Teardown {
+            ports: share_ports(),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+            kill_switch,
+        });
         let abandonment =
             Abandonment { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let projects = Projects {
@@ -112,6 +135,7 @@ impl Provisioner {
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },
+            workspaces: Workspaces { ports: share_ports() },
             session,
             alert_secret,
             ports,

@@ -2,18 +2,18 @@
 //!
 //! The same code finishes an operation in the ordinary case and after a crash, so no rarely used path exists.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use backends::{BackendError, Credentials, Scope};
+use backends::{BackendError, Credentials, Refusal, Scope};
 use domain::{
     diagnostic::Diagnostic as _,
-    name::EnvVar,
-    project::{Project, ResourceId},
+    name::{EnvVar, ProjectName},
+    project::{Project, ProjectId, ResourceId},
     secret::{Fingerprint, Secret},
 };
-use files::env_file::{EnvFileError, Replace};
+use files::env_file::{EnvFileError, LOCK_TIMEOUT, Replace};
 use serde_json::{Value, json};
-use storage::ledger::{Intent, Operation, Verdict};
+use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{Phase, Ports, Principal};
 use crate::error::Error;
@@ -87,6 +87,12 @@ impl Reconciler {
             return Err(error);
         }
         self.ports.phase(Phase::Recorded);
+        let halts = self.ports.ledger.halts();
+        match halts.is_requested(&intent.project.id) {
+            Ok(false) => {}
+            Ok(true) => return Err(self.withhold(intent)),
+            Err(error) => return Err(undelivered(intent, error.into())),
+        }
 
         let variables = intent.project.deliveries.iter().map(|delivery| &delivery.env_var);
         let pairs: Vec<(&EnvVar, &Secret)> = variables.zip(&picked).collect();
@@ -96,6 +102,9 @@ impl Reconciler {
             return Err(undelivered(intent, error));
         }
         self.ports.phase(Phase::Delivered);
+        if matches!(halts.is_requested(&intent.project.id), Ok(true)) {
+            return Err(self.withhold(intent)); // and takes the key out again
+        }
         self.close_as_done(intent, principal)
     }
 
@@ -130,14 +139,20 @@ impl Reconciler {
             return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
         }
         self.ports.phase(Phase::Acted);
-        self.remove_variables(intent, principal)
+        self.remove_variables(intent, LOCK_TIMEOUT, principal)
     }
 
-    /// Removes the variables that hold our values from the env file, and closes the entry.
-    pub(super) fn remove_variables(&self, intent: Intent, principal: &Principal) -> Result<Project, Error> {
+    /// Removes the variables that hold our values from the env file, and closes the entry. Waits at most `within` for
+    /// another writer.
+    pub(super) fn remove_variables(
+        &self,
+        intent: Intent,
+        within: Duration,
+        principal: &Principal,
+    ) -> Result<Project, Error> {
         let variables: Vec<&EnvVar> = intent.project.deliveries.iter().map(|delivery| &delivery.env_var).collect();
         let recognise = |found: &[Fingerprint]| self.ports.recognise(found);
-        if let Err(why) = self.ports.delivery.withdraw(&intent.project.env_file, &variables, &recognise) {
+        if let Err(why) = self.ports.delivery.withdraw(&intent.project.env_file, &variables, &recognise, within) {
             let operation = intent.operation;
             return Err(Error::NotWithdrawn { name: intent.leave_open(), operation, why: Box::new(why) });
         }
@@ -154,6 +169,13 @@ impl Reconciler {
     ) -> Result<Reconciled, Error> {
         if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
             self.ports.phase(Phase::Checked);
+        }
+        let may_enable = !matches!(intent.operation, Operation::Suspend | Operation::Teardown);
+        if may_enable
+            && intent.project.resource.is_some()
+            && self.ports.ledger.halts().is_requested(&intent.project.id)?
+        {
+            return Ok(finished(self.suspend_instead(intent)));
         }
         match intent.operation {
             Operation::Resume => {
@@ -181,6 +203,10 @@ impl Reconciler {
                 }
                 match self.deliver(intent, &resource, &credentials, replace, principal) {
                     Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
+                    Err(Error::Suspended { name }) => {
+                        let withheld = self.ports.live(&name)?.ok_or_else(|| self.ports.missing(&name))?;
+                        Ok(Reconciled::Done(Box::new(withheld))) // so is this one
+                    }
                     other => Ok(finished(other)),
                 }
             }
@@ -216,15 +242,76 @@ impl Reconciler {
         if let Some(resource) = intent.project.resource.clone()
             && let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.suspend(&resource))
         {
-            if error.is_definite() {
-                let error = Error::from(error);
-                self.close_as_nothing(intent, &error, principal)?;
-                return Err(error);
-            }
-            return Err(Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) });
+            return Err(self.not_disabled(intent, error, principal));
         }
         self.ports.phase(Phase::Acted);
-        self.remove_variables(intent, principal)
+        self.remove_variables(intent, LOCK_TIMEOUT, principal)
+    }
+
+    /// Records that a key was not disabled, or may not have been, and returns the error for it.
+    pub(super) fn not_disabled(&self, intent: Intent, error: BackendError, principal: &Principal) -> Error {
+        if !error.is_definite() {
+            return Error::NotSuspended { name: intent.leave_open(), why: Box::new(error.into()) };
+        }
+        let error = match error {
+            BackendError::Refused(Refusal::CannotDisable) => Error::CannotDisable { name: intent.project.name.clone() },
+            error => error.into(),
+        };
+        match self.close_as_nothing(intent, &error, principal) {
+            Ok(()) => error,
+            Err(unlogged) => unlogged,
+        }
+    }
+
+    /// Ends an operation whose project was killed meanwhile: disables the key that it leaves, and delivers none.
+    fn withhold(&self, intent: Intent) -> Error {
+        let name = intent.project.name.clone();
+        match self.suspend_instead(intent) {
+            Ok(_) => Error::Suspended { name },
+            Err(error) => error,
+        }
+    }
+
+    /// Disables the key once more, and records a suspension in the place of the open operation.
+    fn suspend_instead(&self, mut intent: Intent) -> Result<Project, Error> {
+        let name = intent.project.name.clone();
+        if let Some(resource) = intent.project.resource.clone()
+            && let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.suspend(&resource))
+        {
+            return Err(Error::NotSuspended { name, why: Box::new(error.into()) }); // and stays open
+        }
+        let instead_of = intent.operation.as_str();
+        let request_ids = intent.request_ids.clone();
+        let _ = intent.leave_open(); // the suspension supersedes it
+        let detail = json!({ "because": "halt_requested", "instead_of": instead_of });
+        let mut suspension = self.begin_suspension(&name, detail)?;
+        suspension.request_ids = request_ids;
+        self.remove_variables(suspension, LOCK_TIMEOUT, &Principal::recovery())
+    }
+
+    /// Disables the key of a project whose kill is not recorded, and records it. The caller holds its lock.
+    pub(super) fn record_kill(&self, project: &Project, principal: &Principal) -> Result<Project, Error> {
+        let intent = self.begin_suspension(&project.name, json!({ "because": "halt_requested" }))?;
+        let disabled = self.disable_key(intent, principal);
+        if let Err(Error::Backend(_) | Error::CannotDisable { .. }) = &disabled {
+            self.lift_halt(&project.id)?;
+        }
+        disabled
+    }
+
+    /// Lifts the halt of a project whose key works on, so that nothing looks suspended.
+    pub(super) fn lift_halt(&self, id: &ProjectId) -> Result<(), Error> {
+        let halts = self.ports.ledger.halts();
+        Ok(match halts.number(id)? {
+            Some(number) => halts.resume(id, number)?,
+            None => (),
+        })
+    }
+
+    fn begin_suspension(&self, name: &ProjectName, detail: Value) -> Result<Intent, Error> {
+        let event = self.ports.event(&Principal::recovery(), Operation::Suspend.as_str(), Verdict::Intended, detail);
+        let begun = self.ports.ledger.journal().begin(name, Operation::Suspend, &OperationId::random()?, &event)?;
+        begun.ok_or_else(|| self.ports.missing(name))
     }
 
     /// Enables the key at the backend, and delivers it.
@@ -237,6 +324,9 @@ impl Reconciler {
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.ports.missing(&intent.leave_open())); // a suspended project has a resource
         };
+        if self.ports.ledger.halts().is_requested(&intent.project.id)? {
+            return Err(self.withhold(intent));
+        }
         let answer = self.ports.call_backend(&mut intent, async {
             self.ports.backend.resume(&resource).await?;
             // From here on something may have happened, whatever the error.

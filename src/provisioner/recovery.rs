@@ -35,7 +35,7 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Reconciles every project with an open operation. One that a running process works on is skipped.
+/// Reconciles every project with an open operation or a kill that is not recorded. One that a running process works on is skipped.
 pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
     // Leftovers that cannot be removed do no harm, and `doctor` shows them.
     let _ = ports.delivery.sweep_places(&ports.env_file);
@@ -61,6 +61,31 @@ pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Reco
     Ok(recovered)
 }
 
+/// Records the kills that could not be recorded. Costs nothing where there is none.
+pub(super) fn record_kills(ports: &Ports, reconciler: &Reconciler) -> Result<(), Error> {
+    if !ports.ledger.exists() {
+        return Ok(());
+    }
+    for project in ports.ledger.halts().unrecorded()? {
+        if project.backend != ports.backend.name() {
+            continue;
+        }
+        let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else { continue };
+        match reconciler.reconcile_open(&project, &Principal::recovery())? {
+            None if is_unrecorded(ports, &project)? => drop(reconciler.record_kill(&project, &Principal::recovery())?),
+            None | Some(Reconciled::Done(_) | Reconciled::NothingHappened) => {}
+            Some(Reconciled::Open { why }) => return Err(why),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a kill of the project is not recorded, by the ledger as it is under the project's lock.
+fn is_unrecorded(ports: &Ports, project: &Project) -> Result<bool, Error> {
+    let unrecorded = ports.ledger.halts().unrecorded()?;
+    Ok(unrecorded.iter().any(|other| other.id == project.id))
+}
+
 fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Result<Option<Recovery>, Error> {
     let Some(_lock) = ports.try_lock_project(&project.name, Duration::ZERO)? else {
         return Ok(None);
@@ -70,6 +95,10 @@ fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Res
     }
     let _ = ports.delivery.sweep(&project.env_file);
     match reconciler.reconcile_open(project, &Principal::recovery())? {
+        None if is_unrecorded(ports, project)? => {
+            reconciler.record_kill(project, &Principal::recovery())?;
+            Ok(Some(Recovery::Finished))
+        }
         None => Ok(None), // another process was faster
         Some(Reconciled::Done(_)) => Ok(Some(Recovery::Finished)),
         Some(Reconciled::NothingHappened) => Ok(Some(Recovery::NothingHappened)),

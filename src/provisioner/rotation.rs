@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::{diagnostic::Diagnostic as _, name::ProjectName, project::Status};
+use domain::{
+    clock::Timestamp,
+    diagnostic::Diagnostic as _,
+    name::ProjectName,
+    principal::Role,
+    project::{Project, Status},
+};
 use files::env_file::{EnvFileError, Replace};
 use serde_json::json;
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
@@ -40,6 +46,10 @@ impl Rotation {
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.ports.missing(name)); // a rotation begins with a known resource
         };
+        if let Err(halted) = self.ports.check_not_halted(&intent.project) {
+            self.reconciler.close_as_nothing(intent, &halted, principal)?;
+            return Err(halted);
+        }
         let answer = self.ports.call_backend(&mut intent, self.ports.backend.rotate(&resource));
         self.ports.phase(Phase::Acted);
         let project = match answer {
@@ -76,6 +86,8 @@ impl Rotation {
             Some(_) => self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?,
             None => project,
         };
+        self.ports.check_not_halted(&project)?;
+        self.check_rate(&project, principal)?;
         if project.status == Status::Suspended {
             return Err(Error::Suspended { name: name.clone() }); // a rotation must not bypass a suspension
         }
@@ -84,6 +96,24 @@ impl Rotation {
         let begun = self.ports.ledger.journal().begin(name, Operation::Rotate, &OperationId::random()?, &event)?;
         begun.ok_or_else(|| self.ports.missing(name))
     }
+
+    /// Checks that an agent has not used up the rotations of the last hour. People rotate as often as they want.
+    fn check_rate(&self, project: &Project, principal: &Principal) -> Result<(), Error> {
+        if principal.role != Role::Agent {
+            return Ok(());
+        }
+        let now = self.ports.clock.now().as_millisecond();
+        let since = Timestamp::from_millisecond(now.saturating_sub(HOUR)).unwrap_or(Timestamp::MIN);
+        let rotations = self.ports.ledger.audit().rotations_since(&project.id, principal.channel.as_str(), since)?;
+        let limit = u64::from(self.ports.limits().max_rotations_per_hour);
+        if rotations < limit {
+            return Ok(());
+        }
+        Err(Error::RotationLimit { name: project.name.clone(), limit })
+    }
 }
 
 const ACTION: &str = Operation::Rotate.as_str();
+
+/// In milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;

@@ -1,9 +1,10 @@
 //! Teardown: removes the resource and the variable, and keeps the project's row.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     name::ProjectName,
+    principal::Role,
     project::{Project, Status},
 };
 use serde_json::json;
@@ -11,6 +12,8 @@ use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
 use super::{
     Phase, Ports, Principal,
+    kill_switch::KillSwitch,
+    locks::ProjectLock,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
 };
@@ -24,12 +27,13 @@ pub(super) struct Teardown {
     pub ports: Arc<Ports>,
     pub reconciler: Arc<Reconciler>,
     pub observer: Arc<Observer>,
+    pub kill_switch: Arc<KillSwitch>,
 }
 
 impl Teardown {
     /// As [`super::Projects::teardown`].
     pub(super) fn teardown(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
-        let _lock = self.ports.lock_project(name)?;
+        let _lock = self.lock(name, principal)?;
         let prepared = self.prepare_teardown(name, principal);
         let project = match prepared.map_err(|error| self.ports.refused(principal, ACTION, name, error))? {
             Prepared::Begun(intent) => {
@@ -39,6 +43,34 @@ impl Teardown {
             Prepared::Gone(project) => *project,
         };
         Ok(self.observer.state_of(project, Observation::Unknown))
+    }
+
+    /// Disables the keys of those projects that other calls hold, before any of them is waited for.
+    pub(super) fn kill_held(&self, names: &[ProjectName]) -> Result<(), Error> {
+        let mut targets = self.ports.ledger.halts().targets(None)?;
+        targets.retain(|target| names.contains(&target.name) && self.ports.is_busy(&target.name).unwrap_or(true));
+        let _ = self.kill_switch.kill_targets(targets); // each teardown reports its own project
+        Ok(())
+    }
+
+    /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
+    /// an agent that calls again and again nor a process that is stuck keeps the key alive.
+    fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectLock, Error> {
+        let held = |lock| ProjectLock::new(lock, Arc::clone(&self.ports.ledger), name.clone());
+        if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
+            self.ports.phase(Phase::Locked);
+            return Ok(held(lock));
+        }
+        if principal.role == Role::Agent {
+            return self.ports.lock_project(name);
+        }
+        let (_, took) = self.kill_switch.kill(Some(name))?;
+        let within = LOCK_TIMEOUT.saturating_sub(took);
+        let Some(lock) = self.ports.try_lock_project(name, within)? else {
+            return Err(Error::NotTornDown { name: name.clone(), why: Box::new(Error::ProjectBusy) });
+        };
+        self.ports.phase(Phase::Locked);
+        Ok(held(lock))
     }
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
@@ -73,3 +105,6 @@ enum Prepared {
 }
 
 const ACTION: &str = Operation::Teardown.as_str();
+
+/// How long it waits for a call that is halted.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

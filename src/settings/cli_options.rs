@@ -6,6 +6,8 @@ use std::{ffi::OsString, path::PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct CliOptions {
     pub dir: Option<PathBuf>,
+    /// The label of the workspace whose project a command names; no flag.
+    pub workspace: Option<String>,
     pub env_file: Option<PathBuf>,
     pub providers: Option<PathBuf>,
     pub state_dir: Option<PathBuf>,

@@ -11,6 +11,7 @@ use domain::secret::Secret;
 use files::{
     fs::{self, SearchPath},
     host_config::Places,
+    registry::ConfigFolders,
     scan::{Homes, repository_of},
 };
 
@@ -109,6 +110,26 @@ pub fn homes() -> Homes {
         data: path("XDG_DATA_HOME"),
         shell_history: path("HISTFILE"),
     }
+}
+
+/// Returns the folders in which the owner's configuration may lie.
+pub(super) fn config_folders() -> ConfigFolders {
+    let system = if cfg!(windows) { path("ProgramData") } else { Some(PathBuf::from("/etc")) };
+    let config_home = path(if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_CONFIG_HOME" });
+    ConfigFolders { system, account_home: account_home(), home: path("HOME"), config_home }
+}
+
+/// Returns the home in the passwd entry of the user whose rights this process has.
+#[cfg(unix)]
+fn account_home() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten()?;
+    Some(user.dir).filter(|home| home.is_absolute())
+}
+
+/// Returns the profile folder.
+#[cfg(not(unix))]
+fn account_home() -> Option<PathBuf> {
+    path("USERPROFILE")
 }
 
 /// Whether the environment asks for colour.

@@ -5,16 +5,23 @@
 mod backend;
 mod cli_options;
 mod detached_reaper;
+mod dumps;
 mod environment;
 mod ledger_notes;
 mod start;
 
-use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use backend::simulated_store;
 use backend::{BackendConfig, payment_method};
 pub use cli_options::CliOptions;
 pub use detached_reaper::DetachedReaper;
+pub use dumps::prevent_dumps;
 pub use environment::{Colour, colour, homes, is_dumb, user};
 pub use ledger_notes::LedgerNotes;
 pub use start::Start;
@@ -31,21 +38,26 @@ use environment::{home, path, search_path, secret, state_home, usual_state_home}
 use files::{
     fs::{self, SearchPath},
     git,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{PolicyFiles, RegistryFiles, WorkspaceRegistry},
     state_folder::StateFolder,
 };
 #[cfg(feature = "simulator")]
 use simulator::Simulator;
-use storage::ledger::{Ledger, Registration};
+use storage::ledger::{Ledger, RegisteredWorkspace, Registration};
 
 /// The resolved settings. Nothing is opened yet.
 pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
+    /// As it was named, if there is no such folder.
+    missing_dir: Option<PathBuf>,
+    /// The label of another workspace, which a command names.
+    workspace: Option<String>,
+    serves_agent: bool,
     pub env_file: PathBuf,
     env_file_named: bool,
-    pub registry: RegistryFile,
-    user_policy: UserPolicyFile,
+    pub registry: RegistryFiles,
+    policies: PolicyFiles,
     state: StateFolder,
     /// Whether the state folder is the one that every terminal of the user finds without a flag.
     is_usual_state: bool,
@@ -60,7 +72,11 @@ impl Settings {
     /// Resolves the settings. Nothing is created, and only a file that holds the API key is opened.
     pub fn resolve(options: CliOptions) -> Result<Self, Error> {
         let dir = options.dir.clone().or_else(|| path("STRIPE_PROJECTS_DIR")).unwrap_or_else(|| PathBuf::from("."));
-        let dir = fs::real_folder(&dir).map_err(|_| Error::NoFolder { path: dir })?;
+        let (dir, missing_dir) = match fs::real_folder(&dir) {
+            Ok(real) => (real, None),
+            Err(_) if dir.exists() => return Err(Error::NoFolder { path: dir }),
+            Err(_) => (in_absolute_ancestor(&dir)?, Some(dir)),
+        };
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
         let programs = search_path(&dir);
@@ -81,29 +97,44 @@ impl Settings {
         if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
             return Err(Error::PathNotText { path: path.clone() });
         }
+        let folders = environment::config_folders();
+        let workspace_registry = match providers {
+            Some(path) => WorkspaceRegistry::Named(within(path)),
+            None => WorkspaceRegistry::Own(within(PathBuf::from("providers.toml"))),
+        };
+        // No flag names a policy: flags are in the host's configuration, which is often in the workspace.
+        let policy = path("STRIPE_PROJECTS_POLICY").map(within);
         Ok(Self {
             env_file,
             env_file_named,
-            registry: match providers {
-                Some(path) => RegistryFile::Named(within(path)),
-                None => RegistryFile::OwnOrBuiltin(within(PathBuf::from("providers.toml"))),
-            },
-            user_policy: user_policy(within),
+            registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
+            policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
-            state: StateFolder::new(state, dir.clone(), home),
+            state: StateFolder::new(state, options.workspace.is_none().then(|| dir.clone()), home),
             accept_terms: options.accept_tos,
             backend,
             payment_method,
             programs,
             flags,
             dir: dir.clone(),
+            missing_dir,
+            workspace: options.workspace,
+            serves_agent: false,
         })
     }
 
     /// Serves an agent, whose workspace must not contain the state folder.
     #[must_use]
     pub fn for_agents(self) -> Self {
-        Self { state: self.state.for_agents(), ..self }
+        Self { state: self.state.for_agents(), serves_agent: true, ..self }
+    }
+
+    /// Proves that the folder exists, for what needs more than its projects.
+    ///
+    /// # Errors
+    /// [`Error::NoFolder`]
+    pub fn ensure_folder(&self) -> Result<(), Error> {
+        self.missing_dir.clone().map_or(Ok(()), |path| Err(Error::NoFolder { path }))
     }
 
     /// Returns a warning to print at the start.
@@ -116,24 +147,43 @@ impl Settings {
         stripe_cli::sweep(self.state.path());
     }
 
+    /// Returns the policy files that count.
+    pub fn policies(&self) -> &PolicyFiles {
+        &self.policies
+    }
+
     /// Builds the services. Nothing is opened yet: that happens on first use.
     ///
     /// # Errors
-    /// [`Error::NoRandomness`], or when the workspace cannot be looked at.
+    /// [`Error::NoFolder`] and [`Error::UnknownWorkspace`] where a workspace is named that is not registered, or when it
+    /// cannot be looked at.
     pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
-        let Self { dir, env_file, env_file_named, registry, user_policy, state, is_usual_state, .. } = self;
-        let Self { accept_terms, backend, payment_method, programs, .. } = self;
+        let Self { dir, missing_dir, workspace, serves_agent, env_file, env_file_named, registry, policies, .. } = self;
+        let Self { state, is_usual_state, accept_terms, backend, payment_method, programs, .. } = self;
         let (clock, state) = (Clock::system(), Arc::new(state));
-        let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
-        let registration = Registration { place, id: WorkspaceId::random()?, at: clock.now() };
-        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state)).in_folder(registration);
+        let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state));
+        let (ledger, dir) = match (workspace, missing_dir) {
+            (Some(label), _) => {
+                let found = labelled(&ledger, &label)?.ok_or(Error::UnknownWorkspace)?;
+                (ledger.in_workspace(found.id), found.path)
+            }
+            (None, Some(missing)) => {
+                let found = labelled(&ledger, &dir.to_string_lossy())?.ok_or(Error::NoFolder { path: missing })?;
+                (ledger.in_workspace(found.id), dir)
+            }
+            (None, None) => {
+                let place = Place { path: dir.clone(), identity: Some(fs::folder_identity(&dir)?) };
+                let (id, at) = (WorkspaceId::random()?, clock.now());
+                (ledger.in_folder(Registration { place, id, at, for_agent: serves_agent }), dir)
+            }
+        };
         let ledger = Arc::new(ledger);
         let backend = backend.build(state.path(), &ledger, payment_method, &clock);
         let provisioner = Provisioner::new(Dependencies {
             backend,
             ledger,
             registry,
-            user_policy,
+            policies,
             env_file,
             state,
             is_usual_state,
@@ -170,18 +220,16 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Returns the registered workspace of that label.
+fn labelled(ledger: &Ledger, label: &str) -> Result<Option<RegisteredWorkspace>, Error> {
+    if ledger.exists() { Ok(ledger.workspaces().labelled(label)?) } else { Ok(None) }
+}
+
+/// Returns where a folder that does not exist would be.
+fn in_absolute_ancestor(path: &Path) -> Result<PathBuf, Error> {
+    let absolute = std::path::absolute(path).map_err(|_| Error::NoFolder { path: path.to_owned() })?;
+    Ok(fs::in_real_ancestor(&absolute).components().collect())
+}
+
 /// The name of our folder among those of other programs.
 const FOLDER: &str = "stripe-projects";
-
-/// No flag sets it: flags are in the host's configuration, which is often in the workspace.
-fn user_policy(within: impl Fn(PathBuf) -> PathBuf) -> UserPolicyFile {
-    if let Some(named) = path("STRIPE_PROJECTS_POLICY") {
-        return UserPolicyFile::Named(within(named));
-    }
-    let configured = path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
-    let home = || path("HOME").or_else(|| path("USERPROFILE")).map(|home| home.join(".config"));
-    match configured.or_else(home) {
-        Some(folder) => UserPolicyFile::Default(folder.join("stripe-projects").join("policy.toml")),
-        None => UserPolicyFile::NoFolder,
-    }
-}

@@ -10,6 +10,7 @@ use storage::ledger::{Crossing, Event, Outbox, Outcome, Verdict};
 
 use crate::{
     alerts_receiver::{AlertReceiver, Harness, Message, SECRET, list, notices, principal, spend},
+    cli_call::CliCall,
     raw_client::{RawClient, until},
 };
 
@@ -241,7 +242,7 @@ fn crash_after_sending_resends_the_same_id() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     // The real binary, killed while it waits for the response. It uses the real clock, so the test's clock follows it.
-    let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
+    let mut command = harness.command(&["usage", "record", "memory", "5"]);
     let mut child = command
         .env("STRIPE_PROJECTS_ALERT_SECRET", SECRET)
         .stdout(Stdio::null())
@@ -326,11 +327,11 @@ fn server_reports_and_sends_alerts_of_another_process() {
     let receiver = AlertReceiver::start();
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
-    let mut command = harness.workspace.command(&["serve"]);
+    let mut command = harness.command(&["serve"]);
     command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET);
     let mut server = RawClient::start(command);
     server.initialize_as("lines");
-    harness.workspace.ok(&["usage", "record", "memory", "8"]); // without a secret, so it is left to the server
+    CliCall::new(harness.command(&["usage", "record", "memory", "8"])).succeed(); // without a secret, so it is left to the server
     until("the alert", || (receiver.received().len() == 2).then_some(()));
     let line = "alert: memory has used 80 % of its cap: 8 of 10 USD";
     until("the report", || server.errors().contains(line).then_some(()));
@@ -353,7 +354,7 @@ fn usage_record_reports_raised_and_undelivered_alerts() {
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
     let run = |usd: &str, secret: Option<&str>| {
-        let call = harness.workspace.cli(&["usage", "record", "memory", usd, "--json"]);
+        let call = CliCall::new(harness.command(&["usage", "record", "memory", usd, "--json"]));
         let call = secret.into_iter().fold(call, |call, secret| call.env("STRIPE_PROJECTS_ALERT_SECRET", secret));
         let output = call.succeed();
         serde_json::from_str::<serde_json::Value>(&output.stdout).unwrap();
@@ -379,7 +380,7 @@ fn secret_appears_in_no_output_or_file() {
     harness.provision("memory");
     let mut outputs = String::new();
     for usd in ["5", "3", "2"] {
-        let mut command = harness.workspace.command(&["usage", "record", "memory", usd]);
+        let mut command = harness.command(&["usage", "record", "memory", usd]);
         let output = command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
         outputs.extend([format!("{output:?}"), String::from_utf8(output.stderr).unwrap()]);
     }

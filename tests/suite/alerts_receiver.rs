@@ -2,7 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    fs,
     net::SocketAddr,
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -29,7 +31,7 @@ use domain::{
 };
 use files::{
     env_file::Replace,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{ConfigFolders, PolicyFiles, RegistryFiles, WorkspaceRegistry},
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -38,6 +40,7 @@ use stripe_projects_mcp::{
     provisioner::{Dependencies, Listing, Principal, ProvisionRequest, Provisioner},
     settings::simulated_store,
 };
+use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Handle},
@@ -154,6 +157,8 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 /// A workspace on the simulated backend whose clock only the test moves. Each provisioner stands for one process.
 pub struct Harness {
     pub workspace: Workspace,
+    /// The user's configuration folder.
+    home: TempDir,
     now: Arc<AtomicI64>,
     runtime: Handle,
     _stop: oneshot::Sender<()>,
@@ -174,13 +179,29 @@ impl Harness {
         let handle = runtime.handle().clone();
         thread::spawn(move || runtime.block_on(stopped));
         let now = Arc::new(AtomicI64::new(1_700_000_000_000));
-        Self { workspace: Workspace::new(), now, runtime: handle, _stop: stop }
+        let home = TempDir::new().unwrap();
+        Self { workspace: Workspace::new(), home, now, runtime: handle, _stop: stop }
     }
 
-    /// Writes a registry with that `[alerts]` table.
+    /// Writes a registry of the user's with that `[alerts]` table.
     pub fn set_alerts(&self, table: &str) {
-        let registry = files::registry::BUILTIN;
-        self.workspace.write("providers.toml", format!("{registry}\n[alerts]\n{table}\n"));
+        let folder = self.home.path().join("stripe-projects");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("providers.toml"), format!("{}\n[alerts]\n{table}\n", files::registry::BUILTIN)).unwrap();
+    }
+
+    /// Writes the policy of the user.
+    pub fn set_policy(&self, text: &str) {
+        let folder = self.home.path().join("stripe-projects");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("policy.toml"), text).unwrap();
+    }
+
+    /// Prepares a command for the user who has that registry.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.workspace.command(arguments);
+        command.env("XDG_CONFIG_HOME", self.home.path());
+        command
     }
 
     /// Creates a provisioner, as another process would.
@@ -191,10 +212,16 @@ impl Harness {
     pub fn provisioner_without_secret(&self) -> Provisioner {
         let state = self.workspace.state();
         let world = simulated_store(&state);
+        let home = Some(self.home.path().to_owned());
+        let folders = ConfigFolders { home: home.clone(), config_home: home, ..ConfigFolders::default() };
         Provisioner::new(Dependencies {
             backend: Arc::new(Simulated::new(world, PaymentMethod::default(), self.clock())),
-            registry: RegistryFile::OwnOrBuiltin(self.workspace.file("providers.toml")),
-            user_policy: UserPolicyFile::NoFolder,
+            registry: RegistryFiles::new(
+                &folders,
+                WorkspaceRegistry::Own(self.workspace.file("providers.toml")),
+                self.workspace.path(),
+            ),
+            policies: PolicyFiles::new(&folders, None, self.workspace.path()),
             ledger: Arc::new(self.workspace.ledger()),
             env_file: self.workspace.file(".env"),
             state: self.workspace.state_folder(),

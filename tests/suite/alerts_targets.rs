@@ -11,7 +11,10 @@ use std::{
 use backends::alerts::{Lookup, ReservedAddress, Undelivered, WebhookClient, lookup};
 use files::registry::Alerts;
 
-use crate::alerts_receiver::{AlertReceiver, Harness, SECRET};
+use crate::{
+    alerts_receiver::{AlertReceiver, Harness, SECRET},
+    cli_call::CliCall,
+};
 
 #[test]
 fn private_addresses_are_refused() {
@@ -96,7 +99,7 @@ fn proxy_of_the_environment_is_not_used() {
     let (receiver, proxy) = (AlertReceiver::start(), AlertReceiver::start());
     let harness = Harness::with_alerts_to(&receiver);
     harness.provision("memory");
-    let mut command = harness.workspace.command(&["usage", "record", "memory", "5"]);
+    let mut command = harness.command(&["usage", "record", "memory", "5"]);
     let address = format!("http://{}", proxy.address);
     for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(variable, &address);
@@ -105,7 +108,53 @@ fn proxy_of_the_environment_is_not_used() {
     assert_eq!((receiver.received().len(), proxy.received().len()), (1, 0));
 }
 
-/// Through the real binary: an agent that edits the registry causes no connection.
+/// Neither a workspace's registry nor a host's entry that leads into the workspace can allow itself a private host.
+#[test]
+fn workspace_cannot_allow_itself_a_private_receiver() {
+    let receiver = AlertReceiver::start();
+    let harness = Harness::without_alerts();
+    harness.provision("memory");
+    let workspace = &harness.workspace;
+    let alerts = format!(
+        "\n[alerts]\nurl = 'http://127.0.0.1:{}/admin/delete?all=1'\nallow_hosts = ['127.0.0.1']\n",
+        receiver.address.port()
+    );
+    let registry = format!("{}{alerts}", files::registry::BUILTIN);
+    let line = files::registry::BUILTIN.lines().count() + 2;
+    std::fs::create_dir(workspace.file("stripe-projects")).unwrap();
+    std::fs::create_dir_all(workspace.file(".config/stripe-projects")).unwrap();
+    let entries: [HostEntry<'_>; 7] = [
+        ("providers.toml", &registry, &[], &[]),
+        ("other.toml", &registry, &[], &["--providers", "other.toml"]),
+        ("other.toml", &registry, &[("STRIPE_PROJECTS_PROVIDERS", "other.toml")], &[]),
+        ("stripe-projects/providers.toml", &registry, &[("XDG_CONFIG_HOME", "WORKSPACE")], &[]),
+        (".config/stripe-projects/providers.toml", &registry, &[("HOME", "WORKSPACE"), ("XDG_CONFIG_HOME", "")], &[]),
+        ("stripe-projects/policy.toml", &alerts, &[("XDG_CONFIG_HOME", "WORKSPACE")], &[]),
+        ("own.toml", &alerts, &[("STRIPE_PROJECTS_POLICY", "own.toml")], &[]),
+    ];
+    for (file, text, variables, flags) in entries {
+        workspace.write(file, text);
+        let mut command = harness.command(&["usage", "record", "memory", "6"]);
+        let mut check = harness.command(&["providers", "check", "--json"]);
+        for command in [&mut command, &mut check] {
+            command.args(flags);
+            for (name, value) in variables {
+                command.env(name, value.replace("WORKSPACE", workspace.path().to_str().unwrap()));
+            }
+        }
+        command.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).output().unwrap();
+        let error: serde_json::Value = serde_json::from_slice(&check.output().unwrap().stdout).unwrap();
+        let message = error["message"].as_str().unwrap_or_default();
+        let place = if text == alerts { "policy" } else { "registry" };
+        assert_eq!(error["code"], format!("invalid_{place}"), "{file} {variables:?}: {error}");
+        let line = if text == alerts { 2 } else { line };
+        assert!(message.contains(&format!("{file}:{line}:1: `alerts` does not count in a workspace")), "{error}");
+        assert!(receiver.received().is_empty(), "{file} {variables:?}");
+        std::fs::remove_file(workspace.file(file)).unwrap();
+    }
+}
+
+/// Through the real binary: a receiver at a private address needs `allow_hosts`.
 #[test]
 fn registry_cannot_send_alerts_to_a_private_address() {
     let receiver = AlertReceiver::start();
@@ -113,17 +162,20 @@ fn registry_cannot_send_alerts_to_a_private_address() {
     harness.provision("memory");
     for (usd, host) in [("5", "localhost"), ("3", "127.0.0.1")] {
         harness.set_alerts(&format!("url = 'https://{host}:{}/'", receiver.address.port()));
-        let call = harness.workspace.cli(&["usage", "record", "memory", usd]);
+        let call = CliCall::new(harness.command(&["usage", "record", "memory", usd]));
         let output = call.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();
         let expected = "the receiver is at a loopback address, and its host is not in `alerts.allow_hosts`";
         assert!(output.stderr.contains(expected), "{output:?}");
     }
     harness.set_alerts(&format!("url = 'http://127.0.0.1:{}/'", receiver.address.port()));
-    let output = harness.workspace.run(&["providers", "check"]);
+    let output = CliCall::new(harness.command(&["providers", "check"])).run();
     assert_eq!(output.code, 2, "{output:?}");
     assert!(receiver.received().is_empty());
     assert_eq!(harness.alerts().len(), 2, "they are kept");
 }
+
+/// A file, its text, and the variables and flags of a host's entry.
+type HostEntry<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 fn to(url: &str, hosts: &[&str]) -> Alerts {
     Alerts { url: url.to_owned(), allow_hosts: hosts.iter().map(|host| (*host).to_owned()).collect() }

@@ -44,7 +44,24 @@ fn approved_request_lets_one_call_through() {
     );
     assert_eq!(approvals(&here).len(), 1);
     let approval = &approvals(&here)[0];
-    let keys = ["asked_by", "cap_usd", "created_at", "expires_at", "id", "name", "provider", "status"];
+    let keys = [
+        "asked_by",
+        "backend",
+        "cap_per",
+        "cap_usd",
+        "created_at",
+        "env_file",
+        "expires_at",
+        "expires_in",
+        "id",
+        "name",
+        "provider",
+        "quiet_until",
+        "service",
+        "status",
+        "variables",
+        "workspace",
+    ];
     assert_eq!(approval.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
     assert_eq!((&approval["asked_by"], &approval["cap_usd"]), (&json!("lines 1"), &json!(80.0)));
 
@@ -163,7 +180,7 @@ fn decision_is_read_back_and_needs_a_terminal_or_yes() {
     }
     assert_eq!(pending(&here), id);
     for (id, code) in
-        [("ap-0000", "approval_not_found"), ("memory", "invalid_approval_id"), ("", "invalid_approval_id")]
+        [("ap-00000000", "approval_not_found"), ("memory", "invalid_approval_id"), ("", "invalid_approval_id")]
     {
         assert_eq!(here.json(&["approve", id, "--yes"])["code"], code);
         assert_eq!(here.json(&["deny", id, "--yes"])["code"], code);
@@ -185,9 +202,15 @@ fn person_at_a_terminal_confirms_by_typing() {
     let id = pending(&here);
     for (typed, code) in [("\n", 3), ("n\n", 3), ("yep\n", 3), ("YES\n", 0)] {
         let output = typing(here.command(&["approve", &id]), typed);
-        let question =
-            "Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ";
-        assert!(output.stderr.starts_with(question), "{output:?}");
+        let env_file = here.file(".env").display().to_string();
+        let shown = format!(
+            "Project: `memory` on supermemory (Supermemory: long-term memory for agents; supermemory/memory)\n\
+             Cap: 80.00 USD every month until torn down. It is billed, up to that cap.\n\
+             Variables: SUPERMEMORY_API_KEY in {env_file}\nWorkspace: {} (simulated backend)\n\
+             Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ",
+            here.path().display()
+        );
+        assert!(output.stderr.starts_with(&shown), "{output:?}");
         assert_eq!(output.code, code, "{typed:?}: {output:?}");
         assert_eq!(approvals(&here)[0]["status"], if code == 0 { "approved" } else { "pending" });
     }
@@ -210,7 +233,7 @@ fn typing(mut command: std::process::Command, text: &str) -> crate::workspace::C
 fn approvals_in_a_new_workspace_creates_no_files() {
     let here = Workspace::new();
     assert_eq!(here.json(&["approvals"]), json!({ "approvals": [] }));
-    assert_eq!(here.json(&["approve", "ap-7k3f", "--yes"])["code"], "approval_not_found");
+    assert_eq!(here.json(&["approve", "ap-7k3f9q2m", "--yes"])["code"], "approval_not_found");
     assert!(here.files().is_empty());
 }
 
@@ -225,7 +248,7 @@ fn agent_cannot_flood_the_user_with_requests() {
     assert_eq!(agent.call("provision", &named("n3"))["code"], "approval_required", "an existing request stays");
     assert_eq!(approvals(&here).len(), 10);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
-    here.ok(&["deny", &id, "--yes"]);
+    here.ok(&["approve", &id, "--yes"]);
     assert_eq!(agent.call("provision", &named("n10"))["code"], "approval_required");
 }
 
@@ -277,6 +300,10 @@ fn approval_always_asks_at_any_cap_and_never_at_none() {
         "active"
     );
     here.write("providers.toml", with_policy("approval = 'never'"));
+    assert_eq!(agent.call("provision", &above_default())["code"], "approval_required", "a workspace loosens nothing");
+    let own = here.home().join(".config/stripe-projects");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("policy.toml"), "[policy]\napproval = 'never'\n").unwrap();
     assert_eq!(agent.call("provision", &above_default())["status"], "active");
     let beyond = json!({ "name": "beyond", "provider": "supermemory", "spend_cap_usd": 100.01 });
     assert_eq!(agent.call("provision", &beyond)["code"], "cap_above_maximum");
@@ -343,6 +370,73 @@ fn crash_neither_loses_nor_reuses_an_approval() {
         assert_eq!(here.world().observe_everything().unwrap().len(), live, "{step:?}");
         assert_eq!(here.ledger().audit().first_broken_row().unwrap(), None);
     }
+}
+
+/// A request that a person approved is not another one: neither its lease nor its entry may differ.
+#[test]
+fn approval_covers_the_lease_and_the_whole_entry() {
+    let here = Workspace::new();
+    let mut agent = RawClient::initialize(&here);
+    let mut asked = above_default();
+    asked["expires_in"] = json!("30m");
+    agent.call("provision", &asked);
+    here.ok(&["approve", &pending(&here), "--yes"]);
+    assert_eq!(approvals(&here)[0]["expires_in"], "30m");
+    for lease in [Value::Null, json!("7d")] {
+        let mut other = above_default();
+        if !lease.is_null() {
+            other["expires_in"] = lease;
+        }
+        assert_eq!(agent.call("provision", &other)["code"], "approval_required", "{other}");
+    }
+    for (field, edited) in [
+        ("env_var = \"SUPERMEMORY_API_KEY\"", "env_var = \"MEMORY_KEY\""),
+        ("credential = \"API_KEY\"", "credential = \"ROOT_KEY\""),
+        ("max_cap_usd = 100", "max_cap_usd = 99"),
+        ("default_cap_usd = 25", "default_cap_usd = 24"),
+        ("paid = true", "paid = false"),
+        ("paid = true", "paid = true\nmax_expires_in = \"8h\""),
+        ("label = \"Supermemory:", "label = \"Free of charge:"),
+    ] {
+        let registry = files::registry::BUILTIN.replacen(field, edited, 1);
+        assert_ne!(registry, files::registry::BUILTIN, "{field}");
+        here.write("providers.toml", registry);
+        assert_eq!(agent.call("provision", &asked)["code"], "approval_required", "{edited}");
+    }
+    std::fs::remove_file(here.file("providers.toml")).unwrap();
+    let mut accepting = RawClient::start(here.command(&["serve", "--accept-tos"]));
+    accepting.initialize_as("lines");
+    let terms = accepting.call("provision", &asked);
+    assert_ne!(terms["status"], "active", "other terms: {terms}");
+    assert!(here.world().observe_everything().unwrap().is_empty());
+    assert_eq!(agent.call("provision", &asked)["status"], "active", "and exactly what was approved is granted");
+}
+
+/// However many requests the ledger keeps, an id is drawn at once, and what is over is deleted bit by bit.
+#[test]
+fn filled_table_of_requests_does_not_stop_asking() {
+    let here = Workspace::new();
+    let mut agent = RawClient::initialize(&here);
+    agent.call("provision", &above_default());
+    here.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+         INSERT INTO approvals (id, workspace, name, provider, service, service_provider, cap_cents, terms, subject,
+             asked_by, created_at, expires_at, status, decided_at)
+         SELECT 'ap-' || replace(replace(replace(printf('%08d', i), 'i', '1'), 'l', '1'), 'o', '0'), workspace, 'memory',
+             provider, service, service_provider, 8000, 'x' || i, subject, asked_by, 0, 1, 'denied', 1
+         FROM n, (SELECT * FROM approvals)",
+    );
+    let before = count(&here);
+    let started = std::time::Instant::now();
+    assert_eq!(agent.call("provision", &named("other"))["code"], "approval_required");
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(count(&here) < before, "rows that are over are deleted: {before}");
+    assert!(count(&here) > before - 1000, "a bounded number of them");
+}
+
+fn count(here: &Workspace) -> i64 {
+    let ledger = rusqlite::Connection::open(here.state().join("ledger.db")).unwrap();
+    ledger.query_row("SELECT count(*) FROM approvals", [], |row| row.get(0)).unwrap()
 }
 
 fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> {

@@ -307,7 +307,7 @@ fn row() -> storage::ledger::Answered {
     let (at, detail) = (domain::clock::Timestamp::now(), json!({ "answer": "ok" }));
     let event =
         Event { at, channel: "cli", actor: "test".to_owned(), action: "list", verdict: Verdict::Called, detail };
-    Answered { event, name: None, project: None }
+    Answered { event, name: None, project: None, looks: 0 }
 }
 
 fn restore(workspace: &Workspace, older: &[u8]) {

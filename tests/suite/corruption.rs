@@ -173,7 +173,7 @@ fn user_version(connection: &Connection) -> usize {
 
 const PAGE: usize = 4096;
 
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../crates/storage/src/ledger/schema_1.sql"),
     include_str!("../../crates/storage/src/ledger/schema_2.sql"),
     include_str!("../../crates/storage/src/ledger/schema_3.sql"),
@@ -181,4 +181,5 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../crates/storage/src/ledger/schema_5.sql"),
     include_str!("../../crates/storage/src/ledger/schema_6.sql"),
     include_str!("../../crates/storage/src/ledger/schema_7.sql"),
+    include_str!("../../crates/storage/src/ledger/schema_11.sql"),
 ];

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, io, path::PathBuf};
 
 use backends::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError};
 use domain::{
-    approval::{Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject},
+    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject, SubjectFacts},
     channel::Channel,
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit, PROGRAM},
@@ -20,6 +20,7 @@ use files::{
     git::GitError,
     host_config::{Host, Refused, SetupError, ShapeError},
     registry::{Problem, RegistryError},
+    state_folder::StateFolderError,
 };
 use simulator::SimulatorError;
 use storage::{
@@ -67,7 +68,18 @@ fn hints_name_tools_to_agents_and_commands_to_people() {
 
 /// One of each variant, down to the innermost.
 fn all() -> Vec<Row> {
-    let groups = [own(), incomplete(), approvals(), backends(), refusals(), env_files(), ledgers(), words(), setups()];
+    let groups = [
+        own(),
+        incomplete(),
+        approvals(),
+        backends(),
+        refusals(),
+        env_files(),
+        ledgers(),
+        state_folders(),
+        words(),
+        setups(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -93,14 +105,19 @@ fn own() -> Vec<Row> {
         (Error::ProgramRefused(refused_program()), "program_refused", Exit::Usage),
         (Error::UserPolicy(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::NotYours)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::OpenToOthers)), "invalid_policy", Exit::Usage),
+        (Error::UserPolicy(refused(Problem::OwnerOnly { key: "alerts" })), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::Syntax)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(unknown_key())), "invalid_policy", Exit::Usage),
         (Error::File(file()), "file_error", Exit::Failure),
+        (Error::CannotDisable { name: name() }, "cannot_disable", Exit::Incomplete),
         (Error::InvalidCursor, "invalid_cursor", Exit::Usage),
         (Error::InvalidLimit, "invalid_limit", Exit::Usage),
         (Error::InvalidTime, "invalid_time", Exit::Usage),
         (Error::KeyNotRecorded { name: name() }, "key_not_recorded", Exit::Backend),
         (Error::NoFolder { path: path() }, "no_folder", Exit::Usage),
+        (Error::NoHome, "no_home", Exit::Usage),
         (Error::NoKeyFile { path: path() }, "no_key_file", Exit::Usage),
         (Error::NoPath { position: 2 }, "no_path", Exit::Usage),
         (Error::NoRandomness(NoRandomness), "no_randomness", Exit::Failure),
@@ -111,6 +128,7 @@ fn own() -> Vec<Row> {
         (Error::ProjectBusy, "project_busy", Exit::Refused),
         (Error::ProjectNotFound { torn_down: false }, "project_not_found", Exit::NotFound),
         (Error::ProjectNotFound { torn_down: true }, "project_not_found", Exit::NotFound),
+        (Error::RotationLimit { name: name(), limit: 6 }, "rotation_limit", Exit::Refused),
         (Error::RotationNotEffective { name: name() }, "rotation_not_effective", Exit::Backend),
         (Error::StoppedWaiting, "stopped_waiting", Exit::Incomplete),
         (Error::Suspended { name: name() }, "suspended", Exit::Refused),
@@ -118,6 +136,9 @@ fn own() -> Vec<Row> {
         (Error::UnknownProvider { closest: Some(key()), known: vec![key()] }, "unknown_provider", Exit::Usage),
         (Error::UnknownProvider { closest: None, known: vec![key()] }, "unknown_provider", Exit::Usage),
         (Error::UnknownTool, "unknown_tool", Exit::Usage),
+        (Error::UnknownWorkspace, "unknown_workspace", Exit::NotFound),
+        (Error::WorkspaceTaken, "workspace_taken", Exit::Refused),
+        (LedgerError::WorkspaceReplaced.into(), "workspace_replaced", Exit::Refused),
         (Error::WrongBackend { theirs: "stripe-cli".to_owned(), ours: "simulated" }, "wrong_backend", Exit::Refused),
     ]
 }
@@ -135,6 +156,7 @@ fn incomplete() -> Vec<Row> {
         ]
     });
     let rows = [
+        (Error::NotRecorded { name: name(), why: why() }, "suspension_not_recorded", Exit::Incomplete),
         (Error::NotSuspended { name: name(), why: why() }, "suspension_incomplete", Exit::Incomplete),
         (Error::NotTornDown { name: name(), why: why() }, "teardown_incomplete", Exit::Incomplete),
     ];
@@ -143,12 +165,17 @@ fn incomplete() -> Vec<Row> {
 
 fn approvals() -> Vec<Row> {
     use ApprovalError as E;
-    let command = || "stripe-projects-mcp approve ap-7k3f --dir '/work'".to_owned();
+    let command = || "stripe-projects-mcp approve ap-7k3f9q2m --dir '/work'".to_owned();
     let rows = [
         (E::Cancelled { id: id(), command: command() }, "approval_cancelled", Exit::Refused),
         (E::Decided { status: ApprovalStatus::Used }, "approval_decided", Exit::Refused),
         (E::Denied { id: id(), until: time() }, "approval_declined", Exit::Refused),
         (E::Expired, "approval_expired", Exit::Refused),
+        (E::NoFreeId, "no_free_id", Exit::Refused),
+        (E::Quiet { id: id(), provider: key(), until: time() }, "approval_declined", Exit::Refused),
+        (unattended(Answer::Cancelled), "approval_cancelled", Exit::Refused),
+        (unattended(Answer::Declined), "approval_declined", Exit::Refused),
+        (unattended(Answer::Unclear), "approval_unclear", Exit::Refused),
         (E::Forged, "approval_forged", Exit::Refused),
         (E::Mismatch, "approval_mismatch", Exit::Refused),
         (E::NotAnId(NotAnId), "invalid_approval_id", Exit::Usage),
@@ -216,7 +243,8 @@ fn refusals() -> Vec<Row> {
     ];
     let rules = rules.into_iter().map(|(rule, code)| (rule.into(), code, Exit::Refused));
     let refusals = rows.into_iter().map(|(refusal, code)| (BackendError::from(refusal).into(), code, Exit::Backend));
-    refusals.chain(rules).collect()
+    let incomplete = (BackendError::from(R::CannotDisable).into(), "cannot_disable", Exit::Incomplete);
+    refusals.chain(rules).chain([incomplete]).collect()
 }
 
 fn env_files() -> Vec<Row> {
@@ -343,6 +371,27 @@ fn variable() -> EnvVar {
     EnvVar::parse("MEMORY_API_KEY").unwrap()
 }
 
+fn state_folders() -> Vec<Row> {
+    use StateFolderError as E;
+    let refused = [
+        E::Foreign { path: path() },
+        E::ForeignHome { path: path(), owned: path() },
+        E::GitUnclear { path: path(), why: GitError::Unclear },
+        E::Link { path: path() },
+        E::NotAFolder { path: path() },
+        E::Open { path: path(), mode: 0o755 },
+        E::Taken { path: path() },
+    ];
+    let mut rows: Vec<Row> =
+        refused.into_iter().map(|error| (error.into(), "state_folder_unsafe", Exit::Refused)).collect();
+    let wide = E::WorkspaceTooWide { workspace: path(), what: "home folder", path: path() };
+    rows.push((wide.into(), "workspace_too_wide", Exit::Refused));
+    let source = io::ErrorKind::PermissionDenied.into();
+    let file = FsError { action: "look at", path: path(), source };
+    rows.push((E::File(file).into(), "ledger_unavailable", Exit::Failure));
+    rows
+}
+
 fn path() -> PathBuf {
     PathBuf::from("/work/x")
 }
@@ -360,7 +409,7 @@ fn time() -> Timestamp {
 }
 
 fn id() -> ApprovalId {
-    ApprovalId::parse("ap-7k3f").unwrap()
+    ApprovalId::parse("ap-7k3f9q2m").unwrap()
 }
 
 fn denied() -> io::Error {
@@ -389,7 +438,8 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
         provider: key(),
         service: ServiceRef::parse("supermemory/memory").unwrap(),
         cap: dollars("80"),
-        terms: String::new(),
+        shown: SubjectFacts { label: "Supermemory".to_owned(), paid: true, ..SubjectFacts::default() },
+        digest: String::new(),
     };
     let approval = Approval {
         id: id(),
@@ -399,9 +449,14 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
         expires_at: time(),
         status: ApprovalStatus::Pending,
         decided_by: None,
+        quiet_until: None,
     };
-    let label = "Supermemory".to_owned();
-    Box::new(Question { approval, label, paid: true, live_projects: 0, committed: dollars("0"), without, command })
+    Box::new(Question { approval, live_projects: 0, committed: dollars("0"), without, command })
+}
+
+fn unattended(answer: Answer) -> ApprovalError {
+    let command = "stripe-projects-mcp approve ap-7k3f9q2m".to_owned();
+    ApprovalError::Unattended { id: id(), command, answer }
 }
 
 fn state() -> ProjectState {

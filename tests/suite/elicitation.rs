@@ -39,9 +39,12 @@ async fn approval_at_the_host_provisions() {
             assert_eq!(
                 message,
                 format!(
-                    "a host 1 asks to provision `memory` on supermemory (Supermemory: long-term memory for agents; \
-                     supermemory/memory), with a spending cap of 80 USD. It is billed, up to that cap. One project is \
-                     live, with a cap of 7 USD. Do you approve? (request {id})"
+                    "a host 1 asks to provision:\nProject: `memory` on supermemory (Supermemory: long-term memory for \
+                     agents; supermemory/memory)\nCap: 80.00 USD every month until torn down. It is billed, up to that \
+                     cap.\nVariables: SUPERMEMORY_API_KEY in {}\nWorkspace: {} (simulated backend)\nOne project is \
+                     live, with a cap of 7 USD.\nDo you approve? (request {id})",
+                    here.file(".env").display(),
+                    here.path().display()
                 )
             );
             let form = &question["requestedSchema"];
@@ -73,8 +76,8 @@ async fn answers_other_than_approval_buy_nothing() {
     let accept = |content: Value| Reply::Accept(content);
     for era in ERAS {
         for (reply, code, left) in [
-            (Reply::Decline, "approval_declined", "denied"),
-            (accept(json!({ "approve": false })), "approval_declined", "denied"),
+            (Reply::Decline, "approval_declined", "pending"),
+            (accept(json!({ "approve": false })), "approval_declined", "pending"),
             (Reply::Cancel, "approval_cancelled", "pending"),
             (Reply::AcceptWithoutContent, "approval_unclear", "pending"),
             (accept(json!({})), "approval_unclear", "pending"),
@@ -92,9 +95,8 @@ async fn answers_other_than_approval_buy_nothing() {
             assert_eq!(host.elicitations().len(), 1);
             assert_nothing_bought(&here);
             let again = host.provision(above_default()).await;
-            assert_eq!(again["code"], code, "{again}");
-            let asked_again = usize::from(left == "pending");
-            assert_eq!(host.elicitations().len(), 1 + asked_again, "a denial causes no second elicitation: {reply:?}");
+            assert_eq!(again["code"], "approval_required", "{again}");
+            assert_eq!(host.elicitations().len(), 1, "an answer at once comes from no person: {reply:?}");
             assert_eq!(approvals(&here).len(), 1, "and no second request is made of it");
         }
     }
@@ -134,10 +136,7 @@ async fn unanswered_elicitation_leaves_the_request_pending() {
     assert_eq!(host.elicitations().len(), 1);
     assert_nothing_bought(&here);
     let id = approvals(&here)[0]["id"].as_str().unwrap().to_owned();
-    assert!(
-        response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} --dir ")),
-        "{response}"
-    );
+    assert!(response["hint"].as_str().unwrap().contains(&format!("stripe-projects-mcp approve {id} ")), "{response}");
     here.ok(&["approve", &id, "--yes"]);
     assert_eq!(host.provision(above_default()).await["status"], "active");
 }
@@ -210,6 +209,7 @@ async fn state_is_for_one_call_of_one_client() {
         json!({ "name": "memory2", "provider": "supermemory", "spend_cap_usd": 80 }),
         json!({ "name": "memory", "provider": "vector-db", "spend_cap_usd": 80 }),
         json!({ "name": "memory", "provider": "supermemory" }),
+        json!({ "name": "memory", "provider": "supermemory", "spend_cap_usd": 80, "expires_in": "7d" }),
     ] {
         let response = host.call_once(other.clone(), Some((&state, accept()))).await;
         assert_eq!(response["code"], "approval_mismatch", "{other}: {response}");
@@ -220,7 +220,7 @@ async fn state_is_for_one_call_of_one_client() {
     let rows = here.ledger().audit().rows().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
-    assert_eq!((attempts.len(), attempts[5].actor.as_str()), (6, "another host 1"), "an attempt leaves a trace");
+    assert_eq!((attempts.len(), attempts[6].actor.as_str()), (7, "another host 1"), "an attempt leaves a trace");
     assert_nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }

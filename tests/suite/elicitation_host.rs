@@ -55,6 +55,8 @@ pub struct HostClient {
     support: ElicitationSupport,
     name: &'static str,
     reply: Reply,
+    /// What happens before the answer, such as the time that a person takes.
+    before: Arc<dyn Fn() + Send + Sync>,
     elicitations: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -91,8 +93,24 @@ impl Host {
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,
     {
+        Self::over_after(name, transport, era, support, reply, Arc::new(|| ())).await
+    }
+
+    /// As [`Self::over`]; `before` runs before each answer.
+    pub async fn over_after<T, E, A>(
+        name: &'static str,
+        transport: T,
+        era: Era,
+        support: ElicitationSupport,
+        reply: Reply,
+        before: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self
+    where
+        T: IntoTransport<RoleClient, E, A>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
         let elicitations = Arc::new(Mutex::new(Vec::new()));
-        let client = HostClient { support, name, reply, elicitations: Arc::clone(&elicitations) };
+        let client = HostClient { support, name, reply, before, elicitations: Arc::clone(&elicitations) };
         let service = match era {
             Era::Legacy => client.serve(transport).await.unwrap(),
             Era::Modern => {
@@ -152,11 +170,13 @@ impl ClientHandler for HostClient {
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
         self.elicitations.lock().unwrap().push(json!(question));
+        (self.before)();
         let result = match (&self.reply, &question) {
             (Reply::Open, ElicitRequestParams::UrlElicitationParams { url, .. }) => {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let browser = reqwest::Client::builder().no_proxy().build().unwrap();
                 assert_eq!(browser.get(url).send().await.unwrap().status(), 200);
+                assert_eq!(browser.post(url).send().await.unwrap().status(), 200, "the button of the page");
                 ElicitResult::new(ElicitationAction::Accept)
             }
             (Reply::Open, _) => ElicitResult::new(ElicitationAction::Accept).with_content(json!({ "approve": true })),

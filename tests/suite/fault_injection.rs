@@ -7,20 +7,20 @@ use std::sync::{
 
 use async_trait::async_trait;
 use backends::{
-    Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Service,
+    Backend, BackendError, CapScope, Credentials, Observed, Order, Refusal, Scope, Service,
     simulated::{PaymentMethod, Simulated},
 };
 use domain::{
     channel::Channel,
     clock::Clock,
-    diagnostic::Diagnostic as _,
+    diagnostic::{Diagnostic as _, Exit},
     money::Cents,
     name::{ProjectName, ProviderKey},
     project::ResourceId,
 };
 use files::{
     env_file::Replace,
-    registry::{RegistryFile, UserPolicyFile},
+    registry::{ConfigFolders, PolicyFiles, RegistryFiles, WorkspaceRegistry},
 };
 use storage::ledger::Visibility;
 use stripe_projects_mcp::{
@@ -100,6 +100,20 @@ fn rotation_of_unknown_outcome_is_finished_by_the_next_call() {
 }
 
 #[test]
+fn key_that_cannot_be_disabled_is_reported_and_works_on() {
+    let harness = Harness::with(Fault::None);
+    harness.provision().unwrap();
+    harness.backend.inject(Fault::CannotDisable);
+    let error = harness.provisioner.projects.suspend(&name(), &Principal::person("maria")).unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("cannot_disable", Exit::Incomplete));
+    assert!(error.hint(Channel::Cli).contains("stripe-projects-mcp teardown victim"), "{}", error.hint(Channel::Cli));
+    assert_eq!(harness.workspace.json(&["list"])["projects"][0]["status"], "active", "it is not shown as suspended");
+    harness.check_key();
+    harness.rotate().unwrap();
+    assert_eq!(harness.teardown().unwrap().status, "torn_down");
+}
+
+#[test]
 fn rotation_without_effect_is_reported() {
     let harness = Harness::with(Fault::None);
     harness.provision().unwrap();
@@ -147,6 +161,8 @@ enum Fault {
     /// The backend does not answer queries.
     Unreachable,
     ReportsWithoutRotating,
+    /// The provider cannot revoke a credential.
+    CannotDisable,
 }
 
 /// The simulated backend behind a bad connection. A fault occurs once, except that `Unreachable` lasts.
@@ -235,6 +251,9 @@ impl Backend for FaultyBackend {
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
+        if *self.fault.lock().unwrap() == Fault::CannotDisable {
+            return Err(Refusal::CannotDisable.into());
+        }
         self.inner.suspend(resource).await
     }
 
@@ -258,14 +277,19 @@ struct Harness {
 impl Harness {
     fn with(fault: Fault) -> Self {
         let workspace = Workspace::new();
+        let folders = ConfigFolders { home: Some(workspace.file("no-home")), ..ConfigFolders::default() };
         let world = simulated_store(&workspace.state());
         let inner = Simulated::new(world, PaymentMethod::Succeeds, Clock::system());
         let backend = Arc::new(FaultyBackend { inner, fault: fault.into(), orders: AtomicUsize::new(0) });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let provisioner = Provisioner::new(Dependencies {
             backend: Arc::clone(&backend) as Arc<dyn Backend>,
-            registry: RegistryFile::OwnOrBuiltin(workspace.file("providers.toml")),
-            user_policy: UserPolicyFile::NoFolder,
+            registry: RegistryFiles::new(
+                &folders,
+                WorkspaceRegistry::Own(workspace.file("providers.toml")),
+                workspace.path(),
+            ),
+            policies: PolicyFiles::new(&folders, None, workspace.path()),
             ledger: Arc::new(workspace.ledger()),
             env_file: workspace.file(".env"),
             state: workspace.state_folder(),

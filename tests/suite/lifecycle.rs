@@ -94,9 +94,10 @@ fn no_log_level_logs_messages() {
 #[test]
 fn flood_of_calls_is_answered_completely() {
     let workspace = Workspace::new();
-    let held = lock_project(&workspace, "memory");
+    let names: Vec<String> = (0..200).map(|number| format!("n{number}")).collect();
+    let held: Vec<Lock> = names.iter().map(|name| lock_project(&workspace, name)).collect();
     let mut client = RawClient::initialize(&workspace);
-    let ids: Vec<_> = (0..200).map(|_| client.send_call("rotate_key", &json!({ "name": "memory" }))).collect();
+    let ids: Vec<_> = names.iter().map(|name| client.send_call("rotate_key", &json!({ "name": name }))).collect();
     let answered = |client: &RawClient, code: &str| {
         let codes = client.messages().into_iter().map(|answer| answer["result"]["structuredContent"]["code"].clone());
         codes.filter(|value| value == code).count()

@@ -21,6 +21,7 @@ mod architecture;
 mod audit;
 mod audit_accept;
 mod backends;
+mod byte_file;
 mod canaries;
 mod caps;
 mod cli_call;
@@ -47,9 +48,12 @@ mod fake_stripe_behavior;
 mod fake_stripe_faults;
 mod fault_injection;
 mod features;
+#[cfg(unix)]
+mod foreign_text;
 mod hosts;
 mod interrupts;
 mod invariants;
+mod kill;
 mod language;
 mod lifecycle;
 mod lifetimes;
@@ -58,20 +62,27 @@ mod mcp;
 mod mock_stripe_api;
 mod partial_failure;
 mod policy;
+mod policy_files;
 mod portable_sql;
 mod power_loss;
+#[cfg(target_os = "linux")]
+mod process_hardening;
 #[cfg(unix)]
 mod programs;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;
+mod quiet_times;
 mod raw_client;
 mod real_backends;
 mod real_stripe;
 mod refusals;
 mod registry;
+mod registry_layers;
 mod release;
 mod request_counts;
+#[cfg(target_os = "linux")]
+mod request_limit;
 mod scan;
 mod scan_history;
 mod scan_matcher;
@@ -88,6 +99,8 @@ mod simulator_faults;
 mod snapshots;
 mod soak;
 mod stalled_process;
+#[cfg(unix)]
+mod state_folder;
 mod stripe_api;
 mod stripe_api_faults;
 mod stripe_cli;
@@ -99,3 +112,4 @@ mod suspend;
 mod terminal;
 mod tool_schema_rules;
 mod workspace;
+mod workspaces;

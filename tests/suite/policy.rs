@@ -44,14 +44,17 @@ fn workspace_cannot_redirect_alerts() {
     let alerts =
         |to: &AlertReceiver| format!("[alerts]\nurl = 'http://{}/'\nallow_hosts = ['127.0.0.1']\n", to.address);
     let (here, home) = (Workspace::new(), config_home(&alerts(&ours)));
-    for registry in [alerts(&theirs), String::new()] {
-        here.write("providers.toml", format!("{}\n{registry}", files::registry::BUILTIN));
-        cli(&here, &home, &["provision", "web", "search", "--cap", "10"]).succeed();
-        let usage = cli(&here, &home, &["usage", "record", "web", "5"]);
-        usage.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed();
-        cli(&here, &home, &["teardown", "web", "--yes"]).succeed();
-    }
-    assert_eq!((ours.received().len(), theirs.received().len()), (2, 0));
+    cli(&here, &home, &["provision", "web", "search", "--cap", "10"]).succeed();
+    here.write("providers.toml", format!("{}\n{}", files::registry::BUILTIN, alerts(&theirs)));
+    let record = |usd: &str| {
+        let usage = cli(&here, &home, &["usage", "record", "web", usd]);
+        usage.env("STRIPE_PROJECTS_ALERT_SECRET", SECRET).succeed()
+    };
+    record("5");
+    assert_eq!(cli(&here, &home, &["providers", "check"]).json()["code"], "invalid_registry");
+    std::fs::remove_file(here.file("providers.toml")).unwrap();
+    record("3");
+    assert_eq!((ours.received().len(), theirs.received().len()), (2, 0), "the first alert was kept until then");
 }
 
 #[test]

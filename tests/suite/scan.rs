@@ -152,7 +152,7 @@ fn connection_string_is_found_by_its_length() {
 #[test]
 fn agent_transcripts_and_shell_histories_are_known_places() {
     let (here, key) = with_key();
-    let home = here.file("home");
+    let home = here.root().join("another-home");
     let places = [
         ".claude/projects/-work/session.jsonl",
         ".config/Cursor/User/workspaceStorage/1/state.vscdb",
@@ -174,6 +174,7 @@ fn agent_transcripts_and_shell_histories_are_known_places() {
         command.env_remove(variable);
     }
     command.env("HOME", &home).env("CODEX_HOME", home.join("elsewhere/codex"));
+    command.env("STRIPE_PROJECTS_STATE_DIR", here.state());
     let output = CommandOutput::from(command.output().unwrap());
     let view: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(findings(&view).len(), places.len(), "{view:#}");

@@ -74,8 +74,9 @@ fn toml_table_is_appended() {
 }
 
 #[test]
-fn different_entry_keeps_foreign_fields() {
-    let edited = "{\"mcpServers\": {\"stripe-projects\": {\"env\": {\"A\": \"b\"}, \"args\": [1, 2], /* c */ \"command\": \"old\"}}}";
+fn different_entry_is_corrected_in_place() {
+    let edited =
+        "{\"mcpServers\": {\"stripe-projects\": {\"args\": [1, 2], /* c */ \"command\": \"old\", \"timeout\": 9}}}";
     let expected = edited.replace("[1, 2]", "[\"serve\", \"--dir\", \"/p\"]").replace("\"old\"", "\"/bin/x\"");
     assert_eq!(json_with(edited), expected);
     let empty = "{\"mcpServers\": {\"stripe-projects\": {}}}";
@@ -89,6 +90,46 @@ fn different_entry_keeps_foreign_fields() {
     let expected =
         "mcp_servers.stripe-projects = { command = \"/bin/x\", args = [\"serve\", \"--dir\", \"/p\"] } # ours\n";
     assert_eq!(toml_with(inline), expected);
+}
+
+#[test]
+fn fields_that_could_steer_us_are_dropped() {
+    for (fields, left) in [
+        (r#""env": {"A": "b"}, "command": "old", "args": []"#, ""),
+        (r#""command": "old", "envFile": ".x", "args": [], "cwd": "/""#, ""),
+        (r#""command": "old", "args": [], "type": "http", "url": "https://x", "headers": {"A": "b"}"#, ""),
+        (r#""command": "old", "args": [], "alwaysAllow": ["provision"], "disabled": false"#, r#", "disabled": false"#),
+        (r#""command": "old", "args": [], "timeout": {"x": 1}, "a b": null, "": 1"#, ""),
+    ] {
+        let before = format!("{{\"mcpServers\": {{\"stripe-projects\": {{{fields}}}, \"b\": {{\"env\": {{}}}}}}}}");
+        let entry = r#""command": "/bin/x", "args": ["serve", "--dir", "/p"]"#;
+        let after = format!("{{\"mcpServers\": {{\"stripe-projects\": {{{entry}{left}}}, \"b\": {{\"env\": {{}}}}}}}}");
+        assert_eq!(json_with(&before), after);
+    }
+    let lines = "{\n  \"mcpServers\": {\n    \"stripe-projects\": {\n      \"env\": {\n        \"A\": \"b\"\n      }, // e\n      \
+        \"command\": \"/bin/x\",\n      \"args\": [\"serve\", \"--dir\", \"/p\"]\n    }\n  }\n}\n";
+    let after = json_with(lines);
+    assert!(!after.contains("env") && after.contains("// e"), "{after}");
+
+    let other = "\n[b]\nenv = { C = 'd' }\n";
+    for fields in [
+        "env = { A = 'b' }\ncwd = '/'\n",
+        "env.A = 'b'\nenv.\"LD_PRELOAD\" = \"\"\"\nx\n\"\"\"\n",
+        "[mcp_servers.stripe-projects.env]\nA = 'b'\n\n[mcp_servers.stripe-projects.http_headers]\nX = 'y'\n",
+    ] {
+        let before = format!("[mcp_servers.stripe-projects]\ncommand = 'old'\nargs = []\n{fields}{other}");
+        let after = toml_with(&before);
+        let read: Value = toml::from_str(&after).unwrap();
+        let entry = json!({ "command": "/bin/x", "args": ["serve", "--dir", "/p"] });
+        assert_eq!(read["mcp_servers"]["stripe-projects"], entry, "{before}\n{after}");
+        assert!(after.ends_with(other), "{after}");
+    }
+    let inline =
+        "mcp_servers.stripe-projects = { env = { A = 'b' }, command = 'old', args = [], enabled = true } # ours\n";
+    let read: Value = toml::from_str(&toml_with(inline)).unwrap();
+    let entry = json!({ "command": "/bin/x", "args": ["serve", "--dir", "/p"], "enabled": true });
+    assert_eq!(read["mcp_servers"]["stripe-projects"], entry);
+    assert!(toml_with(inline).ends_with(" # ours\n"));
 }
 
 #[test]

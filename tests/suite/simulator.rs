@@ -227,8 +227,22 @@ fn unconnected_provider_needs_a_person() {
     let request = here.post("provider_connection_requests", &json!({ "provider": "exa", "configuration": {} }));
     assert_eq!(request.text_at("/request_status"), "pending_auth");
     let (page, id) = (request.text_at("/redirect_url").to_owned(), request.text_at("/id"));
-    let page = here.get(page.strip_prefix(&here.process.base).unwrap());
-    assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
+    let path = page.strip_prefix(&here.process.base).unwrap();
+    for _ in 0..2 {
+        let page = here.get(path);
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
+        assert!(page.text.contains("<form method=post>"), "{page:?}");
+        assert_eq!(page.header("x-frame-options"), "DENY");
+    }
+    let request = here.get(&format!("provider_connection_requests/{id}"));
+    assert_eq!(request.text_at("/request_status"), "pending_auth", "a GET changes nothing");
+    for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let forged = here.send(here.bare_request(Method::POST, path).header(name, value)).unwrap();
+        assert_eq!(forged.error(), (403, "origin_not_allowed"), "{name}: {value}");
+    }
+    let own = here.bare_request(Method::POST, path).header("origin", &here.process.base);
+    let own = own.header("sec-fetch-site", "same-origin").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(here.send(own).unwrap().status, 200);
     let request = here.get(&format!("provider_connection_requests/{id}"));
     assert_eq!(request.text_at("/request_status"), "complete");
     assert_eq!(request.text_at("/provider_connection/status"), "active");
@@ -239,6 +253,45 @@ fn unconnected_provider_needs_a_person() {
     assert_eq!(here.post(&format!("provider_connections/{connection}/unlink"), &json!({})).status, 200);
     assert_eq!(here.post("resources", &resource).error(), (400, "provider_not_connected"));
     assert_eq!(here.get("/connect/pcr_none").error(), (404, "resource_missing"));
+}
+
+#[test]
+fn page_of_another_origin_changes_nothing() {
+    let here = Simulator::start();
+    for (name, value) in [("origin", "http://127.0.0.1:1"), ("origin", "null"), ("sec-fetch-site", "same-site")] {
+        for (method, path) in [
+            (Method::POST, "/_simulator/faults"),
+            (Method::DELETE, "/_simulator/faults"),
+            (Method::POST, "/_simulator/usage"),
+            (Method::POST, "/v2/provisioning/projects"),
+            (Method::GET, "/v2/provisioning/eligibility"),
+        ] {
+            let request = here.bare_request(method.clone(), path).bearer_auth("rk_test_0123456789");
+            let forged = here.send(request.header(name, value)).unwrap();
+            assert_eq!(forged.error(), (403, "origin_not_allowed"), "{method} {path}, {name}: {value}");
+        }
+    }
+    assert_eq!(here.get("/checkout").status, 200);
+}
+
+/// Half a request holds a connection for a few seconds, and not forever.
+#[test]
+fn silent_clients_do_not_stop_the_simulator() {
+    use std::{io::Write as _, net::TcpStream};
+    let here = Simulator::start();
+    let address = here.process.base.strip_prefix("http://").unwrap();
+    for start in ["GET /checkout HTTP/1.1\r\nHost: 127", "", "GET /checkout HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"] {
+        let silent: Vec<TcpStream> = (0..130)
+            .map(|_| {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.write_all(start.as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        // The client of the tests gives up after a time of its own.
+        assert_eq!(here.get("/checkout").status, 200, "{start:?}");
+        drop(silent);
+    }
 }
 
 #[test]

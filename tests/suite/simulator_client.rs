@@ -153,10 +153,16 @@ impl SimulatorProcess {
         assert_eq!(ask(|client| client.delete(format!("{}/_simulator/faults", self.base))), 200);
     }
 
-    /// Opens a URL, as a user does in a browser.
+    /// Opens a URL and presses the button of its page, as a user does in a browser.
     #[expect(clippy::unused_self, reason = "the address is this process's")]
     pub fn open(&self, url: &str) {
         assert_eq!(ask(|client| client.get(url)), 200);
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let origin = format!("{scheme}://{}", rest.split('/').next().unwrap());
+        assert_eq!(
+            ask(|client| client.post(url).header("origin", origin).header("sec-fetch-site", "same-origin")),
+            200
+        );
     }
 
     /// Sends SIGTERM and returns the exit code.

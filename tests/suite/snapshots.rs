@@ -38,6 +38,7 @@ fn help_output_matches() {
         "abandon",
         "doctor",
         "setup",
+        "workspaces",
         "completions",
         "man",
     ] {
@@ -100,7 +101,7 @@ fn approval_output_matches() {
     assert_output(&here, "approve_again", &["approve", &id(), "--yes"]);
     agent.call("provision", &json!({ "name": "notes", "provider": "supermemory", "spend_cap_usd": 60 }));
     assert_output(&here, "deny", &["deny", &id(), "--yes"]);
-    assert_output(&here, "deny_json_unknown", &["deny", "ap-0000", "--yes", "--json"]);
+    assert_output(&here, "deny_json_unknown", &["deny", "ap-00000000", "--yes", "--json"]);
     assert_output(&here, "approve_no_id", &["approve", "memory", "--yes"]);
     assert_output(&here, "approvals_decided", &["approvals"]);
 }
@@ -225,6 +226,8 @@ fn assert_output(workspace: &Workspace, name: &str, arguments: &[&str]) {
         format!("$ stripe-projects-mcp {words}\n{}── stderr\n{}── exit {}", output.stdout, output.stderr, output.code);
     let text = text.replace(workspace.path().to_str().unwrap(), "[DIR]");
     let text = text.replace(workspace.home().to_str().unwrap(), "[HOME]").replace(BINARY, "[PROGRAM]");
+    // The user who runs the tests has a place for a policy, too.
+    let text = text.replace(&format!(" or {}/.config/stripe-projects/policy.toml", account_home()), "");
     assert_text(name, &text);
 }
 
@@ -255,4 +258,10 @@ fn replace_after(text: &str, start: &str, kind: fn(char) -> bool, replacement: &
         result.extend([start, replacement, rest]);
     }
     result
+}
+
+/// Returns the home in the passwd entry, which the environment of a test does not choose.
+fn account_home() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    user.map(|user| user.dir.display().to_string()).unwrap_or_default()
 }

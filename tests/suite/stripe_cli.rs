@@ -42,8 +42,14 @@ impl ShellHarness {
 
     fn backend(&self, verb: Duration) -> StripeCli {
         let notes = notes(self.state.path());
-        let pace =
-            Timeouts { verb, poll_pause: SHORT, poll_timeout: SHORT, lock_timeout: SHORT, interrupted_add: SHORT };
+        let pace = Timeouts {
+            verb,
+            poll_pause: SHORT,
+            poll_timeout: SHORT,
+            lock_timeout: SHORT,
+            kill_timeout: SHORT,
+            interrupted_add: SHORT,
+        };
         StripeCli::new(Some(self.bin.clone()), notes, self.state.path().to_owned(), pace)
     }
 

@@ -39,6 +39,7 @@ impl StripeCliHarness {
             poll_pause: Duration::from_millis(20),
             poll_timeout: Duration::from_millis(500),
             lock_timeout: Duration::from_secs(20),
+            kill_timeout: Duration::from_secs(1),
             interrupted_add: Duration::from_secs(2),
         };
         let backend = StripeCli::new(

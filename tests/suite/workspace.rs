@@ -38,7 +38,8 @@ use crate::{
 
 /// A workspace, and the home of the user with the state folder beside it. Both are removed at the end of the test.
 pub struct Workspace {
-    root: TempDir,
+    root: Arc<TempDir>,
+    folder: &'static str,
     behind: Counterpart,
     allow_planted_keys: AtomicBool,
     /// The files that may hold keys: `.env`, and what calls name with `--env-file` and `--dir`.
@@ -78,8 +79,19 @@ impl Workspace {
         for folder in ["workspace", "home"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
+        Self::in_folder(Arc::new(root), "workspace")
+    }
+
+    /// Creates another workspace of the same user.
+    pub fn beside(&self) -> Self {
+        fs::create_dir(self.root().join("other")).unwrap();
+        Self::in_folder(Arc::clone(&self.root), "other")
+    }
+
+    fn in_folder(root: Arc<TempDir>, folder: &'static str) -> Self {
         Self {
             root,
+            folder,
             behind: Counterpart::Simulated,
             allow_planted_keys: AtomicBool::new(false),
             env_files: Mutex::default(),
@@ -117,7 +129,7 @@ impl Workspace {
 
     /// Without symbolic links, as the program shows it.
     pub fn path(&self) -> PathBuf {
-        self.root().join("workspace")
+        self.root().join(self.folder)
     }
 
     /// Returns the folder of the workspace and the home.
@@ -229,7 +241,7 @@ impl Workspace {
 
     /// Returns the state folder as the program checks it.
     pub fn state_folder(&self) -> Arc<StateFolder> {
-        Arc::new(StateFolder::new(self.state(), self.path(), Some(self.home())))
+        Arc::new(StateFolder::new(self.state(), Some(self.path()), Some(self.home())))
     }
 
     /// Creates the state folder, as the first write does.
@@ -245,7 +257,8 @@ impl Workspace {
     /// Returns the ledger, bound to this workspace.
     pub fn ledger(&self) -> Ledger {
         let place = Place { path: self.path(), identity: Some(folder_identity(&self.path()).unwrap()) };
-        let registration = Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now() };
+        let registration =
+            Registration { place, id: WorkspaceId::random().unwrap(), at: Clock::system().now(), for_agent: false };
         Ledger::of(&self.state()).in_folder(registration)
     }
 

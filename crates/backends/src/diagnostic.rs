@@ -2,6 +2,8 @@
 
 use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
+use domain::visible::visible;
+use files::fs::shell_word;
 
 use super::{BackendError, Consent, Refusal, Setup};
 
@@ -46,8 +48,8 @@ impl Diagnostic for BackendError {
                 format!("run `{PROGRAM} teardown NAME` to close the project; it was removed outside of this program"),
             ),
             Self::NotLinked { provider, folder } => channel.person_runs(
-                &format!("stripe projects link {provider}"),
-                &format!(" in the folder {}; then try again", folder.display()),
+                &format!("stripe projects link {}", shell_word(provider)),
+                &format!(" in the folder {}; then try again", visible(folder)),
             ),
             Self::NotSetUp(missing) => missing.hint(channel),
             Self::Refused(refusal) => refusal.hint(channel),
@@ -59,7 +61,10 @@ impl Diagnostic for BackendError {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::Refused(refusal) => refusal.exit(),
+            _ => Exit::Backend,
+        }
     }
 }
 
@@ -87,10 +92,10 @@ impl Diagnostic for Consent {
             ),
             Self::Terms => channel.select(
                 "ask the user to read the provider's terms; only they may write `terms_accepted = true` into its entry \
-                 of the registry, or start this program with `--accept-tos`; then try again"
+                 in ~/.config/stripe-projects/providers.toml, or start this program with `--accept-tos`; then try again"
                     .to_owned(),
-                "read the provider's terms, then write `terms_accepted = true` into its entry of the registry or add \
-                 `--accept-tos`"
+                "read the provider's terms, then write `terms_accepted = true` into its entry in \
+                 ~/.config/stripe-projects/providers.toml or add `--accept-tos`"
                     .to_owned(),
             ),
         }
@@ -105,6 +110,7 @@ impl Diagnostic for Refusal {
     fn code(&self) -> &'static str {
         match self {
             Self::AccountNotEligible => "account_not_eligible",
+            Self::CannotDisable => "cannot_disable",
             Self::CapReached => "cap_reached",
             Self::CardDeclined => "card_declined",
             Self::Configuration { .. } => "invalid_configuration",
@@ -124,6 +130,10 @@ impl Diagnostic for Refusal {
             Self::AccountNotEligible => channel.person_runs(
                 "stripe projects init --preflight",
                 " to see what Stripe requires, or use another account",
+            ),
+            Self::CannotDisable => channel.select(
+                "call teardown for the project to stop it for good".to_owned(),
+                "tear the project down to stop it for good".to_owned(),
             ),
             Self::CapReached => channel.select(
                 "call teardown for the project, or provision another one with a cap that the user accepts".to_owned(),
@@ -166,7 +176,10 @@ impl Diagnostic for Refusal {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Backend
+        match self {
+            Self::CannotDisable => Exit::Incomplete,
+            _ => Exit::Backend,
+        }
     }
 }
 
@@ -202,7 +215,7 @@ impl Diagnostic for Setup {
             Self::OtherProject { folder } => channel.person(&format!(
                 "restore {} as it was, or name another `--state-dir`: what this workspace provisioned is in another \
                  Stripe project",
-                folder.display()
+                visible(folder)
             )),
             Self::WrongAccount => channel.person(
                 "use a key of the account and mode (test or live) that this workspace was provisioned with, or run \

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::PathBuf};
 
-use domain::{money::Cents, project::NoRandomness};
+use domain::{money::Cents, project::NoRandomness, visible::visible};
 
 use super::NotesError;
 
@@ -14,7 +14,7 @@ pub enum BackendError {
     #[error("the order is too old for the backend to know its outcome; look at {place} for a resource called {name}")]
     Forgotten { name: String, place: &'static str },
     /// The response arrived and cannot be right. Anything may have happened: observe.
-    #[error("the backend's response is malformed: unexpected {what} ({got})")]
+    #[error("the backend's response is malformed: unexpected {what} ({})", visible(got))]
     Malformed { what: &'static str, got: String },
     /// Nothing happened; a person must finish a step in a browser first.
     #[error("Stripe requires a step in a browser")]
@@ -23,7 +23,7 @@ pub enum BackendError {
     #[error(transparent)]
     NeedsConsent(#[from] Consent),
     /// Nothing is left of it; the provider requires more information, in fields of its own.
-    #[error("the provider requires more information: {}", fields.join(", "))]
+    #[error("the provider requires more information: {}", visible(&fields.join(", ")))]
     NeedsInformation { fields: Vec<String> },
     /// Nothing happened; a person must open this address and connect the provider first.
     #[error("the provider is not linked to the Stripe account")]
@@ -32,7 +32,7 @@ pub enum BackendError {
     #[error("the backend has no such resource")]
     NotFound,
     /// Nothing happened; a person must link the provider first, from that folder.
-    #[error("the provider {provider} is not linked to the Stripe account")]
+    #[error("the provider {} is not linked to the Stripe account", visible(provider))]
     NotLinked { provider: String, folder: PathBuf },
     /// Nothing happened: this machine is not set up for the backend.
     #[error(transparent)]
@@ -108,21 +108,24 @@ pub enum Refusal {
     AccountNotEligible,
     #[error("the payment method was declined")]
     CardDeclined,
+    /// The provider has no way to revoke a credential but removing the service.
+    #[error("the provider cannot disable a credential without removing the service")]
+    CannotDisable,
     #[error("the cap is used up")]
     CapReached,
     /// The catalog's names of the fields.
-    #[error("the service rejects its configuration in the registry: {}", fields.join(", "))]
+    #[error("the service rejects its configuration in the registry: {}", visible(&fields.join(", ")))]
     Configuration { fields: Vec<String> },
-    #[error("Stripe rejected the spending limit of {limit} USD for {provider}")]
+    #[error("Stripe rejected the spending limit of {limit} USD for {}", visible(provider))]
     LimitNotSet { provider: String, limit: Cents },
     #[error("the provider's monthly limit of {limit} USD is used up")]
     MonthlyLimitReached { limit: Cents },
     #[error("the service requires a plan")]
     PlanRequired,
     /// Stripe's code for it, letters and underscores only.
-    #[error("the provider failed{}", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    #[error("the provider failed{}", code.as_ref().map(|code| format!(" ({})", visible(code))).unwrap_or_default())]
     ProviderFailed { code: Option<String> },
-    #[error("Stripe's catalog does not offer the service {service} at the moment")]
+    #[error("Stripe's catalog does not offer the service {} at the moment", visible(service))]
     ServiceMissing { service: String },
     #[error("the resource is suspended")]
     Suspended,

@@ -1,66 +1,18 @@
 //! Approval requests and their decisions.
 //!
-//! An approval covers one subject: a name, a provider with its configuration at that time, a cap and a workspace. The id
-//! is short because a person types it; it is not a secret, and knowing it grants nothing.
+//! An approval covers one subject, which is the canonical whole of a request. The id is short because a person types it;
+//! it is not a secret, and knowing it grants nothing.
 
 mod diagnostic;
+mod id;
+mod question;
+mod subject;
 
-use std::fmt;
+pub use id::{ApprovalId, NotAnId};
+pub use question::{Question, asker};
+pub use subject::{Subject, SubjectFacts};
 
-use crate::{
-    clock::Timestamp,
-    money::Cents,
-    name::{ProjectName, ProviderKey, ServiceRef},
-    project::{NoRandomness, fill_random},
-};
-
-/// An approval's id: `ap-` and four characters of Crockford's base32 alphabet.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ApprovalId(String);
-
-impl ApprovalId {
-    /// Creates an id from the operating system's randomness.
-    pub fn random() -> Result<Self, NoRandomness> {
-        let mut bytes = [0; LENGTH];
-        fill_random(&mut bytes)?;
-        let letters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
-        Ok(Self(letters.fold(PREFIX.to_owned(), |id, letter| id + &char::from(*letter).to_string())))
-    }
-
-    /// Parses a typed id. Accepts upper case, and `o`, `i` and `l` for the digits that they resemble.
-    pub fn parse(text: &str) -> Result<Self, NotAnId> {
-        let text = text.trim().to_ascii_lowercase();
-        let letters = text.strip_prefix(PREFIX).ok_or(NotAnId)?.replace('o', "0").replace(['i', 'l'], "1");
-        let known = letters.len() == LENGTH && letters.bytes().all(|letter| ALPHABET.contains(&letter));
-        if known { Ok(Self(format!("{PREFIX}{letters}"))) } else { Err(NotAnId) }
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ApprovalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The text is not an approval id. It is not quoted, because it may be a pasted key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an approval's id is written ap- and four letters or digits, such as ap-7k3f")]
-pub struct NotAnId;
-
-/// What an approval covers. Approving one subject approves no other.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Subject {
-    pub name: ProjectName,
-    pub provider: ProviderKey,
-    pub service: ServiceRef,
-    pub cap: Cents,
-    /// A hash of everything else that the approval is bound to: backend, env file, plan, configuration, billing.
-    pub terms: String,
-}
+use crate::{clock::Timestamp, name::ProviderKey};
 
 /// An approval request as the ledger stores it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,6 +26,8 @@ pub struct Approval {
     pub status: ApprovalStatus,
     /// Who approved or denied it.
     pub decided_by: Option<String>,
+    /// Until when a denial holds back other requests for the provider.
+    pub quiet_until: Option<Timestamp>,
 }
 
 /// The status of an approval request.
@@ -142,45 +96,6 @@ pub enum Answer {
     Unclear,
 }
 
-/// An approval request with the facts needed to decide it.
-#[derive(Clone, Debug)]
-pub struct Question {
-    pub approval: Approval,
-    /// The provider's label in the registry.
-    pub label: String,
-    /// Whether the service can bill.
-    pub paid: bool,
-    pub live_projects: u64,
-    /// The sum of the caps of the live projects.
-    pub committed: Cents,
-    /// The highest cap that needs no approval, if any.
-    pub without: Option<Cents>,
-    /// The command that decides it at a terminal.
-    pub command: String,
-}
-
-impl Question {
-    /// Returns the question as one paragraph.
-    ///
-    /// It names the service beside the label, because the label comes from the registry, which an agent may edit.
-    pub fn words(&self) -> String {
-        let Approval { subject, asked_by, .. } = &self.approval;
-        let Subject { name, provider, service, cap, .. } = subject;
-        let asker = if asked_by.is_empty() { "A client without a name" } else { asked_by };
-        let billed = if self.paid { "It is billed, up to that cap." } else { "Its plan is free." };
-        let live = match self.live_projects {
-            0 => "Nothing is live yet.".to_owned(),
-            1 => format!("One project is live, with a cap of {} USD.", self.committed),
-            more => format!("{more} projects are live, with caps of {} USD in sum.", self.committed),
-        };
-        format!(
-            "{asker} asks to provision `{name}` on {provider} ({}; {service}), with a spending cap of {cap} USD. \
-             {billed} {live}",
-            self.label
-        )
-    }
-}
-
 /// A missing, expired or invalid approval.
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalError {
@@ -192,6 +107,9 @@ pub enum ApprovalError {
     Denied { id: ApprovalId, until: Timestamp },
     #[error("this request has expired")]
     Expired,
+    /// As good as impossible, but a loop that draws ids must end.
+    #[error("no free id for this request was found")]
+    NoFreeId,
     /// The returned request state has no valid signature of this server.
     #[error("the requestState was not issued by this server")]
     Forged,
@@ -201,6 +119,9 @@ pub enum ApprovalError {
     NotAnId(#[from] NotAnId),
     #[error("there is no such request")]
     NotFound,
+    /// A denial for the provider holds back every request that needs a person.
+    #[error("a request for {provider} was denied ({id}), so none is shown until {until:.0}")]
+    Quiet { id: ApprovalId, provider: ProviderKey, until: Timestamp },
     #[error("this requestState was answered already, or replaced by a later question")]
     Replayed,
     #[error(
@@ -212,42 +133,16 @@ pub enum ApprovalError {
     TimedOut { id: ApprovalId, command: String },
     #[error("{most} requests are already pending")]
     TooMany { most: u32 },
+    /// The answer came too fast for a person to have read the form.
+    #[error("the question was answered in under a second, so no person has read it, and nothing was provisioned")]
+    Unattended { id: ApprovalId, command: String, answer: Answer },
     #[error("the answer neither approves nor denies, so nothing was provisioned")]
     Unclear { id: ApprovalId, command: String },
 }
 
-const PREFIX: &str = "ap-";
-
-/// 32 letters, so that a random byte modulo 32 has no bias.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
-const LENGTH: usize = 4;
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn typed_ids_parse_and_others_are_refused() {
-        let id = ApprovalId::random().unwrap();
-        assert_eq!(ApprovalId::parse(id.as_str()), Ok(id));
-        assert_eq!(ApprovalId::parse(" AP-7K3F\n").unwrap().as_str(), "ap-7k3f");
-        assert_eq!(ApprovalId::parse("ap-oIlz").unwrap().as_str(), "ap-011z");
-        for bad in ["", "ap-", "7k3f", "ap-7k3", "ap-7k3ff", "ap-7k3u", "ap-7k3é", "sk_live_0123456789abcdef"] {
-            assert_eq!(ApprovalId::parse(bad), Err(NotAnId), "{bad}");
-        }
-    }
-
-    /// A smaller alphabet would make collisions of ids more likely.
-    #[test]
-    fn random_ids_use_the_whole_alphabet() {
-        let ids: Vec<_> = (0..1000).map(|_| ApprovalId::random().unwrap()).collect();
-        let letters: BTreeSet<u8> = ids.iter().flat_map(|id| id.as_str().bytes().skip(PREFIX.len())).collect();
-        assert_eq!(letters, BTreeSet::from(*ALPHABET));
-        assert!(ids.iter().all(|id| ApprovalId::parse(&id.to_string()).as_ref() == Ok(id)));
-    }
 
     #[test]
     fn unused_decisions_are_reversible_at_a_terminal_only() {

@@ -14,4 +14,5 @@ pub mod principal;
 pub mod project;
 pub mod safe_url;
 pub mod secret;
+pub mod visible;
 pub mod workspace;

@@ -1,6 +1,10 @@
 //! The principal of a call: who acts, and over which channel.
 
-use crate::{channel::Channel, secret::looks_sensitive};
+use crate::{
+    channel::Channel,
+    secret::looks_sensitive,
+    visible::{is_visible, visible},
+};
 
 /// Who acts.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,14 +60,22 @@ impl Principal {
     }
 }
 
-/// A declared name, as it may be stored: short, printable, and without anything that reads like a key.
+/// Returns a declared name as it may be stored: short, visible, and without anything that reads like a key.
 fn sanitized(name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
-    if words.any(looks_sensitive) { NAME_WITHHELD.to_owned() } else { name }
+    // Characters that show nothing may split a key.
+    let read: String = name.chars().filter(|c| is_visible(*c)).take(MAX_EXAMINED_CHARS).collect();
+    let mut words = read.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+    if words.any(looks_sensitive) {
+        NAME_WITHHELD.to_owned()
+    } else {
+        visible(name).shortened(MAX_NAME_CHARS).to_string()
+    }
 }
 
 const MAX_NAME_CHARS: usize = 80;
+
+/// Enough to recognise a key whose begin is among the characters that are shown.
+const MAX_EXAMINED_CHARS: usize = 4 * MAX_NAME_CHARS;
 
 const NAME_WITHHELD: &str = "name withheld: it reads like a key";
 
@@ -74,9 +86,14 @@ mod tests {
     #[test]
     fn declared_name_is_shortened_and_carries_no_key() {
         let actor = |client: &str| Principal::agent(client).actor().to_owned();
-        assert_eq!(actor("a\nhost\u{1b}[0m 1.2"), "ahost[0m 1.2");
+        assert_eq!(actor("a\nhost\u{1b}[0m \u{202e}\u{e0041} 1.2"), r"a\nhost\u{1b}[0m \u{202e}\u{e0041} 1.2");
         assert_eq!(actor(&"é".repeat(200)).chars().count(), MAX_NAME_CHARS);
-        for key in ["ghp_0123456789abcdef0123 1", "host/sk-canary-0123456789abcdef", "(sk_live_0123456789abcdef)"] {
+        for key in [
+            "ghp_0123456789abcdef0123 1",
+            "host/sk-canary-0123456789abcdef",
+            "(sk_live_0123456789abcdef)",
+            "sk_\u{200b}live_0123456789\u{e0041}abcdef",
+        ] {
             assert_eq!(actor(key), NAME_WITHHELD, "{key}");
             assert_eq!(Principal::person(key).actor(), NAME_WITHHELD, "{key}");
         }

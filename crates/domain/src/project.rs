@@ -130,7 +130,9 @@ impl Status {
     /// Returns whether `next` is a legal transition. `Failed` and `TornDown` are final.
     pub fn may_become(self, next: Self) -> bool {
         match self {
-            Self::Provisioning => matches!(next, Self::Active | Self::Failed | Self::TearingDown),
+            Self::Provisioning => {
+                matches!(next, Self::Active | Self::Failed | Self::Suspended | Self::TearingDown)
+            }
             Self::Active => matches!(next, Self::Rotating | Self::Suspended | Self::TearingDown),
             Self::Suspended => matches!(next, Self::Active | Self::Rotating | Self::TearingDown),
             Self::Rotating => matches!(next, Self::Active | Self::Suspended | Self::TearingDown),

@@ -19,6 +19,7 @@ use std::{
 use domain::{
     name::EnvVar,
     secret::{Fingerprint, Secret},
+    visible::visible,
 };
 
 use replacement::Replaced;
@@ -52,9 +53,9 @@ pub struct Surroundings {
 pub enum EnvFileError {
     #[error("{variable} cannot be changed: {source}")]
     CannotHold { variable: EnvVar, source: DotenvError },
-    #[error("{} is a folder", path.display())]
+    #[error("{} is a folder", visible(path))]
     Directory { path: PathBuf },
-    #[error("{to} would take {}{}", path.display(), match to {
+    #[error("{to} would take {}{}", visible(path), match to {
         VersionControl::Git => " although it is in .git/info/exclude",
         _ => "",
     })]
@@ -63,24 +64,24 @@ pub enum EnvFileError {
     File(#[from] FsError),
     #[error(transparent)]
     Git(#[from] GitError),
-    #[error("a link leads out of the workspace, to {}", path.display())]
+    #[error("a link leads out of the workspace, to {}", visible(path))]
     LeadsOut { path: PathBuf },
-    #[error("another process holds {} for too long", path.display())]
+    #[error("another process holds {} for too long", visible(path))]
     Locked { path: PathBuf },
-    #[error("{} cannot be replaced: {}", path.display(), match why {
+    #[error("{} cannot be replaced: {}", visible(path), match why {
         Obstacle::AppendOnly => "it is append-only",
         Obstacle::Immutable => "it is immutable",
         Obstacle::MountPoint => "it is mounted by itself",
         Obstacle::Refused => "the system refuses it",
     })]
     NotReplaceable { path: PathBuf, why: Obstacle },
-    #[error("{} is marked read-only", path.display())]
+    #[error("{} is marked read-only", visible(path))]
     ReadOnly { path: PathBuf },
-    #[error("{variable} holds a value that is not ours to replace in {}", path.display())]
+    #[error("{variable} holds a value that is not ours to replace in {}", visible(path))]
     Taken { variable: EnvVar, path: PathBuf },
-    #[error("{} is tracked by git, which would publish the key", path.display())]
+    #[error("{} is tracked by git, which would publish the key", visible(path))]
     Tracked { path: PathBuf },
-    #[error("other programs keep changing {}", path.display())]
+    #[error("other programs keep changing {}", visible(path))]
     Unsteady { path: PathBuf },
 }
 
@@ -188,7 +189,7 @@ impl EnvFile {
         }
         let excluded_now = version_control::keep_out(&real)?;
         for _ in 0..ATTEMPTS {
-            let target = Target::lock(self, TIMEOUT)?;
+            let target = Target::lock(self, LOCK_TIMEOUT)?;
             if target.path != real {
                 break; // the checks above were about another file
             }
@@ -217,7 +218,7 @@ impl EnvFile {
         recognise: impl Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
     ) -> Result<(), E> {
         let variables: Vec<&EnvVar> = credentials.iter().map(|(variable, _)| *variable).collect();
-        self.edit(&variables, Privacy::OwnerOnly, recognise, |text, ours, target| {
+        self.edit(LOCK_TIMEOUT, &variables, Privacy::OwnerOnly, recognise, |text, ours, target| {
             if checked.is_some_and(|checked| checked != target) {
                 return Err(EnvFileError::Unsteady { path: self.path.clone() });
             }
@@ -235,16 +236,17 @@ impl EnvFile {
 
     /// Removes the variables whose values we wrote and keeps other values.
     ///
-    /// Succeeds if the folder does not exist any more.
+    /// Succeeds if the folder does not exist any more. Waits at most `within` for another writer.
     pub fn withdraw<E: From<EnvFileError>>(
         &self,
         variables: &[&EnvVar],
         recognise: impl Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
+        within: Duration,
     ) -> Result<(), E> {
         if self.existing()?.is_none() {
             return Ok(());
         }
-        self.edit(variables, Privacy::Unchanged, recognise, |text, ours, _| {
+        self.edit(within, variables, Privacy::Unchanged, recognise, |text, ours, _| {
             for variable in variables {
                 text.remove(variable, |value| ours.contains(&Fingerprint::of(value)))
                     .map_err(|source| cannot_hold(variable, source))?;
@@ -317,13 +319,14 @@ impl EnvFile {
     /// Starts over when another program changed the file between the read and the replacement.
     fn edit<E: From<EnvFileError>>(
         &self,
+        within: Duration,
         variables: &[&EnvVar],
         privacy: Privacy,
         recognise: impl Fn(&[Fingerprint]) -> Result<Vec<Fingerprint>, E>,
         change: impl Fn(&mut EnvText, &[Fingerprint], &Path) -> Result<(), EnvFileError>,
     ) -> Result<(), E> {
         for _ in 0..ATTEMPTS {
-            let target = Target::lock(self, TIMEOUT)?;
+            let target = Target::lock(self, within)?;
             staging::sweep(&target, &self.surroundings)?;
             let current = target.read()?;
             let mut text = text_of(current.as_ref());
@@ -361,14 +364,14 @@ fn cannot_hold(variable: &EnvVar, source: DotenvError) -> EnvFileError {
 }
 
 fn lock(target: &Path) -> Result<Lock, EnvFileError> {
-    Lock::on_folder_of(target, TIMEOUT)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
+    Lock::on_folder_of(target, LOCK_TIMEOUT)?.ok_or_else(|| EnvFileError::Locked { path: target.to_owned() })
 }
 
 /// A value that is written bare, and one that is written in quotes.
 const SAMPLES: &[&str] = &["sample", "sam&ple"];
 
 /// Writers hold the lock for milliseconds; a longer wait means a hung process.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MAX_FILE_SIZE: u64 = 16 * 1024 * 1024;
 

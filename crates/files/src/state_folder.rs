@@ -10,8 +10,10 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use domain::visible::visible;
+
 use crate::{
-    fs::{self, FsError},
+    fs::{self, FsError, Owner},
     git::{self, GitError},
 };
 
@@ -19,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    workspace: PathBuf,
+    workspace: Option<PathBuf>,
     home: Option<PathBuf>,
     /// Whether an agent uses the program, whose workspace must not contain the folder.
     for_agents: bool,
@@ -32,33 +34,34 @@ pub struct StateFolder {
 pub enum StateFolderError {
     #[error(transparent)]
     File(#[from] FsError),
-    #[error("the state folder {} is not a folder", path.display())]
+    #[error("the state folder {} is not a folder", visible(path))]
     NotAFolder { path: PathBuf },
-    #[error("the state folder {} belongs to another user", path.display())]
+    #[error("the state folder {} belongs to another user", visible(path))]
     Foreign { path: PathBuf },
     /// Creating it would make it belong to the wrong user, such as to root below `sudo`.
-    #[error("the state folder {} is not created, because {} belongs to another user", path.display(), owned.display())]
+    #[error("the state folder {} is not created, because {} belongs to another user", visible(path), visible(owned))]
     ForeignHome { path: PathBuf, owned: PathBuf },
-    #[error("the state folder {} is in a git work tree, and git did not report whether it is ignored", path.display())]
+    #[error("the state folder {} is in a git work tree, and git did not report whether it is ignored", visible(path))]
     GitUnclear {
         path: PathBuf,
         #[source]
         why: GitError,
     },
-    #[error("the state folder {} is a link", path.display())]
+    #[error("the state folder {} is a link", visible(path))]
     Link { path: PathBuf },
-    #[error("the mode of the state folder {} is {mode:03o} instead of 700", path.display())]
+    #[error("the mode of the state folder {} is {mode:03o} instead of 700", visible(path))]
     Open { path: PathBuf, mode: u32 },
     /// A repository could bring a ledger of its own, and `git clean` could remove ours.
-    #[error("the state folder {} is in a git work tree, and git would take its files", path.display())]
+    #[error("the state folder {} is in a git work tree, and git would take its files", visible(path))]
     Taken { path: PathBuf },
-    #[error("the workspace {} contains the {what} {}", workspace.display(), path.display())]
+    #[error("the workspace {} contains the {what} {}", visible(workspace), visible(path))]
     WorkspaceTooWide { workspace: PathBuf, what: &'static str, path: PathBuf },
 }
 
 impl StateFolder {
-    /// Creates nothing. `path` and `workspace` are canonical as far as they exist; `home` is the user's home folder.
-    pub fn new(path: PathBuf, workspace: PathBuf, home: Option<PathBuf>) -> Self {
+    /// Creates nothing. `path` and `workspace` are canonical as far as they exist; `home` is the user's home folder. Without
+    /// a workspace, a person has named another one than the present folder.
+    pub fn new(path: PathBuf, workspace: Option<PathBuf>, home: Option<PathBuf>) -> Self {
         let home = home.map(|home| fs::real_path(&home).unwrap_or(home));
         Self { path, workspace, home, for_agents: false, verified: AtomicBool::new(false) }
     }
@@ -94,7 +97,7 @@ impl StateFolder {
                 if !found.is_folder {
                     return Err(StateFolderError::NotAFolder { path: path() });
                 }
-                if !found.is_ours {
+                if found.owner != Owner::Us {
                     return Err(StateFolderError::Foreign { path: path() });
                 }
                 if cfg!(unix) && found.mode != PRIVATE {
@@ -129,10 +132,11 @@ impl StateFolder {
     /// # Errors
     /// [`StateFolderError::WorkspaceTooWide`]
     pub fn check_workspace(&self) -> Result<(), StateFolderError> {
+        let Some(workspace) = &self.workspace else { return Ok(()) };
         let inside = [("state folder", Some(&self.path)), ("home folder", self.home.as_ref())];
         for (what, path) in inside {
-            if let Some(path) = path.filter(|path| path.starts_with(&self.workspace)) {
-                let (workspace, path) = (self.workspace.clone(), path.clone());
+            if let Some(path) = path.filter(|path| path.starts_with(workspace)) {
+                let (workspace, path) = (workspace.clone(), path.clone());
                 return Err(StateFolderError::WorkspaceTooWide { workspace, what, path });
             }
         }
@@ -143,10 +147,10 @@ impl StateFolder {
     fn check_surroundings(&self) -> Result<(), StateFolderError> {
         let existing = self.path.ancestors().find(|folder| folder.is_dir()).map(Path::to_owned);
         let home = self.home.clone().filter(|home| self.path.starts_with(home));
-        for (folder, may_be_roots) in [(home, false), (existing, true)] {
+        for (folder, owners) in [(home, &[Owner::Us][..]), (existing, &[Owner::Root, Owner::Us])] {
             let Some(folder) = folder else { continue };
             let Some(found) = fs::ownership(&folder)? else { continue };
-            if !found.is_ours && !(may_be_roots && found.is_roots) {
+            if !owners.contains(&found.owner) {
                 return Err(StateFolderError::ForeignHome { path: self.path.clone(), owned: folder });
             }
         }

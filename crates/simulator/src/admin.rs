@@ -19,8 +19,10 @@ pub enum AdminCall {
     /// The page that would ask for a payment method.
     Checkout,
     ClearFaults,
-    /// The page that connects a provider.
+    /// Connects a provider.
     Connect(String),
+    /// The page that asks a person to connect a provider.
+    ConnectPage(String),
     PlanFault,
     RecordUsage,
 }
@@ -36,11 +38,19 @@ pub fn find(method: &Method, path: &str) -> Option<AdminCall> {
     Some(match (method.as_str(), segments.as_slice()) {
         ("DELETE", ["_simulator", "faults"]) => AdminCall::ClearFaults,
         ("GET", ["checkout"]) => AdminCall::Checkout,
-        ("GET", ["connect", id]) => AdminCall::Connect((*id).to_owned()),
+        ("GET", ["connect", id]) => AdminCall::ConnectPage((*id).to_owned()),
+        ("POST", ["connect", id]) => AdminCall::Connect((*id).to_owned()),
         ("POST", ["_simulator", "faults"]) => AdminCall::PlanFault,
         ("POST", ["_simulator", "usage"]) => AdminCall::RecordUsage,
         _ => return None,
     })
+}
+
+impl AdminCall {
+    /// Tells whether it only shows a page, to which a link of another site may lead.
+    pub fn is_page(&self) -> bool {
+        matches!(self, Self::Checkout | Self::ConnectPage(_))
+    }
 }
 
 /// Performs an admin call.
@@ -57,6 +67,10 @@ pub async fn dispatch(call: AdminCall, state: Arc<AppState>, body: Bytes) -> Res
         AdminCall::Connect(id) => {
             blocking(move || state.store.change(|account| calls::complete_connection(account, &id))).await?;
             Ok(Reply::page("The provider is connected. You can close this page."))
+        }
+        AdminCall::ConnectPage(id) => {
+            blocking(move || state.store.look(|account| calls::check_pending(account, &id))).await?;
+            Ok(Reply::page(CONNECT_FORM))
         }
         AdminCall::PlanFault => {
             state.faults.plan(Parameters::from_body(&body)?)?;
@@ -78,3 +92,7 @@ fn record_usage(state: &AppState, body: &[u8]) -> Result<Reply, Failure> {
         "usage_micro_usd": observed.usage.map(MicroUsd::micro_usd),
     })))
 }
+
+/// Posts to the address of the page. It names nothing of the request.
+const CONNECT_FORM: &str =
+    "Connect the provider to the simulated account?<form method=post><button>Connect</button></form>";

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time;
 
 use super::{
-    admin,
+    admin::{self, AdminCall},
     calls::{self, Context},
     failure::{Failure, INVALID_REQUEST},
     faults::Fault,
@@ -48,6 +48,7 @@ pub async fn handle(
     ConnectInfo(aborter): ConnectInfo<ConnectionAborter>,
     request: Request,
 ) -> Response {
+    let _at_work = aborter.at_work();
     let (head, body) = request.into_parts();
     let request = match time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_SIZE)).await {
         Ok(Ok(body)) => {
@@ -77,8 +78,12 @@ pub async fn handle(
 
 async fn serve(state: &Arc<AppState>, request: FullRequest) -> Result<Disposition, Failure> {
     headers::check_host(&request.headers)?;
-    headers::check_body(&request.headers, &request.body)?;
     let path = request.uri.path();
+    let page = admin::find(&request.method, path).filter(AdminCall::is_page);
+    if page.is_none() {
+        headers::check_origin(&request.headers)?;
+    }
+    headers::check_body(&request.headers, &request.body)?;
     if admin::is_admin_path(path) {
         let call = admin::find(&request.method, path).ok_or_else(|| unrecognized(&request.method))?;
         return admin::dispatch(call, Arc::clone(state), request.body).await.map(Disposition::Reply);

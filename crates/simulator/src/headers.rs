@@ -60,6 +60,23 @@ pub fn check_host(headers: &HeaderMap) -> Result<(), Failure> {
     Err(Failure::new(StatusCode::FORBIDDEN, INVALID_REQUEST, "host_not_loopback", message))
 }
 
+/// Checks that no page of another origin sent the request. Programs send neither header.
+///
+/// # Errors
+/// 403 for another origin.
+pub fn check_origin(headers: &HeaderMap) -> Result<(), Failure> {
+    let own = text(headers, header::HOST.as_str()).map(|host| format!("http://{host}"));
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let is_own =
+        origins.all(|origin| own.as_deref().is_some_and(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())));
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    if is_own && sites.all(|site| matches!(site.as_bytes(), b"none" | b"same-origin")) {
+        return Ok(());
+    }
+    let message = "the simulator takes no request from a page of another origin";
+    Err(Failure::new(StatusCode::FORBIDDEN, INVALID_REQUEST, "origin_not_allowed", message))
+}
+
 /// Checks the content type, because a web page can send other types across origins.
 ///
 /// # Errors
@@ -89,6 +106,37 @@ const MAX_KEY_LENGTH: usize = 255;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn check_origin_accepts_its_own_only() {
+        let is_accepted = |more: &[(&'static str, &str)]| {
+            let host = ("host", "127.0.0.1:12111");
+            let headers =
+                more.iter().chain([&host]).map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap()));
+            check_origin(&headers.collect::<HeaderMap>()).is_ok()
+        };
+        for own in [
+            &[][..],
+            &[("origin", "http://127.0.0.1:12111")],
+            &[("origin", "http://127.0.0.1:12111"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert!(is_accepted(own), "{own:?}");
+        }
+        for foreign in [
+            &[("origin", "http://127.0.0.1:12112")][..],
+            &[("origin", "https://127.0.0.1:12111")],
+            &[("origin", "http://localhost:12111")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+            &[("origin", "")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "http://127.0.0.1:12111"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(!is_accepted(foreign), "{foreign:?}");
+        }
+    }
 
     #[test]
     fn check_host_accepts_loopback_only() {

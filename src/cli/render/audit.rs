@@ -1,18 +1,19 @@
 //! Output of the audit log.
 
+use domain::visible::visible_once;
 use serde_json::Value;
 
 use super::{Output, json, stream::out, table, to_the_second};
 use crate::{
     provisioner::{AuditEntry, AuditProof},
-    view::{AcceptedBreakView, AuditView, ProofView},
+    view::{AcceptedBreakView, AuditView, ProofView, visible_json},
 };
 
 /// Prints the audit; as JSON one object per line, so that a long audit can be read as a stream.
 pub fn audit(rows: &[AuditEntry], output: Output) {
     let rows: Vec<AuditView> = rows.iter().map(AuditView::from).collect();
     if output == Output::Json {
-        return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).for_each(out);
+        return rows.iter().filter_map(|row| serde_json::to_string(row).ok()).map(visible_json).for_each(out);
     }
     if rows.is_empty() {
         return out("No matching row.");
@@ -40,7 +41,7 @@ pub fn proof(proof: &AuditProof, output: Output) {
             || "an `audit.head` that was missing or unreadable".to_owned(),
             |head_row| format!("an `audit.head` at row {head_row}"),
         );
-        out(format_args!("  row {row}, on {}: {actor} accepted the loss of {lost}", to_the_second(at)));
+        out(format_args!("  row {row}, on {}: {} accepted the loss of {lost}", to_the_second(at), visible_once(actor)));
     }
     if !proof.head.is_empty() {
         out(format_args!("The last one is {}", proof.head));

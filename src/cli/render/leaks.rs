@@ -2,13 +2,14 @@
 
 use domain::channel::Channel;
 use domain::diagnostic::Diagnostic as _;
+use domain::visible::visible;
 
 use super::{Output, err, json, out, warn};
 use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{LeakPlace, LeakedKey, ScanReport},
-    view::{LeakView, ScanView},
+    view::{LeakView, ScanView, visible_json},
 };
 
 pub fn scanned(report: &ScanReport, output: Output) {
@@ -44,7 +45,7 @@ pub fn watched(report: &ScanReport, output: Output) {
     match output {
         Output::Json => {
             let lines = report.findings.iter().filter_map(|leak| serde_json::to_string(&LeakView::from(leak)).ok());
-            lines.for_each(out);
+            lines.map(visible_json).for_each(out);
         }
         Output::People => findings(report),
     }
@@ -68,7 +69,7 @@ fn findings(report: &ScanReport) {
 }
 
 fn place(leak: &LeakedKey) -> String {
-    let mut place = leak.file.as_deref().map(visible).unwrap_or_default();
+    let mut place = leak.file.as_deref().map(|file| visible(file).to_string()).unwrap_or_default();
     if let Some(line) = leak.line.filter(|_| !place.is_empty()) {
         place = format!("{place}:{line}");
     }
@@ -92,29 +93,13 @@ fn place(leak: &LeakedKey) -> String {
 
 fn remarks(report: &ScanReport) {
     for warning in &report.warnings {
-        warn(&visible(warning));
+        warn(&visible(warning).to_string());
     }
     if report.unreadable_count > 0 {
         let (first, number) = (report.unreadable.first(), report.unreadable_count);
         let such_as = first.map(|path| format!(", such as {}", visible(path))).unwrap_or_default();
         warn(&format!("{} could not be read{such_as}", counted(number, "file or folder")));
     }
-}
-
-/// Escapes characters that would move the cursor, change colours or change the direction of writing.
-fn visible(name: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    name.chars().fold(String::with_capacity(name.len()), |mut shown, c| {
-        if hidden(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
 }
 
 fn counted(number: u64, thing: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod ago;
 mod audit;
+mod everywhere;
 mod leaks;
 mod list;
 mod paint;
@@ -17,7 +18,9 @@ use domain::{
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit},
     money::MicroUsd,
+    visible::{visible, visible_once},
 };
+pub use everywhere::{outcomes as outcomes_everywhere, projects as projects_everywhere, workspaces};
 pub use leaks::{not_rotated, rotated, scanned, watched, watching};
 use serde::Serialize;
 use serde_json::json;
@@ -28,7 +31,9 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
-    view::{AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView},
+    view::{
+        AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView, visible_json,
+    },
 };
 
 /// The reader of the output.
@@ -59,7 +64,7 @@ pub fn project(state: &ProjectState, output: Output) {
     }
     if let (Some(mask), Some(file)) = (&project.api_key_masked, &project.env_written_to) {
         lines.push(("key", format!("{mask} (version {})", project.key_version)));
-        lines.push(("variable", format!("{} in {file}", project.env_var)));
+        lines.push(("variable", format!("{} in {}", project.env_var, visible(file))));
     }
     if let Some(end) = &project.expires_at {
         lines.push(("expires", to_the_second(end)));
@@ -145,18 +150,23 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     } else if Screen::stdout().person {
         list::show(page, now, Screen::stdout());
     } else {
-        let rows = list.projects.iter().map(|project| {
-            let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
-            let mask = project.api_key_masked.clone().unwrap_or_default();
-            let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
-            let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
-            vec![project.name.clone(), project.provider.clone(), project.status.clone(), used, cap, mask, variable, end]
-        });
-        table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
+        project_rows(list.projects.iter().cloned());
     }
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints projects as a plain and stable table.
+fn project_rows(projects: impl Iterator<Item = ProjectView>) {
+    let rows = projects.map(|project| {
+        let used = project.usage_usd.map_or_else(|| "?".to_owned(), usd);
+        let mask = project.api_key_masked.clone().unwrap_or_default();
+        let (cap, variable) = (usd(project.spend_cap_usd), project.env_var.clone());
+        let end = project.expires_at.as_deref().map(to_the_second).unwrap_or_default();
+        vec![project.name, project.provider, project.status, used, cap, mask, variable, end]
+    });
+    table(&["NAME", "PROVIDER", "STATUS", "USED USD", "CAP USD", "KEY", "VARIABLE", "EXPIRES"], rows);
 }
 
 pub fn approvals(view: &ApprovalsView, output: Output) {
@@ -174,17 +184,31 @@ pub fn approvals(view: &ApprovalsView, output: Output) {
     table(&["ID", "STATUS", "NAME", "PROVIDER", "CAP USD", "ASKED BY", "UNTIL"], rows);
 }
 
+/// Prints how many quiet times were ended.
+pub fn approvals_cleared(ended: u64, output: Output) {
+    match (output, ended) {
+        (Output::Json, _) => json(&json!({ "quiet_times_ended": ended })),
+        (Output::People, 0) => out("No quiet time was running; the next denial holds requests back for 5 minutes."),
+        (Output::People, _) => out(format_args!("Quiet times ended: {ended}. Requests are shown again.")),
+    }
+}
+
 /// Prints a request after its decision.
 pub fn approval(approval: &ApprovalView, output: Output) {
     if output == Output::Json {
         return json(approval);
     }
-    let ApprovalView { id, name, provider, cap_usd, expires_at, status, .. } = approval;
+    let ApprovalView { id, name, provider, cap_usd, expires_at, status, quiet_until, .. } = approval;
     let expires_at = to_the_second(expires_at);
     out(format_args!("{id} {status}: `{name}` on {provider} with a cap of {} USD", usd(*cap_usd)));
-    out(match *status {
-        "approved" => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
-        _ => format!("  next      Nothing: the same request is refused until {expires_at}."),
+    approval.shown.iter().for_each(|line| out(format_args!("  {line}")));
+    out(match (*status, quiet_until) {
+        ("approved", _) => format!("  next      The agent's next identical call succeeds, once, until {expires_at}."),
+        (_, Some(until)) => format!(
+            "  next      Nothing: requests for this provider that need you are held back until {}.",
+            to_the_second(until)
+        ),
+        (_, None) => "  next      Nothing: this request is refused.".to_owned(),
     });
 }
 
@@ -194,7 +218,11 @@ pub fn providers(view: &ProvidersView, output: Output) {
     }
     let rows = view.providers.iter().map(|provider| {
         let (default, maximum) = (usd(provider.default_cap_usd), usd(provider.max_cap_usd));
-        vec![provider.key.clone(), default, maximum, provider.env_var.clone(), provider.label.clone()]
+        let label = match &provider.denied_by {
+            Some(place) => format!("{} (denied: {place})", provider.label),
+            None => provider.label.clone(),
+        };
+        vec![provider.key.clone(), default, maximum, provider.env_var.clone(), label]
     });
     table(&["KEY", "CAP USD", "MAX USD", "VARIABLE", "WHAT"], rows);
 }
@@ -308,6 +336,7 @@ fn failure(view: &ErrorView, output: Output) {
 
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut table = Table::new();
+    let rows = rows.map(|row| row.into_iter().map(|cell| visible_once(&cell).into_owned()).collect::<Vec<_>>());
     table.load_style(NOTHING).set_header(head.iter().copied()).add_rows(rows);
     for line in table.lines() {
         out(line.trim());
@@ -336,7 +365,7 @@ fn to_the_second(time: &str) -> String {
 
 fn json(view: &impl Serialize) {
     if let Ok(text) = serde_json::to_string_pretty(view) {
-        out(text);
+        out(visible_json(text));
     }
 }
 

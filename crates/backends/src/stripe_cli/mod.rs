@@ -12,6 +12,7 @@ mod envelope;
 pub mod fuzzing;
 mod interrupted_add;
 mod order;
+mod queue;
 mod runner;
 mod services;
 mod spend;
@@ -28,7 +29,8 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{money::MicroUsd, project::ResourceId};
-use files::fs::{self, Lock};
+use files::fs::{self, FsError, Lock};
+use queue::Queue;
 use runner::{RunError, Runner};
 use services::{ServiceList, ServiceRow, is_for};
 pub use timeouts::Timeouts;
@@ -48,7 +50,7 @@ pub struct StripeCli {
     limits: Limits,
     /// The working directory of `stripe`.
     folder: PathBuf,
-    lock: PathBuf,
+    queue: Queue,
     timeouts: Timeouts,
 }
 
@@ -67,27 +69,48 @@ impl StripeCli {
             limits: Limits::new(notes.clone(), notes.clone(), state.join("stripe-cli-limits.lock")),
             notes,
             folder,
-            lock: state.join("stripe-cli.lock"),
+            queue: Queue::in_folder(&state),
             timeouts,
         }
     }
 
     /// Locks `stripe` for this call, waiting at most `timeout`.
     async fn lock(&self, timeout: Duration) -> Result<Stripe<'_>, BackendError> {
+        let lock = self.acquire(move |queue| queue.wait(timeout)).await?;
+        let running = Some(self.queue.running());
+        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, running, timeouts: self.timeouts })
+    }
+
+    /// Locks `stripe` for a kill, as the next one after the call in flight.
+    ///
+    /// # Errors
+    /// [`BackendError::NotFound`] if nothing was ever ordered here; then nothing is run.
+    async fn lock_first(&self) -> Result<Stripe<'_>, BackendError> {
+        if !self.has_begun()? {
+            return Err(BackendError::NotFound);
+        }
+        let Timeouts { kill_timeout, lock_timeout, .. } = self.timeouts;
+        let lock = self.acquire(move |queue| queue.go_first(kill_timeout, lock_timeout)).await?;
+        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, running: None, timeouts: self.timeouts })
+    }
+
+    async fn acquire(
+        &self,
+        wait: impl FnOnce(&Queue) -> Result<Option<Lock>, FsError> + Send + 'static,
+    ) -> Result<Lock, BackendError> {
         let unavailable = |why: Cause| BackendError::Unavailable { why };
-        let (folder, lock) = (self.folder.clone(), self.lock.clone());
+        let (folder, queue) = (self.folder.clone(), self.queue.clone());
         let locked = blocking(
             move || {
                 fs::create_private_folder(&folder)?;
-                let lock = Lock::on_file(&lock, timeout)?;
+                let lock = wait(&queue)?;
                 // Removes the plain copy of a process that was killed.
                 lock.map(|lock| fs::remove(&plain_copy(&folder)).map(|()| lock)).transpose().map_err(LockError::from)
             },
             || LockError::Panicked,
         );
         let lock = locked.await.map_err(|error| unavailable(error.into()))?;
-        let lock = lock.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))?;
-        Ok(Stripe { runner: &self.runner, lock, folder: &self.folder, timeouts: self.timeouts })
+        lock.ok_or_else(|| unavailable("another call to the Stripe CLI is still running".into()))
     }
 
     /// Locks `stripe` for a call about an existing resource.
@@ -203,9 +226,15 @@ impl Backend for StripeCli {
         }
     }
 
-    /// A rotation whose new key is dropped. Stripe has no other way to stop a service without losing it.
+    /// A rotation whose new key is not asked for. Stripe has no other way to stop a service without losing it.
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {
-        self.rotate(resource).await.map(drop)
+        let stripe = self.lock_first().await?;
+        let (mut workspace, service) = self.find(&stripe, resource).await?;
+        let _ = workspace.choose_environment().await; // another environment is no reason to leave the key alive
+        let result = stripe.rotate(&service.name).await;
+        let _ = fs::remove(&plain_copy(&self.folder)); // as the next call does
+        result.map_err(|cli_error| cli_error.for_write(stripe.invocation("rotate", Some(service.provider()))))?;
+        Ok(())
     }
 
     async fn resume(&self, resource: &ResourceId) -> Result<(), BackendError> {
@@ -299,7 +328,7 @@ pub fn sweep(state: &Path) {
 #[derive(Debug, thiserror::Error)]
 enum LockError {
     #[error(transparent)]
-    Fs(#[from] fs::FsError),
+    Fs(#[from] FsError),
     #[error("locking the Stripe CLI failed unexpectedly")]
     Panicked,
 }

@@ -3,7 +3,7 @@
 //! The child's standard input is the locked lock file, which is empty and so reads like `/dev/null`. A `stripe` that
 //! outlives a killed process of ours still has that file open, and with it the lock. No other call runs before it has
 //! ended, so its `add` cannot take effect after a recovery has found nothing. For the same reason a child is ended only
-//! by its own time limit: a cancelled call leaves it running.
+//! by its own time limit and by a kill that has waited for it: a cancelled call leaves it running.
 
 use std::{
     ffi::OsString,
@@ -20,12 +20,16 @@ use tokio::{
     time::timeout,
 };
 
+use super::queue::note_running;
+
 /// One run of `stripe`.
 pub struct CliCall<'a> {
     /// All after the program's name. They contain no credential: other users of the machine can see them.
     pub arguments: &'a [&'a str],
     /// Held by the caller, and by the child through its standard input.
     pub lock: &'a Lock,
+    /// Where its process group is noted while it runs, so that a kill can end it.
+    pub running: Option<&'a Path>,
     pub timeout: Duration,
 }
 
@@ -75,7 +79,15 @@ impl Runner {
     /// [`RunError`], which tells whether anything was run.
     pub async fn run(&self, call: CliCall<'_>) -> Result<CliOutput, RunError> {
         let lock = call.lock.share().map_err(|error| RunError::NotStarted(error.source.kind()))?;
-        Self::collect_output(self.start(call.arguments, lock, Some(&self.folder))?, call.timeout).await
+        let group = self.start(call.arguments, lock, Some(&self.folder))?;
+        if let Some(running) = call.running {
+            note_running(running, group.0.id().unwrap_or_default());
+        }
+        let output = Self::collect_output(group, call.timeout).await;
+        if let (Some(running), false) = (call.running, matches!(output, Err(RunError::Broken))) {
+            note_running(running, 0);
+        }
+        output
     }
 
     /// Runs `--version`, which changes nothing and so needs neither a lock nor a folder of ours.

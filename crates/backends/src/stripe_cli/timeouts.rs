@@ -13,6 +13,8 @@ pub struct Timeouts {
     pub poll_timeout: Duration,
     /// For another call to finish.
     pub lock_timeout: Duration,
+    /// How long a kill waits for the call in flight before it ends it.
+    pub kill_timeout: Duration,
     /// How long Stripe may still process an `add` that was interrupted.
     pub interrupted_add: Duration,
 }
@@ -24,6 +26,7 @@ impl Default for Timeouts {
             poll_pause: Duration::from_secs(1),
             poll_timeout: Duration::from_secs(90),
             lock_timeout: Duration::from_secs(100),
+            kill_timeout: Duration::from_secs(10),
             interrupted_add: Duration::from_secs(15 * 60),
         }
     }

@@ -20,6 +20,8 @@ pub struct Stripe<'a> {
     pub runner: &'a Runner,
     pub lock: Lock,
     pub folder: &'a Path,
+    /// Where an ordinary call notes its process group; `None` for a kill, which no other kill ends.
+    pub running: Option<&'a Path>,
     pub timeouts: Timeouts,
 }
 
@@ -126,7 +128,7 @@ impl Stripe<'_> {
     }
 
     async fn start(&self, arguments: &[&str], timeout: Duration) -> Result<CliOutput, RunError> {
-        self.runner.run(CliCall { arguments, lock: &self.lock, timeout }).await
+        self.runner.run(CliCall { arguments, lock: &self.lock, running: self.running, timeout }).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Diagnostics for missing, expired or invalid approvals.
 
-use super::{ApprovalError, ApprovalId, NotAnId, Question};
+use super::{Answer, ApprovalError, ApprovalId, NotAnId, Question};
 use crate::channel::Channel;
 use crate::diagnostic::{Diagnostic, Exit, PROGRAM};
 
@@ -9,16 +9,22 @@ impl Diagnostic for ApprovalError {
         match self {
             Self::Cancelled { .. } => "approval_cancelled",
             Self::Decided { .. } => "approval_decided",
-            Self::Denied { .. } => "approval_declined",
+            Self::Denied { .. } | Self::Quiet { .. } => "approval_declined",
             Self::Expired => "approval_expired",
             Self::Forged => "approval_forged",
             Self::Mismatch => "approval_mismatch",
             Self::NotAnId(error) => error.code(),
+            Self::NoFreeId => "no_free_id",
             Self::NotFound => "approval_not_found",
             Self::Replayed => "approval_replayed",
             Self::Required(_) => "approval_required",
             Self::TimedOut { .. } => "approval_timed_out",
             Self::TooMany { .. } => "too_many_approvals",
+            Self::Unattended { answer, .. } => match answer {
+                Answer::Declined => "approval_declined",
+                Answer::Cancelled | Answer::TimedOut => "approval_cancelled",
+                Answer::Accepted | Answer::Unclear => "approval_unclear",
+            },
             Self::Unclear { .. } => "approval_unclear",
         }
     }
@@ -36,6 +42,16 @@ impl Diagnostic for ApprovalError {
                 format!("do not ask for the same again before {until:.0}; ask the user what they would accept"),
                 format!("run `{PROGRAM} approve {id}` to reverse the decision, or wait until {until:.0}"),
             ),
+            Self::Quiet { id, provider, until } => channel.select(
+                format!(
+                    "do not ask for {provider} again before {until:.0}, except for what needs no approval; ask the user \
+                     what they would accept"
+                ),
+                format!(
+                    "run `{PROGRAM} approve {id}` to reverse the decision or `{PROGRAM} approvals --clear` to be asked \
+                     again, or wait until {until:.0}"
+                ),
+            ),
             Self::Expired => channel.select(
                 "make the same call again without a requestState to ask again".to_owned(),
                 "let the agent make the same call again, which opens a new request".to_owned(),
@@ -43,9 +59,13 @@ impl Diagnostic for ApprovalError {
             Self::Forged | Self::Mismatch | Self::Replayed => {
                 "make the call again without a requestState; nothing was provisioned".to_owned()
             }
+            Self::NoFreeId => "make the same call again".to_owned(),
             Self::NotAnId(error) => error.hint(channel),
             Self::NotFound => list_ids(channel),
             Self::Required(question) => required(question, channel),
+            Self::Unattended { id, command, .. } => {
+                channel.person_runs(command, &format!(" decides the request {id}, which stays open"))
+            }
             Self::TooMany { .. } => channel.select(
                 format!(
                     "ask for no more than a default cap, or show this to the user, do not run it: \
@@ -66,10 +86,13 @@ impl Diagnostic for ApprovalError {
             | Self::Expired
             | Self::Forged
             | Self::Mismatch
+            | Self::NoFreeId
+            | Self::Quiet { .. }
             | Self::Replayed
             | Self::Required(_)
             | Self::TimedOut { .. }
             | Self::TooMany { .. }
+            | Self::Unattended { .. }
             | Self::Unclear { .. } => Exit::Refused,
         }
     }

@@ -4,7 +4,7 @@ use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
 
 use super::{EnvFileError, VersionControl};
-use crate::fs::Obstacle;
+use crate::fs::{Obstacle, shell_word};
 
 impl Diagnostic for EnvFileError {
     fn code(&self) -> &'static str {
@@ -49,7 +49,7 @@ impl Diagnostic for EnvFileError {
                 "mount the folder of the file instead of the file alone, or name another file with `--env-file`",
             ),
             Self::NotReplaceable { path, why: Obstacle::AppendOnly | Obstacle::Immutable } => channel.person_runs(
-                &format!("chattr -i -a {}", path.display()),
+                &format!("chattr -i -a {}", shell_word(path)),
                 ", or name another file with `--env-file`",
             ),
             Self::NotReplaceable { why: Obstacle::Refused, .. } => channel
@@ -60,7 +60,7 @@ impl Diagnostic for EnvFileError {
                 "try again; if it stays locked, end the process that is stuck".to_owned(),
             ),
             Self::ReadOnly { path } => channel.person_runs(
-                &format!("chmod u+w {}", path.display()),
+                &format!("chmod u+w {}", shell_word(path)),
                 ", or name another file with `--env-file`",
             ),
             Self::Taken { variable, .. } => channel.select(
@@ -71,7 +71,7 @@ impl Diagnostic for EnvFileError {
                 format!("remove or rename {variable} in that file, or add `--replace` to overwrite it"),
             ),
             Self::Tracked { path } => {
-                let untrack = format!("run `git rm --cached {}` and ignore the file, or", path.display());
+                let untrack = format!("run `git rm --cached {}` and ignore the file, or", shell_word(path));
                 channel.select(
                     format!("{untrack} ask the user to name another one with `--env-file`"),
                     format!("{untrack} name another one with `--env-file`"),

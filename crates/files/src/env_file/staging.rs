@@ -12,7 +12,7 @@ use std::{
 
 use domain::secret::{Fingerprint, hex};
 
-use super::{EnvFile, EnvFileError, Surroundings, TIMEOUT, target::Target, version_control};
+use super::{EnvFile, EnvFileError, LOCK_TIMEOUT, Surroundings, target::Target, version_control};
 use crate::fs::{self, FileState, Folder, Lock};
 
 /// A place for temporary files, while it is in use.
@@ -35,7 +35,7 @@ impl<'a> Staging<'a> {
         for place in places(&target.path, surroundings) {
             // A place that cannot be used leaves the next one.
             let Ok(Some(private)) = open(&place, true) else { continue };
-            let lock = Lock::shared_on_folder(&private, TIMEOUT).ok().flatten();
+            let lock = Lock::shared_on_folder(&private, LOCK_TIMEOUT).ok().flatten();
             let (temporary, trial) = (temporary(&target.path), format!("{}{TRIAL}", identity(&target.path)));
             let cleared = private.remove(&temporary).and_then(|()| target.folder.remove(&beside));
             if cleared.is_ok() && private.try_rename_into(&trial, &target.folder, &beside).is_ok() {

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::visible::visible;
+
 /// A failed file operation: the action, the path and the system's error.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {action} {}: {}", path.display(), describe(source))]
+#[error("could not {action} {}: {}", visible(path), describe(source))]
 pub struct FsError {
     pub action: &'static str,
     pub path: PathBuf,

@@ -33,14 +33,21 @@ pub struct Stamp {
     inode: u64,
 }
 
-/// Who owns a path, and who may use it.
+/// The owner of a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    Other,
+    Root,
+    /// The effective user, who may be root.
+    Us,
+}
+
+/// What is at a path itself, who owns it, and who may use it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ownership {
     pub is_link: bool,
     pub is_folder: bool,
-    /// The effective user owns it.
-    pub is_ours: bool,
-    pub is_roots: bool,
+    pub owner: Owner,
     /// The permissions of owner, group and others.
     pub mode: u32,
 }
@@ -78,6 +85,11 @@ pub fn is_empty(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
+/// Returns the length of a file in bytes; `None` if there is none, or its metadata cannot be read.
+pub fn length(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
+}
+
 /// Returns the stamp of the file; `None` if its metadata cannot be read.
 pub fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
@@ -98,8 +110,11 @@ pub fn ownership(path: &Path) -> Result<Option<Ownership>, FsError> {
         Ok(metadata) => Ok(Some(Ownership {
             is_link: metadata.is_symlink(),
             is_folder: metadata.is_dir(),
-            is_ours: owner(&metadata) == ours(),
-            is_roots: owner(&metadata) == 0,
+            owner: match owner(&metadata) {
+                owner if owner == ours() => Owner::Us,
+                0 => Owner::Root,
+                _ => Owner::Other,
+            },
             mode: mode(&metadata) & 0o777,
         })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

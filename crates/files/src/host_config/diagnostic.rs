@@ -4,6 +4,7 @@ use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit};
 
 use super::{Host, Refused, SetupError, ShapeError};
+use crate::fs::shell_word;
 
 impl Diagnostic for SetupError {
     fn code(&self) -> &'static str {
@@ -38,7 +39,7 @@ impl Diagnostic for SetupError {
             }
             Self::Refused { why: Refused::Folder, .. } => channel.person("move the folder away and try again"),
             Self::Refused { why: Refused::ReadOnly, path } => {
-                channel.person_runs(&format!("chmod u+w {}", path.display()), " and try again")
+                channel.person_runs(&format!("chmod u+w {}", shell_word(path)), " and try again")
             }
             Self::Refused { why: Refused::TooLarge, .. } => by_hand(channel),
             Self::Shape { why, .. } => why.hint(channel),

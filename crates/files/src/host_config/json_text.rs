@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use super::{
     NAME, ShapeError,
-    entry::{Field, set_fields},
+    entry::{Field, set_fields, unset_field},
     splice::{Splice, indentation, line_start, newline, spliced_and_checked},
 };
 
@@ -40,6 +40,18 @@ pub fn line(text: &str, section: &'static str) -> Option<usize> {
     let servers = object_in(parsed.root().ok()??, section).ok()??;
     let entry = property(servers, NAME).ok()??;
     Some(text.get(..entry.range.start)?.matches('\n').count() + 1)
+}
+
+/// Removes one field of the entry. Comments stay.
+pub fn remove_field(text: &str, section: &'static str, name: &str) -> Result<String, ShapeError> {
+    let parsed = Parsed::new(text)?;
+    let servers = parsed.root()?.map(|root| object_in(root, section)).transpose()?.flatten();
+    let entry = servers.map(|servers| object_in(servers, NAME)).transpose()?.flatten();
+    let Some((entry, field)) = entry.map(|entry| Ok((entry, property(entry, name)?))).transpose()? else {
+        return Ok(text.to_owned());
+    };
+    let splices = field.map(|field| parsed.removal(entry, field)).unwrap_or_default();
+    spliced_and_checked(text, splices, whole, |all| unset_field(all, section, name))
 }
 
 /// Sets these fields of the entry, which is inserted if it is missing. Other fields of it stay.

@@ -12,15 +12,16 @@ mod toml_text;
 
 use std::path::{Path, PathBuf};
 
-use entry::shown_fields;
-pub use entry::{Entry, Field};
+use domain::visible::{is_visible, visible};
+pub use entry::{Dropped, Entry, Field};
+use entry::{dropped, foreign_fields, shown_fields};
 use file::Change;
 pub use file::{Backup, Refused};
 use host::Format;
 pub use host::{Host, Places};
 use serde_json::{Map, Value};
 
-use crate::fs::FsError;
+use crate::fs::{self, FsError};
 
 /// The name of our entry in every host.
 pub const NAME: &str = "stripe-projects";
@@ -28,30 +29,30 @@ pub const NAME: &str = "stripe-projects";
 /// Why a configuration file was not changed. No message quotes the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("{} was changed by another program", path.display())]
+    #[error("{} was changed by another program", visible(path))]
     Changed { path: PathBuf },
     #[error("cannot find the configuration of {}: the environment names no home folder", host.as_str())]
     NoHome { host: Host },
-    #[error("{} is not UTF-8 text", path.display())]
+    #[error("{} is not UTF-8 text", visible(path))]
     NotText { path: PathBuf },
     #[error(transparent)]
     NotWritten(FsError),
-    #[error("the path {} is not UTF-8 text, which a configuration file requires", path.display())]
+    #[error("the path {} is not UTF-8 text, which a configuration file requires", visible(path))]
     PathNotText { path: PathBuf },
-    #[error("{} {}", path.display(), match why {
+    #[error("{} {}", visible(path), match why {
         Refused::Dangling => "is a symbolic link without a target",
         Refused::Folder => "is a folder",
         Refused::ReadOnly => "is marked read-only",
         Refused::TooLarge => "is too large for a configuration file",
     })]
     Refused { why: Refused, path: PathBuf },
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", visible(path))]
     Shape {
         path: PathBuf,
         #[source]
         why: ShapeError,
     },
-    #[error("too many backups beside {}", path.display())]
+    #[error("too many backups beside {}", visible(path))]
     TooManyBackups { path: PathBuf },
     #[error("unknown host")]
     UnknownHost,
@@ -91,6 +92,8 @@ pub struct Plan {
     pub before: Vec<(String, Value)>,
     /// The fields of our entry as they will be, in a form that may be shown.
     pub after: Vec<(String, Value)>,
+    /// The fields of our entry that an update drops.
+    pub dropped: Vec<Dropped>,
     target: PathBuf,
     observed: Option<Vec<u8>>,
     new: Vec<u8>,
@@ -164,6 +167,10 @@ impl Plan {
             action,
             line: line(host, if old.is_some() { text } else { &new }),
             before: old.as_ref().map(shown_fields).unwrap_or_default(),
+            dropped: match (&old, action) {
+                (Some(old), Action::Update) => dropped(host, old),
+                _ => Vec::new(),
+            },
             after: kept.as_ref().map(shown_fields).unwrap_or_default(),
             file: path,
             target,
@@ -187,18 +194,24 @@ impl Plan {
         file::change(&self.target, self.observed.as_deref(), &change)
     }
 
+    /// Returns the file that is changed, if it has another path than [`Self::file`]: links lead to it.
+    pub fn real_path(&self) -> Option<PathBuf> {
+        Some(fs::in_real_folder(&self.target)).filter(|real| *real != self.file)
+    }
+
     /// Returns the path of our entry in the file, as a person reads it.
     pub fn place(&self) -> String {
         format!("{}.{NAME}", self.host.section())
     }
 }
 
-/// Adds our entry to the text, or updates it. Other fields of the entry and all other bytes stay.
+/// Adds our entry to the text, or updates it and drops fields that could change what it starts. All other bytes stay.
 ///
 /// # Errors
 /// [`ShapeError`] if the text cannot be edited.
 pub fn upsert(host: Host, text: &str, entry: &Entry) -> Result<String, ShapeError> {
     let fields = entry.fields(host);
+    let text = &without_foreign_fields(host, text)?;
     match host.format() {
         Format::Json => json_text::upsert(text, host.section(), &fields),
         Format::Toml => toml_text::upsert(text, host.section(), &fields),
@@ -216,9 +229,19 @@ pub fn remove(host: Host, text: &str) -> Result<String, ShapeError> {
     }
 }
 
-/// Returns a file with our entry only, for a person to copy.
+/// Returns a file with our entry only, for a person to copy. What cannot be seen is written with escapes of the format.
 pub fn document(host: Host, entry: &Entry) -> String {
-    alone(host, &entry.fields(host), "\n")
+    let text = alone(host, &entry.fields(host), "\n");
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match host.format() {
+            _ if c == '\n' || is_visible(c) => shown.push(c),
+            Format::Json => {
+                shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+            Format::Toml => shown.push_str(&format!("\\U{:08X}", u32::from(c))),
+        }
+        shown
+    })
 }
 
 /// Returns the entry that starts us with the folder and the given flags.
@@ -233,6 +256,18 @@ pub fn entry(host: Host, places: &Places, command: &Path, flags: &[String]) -> R
     let folder = host.folder(places).ok_or_else(|| SetupError::PathNotText { path: places.project.clone() })?;
     let args = ["serve".to_owned(), "--dir".to_owned(), folder].into_iter().chain(flags.iter().cloned()).collect();
     Ok(Entry { command: text(command)?, args })
+}
+
+fn without_foreign_fields(host: Host, text: &str) -> Result<String, ShapeError> {
+    let found = find(host, text)?.unwrap_or_default();
+    let foreign = foreign_fields(host, &found);
+    if foreign.len() > MAX_FOREIGN_FIELDS {
+        return Err(ShapeError::Unusual);
+    }
+    foreign.iter().try_fold(text.to_owned(), |text, name| match host.format() {
+        Format::Json => json_text::remove_field(&text, host.section(), name),
+        Format::Toml => toml_text::remove_field(&text, host.section(), name),
+    })
 }
 
 /// Returns whether the file is, to the byte, the one that we would create for this entry.
@@ -262,5 +297,8 @@ fn line(host: Host, text: &str) -> Option<usize> {
         Format::Toml => toml_text::line(text, host.section()),
     }
 }
+
+/// More than hosts know. Each is removed by an edit of its own.
+const MAX_FOREIGN_FIELDS: usize = 100;
 
 const BOM: &str = "\u{feff}";

@@ -16,7 +16,7 @@ use toml::{
 
 use super::{
     NAME, ShapeError,
-    entry::{Field, set_fields},
+    entry::{Field, set_fields, unset_field},
     json_text::inline,
     splice::{Splice, line_end, line_start, newline, spliced_and_checked},
 };
@@ -35,6 +35,32 @@ pub fn line(text: &str, section: &'static str) -> Option<usize> {
     let root = parse(text).ok()?;
     let entry = entry(&root, section).ok()??;
     Some(text.get(..entry.span.start)?.matches('\n').count() + 1)
+}
+
+/// Removes one field of the entry, with its lines and tables. Comments on lines of their own stay.
+pub fn remove_field(text: &str, section: &'static str, name: &str) -> Result<String, ShapeError> {
+    let root = parse(text)?;
+    let Some(entry) = entry(&root, section)? else {
+        return Ok(text.to_owned());
+    };
+    let is_inline = text.get(entry.span.clone()).is_some_and(|head| head.starts_with('{'));
+    let splices = if is_inline {
+        let others = entry.table.iter().filter(|(key, _)| key.get_ref() != name);
+        let others =
+            others.map(|(key, value)| Some(format!("{} = {}", key.get_ref(), inline(&plain(value.get_ref())?))));
+        let others = others.collect::<Option<Vec<_>>>().ok_or(ShapeError::Unusual)?;
+        vec![Splice::replace(entry.span.clone(), format!("{{ {} }}", others.join(", ")))]
+    } else {
+        let mut pieces = Vec::new();
+        for (key, value) in entry.table.iter().filter(|(key, _)| key.get_ref() == name) {
+            pieces.extend([key.span(), value.span()]);
+            if let DeValue::Table(inner) = value.get_ref() {
+                collect(inner, &mut pieces);
+            }
+        }
+        lines_of(text, pieces).into_iter().map(Splice::delete).collect()
+    };
+    spliced_and_checked(text, splices, whole, |all| unset_field(all, section, name))
 }
 
 /// Sets these fields of the entry, which is appended if it is missing. Other fields of it stay.
@@ -78,15 +104,7 @@ pub fn remove(text: &str, section: &'static str) -> Result<String, ShapeError> {
     };
     let mut pieces = vec![entry.span.clone()];
     collect(entry.table, &mut pieces);
-    let mut lines: Vec<Range<usize>> = Vec::new();
-    pieces.sort_by_key(|piece| piece.start);
-    for piece in pieces {
-        let (start, end) = (line_start(text, piece.start), line_end(text, piece.end));
-        match lines.last_mut() {
-            Some(last) if start < last.end => last.end = last.end.max(end),
-            _ => lines.push(start..end),
-        }
-    }
+    let mut lines = lines_of(text, pieces);
     let end = lines.last().map_or(0, |last| last.end);
     if let Some(first) = lines.first_mut() {
         first.start = above(text, first.start, end);
@@ -146,6 +164,20 @@ fn collect(table: &DeTable<'_>, pieces: &mut Vec<Range<usize>>) {
     }
 }
 
+/// Returns the lines of these ranges, without overlaps.
+fn lines_of(text: &str, mut pieces: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    pieces.sort_by_key(|piece| piece.start);
+    for piece in pieces {
+        let (start, end) = (line_start(text, piece.start), line_end(text, piece.end));
+        match lines.last_mut() {
+            Some(last) if start < last.end => last.end = last.end.max(end),
+            _ => lines.push(start..end),
+        }
+    }
+    lines
+}
+
 /// Extends the start of a removal to the blank line above it.
 ///
 /// At the end of a file without a last line ending, the ending of the line before is removed too.
@@ -166,6 +198,8 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
     match value {
         DeValue::String(text) => Some(Value::from(text.as_ref())),
         DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect(),
+        DeValue::Boolean(value) => Some(Value::from(*value)),
+        DeValue::Integer(number) => number.as_str().parse::<u32>().ok().map(Value::from),
         _ => None,
     }
 }

@@ -2,8 +2,9 @@
 
 use domain::safe_url::SafeUrl;
 
+use super::Origin;
 use super::error::{Problem, SpannedProblem};
-use super::wire;
+use super::wire::{self, Document};
 
 /// The receiver of alerts. The key that signs them is a secret, and so never in this file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,7 +16,15 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    pub(super) fn read(table: &wire::Value<'_>) -> Result<Self, SpannedProblem> {
+    /// Reads the table of a file, if it has one. A workspace cannot say where alerts are sent.
+    pub(super) fn of(origin: Origin, document: &Document<'_>) -> Result<Option<Self>, SpannedProblem> {
+        match (document.get("alerts"), origin) {
+            (Some(table), Origin::Workspace) => Err(SpannedProblem::at(table, Problem::OwnerOnly { key: "alerts" })),
+            (table, _) => table.map(Self::read).transpose(),
+        }
+    }
+
+    fn read(table: &wire::Value<'_>) -> Result<Self, SpannedProblem> {
         let table: wire::Alerts = wire::read(table)?;
         let hosts = table.allow_hosts.iter().flatten().map(|name| wire::parse(name, host));
         let allow_hosts = hosts.collect::<Result<Vec<_>, _>>()?;

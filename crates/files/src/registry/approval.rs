@@ -18,8 +18,8 @@ pub enum ApprovalRule {
 }
 
 impl ApprovalRule {
-    pub(super) fn from_wire(rule: Option<&Text>) -> Result<Option<Self>, SpannedProblem> {
-        wire::parse_optional(rule, |text| match text {
+    pub(super) fn read(rule: &Text) -> Result<Self, SpannedProblem> {
+        wire::parse(rule, |text| match text {
             "above-default" => Ok(Self::AboveDefault),
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),

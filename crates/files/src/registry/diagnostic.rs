@@ -16,7 +16,9 @@ impl Diagnostic for RegistryError {
     fn hint(&self, channel: Channel) -> String {
         match self.problem.fix() {
             Fix::Choose(choices) => channel.person(&choices),
+            Fix::Move { key } => moved(key, channel),
             Fix::NameFile => channel.person("name an existing file with `--providers`"),
+            Fix::Protect => protect(&self.file, channel),
             Fix::Correct | Fix::Relink => channel.select(
                 format!("ask the user to correct the file; {}", goes_on(channel)),
                 format!("correct the file and run `{PROGRAM} providers check`; {}", goes_on(channel)),
@@ -30,11 +32,18 @@ impl Diagnostic for RegistryError {
 }
 
 impl RegistryError {
+    /// Whether the file could be used if only its owner could change it.
+    pub fn is_about_protection(&self) -> bool {
+        matches!(self.problem, Problem::NotYours | Problem::OpenToOthers)
+    }
+
     /// Returns the hint for a policy outside the workspace, which only a person may change.
     pub fn policy_hint(&self, channel: Channel) -> String {
         match self.problem.fix() {
             Fix::Choose(choices) => channel.person(&choices),
+            Fix::Move { key } => moved(key, channel),
             Fix::NameFile => channel.person("let STRIPE_PROJECTS_POLICY name an existing file, or unset it"),
+            Fix::Protect => protect(&self.file, channel),
             Fix::Correct => format!("{}; {}", channel.person("correct that file"), goes_on(channel)),
             Fix::Relink => {
                 let relink = channel.person("make that link lead to the policy again, or remove it");
@@ -49,8 +58,14 @@ enum Fix {
     /// One of these names.
     Choose(String),
     Correct,
+    /// Another file for this key.
+    Move {
+        key: &'static str,
+    },
     /// The name of a file that exists.
     NameFile,
+    /// The owner and mode that keep other users from changing it.
+    Protect,
     /// A link that leads to a file.
     Relink,
 }
@@ -64,6 +79,8 @@ impl Problem {
                 Fix::Choose(format!("use one of the providers in this file: {}", keys.join(", ")))
             }
             Self::NoFile => Fix::NameFile,
+            Self::NotYours | Self::OpenToOthers => Fix::Protect,
+            Self::OwnerOnly { key } => Fix::Move { key },
             Self::Dangling => Fix::Relink,
             Self::AlertsHost
             | Self::AlertsUrl
@@ -87,6 +104,7 @@ impl Problem {
             | Self::NotAFile
             | Self::NotText
             | Self::OutOfRange
+            | Self::PerHour
             | Self::PlanOfAnotherProvider
             | Self::Sensitive
             | Self::Syntax
@@ -97,6 +115,16 @@ impl Problem {
             | Self::WrongType { .. } => Fix::Correct,
         }
     }
+}
+
+fn moved(key: &str, channel: Channel) -> String {
+    let mover = channel.person(&format!("move `{key}` into the file that the message names"));
+    format!("{mover}; {}", goes_on(channel))
+}
+
+fn protect(file: &str, channel: Channel) -> String {
+    let protect = channel.person(&format!("let {file} belong to you or root, and run `chmod go-w` on it"));
+    format!("{protect}; {}", goes_on(channel))
 }
 
 fn goes_on(channel: Channel) -> &'static str {

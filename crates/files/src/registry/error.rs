@@ -15,6 +15,7 @@ use super::spelling;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {problem}")]
 pub struct RegistryError {
+    /// The file as it may be shown.
     pub file: String,
     /// Counted from 1.
     pub line: usize,
@@ -73,10 +74,18 @@ pub enum Problem {
     NotAFile,
     #[error("not UTF-8 text")]
     NotText,
+    #[error("this file belongs to another user")]
+    NotYours,
+    #[error("other users may write this file")]
+    OpenToOthers,
     #[error("the number is out of range")]
     OutOfRange,
+    #[error("the number for an hour is a whole number from 0")]
+    PerHour,
     #[error("the plan must be of the same provider as the service")]
     PlanOfAnotherProvider,
+    #[error("`{key}` does not count in a workspace; it belongs in your own {}", places(key))]
+    OwnerOnly { key: &'static str },
     #[error("this looks like a credential, which this file must not contain")]
     Sensitive,
     #[error("invalid TOML")]
@@ -162,6 +171,14 @@ impl SpannedProblem {
             _ => (line, column + 1),
         });
         RegistryError { file: file.to_owned(), line, column, problem: self.problem }
+    }
+}
+
+/// Returns the files outside the workspace that may have the key.
+fn places(key: &str) -> &'static str {
+    match key {
+        "alerts" => "~/.config/stripe-projects/policy.toml or providers.toml beside it",
+        _ => "~/.config/stripe-projects/providers.toml",
     }
 }
 

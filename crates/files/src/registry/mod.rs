@@ -6,11 +6,17 @@
 mod alerts;
 mod approval;
 mod config;
+mod config_folders;
 mod diagnostic;
 mod error;
+mod file_text;
+mod layer;
+mod limit_source;
+mod limits;
 mod policy;
+mod policy_files;
 mod provider;
-mod source;
+mod registry_files;
 mod spelling;
 mod user_policy;
 mod wire;
@@ -19,17 +25,28 @@ use std::collections::BTreeMap;
 
 pub use alerts::Alerts;
 pub use approval::ApprovalRule;
+pub use config_folders::ConfigFolders;
 use domain::name::ProviderKey;
-use error::SpannedProblem;
 pub use error::{Problem, RegistryError};
+use layer::Layer;
+pub use limit_source::Sources;
 pub use policy::Policy;
+pub use policy_files::PolicyFiles;
 pub use provider::Provider;
-pub use source::{RegistryFile, UserPolicyFile};
+pub use registry_files::{RegistryFiles, WorkspaceRegistry};
 pub use user_policy::UserPolicy;
-use wire::Document;
 
 /// The registry that ships with the program.
 pub const BUILTIN: &str = include_str!("../../providers.toml");
+
+/// Who may have written a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// The owner of the money: the file lies outside every workspace.
+    Owner,
+    /// An agent, or the author of a repository.
+    Workspace,
+}
 
 /// All providers, and the policy over them.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,14 +58,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Parses a registry. Errors name `file` and quote no value of it.
+    /// Parses one file of the owner's as the whole registry. Errors name `file` and quote no value of it.
     ///
     /// # Errors
     /// [`RegistryError`] with the place and the rule.
     pub fn parse(text: &str, file: &str) -> Result<Self, RegistryError> {
-        // Some editors write a byte order mark. No column counts it.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self::read(text).map_err(|problem| problem.in_file(file, text))
+        Layer::parse(Origin::Owner, text, file, &Layer::default()).map(Layer::into_registry)
     }
 
     /// Parses [`BUILTIN`], which a test proves to be valid.
@@ -56,7 +71,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] as [`Registry::parse`].
     pub fn builtin() -> Result<Self, RegistryError> {
-        Self::parse(BUILTIN, "built-in providers.toml")
+        Layer::builtin().map(Layer::into_registry)
     }
 
     pub fn get(&self, key: &ProviderKey) -> Option<&Provider> {
@@ -68,31 +83,15 @@ impl Registry {
         self.providers.values()
     }
 
+    /// Returns whether the policy lets a provider be used at all.
+    pub fn allows(&self, provider: &Provider) -> bool {
+        let is_listed = self.policy.allowed.as_ref().is_none_or(|allowed| allowed.contains(&provider.key));
+        is_listed && !self.policy.denied.contains(&provider.key)
+    }
+
     /// Returns the key closest to a misspelt key or service provider (`neon`).
     pub fn closest(&self, wrong: &str) -> Option<&ProviderKey> {
         closest(&self.providers, wrong)
-    }
-
-    fn read(text: &str) -> Result<Self, SpannedProblem> {
-        let document = Document::parse::<wire::RegistryKeys>(text)?;
-        let alerts = document.get("alerts").map(Alerts::read).transpose()?;
-        let mut providers = BTreeMap::new();
-        if let Some(table) = document.get("providers") {
-            for (name, entry) in wire::entries(table)? {
-                let key = wire::parse(&name, ProviderKey::parse)?;
-                providers.insert(key.clone(), Provider::read(key, entry, &document)?);
-            }
-            if providers.is_empty() {
-                return Err(SpannedProblem::at(table, Problem::NoProviders));
-            }
-        }
-        // A key without a provider would have no effect, so it is refused.
-        let policy = Policy::read(&document, Policy::default(), |key| {
-            let meant = || closest(&providers, key.as_str()).cloned();
-            let unknown = || Problem::UnknownProvider { meant: meant(), valid: providers.keys().cloned().collect() };
-            if providers.contains_key(&key) { Ok(key) } else { Err(unknown()) }
-        })?;
-        Ok(Self { alerts, policy, providers })
     }
 }
 

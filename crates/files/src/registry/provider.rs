@@ -6,12 +6,15 @@ use domain::{
     name::{EnvVar, ProviderKey, ServiceRef},
     project::Delivery,
     safe_url::SafeUrl,
+    visible::is_visible,
 };
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
+use toml::Spanned;
 
 use super::approval::ApprovalRule;
 use super::config;
 use super::error::{Problem, SpannedProblem};
+use super::limit_source::Sources;
 use super::wire::{self, Document, parse, parse_optional};
 
 /// An entry of the registry. `default_cap` is never above `max_cap`, and neither is zero.
@@ -27,6 +30,8 @@ pub struct Provider {
     pub deliveries: Vec<Delivery>,
     pub default_cap: Cents,
     pub max_cap: Cents,
+    /// The highest cap that an agent gets without approval; a workspace cannot raise it for a known service.
+    pub unapproved_cap: Cents,
     /// The lifetime of a project without one of its own; never longer than `max_lifetime`.
     pub default_lifetime: Option<Lifetime>,
     pub max_lifetime: Option<Lifetime>,
@@ -34,8 +39,10 @@ pub struct Provider {
     pub approval: Option<ApprovalRule>,
     pub docs: String,
     pub paid: bool,
-    /// Whether the owner of this file has accepted the provider's terms of service.
-    pub terms_accepted: bool,
+    /// Whether the owner has accepted the provider's terms of service; `None` where this entry does not say.
+    pub terms_accepted: Option<bool>,
+    /// The lines of its caps and of what denies it.
+    pub sources: Sources,
 }
 
 impl Provider {
@@ -52,8 +59,8 @@ impl Provider {
         let deliveries = deliveries(&entry)?;
         let default_cap = document.cap(&entry.default_cap_usd)?;
         let max_cap = document.optional_cap(entry.max_cap_usd.as_ref())?.unwrap_or(default_cap);
-        if let Some(place) = entry.max_cap_usd.filter(|_| max_cap < default_cap) {
-            return Err(SpannedProblem::at(&place, Problem::MaxBelowDefault));
+        if let Some(place) = entry.max_cap_usd.as_ref().filter(|_| max_cap < default_cap) {
+            return Err(SpannedProblem::at(place, Problem::MaxBelowDefault));
         }
         let default_lifetime = parse_optional(entry.default_expires_in.as_ref(), Lifetime::parse)?;
         let max_lifetime =
@@ -61,6 +68,10 @@ impl Provider {
                 (max, Some(default)) if max < default => Err(Problem::MaxBelowDefault),
                 (max, _) => Ok(max),
             })?;
+        let mut sources = Sources::default();
+        sources.set("default_cap_usd", &document.source(&entry.default_cap_usd));
+        let max_cap_line = document.source(entry.max_cap_usd.as_ref().unwrap_or(&entry.default_cap_usd));
+        sources.set("max_cap_usd", &max_cap_line);
         Ok(Self {
             key,
             label,
@@ -70,13 +81,48 @@ impl Provider {
             deliveries,
             default_cap,
             max_cap,
+            unapproved_cap: default_cap,
             default_lifetime,
             max_lifetime,
-            approval: ApprovalRule::from_wire(entry.approval.as_ref())?,
+            approval: entry.approval.as_ref().map(ApprovalRule::read).transpose()?,
             docs: parse(&entry.docs, docs)?,
             paid: entry.paid.unwrap_or_default(),
-            terms_accepted: entry.terms_accepted.unwrap_or_default(),
+            terms_accepted: entry.terms_accepted.map(Spanned::into_inner),
+            sources,
         })
+    }
+
+    /// Returns whether a person has agreed to the provider's terms in a file that may say so.
+    pub fn has_accepted_terms(&self) -> bool {
+        self.terms_accepted == Some(true)
+    }
+
+    /// Returns every field of the entry that acts or is shown, in an order of its own.
+    pub fn facts(&self) -> Json {
+        let lifetime = |lifetime: Option<Lifetime>| lifetime.map(|lifetime| lifetime.to_string());
+        let deliveries = self.deliveries.iter().map(|to| json!([to.env_var.as_str(), to.credential]));
+        json!([
+            ["key", self.key.as_str()],
+            ["label", self.label],
+            ["service", self.service.as_str()],
+            ["plan", self.plan.as_ref().map(ServiceRef::as_str)],
+            ["config", self.config],
+            ["deliveries", deliveries.collect::<Vec<_>>()],
+            ["default_cap", self.default_cap.cents()],
+            ["max_cap", self.max_cap.cents()],
+            ["default_expires_in", lifetime(self.default_lifetime)],
+            ["max_expires_in", lifetime(self.max_lifetime)],
+            ["docs", self.docs],
+            ["paid", self.paid],
+            ["terms_accepted", self.has_accepted_terms()],
+        ])
+    }
+
+    /// Limits an entry of a workspace by the owner's entry of the same service.
+    pub(super) fn limited_by(&mut self, owned: &Self) {
+        self.approval = self.approval.max(owned.approval);
+        self.unapproved_cap = self.unapproved_cap.min(owned.unapproved_cap);
+        self.terms_accepted = self.terms_accepted.or(owned.terms_accepted);
     }
 }
 
@@ -99,9 +145,7 @@ fn deliveries(entry: &wire::Provider) -> Result<Vec<Delivery>, SpannedProblem> {
 
 fn label(text: &str) -> Result<String, Problem> {
     let fits = (1..=80).contains(&text.chars().count()) && !text.trim().is_empty();
-    // Line separators, and marks that change the direction of the text.
-    let odd = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (fits && !text.contains(odd)).then(|| text.to_owned()).ok_or(Problem::Label)
+    (fits && text.chars().all(is_visible)).then(|| text.to_owned()).ok_or(Problem::Label)
 }
 
 fn plan(text: &str, service: &ServiceRef) -> Result<ServiceRef, Problem> {
@@ -209,6 +253,9 @@ mod tests {
             ("label", "\"a\\nb\"", label),
             ("label", "\"a\\u0000\"", label),
             ("label", "'a\u{202e}b'", label),
+            ("label", "'a\u{200d}b'", label),
+            ("label", "'a\u{3164}'", label),
+            ("label", "'a\u{e0041}'", label),
             ("label", &format!("'{}'", "é".repeat(81)), label),
             ("label", "7", "3:9: expected a quoted string"),
             ("label", "'4242 4242 4242 4242'", &format!("3:9: {secret}")),

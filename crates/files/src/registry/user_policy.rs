@@ -1,8 +1,8 @@
-//! The user's policy: limits that are kept outside the workspace, where an agent cannot edit them.
+//! A policy file: limits that are kept outside the workspace, where an agent cannot edit them.
 //!
-//! It can only tighten: of two settings the stricter one wins, and a setting that it omits stays as in the registry. Its
-//! receiver of alerts replaces the one of the registry. It means a provider by the service that is *bought*: an entry
-//! that is renamed in the registry is still the same service, and a key of the built-in registry means that service only.
+//! It can only tighten: of two settings the stricter one wins, and a setting that it omits stays as in the other files.
+//! It means a provider by the service that is *bought*: an entry that is renamed in the registry is still the same
+//! service, and a key of the built-in registry means that service only.
 
 use std::collections::BTreeMap;
 
@@ -10,33 +10,36 @@ use domain::{money::Cents, name::ProviderKey};
 
 use super::approval::ApprovalRule;
 use super::error::SpannedProblem;
+use super::limit_source::{Source, Written, greatest, least};
+use super::limits::Limits;
+use super::policy::lower;
 use super::provider::Provider;
 use super::wire::{self, Document};
-use super::{Alerts, Policy, Registry, RegistryError};
+use super::{Alerts, Origin, Registry, RegistryError};
 
-/// Limits that no registry can loosen.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The limits of one policy file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserPolicy {
-    alerts: Option<Alerts>,
-    limits: Policy,
+    pub(super) alerts: Option<Alerts>,
+    pub(super) limits: Limits,
     providers: BTreeMap<ProviderKey, ProviderLimits>,
 }
 
 /// Limits for one provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct ProviderLimits {
-    approval: Option<ApprovalRule>,
-    default_cap: Option<Cents>,
-    max_cap: Option<Cents>,
+    approval: Option<Written<ApprovalRule>>,
+    default_cap: Option<Written<Cents>>,
+    max_cap: Option<Written<Cents>>,
 }
 
 impl ProviderLimits {
     fn read(table: &wire::Value<'_>, document: &Document<'_>) -> Result<Self, SpannedProblem> {
         let table: wire::ProviderLimits = wire::read(table)?;
         Ok(Self {
-            approval: ApprovalRule::from_wire(table.approval.as_ref())?,
-            default_cap: document.optional_cap(table.default_cap_usd.as_ref())?,
-            max_cap: document.optional_cap(table.max_cap_usd.as_ref())?,
+            approval: document.written(table.approval.as_ref(), ApprovalRule::read)?,
+            default_cap: document.written(table.default_cap_usd.as_ref(), |usd| document.cap(usd))?,
+            max_cap: document.written(table.max_cap_usd.as_ref(), |usd| document.cap(usd))?,
         })
     }
 }
@@ -47,15 +50,26 @@ impl UserPolicy {
     /// # Errors
     /// [`RegistryError`] with the place and the rule.
     pub fn parse(text: &str, file: &str) -> Result<Self, RegistryError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self::read(text).map_err(|problem| problem.in_file(file, text))
+        Self::parse_of(Origin::Owner, text, file)
     }
 
-    fn read(text: &str) -> Result<Self, SpannedProblem> {
-        let document = Document::parse::<wire::UserPolicyKeys>(text)?;
+    /// As [`Self::parse`]. A file of a workspace cannot name the receiver of alerts.
+    pub(super) fn parse_of(origin: Origin, text: &str, file: &str) -> Result<Self, RegistryError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self::read(origin, text, file).map_err(|problem| problem.in_file(file, text))
+    }
+
+    /// Returns the policy of an owner's registry, which judges providers as a policy file does.
+    pub(super) fn of_registry(limits: Limits) -> Self {
+        // Its rule for approvals is part of its entries already.
+        Self { limits: Limits { approval: None, ..limits }, ..Self::default() }
+    }
+
+    fn read(origin: Origin, text: &str, file: &str) -> Result<Self, SpannedProblem> {
+        let document = Document::parse::<wire::UserPolicyKeys>(text, file)?;
         // Any key is accepted: only some registries may have that provider.
-        let limits = Policy::read(&document, Policy::unlimited(), Ok)?;
-        let alerts = document.get("alerts").map(Alerts::read).transpose()?;
+        let limits = Limits::read(&document, Ok)?;
+        let alerts = Alerts::of(origin, &document)?;
         let mut providers = BTreeMap::new();
         for (name, entry) in document.get("providers").map(wire::entries).transpose()?.unwrap_or_default() {
             providers.insert(wire::parse(&name, ProviderKey::parse)?, ProviderLimits::read(entry, &document)?);
@@ -63,50 +77,66 @@ impl UserPolicy {
         Ok(Self { alerts, limits, providers })
     }
 
+    /// Returns when this file wants a person to be asked about a provider, if it says.
+    pub(super) fn approval_of(&self, provider: &Provider, builtin: Option<&Registry>) -> Option<ApprovalRule> {
+        self.limits_for(provider, builtin).approval.map(|rule| rule.value)
+    }
+
     /// Combines all entries that apply to a provider.
     fn limits_for(&self, provider: &Provider, builtin: Option<&Registry>) -> ProviderLimits {
         let named = self.providers.iter().filter(|(name, _)| may_mean(name, provider, builtin)).map(|(_, own)| own);
-        let mut limits = named.fold(ProviderLimits::default(), |one, other| ProviderLimits {
-            approval: one.approval.max(other.approval),
+        let mut limits = named.cloned().fold(ProviderLimits::default(), |one, other| ProviderLimits {
+            approval: greatest(one.approval, other.approval),
             default_cap: least(one.default_cap, other.default_cap),
             max_cap: least(one.max_cap, other.max_cap),
         });
-        limits.approval = limits.approval.or(Some(self.limits.approval));
+        limits.approval = limits.approval.or_else(|| self.limits.approval.clone());
         limits
     }
 
-    fn allows(&self, provider: &Provider, builtin: Option<&Registry>) -> bool {
-        let allowed = self.limits.allowed.as_ref();
-        allowed.is_none_or(|allowed| allowed.iter().any(|name| means(name, provider, builtin)))
-            && !self.limits.denied.iter().any(|name| may_mean(name, provider, builtin))
+    /// Returns the list that keeps a provider from being used, if one does.
+    fn denial(&self, provider: &Provider, builtin: Option<&Registry>) -> Option<(&'static str, &Source)> {
+        let means = |list: &Written<Vec<_>>| list.value.iter().any(|name| means(name, provider, builtin));
+        let may_mean = |list: &Written<Vec<_>>| list.value.iter().any(|name| may_mean(name, provider, builtin));
+        let denied = self.limits.denied.as_ref().filter(|list| may_mean(list));
+        let not_allowed = self.limits.allowed.as_ref().filter(|list| !means(list));
+        let denied = denied.map(|list| ("denied", &list.source));
+        denied.or(not_allowed.map(|list| ("allowed", &list.source)))
     }
 }
 
 impl Registry {
-    /// Returns the registry with every setting at least as strict as in the user's policy.
+    /// Returns the registry with every setting at least as strict as in a policy file.
     #[must_use]
-    pub fn under(self, user: &UserPolicy) -> Self {
-        let Self { policy, mut providers, alerts } = self;
+    pub fn under(mut self, user: &UserPolicy) -> Self {
         let builtin = Self::builtin().ok();
-        for provider in providers.values_mut() {
+        for provider in self.providers.values_mut() {
             let limits = user.limits_for(provider, builtin.as_ref());
-            provider.max_cap = lower(provider.max_cap, limits.max_cap);
-            provider.default_cap = lower(lower(provider.default_cap, limits.default_cap), Some(provider.max_cap));
-            let own = provider.approval.unwrap_or(policy.approval);
-            provider.approval = limits.approval.max(Some(own));
+            let own = provider.approval.unwrap_or(self.policy.approval);
+            let rule = limits.approval.map(|rule| (rule.value, rule.source)).filter(|(rule, _)| *rule > own);
+            provider.approval = Some(rule.as_ref().map_or(own, |(rule, _)| *rule));
+            let sources = &mut provider.sources;
+            if let Some((_, source)) = &rule {
+                sources.set("approval", source);
+            }
+            if let Some(total) = &limits.max_cap {
+                let totals = &mut self.policy.provider_totals;
+                let lowest = totals.get(&provider.key).map_or(total.value, |other| total.value.min(*other));
+                totals.insert(provider.key.clone(), lowest);
+                self.policy.sources.set("max_cap_usd", &total.source);
+            }
+            lower(&mut provider.max_cap, limits.max_cap.as_ref(), "max_cap_usd", sources);
+            lower(&mut provider.default_cap, limits.default_cap.as_ref(), "default_cap_usd", sources);
+            lower(&mut provider.default_cap, limits.max_cap.as_ref(), "default_cap_usd", sources);
+            provider.unapproved_cap = provider.unapproved_cap.min(provider.default_cap);
+            if let Some((key, source)) = user.denial(provider, builtin.as_ref()) {
+                provider.sources.set(key, source);
+                self.policy.denied.push(provider.key.clone());
+            }
         }
-        let denied = providers.values().filter(|provider| !user.allows(provider, builtin.as_ref()));
-        let denied: Vec<_> = denied.map(|provider| provider.key.clone()).collect();
-        let limits = &user.limits;
-        let policy = Policy {
-            approval: limits.approval.stricter(policy.approval),
-            approval_ttl: limits.approval_ttl.min(policy.approval_ttl),
-            denied: policy.denied.into_iter().chain(denied).collect(),
-            max_live_projects: least(policy.max_live_projects, limits.max_live_projects),
-            total_cap: least(policy.total_cap, limits.total_cap),
-            ..policy
-        };
-        Self { alerts: user.alerts.clone().or(alerts), policy, providers }
+        self.policy.tighten(&user.limits);
+        self.alerts = user.alerts.clone().or(self.alerts);
+        self
     }
 }
 
@@ -124,18 +154,6 @@ fn may_mean(name: &ProviderKey, provider: &Provider, builtin: Option<&Registry>)
     let known = builtin.and_then(|builtin| builtin.get(name)).map(|known| known.service.provider());
     let theirs = provider.service.provider();
     *name == provider.key || name.as_str() == theirs || known == Some(theirs)
-}
-
-/// Returns the smaller limit, or the only one.
-fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
-fn lower(cap: Cents, limit: Option<Cents>) -> Cents {
-    limit.map_or(cap, |limit| limit.min(cap))
 }
 
 #[cfg(test)]
@@ -199,7 +217,7 @@ mod tests {
     fn empty_policy_changes_no_limit() {
         let plain = Registry::builtin().unwrap();
         let mut same = Registry::builtin().unwrap().under(&UserPolicy::parse("", "c").unwrap());
-        same.providers.values_mut().for_each(|provider| provider.approval = None);
+        same.providers.values_mut().for_each(|provider| provider.approval = None); // the rule of the policy, written out
         assert_eq!(same, plain);
     }
 

@@ -14,6 +14,7 @@ use toml::{
 };
 
 use super::error::{Problem, SpannedProblem};
+use super::limit_source::{Source, Written};
 
 /// A value of the parsed tree, and its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
@@ -60,11 +61,16 @@ pub(super) struct Alerts {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Policy {
-    pub allowed: Option<Vec<Text>>,
+    pub allowed: Option<Spanned<Vec<Text>>>,
     pub approval: Option<Text>,
     pub approval_ttl_minutes: Option<Spanned<i64>>,
-    pub denied: Option<Vec<Text>>,
+    pub denied: Option<Spanned<Vec<Text>>>,
+    pub max_forms_per_hour: Option<Spanned<i64>>,
     pub max_live_projects: Option<Spanned<i64>>,
+    pub max_projects: Option<Spanned<i64>>,
+    pub max_rotations_per_hour: Option<Spanned<i64>>,
+    pub monthly_budget_usd: Option<Amount>,
+    pub monthly_max_usd: Option<Amount>,
     pub total_cap_usd: Option<Amount>,
 }
 
@@ -85,7 +91,7 @@ pub(super) struct Provider {
     pub max_expires_in: Option<Text>,
     pub docs: Text,
     pub paid: Option<bool>,
-    pub terms_accepted: Option<bool>,
+    pub terms_accepted: Option<Spanned<bool>>,
     pub approval: Option<Text>,
 }
 
@@ -99,20 +105,21 @@ pub(super) struct ProviderLimits {
 
 /// A parsed file.
 pub(super) struct Document<'a> {
+    file: &'a str,
     text: &'a str,
     root: Value<'a>,
 }
 
 impl<'a> Document<'a> {
     /// Parses a file with the keys of `K`. The version comes first, because another one may well have other keys.
-    pub(super) fn parse<K: Deserialize<'a>>(text: &'a str) -> Result<Self, SpannedProblem> {
+    pub(super) fn parse<K: Deserialize<'a>>(text: &'a str, file: &'a str) -> Result<Self, SpannedProblem> {
         let tree = DeTable::parse(text).map_err(|error| SpannedProblem::from_syntax(&error))?;
         let root = Spanned::new(tree.span(), DeValue::Table(tree.into_inner()));
         if let Some(version) = read::<Versioned>(&root)?.version.filter(|version| *version.get_ref() != 1) {
             return Err(SpannedProblem::at(&version, Problem::Version));
         }
         read::<K>(&root)?;
-        Ok(Self { text, root })
+        Ok(Self { file, text, root })
     }
 
     /// Returns a table of the file, which may be absent.
@@ -120,19 +127,39 @@ impl<'a> Document<'a> {
         member(&self.root, key)
     }
 
-    /// Parses the digits of a cap, which never become a float.
+    /// Reads a value that may be absent, and its line.
+    pub(super) fn written<T, U>(
+        &self,
+        value: Option<&Spanned<T>>,
+        read: impl FnOnce(&Spanned<T>) -> Result<U, SpannedProblem>,
+    ) -> Result<Option<Written<U>>, SpannedProblem> {
+        let read = |value| Ok(Written { value: read(value)?, source: self.source(value) });
+        value.map(read).transpose()
+    }
+
+    /// Returns the line of a value.
+    pub(super) fn source<T>(&self, value: &Spanned<T>) -> Source {
+        let before = self.text.get(..value.span().start).unwrap_or_default();
+        Source { file: self.file.to_owned(), line: before.matches('\n').count() + 1 }
+    }
+
+    /// Parses a cap, which is above 0.
     pub(super) fn cap(&self, amount: &Amount) -> Result<Cents, SpannedProblem> {
+        match self.amount(amount)? {
+            cap if cap.is_zero() => Err(SpannedProblem::at(amount, Problem::CapZero)),
+            cap => Ok(cap),
+        }
+    }
+
+    /// Parses the digits of an amount, which never become a float.
+    pub(super) fn amount(&self, amount: &Amount) -> Result<Cents, SpannedProblem> {
         let refused = |problem| SpannedProblem::at(amount, problem);
         let digits = self.text.get(amount.span()).unwrap_or_default().replace('_', "");
         let is_number = digits.starts_with(|first: char| first.is_ascii_digit() || "+-in".contains(first));
         if !is_number || ["0b", "0o", "0x"].iter().any(|radix| digits.starts_with(radix)) {
             return Err(refused(Problem::WrongType { expected: "an amount in US dollars, such as 15 or 15.50" }));
         }
-        let cap = Cents::parse_usd(digits.strip_prefix('+').unwrap_or(&digits));
-        match cap.map_err(|error| refused(error.into()))? {
-            cap if cap.is_zero() => Err(refused(Problem::CapZero)),
-            cap => Ok(cap),
-        }
+        Cents::parse_usd(digits.strip_prefix('+').unwrap_or(&digits)).map_err(|error| refused(error.into()))
     }
 
     pub(super) fn optional_cap(&self, amount: Option<&Amount>) -> Result<Option<Cents>, SpannedProblem> {

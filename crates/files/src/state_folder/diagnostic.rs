@@ -26,8 +26,8 @@ impl Diagnostic for StateFolderError {
             Self::File(_) => channel.person("check that the state folder has free space and is writable"),
             Self::Foreign { .. } => channel.person("name a folder of your own with `--state-dir`"),
             Self::ForeignHome { .. } => channel.person(
-                "run the program as the user who owns that folder, without `sudo`; or set HOME to the home of the \
-                 present user (`sudo -H`), or name another folder with `--state-dir`",
+                "run the program as the owner of that folder, without `sudo`; or set HOME to the home of the present \
+                 account (`sudo -H`), or name another folder with `--state-dir`",
             ),
             Self::GitUnclear { .. } => {
                 channel.person("make `git status` work in that folder, or name another folder with `--state-dir`")
@@ -35,7 +35,7 @@ impl Diagnostic for StateFolderError {
             Self::Link { .. } => channel.person("name the folder that the link leads to with `--state-dir`"),
             Self::NotAFolder { .. } => channel.person("move that file away, or name a folder with `--state-dir`"),
             Self::Open { path, .. } => {
-                let path = shell_quoted(&path.display().to_string());
+                let path = shell_quoted(path);
                 channel.person_runs(&format!("chmod 700 {path}"), ", if no other user has changed the files in it")
             }
             Self::Taken { .. } => channel.person(

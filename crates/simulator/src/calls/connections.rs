@@ -90,7 +90,15 @@ pub fn unlink(context: &Context<'_>, id: &str, parameters: &mut Parameters) -> R
     to_json(&connection(context, provider, "expired"))
 }
 
-/// Connects the provider after a person opened the request's page.
+/// Checks that a request exists and can be completed, or is complete.
+pub fn check_pending(account: &Account<'_>, id: &str) -> Result<(), Failure> {
+    match find(account, id)?.status {
+        ConnectionStatus::Complete | ConnectionStatus::PendingAuth => Ok(()),
+        ConnectionStatus::Error | ConnectionStatus::NeedsInformation => Err(not_pending()),
+    }
+}
+
+/// Connects the provider after a person confirmed it on the request's page.
 pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
     let request = find(account, id)?;
     match request.status {
@@ -100,10 +108,12 @@ pub fn complete(account: &Account<'_>, id: &str) -> Result<(), Failure> {
             account.move_connection_request(request, ConnectionStatus::Complete)?;
             Ok(())
         }
-        ConnectionStatus::Error | ConnectionStatus::NeedsInformation => {
-            Err(Failure::invalid("connection_not_pending", "this request is not pending"))
-        }
+        ConnectionStatus::Error | ConnectionStatus::NeedsInformation => Err(not_pending()),
     }
+}
+
+fn not_pending() -> Failure {
+    Failure::invalid("connection_not_pending", "this request is not pending")
 }
 
 fn find(account: &Account<'_>, id: &str) -> Result<ConnectionRequest, Failure> {

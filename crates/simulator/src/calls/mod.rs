@@ -7,7 +7,7 @@ mod resource;
 mod reveal;
 
 use backends::simulated::{Account, PaymentMethod};
-pub use connections::complete as complete_connection;
+pub use connections::{check_pending, complete as complete_connection};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,29 +1,37 @@
 //! Approval requests: each is asked once, decided once, and used once.
 
+mod quiet;
+mod row;
+
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject},
     clock::Timestamp,
-    name::{ProjectName, ProviderKey, ServiceRef},
     project::ProjectId,
 };
+pub use quiet::QuietTime;
 
-use super::{
-    Event, Ledger, LedgerError, ProvisionTx,
-    audit::chain,
-    rows::{amount, cap, parsed, time},
-    scope::ScopedTx,
-};
-use crate::store::{Row, Tx, Value, values};
+use super::{Event, Ledger, LedgerError, ProvisionTx, audit::chain};
+use crate::store::{Tx as _, values};
 
 /// The outcome of asking.
 pub enum Asked {
-    /// The same request exists already, and has not expired.
+    /// The same request exists already, is pending or approved, and has not expired.
     Before(Approval),
-    /// Too many requests are pending already; nothing was written.
+    /// Too many requests of the workspace are pending already; nothing was written.
     Full,
     New(Approval),
+    /// A denial holds the request back; nothing was written.
+    Quiet(QuietTime),
     /// Another request has this id; nothing was written.
     Taken,
+}
+
+/// The outcome of an answer.
+#[derive(Debug)]
+pub enum Decided {
+    Recorded(Approval),
+    /// The form was answered faster than a person can read, so the request stays pending.
+    Unattended(Approval),
 }
 
 /// The approval requests of the ledger.
@@ -31,21 +39,29 @@ pub enum Asked {
 pub struct Approvals<'a>(pub(super) &'a Ledger);
 
 impl Approvals<'_> {
-    /// Stores a request with its audit row, unless the same one exists already.
+    /// Stores a request with its audit row, unless the same one exists already or a denial holds it back.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn ask(&self, request: &Approval, most_pending: u32, event: &Event) -> Result<Asked, LedgerError> {
         let sql = "SELECT count(*) FROM approvals WHERE status = 'pending' AND expires_at > ?1 AND workspace = ?2";
         self.0.write(|tx| {
-            if let Some(before) = same(tx, &request.subject, event.at)? {
-                return Ok(Asked::Before(before));
+            let before = row::same(tx, &request.subject, event.at)?;
+            if let Some(approved) = before.as_ref().filter(|before| before.status == ApprovalStatus::Approved) {
+                return Ok(Asked::Before(approved.clone()));
+            }
+            if let Some(quiet) = quiet::of(tx, &request.subject, event.at)? {
+                return Ok(Asked::Quiet(quiet));
+            }
+            if let Some(pending) = before {
+                return Ok(Asked::Before(pending));
             }
             let pending: u32 = tx.rows(sql, &values![event.at.as_millisecond(), tx.workspace()?])?.one()?.get(0)?;
             if pending >= most_pending {
                 return Ok(Asked::Full);
             }
-            if !insert(tx, request)? {
+            row::prune(tx, event.at)?;
+            if !row::insert(tx, request)? {
                 return Ok(Asked::Taken);
             }
             chain::append_named(tx, event, &request.subject.name)?;
@@ -58,12 +74,7 @@ impl Approvals<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn list(&self, most: u32, now: Timestamp) -> Result<Vec<Approval>, LedgerError> {
-        let sql = format!("SELECT {COLUMNS} FROM approvals ORDER BY row DESC LIMIT ?1");
-        self.0.read(|tx| {
-            let mut found = many(tx, &sql, &values![most], now)?;
-            found.reverse();
-            Ok(found)
-        })
+        self.0.read(|tx| row::newest(tx, most, now))
     }
 
     /// Returns one request in its present state.
@@ -71,18 +82,28 @@ impl Approvals<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn approval(&self, id: &ApprovalId, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
-        self.0.read(|tx| by_id(tx, id, now))
+        self.0.read(|tx| row::by_id(tx, id, now))
     }
 
-    /// Records that a form was sent to a client. An earlier form of the request becomes invalid.
+    /// Records that a form is sent to a client, whose earlier forms of the request become invalid. Returns false where the
+    /// workspace has had `most` forms in the last hour.
     ///
     /// # Errors
     /// When the ledger cannot be written.
-    pub fn send_form(&self, id: &ApprovalId, nonce: &str) -> Result<(), LedgerError> {
-        let sql = "UPDATE approvals SET nonce = ?2 WHERE id = ?1";
+    pub fn send_form(&self, id: &ApprovalId, nonce: &str, most: u32, now: Timestamp) -> Result<bool, LedgerError> {
+        let now = now.as_millisecond();
+        let an_hour_ago = now - HOUR;
         self.0.write(|tx| {
-            tx.run(sql, &values![id.as_str(), nonce])?;
-            Ok(())
+            tx.run("DELETE FROM approval_forms WHERE sent_at <= ?1", &values![an_hour_ago])?;
+            let count = "SELECT count(*) FROM approval_forms WHERE workspace = ?1";
+            let sent: u32 = tx.rows(count, &values![tx.workspace()?])?.one()?.get(0)?;
+            if sent >= most {
+                return Ok(false);
+            }
+            tx.run("INSERT INTO approval_forms (workspace, sent_at) VALUES (?1, ?2)", &values![tx.workspace()?, now])?;
+            let sql = "UPDATE approvals SET nonce = ?2, form_sent_at = ?3 WHERE id = ?1";
+            tx.run(sql, &values![id.as_str(), nonce, now])?;
+            Ok(true)
         })
     }
 
@@ -91,13 +112,14 @@ impl Approvals<'_> {
     ///
     /// # Errors
     /// [`ApprovalError`] when the request cannot be decided any more, or the form was answered before; or the ledger's.
-    pub fn decide<E>(&self, id: &ApprovalId, nonce: Option<&str>, answer: Answer, event: &Event) -> Result<Approval, E>
+    pub fn decide<E>(&self, id: &ApprovalId, nonce: Option<&str>, answer: Answer, event: &Event) -> Result<Decided, E>
     where
         E: From<ApprovalError> + From<LedgerError>,
     {
         self.0.write(|tx| {
-            let before = by_id(tx, id, event.at)?.ok_or(ApprovalError::NotFound)?;
-            if nonce.is_some() && nonce != nonce_of(tx, id)?.as_deref() {
+            let before = row::by_id(tx, id, event.at)?.ok_or(ApprovalError::NotFound)?;
+            let form = row::form(tx, id)?;
+            if nonce.is_some() && nonce != form.nonce.as_deref() {
                 return Err(ApprovalError::Replayed.into());
             }
             match before.status {
@@ -105,14 +127,33 @@ impl Approvals<'_> {
                 ApprovalStatus::Expired => return Err(ApprovalError::Expired.into()),
                 status => return Err(ApprovalError::Decided { status }.into()),
             }
+            let is_unattended = nonce.is_some() && is_answer(answer) && form.is_younger_than_a_second(event.at);
             let status = match answer {
                 Answer::Accepted => ApprovalStatus::Approved,
-                Answer::Declined => ApprovalStatus::Denied,
-                Answer::Cancelled | Answer::TimedOut | Answer::Unclear => ApprovalStatus::Pending,
+                Answer::Declined if !is_unattended => ApprovalStatus::Denied,
+                Answer::Cancelled | Answer::Declined | Answer::TimedOut | Answer::Unclear => ApprovalStatus::Pending,
             };
-            write_decision(tx, &before, status, event)?;
+            row::write_decision(tx, &before, status, event)?;
+            match status {
+                ApprovalStatus::Approved => quiet::end(tx, &before)?,
+                ApprovalStatus::Denied => quiet::begin(tx, &before, event.at)?,
+                ApprovalStatus::Expired | ApprovalStatus::Pending | ApprovalStatus::Used => {}
+            }
             chain::append_named(tx, event, &before.subject.name)?;
-            Ok(by_id(tx, id, event.at)?.ok_or(ApprovalError::NotFound)?)
+            let after = row::by_id(tx, id, event.at)?.ok_or(ApprovalError::NotFound)?;
+            Ok(if is_unattended { Decided::Unattended(after) } else { Decided::Recorded(after) })
+        })
+    }
+
+    /// Ends every quiet time, with its audit row, and returns how many there were.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn end_quiet_times(&self, event: &Event) -> Result<u64, LedgerError> {
+        self.0.write(|tx| {
+            let ended = quiet::end_all(tx, event.at)?;
+            chain::append_unnamed(tx, event)?;
+            Ok(ended)
         })
     }
 
@@ -135,7 +176,7 @@ impl ProvisionTx<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn asked(&self, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
-        same(self.0, subject, now)
+        row::same(self.0, subject, now)
     }
 
     /// Uses an approval for one project. Returns false when it cannot be used, such as by the second of two calls.
@@ -149,91 +190,13 @@ impl ProvisionTx<'_> {
     }
 }
 
-fn write_decision(tx: &dyn Tx, before: &Approval, status: ApprovalStatus, event: &Event) -> Result<(), LedgerError> {
-    let now = event.at.as_millisecond();
-    let granted_for = before.expires_at.as_millisecond() - before.created_at.as_millisecond();
-    let (expires, by) = match status {
-        ApprovalStatus::Pending => (before.expires_at.as_millisecond(), None),
-        _ if before.status != ApprovalStatus::Pending => {
-            (before.expires_at.as_millisecond(), Some(event.actor.as_str()))
-        }
-        _ => (now + granted_for, Some(event.actor.as_str())),
-    };
-    let sql = "UPDATE approvals SET status = ?2, expires_at = ?3, decided_by = ?4, decided_at = ?5, nonce = NULL \
-        WHERE id = ?1";
-    let at = by.map(|_| now);
-    tx.run(sql, &values![before.id.as_str(), status.as_str(), expires, by, at])?;
-    Ok(())
+/// Whether something came back at all. A yes needs its field to be filled in, which no client does by itself.
+fn is_answer(answer: Answer) -> bool {
+    match answer {
+        Answer::Cancelled | Answer::Declined | Answer::Unclear => true,
+        Answer::Accepted | Answer::TimedOut => false,
+    }
 }
 
-/// The nonce of the form that is waiting for its answer.
-fn nonce_of(tx: &dyn Tx, id: &ApprovalId) -> Result<Option<String>, LedgerError> {
-    Ok(tx.rows("SELECT nonce FROM approvals WHERE id = ?1", &values![id.as_str()])?.one()?.get(0)?)
-}
-
-/// The newest request for exactly that subject, if it is pending, approved or denied and has not expired.
-fn same(tx: &ScopedTx<'_>, subject: &Subject, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM approvals WHERE workspace = ?1 AND name = ?2 AND status <> 'used' ORDER BY row DESC"
-    );
-    let found = many(tx, &sql, &values![tx.workspace()?, subject.name.as_str()], now)?.into_iter();
-    let mut valid = found.filter(|approval| approval.status != ApprovalStatus::Expired);
-    Ok(valid.find(|approval| approval.subject == *subject))
-}
-
-/// Returns false when another request has the id.
-fn insert(tx: &ScopedTx<'_>, request: &Approval) -> Result<bool, LedgerError> {
-    let sql = "INSERT INTO approvals \
-        (id, workspace, name, provider, service, cap_cents, terms, asked_by, created_at, expires_at, status) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
-    let subject = &request.subject;
-    let written = tx.run(
-        sql,
-        &values![
-            request.id.as_str(),
-            tx.workspace()?,
-            subject.name.as_str(),
-            subject.provider.as_str(),
-            subject.service.as_str(),
-            amount(subject.cap.cents()),
-            &subject.terms,
-            &request.asked_by,
-            request.created_at.as_millisecond(),
-            request.expires_at.as_millisecond(),
-            request.status.as_str(),
-        ],
-    )?;
-    Ok(written == 1)
-}
-
-fn by_id(tx: &dyn Tx, id: &ApprovalId, now: Timestamp) -> Result<Option<Approval>, LedgerError> {
-    let sql = format!("SELECT {COLUMNS} FROM approvals WHERE id = ?1");
-    Ok(many(tx, &sql, &values![id.as_str()], now)?.into_iter().next())
-}
-
-fn many(tx: &dyn Tx, sql: &str, parameters: &[Value<'_>], now: Timestamp) -> Result<Vec<Approval>, LedgerError> {
-    tx.rows(sql, parameters)?.iter().map(|row| read(&row, now)).collect()
-}
-
-fn read(row: &Row<'_>, now: Timestamp) -> Result<Approval, LedgerError> {
-    let expires_at = time(row.get(8)?)?;
-    let status = parsed("status", ApprovalStatus::parse(row.get(9)?).ok_or(()))?;
-    Ok(Approval {
-        id: parsed("id", ApprovalId::parse(row.get(0)?))?,
-        subject: Subject {
-            name: parsed("name", ProjectName::parse(row.get(1)?))?,
-            provider: parsed("provider", ProviderKey::parse(row.get(2)?))?,
-            service: parsed("service", ServiceRef::parse(row.get(3)?))?,
-            cap: cap(row.get(4)?)?,
-            terms: row.get(5)?,
-        },
-        asked_by: row.get(6)?,
-        created_at: time(row.get(7)?)?,
-        expires_at,
-        status: status.at(now, expires_at),
-        decided_by: row.get(10)?,
-    })
-}
-
-const COLUMNS: &str =
-    "id, name, provider, service, cap_cents, terms, asked_by, created_at, expires_at, status, decided_by";
+/// In milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;

@@ -9,7 +9,7 @@ use domain::{
 };
 
 use super::{Ledger, LedgerError, rows::parsed};
-use crate::store::{Row, Rows, Tx as _, values};
+use crate::store::{Row, Rows, Tx, Value, values};
 
 /// A credential that we delivered, and its owner.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,18 +43,19 @@ impl IssuedKeys<'_> {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn all(&self) -> Result<Vec<IssuedKey>, LedgerError> {
-        // Both in the order of their tables, backwards, so that the database sorts nothing.
-        let of_projects = "SELECT row, key_version, status, name, id, provider, env_file FROM projects WHERE workspace = ?1 \
-             ORDER BY row DESC";
-        let of_keys = "SELECT project, key_version, fingerprint, mask, length FROM credentials \
-            WHERE project IN (SELECT row FROM projects WHERE workspace = ?1) \
-            ORDER BY project DESC, key_version DESC, position DESC";
-        let mut keys = self.0.read(|tx| {
-            let workspace = tx.workspace()?;
-            merge(&tx.rows(of_projects, &values![workspace])?, &tx.rows(of_keys, &values![workspace])?)
-        })?;
-        keys.sort_by_key(|key| !key.live);
-        Ok(keys)
+        self.0.read(|tx| {
+            let of_projects = "WHERE workspace = ?1";
+            let of_keys = "WHERE project IN (SELECT row FROM projects WHERE workspace = ?1)";
+            delivered(tx, of_projects, of_keys, &values![tx.workspace()?])
+        })
+    }
+
+    /// The same for all workspaces.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn all_everywhere(&self) -> Result<Vec<IssuedKey>, LedgerError> {
+        self.0.read(|tx| delivered(tx, "", "", &[]))
     }
 
     /// Returns those of the fingerprints that belong to credentials we delivered, ever.
@@ -100,6 +101,26 @@ impl IssuedKeys<'_> {
             rows.iter().map(|row| Ok(Fingerprint::from_stored(row.get(0)?))).collect()
         })
     }
+}
+
+/// Returns the delivered keys of the projects that meet a condition, the live ones first.
+fn delivered(
+    tx: &dyn Tx,
+    of_projects: &str,
+    of_keys: &str,
+    parameters: &[Value<'_>],
+) -> Result<Vec<IssuedKey>, LedgerError> {
+    // Both in the order of their tables, backwards, so that the database sorts nothing.
+    let of_projects = format!(
+        "SELECT row, key_version, status, name, id, provider, env_file FROM projects {of_projects} ORDER BY row DESC"
+    );
+    let of_keys = format!(
+        "SELECT project, key_version, fingerprint, mask, length FROM credentials {of_keys} \
+         ORDER BY project DESC, key_version DESC, position DESC"
+    );
+    let mut keys = merge(&tx.rows(&of_projects, parameters)?, &tx.rows(&of_keys, parameters)?)?;
+    keys.sort_by_key(|key| !key.live);
+    Ok(keys)
 }
 
 /// Joins keys with their projects; both are sorted by project, the newest first.

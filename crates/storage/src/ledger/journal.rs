@@ -13,7 +13,7 @@ use domain::{
 use super::{
     Event, Ledger, LedgerError, LifetimeTerms, Operation, OperationId, OperationRecord, Verdict,
     audit::chain,
-    operation,
+    halts, operation,
     projects::{ProvisionTx, named, one},
     rows::{Stored, amount, parsed},
     scope::ScopedTx,
@@ -103,13 +103,16 @@ impl Journal<'_> {
     ) -> Result<Intent, E> {
         self.0.write(|tx| {
             let grant = decide(&ProvisionTx(tx))?;
-            Ok(begin_granted(tx, draft, grant, event)?)
+            let intent = begin_granted(tx, draft, grant, event)?;
+            halts::allocate(self.0, intent.row)?; // while no other process can see the row
+            Ok(intent)
         })
     }
 
     /// Records the intent to change the live project of that name; `None` when there is none.
     ///
-    /// A teardown supersedes an open entry of any operation: the resource is removed in any case.
+    /// A teardown supersedes an open entry of any operation: the resource is removed in any case. So does a suspension,
+    /// of any operation but a teardown: the key is disabled in any case.
     ///
     /// # Errors
     /// [`LedgerError::Moved`] when its status rules the operation out; nothing was written then.
@@ -125,7 +128,7 @@ impl Journal<'_> {
                 return Ok(None);
             };
             let was_status = project.status;
-            if operation == Operation::Teardown {
+            if matches!(operation, Operation::Suspend | Operation::Teardown) {
                 let sql =
                     "UPDATE journal SET closed_at = ?2, outcome = 'superseded' WHERE project = ?1 AND outcome IS NULL";
                 tx.run(sql, &values![row, event.at.as_millisecond()])?;
@@ -221,13 +224,18 @@ impl Journal<'_> {
             if !status.is_live() {
                 tx.run("UPDATE deliveries SET held = 0 WHERE project = ?1", &values![row])?;
             }
-            let sql = "UPDATE journal SET closed_at = ?2, outcome = ?3 WHERE entry = ?1";
-            tx.run(sql, &values![entry, now, event.verdict.as_str()])?;
+            let sql = "UPDATE journal SET closed_at = ?2, outcome = ?3 WHERE entry = ?1 AND outcome IS NULL";
+            if tx.run(sql, &values![entry, now, event.verdict.as_str()])? == 0 {
+                return Err(LedgerError::Moved { status: SUPERSEDED });
+            }
             chain::append(tx, event, Some(&project))?;
             Ok(project)
         })
     }
 }
+
+/// The outcome of an entry that a kill or a teardown has taken over.
+const SUPERSEDED: &str = "superseded";
 
 /// What a new entry says beside its project.
 struct Opening<'a> {
@@ -274,7 +282,7 @@ fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result
             project.service.provider(),
             &project.backend,
             MoneyClass::of_backend(&project.backend).as_str(),
-            tx.workspace()?,
+            tx.registered()?,
             project.status.as_str(),
             amount(project.cap.cents()),
             project.key_version,

@@ -8,6 +8,7 @@ mod alerts;
 mod approvals;
 mod audit;
 mod diagnostic;
+mod halts;
 mod issued_keys;
 mod journal;
 mod kv;
@@ -16,19 +17,22 @@ mod operation;
 mod projects;
 mod rows;
 mod scope;
+mod workspaces;
 
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::workspace::WorkspaceId;
 use files::state_folder::{StateFolder, StateFolderError};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
-pub use approvals::{Approvals, Asked};
+pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+use halts::KillFiles;
+pub use halts::{Halts, KillTarget};
 pub use issued_keys::{IssuedKey, IssuedKeys};
 pub use journal::{Grant, Intent, Journal, NewProject};
 pub use kv::Kv;
@@ -37,6 +41,7 @@ pub use operation::{Operation, OperationId, OperationRecord};
 pub use projects::{Page, Projects, ProvisionTx, Visibility};
 pub use scope::Registration;
 use scope::{Scope, ScopedTx};
+pub use workspaces::{Move, RegisteredWorkspace, Workspaces};
 
 use crate::store::{
     Access, Store, StoreError,
@@ -51,6 +56,7 @@ use crate::store::{
 pub struct Ledger {
     store: Arc<dyn Store>,
     anchor: AnchorFile,
+    kill_files: KillFiles,
     scope: Scope,
     /// Checked before each use, if given.
     folder: Option<Arc<StateFolder>>,
@@ -77,6 +83,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The error of a ledger that another process holds.
+    pub fn locked() -> Self {
+        StoreError::Locked.into()
+    }
+
     /// Whether another process has held the ledger until the timeout.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(StoreError::Locked))
@@ -86,7 +97,19 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in that store. The head of its audit chain is also kept in `folder`, outside the store.
     pub fn new(store: Arc<dyn Store>, folder: &Path) -> Self {
-        Self { store, anchor: AnchorFile::in_folder(folder), scope: Scope::Id(WorkspaceId::none()), folder: None }
+        Self {
+            store,
+            anchor: AnchorFile::in_folder(folder),
+            kill_files: KillFiles::in_folder(folder),
+            scope: Scope::Id(WorkspaceId::none()),
+            folder: None,
+        }
+    }
+
+    /// The same ledger, for a caller that waits for other processes at most `timeout`.
+    #[must_use]
+    pub fn waiting_at_most(&self, timeout: Duration) -> Self {
+        Self { store: self.store.waiting_at_most(timeout), ..self.clone() }
     }
 
     /// The same ledger in that folder, which is checked before each use.
@@ -126,7 +149,7 @@ impl Ledger {
     pub fn register_workspace(&self) -> Result<WorkspaceId, LedgerError> {
         match self.workspace()? {
             Some(id) => Ok(id),
-            None => self.write(|tx| tx.workspace().map(|id| WorkspaceId::from_stored(id.to_owned()))),
+            None => self.write(|tx| tx.registered().map(|id| WorkspaceId::from_stored(id.to_owned()))),
         }
     }
 
@@ -169,6 +192,11 @@ impl Ledger {
         AuditLog(self)
     }
 
+    /// Halt requests of kills.
+    pub fn halts(&self) -> Halts<'_> {
+        Halts(self)
+    }
+
     /// Fingerprints and masks of delivered credentials.
     pub fn issued_keys(&self) -> IssuedKeys<'_> {
         IssuedKeys(self)
@@ -192,6 +220,11 @@ impl Ledger {
     /// Projects and the sums of their caps.
     pub fn projects(&self) -> Projects<'_> {
         Projects(self)
+    }
+
+    /// The workspaces.
+    pub fn workspaces(&self) -> Workspaces<'_> {
+        Workspaces(self)
     }
 
     /// Whether the database was lost: it is blank, but the anchor records rows.
@@ -231,8 +264,7 @@ impl Ledger {
         access: Access,
         mut work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let writes = matches!(access, Access::Write | Access::WriteUnsynced);
-        self.store.run(access, |tx| work(&ScopedTx::new(tx, &self.scope, writes)))
+        self.store.run(access, |tx| work(&ScopedTx::new(tx, &self.scope)))
     }
 }
 
@@ -245,5 +277,7 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_5.sql"),
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
+        include_str!("schema_9.sql"),
+        include_str!("schema_11.sql"),
     ],
 };

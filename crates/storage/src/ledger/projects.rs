@@ -93,14 +93,19 @@ impl Projects<'_> {
         self.0.read(|tx| ProvisionTx(tx).totals(money))
     }
 
-    /// Returns every project of the workspace with an open journal entry, such as an exited process leaves.
+    /// Returns every project of the workspace with an open journal entry, such as an exited process leaves, or with a
+    /// kill that is not recorded.
     ///
     /// # Errors
     /// When the ledger cannot be read.
     pub fn unsettled(&self) -> Result<Vec<Project>, LedgerError> {
         let condition =
             "p.workspace = ?1 AND p.row IN (SELECT project FROM journal WHERE outcome IS NULL) ORDER BY p.row";
-        self.0.read(|tx| Ok(projects(many(tx, condition, &values![tx.workspace()?])?)))
+        let mut unsettled = self.0.read(|tx| Ok(projects(many(tx, condition, &values![tx.workspace()?])?)))?;
+        let mut killed = self.0.halts().unrecorded()?;
+        killed.retain(|project| unsettled.iter().all(|known| known.id != project.id));
+        unsettled.append(&mut killed);
+        Ok(unsettled)
     }
 
     /// Returns every live project of the workspace, oldest first.

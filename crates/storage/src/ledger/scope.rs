@@ -10,13 +10,15 @@ use domain::{
 use super::LedgerError;
 use crate::store::{Row, Rows, StoreError, Tx, Value, values};
 
-/// A folder that is registered with its first write.
+/// A folder, and what it is registered with.
 #[derive(Clone, Debug)]
 pub struct Registration {
     pub place: Place,
     /// The id that it gets if it is not registered yet.
     pub id: WorkspaceId,
     pub at: Timestamp,
+    /// Whether an agent works there: then any call of it registers the folder, and else only a purchase.
+    pub for_agent: bool,
 }
 
 /// Which workspace's projects a ledger shows and changes.
@@ -30,42 +32,50 @@ pub(super) enum Scope {
 pub(super) struct ScopedTx<'a> {
     tx: &'a dyn Tx,
     scope: &'a Scope,
-    writes: bool,
     found: OnceCell<WorkspaceId>,
 }
 
 impl<'a> ScopedTx<'a> {
-    pub(super) fn new(tx: &'a dyn Tx, scope: &'a Scope, writes: bool) -> Self {
-        Self { tx, scope, writes, found: OnceCell::new() }
+    pub(super) fn new(tx: &'a dyn Tx, scope: &'a Scope) -> Self {
+        Self { tx, scope, found: OnceCell::new() }
     }
 
-    /// Returns the id of the workspace. A write registers it; a read of an unregistered one gets an id that no row has.
+    /// Returns the id of the workspace; one that is not registered has an id that no row has.
     pub(super) fn workspace(&self) -> Result<&str, LedgerError> {
+        Ok(self.find()?.unwrap_or_default())
+    }
+
+    /// Returns the id of the workspace, and registers it where needed. Only a write may.
+    pub(super) fn registered(&self) -> Result<&str, LedgerError> {
+        if let (None, Scope::Folder(registration)) = (self.find()?, self.scope) {
+            register(self.tx, registration)?;
+            return Ok(self.found.get_or_init(|| registration.id.clone()).as_str());
+        }
+        self.workspace()
+    }
+
+    /// Returns the id for a row that is written in any case; `None` in a folder that is not a workspace, or was replaced.
+    pub(super) fn for_audit(&self) -> Result<Option<&str>, LedgerError> {
+        let registers = matches!(self.scope, Scope::Folder(registration) if registration.for_agent);
+        match if registers { self.registered().map(Some) } else { self.find() } {
+            Err(LedgerError::WorkspaceReplaced) => Ok(None),
+            found => found,
+        }
+    }
+
+    fn find(&self) -> Result<Option<&str>, LedgerError> {
         if let Some(found) = self.found.get() {
-            return Ok(found.as_str());
+            return Ok(Some(found.as_str()));
         }
         let id = match self.scope {
             Scope::Id(id) => id.clone(),
             Scope::Folder(registration) => match registered(self.tx, &registration.place)? {
                 Found::Here(id) => id,
-                Found::Nothing if self.writes => {
-                    register(self.tx, registration)?;
-                    registration.id.clone()
-                }
-                Found::Nothing => WorkspaceId::from_stored(String::new()),
+                Found::Nothing => return Ok(None),
                 Found::Replaced => return Err(LedgerError::WorkspaceReplaced),
             },
         };
-        Ok(self.found.get_or_init(|| id).as_str())
-    }
-
-    /// Returns the id for a row that is written in any case; `None` in a folder that was replaced.
-    pub(super) fn workspace_if_known(&self) -> Result<Option<&str>, LedgerError> {
-        match self.workspace() {
-            Ok(id) => Ok(Some(id)),
-            Err(LedgerError::WorkspaceReplaced) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(Some(self.found.get_or_init(|| id).as_str()))
     }
 }
 
@@ -97,7 +107,7 @@ fn registered(tx: &dyn Tx, place: &Place) -> Result<Found, LedgerError> {
     Ok(if is_same { Found::Here(id) } else { Found::Replaced })
 }
 
-fn register(tx: &dyn Tx, Registration { place, id, at }: &Registration) -> Result<(), LedgerError> {
+fn register(tx: &dyn Tx, Registration { place, id, at, .. }: &Registration) -> Result<(), LedgerError> {
     let sql = "INSERT INTO workspaces (id, path, device, inode, born, registered_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let identity = place.identity;
     let device = identity.map(|identity| identity.device.cast_signed());

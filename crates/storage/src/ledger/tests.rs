@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
-    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject},
+    approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject, SubjectFacts},
     clock::Timestamp,
     money::{Cents, MicroUsd, MoneyClass},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
@@ -136,7 +136,7 @@ fn a_long_chain_is_read_in_full_from_either_end() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::of(folder.path());
     let calls: Vec<_> =
-        (0..300).map(|_| Answered { event: event(Verdict::Called), name: None, project: None }).collect();
+        (0..300).map(|_| Answered { event: event(Verdict::Called), name: None, project: None, looks: 0 }).collect();
     ledger.audit().note_calls(&calls).unwrap();
     let rows: Vec<_> = ledger.audit().rows().unwrap().into_iter().map(|row| row.seq).collect();
     assert_eq!(rows, (1..=300).collect::<Vec<_>>());
@@ -189,18 +189,20 @@ fn approve(ledger: &Ledger) -> ApprovalId {
             provider: ProviderKey::parse("search").unwrap(),
             service: ServiceRef::parse("exa/api").unwrap(),
             cap: cap(),
-            terms: String::new(),
+            shown: SubjectFacts::default(),
+            digest: String::new(),
         },
         asked_by: "an agent".to_owned(),
         created_at: now(),
         expires_at: later(900),
         status: ApprovalStatus::Pending,
         decided_by: None,
+        quiet_until: None,
     };
     let asked = ledger.approvals().ask(&request, 10, &event(Verdict::Done)).unwrap();
     assert!(matches!(asked, Asked::New(_)), "the first run has asked nothing");
     let decided = ledger.approvals().decide::<Error>(&request.id, None, Answer::Accepted, &event(Verdict::Done));
-    assert_eq!(decided.unwrap().status, ApprovalStatus::Approved);
+    assert!(matches!(decided, Ok(Decided::Recorded(approval)) if approval.status == ApprovalStatus::Approved));
     request.id
 }
 

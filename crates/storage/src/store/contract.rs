@@ -6,6 +6,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use super::{Access, Ending, Store, StoreError, Tx, Work, values};
@@ -22,6 +23,7 @@ pub const TABLES: &[&str] = &[
 pub fn check(open: &dyn Fn() -> Arc<dyn Store>) {
     let (store, other) = (open(), open());
     is_atomic(&*store, &*other);
+    reads_in_place(&*store, &*other);
     survives_a_panic(&*store, &*other);
     repeats_without_a_trace(&store);
     shows_committed_state_only(&*store, &*other);
@@ -44,6 +46,10 @@ impl Store for Rerunning {
             Ending::RollBack
         })?;
         self.0.transact(access, work)
+    }
+
+    fn waiting_at_most(&self, timeout: Duration) -> Arc<dyn Store> {
+        Arc::new(Self(self.0.waiting_at_most(timeout)))
     }
 
     fn exists(&self) -> bool {
@@ -78,6 +84,29 @@ fn is_atomic(store: &dyn Store, other: &dyn Store) {
 
     store.write(|tx| insert(tx, "first", 1).and_then(|()| insert(tx, "second", 2))).unwrap();
     assert_eq!(ids(other), ["first", "second"]);
+    clear(store);
+}
+
+fn reads_in_place(store: &dyn Store, other: &dyn Store) {
+    store.write(|tx| insert(tx, "first", 1)).unwrap();
+    let in_place = |store: &dyn Store| store.run::<_, StoreError>(Access::ReadInPlace, all_ids).unwrap().unwrap();
+    let seen = store.write::<_, StoreError>(|tx| {
+        insert(tx, "second", 2)?;
+        Ok(in_place(other))
+    });
+    assert_eq!(seen.unwrap(), ["first"], "a writer neither delays it nor shows in it");
+    assert_eq!(in_place(other), ["first", "second"]);
+    clear(store);
+
+    let hurried = other.waiting_at_most(Duration::ZERO);
+    store
+        .write::<_, StoreError>(|tx| {
+            insert(tx, "first", 1)?;
+            assert!(matches!(hurried.write::<(), StoreError>(|_| Ok(())), Err(StoreError::Locked)));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(ids(&*hurried), ["first"]);
     clear(store);
 }
 
@@ -228,10 +257,11 @@ fn insert(tx: &dyn Tx, id: &str, number: i64) -> Result<(), StoreError> {
 }
 
 fn ids(store: &dyn Store) -> Vec<String> {
-    let ids = store.read::<_, StoreError>(|tx| {
-        tx.rows("SELECT id FROM items ORDER BY id", &[])?.iter().map(|row| row.get(0)).collect()
-    });
-    ids.unwrap()
+    store.read(all_ids).unwrap()
+}
+
+fn all_ids(tx: &dyn Tx) -> Result<Vec<String>, StoreError> {
+    tx.rows("SELECT id FROM items ORDER BY id", &[])?.iter().map(|row| row.get(0)).collect()
 }
 
 fn clear(store: &dyn Store) {

@@ -1,5 +1,7 @@
 //! The port: a store that runs closures as transactions.
 
+use std::{sync::Arc, time::Duration};
+
 use super::{Rows, StoreError, Value};
 
 /// A database that any number of processes may have open.
@@ -23,6 +25,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// What the database reports; nothing was written then.
     fn transact(&self, access: Access, work: Work<'_>) -> Result<(), StoreError>;
+
+    /// Returns the same database, for callers that wait for others at most `timeout`.
+    fn waiting_at_most(&self, timeout: Duration) -> Arc<dyn Store>;
 
     /// Whether there is a database, so that a reader need not create it.
     fn exists(&self) -> bool;
@@ -66,6 +71,9 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
     Read,
+    /// Reads without creating, migrating or waiting for anything, so that it works while others hold the database or the
+    /// disk is full. It never writes.
+    ReadInPlace,
     /// Reads only state that no crash can take back: it writes first, so a commit that a crashed process left half synced
     /// cannot appear later.
     ReadDurable,

@@ -1,16 +1,17 @@
 //! The audit as the rest of the program uses it.
 
-use domain::name::ProjectName;
+use domain::{clock::Timestamp, name::ProjectName, project::ProjectId};
 
 use super::{
     accept::{self, Acceptance},
     chain::{self, Answered, AuditRow, Event, PAGE},
+    looks::Looks,
     seal,
     verify::{self, Break, Proof},
 };
 use crate::{
     ledger::{Ledger, LedgerError},
-    store::Access,
+    store::{Access, Tx as _, values},
 };
 
 /// The audit of the ledger.
@@ -26,18 +27,48 @@ impl AuditLog<'_> {
         self.0.write(|tx| chain::append_row(tx, event, None, name.map(ProjectName::as_str)))
     }
 
-    /// Writes the rows of finished calls. They survive the end of this process at once, and a power loss from the next
+    /// Writes a row about a refusal, as long as the hour has room for such rows.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn note_refusal(&self, event: &Event, name: Option<&ProjectName>) -> Result<(), LedgerError> {
+        self.0.write(|tx| {
+            let mut looks = Looks::begin(tx)?;
+            if looks.admit(tx, event, 1)? {
+                chain::append_row(tx, event, None, name.map(ProjectName::as_str))?;
+            }
+            looks.end(tx)
+        })
+    }
+
+    /// Writes the rows of finished calls; those without an effect as long as the hour has room for them. They survive the end of this process at once, and a power loss from the next
     /// synced write on: the effects of those calls have rows of their own that were synced before.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn note_calls(&self, calls: &[Answered]) -> Result<(), LedgerError> {
         self.0.transact(Access::WriteUnsynced, |tx| {
-            calls.iter().try_for_each(|call| {
-                let name = call.name.as_ref().map(ProjectName::as_str);
-                chain::append_row(tx, &call.event, call.project.as_deref(), name)
-            })
+            let mut looks = Looks::begin(tx)?;
+            for call in calls {
+                if call.looks == 0 || looks.admit(tx, &call.event, call.looks)? {
+                    let name = call.name.as_ref().map(ProjectName::as_str);
+                    chain::append_row(tx, &call.event, call.project.as_deref(), name)?;
+                }
+            }
+            looks.end(tx)
         })
+    }
+
+    /// Counts the rotations of a project that were begun over a channel since that time.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn rotations_since(&self, id: &ProjectId, channel: &str, since: Timestamp) -> Result<u64, LedgerError> {
+        // As the partial index spells it.
+        let sql = "SELECT count(*) FROM audit WHERE project = ?1 AND at >= ?2 AND door = ?3 \
+            AND action = 'rotate' AND outcome = 'intended'";
+        let values = values![id.as_str(), since.as_millisecond(), channel];
+        self.0.read(|tx| Ok(tx.rows(sql, &values)?.one()?.get(0)?))
     }
 
     /// Returns every row, oldest first.

@@ -54,6 +54,8 @@ pub struct Answered {
     pub name: Option<ProjectName>,
     /// The id of the call's project.
     pub project: Option<String>,
+    /// How many equal calls without an effect the row stands for; zero for a call with one.
+    pub looks: u64,
 }
 
 /// One row as it was stored.
@@ -109,6 +111,11 @@ pub fn append_named(tx: &ScopedTx<'_>, event: &Event, name: &ProjectName) -> Res
     append_row(tx, event, None, Some(name.as_str()))
 }
 
+/// Appends a row about no project.
+pub fn append_unnamed(tx: &ScopedTx<'_>, event: &Event) -> Result<(), LedgerError> {
+    append_row(tx, event, None, None)
+}
+
 pub(super) fn append_row(
     tx: &ScopedTx<'_>,
     event: &Event,
@@ -126,7 +133,7 @@ pub(super) fn append_row(
         name: name.map(str::to_owned),
         outcome: event.verdict.as_str().to_owned(),
         detail: event.detail.to_string(),
-        workspace: tx.workspace_if_known()?.map(str::to_owned),
+        workspace: tx.for_audit()?.map(str::to_owned),
         hash: String::new(),
     };
     row.hash = hash(&before, &row);

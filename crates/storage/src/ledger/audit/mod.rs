@@ -8,6 +8,7 @@ mod accept;
 mod anchor;
 mod audit_log;
 pub(super) mod chain;
+mod looks;
 mod seal;
 mod verify;
 

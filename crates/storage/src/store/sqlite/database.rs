@@ -24,12 +24,23 @@ pub struct Schema {
 pub struct Database {
     path: PathBuf,
     schema: &'static Schema,
+    /// How long a call waits for other processes.
+    timeout: Duration,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Database {
     pub fn new(path: PathBuf, schema: &'static Schema) -> Self {
-        Self { path, schema, connection: Mutex::new(None) }
+        Self { path, schema, timeout: TIMEOUT, connection: Mutex::new(None) }
+    }
+
+    /// Returns the same file with a connection of its own, for callers that wait at most `timeout`.
+    pub fn waiting_at_most(&self, timeout: Duration) -> Self {
+        Self { path: self.path.clone(), schema: self.schema, timeout, connection: Mutex::new(None) }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the file exists, so that a reader need not create it.
@@ -93,14 +104,18 @@ impl Database {
         let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match &mut *slot {
             Some(connection) => connection,
-            empty => empty.insert(open(&self.path, self.schema)?),
+            empty => {
+                let opened = open(&self.path, self.schema)?;
+                DURABLE.adopt(&opened, self.timeout).map_err(StoreError::from)?;
+                empty.insert(opened)
+            }
         };
         if *durability == DURABLE {
             return committed(connection, behavior, work);
         }
-        durability.adopt(connection).map_err(StoreError::from)?;
+        durability.adopt(connection, self.timeout).map_err(StoreError::from)?;
         let outcome = committed(connection, behavior, work);
-        if let Err(error) = DURABLE.adopt(connection) {
+        if let Err(error) = DURABLE.adopt(connection, self.timeout) {
             *slot = None; // the next transaction opens it again, with full durability
             return Err(StoreError::from(error).into());
         }
@@ -129,8 +144,8 @@ struct Durability {
 }
 
 impl Durability {
-    fn adopt(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        connection.busy_timeout(self.timeout)?;
+    fn adopt(&self, connection: &Connection, at_most: Duration) -> Result<(), rusqlite::Error> {
+        connection.busy_timeout(self.timeout.min(at_most))?;
         connection.pragma_update(None, "synchronous", self.synchronous)
     }
 }
@@ -159,7 +174,6 @@ fn open(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
     if version(&connection)? != schema.migrations.len() {
         migrate(&connection, path, schema)?;
     }
-    DURABLE.adopt(&connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -1,13 +1,13 @@
 //! The port on SQLite.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rusqlite::{
     CachedStatement, Connection, ToSql,
     types::{ToSqlOutput, ValueRef},
 };
 
-use super::{Database, Schema};
+use super::{Database, Schema, in_place};
 use crate::store::{Access, Ending, Rows, Store, StoreError, Tx, Value, Work};
 
 /// A [`Store`] in a database file, which is created on first use.
@@ -28,6 +28,9 @@ impl Store for SqliteStore {
             Ending::RollBack => Err(Stop::RolledBack),
         };
         let outcome = match access {
+            Access::ReadInPlace => {
+                return in_place::read(self.database.path(), |connection| work(&SqliteTx(connection)));
+            }
             Access::Read => self.database.read(body),
             Access::ReadDurable => self.database.read_durable(body),
             Access::Write => self.database.write(body),
@@ -37,6 +40,10 @@ impl Store for SqliteStore {
             Ok(()) | Err(Stop::RolledBack) => Ok(()),
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    fn waiting_at_most(&self, timeout: Duration) -> Arc<dyn Store> {
+        Arc::new(Self { database: self.database.waiting_at_most(timeout) })
     }
 
     fn exists(&self) -> bool {
