@@ -9,10 +9,15 @@ use std::{
 
 use domain::{
     name::EnvVar,
+    principal::Role,
     secret::{Fingerprint, Secret},
 };
-use files::env_file::{EnvFile, EnvFileError, Preflight, Replace, Surroundings};
+use files::{
+    env_file::{EnvFile, EnvFileError, Preflight, Replace, Surroundings},
+    fs,
+};
 
+use super::{Ports, Principal};
 use crate::error::Error;
 
 /// Tells which of some fingerprints are of credentials that were ever delivered by us.
@@ -111,5 +116,22 @@ impl Deliver for EnvFiles {
 
     fn sweep_places(&self, target: &Path) -> Result<(), EnvFileError> {
         self.open(target).sweep_places()
+    }
+}
+
+impl Ports {
+    /// Returns the env file of a new project.
+    ///
+    /// Where a person named one that is a link out of the workspace, it is the file that the link leads to: only they
+    /// may choose it, and what is recorded leads nowhere else later.
+    pub(super) fn env_file_for(&self, principal: &Principal) -> PathBuf {
+        if self.env_file_named
+            && principal.role == Role::Person
+            && let Ok(real) = fs::resolve(&self.env_file)
+            && !real.starts_with(&self.workspace)
+        {
+            return real;
+        }
+        self.env_file.clone()
     }
 }

@@ -15,13 +15,12 @@ use domain::{
     lifetime::Lifetime,
     money::MoneyClass,
     name::ProjectName,
-    principal::Role,
     project::{Project, Status},
     secret::Fingerprint,
 };
 use files::{
     env_file::{EnvFile, EnvFileError, Replace, Surroundings},
-    fs::{self, SearchPath, Stamp},
+    fs::{SearchPath, Stamp},
     registry::{Policy, PolicyFiles, Registry, RegistryFiles},
     state_folder::StateFolder,
 };
@@ -142,25 +141,7 @@ impl Ports {
 
     /// Returns an env file of this workspace.
     pub fn env_file_at(&self, path: &Path) -> EnvFile {
-        EnvFile::new(
-            path.to_owned(),
-            &Surroundings { workspace: self.workspace.clone(), state: self.state.path().to_owned() },
-        )
-    }
-
-    /// Returns the env file of a new project.
-    ///
-    /// Where a person named one that is a link out of the workspace, it is the file that the link leads to: only they
-    /// may choose it, and what is recorded leads nowhere else later.
-    pub(super) fn env_file_for(&self, principal: &Principal) -> PathBuf {
-        if self.env_file_named
-            && principal.role == Role::Person
-            && let Ok(real) = fs::resolve(&self.env_file)
-            && !real.starts_with(&self.workspace)
-        {
-            return real;
-        }
-        self.env_file.clone()
+        EnvFile::new(path.to_owned(), &surroundings(&self.workspace, self.state.path()))
     }
 
     /// Reads the registry, restricted by every policy outside the workspace.
@@ -387,8 +368,11 @@ impl fmt::Debug for Ports {
 }
 
 fn env_files(workspace: &Path, state: &Path) -> Arc<dyn Deliver> {
-    let surroundings = Surroundings { workspace: workspace.to_owned(), state: state.to_owned() };
-    Arc::new(EnvFiles::new(surroundings))
+    Arc::new(EnvFiles::new(surroundings(workspace, state)))
+}
+
+fn surroundings(workspace: &Path, state: &Path) -> Surroundings {
+    Surroundings { workspace: workspace.to_owned(), state: state.to_owned() }
 }
 
 /// Returns the decision of the policy, if the policy refused.

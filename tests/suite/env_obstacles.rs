@@ -69,11 +69,10 @@ fn refused_replacement_is_found_by_rehearsal() {
 fn undelivered_key_stops_further_purchases() {
     let workspace = Workspace::new();
     workspace.ok(&["provision", "first", "search"]);
-    workspace.ok(&["suspend", "first"]);
-    // A resumed project is delivered last; a foreign value appears meanwhile, as far as the ledger knows.
+    // As after a rotation whose key could not be written.
     workspace.sql(
         "INSERT INTO journal (project, operation, was_status, was_version, opened_at, op)
-         SELECT row, 'resume', status, key_version, updated_at, 'op_00112233445566778899aabbccddeeff' FROM projects",
+         SELECT row, 'rotate', status, key_version - 1, updated_at, 'op_00112233445566778899aabbccddeeff' FROM projects",
     );
     workspace.write(".env", "EXA_API_KEY=mine\n");
     let error = workspace.json(&["provision", "second", "tts"]);
