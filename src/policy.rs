@@ -1,24 +1,33 @@
 //! Decides whether a request is granted, from the registry and what is live already. No I/O.
 
+mod rule;
+#[cfg(test)]
+mod tests;
+
 use domain::{
-    channel::Channel,
-    diagnostic::{Diagnostic, Exit, PROGRAM},
+    budget::{Added, CapPeriod, Committed, Excess, RuleSource, Terms},
+    clock::Timestamp,
     lifetime::Lifetime,
-    money::Cents,
+    money::{Cents, MicroUsd},
     name::ProviderKey,
     principal::Role,
 };
 use files::registry::{ApprovalRule, Policy, Provider};
+pub use rule::Rule;
 
-/// The live projects and their caps, read in the transaction that will add to them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Committed {
-    pub projects: u64,
-    pub caps: Cents,
+/// A request for a new project's cap.
+#[derive(Clone, Copy, Debug)]
+pub struct CapRequest {
+    /// Zero is the provider's default.
+    pub wanted: Cents,
+    pub role: Role,
+    pub period: CapPeriod,
+    pub at: Timestamp,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The answer to a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     Allowed {
         cap: Cents,
@@ -27,57 +36,10 @@ pub enum Decision {
     NeedsApproval {
         cap: Cents,
         without: Option<Cents>,
+        /// The limits that it would exceed.
+        excess: Vec<Excess>,
     },
     Refused(Rule),
-}
-
-/// The rule that refuses, for every principal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Rule {
-    #[error("a cap of {asked} USD exceeds the maximum of {maximum} USD for this provider")]
-    AboveMaximum { asked: Cents, maximum: Cents },
-    #[error("{asked} exceeds the maximum lifetime of {maximum} for this provider")]
-    LifetimeTooLong { asked: Lifetime, maximum: Lifetime },
-    #[error("this provider is not allowed by the registry's policy")]
-    NotAllowed,
-    #[error("{live} projects are live, and the registry's policy allows {maximum}")]
-    TooManyProjects { live: u64, maximum: u64 },
-    #[error(
-        "a cap of {asked} USD on top of the {committed} USD committed already is above the {total} USD that the registry's policy allows"
-    )]
-    TotalCap { asked: Cents, committed: Cents, total: Cents },
-}
-
-impl Diagnostic for Rule {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AboveMaximum { .. } => "cap_above_maximum",
-            Self::LifetimeTooLong { .. } => "expiry_above_maximum",
-            Self::NotAllowed => "provider_not_allowed",
-            Self::TooManyProjects { .. } => "project_limit_reached",
-            Self::TotalCap { .. } => "total_cap_reached",
-        }
-    }
-
-    fn hint(&self, channel: Channel) -> String {
-        match self {
-            Self::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
-            Self::LifetimeTooLong { maximum, .. } => format!("ask for {maximum} or less"),
-            Self::NotAllowed => channel.select(
-                "read the resource stripe-projects://providers to see the other providers".to_owned(),
-                format!("run `{PROGRAM} providers` to see the other providers"),
-            ),
-            Self::TooManyProjects { .. } | Self::TotalCap { .. } => channel.select(
-                "call teardown for projects that are not needed any more, or ask the user to change the policy"
-                    .to_owned(),
-                "tear down projects that you do not need any more, or change the policy".to_owned(),
-            ),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
 }
 
 /// Returns the requested lifetime, else the provider's default, else its maximum. `None` is unlimited.
@@ -92,23 +54,77 @@ pub fn lifetime(asked: Option<Lifetime>, provider: &Provider) -> Result<Option<L
     }
 }
 
-/// Decides on a request for the cap `wanted`. Zero means the provider's default.
-pub fn decide(wanted: Cents, role: Role, provider: &Provider, policy: &Policy, committed: Committed) -> Decision {
-    let cap = if wanted.is_zero() { provider.default_cap } else { wanted };
-    if let Some(rule) = broken_rule(cap, provider, policy, committed) {
+/// Decides on a request for a new project.
+pub fn decide(request: &CapRequest, provider: &Provider, policy: &Policy, committed: &Committed) -> Decision {
+    let cap = if request.wanted.is_zero() { provider.default_cap } else { request.wanted };
+    let added = request.added(cap, committed);
+    if let Some(rule) = broken_rule(cap, &added, provider, policy, committed) {
         return Decision::Refused(rule);
     }
+    let excess = excess(&added, provider, policy, committed);
     let above_default = cap > provider.unapproved_cap;
-    match (role, provider.approval.unwrap_or(policy.approval)) {
-        (Role::Agent, ApprovalRule::Always) => Decision::NeedsApproval { cap, without: None },
-        (Role::Agent, ApprovalRule::AboveDefault) if above_default => {
-            Decision::NeedsApproval { cap, without: Some(provider.unapproved_cap) }
+    let rule = provider.approval.unwrap_or(policy.approval);
+    let asks = rule == ApprovalRule::Always || (rule == ApprovalRule::AboveDefault && above_default);
+    if request.role != Role::Agent || !(asks || !excess.is_empty()) {
+        return Decision::Allowed { cap };
+    }
+    let most = if rule == ApprovalRule::Never { provider.max_cap } else { provider.unapproved_cap };
+    let without = request.free_cap(most, provider, policy, committed).filter(|_| rule != ApprovalRule::Always);
+    Decision::NeedsApproval { cap, without, excess }
+}
+
+/// Decides on a higher cap for a live project. Only a person raises a cap, so an agent always needs approval.
+pub fn decide_raise(
+    cap: Cents,
+    added: &Added,
+    role: Role,
+    provider: &Provider,
+    policy: &Policy,
+    committed: &Committed,
+) -> Decision {
+    if let Some(rule) = broken_rule(cap, added, provider, policy, committed) {
+        return Decision::Refused(rule);
+    }
+    match role {
+        Role::Agent => {
+            Decision::NeedsApproval { cap, without: None, excess: excess(added, provider, policy, committed) }
         }
-        _ => Decision::Allowed { cap },
+        Role::Person | Role::System => Decision::Allowed { cap },
     }
 }
 
-fn broken_rule(cap: Cents, provider: &Provider, policy: &Policy, committed: Committed) -> Option<Rule> {
+impl CapRequest {
+    fn added(&self, cap: Cents, committed: &Committed) -> Added {
+        let terms = Terms {
+            cap,
+            period: self.period,
+            granted_at: self.at,
+            expires_at: self.expires_at,
+            used_before: MicroUsd::ZERO,
+        };
+        Added::by_project(&terms, committed.month)
+    }
+
+    /// Returns the highest cap up to `most` that no limit refuses or asks about.
+    fn free_cap(&self, most: Cents, provider: &Provider, policy: &Policy, committed: &Committed) -> Option<Cents> {
+        let is_free = |cents: u64| {
+            let cap = Cents::sum_of(cents);
+            let added = self.added(cap, committed);
+            broken_rule(cap, &added, provider, policy, committed).is_none()
+                && excess(&added, provider, policy, committed).is_empty()
+        };
+        // A higher cap never exceeds fewer limits.
+        let (mut free, mut not_free) = (0, most.cents().saturating_add(1));
+        while not_free - free > 1 {
+            let middle = free + (not_free - free) / 2;
+            if is_free(middle) { free = middle } else { not_free = middle }
+        }
+        (free > 0).then(|| Cents::sum_of(free))
+    }
+}
+
+/// Returns the limit that refuses, for every principal.
+fn broken_rule(cap: Cents, added: &Added, provider: &Provider, policy: &Policy, committed: &Committed) -> Option<Rule> {
     if !allows(policy, &provider.key) {
         return Some(Rule::NotAllowed);
     }
@@ -116,201 +132,61 @@ fn broken_rule(cap: Cents, provider: &Provider, policy: &Policy, committed: Comm
         return Some(Rule::AboveMaximum { asked: cap, maximum: provider.max_cap });
     }
     let live = committed.projects;
-    if let Some(maximum) = policy.max_live_projects.filter(|maximum| live >= *maximum) {
-        return Some(Rule::TooManyProjects { live, maximum });
+    if let Some(maximum) = policy.max_projects.filter(|maximum| live.saturating_add(added.projects) > *maximum) {
+        return Some(Rule::TooManyProjects { live, maximum, source_of: source(policy, "max_projects") });
     }
-    let total = policy.total_cap.filter(|total| committed.caps.saturating_add(cap) > *total)?;
-    Some(Rule::TotalCap { asked: cap, committed: committed.caps, total })
+    if let Some(total) = policy.total_cap.filter(|total| committed.caps.saturating_add(added.caps) > *total) {
+        let source_of = source(policy, "total_cap_usd");
+        return Some(Rule::TotalCap { asked: cap, committed: committed.caps, total, source_of });
+    }
+    let total = policy.provider_totals.get(&provider.key).copied();
+    let excess = provider_excess(added, provider, total, source(policy, "max_cap_usd"), committed)
+        .or_else(|| monthly_excess(added, policy.monthly_max, source(policy, "monthly_max_usd"), committed));
+    excess.map(Rule::BudgetExhausted)
+}
+
+/// Returns the limits above which a person is asked.
+fn excess(added: &Added, provider: &Provider, policy: &Policy, committed: &Committed) -> Vec<Excess> {
+    let live = committed.projects;
+    let too_many = policy.max_live_projects.filter(|limit| added.projects > 0 && live >= *limit);
+    let too_many =
+        too_many.map(|limit| Excess::LiveProjects { live, limit, source: source(policy, "max_live_projects") });
+    let monthly = monthly_excess(added, policy.monthly_budget, source(policy, "monthly_budget_usd"), committed);
+    let registry = RuleSource { key: "max_cap_usd", place: None };
+    let of_provider = provider_excess(added, provider, provider.caps_in_sum, registry, committed);
+    [monthly, too_many, of_provider].into_iter().flatten().collect()
+}
+
+/// Compares this month, and the fullest later one, with a monthly limit.
+fn monthly_excess(added: &Added, limit: Option<Cents>, source: RuleSource, committed: &Committed) -> Option<Excess> {
+    let limit = limit?;
+    let this_month = (Some(committed.month), added.this_month, committed.this_month);
+    let later = (None, added.coming, committed.coming);
+    let exceeded = |(month, added, committed): (_, Cents, Cents)| {
+        let needed = committed.saturating_add(added);
+        let is_above = needed > limit && !added.is_zero();
+        is_above.then(|| Excess::MonthlyBudget { month, needed, committed, limit, source: source.clone() })
+    };
+    exceeded(this_month).or_else(|| exceeded(later))
+}
+
+fn provider_excess(
+    added: &Added,
+    provider: &Provider,
+    limit: Option<Cents>,
+    source: RuleSource,
+    committed: &Committed,
+) -> Option<Excess> {
+    let needed = committed.provider_caps.saturating_add(added.caps);
+    let limit = limit.filter(|limit| needed > *limit)?;
+    let provider = provider.service.provider().to_owned();
+    Some(Excess::ProviderCaps { provider, needed, limit, source })
+}
+
+fn source(policy: &Policy, key: &'static str) -> RuleSource {
+    RuleSource { key, place: policy.sources.get(key).cloned() }
 }
 
 fn allows(policy: &Policy, provider: &ProviderKey) -> bool {
     policy.allowed.as_ref().is_none_or(|allowed| allowed.contains(provider)) && !policy.denied.contains(provider)
-}
-
-#[cfg(test)]
-mod tests {
-    use files::registry::{Registry, UserPolicy};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PROVIDER: &str = "version = 1
-        [providers.memory]
-        label = 'Memory'
-        service = 'a/b'
-        env_var = 'MEMORY_KEY'
-        docs = 'https://example.com'
-        default_cap_usd = 25
-        max_cap_usd = 100";
-
-    fn usd(text: &str) -> Cents {
-        Cents::parse_usd(text).unwrap()
-    }
-
-    fn ask(cap: &str, role: Role, policy: &str, committed: Committed) -> Decision {
-        let registry = Registry::parse(&format!("{PROVIDER}\n[policy]\n{policy}"), "test").unwrap();
-        let provider = registry.providers().next().unwrap();
-        decide(usd(cap), role, provider, &registry.policy, committed)
-    }
-
-    #[test]
-    fn a_lifetime_is_as_asked_up_to_the_longest_and_else_what_the_provider_says() {
-        let lifetime = |asked: &str, entry: &str| {
-            let registry = Registry::parse(&format!("{PROVIDER}\n{entry}"), "test").unwrap();
-            let granted = lifetime(Lifetime::parse(asked).ok(), registry.providers().next().unwrap());
-            granted.map(|lifetime| lifetime.map_or_else(|| "forever".to_owned(), |lifetime| lifetime.to_string()))
-        };
-        let granted = |words: &str| Ok(words.to_owned());
-        let (default, maximum) = ("default_expires_in = '1h'", "max_expires_in = '8h'");
-        let both = format!("{default}\n{maximum}");
-        assert_eq!(lifetime("", ""), granted("forever"));
-        assert_eq!(lifetime("30m", ""), granted("30m"));
-        assert_eq!(lifetime("", default), granted("1h"));
-        assert_eq!(lifetime("", maximum), granted("8h"));
-        assert_eq!(lifetime("", &both), granted("1h"));
-        assert_eq!(lifetime("7h", &both), granted("7h"));
-        assert_eq!(lifetime("8h", &both), granted("8h"));
-        let (asked, maximum) = (Lifetime::parse("481m").unwrap(), Lifetime::parse("8h").unwrap());
-        assert_eq!(lifetime("481m", &both), Err(Rule::LifetimeTooLong { asked, maximum }));
-    }
-
-    #[test]
-    fn nothing_asked_is_the_default_and_less_is_as_asked() {
-        let none = Committed::default();
-        assert_eq!(ask("0", Role::Agent, "", none), Decision::Allowed { cap: usd("25") });
-        assert_eq!(ask("0.01", Role::Agent, "", none), Decision::Allowed { cap: usd("0.01") });
-        assert_eq!(ask("25", Role::Agent, "", none), Decision::Allowed { cap: usd("25") });
-    }
-
-    #[test]
-    fn person_may_exceed_the_default_and_none_the_maximum() {
-        let none = Committed::default();
-        let (cap, without, maximum) = (usd("25.01"), Some(usd("25")), usd("100"));
-        assert_eq!(ask("25.01", Role::Agent, "", none), Decision::NeedsApproval { cap, without });
-        assert_eq!(ask("100", Role::Person, "", none), Decision::Allowed { cap: maximum });
-        for role in [Role::Agent, Role::Person] {
-            let refused = Decision::Refused(Rule::AboveMaximum { asked: usd("100.01"), maximum });
-            assert_eq!(ask("100.01", role, "", none), refused);
-        }
-    }
-
-    #[test]
-    fn limits_over_everything_count_what_is_live() {
-        let committed = Committed { projects: 2, caps: usd("50") };
-        let full = Decision::Refused(Rule::TooManyProjects { live: 2, maximum: 2 });
-        assert_eq!(ask("1", Role::Person, "max_live_projects = 2", committed), full);
-        assert_eq!(ask("10", Role::Agent, "total_cap_usd = 60", committed), Decision::Allowed { cap: usd("10") });
-        let over = Rule::TotalCap { asked: usd("10.01"), committed: usd("50"), total: usd("60") };
-        assert_eq!(ask("10.01", Role::Agent, "total_cap_usd = 60", committed), Decision::Refused(over));
-    }
-
-    #[test]
-    fn a_denial_wins() {
-        let none = Committed::default();
-        for policy in ["denied = ['memory']", "allowed = []", "allowed = ['memory']\ndenied = ['memory']"] {
-            assert_eq!(ask("1", Role::Person, policy, none), Decision::Refused(Rule::NotAllowed), "{policy}");
-        }
-        assert!(matches!(ask("1", Role::Agent, "allowed = ['memory']", none), Decision::Allowed { .. }));
-    }
-
-    #[test]
-    fn the_word_on_approvals_binds_agents_and_never_lifts_a_rule() {
-        let none = Committed::default();
-        let always = "approval = 'always'";
-        assert_eq!(ask("1", Role::Agent, always, none), Decision::NeedsApproval { cap: usd("1"), without: None });
-        assert_eq!(ask("0", Role::Agent, always, none), Decision::NeedsApproval { cap: usd("25"), without: None });
-        assert_eq!(ask("99", Role::Person, always, none), Decision::Allowed { cap: usd("99") });
-        let never = "approval = 'never'";
-        assert_eq!(ask("100", Role::Agent, never, none), Decision::Allowed { cap: usd("100") });
-        for policy in [always, never] {
-            for role in [Role::Agent, Role::Person] {
-                let refused = ask("100.01", role, policy, none);
-                assert!(matches!(refused, Decision::Refused(Rule::AboveMaximum { .. })), "{policy}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_entry_has_the_last_word_on_its_approvals() {
-        let decide_with = |entry: &str, policy: &str| {
-            let text = format!("{PROVIDER}\n{entry}\n[policy]\n{policy}");
-            let registry = Registry::parse(&text, "test").unwrap();
-            let provider = registry.providers().next().unwrap();
-            decide(usd("30"), Role::Agent, provider, &registry.policy, Committed::default())
-        };
-        let free = decide_with("approval = 'never'", "approval = 'always'");
-        assert_eq!(free, Decision::Allowed { cap: usd("30") });
-        let asked = decide_with("approval = 'always'", "approval = 'never'");
-        assert_eq!(asked, Decision::NeedsApproval { cap: usd("30"), without: None });
-    }
-
-    proptest! {
-        /// The user's policy only tightens that of any workspace, and also applies alone.
-        #[test]
-        fn a_policy_above_only_tightens(
-            registry in words(),
-            user in words(),
-            caps in caps(),
-            cents in 0_u64..15_000,
-            live in 0_u64..5,
-            committed in 0_u64..30_000,
-            human in any::<bool>(),
-        ) {
-            let registry = Registry::parse(&format!("{PROVIDER}\n{}\n[policy]\n{}", registry.1, registry.0), "r").unwrap();
-            let above = format!("[policy]\n{}\n[providers.memory]\n{}{}", user.0, user.1, caps);
-            let tight = registry.clone().under(&UserPolicy::parse(&above, "c").unwrap());
-            let role = if human { Role::Person } else { Role::Agent };
-            let committed = Committed { projects: live, caps: Cents::sum_of(committed) };
-            let decided = |registry: &Registry, wanted: Cents| {
-                decide(wanted, role, registry.providers().next().unwrap(), &registry.policy, committed)
-            };
-            let loose = decided(&registry, Cents::sum_of(cents));
-            match decided(&tight, Cents::sum_of(cents)) {
-                Decision::Allowed { cap } => {
-                    prop_assert_eq!(decided(&registry, cap), Decision::Allowed { cap });
-                    prop_assert!(cents == 0 || cap.cents() == cents);
-                }
-                Decision::NeedsApproval { cap, .. } => {
-                    prop_assert!(!matches!(decided(&registry, cap), Decision::Refused(_)));
-                    prop_assert!(!human);
-                }
-                Decision::Refused(_) => {}
-            }
-            if matches!(loose, Decision::Refused(_)) && cents > 0 {
-                prop_assert!(matches!(decided(&tight, Cents::sum_of(cents)), Decision::Refused(_)));
-            }
-            // The same policy a second time changes nothing.
-            let again = tight.clone().under(&UserPolicy::parse(&above, "c").unwrap());
-            prop_assert_eq!(decided(&again, Cents::sum_of(cents)), decided(&tight, Cents::sum_of(cents)));
-        }
-    }
-
-    /// Lines of a `[policy]`, and an `approval` for an entry.
-    fn words() -> impl Strategy<Value = (String, String)> {
-        let approval = prop_oneof![Just("never"), Just("above-default"), Just("always")];
-        let line = |key: &'static str, value: BoxedStrategy<String>| {
-            prop::option::of(value)
-                .prop_map(move |value| value.map(|value| format!("{key} = {value}\n")).unwrap_or_default())
-        };
-        let quoted = approval.clone().prop_map(|word| format!("'{word}'")).boxed();
-        let keys = prop_oneof![Just("[]"), Just("['memory']")].prop_map(str::to_owned).boxed();
-        let policy = (
-            line("approval", quoted.clone()),
-            line("allowed", keys.clone()),
-            line("denied", keys),
-            line("max_live_projects", (1_u64..6).prop_map(|count| count.to_string()).boxed()),
-            line("total_cap_usd", (1_u64..300).prop_map(|usd| usd.to_string()).boxed()),
-        );
-        let policy = policy.prop_map(|(a, b, c, d, e)| [a, b, c, d, e].concat());
-        (policy, line("approval", quoted))
-    }
-
-    /// Caps for an entry of a user's policy.
-    fn caps() -> impl Strategy<Value = String> {
-        let cap = |key: &'static str| {
-            prop::option::of(1_u64..120)
-                .prop_map(move |usd| usd.map(|usd| format!("{key} = {usd}\n")).unwrap_or_default())
-        };
-        (cap("default_cap_usd"), cap("max_cap_usd")).prop_map(|(default, max)| default + &max)
-    }
 }

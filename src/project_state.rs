@@ -2,7 +2,8 @@
 
 use backends::Observed;
 use domain::{
-    money::MicroUsd,
+    budget::Month,
+    money::{Cents, MicroUsd},
     name::EnvVar,
     project::{Project, Status},
 };
@@ -49,6 +50,8 @@ pub enum Note {
     ExcludedFromGit,
     /// A resource of that name may exist at `place`, billed and not listed here.
     MayExist { resource: String, place: &'static str },
+    /// The project has ended; this much of its cap still counts in the month, as it was used or may have been.
+    StaysCommitted { amount: Cents, used: Option<MicroUsd>, month: Month },
 }
 
 impl ProjectState {
@@ -66,10 +69,11 @@ impl ProjectState {
         self.project.deliveries.first().map(|delivery| &delivery.env_var)
     }
 
-    /// The cost so far, where it is known.
+    /// The cost so far, where it is known; of an ended project the last one known.
     pub fn usage(&self) -> Option<MicroUsd> {
         match self.observation {
             Observation::Present { usage, .. } => usage,
+            Observation::Unknown if !self.project.status.is_live() => self.project.last_usage,
             Observation::Gone | Observation::Unknown => None,
         }
     }

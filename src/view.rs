@@ -1,12 +1,19 @@
 //! What every transport shows, made from the results of use cases. Nothing here can hold a [`domain::secret::Secret`].
 
 mod approvals;
+mod budget;
 mod json;
 mod leaks;
 
 pub use approvals::{ApprovalView, ApprovalsView};
+pub use budget::{BudgetClassView, BudgetView, SpendView};
 use domain::{
-    channel::Channel, clock::Timestamp, diagnostic::Diagnostic as _, money::MicroUsd, name::EnvVar, project::Status,
+    channel::Channel,
+    clock::Timestamp,
+    diagnostic::Diagnostic as _,
+    money::{MicroUsd, MoneyClass},
+    name::EnvVar,
+    project::Status,
     visible::visible,
 };
 use files::{
@@ -38,6 +45,10 @@ pub struct ProjectView {
     /// `provisioning`, `active`, `suspended`, `rotating`, `tearing_down`, `torn_down` or `failed`
     pub status: String,
     pub spend_cap_usd: f64,
+    /// The period for which the cap counts: `total`, `month` or `day`
+    pub cap_per: String,
+    /// Whether no real money is spent.
+    pub simulated: bool,
     /// null: the backend cannot know
     pub usage_usd: Option<f64>,
     pub remaining_usd: Option<f64>,
@@ -164,6 +175,8 @@ impl From<&ProjectState> for ProjectView {
             api_key_masked: project.mask.as_ref().map(|mask| mask.as_str().to_owned()),
             status: state.status().to_string(),
             spend_cap_usd: project.cap.usd(),
+            cap_per: project.cap_period.to_string(),
+            simulated: project.money() == MoneyClass::Simulated,
             usage_usd: state.usage().map(MicroUsd::usd),
             remaining_usd: state.remaining().map(MicroUsd::usd),
             key_version: project.key_version,
@@ -298,6 +311,15 @@ fn next(state: &ProjectState) -> String {
         match note {
             Note::ExcludedFromGit => {
                 next += " Git would have committed that file, so it was added to .git/info/exclude.";
+            }
+            Note::StaysCommitted { amount, used, month } => {
+                next += &match used {
+                    Some(used) => format!(" {amount} USD of its cap count in {month}: it used {used} USD."),
+                    None => format!(
+                        " {amount} USD of its cap stay committed in {month}, because its usage is not known; a person can \
+                         release them with `spend --release`."
+                    ),
+                };
             }
             Note::MayExist { resource, place } => {
                 next = format!(

@@ -49,7 +49,12 @@ pub fn deliver(workspace: &Path, kind: Kind, count: usize) -> String {
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("MANY_KEY").unwrap(), credential: None }];
     let started = ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |_| {
-        Ok::<_, Error>(Grant { cap, deliveries: deliveries.clone(), term: LifetimeTerms::default() })
+        Ok::<_, Error>(Grant {
+            cap,
+            period: domain::budget::CapPeriod::Month,
+            deliveries: deliveries.clone(),
+            term: LifetimeTerms::default(),
+        })
     });
     let mut intent = started.unwrap();
     let mut rng = Rng::new(42);

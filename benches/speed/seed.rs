@@ -88,7 +88,12 @@ fn create_one(ledger: &Ledger, store: &SimulatedStripe, workspace: &Path) {
     let mut intent = ledger
         .journal()
         .begin_provision(&draft, &event(Verdict::Intended), |_| {
-            Ok::<_, Error>(Grant { cap, deliveries: deliveries.clone(), term: LifetimeTerms::default() })
+            Ok::<_, Error>(Grant {
+                cap,
+                period: domain::budget::CapPeriod::Month,
+                deliveries: deliveries.clone(),
+                term: LifetimeTerms::default(),
+            })
         })
         .unwrap();
     let key = service.credentials.pick(None).unwrap().clone();

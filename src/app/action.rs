@@ -12,6 +12,10 @@ pub enum Action {
     Approvals,
     Approve,
     Audit,
+    Budget {
+        write: bool,
+    },
+    Cap,
     CheckProviders,
     ClearApprovals,
     Deny,
@@ -33,9 +37,11 @@ pub enum Action {
     RecordUsage,
     Resume,
     Rotate,
+    Release,
     Scan {
         rotate: bool,
     },
+    Spend,
     Suspend,
     Teardown,
     /// A command line that could not be read.
@@ -54,6 +60,8 @@ impl Action {
             Self::Approvals => "approvals",
             Self::Approve => "approve",
             Self::Audit => "audit",
+            Self::Budget { .. } => "budget",
+            Self::Cap => "cap",
             Self::CheckProviders => "providers check",
             Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
@@ -73,9 +81,11 @@ impl Action {
             Self::Reap => "reap",
             Self::RecordUsage => "usage record",
             Self::Resume => "resume",
+            Self::Release => "spend --release",
             Self::Rotate if is_mcp => "rotate_key",
             Self::Rotate => "rotate",
             Self::Scan { .. } => "scan",
+            Self::Spend => "spend",
             Self::Suspend => "suspend",
             Self::Teardown => "teardown",
             Self::UnreadableCommand => "unreadable command",
@@ -88,10 +98,12 @@ impl Action {
     pub fn access(self) -> Access {
         match self {
             Self::Abandon
+            | Self::Cap
             | Self::Extend
             | Self::Keep
             | Self::Provision
             | Self::RecordUsage
+            | Self::Release
             | Self::Resume
             | Self::Rotate
             | Self::Scan { rotate: true }
@@ -102,6 +114,7 @@ impl Action {
             | Self::Approvals
             | Self::Approve
             | Self::Audit
+            | Self::Budget { .. }
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny
@@ -115,6 +128,7 @@ impl Action {
             | Self::ReadResource
             | Self::Reap
             | Self::Scan { rotate: false }
+            | Self::Spend
             | Self::UnreadableCommand
             | Self::UnknownTool
             | Self::Workspaces => Access::Read,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use domain::{
     approval::ApprovalId,
+    budget::Month,
     lifetime::Lifetime,
     money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey},
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Action, Page, Resource, Target, target::everywhere_fact};
 use crate::{
     error::Error,
-    provisioner::{AuditFacts, AuditFilter, ProvisionRequest, Search},
+    provisioner::{AuditFacts, AuditFilter, BudgetLimits, ProvisionRequest, Search},
 };
 
 /// An operation with its arguments.
@@ -25,6 +26,12 @@ pub enum Command {
     Approvals,
     Approve(ApprovalId),
     Audit(AuditFilter),
+    /// Shows the budget, after writing limits into the user's policy if any are given.
+    Budget(BudgetLimits),
+    Cap {
+        name: ProjectName,
+        cap: Cents,
+    },
     CheckProviders,
     /// Ends the quiet times that follow denials.
     ClearApprovals,
@@ -63,6 +70,8 @@ pub enum Command {
         name: ProjectName,
         amount: MicroUsd,
     },
+    /// Releases what ended projects of that name leave committed.
+    Release(ProjectName),
     /// `replace`: overwrites a value that this program did not write, which only a person may allow.
     Resume {
         name: ProjectName,
@@ -74,6 +83,8 @@ pub enum Command {
         replace: bool,
     },
     Scan(Scan),
+    /// What each project commits to a month; `None` is the present one.
+    Spend(Option<Month>),
     Suspend(Target),
     Teardown(Target),
     VerifyAudit,
@@ -124,6 +135,8 @@ impl Command {
             Self::Approvals => Action::Approvals,
             Self::Approve(_) => Action::Approve,
             Self::Audit(_) | Self::VerifyAudit => Action::Audit,
+            Self::Budget(limits) => Action::Budget { write: *limits != BudgetLimits::default() },
+            Self::Cap { .. } => Action::Cap,
             Self::CheckProviders => Action::CheckProviders,
             Self::ClearApprovals => Action::ClearApprovals,
             Self::Deny(_) => Action::Deny,
@@ -139,9 +152,11 @@ impl Command {
             Self::ReadResource(_) => Action::ReadResource,
             Self::Reap { .. } => Action::Reap,
             Self::RecordUsage { .. } => Action::RecordUsage,
+            Self::Release(_) => Action::Release,
             Self::Resume { .. } => Action::Resume,
             Self::Rotate { .. } => Action::Rotate,
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
+            Self::Spend(_) => Action::Spend,
             Self::Suspend(_) => Action::Suspend,
             Self::Teardown(_) => Action::Teardown,
             Self::Workspaces => Action::Workspaces,
@@ -155,6 +170,7 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny(_)
@@ -165,11 +181,13 @@ impl Command {
             | Self::Providers
             | Self::ReadResource(Resource::Providers)
             | Self::Scan(Scan { search: Search { everywhere: true, .. }, .. })
+            | Self::Spend(_)
             | Self::Suspend(Target::Everywhere)
             | Self::Teardown(Target::Everywhere)
             | Self::VerifyAudit
             | Self::Workspaces => false,
             Self::Abandon(_)
+            | Self::Cap { .. }
             | Self::Extend { .. }
             | Self::Keep(_)
             | Self::List { everywhere: false, .. }
@@ -179,6 +197,7 @@ impl Command {
             | Self::ReadResource(Resource::Audit | Resource::Project(_) | Resource::Projects)
             | Self::Reap { .. }
             | Self::RecordUsage { .. }
+            | Self::Release(_)
             | Self::Resume { .. }
             | Self::Rotate { .. }
             | Self::Scan(_)
@@ -191,10 +210,12 @@ impl Command {
     pub fn subject(&self) -> Option<&ProjectName> {
         match self {
             Self::Abandon(name)
+            | Self::Cap { name, .. }
             | Self::Extend { name, .. }
             | Self::Keep(name)
             | Self::Provision(Provision { name, .. })
             | Self::RecordUsage { name, .. }
+            | Self::Release(name)
             | Self::Resume { name, .. }
             | Self::Rotate { name, .. }
             | Self::Suspend(Target::Project(name))
@@ -203,6 +224,7 @@ impl Command {
             | Self::Approvals
             | Self::Approve(_)
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::Deny(_)
@@ -216,6 +238,7 @@ impl Command {
             | Self::ReadResource(_)
             | Self::Reap { .. }
             | Self::Scan(_)
+            | Self::Spend(_)
             | Self::Suspend(Target::All | Target::Everywhere)
             | Self::Teardown(Target::All | Target::Everywhere)
             | Self::VerifyAudit
@@ -230,12 +253,14 @@ impl Command {
             Self::Abandon(name)
             | Self::Keep(name)
             | Self::ReadResource(Resource::Project(name))
+            | Self::Release(name)
             | Self::Resume { name, replace: false }
             | Self::Rotate { name, replace: false } => facts.project(name),
             Self::Resume { name, replace: true } | Self::Rotate { name, replace: true } => {
                 facts.project(name).fact("replace", json!(true))
             }
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
+            Self::Cap { name, cap } => facts.project(name).cap(*cap),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
             Self::List { torn_down, everywhere } => everywhere_fact(facts.fact("all", json!(torn_down)), *everywhere),
             Self::ListPage(page) => page.facts(),
@@ -248,12 +273,14 @@ impl Command {
             Self::AcceptAudit
             | Self::Approvals
             | Self::Audit(_)
+            | Self::Budget(_)
             | Self::CheckProviders
             | Self::ClearApprovals
             | Self::DetachWorkspace(_)
             | Self::MoveWorkspace { .. }
             | Self::Providers
             | Self::Reap { .. }
+            | Self::Spend(_)
             | Self::VerifyAudit
             | Self::Workspaces => facts,
             Self::Doctor { everywhere, .. } => everywhere_fact(facts, *everywhere),

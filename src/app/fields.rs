@@ -41,6 +41,12 @@ impl Fields {
         self.read(CAP, Cents::parse_usd(text), |facts, cap| facts.cap(*cap))
     }
 
+    /// Reads a limit, which is never zero.
+    pub fn limit(&mut self, text: &str) -> Option<Cents> {
+        let limit = self.unlisted(Cents::parse_usd(text))?;
+        if limit.is_zero() { self.unlisted(Err(Error::LimitZero)) } else { Some(limit) }
+    }
+
     pub fn usage(&mut self, text: &str) -> Option<MicroUsd> {
         self.read(USAGE, MicroUsd::parse_usd(text), |facts, usage| facts.usage(*usage))
     }

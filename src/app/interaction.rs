@@ -2,6 +2,7 @@
 
 use domain::{
     approval::{Answer, Approval},
+    clock::Timestamp,
     name::ProjectName,
 };
 use files::scan::Stop;
@@ -35,7 +36,16 @@ pub trait Interaction: Send + Sync {
 pub enum Confirmation<'a> {
     Abandon(&'a UnresolvedOrder),
     AcceptAudit(&'a Break),
-    Decide { approval: &'a Approval, answer: Answer },
+    /// The clock shows `now`, and `seen` was recorded already.
+    AcceptClock {
+        now: Timestamp,
+        seen: Timestamp,
+    },
+    Decide {
+        approval: &'a Approval,
+        answer: Answer,
+    },
+    Release(&'a ProjectName),
     RotateLeaked(&'a [ProjectName]),
     Teardown(&'a Target),
 }

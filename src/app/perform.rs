@@ -16,7 +16,8 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{
-        Abandoned, AuditEntry, AuditFilter, AuditProof, Listing, Outcome, ProjectPage, Provisioner, WorkspaceState,
+        Abandoned, AuditEntry, AuditFilter, AuditProof, BudgetLimits, BudgetState, Listing, Outcome, ProjectPage,
+        Provisioner, Spend, WorkspaceState,
     },
 };
 
@@ -28,6 +29,7 @@ pub enum Output {
     /// How many quiet times were ended.
     ApprovalsCleared(u64),
     AuditRows(Vec<AuditEntry>),
+    Budget(BudgetState),
     Decided(Box<Approval>),
     Diagnosis(Report),
     Outcomes(Vec<Outcome>),
@@ -48,6 +50,7 @@ pub enum Output {
     /// How a scan ends that has found anything; the findings were shown already.
     Scanned(Option<Exit>),
     Workspaces(Vec<WorkspaceState>),
+    Spend(Spend),
 }
 
 /// Does a command. It blocks.
@@ -70,12 +73,16 @@ pub fn perform(
         Command::Approve(id) => decide(services, id, Answer::Accepted, principal, interaction)?,
         Command::Audit(filter) => Output::AuditRows(services.audit.entries(filter)?),
         Command::ClearApprovals => Output::ApprovalsCleared(services.approvals.end_quiet_times(principal)?),
+        Command::Budget(limits) if *limits == BudgetLimits::default() => Output::Budget(services.budgets.state()?),
+        Command::Budget(limits) => Output::Budget(services.budgets.set(limits, principal)?),
+        Command::Cap { name, cap } => project(services.projects.set_cap(name, *cap, principal)?),
         Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
         Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
         Command::DetachWorkspace(label) => Output::Workspaces(vec![services.workspaces.detach(label, principal)?]),
         Command::Doctor { everywhere: true, .. } => Output::Diagnosis(doctor::examine_everywhere(services)),
         Command::Doctor { repair: false, .. } => Output::Diagnosis(doctor::examine(&services.ports)),
         Command::Doctor { repair: true, .. } => {
+            accept_clock(services, principal, interaction)?;
             Output::Diagnosis(doctor::repair(&services.ports, &services.projects, principal))
         }
         Command::Extend { name, lifetime } => project(services.lifetimes.extend(name, *lifetime, principal)?),
@@ -111,6 +118,10 @@ pub fn perform(
             reap(services, principal)?
         }
         Command::RecordUsage { name, amount } => project(services.projects.record_usage(name, *amount, principal)?),
+        Command::Release(name) => {
+            interaction.confirm(&Confirmation::Release(name))?;
+            Output::Spend(services.budgets.release(name, principal)?)
+        }
         Command::Resume { name, replace } => {
             project(services.projects.resume_replacing(name, replacing(*replace), principal)?)
         }
@@ -118,6 +129,7 @@ pub fn perform(
             project(services.projects.rotate_replacing(name, replacing(*replace), principal)?)
         }
         Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
+        Command::Spend(month) => Output::Spend(services.budgets.spend(*month)?),
         Command::Suspend(Target::All) => Output::Outcomes(services.projects.suspend_all(principal)?),
         Command::Suspend(Target::Everywhere) => Output::OutcomesEverywhere(
             services.everywhere(true, |elsewhere| elsewhere.projects.suspend_all(principal))?,
@@ -172,6 +184,16 @@ fn accept_audit(
         }
         proof => proof,
     }
+}
+
+/// Accepts a clock that went back, if the person confirms it. A refusal leaves the other repairs to be made.
+fn accept_clock(services: &Provisioner, principal: &Principal, interaction: &dyn Interaction) -> Result<(), Error> {
+    if let Some((now, seen)) = services.budgets.clock_behind()?
+        && interaction.confirm(&Confirmation::AcceptClock { now, seen }).is_ok()
+    {
+        services.budgets.reset_clock(principal)?;
+    }
+    Ok(())
 }
 
 fn reap(services: &Provisioner, principal: &Principal) -> Result<Output, Error> {

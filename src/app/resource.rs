@@ -1,4 +1,4 @@
-//! The resources that MCP offers, by their URIs.
+//! The resources that clients can read, by URI.
 
 use domain::name::ProjectName;
 

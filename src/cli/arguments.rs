@@ -15,6 +15,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 pub use of_commands::{Audit, OneOrAll, OneOrMany, Providers, Scan, Serve, Usage, Workspaces};
 
+use super::budget_arguments::{Budget, Spend};
+
 /// Gives an AI agent a prepaid, capped, revocable card instead of a root key.
 #[derive(Parser)]
 #[command(name = "stripe-projects-mcp", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
@@ -104,6 +106,18 @@ pub enum Commands {
     },
     /// Revoke a project's key and withhold the new one, until `resume`
     Suspend(OneOrMany),
+    /// Change the cap of a live project
+    Cap {
+        /// Name of the project
+        name: String,
+        /// US dollars, up to the provider's maximum
+        #[arg(value_name = "USD", allow_hyphen_values = true)]
+        amount: String,
+    },
+    /// Show this month's budget, or write its limits into your policy
+    Budget(Budget),
+    /// Show what each project commits to a month and has used
+    Spend(Spend),
     /// Deliver the key of a suspended project again
     Resume {
         /// Name of the project

@@ -1,16 +1,20 @@
 //! Parses the arguments of a command, each of them once.
 
 use domain::{
+    budget::Month,
     clock::{Timestamp, moment},
     name::ProjectName,
 };
 use serde_json::json;
 
-use super::arguments::{Audit, Commands, OneOrMany, Providers, Scan, Usage, Workspaces};
+use super::{
+    arguments::{Audit, Commands, OneOrMany, Providers, Scan, Usage, Workspaces},
+    budget_arguments::{Budget, Spend},
+};
 use crate::{
     app::{self, Action, Command, Fields, Rejected, Target},
     error::Error,
-    provisioner::{AuditFilter, Search},
+    provisioner::{AuditFilter, BudgetLimits, Search},
     settings,
 };
 
@@ -31,6 +35,19 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
         Commands::Audit(Audit { accept: true, .. }) => Ok(Command::AcceptAudit),
         Commands::Audit(Audit { verify: true, .. }) => Ok(Command::VerifyAudit),
         Commands::Audit(audit) => filter(&audit, now),
+        Commands::Budget(Budget { amount, max_live, max }) => {
+            let mut fields = Fields::new(Action::Budget { write: true });
+            let monthly_budget = amount.map(|amount| fields.limit(&amount));
+            let monthly_max = max.map(|max| fields.limit(&max));
+            let (monthly_budget, monthly_max) = (monthly_budget.flatten(), monthly_max.flatten());
+            let limits = BudgetLimits { monthly_budget, monthly_max, max_live_projects: max_live };
+            fields.finish(Some(Command::Budget(limits)))
+        }
+        Commands::Cap { name, amount } => {
+            let mut fields = Fields::new(Action::Cap);
+            let (name, cap) = (fields.name(&name), fields.cap(&amount));
+            fields.finish(name.zip(cap).map(|(name, cap)| Command::Cap { name, cap }))
+        }
         Commands::Deny { id } => {
             let mut fields = Fields::new(Action::Deny);
             let id = fields.approval(&id);
@@ -66,6 +83,12 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
         Commands::Scan(Scan { paths, agents, rotate, everywhere, watch }) => {
             let places = if agents { settings::homes().transcripts() } else { Vec::new() };
             Ok(Command::Scan(app::Scan { search: Search { paths, places, everywhere }, rotate, watch }))
+        }
+        Commands::Spend(Spend { release: Some(name), .. }) => named(Action::Release, &name, Command::Release),
+        Commands::Spend(Spend { month, release: None }) => {
+            let mut fields = Fields::new(Action::Spend);
+            let month = month.and_then(|text| fields.unlisted(Month::parse(&text).ok_or(Error::InvalidMonth)));
+            fields.finish(Some(Command::Spend(month)))
         }
         Commands::Suspend(target) => targeted(Action::Suspend, &target, Command::Suspend),
         Commands::Teardown(target) => targeted(Action::Teardown, &target, Command::Teardown),

@@ -41,9 +41,17 @@ impl Interaction for Terminal {
                 self.explain(&format!("{broken}.\n{RESTORED_BACKUP}"));
                 self.ask("Accept it? The audit keeps a record of that.")
             }
+            Confirmation::AcceptClock { now, seen } => {
+                self.explain(&format!("The clock shows {now:.0}, but {seen:.0} was recorded already."));
+                self.ask("Is the clock right? Purchases continue then, and every commitment stays.")
+            }
             Confirmation::Decide { approval, answer } => {
                 self.explain(&approval.subject.lines().join("\n"));
                 self.ask(&decision(approval, *answer))
+            }
+            Confirmation::Release(name) => {
+                self.explain("What may have been spent counts in the month's budget until you release it.");
+                self.ask(&format!("Release what ended projects called {name} leave committed this month?"))
             }
             Confirmation::RotateLeaked(names) => {
                 let question = format!("Rotate {}? The keys that were found stop working.", listed(names));

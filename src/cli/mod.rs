@@ -1,6 +1,7 @@
 //! The command line: one command is one call, and its result is shown.
 
 mod arguments;
+mod budget_arguments;
 mod command;
 mod confirm;
 mod doctor;

@@ -18,7 +18,7 @@ use crate::{
     app::{self, Action, App, Call, Command, Limits, Rejected},
     error::Error,
     provisioner::{Access, AuditFacts, Provisioner},
-    view::{ApprovalView, ApprovalsView, ProvidersView},
+    view::{ApprovalView, ApprovalsView, BudgetView, ProvidersView, SpendView},
 };
 
 /// One command at a terminal.
@@ -97,6 +97,7 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
         app::Output::Approvals(approvals) => render::approvals(&approvals_view(approvals), output),
         app::Output::ApprovalsCleared(ended) => render::approvals_cleared(*ended, output),
         app::Output::AuditRows(rows) => render::audit(rows, output),
+        app::Output::Budget(state) => render::budget(&BudgetView::from(state), output),
         app::Output::Decided(approval) => render::approval(&ApprovalView::from(&**approval), output),
         app::Output::Diagnosis(report) => return doctor::show(report, output),
         app::Output::Outcomes(outcomes) => return render::outcomes(outcomes, "No live projects.", output),
@@ -114,6 +115,7 @@ fn shown(result: &app::Output, output: Output) -> ExitCode {
         }
         app::Output::RegistryChecked(registry) => render::valid_registry(&ProvidersView::new(registry), output),
         app::Output::Workspaces(workspaces) => render::workspaces(workspaces, output),
+        app::Output::Spend(spend) => render::spend(&SpendView::from(spend), output),
         app::Output::Scanned(end) => return end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end as u8)),
     }
     ExitCode::SUCCESS

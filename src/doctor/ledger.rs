@@ -26,6 +26,12 @@ pub fn ledger(ports: &Ports) -> Vec<Finding> {
     vec![Finding::ok(LEDGER, summary), chain(ports)]
 }
 
+/// Reports a clock that stops purchases, because a much later time was recorded.
+pub fn clock(ports: &Ports) -> Option<Finding> {
+    let error = ports.ledger.budget().purchase_time(ports.now()).err()?;
+    Some(Finding::failure(CLOCK, error))
+}
+
 fn chain(ports: &Ports) -> Finding {
     let broken = match ports.ledger.audit().verify() {
         Ok(Proof::Whole { accepted, .. }) if accepted.is_empty() => {
@@ -83,4 +89,5 @@ pub fn journal(ports: &Ports) -> Vec<Finding> {
 
 pub const LEDGER: &str = "ledger";
 const AUDIT: &str = "audit";
+const CLOCK: &str = "clock";
 const JOURNAL: &str = "journal";

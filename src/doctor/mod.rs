@@ -79,6 +79,7 @@ pub fn examine(ports: &Ports) -> Report {
         let readable = records.iter().all(|finding| finding.check != ledger::LEDGER || finding.state != State::Problem);
         checks.extend(records);
         if readable {
+            checks.extend(ledger::clock(ports));
             checks.extend(ledger::journal(ports));
             checks.extend(drift::backend(ports));
             checks.extend(workspaces::folders(ports));

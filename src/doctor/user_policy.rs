@@ -30,8 +30,8 @@ pub fn policy(ports: &Ports) -> Vec<Finding> {
             findings.push(Finding::ok(POLICY, found));
         }
         Ok(_) => {
-            let sound = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
-            findings.extend(counting.iter().filter(sound).map(|path| {
+            let is_protected = |path: &&PathBuf| weaknesses(path, &ports.workspace).is_empty();
+            findings.extend(counting.iter().filter(is_protected).map(|path| {
                 Finding::ok(POLICY, format!("{} limits the registry, and only you can change it", visible(path)))
             }));
         }

@@ -17,6 +17,7 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.code(),
             Self::AuditBroken { broken } => broken.code(),
             Self::Backend(error) => error.code(),
+            Self::CapReached { .. } => "cap_reached",
             Self::CannotDisable { .. } => "cannot_disable",
             Self::UserPolicy(_) => "invalid_policy",
             Self::EarlierNotDelivered { .. } => "earlier_key_not_delivered",
@@ -27,15 +28,18 @@ impl Diagnostic for Error {
             Self::InvalidCursor => "invalid_cursor",
             Self::InvalidLifetime(error) => error.code(),
             Self::InvalidLimit => "invalid_limit",
+            Self::InvalidMonth => "invalid_month",
             Self::InvalidName(error) => error.code(),
             Self::InvalidTime => "invalid_time",
             Self::KeyNotRecorded { .. } => "key_not_recorded",
             Self::KeyWithheld { .. } => "key_withheld",
             Self::Ledger(error) => error.code(),
+            Self::LimitZero => "invalid_amount",
             Self::NoFolder { .. } => "no_folder",
             Self::NoHome => "no_home",
             Self::NoKeyFile { .. } => "no_key_file",
             Self::NoPath { .. } => "no_path",
+            Self::NoPolicyFolder => "no_policy_folder",
             Self::NoRandomness(error) => error.code(),
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
@@ -44,6 +48,7 @@ impl Diagnostic for Error {
             Self::NotTornDown { .. } => "teardown_incomplete",
             Self::NotWithdrawn { .. } => "variable_not_removed",
             Self::NothingToAbandon { .. } => "nothing_to_forget",
+            Self::NothingToRelease { .. } => "nothing_to_release",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::PathNotText { .. } => "path_not_text",
             Self::PaymentMethod(error) => error.code(),
@@ -79,6 +84,10 @@ impl Diagnostic for Error {
             Self::Approval(error) => error.hint(channel),
             Self::AuditBroken { broken } => broken.hint(channel),
             Self::Backend(error) => error.hint(channel),
+            Self::CapReached { name, .. } => {
+                let raise = channel.person_runs(&format!("{PROGRAM} cap {name} USD"), " with a higher cap");
+                format!("{raise}, or {}", teardown(name, channel))
+            }
             Self::CannotDisable { name } => format!("{} to stop it for good", teardown(name, channel)),
             Self::UserPolicy(error) => error.policy_hint(channel),
             Self::EarlierNotDelivered { name, .. } => format!(
@@ -93,6 +102,7 @@ impl Diagnostic for Error {
             Self::InvalidCursor => "leave the cursor out to begin at the first page".to_owned(),
             Self::InvalidLifetime(error) => error.hint(channel),
             Self::InvalidLimit => "leave the limit out for 50, or give a number from 1 to 200".to_owned(),
+            Self::InvalidMonth => "write a month as 2026-11".to_owned(),
             Self::InvalidName(error) => error.hint(channel),
             Self::InvalidTime => {
                 "give a time such as 2026-11-21T09:30:00Z or 2026-11-21, or how long ago: 30m, 8h, 7d".to_owned()
@@ -105,10 +115,14 @@ impl Diagnostic for Error {
                 format!("{}; then {resume}", why.hint(channel))
             }
             Self::Ledger(error) => error.hint(channel),
+            Self::LimitZero => {
+                "give a positive amount; `approval = \"always\"` in the policy asks for everything".to_owned()
+            }
             Self::NoFolder { .. } => channel.person("name an existing folder with `--dir`"),
             Self::NoHome => channel.person("set HOME to a folder that agents cannot write"),
             Self::NoKeyFile { .. } => channel.person("name an existing file with `--stripe-api-key-file`"),
             Self::NoPath { .. } => "name files or folders that exist; they count from the current folder".to_owned(),
+            Self::NoPolicyFolder => channel.person("set HOME, or name a policy file in STRIPE_PROJECTS_POLICY"),
             Self::NoRandomness(error) => error.hint(channel),
             Self::NotConfirmed { asked: true } => channel.person("answer `y` to continue"),
             Self::NotConfirmed { asked: false } => {
@@ -121,28 +135,33 @@ impl Diagnostic for Error {
                 teardown(name, channel)
             ),
             Self::NotRecorded { name, why } => {
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
-                format!("{}; the next start of this program records it, or {suspend}", why.hint(channel))
+                format!(
+                    "{}; the next start of this program records it, or {}",
+                    why.hint(channel),
+                    suspend(name, "", channel)
+                )
             }
             Self::NotSuspended { name, why } => {
                 let rest = ", or revoke the key at its provider";
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest);
-                format!("{}; then {suspend}", why.hint(channel))
+                format!("{}; then {}", why.hint(channel), suspend(name, rest, channel))
             }
             Self::NotWithdrawn { name, why, operation: Operation::Suspend } => {
-                let suspend = channel.person_runs(&format!("{PROGRAM} suspend {name}"), "");
-                format!("{}; then {suspend}", why.hint(channel))
+                format!("{}; then {}", why.hint(channel), suspend(name, "", channel))
             }
             Self::NotTornDown { name, why }
             | Self::NotWithdrawn {
                 name,
                 why,
-                operation: Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown,
+                operation:
+                    Operation::Cap | Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown,
             } => {
                 format!("{}; then {} again", why.hint(channel), teardown(name, channel))
             }
             Self::NothingToAbandon { name } => {
                 format!("{}, or {} to remove it", list("its status", channel), teardown(name, channel))
+            }
+            Self::NothingToRelease { .. } => {
+                channel.person_runs(&format!("{PROGRAM} spend"), " to see what is committed")
             }
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name, *operation, why, channel),
             Self::PathNotText { .. } => channel.person("use a path that is plain text"),
@@ -210,11 +229,12 @@ impl Diagnostic for Error {
             Self::StateFolder(error) => error.exit(),
             #[cfg(feature = "simulator")]
             Self::Simulator(error) => error.exit(),
-            Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
+            Self::CapReached { .. } | Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::AlreadyExists { .. }
             | Self::EarlierNotDelivered { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
+            | Self::NothingToRelease { .. }
             | Self::ProjectBusy
             | Self::RotationLimit { .. }
             | Self::Suspended { .. }
@@ -222,11 +242,14 @@ impl Diagnostic for Error {
             | Self::WrongBackend { .. } => Exit::Refused,
             Self::InvalidCursor
             | Self::InvalidLimit
+            | Self::InvalidMonth
             | Self::InvalidTime
+            | Self::LimitZero
             | Self::NoFolder { .. }
             | Self::NoHome
             | Self::NoKeyFile { .. }
             | Self::NoPath { .. }
+            | Self::NoPolicyFolder
             | Self::PathNotText { .. }
             | Self::ProgramRefused(_)
             | Self::UnknownBackend
@@ -252,6 +275,9 @@ fn outcome_unknown(name: &ProjectName, operation: Operation, why: &Error, channe
         return format!("{}; then {abandon}, which frees the name and the variable", why.hint(channel));
     }
     let again = match operation {
+        Operation::Cap => {
+            channel.person_runs(&format!("{PROGRAM} cap {name} USD"), ", which finishes this change first")
+        }
         Operation::Provision => channel.select(
             format!("call provision for {name} again, which checks first and never buys twice"),
             format!("provision {name} again, which checks first and never buys twice"),
@@ -270,6 +296,10 @@ fn list(what: &str, channel: Channel) -> String {
 
 fn rotate(name: &ProjectName, channel: Channel) -> String {
     channel.select(format!("call rotate_key for {name}"), format!("run `{PROGRAM} rotate {name}`"))
+}
+
+fn suspend(name: &ProjectName, rest: &str, channel: Channel) -> String {
+    channel.person_runs(&format!("{PROGRAM} suspend {name}"), rest)
 }
 
 fn teardown(name: impl std::fmt::Display, channel: Channel) -> String {

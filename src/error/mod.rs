@@ -8,7 +8,7 @@ use backends::{BackendError, simulated::PaymentError, stripe_api::ApiBaseError};
 use domain::{
     approval::{ApprovalError, NotAnId},
     lifetime::LifetimeError,
-    money::MoneyError,
+    money::{Cents, MoneyError},
     name::{NameError, ProjectName, ProviderKey},
     project::NoRandomness,
     secret::{has_sensitive_part, looks_like_card_number},
@@ -41,6 +41,8 @@ pub enum Error {
     Approval(#[from] ApprovalError),
     #[error(transparent)]
     Backend(#[from] BackendError),
+    #[error("the cap of {cap} USD is used up")]
+    CapReached { name: ProjectName, cap: Cents },
     /// The key works on, and only a teardown ends it.
     #[error("the key of {name} cannot be disabled and works on: its provider has no way but removing the service")]
     CannotDisable { name: ProjectName },
@@ -70,6 +72,8 @@ pub enum Error {
     InvalidLifetime(#[from] LifetimeError),
     #[error(transparent)]
     InvalidName(#[from] NameError),
+    #[error("this is not a month")]
+    InvalidMonth,
     #[error("this is neither a time nor a duration")]
     InvalidTime,
     #[error("the backend's key differs from the recorded one")]
@@ -83,6 +87,11 @@ pub enum Error {
     },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("a limit must be above 0")]
+    LimitZero,
+    /// No folder for the user's policy is known.
+    #[error("there is no place for a policy file: neither XDG_CONFIG_HOME nor HOME is set")]
+    NoPolicyFolder,
     #[error("there is no folder {}", visible(path))]
     NoFolder { path: PathBuf },
     #[error("there is no home folder, and so no place for limits and for the ledger")]
@@ -99,7 +108,7 @@ pub enum Error {
     #[error("{}, but its key did not reach the env file: {why}", match operation {
         Operation::Rotate => "the old key is revoked and a new one exists",
         Operation::Provision | Operation::Teardown => "the project exists and may be billed",
-        Operation::Resume | Operation::Suspend => "the project works again",
+        Operation::Cap | Operation::Resume | Operation::Suspend => "the project works again",
     })]
     NotDelivered {
         name: ProjectName,
@@ -131,7 +140,9 @@ pub enum Error {
     /// The backend has done its part; the env file still has the revoked key.
     #[error("{} and its key is revoked, but its variable is still in the env file: {why}", match operation {
         Operation::Suspend => "the project is suspended",
-        Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => "the project is removed",
+        Operation::Cap | Operation::Provision | Operation::Resume | Operation::Rotate | Operation::Teardown => {
+            "the project is removed"
+        }
     })]
     NotWithdrawn {
         name: ProjectName,
@@ -139,6 +150,9 @@ pub enum Error {
         #[source]
         why: Box<Error>,
     },
+    /// The month has nothing committed that an ended project of that name could release.
+    #[error("no ended project of this name has anything left to release this month")]
+    NothingToRelease { name: ProjectName },
     /// The outcome is known, so the purchase needs no abandonment.
     #[error("nothing to abandon: the outcome of this purchase is known")]
     NothingToAbandon { name: ProjectName },

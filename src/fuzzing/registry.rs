@@ -39,6 +39,9 @@ fn assert_only_tighter(before: &Registry, after: &Registry) {
     assert!(after.approval_ttl <= before.approval_ttl, "an approval lasts longer");
     assert!(before.denied.iter().all(|key| after.denied.contains(key)), "a denied provider is allowed");
     assert!(is_at_most(after.max_live_projects, before.max_live_projects), "more projects may live");
+    assert!(is_at_most(after.max_projects, before.max_projects), "more projects may live");
+    assert!(is_at_most(after.monthly_budget, before.monthly_budget), "more may be committed");
+    assert!(is_at_most(after.monthly_max, before.monthly_max), "more may be committed");
     assert!(is_at_most(after.total_cap, before.total_cap), "more may be spent");
 }
 

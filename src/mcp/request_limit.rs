@@ -88,16 +88,13 @@ impl<T> LimitedTransport<T> {
 
     /// Removes a request that its client has cancelled. Returns whether it was still in the queue.
     fn cancel(&mut self, id: &RequestId) -> bool {
-        match self.queue.iter().position(|(request, _)| request.id == *id) {
-            Some(place) => {
-                let removed = self.queue.remove(place);
-                self.queued_bytes -= removed.map_or(0, |(_, size)| size);
-                true
-            }
-            None => {
-                self.unanswered.answered(id); // rmcp sends no response to it
-                false
-            }
+        if let Some(place) = self.queue.iter().position(|(request, _)| request.id == *id) {
+            let removed = self.queue.remove(place);
+            self.queued_bytes -= removed.map_or(0, |(_, size)| size);
+            true
+        } else {
+            self.unanswered.answered(id); // rmcp sends no response to it
+            false
         }
     }
 
@@ -366,10 +363,11 @@ mod tests {
         let all = MAX_UNANSWERED + 10_000;
         let writer = tokio::spawn(async move { pings(&mut client, 0..all).await });
         let mut held = VecDeque::new();
-        while let Some(request) = delivered(&mut pipe).await {
-            held.push_back(request);
+        while pipe.queue.len() < MAX_QUEUED {
+            held.extend(delivered(&mut pipe).await);
         }
-        assert_eq!(pipe.queue.len(), MAX_QUEUED);
+        assert!(delivered(&mut pipe).await.is_none());
+        assert_eq!((pipe.queue.len(), held.len() as u64), (MAX_QUEUED, MAX_UNANSWERED));
         let mut seen = held.len() as u64;
         while let Some(request) = held.pop_front() {
             pipe.cancel(&id_of(&request));

@@ -108,7 +108,9 @@ impl Abandonment {
         };
         let order = order(name, &why).ok_or(why)?;
         agree(&order)?;
-        let intent = self.ports.ledger.journal().open_intent(&project.id)?.ok_or_else(|| self.ports.missing(name))?;
+        let mut intent =
+            self.ports.ledger.journal().open_intent(&project.id)?.ok_or_else(|| self.ports.missing(name))?;
+        intent.may_exist = true;
         let detail = json!({
             "given_up_by": "a human",
             "cap_cents": project.cap.cents(),

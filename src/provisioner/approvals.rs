@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Question, Subject, SubjectFacts},
+    budget::BudgetFacts,
     clock::SignedDuration,
     diagnostic::PROGRAM,
     money::Cents,
@@ -149,6 +150,8 @@ impl Approvals {
             label: provider.label.clone(),
             lifetime: policy::lifetime(wanted.lifetime, provider)?,
             paid: provider.paid,
+            period: self.ports.backend.cap_period(),
+            raised_from: None,
             replaces: wanted.replaces(),
             variables: provider.deliveries.iter().map(|delivery| delivery.env_var.clone()).collect(),
             workspace: visible(&self.ports.workspace).to_string(),
@@ -157,7 +160,7 @@ impl Approvals {
             "approval",
             wanted.name.as_str(),
             cap.cents(),
-            "month",
+            shown.period.as_str(),
             provider.facts(),
             shown.backend,
             shown.env_file,
@@ -181,16 +184,16 @@ impl Approvals {
         &self,
         subject: &Subject,
         policy: &Policy,
-        without: Option<Cents>,
+        (without, budget): (Option<Cents>, BudgetFacts),
         principal: &Principal,
     ) -> Result<ApprovalId, Error> {
         let approval = self.request_for(subject, policy, principal)?;
         if approval.status == ApprovalStatus::Approved {
             return Ok(approval.id);
         }
-        let (live_projects, committed) = self.ports.ledger.projects().totals(self.ports.money())?;
+        let (live_projects, committed) = (budget.committed.projects, budget.committed.caps);
         let command = self.command(&approval.id);
-        let question = Question { approval, live_projects, committed, without, command };
+        let question = Question { approval, live_projects, committed, without, command, budget };
         Err(ApprovalError::Required(Box::new(question)).into())
     }
 

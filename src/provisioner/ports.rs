@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use backends::{Backend, BackendError, Observed, Scope, collect_request_ids};
+use backends::{Backend, BackendError, Metering, Observed, Scope, collect_request_ids};
 use domain::{
     clock::{Clock, Timestamp},
     diagnostic::Diagnostic as _,
     lifetime::Lifetime,
-    money::MoneyClass,
+    money::{MicroUsd, MoneyClass},
     name::ProjectName,
-    project::{Project, Status},
+    project::{Project, ResourceId, Status},
     secret::Fingerprint,
 };
 use files::{
@@ -28,9 +28,7 @@ use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{
-    BackendWait, Deliver, EnvFiles, Held, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals,
-};
+use super::{BackendWait, Deliver, EnvFiles, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -205,13 +203,10 @@ impl Ports {
     }
 
     /// Locks a project of the workspace. `None`: another call or process held it for the whole `timeout`.
-    pub(super) fn try_lock_project(
-        &self,
-        name: &ProjectName,
-        timeout: Duration,
-    ) -> Result<Option<Box<dyn Held>>, Error> {
+    pub(super) fn try_lock_project(&self, name: &ProjectName, timeout: Duration) -> Result<Option<ProjectLock>, Error> {
         self.locks.prepare()?;
-        self.locks.project(&self.ledger.register_workspace()?, name, timeout)
+        let held = self.locks.project(&self.ledger.register_workspace()?, name, timeout)?;
+        Ok(held.map(|held| ProjectLock::new(held, Arc::clone(&self.ledger), name.clone())))
     }
 
     pub(super) fn phase(&self, phase: Phase) {
@@ -234,6 +229,16 @@ impl Ports {
         answer
     }
 
+    /// Asks for the usage of a resource; `None` where the backend does not know or does not answer.
+    pub(super) fn reported_usage(&self, resource: &ResourceId) -> Option<MicroUsd> {
+        if self.backend.metering() == Metering::None {
+            return None;
+        }
+        let scope = [resource.clone()];
+        let observed = self.wait(self.backend.observe(Scope::Resources(&scope))).ok()?;
+        observed.into_iter().find(|observed| observed.resource == *resource)?.usage
+    }
+
     /// Lowers the provider limits that the end of a project leaves too high. A failure does not change that end: it is
     /// recorded, and the next end or start tries again.
     pub(super) fn reconcile_limits(&self, principal: &Principal) -> Result<(), Error> {
@@ -249,7 +254,6 @@ impl Ports {
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
         let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
         let _ = self.delivery.sweep(&self.env_file); // what cannot be removed does no harm, and `doctor` shows it
-        let lock = ProjectLock::new(lock, Arc::clone(&self.ledger), name.clone());
         self.phase(Phase::Locked);
         Ok(lock)
     }

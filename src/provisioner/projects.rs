@@ -6,7 +6,7 @@ use backends::{BackendError, Scope};
 use domain::{
     clock::Timestamp,
     diagnostic::Diagnostic as _,
-    money::MicroUsd,
+    money::{Cents, MicroUsd},
     name::{EnvVar, ProjectName},
     project::{Project, ResourceId, Status},
     secret::{Fingerprint, Secret},
@@ -19,6 +19,7 @@ use super::{
     Abandoned, Listing, Outcome, Ports, Principal, ProjectPage, ProvisionRequest, Recovered, UnresolvedOrder,
     abandonment::Abandonment,
     batch::each,
+    cap_changes::CapChanges,
     list::{Cursor, find},
     observer::Observer,
     provision::Provision,
@@ -43,6 +44,7 @@ pub struct Projects {
     pub(super) suspension: Suspension,
     pub(super) teardown: Arc<Teardown>,
     pub(super) abandonment: Abandonment,
+    pub(super) cap_changes: Arc<CapChanges>,
 }
 
 impl Projects {
@@ -92,11 +94,19 @@ impl Projects {
         self.suspension.suspend_all(principal)
     }
 
+    /// Changes the cap of a live project. Zero is the provider's default.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`]; a rule's, before anything is done; the backend's refusal, which leaves the earlier cap;
+    /// [`Error::OutcomeUnknown`] after.
+    pub fn set_cap(&self, name: &ProjectName, cap: Cents, principal: &Principal) -> Result<ProjectState, Error> {
+        self.cap_changes.set(name, cap, principal)
+    }
+
     /// Enables the key of a suspended project and delivers it, unless its cap is used up.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`]; the env file's, before anything is done; the backend's refusal when the cap is used
-    /// up; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
+    /// [`Error::ProjectNotFound`]; [`Error::CapReached`] or the env file's, before anything is done; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
     pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
         self.resume_replacing(name, Replace::OursOnly, principal)
     }
@@ -247,6 +257,11 @@ impl Projects {
         let event = self.ports.event(principal, "usage record", Verdict::Intended, detail);
         self.ports.ledger.audit().note(&event, Some(name))?;
         let observed = self.ports.wait(self.ports.backend.record_usage(resource, amount))?;
+        if let Some(usage) = observed.usage {
+            let event =
+                self.ports.event(principal, "usage record", Verdict::Done, json!({ "usage": usage.micro_usd() }));
+            self.ports.ledger.budget().note_usage(name, usage, &event)?;
+        }
         let observation = self.observer.noticed(&project, Some(&observed));
         Ok(self.observer.state_of(project, observation))
     }

@@ -5,11 +5,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 use backends::Order;
 use domain::{
     approval::{ApprovalError, ApprovalId, Subject},
+    budget::{BudgetFacts, Committed, Excess},
     clock::Timestamp,
     lifetime::Lifetime,
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey},
-    project::{Delivery, ProjectId},
+    principal::Role,
+    project::{Delivery, Project, ProjectId, Status},
 };
 use files::{
     env_file::{EnvFileError, Preflight, Replace},
@@ -20,13 +22,14 @@ use storage::ledger::{Grant, Intent, LifetimeTerms, NewProject, Operation, Opera
 
 use super::{
     Approvals, Phase, Ports, Principal,
+    cap_changes::CapChanges,
     observer::Observer,
     reconciler::{Reconciled, Reconciler},
     sessions::Sessions,
 };
 use crate::{
     error::Error,
-    policy::{self, Committed, Decision},
+    policy::{self, CapRequest, Decision},
     project_state::{Note, ProjectState},
 };
 
@@ -56,6 +59,7 @@ pub(super) struct Provision {
     pub sessions: Arc<Sessions>,
     pub reconciler: Arc<Reconciler>,
     pub observer: Arc<Observer>,
+    pub cap_changes: Arc<CapChanges>,
 }
 
 impl Provision {
@@ -63,8 +67,11 @@ impl Provision {
     pub(super) fn provision(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(&wanted.name)?;
         let prepared = self.prepare(wanted, principal);
-        let (mut intent, order, excluded) =
-            prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
+        let prepared = prepared.map_err(|error| self.ports.refused(principal, ACTION, &wanted.name, error))?;
+        let (mut intent, order, excluded) = match prepared {
+            Prepared::New { intent, order, excluded } => (*intent, *order, excluded),
+            Prepared::Raise { project, cap } => return self.cap_changes.raise(&project, cap, principal),
+        };
         self.ports.phase(Phase::Intended);
         if let Err(halted) = self.ports.check_not_halted(&intent.project) {
             self.reconciler.close_as_nothing(intent, &halted, principal)?;
@@ -84,7 +91,7 @@ impl Provision {
     }
 
     /// Does everything before money is spent, and records the intent.
-    fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<(Intent, Order, bool), Error> {
+    fn prepare(&self, wanted: &ProvisionRequest, principal: &Principal) -> Result<Prepared, Error> {
         let registry = self.ports.registry_to_buy()?;
         let provider = registry.get(&wanted.provider).ok_or_else(|| Error::UnknownProvider {
             closest: registry.closest(wanted.provider.as_str()).cloned(),
@@ -96,28 +103,25 @@ impl Provision {
                 return Err(why);
             }
             if let Some(project) = self.ports.live(&wanted.name)? {
+                if asks_for_more(wanted, &project, principal) {
+                    return Ok(Prepared::Raise { project: Box::new(project), cap: wanted.cap });
+                }
                 return Err(Error::AlreadyExists { state: Box::new(self.observer.at_hand(project)) });
             }
         }
         let env_file = self.ports.env_file_for(principal);
         self.check_delivered(&wanted.name, &env_file, principal)?;
         // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
-        policy::lifetime(wanted.lifetime, provider)?;
-        let approval = match decided(
-            wanted,
-            provider,
-            &registry.policy,
-            self.ports.ledger.projects().totals(self.ports.money())?,
-            principal,
-        )? {
-            Granted::Freely { .. } => None,
-            Granted::WithApproval { cap, without } => Some(self.approvals.human_approval(
-                &self.approvals.subject(wanted, provider, cap)?,
-                &registry.policy,
-                without,
-                principal,
-            )?),
+        let lifetime = policy::lifetime(wanted.lifetime, provider)?;
+        let request = CapRequest {
+            wanted: wanted.cap,
+            role: principal.role,
+            period: self.ports.backend.cap_period(),
+            at: self.ports.ledger.budget().purchase_time(self.ports.clock.now())?,
+            expires_at: lifetime.map(|lifetime| self.ports.expiry(lifetime)),
         };
+        let grant = CapGrant { wanted, request, provider, policy: &registry.policy };
+        let mut approval = self.approval_for(&grant, principal)?;
         let preflight = self.ports.delivery.preflight(&env_file)?;
 
         let draft = NewProject {
@@ -129,31 +133,66 @@ impl Provision {
             backend: self.ports.backend.name().to_owned(),
             env_file,
         };
+        let intent = loop {
+            match self.begin(&draft, &grant, approval.as_ref(), &preflight, principal) {
+                // Others have used the budget since it was decided that no approval is needed.
+                Err(Error::Approval(ApprovalError::Expired)) if approval.is_none() => {
+                    approval = self.approval_for(&grant, principal)?;
+                }
+                begun => break begun?,
+            }
+        };
+        let order = order(&intent, provider, self.ports.accept_terms);
+        let (intent, order, excluded) = (Box::new(intent), Box::new(order), preflight.excluded_now);
+        Ok(Prepared::New { intent, order, excluded })
+    }
+
+    /// Decides from what is committed now, and returns the approval that the decision needs.
+    fn approval_for(&self, grant: &CapGrant<'_>, principal: &Principal) -> Result<Option<ApprovalId>, Error> {
+        let committed = self.ports.ledger.budget().committed(self.ports.money(), grant.theirs(), grant.request.at)?;
+        match grant.decided(&committed)? {
+            Granted::Freely { .. } => Ok(None),
+            Granted::WithApproval { cap, without, excess } => {
+                let period = grant.request.period;
+                let budget = BudgetFacts { cap, period, raised_from: None, committed, excess };
+                let subject = self.approvals.subject(grant.wanted, grant.provider, cap)?;
+                self.approvals.human_approval(&subject, grant.policy, (without, budget), principal).map(Some)
+            }
+        }
+    }
+
+    /// Decides once more, in the transaction that records the intent.
+    fn begin(
+        &self,
+        draft: &NewProject,
+        grant: &CapGrant<'_>,
+        approval: Option<&ApprovalId>,
+        preflight: &Preflight,
+        principal: &Principal,
+    ) -> Result<Intent, Error> {
         let mut detail = json!({
-            "provider": provider.key.as_str(),
-            "asked_cents": wanted.cap.cents(),
+            "provider": draft.provider.as_str(),
+            "asked_cents": grant.wanted.cap.cents(),
             "decision": "allowed",
-            "expires_in": wanted.lifetime.map(|lifetime| lifetime.to_string()),
+            "expires_in": grant.wanted.lifetime.map(|lifetime| lifetime.to_string()),
         });
-        if let (Some(approval), Some(facts)) = (&approval, detail.as_object_mut()) {
+        if let (Some(approval), Some(facts)) = (approval, detail.as_object_mut()) {
             facts.insert("approval".to_owned(), json!(approval.as_str()));
         }
         self.ports.ledger.halts().keep_reserve();
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail);
-        let id = draft.id.clone();
-        let intent = self.ports.ledger.journal().begin_provision(&draft, &event, |tx| {
-            let cap = match decided(wanted, provider, &registry.policy, tx.totals(self.ports.money())?, principal)? {
+        self.ports.ledger.journal().begin_provision(draft, &event, |tx| {
+            let committed = tx.committed(self.ports.money(), grant.theirs(), event.at)?;
+            let cap = match grant.decided(&committed)? {
                 Granted::Freely { cap } => cap,
                 Granted::WithApproval { cap, .. } => {
-                    let subject = self.approvals.subject(wanted, provider, cap)?;
-                    spend(tx, &subject, approval.as_ref(), &id, event.at)?;
+                    let subject = self.approvals.subject(grant.wanted, grant.provider, cap)?;
+                    spend(tx, &subject, approval, &draft.id, event.at)?;
                     cap
                 }
             };
-            self.grant(tx, wanted, provider, cap, &preflight)
-        })?;
-        let order = order(&intent, provider, self.ports.accept_terms);
-        Ok((intent, order, preflight.excluded_now))
+            self.grant(tx, grant, cap, preflight)
+        })
     }
 
     /// Refuses a purchase while the key of an earlier one has not reached the same env file.
@@ -182,18 +221,17 @@ impl Provision {
     fn grant(
         &self,
         tx: &ProvisionTx<'_>,
-        wanted: &ProvisionRequest,
-        provider: &Provider,
+        grant: &CapGrant<'_>,
         cap: Cents,
         preflight: &Preflight,
     ) -> Result<Grant, Error> {
-        let deliveries = provider.deliveries.iter().map(|delivery| {
-            let env_var = self.free_variable(tx, wanted, &delivery.env_var, preflight)?;
+        let deliveries = grant.provider.deliveries.iter().map(|delivery| {
+            let env_var = self.free_variable(tx, grant.wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
         let deliveries = deliveries.collect::<Result<_, Error>>()?;
-        let expires_at = policy::lifetime(wanted.lifetime, provider)?.map(|lifetime| self.ports.expiry(lifetime));
-        Ok(Grant { cap, deliveries, term: LifetimeTerms { expires_at, session: self.sessions.id()? } })
+        let term = LifetimeTerms { expires_at: grant.request.expires_at, session: self.sessions.id()? };
+        Ok(Grant { cap, period: grant.request.period, deliveries, term })
     }
 
     /// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
@@ -218,28 +256,55 @@ impl Provision {
     }
 }
 
+/// What a request turned out to be, once it was granted.
+enum Prepared {
+    New {
+        intent: Box<Intent>,
+        order: Box<Order>,
+        /// Whether the env file was excluded from git just now.
+        excluded: bool,
+    },
+    /// A higher cap for a project that is live already.
+    Raise { project: Box<Project>, cap: Cents },
+}
+
+/// Whether an agent asks for a higher cap of its project. A person has a command for that.
+fn asks_for_more(wanted: &ProvisionRequest, project: &Project, principal: &Principal) -> bool {
+    let is_changeable = matches!(project.status, Status::Active | Status::Suspended);
+    principal.role == Role::Agent && is_changeable && wanted.provider == project.provider && wanted.cap > project.cap
+}
+
 /// The grant of the policy.
 enum Granted {
     Freely { cap: Cents },
-    WithApproval { cap: Cents, without: Option<Cents> },
+    WithApproval { cap: Cents, without: Option<Cents>, excess: Vec<Excess> },
 }
 
-fn decided(
-    wanted: &ProvisionRequest,
-    provider: &Provider,
-    policy: &Policy,
-    (projects, caps): (u64, Cents),
-    principal: &Principal,
-) -> Result<Granted, Error> {
-    match policy::decide(wanted.cap, principal.role, provider, policy, Committed { projects, caps }) {
-        Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
-        Decision::NeedsApproval { cap, without } => Ok(Granted::WithApproval { cap, without }),
-        Decision::Refused(rule) => Err(rule.into()),
+/// A request with the rules that decide on it.
+struct CapGrant<'a> {
+    wanted: &'a ProvisionRequest,
+    request: CapRequest,
+    provider: &'a Provider,
+    policy: &'a Policy,
+}
+
+impl CapGrant<'_> {
+    /// Stripe's name of the provider.
+    fn theirs(&self) -> &str {
+        self.provider.service.provider()
+    }
+
+    fn decided(&self, committed: &Committed) -> Result<Granted, Error> {
+        match policy::decide(&self.request, self.provider, self.policy, committed) {
+            Decision::Allowed { cap } => Ok(Granted::Freely { cap }),
+            Decision::NeedsApproval { cap, without, excess } => Ok(Granted::WithApproval { cap, without, excess }),
+            Decision::Refused(rule) => Err(rule.into()),
+        }
     }
 }
 
 /// Uses the approval in the transaction of the intent: it counts once, and only for its subject.
-fn spend(
+pub(super) fn spend(
     tx: &ProvisionTx<'_>,
     subject: &Subject,
     approval: Option<&ApprovalId>,

@@ -6,9 +6,10 @@ use domain::secret::Secret;
 use files::fs::SearchPath;
 
 use super::{
-    Alerts, Approvals, AuditLog, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects, Session,
-    Workspaces, abandonment::Abandonment, kill_switch::KillSwitch, observer::Observer, provision::Provision,
-    reconciler::Reconciler, rotation::Rotation, sessions::Sessions, suspension::Suspension, teardown::Teardown,
+    Alerts, Approvals, AuditLog, Budgets, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects,
+    Session, Workspaces, abandonment::Abandonment, cap_changes::CapChanges, kill_switch::KillSwitch,
+    observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation, sessions::Sessions,
+    suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -18,6 +19,7 @@ pub struct Provisioner {
     pub approvals: Arc<Approvals>,
     pub audit: AuditLog,
     pub alerts: Arc<Alerts>,
+    pub budgets: Budgets,
     pub caps: CapEnforcer,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
@@ -94,12 +96,19 @@ impl Provisioner {
 
         let approvals = Arc::new(Approvals { ports: share_ports() });
         let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
+        let cap_changes = Arc::new(CapChanges {
+            ports: share_ports(),
+            approvals: Arc::clone(&approvals),
+            reconciler: share_reconciler(),
+            observer: share_observer(),
+        });
         let provision = Provision {
             ports: share_ports(),
             approvals: Arc::clone(&approvals),
             sessions: Arc::clone(&sessions),
             reconciler: share_reconciler(),
             observer: share_observer(),
+            cap_changes: Arc::clone(&cap_changes),
         };
         let rotation = Rotation { ports: share_ports(), reconciler: share_reconciler(), observer: share_observer() };
         let kill_switch = Arc::new(KillSwitch { ports: share_ports() });
@@ -126,12 +135,14 @@ impl Provisioner {
             suspension: suspension.clone(),
             teardown: Arc::clone(&teardown),
             abandonment,
+            cap_changes,
         };
         Self {
             projects,
             approvals,
             audit: AuditLog { ports: share_ports() },
             alerts,
+            budgets: Budgets { ports: share_ports() },
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },

@@ -15,7 +15,7 @@ use files::env_file::{EnvFileError, LOCK_TIMEOUT, Replace};
 use serde_json::{Value, json};
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
-use super::{Phase, Ports, Principal};
+use super::{Phase, Ports, Principal, cap_changes::new_cap};
 use crate::error::Error;
 
 /// The result of reconciling an open intent.
@@ -133,10 +133,11 @@ impl Reconciler {
 
     /// Removes the resource, then the variables that hold our values. Fails as [`Self::deliver`] does.
     pub(super) fn remove(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
-        if let Some(resource) = intent.project.resource.clone()
-            && let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.teardown(&resource))
-        {
-            return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
+        if let Some(resource) = intent.project.resource.clone() {
+            intent.usage = self.ports.reported_usage(&resource); // the last chance to learn it
+            if let Err(error) = self.ports.call_backend(&mut intent, self.ports.backend.teardown(&resource)) {
+                return Err(Error::NotTornDown { name: intent.leave_open(), why: Box::new(error.into()) });
+            }
         }
         self.ports.phase(Phase::Acted);
         self.remove_variables(intent, LOCK_TIMEOUT, principal)
@@ -170,7 +171,7 @@ impl Reconciler {
         if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
             self.ports.phase(Phase::Checked);
         }
-        let may_enable = !matches!(intent.operation, Operation::Suspend | Operation::Teardown);
+        let may_enable = !matches!(intent.operation, Operation::Cap | Operation::Suspend | Operation::Teardown);
         if may_enable
             && intent.project.resource.is_some()
             && self.ports.ledger.halts().is_requested(&intent.project.id)?
@@ -178,6 +179,7 @@ impl Reconciler {
             return Ok(finished(self.suspend_instead(intent)));
         }
         match intent.operation {
+            Operation::Cap => return Ok(finished(self.apply_cap(intent, principal))),
             Operation::Resume => {
                 return Ok(match self.exposure(&intent) {
                     Some(why) => Reconciled::Open { why: undelivered(intent, why.into()) },
@@ -302,10 +304,10 @@ impl Reconciler {
     /// Lifts the halt of a project whose key works on, so that nothing looks suspended.
     pub(super) fn lift_halt(&self, id: &ProjectId) -> Result<(), Error> {
         let halts = self.ports.ledger.halts();
-        Ok(match halts.number(id)? {
-            Some(number) => halts.resume(id, number)?,
-            None => (),
-        })
+        if let Some(number) = halts.number(id)? {
+            halts.resume(id, number)?;
+        }
+        Ok(())
     }
 
     fn begin_suspension(&self, name: &ProjectName, detail: Value) -> Result<Intent, Error> {
@@ -344,6 +346,28 @@ impl Reconciler {
                 let operation = intent.operation;
                 Err(Error::OutcomeUnknown { name: intent.leave_open(), operation, why: Box::new(error.into()) })
             }
+        }
+    }
+
+    /// Has the backend enforce the project's new cap, and closes the entry. A refusal leaves the earlier cap.
+    pub(super) fn apply_cap(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
+        let Some(mut new) = new_cap(&intent) else {
+            return Err(self.ports.missing(&intent.leave_open())); // an active project has a resource
+        };
+        new.enables &= !self.ports.ledger.halts().is_requested(&intent.project.id)?;
+        let answer = self.ports.call_backend(&mut intent, self.ports.backend.set_cap(&new));
+        self.ports.phase(Phase::Acted);
+        match answer {
+            Ok(()) => {
+                intent.usage = self.ports.reported_usage(&new.resource);
+                self.close_as_done(intent, principal)
+            }
+            Err(error) if error.is_definite() => {
+                let error = Error::from(error);
+                self.close_as_nothing(intent, &error, principal)?;
+                Err(error)
+            }
+            Err(error) => Err(unknown(intent, error)),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backends::{BackendError, Metering, Refusal, Scope};
+use backends::{BackendError, Metering, Scope};
 use domain::{
     name::ProjectName,
     project::{Project, Status},
@@ -254,17 +254,18 @@ impl Suspension {
         principal: &Principal,
     ) -> Result<Prepared, Error> {
         let mut project = self.settled(name, replace, principal)?;
-        if project.status != Status::Suspended {
-            if !self.ports.ledger.halts().is_requested(&project.id)? {
-                return Ok(Prepared::AsItIs(Box::new(project), Observation::Unknown)); // it was never suspended
-            }
+        if project.status != Status::Suspended && self.ports.ledger.halts().is_requested(&project.id)? {
             project = self.reconciler.record_kill(&project, principal)?;
         }
         // A kill from here on has another number, and wins.
         let number = self.ports.ledger.halts().number(&project.id)?;
         let observation = self.metered(&project);
         if is_used_up(&project, observation) {
-            return Err(BackendError::from(Refusal::CapReached).into());
+            return Err(Error::CapReached { name: name.clone(), cap: project.cap });
+        }
+        let is_stopped = matches!(observation, Observation::Present { suspended: true, .. });
+        if project.status != Status::Suspended && !is_stopped {
+            return Ok(Prepared::AsItIs(Box::new(project), observation)); // it was never suspended
         }
         self.ports.can_deliver(&project, replace)?;
         let intent = self.begin(name, Operation::Resume, json!({}), principal)?;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    project_state::{Observation, ProjectState},
+    project_state::{Note, Observation, ProjectState},
 };
 
 /// Removes projects.
@@ -42,7 +42,15 @@ impl Teardown {
             }
             Prepared::Gone(project) => *project,
         };
-        Ok(self.observer.state_of(project, Observation::Unknown))
+        let kept = self.ports.ledger.budget().of_project(&project.id, self.ports.clock.now())?;
+        let state = self.observer.state_of(project, Observation::Unknown);
+        Ok(match kept.filter(|kept| !kept.committed.is_zero()) {
+            Some(kept) => {
+                let (amount, month) = (kept.committed, self.ports.ledger.budget().month(self.ports.clock.now())?);
+                state.with_note(Note::StaysCommitted { amount, used: kept.used, month })
+            }
+            None => state,
+        })
     }
 
     /// Disables the keys of those projects that other calls hold, before any of them is waited for.
@@ -56,10 +64,9 @@ impl Teardown {
     /// Locks the project. Where another call holds it, that call is halted and the key disabled before the wait: neither
     /// an agent that calls again and again nor a process that is stuck keeps the key alive.
     fn lock(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectLock, Error> {
-        let held = |lock| ProjectLock::new(lock, Arc::clone(&self.ports.ledger), name.clone());
         if let Some(lock) = self.ports.try_lock_project(name, Duration::ZERO)? {
             self.ports.phase(Phase::Locked);
-            return Ok(held(lock));
+            return Ok(lock);
         }
         if principal.role == Role::Agent {
             return self.ports.lock_project(name);
@@ -70,7 +77,7 @@ impl Teardown {
             return Err(Error::NotTornDown { name: name.clone(), why: Box::new(Error::ProjectBusy) });
         };
         self.ports.phase(Phase::Locked);
-        Ok(held(lock))
+        Ok(lock)
     }
 
     fn prepare_teardown(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {

@@ -14,8 +14,7 @@ pub fn visible_json(json: String) -> String {
             escaped.push(c);
         } else {
             // Such a character is inside a string, because JSON has only ASCII outside.
-            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-            escaped.push_str(&units);
+            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
     escaped

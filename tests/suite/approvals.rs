@@ -460,6 +460,7 @@ fn begin(here: &Workspace, id: &ApprovalId, number: usize) -> Result<(), Error> 
         }
         Ok(Grant {
             cap: Cents::parse_usd("80").unwrap(),
+            period: domain::budget::CapPeriod::Month,
             deliveries: deliveries.clone(),
             term: LifetimeTerms::default(),
         })

@@ -28,6 +28,7 @@ const CRATES: &[Member] = &[
         modules: &[
             "alert",
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -74,18 +75,20 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("diagnostic", &["channel"], &[]),
     ("lifetime", &["channel", "diagnostic"], &["thiserror"]),
     ("money", &["channel", "diagnostic"], &["thiserror"]),
+    // Months are computed in UTC.
+    ("budget", &["clock", "money"], &["jiff"]),
     ("visible", &[], &[]),
     ("secret", &[], &["sha2", "zeroize"]),
     ("name", &["channel", "diagnostic", "secret"], &["thiserror"]),
     ("principal", &["channel", "secret", "visible"], &[]),
-    ("project", &["channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
+    ("project", &["budget", "channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     ("workspace", &["project"], &[]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
     (
         "approval",
-        &["channel", "clock", "diagnostic", "lifetime", "money", "name", "project", "visible"],
+        &["budget", "channel", "clock", "diagnostic", "lifetime", "money", "name", "project", "visible"],
         &["thiserror"],
     ),
     // Storage and backends.
@@ -126,9 +129,13 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     // Searches files and git objects for keys known by mask and fingerprint only.
     ("scan", &["fs", "git"], &["ignore", "rustc_hash"]),
     // Application.
-    ("policy", &["channel", "diagnostic", "lifetime", "money", "name", "principal", "registry"], &["thiserror"]),
+    (
+        "policy",
+        &["budget", "channel", "clock", "diagnostic", "lifetime", "money", "name", "principal", "registry"],
+        &["thiserror"],
+    ),
     // The result of every use case about one project.
-    ("project_state", &["backend", "money", "name", "project"], &[]),
+    ("project_state", &["backend", "budget", "money", "name", "project"], &[]),
     (
         "error",
         &[
@@ -161,6 +168,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "approval",
             "backend",
+            "budget",
             "clock",
             "diagnostic",
             "env_file",
@@ -187,6 +195,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "view",
         &[
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -228,6 +237,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -310,6 +320,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "alerts",
             "app",
             "approval",
+            "budget",
             "channel",
             "clock",
             "diagnostic",
@@ -405,9 +416,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
             "crates/storage/src/ledger/journal.rs",
             "crates/storage/src/ledger/projects.rs",
             "crates/storage/src/ledger/scope.rs",
+            "crates/storage/src/ledger/workspaces.rs",
             "src/cli/setup.rs",
-            "src/provisioner/approvals.rs",
+            "src/provisioner/workspaces.rs",
             "src/settings/environment.rs",
+            "src/settings/mod.rs",
             "src/view.rs",
         ],
         "print it with `domain::visible::visible`",

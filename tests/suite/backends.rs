@@ -128,6 +128,7 @@ impl BackendUnderTest {
         let env_var = EnvVar::parse(&format!("KEY_OF_{}", name.to_ascii_uppercase())).unwrap();
         let grant = Grant {
             cap: order.cap,
+            period: domain::budget::CapPeriod::Month,
             deliveries: vec![Delivery { env_var, credential: None }],
             term: LifetimeTerms::default(),
         };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use domain::{
+    diagnostic::Diagnostic as _,
     lifetime::Lifetime,
     money::Cents,
     name::{ProjectName, ProviderKey},
@@ -26,7 +27,7 @@ fn clock_shift_between_operations_loses_nothing() {
             work(&harness.provisioner());
             list(&harness.provisioner());
         };
-        run(&|provisioner| drop(provisioner.projects.provision(&request("victim", None), &principal()).unwrap()));
+        run(&|provisioner| provision(&harness, provisioner, "victim"));
         run(&|provisioner| drop(provisioner.projects.rotate(&name("victim"), &principal()).unwrap()));
         run(&|provisioner| drop(provisioner.projects.suspend(&name("victim"), &principal()).unwrap()));
         run(&|provisioner| drop(provisioner.projects.resume(&name("victim"), &principal()).unwrap()));
@@ -34,7 +35,7 @@ fn clock_shift_between_operations_loses_nothing() {
         run(&|provisioner| drop(provisioner.lifetimes.keep(&name("victim"), &principal()).unwrap()));
         check(&harness.workspace, &format!("a clock set by {jump} ms each time"));
         run(&|provisioner| drop(provisioner.projects.teardown(&name("victim"), &principal()).unwrap()));
-        run(&|provisioner| drop(provisioner.projects.provision(&request("victim", None), &principal()).unwrap()));
+        run(&|provisioner| provision(&harness, provisioner, "victim"));
         check(&harness.workspace, &format!("the same name again, {jump} ms away"));
         let rows = harness.workspace.ledger().audit().rows().unwrap();
         assert!(rows.iter().zip(1..).all(|(row, seq)| row.seq == seq), "rows are in the order of events");
@@ -54,7 +55,7 @@ fn clock_shift_at_each_step_loses_nothing() {
                 }
             }));
             let text = format!("{at:?}").to_lowercase();
-            provisioner.projects.provision(&request(&text, None), &principal()).unwrap();
+            provision(&harness, &provisioner, &text);
             provisioner.projects.rotate(&name(&text), &principal()).unwrap();
             provisioner.projects.suspend(&name(&text), &principal()).unwrap();
             provisioner.projects.resume(&name(&text), &principal()).unwrap();
@@ -108,6 +109,16 @@ fn postponed_alert_waits_for_its_time() {
     assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 0, "an hour back keeps the pause");
     harness.shift_clock(2 * HOUR);
     assert_eq!(harness.provisioner().alerts.deliver().unwrap(), 1);
+}
+
+/// Provisions, after a person has accepted the clock if it went back by more than a day.
+fn provision(harness: &Harness, provisioner: &Provisioner, text: &str) {
+    if let Err(error) = provisioner.projects.provision(&request(text, None), &principal()) {
+        assert_eq!(error.code(), "clock_behind");
+        let later = harness.provisioner();
+        later.budgets.reset_clock(&principal()).unwrap();
+        later.projects.provision(&request(text, None), &principal()).unwrap();
+    }
 }
 
 fn request(text: &str, lifetime: Option<Lifetime>) -> ProvisionRequest {

@@ -15,6 +15,7 @@ const CALLS_PER_PROCESS: usize = 50;
 #[test]
 fn eight_processes_provision_and_rotate_concurrently() {
     let workspace = Workspace::new();
+    workspace.allow_many_projects();
     thread::scope(|scope| {
         for process in 0..PROCESSES {
             let workspace = &workspace;
@@ -22,7 +23,8 @@ fn eight_processes_provision_and_rotate_concurrently() {
                 let mut server = RawClient::initialize(workspace);
                 for call in 0..CALLS_PER_PROCESS {
                     let name = format!("p{process}-{call}");
-                    let provisioned = server.call("provision", &json!({ "name": name, "provider": "search" }));
+                    let arguments = json!({ "name": name, "provider": "search", "spend_cap_usd": 0.1 });
+                    let provisioned = server.call("provision", &arguments);
                     assert_eq!(provisioned["status"], "active", "{provisioned}");
                     let rotated = server.call("rotate_key", &json!({ "name": name }));
                     assert_eq!(rotated["key_version"], 2, "{rotated}");

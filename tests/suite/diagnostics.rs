@@ -5,6 +5,7 @@ use std::{fmt::Write as _, io, path::PathBuf};
 use backends::{BackendError, Consent, Refusal, Setup, simulated::PaymentError, stripe_api::ApiBaseError};
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, NotAnId, Question, Subject, SubjectFacts},
+    budget::{BudgetFacts, CapPeriod, Committed, Excess, Month, RuleSource},
     channel::Channel,
     clock::Timestamp,
     diagnostic::{Diagnostic as _, Exit, PROGRAM},
@@ -114,7 +115,12 @@ fn own() -> Vec<Row> {
         (Error::CannotDisable { name: name() }, "cannot_disable", Exit::Incomplete),
         (Error::InvalidCursor, "invalid_cursor", Exit::Usage),
         (Error::InvalidLimit, "invalid_limit", Exit::Usage),
+        (Error::CapReached { name: name(), cap: dollars("5") }, "cap_reached", Exit::Backend),
+        (Error::InvalidMonth, "invalid_month", Exit::Usage),
         (Error::InvalidTime, "invalid_time", Exit::Usage),
+        (Error::LimitZero, "invalid_amount", Exit::Usage),
+        (Error::NoPolicyFolder, "no_policy_folder", Exit::Usage),
+        (Error::NothingToRelease { name: name() }, "nothing_to_release", Exit::Refused),
         (Error::KeyNotRecorded { name: name() }, "key_not_recorded", Exit::Backend),
         (Error::NoFolder { path: path() }, "no_folder", Exit::Usage),
         (Error::NoHome, "no_home", Exit::Usage),
@@ -146,7 +152,14 @@ fn own() -> Vec<Row> {
 fn incomplete() -> Vec<Row> {
     let why = || Box::new(Error::from(EnvFileError::Locked { path: path() }));
     let forgotten = || Box::new(Error::from(forgotten()));
-    let of_each = [Operation::Provision, Operation::Resume, Operation::Rotate, Operation::Suspend, Operation::Teardown];
+    let of_each = [
+        Operation::Cap,
+        Operation::Provision,
+        Operation::Resume,
+        Operation::Rotate,
+        Operation::Suspend,
+        Operation::Teardown,
+    ];
     let of_each = of_each.into_iter().flat_map(move |operation| {
         [
             (Error::NotDelivered { name: name(), operation, why: why() }, "key_not_delivered", Exit::Incomplete),
@@ -238,8 +251,27 @@ fn refusals() -> Vec<Row> {
         (Rule::AboveMaximum { asked: dollars("500"), maximum: dollars("100") }, "cap_above_maximum"),
         (Rule::LifetimeTooLong { asked: lifetime("8d"), maximum: lifetime("7d") }, "expiry_above_maximum"),
         (Rule::NotAllowed, "provider_not_allowed"),
-        (Rule::TooManyProjects { live: 3, maximum: 3 }, "project_limit_reached"),
-        (Rule::TotalCap { asked: dollars("5"), committed: dollars("98"), total: dollars("100") }, "total_cap_reached"),
+        (Rule::TooManyProjects { live: 3, maximum: 3, source_of: source("max_projects") }, "project_limit_reached"),
+        (
+            Rule::TotalCap {
+                asked: dollars("5"),
+                committed: dollars("98"),
+                total: dollars("100"),
+                source_of: source("total_cap_usd"),
+            },
+            "total_cap_reached",
+        ),
+        (Rule::BudgetExhausted(monthly_excess("98")), "budget_exhausted"),
+        (Rule::BudgetExhausted(monthly_excess("100")), "budget_exhausted"),
+        (
+            Rule::BudgetExhausted(Excess::ProviderCaps {
+                provider: "exa".to_owned(),
+                needed: dollars("60"),
+                limit: dollars("40"),
+                source: source("max_cap_usd"),
+            }),
+            "budget_exhausted",
+        ),
     ];
     let rules = rules.into_iter().map(|(rule, code)| (rule.into(), code, Exit::Refused));
     let refusals = rows.into_iter().map(|(refusal, code)| (BackendError::from(refusal).into(), code, Exit::Backend));
@@ -297,7 +329,9 @@ fn ledgers() -> Vec<Row> {
         (LedgerError::Gone, "ledger_gone"),
         (LedgerError::Moved { status: "torn_down" }, "wrong_status"),
     ];
-    rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Failure)).collect()
+    let behind = LedgerError::ClockBehind { now: time(), seen: time() };
+    let rows = rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Failure));
+    rows.chain([(behind.into(), "clock_behind", Exit::Refused)]).collect()
 }
 
 fn words() -> Vec<Row> {
@@ -432,6 +466,24 @@ fn unknown_key() -> Problem {
     Problem::UnknownKey { meant: Some("label".to_owned()), valid: vec!["label".to_owned(), "service".to_owned()] }
 }
 
+fn source(key: &'static str) -> RuleSource {
+    RuleSource { key, place: Some("policy.toml:3".to_owned()) }
+}
+
+fn monthly_excess(committed: &str) -> Excess {
+    Excess::MonthlyBudget {
+        month: Some(month()),
+        needed: dollars("103"),
+        committed: dollars(committed),
+        limit: dollars("100"),
+        source: source("monthly_max_usd"),
+    }
+}
+
+fn month() -> Month {
+    Month::parse("2026-11").unwrap()
+}
+
 fn question(without: Option<Cents>, command: String) -> Box<Question> {
     let subject = Subject {
         name: name(),
@@ -451,7 +503,15 @@ fn question(without: Option<Cents>, command: String) -> Box<Question> {
         decided_by: None,
         quiet_until: None,
     };
-    Box::new(Question { approval, live_projects: 0, committed: dollars("0"), without, command })
+    let budget = BudgetFacts {
+        cap: dollars("80"),
+        period: CapPeriod::Month,
+        raised_from: None,
+        committed: Committed::none(month()),
+        excess: vec![monthly_excess("98")],
+    };
+    let (live_projects, committed) = (0, dollars("0"));
+    Box::new(Question { approval, live_projects, committed, without, command, budget })
 }
 
 fn unattended(answer: Answer) -> ApprovalError {
@@ -470,6 +530,8 @@ fn state() -> ProjectState {
         resource: None,
         status: Status::Active,
         cap: Cents::new(500).unwrap(),
+        cap_period: CapPeriod::Total,
+        last_usage: None,
         key_version: 1,
         mask: None,
         deliveries: vec![Delivery { env_var: EnvVar::parse("MEMORY_API_KEY").unwrap(), credential: None }],

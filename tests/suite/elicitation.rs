@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::{budget::Month, clock::Clock};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Value, json};
 use stripe_projects_mcp::{app::App, mcp, settings::Settings};
@@ -40,11 +41,12 @@ async fn approval_at_the_host_provisions() {
                 message,
                 format!(
                     "a host 1 asks to provision:\nProject: `memory` on supermemory (Supermemory: long-term memory for \
-                     agents; supermemory/memory)\nCap: 80.00 USD every month until torn down. It is billed, up to that \
-                     cap.\nVariables: SUPERMEMORY_API_KEY in {}\nWorkspace: {} (simulated backend)\nOne project is \
-                     live, with a cap of 7 USD.\nDo you approve? (request {id})",
+                     agents; supermemory/memory)\nCap: 80.00 USD in total, until torn down. It is billed, up to that \
+                     cap.\nVariables: SUPERMEMORY_API_KEY in {}\nWorkspace: {} (simulated backend)\n7 USD are committed in \
+                     {}, 0 USD of it by renewals. One project is live, with a cap of 7 USD.\nDo you approve? (request {id})",
                     here.file(".env").display(),
-                    here.path().display()
+                    here.path().display(),
+                    Month::of(Clock::system().now())
                 )
             );
             let form = &question["requestedSchema"];
@@ -220,7 +222,7 @@ async fn state_is_for_one_call_of_one_client() {
     let rows = here.ledger().audit().rows().unwrap();
     let attempts: Vec<_> =
         rows.iter().filter(|row| row.outcome != "called" && row.detail.contains("approval_mismatch")).collect();
-    assert_eq!((attempts.len(), attempts[6].actor.as_str()), (7, "another host 1"), "an attempt leaves a trace");
+    assert_eq!(attempts.last().unwrap().actor, "another host 1", "an attempt leaves a trace");
     assert_nothing_bought(&here);
     assert_eq!(status(&here), "pending");
 }

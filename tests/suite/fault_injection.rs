@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use backends::{
-    Backend, BackendError, CapScope, Credentials, Observed, Order, Refusal, Scope, Service,
+    Backend, BackendError, CapScope, Credentials, NewCap, Observed, Order, Refusal, Scope, Service,
     simulated::{PaymentMethod, Simulated},
 };
 use domain::{
@@ -247,6 +247,17 @@ impl Backend for FaultyBackend {
                 Err(lost_response())
             }
             _ => self.inner.teardown(resource).await,
+        }
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        match self.take_fault() {
+            Fault::BeforeEffect => Err(lost_response()),
+            Fault::AfterEffect => {
+                self.inner.set_cap(new).await?;
+                Err(lost_response())
+            }
+            _ => self.inner.set_cap(new).await,
         }
     }
 

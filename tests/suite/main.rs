@@ -21,6 +21,8 @@ mod architecture;
 mod audit;
 mod audit_accept;
 mod backends;
+mod budget_property;
+mod budgets;
 mod byte_file;
 mod canaries;
 mod caps;

@@ -29,12 +29,12 @@ fn rising_caps_show_one_form_per_quiet_time() {
             assert_eq!(host.elicitations().len(), 1, "{era:?}");
             // 5, 10, 20, 40, 80, 160 and 320 minutes of quiet.
             let mut forms = Vec::new();
-            for minute in 0..400 {
-                harness.advance(MINUTE);
+            for minute in (5..400).step_by(5) {
+                harness.advance(5 * MINUTE);
                 let cap = 65.0 + f64::from(minute) / 100.0;
                 host.provision(asking(&format!("n{minute}"), "supermemory", cap)).await;
                 if host.elicitations().len() > forms.len() + 1 {
-                    forms.push(minute + 1);
+                    forms.push(minute);
                 }
             }
             assert_eq!(forms, [5, 15, 35, 75, 155, 315], "{era:?}");

@@ -356,7 +356,12 @@ fn record(here: &Workspace, secret: &str) {
         env_file: here.file(".env"),
     };
     let deliveries = vec![Delivery { env_var: EnvVar::parse("DATABASE_URL").unwrap(), credential: None }];
-    let grant = Grant { cap: Cents::parse_usd("1").unwrap(), deliveries, term: LifetimeTerms::default() };
+    let grant = Grant {
+        cap: Cents::parse_usd("1").unwrap(),
+        period: domain::budget::CapPeriod::Month,
+        deliveries,
+        term: LifetimeTerms::default(),
+    };
     let ledger = here.ledger();
     let mut intent = ledger
         .journal()

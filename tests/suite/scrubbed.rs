@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backends::{
-    Backend, BackendError, CapScope, Credentials, Observed, Order, Scope, Scrubbed, Service,
+    Backend, BackendError, CapScope, Credentials, NewCap, Observed, Order, Scope, Scrubbed, Service,
     simulated::{PaymentMethod, Simulated},
 };
 use domain::{clock::Clock, project::ResourceId, secret::Secret};
@@ -20,8 +20,11 @@ async fn credential_seen_by_the_backend_is_in_no_later_error() {
     let service = backend.provision(&order("quiet")).await.unwrap();
     let rotated = backend.rotate(&service.resource).await.unwrap();
     let keys = [service.credentials.pick(Some(KEY)).unwrap(), rotated.pick(Some(KEY)).unwrap(), &api_key];
+    let (resource, new) = (service.resource.clone(), order("quiet"));
+    let new_cap = NewCap { resource, service: new.service, cap: new.cap, enables: true };
     let errors = [
         backend.teardown(&service.resource).await.unwrap_err(),
+        backend.set_cap(&new_cap).await.unwrap_err(),
         backend.suspend(&service.resource).await.unwrap_err(),
         backend.resume(&service.resource).await.unwrap_err(),
         backend.observe(Scope::Everything).await.unwrap_err(),
@@ -78,6 +81,10 @@ impl Backend for LeakyBackend {
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         Err(BackendError::Unknown { why: self.leaky_text(resource).await.into() })
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        Err(BackendError::Unknown { why: self.leaky_text(&new.resource).await.into() })
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {

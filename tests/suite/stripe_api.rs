@@ -66,7 +66,12 @@ impl StripeApiHarness {
             backend: self.backend.name().to_owned(),
             env_file: self.folder.path().join(".env"),
         };
-        let grant = Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() };
+        let grant = Grant {
+            cap: order.cap,
+            period: domain::budget::CapPeriod::Month,
+            deliveries: Vec::new(),
+            term: LifetimeTerms::default(),
+        };
         self.ledger
             .journal()
             .begin_provision::<LedgerError>(&draft, &event(Verdict::Intended), |_| Ok(grant.clone()))

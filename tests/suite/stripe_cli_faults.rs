@@ -4,7 +4,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backends::{
-    Backend, BackendError, CapScope, Consent, Credentials, Observed, Order, Refusal, Scope, Service, Setup,
+    Backend, BackendError, CapScope, Consent, Credentials, NewCap, Observed, Order, Refusal, Scope, Service, Setup,
     stripe_cli::{StripeCli, Timeouts},
 };
 use domain::{
@@ -62,7 +62,12 @@ impl StripeCliHarness {
             env_file: "/nowhere/.env".into(),
         };
         self.ledger.journal().begin_provision(&draft, &event(Verdict::Intended), |_| {
-            Ok::<_, LedgerError>(Grant { cap: order.cap, deliveries: Vec::new(), term: LifetimeTerms::default() })
+            Ok::<_, LedgerError>(Grant {
+                cap: order.cap,
+                period: domain::budget::CapPeriod::Month,
+                deliveries: Vec::new(),
+                term: LifetimeTerms::default(),
+            })
         })
     }
 
@@ -115,6 +120,10 @@ impl Backend for StripeCliHarness {
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.backend.teardown(resource).await
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        self.backend.set_cap(new).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {

@@ -127,6 +127,7 @@ fn validates(value: &Value, schema: &Value) -> bool {
         "required" => rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
         "type" => match rule.as_str().unwrap() {
             "array" => value.is_array(),
+            "boolean" => value.is_boolean(),
             "integer" => value.is_i64() || value.is_u64(),
             "null" => value.is_null(),
             "number" => value.is_number(),

@@ -150,6 +150,18 @@ impl Workspace {
         fs::write(self.file(name), text).unwrap();
     }
 
+    /// Writes the policy of the user, outside the workspace.
+    pub fn write_policy(&self, text: &str) {
+        let folder = self.home().join(".config/stripe-projects");
+        create_private_folder(&folder).unwrap();
+        fs::write(folder.join("policy.toml"), text).unwrap();
+    }
+
+    /// Lets an agent provision many projects without a person.
+    pub fn allow_many_projects(&self) {
+        self.write_policy("[policy]\nmonthly_budget_usd = 1000000\nmax_live_projects = 100000\n");
+    }
+
     /// Returns the text of a file, empty if there is none.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.file(name)).unwrap_or_default()

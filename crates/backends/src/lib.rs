@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, fmt};
 use async_trait::async_trait;
 pub use blocking::blocking;
 use domain::{
+    budget::CapPeriod,
     money::{Cents, MicroUsd},
     name::{ProjectName, ServiceRef},
     project::{ProjectId, ResourceId},
@@ -43,6 +44,7 @@ use serde_json::{Map, Value};
 ///   costs nothing more.
 /// - After `suspend`, no credential returned before works, and none of them ever will again. After `resume`, `reveal`
 ///   returns one that does.
+/// - After `set_cap`, the new cap is enforced, and the earlier one is not.
 /// - `observe` is complete within its scope: a resource that is missing in the answer does not exist. A backend that
 ///   cannot know returns [`BackendError::Unknown`] instead of fewer resources.
 /// - An error is named by what the caller can do next, see [`BackendError`]. No error, `Debug` or observation contains
@@ -55,6 +57,14 @@ pub trait Backend: Send + Sync {
     /// The scope of the caps that the backend can enforce.
     fn cap_scope(&self) -> CapScope;
 
+    /// The period for which a cap counts.
+    fn cap_period(&self) -> CapPeriod {
+        match self.cap_scope() {
+            CapScope::Project => CapPeriod::Total,
+            CapScope::ProviderAndMonth => CapPeriod::Month,
+        }
+    }
+
     async fn provision(&self, order: &Order) -> Result<Service, BackendError>;
 
     async fn reveal(&self, resource: &ResourceId) -> Result<Credentials, BackendError>;
@@ -62,6 +72,9 @@ pub trait Backend: Send + Sync {
     async fn rotate(&self, resource: &ResourceId) -> Result<Credentials, BackendError>;
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError>;
+
+    /// Enforces a new cap from now on. Safe to repeat.
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError>;
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError>;
 
@@ -117,6 +130,16 @@ pub struct Order {
     pub paid: bool,
     /// Whether a person has accepted the provider's terms of service.
     pub terms_accepted: bool,
+}
+
+/// A new cap of an existing resource. The ledger has it already.
+#[derive(Clone, Debug)]
+pub struct NewCap {
+    pub resource: ResourceId,
+    pub service: ServiceRef,
+    pub cap: Cents,
+    /// Whether a key that was stopped by the earlier cap alone works again.
+    pub enables: bool,
 }
 
 /// The scope of a cap.

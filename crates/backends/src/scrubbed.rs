@@ -11,12 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
+    budget::CapPeriod,
     money::MicroUsd,
     project::ResourceId,
     secret::{Fingerprint, Secret},
 };
 
-use super::{Backend, BackendError, CapScope, Cause, Credentials, Metering, Observed, Order, Scope, Service};
+use super::{Backend, BackendError, CapScope, Cause, Credentials, Metering, NewCap, Observed, Order, Scope, Service};
 
 /// A backend whose errors contain no credential that it has handed out.
 pub struct Scrubbed {
@@ -101,6 +102,10 @@ impl Backend for Scrubbed {
         self.inner.cap_scope()
     }
 
+    fn cap_period(&self) -> CapPeriod {
+        self.inner.cap_period()
+    }
+
     fn requires_cap_enforcement(&self) -> bool {
         self.inner.requires_cap_enforcement()
     }
@@ -125,6 +130,10 @@ impl Backend for Scrubbed {
 
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.clean(self.inner.teardown(resource).await)
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        self.clean(self.inner.set_cap(new).await)
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {

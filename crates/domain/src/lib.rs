@@ -1,9 +1,10 @@
-//! Domain types: money, names, secrets, projects, lifetimes and approvals.
+//! Domain types: money, budgets, names, secrets, projects, lifetimes and approvals.
 //!
 //! Nothing here does I/O; a value can only fail to parse.
 
 pub mod alert;
 pub mod approval;
+pub mod budget;
 pub mod channel;
 pub mod clock;
 pub mod diagnostic;

@@ -9,13 +9,15 @@ use crate::channel::Channel;
 use crate::diagnostic::{Diagnostic, Exit};
 
 /// Whether money is real or simulated. The two are counted apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum MoneyClass {
     Real,
     Simulated,
 }
 
 impl MoneyClass {
+    pub const ALL: [Self; 2] = [Self::Real, Self::Simulated];
+
     /// Returns the class of a backend's bills.
     pub fn of_backend(backend: &str) -> Self {
         if backend == "simulated" { Self::Simulated } else { Self::Real }
@@ -65,6 +67,12 @@ impl Cents {
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// Subtracts `other`, stopping at zero.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 
     pub fn is_zero(self) -> bool {
@@ -120,6 +128,12 @@ impl MicroUsd {
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// Rounds up to whole cents.
+    #[must_use]
+    pub fn ceil_cents(self) -> Cents {
+        Cents(self.0.div_ceil(10_000))
     }
 
     /// Subtracts `spent`, stopping at zero.

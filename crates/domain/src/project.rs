@@ -5,10 +5,11 @@ use std::{fmt, path::PathBuf};
 use rand::{TryRng as _, rngs::SysRng};
 
 use crate::{
+    budget::{CapPeriod, Terms},
     channel::Channel,
     clock::Timestamp,
     diagnostic::{Diagnostic, Exit},
-    money::Cents,
+    money::{Cents, MicroUsd, MoneyClass},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     secret::{Mask, hex},
 };
@@ -26,6 +27,9 @@ pub struct Project {
     pub resource: Option<ResourceId>,
     pub status: Status,
     pub cap: Cents,
+    pub cap_period: CapPeriod,
+    /// The last usage that was recorded; kept when the project has ended.
+    pub last_usage: Option<MicroUsd>,
     /// 1 after provision, plus 1 for each rotation.
     pub key_version: u32,
     /// The mask of the first delivery's current credential.
@@ -37,6 +41,24 @@ pub struct Project {
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Project {
+    /// Returns the class of money that it spends.
+    pub fn money(&self) -> MoneyClass {
+        MoneyClass::of_backend(&self.backend)
+    }
+
+    /// Returns the terms that count for a month that begins now.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            cap: self.cap,
+            period: self.cap_period,
+            granted_at: self.created_at,
+            expires_at: self.expires_at,
+            used_before: self.cap_period.used_before(self.last_usage),
+        }
+    }
 }
 
 /// The variable of the env file that receives a credential.

@@ -36,12 +36,19 @@ pub fn visible_once(text: &str) -> Cow<'_, str> {
 /// Tells whether the character shows itself and affects no other.
 pub fn is_visible(c: char) -> bool {
     match c {
-        ' '..='~' => true,
         // Fillers, joiners and selectors that Unicode counts as letters or marks, but that show nothing.
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' => false,
-        '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}' => false,
-        // Spaces of other widths: they move the text by their width and nothing else.
-        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => true,
+        '\u{34f}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{ffa0}'
+        | '\u{e0000}'..='\u{e0fff}' => false,
+        // ASCII, and spaces of other widths: they move the text by their width and nothing else.
+        ' '..='~' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => true,
         _ => c.escape_debug().count() == 1 || is_combining(c),
     }
 }

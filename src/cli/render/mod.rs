@@ -2,6 +2,7 @@
 
 mod ago;
 mod audit;
+mod budget;
 mod everywhere;
 mod leaks;
 mod list;
@@ -12,6 +13,7 @@ use std::{fmt::Display, io, net::SocketAddr, process::ExitCode};
 
 pub use audit::{audit, proof};
 use backends::alerts::Notice;
+pub use budget::{budget, spend};
 use comfy_table::{Table, presets::NOTHING};
 use domain::{
     channel::Channel,
@@ -57,7 +59,15 @@ pub fn project(state: &ProjectState, output: Output) {
     let mut lines = vec![
         ("status", project.status.clone()),
         ("provider", format!("{} ({} backend)", project.provider, project.backend)),
-        ("cap", format!("{} USD, enforced by {}", usd(project.spend_cap_usd), project.cap_enforced_by)),
+        (
+            "cap",
+            format!(
+                "{} USD {}, enforced by {}",
+                usd(project.spend_cap_usd),
+                per(&project.cap_per),
+                project.cap_enforced_by
+            ),
+        ),
     ];
     if let (Some(used), Some(left)) = (state.usage(), state.remaining()) {
         lines.push(("used", format!("{} USD, {} USD left", exact_usd(used), exact_usd(left))));
@@ -341,6 +351,11 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     for line in table.lines() {
         out(line.trim());
     }
+}
+
+/// The period of a cap for people.
+fn per(period: &str) -> String {
+    if period == "total" { "in total".to_owned() } else { format!("a {period}") }
 }
 
 /// Dollars for people: cents, and more decimals only where there are any.

@@ -19,7 +19,9 @@ use domain::{clock::Clock, money::MicroUsd, project::ResourceId};
 pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 
-use super::{Backend, BackendError, CapScope, Credentials, Metering, Observed, Order, Scope, Service, blocking};
+use super::{
+    Backend, BackendError, CapScope, Credentials, Metering, NewCap, Observed, Order, Scope, Service, blocking,
+};
 
 /// The simulated backend. Its database is created on first use.
 pub struct Simulated {
@@ -74,6 +76,11 @@ impl Backend for Simulated {
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         let resource = resource.clone();
         self.run(move |store| store.teardown(&resource)).await
+    }
+
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        let new = new.clone();
+        self.run(move |store| store.set_cap(&new)).await
     }
 
     async fn suspend(&self, resource: &ResourceId) -> Result<(), BackendError> {

@@ -140,6 +140,12 @@ pub fn remove(connection: &Connection, resource: &ResourceRow) -> Result<(), Sim
     Ok(())
 }
 
+pub fn set_cap(connection: &Connection, resource: &ResourceRow, cap: MicroUsd) -> Result<(), SimulatedStoreError> {
+    let sql = "UPDATE resources SET cap = ?2 WHERE row = ?1";
+    connection.prepare_cached(sql)?.execute(params![resource.row, stored(cap)])?;
+    Ok(())
+}
+
 pub fn set_suspended(
     connection: &Connection,
     resource: &ResourceRow,

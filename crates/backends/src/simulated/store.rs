@@ -19,7 +19,7 @@ use super::{
     payment::PaymentMethod,
     resources::{self, NewResource, ResourceRow},
 };
-use crate::{BackendError, Credentials, Observed, Order, Refusal, Service};
+use crate::{BackendError, Credentials, NewCap, Observed, Order, Refusal, Service};
 
 /// A simulated Stripe account in a database, shared safely by any number of processes.
 ///
@@ -111,6 +111,24 @@ impl SimulatedStripe {
                 resources::remove(connection, &resource)?;
                 limits::cover_caps(connection, &resource.provider, &self.month())
             }
+        })
+    }
+
+    /// Changes the cap of a resource, and its provider's limit with it.
+    ///
+    /// # Errors
+    /// [`SimulatedStoreError::NotFound`]
+    pub fn set_cap(&self, new: &NewCap) -> Result<(), SimulatedStoreError> {
+        self.database.write(|connection| {
+            let resource = resources::existing(connection, &new.resource)?;
+            let cap = new.cap.micro_usd();
+            resources::set_cap(connection, &resource, cap)?;
+            limits::cover_caps(connection, &resource.provider, &self.month())?;
+            if resource.usage >= cap {
+                return resources::set_suspended(connection, &resource, true);
+            }
+            let was_used_up = resource.suspended && resource.usage >= resource.cap;
+            if new.enables && was_used_up { resources::set_suspended(connection, &resource, false) } else { Ok(()) }
         })
     }
 

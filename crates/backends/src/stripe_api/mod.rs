@@ -30,8 +30,8 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, Observed, Order, Scope, Service,
-    Setup,
+    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, NewCap, Observed, Order, Scope,
+    Service, Setup,
 };
 
 /// The backend that provisions through Stripe's API. It opens and requests nothing before the first call.
@@ -137,6 +137,12 @@ impl Backend for StripeApi {
     async fn teardown(&self, resource: &ResourceId) -> Result<(), BackendError> {
         self.check_account().await?;
         self.remove(resource.as_str()).await
+    }
+
+    /// A cap is a part of the provider's limit.
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        self.check_account().await?;
+        self.follow_caps(new.service.provider()).await
     }
 
     /// Stripe cannot suspend a resource; a rotation whose result is dropped revokes the credentials.

@@ -28,6 +28,13 @@ impl StripeApi {
         }
     }
 
+    /// Sets the limit of a provider, by Stripe's name of it, to the sum of caps.
+    pub(super) async fn follow_caps(&self, provider: &str) -> Result<(), BackendError> {
+        let change = self.limits.change(provider).await?;
+        let id = self.provider_id(&change).await?;
+        self.set_limit(change, &id).await
+    }
+
     /// Sets every limit that differs from the sum of caps.
     pub(super) async fn set_drifted_limits(&self) -> Result<(), BackendError> {
         for _ in 0..MAX_CHANGES {
@@ -35,12 +42,16 @@ impl StripeApi {
                 return Ok(());
             };
             self.check_account().await?;
-            let id = self.notes.text(&format!("provider/{}", change.provider)).await?;
-            let unknown = || Refusal::LimitNotSet { provider: change.provider.clone(), limit: change.limit };
-            let id = id.ok_or_else(unknown)?;
+            let id = self.provider_id(&change).await?;
             self.set_limit(change, &id).await?;
         }
         Err(BackendError::Unavailable { why: "the limits change faster than they can be set".into() })
+    }
+
+    async fn provider_id(&self, change: &LimitChange) -> Result<String, BackendError> {
+        let id = self.notes.text(&format!("provider/{}", change.provider)).await?;
+        let unknown = || Refusal::LimitNotSet { provider: change.provider.clone(), limit: change.limit };
+        Ok(id.ok_or_else(unknown)?)
     }
 }
 

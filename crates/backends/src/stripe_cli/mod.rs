@@ -39,8 +39,8 @@ use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, has_begun, plain_copies, plain_copy};
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, Observed,
-    Order, Scope, Service, Setup, blocking,
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, NewCap,
+    Observed, Order, Scope, Service, Setup, blocking,
 };
 
 /// The backend that provisions through the Stripe CLI, on the account that it is logged in to.
@@ -224,6 +224,12 @@ impl Backend for StripeCli {
             Err(BackendError::NotFound) => Ok(()),
             result => result,
         }
+    }
+
+    /// A cap is a part of the provider's limit.
+    async fn set_cap(&self, new: &NewCap) -> Result<(), BackendError> {
+        let stripe = self.lock_existing().await?;
+        self.limit_provider(&stripe, new.service.provider()).await
     }
 
     /// A rotation whose new key is not asked for. Stripe has no other way to stop a service without losing it.

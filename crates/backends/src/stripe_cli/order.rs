@@ -64,7 +64,7 @@ impl StripeCli {
     }
 
     /// Sets the provider's limit to the sum of the caps of our live projects.
-    async fn limit_provider(&self, stripe: &Stripe<'_>, provider: &str) -> Result<(), BackendError> {
+    pub(super) async fn limit_provider(&self, stripe: &Stripe<'_>, provider: &str) -> Result<(), BackendError> {
         let change = self.limits.change(provider).await?;
         self.set_limit(stripe, change).await
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Approval;
-use crate::{money::Cents, visible::visible_once};
+use crate::{budget::BudgetFacts, money::Cents, visible::visible_once};
 
 /// An approval request with the facts needed to decide it.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Question {
     pub without: Option<Cents>,
     /// The command that decides it at a terminal.
     pub command: String,
+    /// What is committed, and the limits that it would exceed.
+    pub budget: BudgetFacts,
 }
 
 impl Question {
@@ -29,7 +31,9 @@ impl Question {
             1 => format!("One project is live, with a cap of {} USD.", self.committed),
             more => format!("{more} projects are live, with caps of {} USD in sum.", self.committed),
         };
-        format!("{} asks to provision:\n{}\n{live}", asker(asked_by), subject.lines().join("\n"))
+        let what = if subject.shown.raised_from.is_some() { "for a higher cap" } else { "to provision" };
+        let (lines, budget) = (subject.lines().join("\n"), &self.budget);
+        format!("{} asks {what}:\n{lines}\n{budget} {live}", asker(asked_by))
     }
 }
 

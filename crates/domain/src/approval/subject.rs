@@ -1,6 +1,7 @@
 //! What an approval covers, and the lines that show all of it.
 
 use crate::{
+    budget::CapPeriod,
     lifetime::Lifetime,
     money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
@@ -29,6 +30,10 @@ pub struct SubjectFacts {
     pub lifetime: Option<Lifetime>,
     /// Whether the service can bill.
     pub paid: bool,
+    /// The period for which the cap counts.
+    pub period: CapPeriod,
+    /// The present cap, where the request is for a higher one.
+    pub raised_from: Option<Cents>,
     /// Whether an existing value of the variable is replaced.
     pub replaces: bool,
     pub variables: Vec<EnvVar>,
@@ -44,12 +49,18 @@ impl Subject {
             Some(lifetime) => format!("until torn down, which happens by itself after {lifetime}"),
             None => "until torn down".to_owned(),
         };
+        let each = match shown.period {
+            CapPeriod::Day => " every day",
+            CapPeriod::Month => " every month",
+            CapPeriod::Total => " in total,",
+        };
+        let raised = shown.raised_from.map(|before| format!("raised from {before} USD to ")).unwrap_or_default();
         let billed = if shown.paid { "It is billed, up to that cap." } else { "Its plan is free." };
         let variables: Vec<_> = shown.variables.iter().map(EnvVar::as_str).collect();
         let replaces = if shown.replaces { ", replacing existing values" } else { "" };
         vec![
             format!("Project: `{name}` on {provider} ({}; {service})", shown.label),
-            format!("Cap: {dollars}.{cents:02} USD every month {end}. {billed}"),
+            format!("Cap: {raised}{dollars}.{cents:02} USD{each} {end}. {billed}"),
             format!("Variables: {} in {}{replaces}", variables.join(", "), shown.env_file),
             format!("Workspace: {} ({} backend)", shown.workspace, shown.backend),
         ]

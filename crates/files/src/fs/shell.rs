@@ -70,6 +70,7 @@ mod tests {
     /// The shell reads the same path back.
     #[cfg(unix)]
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test asks a shell")]
     fn bash_reads_the_same_path() {
         use std::{os::unix::ffi::OsStrExt as _, process::Command};
         let path = OsStr::from_bytes(b"/a'\\n\n\x1b]0;x\x07\xe2\x80\xae1\xff7 \"$HOME\" `x`");

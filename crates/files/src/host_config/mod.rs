@@ -238,7 +238,7 @@ pub fn document(host: Host, entry: &Entry) -> String {
             Format::Json => {
                 shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
             }
-            Format::Toml => shown.push_str(&format!("\\U{:08X}", u32::from(c))),
+            Format::Toml => shown.extend([format!("\\U{:08X}", u32::from(c))]),
         }
         shown
     })

@@ -14,6 +14,7 @@ mod layer;
 mod limit_source;
 mod limits;
 mod policy;
+pub mod policy_file;
 mod policy_files;
 mod provider;
 mod registry_files;

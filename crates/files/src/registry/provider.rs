@@ -32,6 +32,8 @@ pub struct Provider {
     pub max_cap: Cents,
     /// The highest cap that an agent gets without approval; a workspace cannot raise it for a known service.
     pub unapproved_cap: Cents,
+    /// The `max_cap_usd` of the entry, if it has one: a person is asked before the live caps exceed it in sum.
+    pub caps_in_sum: Option<Cents>,
     /// The lifetime of a project without one of its own; never longer than `max_lifetime`.
     pub default_lifetime: Option<Lifetime>,
     pub max_lifetime: Option<Lifetime>,
@@ -58,7 +60,8 @@ impl Provider {
         let config = wire::member(table, "config").map(config::read).transpose()?.unwrap_or_default();
         let deliveries = deliveries(&entry)?;
         let default_cap = document.cap(&entry.default_cap_usd)?;
-        let max_cap = document.optional_cap(entry.max_cap_usd.as_ref())?.unwrap_or(default_cap);
+        let caps_in_sum = document.optional_cap(entry.max_cap_usd.as_ref())?;
+        let max_cap = caps_in_sum.unwrap_or(default_cap);
         if let Some(place) = entry.max_cap_usd.as_ref().filter(|_| max_cap < default_cap) {
             return Err(SpannedProblem::at(place, Problem::MaxBelowDefault));
         }
@@ -82,6 +85,7 @@ impl Provider {
             default_cap,
             max_cap,
             unapproved_cap: default_cap,
+            caps_in_sum,
             default_lifetime,
             max_lifetime,
             approval: entry.approval.as_ref().map(ApprovalRule::read).transpose()?,

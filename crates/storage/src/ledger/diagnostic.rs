@@ -8,6 +8,7 @@ use super::{Break, LedgerError};
 impl Diagnostic for LedgerError {
     fn code(&self) -> &'static str {
         match self {
+            Self::ClockBehind { .. } => "clock_behind",
             Self::Store(error) => error.code(),
             Self::StateFolder(error) => error.code(),
             Self::Gone => "ledger_gone",
@@ -18,6 +19,11 @@ impl Diagnostic for LedgerError {
 
     fn hint(&self, channel: Channel) -> String {
         match self {
+            Self::ClockBehind { .. } => format!(
+                "{}; if it is right, {}",
+                channel.person("correct the system clock"),
+                channel.person_runs(&format!("{PROGRAM} doctor --repair"), " to accept the earlier time")
+            ),
             Self::StateFolder(error) => error.hint(channel),
             Self::Store(error) => error.hint(channel),
             Self::WorkspaceReplaced => format!(
@@ -39,6 +45,7 @@ impl Diagnostic for LedgerError {
 
     fn exit(&self) -> Exit {
         match self {
+            Self::ClockBehind { .. } => Exit::Refused,
             Self::StateFolder(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Gone | Self::Moved { .. } => Exit::Failure,

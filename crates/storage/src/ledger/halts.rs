@@ -184,12 +184,12 @@ impl Halts<'_> {
         let _ = fs::reserve_space(&self.0.kill_files.reserve, RESERVE);
     }
 
-    fn resumed(&self, id: &ProjectId) -> Result<Option<u8>, LedgerError> {
+    fn resumed(self, id: &ProjectId) -> Result<Option<u8>, LedgerError> {
         let note = self.0.kv().get_note(RESUMED, id.as_str())?;
         Ok(note.and_then(|number| number.parse().ok()))
     }
 
-    fn bytes(&self) -> Result<Vec<u8>, LedgerError> {
+    fn bytes(self) -> Result<Vec<u8>, LedgerError> {
         Ok(self.0.kill_files.halts.all().map_err(StoreError::from)?)
     }
 }

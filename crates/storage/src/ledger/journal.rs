@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use domain::{
+    budget::CapPeriod,
     clock::Timestamp,
-    money::{Cents, MoneyClass},
+    money::{Cents, MicroUsd},
     name::{ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, Project, ProjectId, ResourceId, Status},
     secret::Secret,
@@ -13,7 +14,7 @@ use domain::{
 use super::{
     Event, Ledger, LedgerError, LifetimeTerms, Operation, OperationId, OperationRecord, Verdict,
     audit::chain,
-    halts, operation,
+    commitments, halts, operation,
     projects::{ProvisionTx, named, one},
     rows::{Stored, amount, parsed},
     scope::ScopedTx,
@@ -35,6 +36,7 @@ pub struct NewProject {
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub cap: Cents,
+    pub period: CapPeriod,
     pub deliveries: Vec<Delivery>,
     pub term: LifetimeTerms,
 }
@@ -53,8 +55,12 @@ pub struct Intent {
     pub was_version: u32,
     /// The backend's ids of the requests made for it, for the audit.
     pub request_ids: Vec<String>,
-    entry: i64,
-    row: i64,
+    /// What the backend reported for the cap's period just before the end; `None` where that is not known.
+    pub usage: Option<MicroUsd>,
+    /// Whether a project that was never seen may exist nevertheless, so that its cap stays committed.
+    pub may_exist: bool,
+    pub(super) entry: i64,
+    pub(super) row: i64,
 }
 
 impl Intent {
@@ -62,7 +68,7 @@ impl Intent {
     pub fn when_done(&self) -> Status {
         match self.operation {
             Operation::Provision | Operation::Resume => Status::Active,
-            Operation::Rotate => self.was_status,
+            Operation::Cap | Operation::Rotate => self.was_status,
             Operation::Suspend => Status::Suspended,
             Operation::Teardown => Status::TornDown,
         }
@@ -72,7 +78,7 @@ impl Intent {
     pub fn when_nothing_happened(&self) -> Status {
         match self.operation {
             Operation::Provision => Status::Failed,
-            Operation::Resume | Operation::Rotate | Operation::Suspend => self.was_status,
+            Operation::Cap | Operation::Resume | Operation::Rotate | Operation::Suspend => self.was_status,
             Operation::Teardown => Status::TearingDown,
         }
     }
@@ -133,7 +139,7 @@ impl Journal<'_> {
                     "UPDATE journal SET closed_at = ?2, outcome = 'superseded' WHERE project = ?1 AND outcome IS NULL";
                 tx.run(sql, &values![row, event.at.as_millisecond()])?;
             }
-            move_to(tx, row, &mut project, operation.under_way(), event.at)?;
+            move_to(tx, row, &mut project, operation.under_way(was_status), event.at)?;
             let opening = Opening { operation, op, was_status };
             open(tx, row, project, &opening, event).map(Some)
         })
@@ -170,6 +176,8 @@ impl Journal<'_> {
                 was_version: entry.get(3)?,
                 project,
                 request_ids: Vec::new(),
+                usage: None,
+                may_exist: false,
                 row,
             }))
         })
@@ -211,15 +219,17 @@ impl Journal<'_> {
         Ok(())
     }
 
-    /// Ends the entry: the project's new status and the audit row of the outcome, in one transaction.
+    /// Ends the entry: the project's new status, what stays committed of its cap, and the audit row of the outcome, in one
+    /// transaction.
     ///
     /// # Errors
     /// When the ledger cannot be written; the entry is then still open.
     pub fn close(&self, intent: Intent, status: Status, event: &Event) -> Result<Project, LedgerError> {
-        let Intent { project, row, entry, .. } = intent;
         let now = event.at.as_millisecond();
         self.0.write(|tx| {
-            let mut project = project.clone();
+            let mut project = intent.project.clone();
+            let (row, entry) = (intent.row, intent.entry);
+            commitments::settle(tx, &intent, &mut project, status, event)?;
             move_to(tx, row, &mut project, status, event.at)?;
             if !status.is_live() {
                 tx.run("UPDATE deliveries SET held = 0 WHERE project = ?1", &values![row])?;
@@ -238,10 +248,10 @@ impl Journal<'_> {
 const SUPERSEDED: &str = "superseded";
 
 /// What a new entry says beside its project.
-struct Opening<'a> {
-    operation: Operation,
-    op: &'a OperationId,
-    was_status: Status,
+pub(super) struct Opening<'a> {
+    pub operation: Operation,
+    pub op: &'a OperationId,
+    pub was_status: Status,
 }
 
 fn begin_granted(tx: &ScopedTx<'_>, draft: &NewProject, grant: Grant, event: &Event) -> Result<Intent, LedgerError> {
@@ -254,6 +264,8 @@ fn begin_granted(tx: &ScopedTx<'_>, draft: &NewProject, grant: Grant, event: &Ev
         resource: None,
         status: Status::Provisioning,
         cap: grant.cap,
+        cap_period: grant.period,
+        last_usage: None,
         key_version: 0,
         mask: None,
         deliveries: grant.deliveries,
@@ -263,14 +275,15 @@ fn begin_granted(tx: &ScopedTx<'_>, draft: &NewProject, grant: Grant, event: &Ev
         updated_at: event.at,
     };
     let row = insert(tx, &project, grant.term.session.as_deref())?;
+    commitments::grant(tx, row, &project, event.at)?;
     let opening = Opening { operation: Operation::Provision, op: &draft.op, was_status: Status::Provisioning };
     open(tx, row, project, &opening, event)
 }
 
 fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
     let sql = "INSERT INTO projects (id, name, provider, service, service_provider, backend, money, kind, workspace, \
-        status, cap_cents, key_version, env_file, created_at, updated_at, expires_at, session) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15) RETURNING row";
+        status, cap_cents, key_version, env_file, created_at, updated_at, expires_at, session, cap_period) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16) RETURNING row";
     let env_file = project.env_file.to_string_lossy();
     let inserted = tx.rows(
         sql,
@@ -281,7 +294,7 @@ fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result
             project.service.as_str(),
             project.service.provider(),
             &project.backend,
-            MoneyClass::of_backend(&project.backend).as_str(),
+            project.money().as_str(),
             tx.registered()?,
             project.status.as_str(),
             amount(project.cap.cents()),
@@ -290,6 +303,7 @@ fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result
             project.created_at.as_millisecond(),
             project.expires_at.map(Timestamp::as_millisecond),
             session,
+            project.cap_period.as_str(),
         ],
     )?;
     let row = inserted.one()?.get(0)?;
@@ -300,7 +314,7 @@ fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result
     Ok(row)
 }
 
-fn open(
+pub(super) fn open(
     tx: &ScopedTx<'_>,
     row: i64,
     project: Project,
@@ -315,7 +329,17 @@ fn open(
     let entry = tx.rows(sql, &values)?.one()?.get(0)?;
     debug_assert_eq!(event.verdict, Verdict::Intended, "an opening event announces");
     chain::append(tx, event, Some(&project))?;
-    Ok(Intent { operation, project, was_status, was_version, request_ids: Vec::new(), entry, row })
+    Ok(Intent {
+        operation,
+        project,
+        was_status,
+        was_version,
+        request_ids: Vec::new(),
+        usage: None,
+        may_exist: false,
+        entry,
+        row,
+    })
 }
 
 fn move_to(tx: &dyn Tx, row: i64, project: &mut Project, next: Status, at: Timestamp) -> Result<(), LedgerError> {

@@ -7,6 +7,9 @@
 mod alerts;
 mod approvals;
 mod audit;
+mod budget;
+mod cap_changes;
+mod commitments;
 mod diagnostic;
 mod halts;
 mod issued_keys;
@@ -24,13 +27,15 @@ mod tests;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use domain::workspace::WorkspaceId;
+use domain::{clock::Timestamp, workspace::WorkspaceId};
 use files::state_folder::{StateFolder, StateFolderError};
 
 pub use alerts::{Alert, Alerts, Claim, Crossing, Outbox, Outcome};
 pub use approvals::{Approvals, Asked, Decided, QuietTime};
 use audit::AnchorFile;
 pub use audit::{Acceptance, AcceptedBreak, Answered, AuditLog, AuditRow, Break, Event, Proof, Verdict};
+pub use budget::{Budget, ProjectCommitment};
+pub use cap_changes::CapChange;
 use halts::KillFiles;
 pub use halts::{Halts, KillTarget};
 pub use issued_keys::{IssuedKey, IssuedKeys};
@@ -65,6 +70,9 @@ pub struct Ledger {
 /// Why the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// The system clock is more than a day behind the highest time that was recorded.
+    #[error("the system clock shows {now:.0}, but {seen:.0} was recorded already")]
+    ClockBehind { now: Timestamp, seen: Timestamp },
     /// The database is missing or empty, but `audit.head` beside it records rows. Starting again would lose track of
     /// billed resources.
     #[error("the ledger is gone: `audit.head` beside it records rows that it had")]
@@ -192,6 +200,11 @@ impl Ledger {
         AuditLog(self)
     }
 
+    /// Commitments to the budgets of calendar months.
+    pub fn budget(&self) -> Budget<'_> {
+        Budget(self)
+    }
+
     /// Halt requests of kills.
     pub fn halts(&self) -> Halts<'_> {
         Halts(self)
@@ -278,6 +291,7 @@ static SCHEMA: Schema = Schema {
         include_str!("schema_6.sql"),
         include_str!("schema_7.sql"),
         include_str!("schema_9.sql"),
+        include_str!("schema_8.sql"),
         include_str!("schema_11.sql"),
     ],
 };

@@ -11,6 +11,8 @@ use crate::store::{Row, Tx, values};
 /// An operation on a project.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation {
+    /// Changes the cap.
+    Cap,
     Provision,
     Resume,
     Rotate,
@@ -19,10 +21,11 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 5] = [Self::Provision, Self::Resume, Self::Rotate, Self::Suspend, Self::Teardown];
+    const ALL: [Self; 6] = [Self::Cap, Self::Provision, Self::Resume, Self::Rotate, Self::Suspend, Self::Teardown];
 
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Cap => "cap",
             Self::Provision => "provision",
             Self::Resume => "resume",
             Self::Rotate => "rotate",
@@ -35,9 +38,10 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.as_str() == text)
     }
 
-    /// The status of a project during the operation.
-    pub(super) fn under_way(self) -> Status {
+    /// The status during the operation of a project that has the status `before`.
+    pub(super) fn under_way(self, before: Status) -> Status {
         match self {
+            Self::Cap => before,
             Self::Provision => Status::Provisioning,
             Self::Resume | Self::Suspend => Status::Suspended,
             Self::Rotate => Status::Rotating,

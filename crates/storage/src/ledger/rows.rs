@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use domain::{
+    budget::CapPeriod,
     clock::Timestamp,
-    money::Cents,
+    money::{Cents, MicroUsd},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
     project::{Delivery, Project, ProjectId, ResourceId, Status},
     secret::Mask,
@@ -17,7 +18,7 @@ use crate::store::{Row, StoreError, Tx, values};
 pub const COLUMNS: &str = "p.row, p.id, p.name, p.provider, p.service, p.backend, p.resource, p.status, p.cap_cents, \
     p.key_version, p.env_file, p.created_at, p.updated_at, \
     (SELECT mask FROM credentials c WHERE c.project = p.row AND c.key_version = p.key_version AND c.position = 0), \
-    p.expires_at";
+    p.expires_at, p.cap_period, p.usage_micro_usd";
 
 /// A project and the number of its row, which is also its place in the order of creation.
 pub struct Stored {
@@ -37,6 +38,8 @@ pub fn read(tx: &dyn Tx, row: &Row<'_>) -> Result<Stored, LedgerError> {
         resource: row.get::<Option<String>>(6)?.map(ResourceId::new),
         status: parsed("status", Status::parse(row.get(7)?).ok_or(()))?,
         cap: cap(row.get(8)?)?,
+        cap_period: period(row.get(15)?)?,
+        last_usage: row.get::<Option<i64>>(16)?.map(usage).transpose()?,
         key_version: row.get(9)?,
         env_file: PathBuf::from(row.get::<&str>(10)?),
         created_at: time(row.get(11)?)?,
@@ -56,6 +59,16 @@ pub fn time(milliseconds: i64) -> Result<Timestamp, LedgerError> {
 /// Reads a cap.
 pub fn cap(cents: i64) -> Result<Cents, LedgerError> {
     parsed("cap_cents", u64::try_from(cents).ok().and_then(Cents::new).ok_or(()))
+}
+
+/// Reads the period of a cap.
+pub fn period(word: &str) -> Result<CapPeriod, LedgerError> {
+    parsed("cap_period", CapPeriod::parse(word).ok_or(()))
+}
+
+/// Reads micro-USD.
+pub fn usage(micro_usd: i64) -> Result<MicroUsd, LedgerError> {
+    parsed("usage_micro_usd", u64::try_from(micro_usd)).map(MicroUsd::new)
 }
 
 /// Reads a sum of caps, which may be zero.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     approval::{Answer, Approval, ApprovalError, ApprovalId, ApprovalStatus, Subject, SubjectFacts},
+    budget::CapPeriod,
     clock::Timestamp,
     money::{Cents, MicroUsd, MoneyClass},
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
@@ -177,7 +178,7 @@ fn granted(tx: &ProvisionTx<'_>) -> Result<Grant, LedgerError> {
     let env_var = EnvVar::parse("MEMORY_KEY").unwrap();
     assert!(!tx.holds(Path::new("/nowhere/.env"), &env_var)?, "no project holds it yet");
     let deliveries = vec![Delivery { env_var, credential: None }];
-    Ok(Grant { cap: cap(), deliveries, term: LifetimeTerms::default() })
+    Ok(Grant { cap: cap(), period: CapPeriod::Month, deliveries, term: LifetimeTerms::default() })
 }
 
 /// An approved request, which a person has answered once.

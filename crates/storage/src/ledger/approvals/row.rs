@@ -2,8 +2,10 @@
 
 use domain::{
     approval::{Approval, ApprovalId, ApprovalStatus, Subject, SubjectFacts},
+    budget::CapPeriod,
     clock::Timestamp,
     lifetime::Lifetime,
+    money::Cents,
     name::{EnvVar, ProjectName, ProviderKey, ServiceRef},
 };
 use serde_json::{Value as Json, json};
@@ -153,6 +155,8 @@ fn facts(shown: &SubjectFacts) -> Json {
         "expires_in": shown.lifetime.map(|lifetime| lifetime.to_string()),
         "label": shown.label,
         "paid": shown.paid,
+        "period": shown.period.as_str(),
+        "raised_from": shown.raised_from.map(Cents::cents),
         "replaces": shown.replaces,
         "variables": shown.variables.iter().map(EnvVar::as_str).collect::<Vec<_>>(),
         "workspace": shown.workspace,
@@ -170,6 +174,8 @@ fn shown(json: &str) -> Option<SubjectFacts> {
         label: text("label")?,
         lifetime: text("expires_in").map(|lifetime| Lifetime::parse(&lifetime).ok()).unwrap_or_default(),
         paid: is("paid")?,
+        period: CapPeriod::parse(&text("period")?)?,
+        raised_from: facts.get("raised_from").and_then(Json::as_u64).and_then(Cents::new),
         replaces: is("replaces")?,
         variables: variables.map(|name| EnvVar::parse(name.as_str()?).ok()).collect::<Option<_>>()?,
         workspace: text("workspace")?,

@@ -152,6 +152,8 @@ pub(super) fn append_row(
     ];
     tx.run("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", &values)?;
     tx.run("UPDATE audit_head SET seq = ?1, hash = ?2 WHERE one = 1", &values![row.seq, &row.hash])?;
+    // The highest time seen: budgets do not go back with the clock.
+    tx.run("UPDATE clock SET seen_at = ?1 WHERE one = 1 AND seen_at < ?1", &values![row.at])?;
     Ok(())
 }
 

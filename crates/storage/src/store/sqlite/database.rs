@@ -35,6 +35,7 @@ impl Database {
     }
 
     /// Returns the same file with a connection of its own, for callers that wait at most `timeout`.
+    #[must_use]
     pub fn waiting_at_most(&self, timeout: Duration) -> Self {
         Self { path: self.path.clone(), schema: self.schema, timeout, connection: Mutex::new(None) }
     }

@@ -4,7 +4,7 @@
 //! be created, so a log that no process uses is indexed in the memory of this one, and a file without a log is read as
 //! it is.
 
-use std::{path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use files::fs;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
@@ -87,7 +87,9 @@ fn immutable(path: &Path) -> String {
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02x}")),
+            _ => {
+                let _ = write!(uri, "%{byte:02x}"); // a `String` takes everything
+            }
         }
     }
     uri + "?immutable=1"
