@@ -77,6 +77,7 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(ignored) = settings.ignored_flags() {
         cli::warn(&ignored);
     }
+    settings.sweep();
     let code = match call.task {
         Task::Serve(serving) => match settings.ensure_folder().and_then(|()| serve(&runtime, settings, &serving)) {
             Ok(served) => served.map_or_else(|error| cli::cannot_serve(&error), |()| ExitCode::SUCCESS),

@@ -74,8 +74,16 @@ pub enum Command {
     },
     /// Releases what ended projects of that name leave committed.
     Release(ProjectName),
-    Resume(ProjectName),
-    Rotate(ProjectName),
+    /// `replace`: overwrites a value that this program did not write, which only a person may allow.
+    Resume {
+        name: ProjectName,
+        replace: bool,
+    },
+    /// As for `Resume`.
+    Rotate {
+        name: ProjectName,
+        replace: bool,
+    },
     Scan(Scan),
     /// What each project commits to a month; `None` is the present one.
     Spend(Option<Month>),
@@ -148,8 +156,8 @@ impl Command {
             Self::Reap { .. } => Action::Reap,
             Self::RecordUsage { .. } => Action::RecordUsage,
             Self::Release(_) => Action::Release,
-            Self::Resume(_) => Action::Resume,
-            Self::Rotate(_) => Action::Rotate,
+            Self::Resume { .. } => Action::Resume,
+            Self::Rotate { .. } => Action::Rotate,
             Self::Scan(scan) => Action::Scan { rotate: scan.rotate },
             Self::Spend(_) => Action::Spend,
             Self::Suspend(_) => Action::Suspend,
@@ -208,8 +216,8 @@ impl Command {
             | Self::Reap { .. }
             | Self::RecordUsage { .. }
             | Self::Release(_)
-            | Self::Resume(_)
-            | Self::Rotate(_)
+            | Self::Resume { .. }
+            | Self::Rotate { .. }
             | Self::Scan(_)
             | Self::Suspend(_)
             | Self::Teardown(_) => true,
@@ -226,8 +234,8 @@ impl Command {
             | Self::Provision(Provision { name, .. })
             | Self::RecordUsage { name, .. }
             | Self::Release(name)
-            | Self::Resume(name)
-            | Self::Rotate(name)
+            | Self::Resume { name, .. }
+            | Self::Rotate { name, .. }
             | Self::Suspend(Target::Project(name))
             | Self::Teardown(Target::Project(name)) => Some(name),
             Self::AcceptAudit
@@ -265,8 +273,11 @@ impl Command {
             | Self::Keep(name)
             | Self::ReadResource(Resource::Project(name))
             | Self::Release(name)
-            | Self::Resume(name)
-            | Self::Rotate(name) => facts.project(name),
+            | Self::Resume { name, replace: false }
+            | Self::Rotate { name, replace: false } => facts.project(name),
+            Self::Resume { name, replace: true } | Self::Rotate { name, replace: true } => {
+                facts.project(name).fact("replace", json!(true))
+            }
             Self::Approve(id) | Self::Deny(id) => facts.approval(id),
             Self::Cap { name, cap } => facts.project(name).cap(*cap),
             Self::Extend { name, lifetime } => facts.project(name).lifetime("time", *lifetime),
@@ -322,7 +333,7 @@ impl Provision {
             provider: self.provider.clone(),
             cap: self.cap.unwrap_or(Cents::ZERO),
             lifetime: self.lifetime,
-            replace: if self.replace == Some(true) { Replace::Foreign } else { Replace::OursOnly },
+            replace: replacing(self.replace == Some(true)),
         }
     }
 
@@ -339,6 +350,11 @@ impl Provision {
         }
         facts
     }
+}
+
+/// Returns what a `--replace` that was given, or not, permits.
+pub(super) fn replacing(replace: bool) -> Replace {
+    if replace { Replace::Foreign } else { Replace::OursOnly }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use domain::{
 use files::registry::Registry;
 use storage::ledger::Visibility;
 
-use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, leaks};
+use super::{Command, Confirmation, Interaction, Prompt, Resource, Target, command::replacing, leaks};
 use crate::{
     doctor::{self, Report},
     error::Error,
@@ -133,8 +133,12 @@ pub fn perform(
             interaction.confirm(&Confirmation::Release(name))?;
             Output::Spend(services.budgets.release(name, principal)?)
         }
-        Command::Resume(name) => project(services.projects.resume(name, principal)?),
-        Command::Rotate(name) => project(services.projects.rotate(name, principal)?),
+        Command::Resume { name, replace } => {
+            project(services.projects.resume_replacing(name, replacing(*replace), principal)?)
+        }
+        Command::Rotate { name, replace } => {
+            project(services.projects.rotate_replacing(name, replacing(*replace), principal)?)
+        }
         Command::Scan(scan) => Output::Scanned(leaks::scan(services, scan, principal, interaction)?),
         Command::Spend(month) => Output::Spend(services.budgets.spend(*month)?),
         Command::Suspend(Target::All) => Output::Outcomes(services.projects.suspend_all(principal)?),

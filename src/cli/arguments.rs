@@ -106,6 +106,9 @@ pub enum Commands {
     Rotate {
         /// Name of the project
         name: String,
+        /// Overwrite the variable even if this program did not write its value
+        #[arg(long)]
+        replace: bool,
     },
     /// Revoke a project's key and withhold the new one, until `resume`
     Suspend(OneOrMany),
@@ -125,6 +128,9 @@ pub enum Commands {
     Resume {
         /// Name of the project
         name: String,
+        /// Overwrite the variable even if this program did not write its value
+        #[arg(long)]
+        replace: bool,
     },
     /// Show the audit log, or verify its hash chain
     Audit(Audit),
@@ -248,8 +254,8 @@ impl Commands {
         let (Self::Abandon { name }
         | Self::Extend { name, .. }
         | Self::Keep { name }
-        | Self::Resume { name }
-        | Self::Rotate { name }
+        | Self::Resume { name, .. }
+        | Self::Rotate { name, .. }
         | Self::Suspend(OneOrMany { target: OneOrAll { name: Some(name), .. }, .. })
         | Self::Teardown(OneOrMany { target: OneOrAll { name: Some(name), .. }, .. })
         | Self::Usage { command: Usage::Record { name, .. } }) = self

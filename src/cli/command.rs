@@ -79,8 +79,8 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             let after = after.and_then(|time| fields.unlisted(domain::lifetime::Lifetime::parse(&time)));
             fields.finish(Some(Command::Reap { after }))
         }
-        Commands::Resume { name } => named(Action::Resume, &name, Command::Resume),
-        Commands::Rotate { name } => named(Action::Rotate, &name, Command::Rotate),
+        Commands::Resume { name, replace } => named(Action::Resume, &name, |name| Command::Resume { name, replace }),
+        Commands::Rotate { name, replace } => named(Action::Rotate, &name, |name| Command::Rotate { name, replace }),
         Commands::Scan(Scan { paths, agents, rotate, everywhere, watch }) => {
             let places = if agents { settings::homes().transcripts() } else { Vec::new() };
             Ok(Command::Scan(app::Scan { search: Search { paths, places, everywhere }, rotate, watch }))

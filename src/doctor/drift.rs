@@ -7,7 +7,6 @@ use domain::{
     project::{Project, ResourceId, Status},
     visible::visible,
 };
-use files::env_file::EnvFile;
 
 use super::{Finding, REPAIR, Repair, named};
 use crate::{error::Error, provisioner::Ports};
@@ -108,7 +107,7 @@ fn keys(ports: &Ports, live: &[Project], observed: &[Observed]) -> Result<Vec<Fi
 
 fn key(ports: &Ports, project: &Project) -> Result<Vec<Finding>, Error> {
     // A file that cannot be read has a finding of its own.
-    let Ok(Some(inspection)) = EnvFile::new(project.env_file.clone()).inspect() else {
+    let Ok(Some(inspection)) = ports.env_file_at(&project.env_file).inspect() else {
         return Ok(Vec::new());
     };
     let mut findings = Vec::new();

@@ -92,6 +92,7 @@ pub fn examine(ports: &Ports) -> Report {
         checks.push(Finding::ok("ledger", "nothing was provisioned here yet".to_owned()));
         checks.extend(lost::unlisted(ports));
     }
+    checks.extend(workspace::programs(ports));
     checks.extend(workspace::versions(ports));
     Report { healthy: checks.iter().all(|finding| finding.state != State::Problem), checks, repaired: Vec::new() }
 }

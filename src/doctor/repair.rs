@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use backends::MarkedResource;
 use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName, visible::visible};
-use files::{env_file::EnvFile, fs};
+use files::fs;
 use serde::Serialize;
 
 use crate::{
@@ -62,7 +62,7 @@ impl Repair {
             ),
             Self::HideEnvFile(path) => (
                 format!("made {} readable by you alone", visible(&path)),
-                EnvFile::new(path).make_private().map_err(Error::from),
+                ports.env_file_at(&path).make_private().map_err(Error::from),
             ),
             Self::HideState(paths) => (
                 "made the state folder and its files private".to_owned(),

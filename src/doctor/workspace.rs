@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use backends::stripe_cli;
 use domain::{name::EnvVar, project::Project, visible::visible};
 use files::{
-    env_file::{EnvFile, EnvFileError, Inspection},
-    fs::{self, FsError, Kind},
+    env_file::{EnvFileError, Inspection},
+    fs::{self, FsError, Kind, Program, ProgramError, SearchPath},
     git::GitStatus,
     state_folder::StateFolderError,
 };
@@ -67,18 +68,18 @@ pub fn env_files(ports: &Ports) -> Vec<Finding> {
     let live = if ledger.exists() { ledger.projects().all_live().unwrap_or_default() } else { Vec::new() };
     let mut paths = BTreeSet::from([ports.env_file.as_path()]);
     paths.extend(live.iter().map(|project| project.env_file.as_path()));
-    paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
+    paths.into_iter().flat_map(|path| env_file(ports, path, &live)).collect()
 }
 
 /// Checks the env files of live projects.
 pub fn env_files_of_projects(ports: &Ports) -> Vec<Finding> {
     let live = ports.ledger.projects().all_live().unwrap_or_default();
     let paths: BTreeSet<&Path> = live.iter().map(|project| project.env_file.as_path()).collect();
-    paths.into_iter().flat_map(|path| env_file(path, &live)).collect()
+    paths.into_iter().flat_map(|path| env_file(ports, path, &live)).collect()
 }
 
-fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
-    let inspection = match EnvFile::new(path.to_owned()).inspect() {
+fn env_file(ports: &Ports, path: &Path, live: &[Project]) -> Vec<Finding> {
+    let inspection = match ports.env_file_at(path).inspect() {
         Err(error) => return vec![Finding::failure(ENV_FILE, error)],
         Ok(None) => {
             let found = format!("the folder of {} is gone", visible(path));
@@ -102,7 +103,10 @@ fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(match inspection.kind {
             Kind::Absent => Finding::ok(ENV_FILE, format!("{} is created with the first key", visible(path))),
-            _ => Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", visible(path))),
+            _ if matches!(inspection.git_status, Ok(GitStatus::Ignored)) => {
+                Finding::ok(ENV_FILE, format!("{} can take keys and is kept out of git", visible(path)))
+            }
+            _ => Finding::ok(ENV_FILE, format!("{} can take keys", visible(path))),
         });
     }
     findings
@@ -110,7 +114,11 @@ fn env_file(path: &Path, live: &[Project]) -> Vec<Finding> {
 
 fn kind(inspection: &Inspection) -> Option<Finding> {
     let read_only = inspection.kind == Kind::File { read_only: true };
-    read_only.then(|| Finding::failure(ENV_FILE, EnvFileError::ReadOnly { path: inspection.path.clone() }))
+    let path = || inspection.path.clone();
+    if read_only {
+        return Some(Finding::failure(ENV_FILE, EnvFileError::ReadOnly { path: path() }));
+    }
+    inspection.obstacle.map(|why| Finding::failure(ENV_FILE, EnvFileError::NotReplaceable { path: path(), why }))
 }
 
 /// Reports a readable file once it holds one of our keys.
@@ -122,6 +130,9 @@ fn privacy(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Optio
 }
 
 fn standing(inspection: &Inspection, path: &Path, variables: &[&EnvVar]) -> Option<Finding> {
+    if let Some(to) = inspection.exposed_to {
+        return Some(Finding::failure(ENV_FILE, EnvFileError::Exposed { path: inspection.path.clone(), to }));
+    }
     match &inspection.git_status {
         Ok(GitStatus::Ignored | GitStatus::Outside) => None,
         Ok(GitStatus::Tracked) => {
@@ -165,6 +176,30 @@ pub fn registry(ports: &Ports) -> Finding {
     }
 }
 
+/// Names the programs that are started, and those of the same name that are not.
+pub fn programs(ports: &Ports) -> Vec<Finding> {
+    let names: &[&str] = if ports.backend.name() == stripe_cli::NAME { &["git", "stripe"] } else { &["git"] };
+    names.iter().map(|name| program(&ports.programs, name)).collect()
+}
+
+fn program(programs: &SearchPath, name: &str) -> Finding {
+    let advice = "remove that folder from PATH, or let only you and root change it";
+    match programs.find(name) {
+        Ok(Program { path, refused }) if refused.is_empty() => {
+            Finding::ok(PROGRAMS, format!("{name} is {}", visible(&path)))
+        }
+        Ok(Program { path, refused }) => {
+            let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+            let found = format!("{name} is {}; not started: {}", visible(&path), refused.join(", "));
+            Finding::warning(PROGRAMS, found, advice)
+        }
+        Err(ProgramError::Missing) => Finding::ok(PROGRAMS, format!("{name} is not on PATH")),
+        Err(ProgramError::Refused(refused)) => {
+            Finding::warning(PROGRAMS, format!("{name} is not started: {refused}"), advice)
+        }
+    }
+}
+
 /// Reports our version, and that of the program that the backend runs.
 pub fn versions(ports: &Ports) -> Vec<Finding> {
     let program = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -178,6 +213,7 @@ pub fn versions(ports: &Ports) -> Vec<Finding> {
 
 const FOLDER: &str = "folder";
 const ENV_FILE: &str = "env_file";
+const PROGRAMS: &str = "programs";
 const REGISTRY: &str = "registry";
 const VERSIONS: &str = "versions";
 

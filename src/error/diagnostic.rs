@@ -20,6 +20,7 @@ impl Diagnostic for Error {
             Self::CapReached { .. } => "cap_reached",
             Self::CannotDisable { .. } => "cannot_disable",
             Self::UserPolicy(_) => "invalid_policy",
+            Self::EarlierNotDelivered { .. } => "earlier_key_not_delivered",
             Self::EnvFile(error) => error.code(),
             Self::EnvFileOutside => "env_file_outside",
             Self::File(error) => error.code(),
@@ -32,6 +33,7 @@ impl Diagnostic for Error {
             Self::InvalidName(error) => error.code(),
             Self::InvalidTime => "invalid_time",
             Self::KeyNotRecorded { .. } => "key_not_recorded",
+            Self::KeyWithheld { .. } => "key_withheld",
             Self::Ledger(error) => error.code(),
             Self::LimitZero => "invalid_amount",
             Self::NoFolder { .. } => "no_folder",
@@ -52,6 +54,7 @@ impl Diagnostic for Error {
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::PathNotText { .. } => "path_not_text",
             Self::PaymentMethod(error) => error.code(),
+            Self::ProgramRefused(_) => "program_refused",
             Self::ProjectBusy => "project_busy",
             Self::ProjectNotFound { .. } => "project_not_found",
             Self::Registry(error) => error.code(),
@@ -89,6 +92,11 @@ impl Diagnostic for Error {
             }
             Self::CannotDisable { name } => format!("{} to stop it for good", teardown(name, channel)),
             Self::UserPolicy(error) => error.policy_hint(channel),
+            Self::EarlierNotDelivered { name, .. } => format!(
+                "{} once the file can be written, or {} to stop paying",
+                rotate(name, channel),
+                teardown(name, channel)
+            ),
             Self::EnvFile(error) => error.hint(channel),
             Self::EnvFileOutside => {
                 channel.person("remove `--env-file` from the host's entry, or name a file inside the workspace")
@@ -107,6 +115,10 @@ impl Diagnostic for Error {
             }
             Self::KeyNotRecorded { name } => {
                 format!("{} to get a key in the env file; this one was rotated elsewhere", rotate(name, channel))
+            }
+            Self::KeyWithheld { name, why } => {
+                let resume = channel.person_runs(&format!("{PROGRAM} resume {name}"), "");
+                format!("{}; then {resume}", why.hint(channel))
             }
             Self::Ledger(error) => error.hint(channel),
             Self::LimitZero => {
@@ -160,6 +172,9 @@ impl Diagnostic for Error {
             Self::OutcomeUnknown { name, operation, why } => outcome_unknown(name, *operation, why, channel),
             Self::PathNotText { .. } => channel.person("use a path that is plain text"),
             Self::PaymentMethod(error) => error.hint(channel),
+            Self::ProgramRefused(_) => {
+                channel.person("name a program outside of the workspace that only you or root can change")
+            }
             Self::ProjectBusy => "wait for the other call to finish and try again".to_owned(),
             Self::ProjectNotFound { torn_down: true } => "provision it again if you still need it".to_owned(),
             Self::ProjectNotFound { torn_down: false } => list("the project names", channel),
@@ -224,6 +239,7 @@ impl Diagnostic for Error {
             Self::AlreadyExists { .. }
             | Self::EnvFileOutside
             | Self::NotAdoptable { .. }
+            | Self::EarlierNotDelivered { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }
             | Self::NothingToRelease { .. }
@@ -243,10 +259,12 @@ impl Diagnostic for Error {
             | Self::NoPath { .. }
             | Self::NoPolicyFolder
             | Self::PathNotText { .. }
+            | Self::ProgramRefused(_)
             | Self::UnknownBackend
             | Self::UnknownProvider { .. }
             | Self::UnknownTool => Exit::Usage,
             Self::CannotDisable { .. }
+            | Self::KeyWithheld { .. }
             | Self::NotDelivered { .. }
             | Self::NotRecorded { .. }
             | Self::NotSuspended { .. }

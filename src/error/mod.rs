@@ -15,7 +15,10 @@ use domain::{
     visible::visible,
 };
 use files::{
-    env_file::EnvFileError, fs::FsError, host_config::SetupError, registry::RegistryError,
+    env_file::EnvFileError,
+    fs::{FsError, RefusedProgram},
+    host_config::SetupError,
+    registry::RegistryError,
     state_folder::StateFolderError,
 };
 #[cfg(feature = "simulator")]
@@ -46,6 +49,13 @@ pub enum Error {
     /// The policy outside the workspace is there and cannot be used.
     #[error("the policy outside the workspace cannot be used: {0}")]
     UserPolicy(#[source] RegistryError),
+    /// The env file could not take the key of an earlier purchase, so it cannot take another one.
+    #[error("the key of {name} has not reached this env file yet: {why}")]
+    EarlierNotDelivered {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     #[error(transparent)]
     EnvFile(#[from] EnvFileError),
     /// A host's entry names an env file that is not the workspace's.
@@ -71,6 +81,13 @@ pub enum Error {
     InvalidTime,
     #[error("the backend's key differs from the recorded one")]
     KeyNotRecorded { name: ProjectName },
+    /// A rotation revoked the old key, and version control would take the new one.
+    #[error("the old key is revoked, and the new one is withheld: {why}")]
+    KeyWithheld {
+        name: ProjectName,
+        #[source]
+        why: Box<Error>,
+    },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("a limit must be above 0")]
@@ -156,6 +173,8 @@ pub enum Error {
     PathNotText { path: PathBuf },
     #[error(transparent)]
     PaymentMethod(#[from] PaymentError),
+    #[error("this program is not started: {0}")]
+    ProgramRefused(#[source] RefusedProgram),
     #[error("another call or process is changing this project")]
     ProjectBusy,
     #[error("there is no such project{}", if *torn_down { " any more: it was torn down" } else { "" })]

@@ -101,7 +101,7 @@ fn command(action: Action, fields: Fields, arguments: Value) -> Result<Command, 
         }
         Action::Rotate => {
             shaped::<Named>(arguments).map_err(Stop::Tool)?;
-            Ok(Command::Rotate(required(fields.name)?))
+            Ok(Command::Rotate { name: required(fields.name)?, replace: false })
         }
         Action::Teardown => {
             shaped::<Named>(arguments).map_err(Stop::Tool)?;

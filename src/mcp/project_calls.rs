@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn rotate(name: &str) -> Command {
-        Command::Rotate(ProjectName::parse(name).unwrap())
+        Command::Rotate { name: ProjectName::parse(name).unwrap(), replace: false }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use domain::{
     name::ProjectName,
     project::{Project, Status},
 };
+use files::env_file::Replace;
 use serde_json::json;
 use storage::ledger::{Operation, Verdict};
 
@@ -97,7 +98,7 @@ impl Abandonment {
         else {
             return Err(Error::NothingToAbandon { name: name.clone() });
         };
-        let why = match self.reconciler.reconcile(intent, principal)? {
+        let why = match self.reconciler.reconcile(intent, Replace::OursOnly, principal)? {
             Reconciled::Done(project) => return Ok((Resolution::Found, *project, None)),
             Reconciled::NothingHappened => {
                 let closed = self.ports.ledger.projects().newest(name)?.ok_or_else(|| self.ports.missing(name))?;

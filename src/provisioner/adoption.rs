@@ -128,6 +128,8 @@ fn project(
         resource: Some(resource.resource.clone()),
         status: if resource.suspended { Status::Suspended } else { Status::Active },
         cap,
+        cap_period: ports.backend.cap_period(),
+        last_usage: None,
         key_version: 1,
         mask: None,
         deliveries: Vec::new(),

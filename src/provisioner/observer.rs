@@ -93,10 +93,17 @@ impl Observer {
     /// As [`Self::state_of`], with the result of [`Self::sharing`].
     pub(super) fn state_among(
         &self,
-        project: Project,
+        mut project: Project,
         observation: Observation,
         sharing: &BTreeSet<String>,
     ) -> ProjectState {
+        // A link may be recorded; what is shown is the file that the key was written to.
+        if let Some(real) = Some(&project)
+            .filter(|project| project.status.is_live())
+            .and_then(|project| self.ports.delivery.real_path(&project.env_file))
+        {
+            project.env_file = real;
+        }
         let enforcement = match self.ports.backend.cap_scope() {
             _ if project.backend != self.ports.backend.name() => CapEnforcement::OtherBackend,
             CapScope::Project => CapEnforcement::Project,

@@ -1,6 +1,12 @@
 //! The ports of the use cases: backend, ledger, delivery, locks, registry and clock.
 
-use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use backends::{Backend, BackendError, Metering, Observed, Scope, collect_request_ids};
 use domain::{
@@ -13,8 +19,8 @@ use domain::{
     secret::Fingerprint,
 };
 use files::{
-    env_file::EnvFileError,
-    fs::Stamp,
+    env_file::{EnvFile, EnvFileError, Replace, Surroundings},
+    fs::{SearchPath, Stamp},
     registry::{Policy, PolicyFiles, Registry, RegistryFiles},
     state_folder::StateFolder,
 };
@@ -39,6 +45,10 @@ pub struct Ports {
     pub policy_files: PolicyFiles,
     /// Where keys of new projects go.
     pub env_file: PathBuf,
+    /// Whether the caller named the env file, and did not leave it to the default.
+    pub env_file_named: bool,
+    /// Where the programs are that may be started.
+    pub programs: SearchPath,
     /// The folder of the ledger and the locks.
     pub state: Arc<StateFolder>,
     /// Whether a terminal of the user finds that folder without a flag.
@@ -104,16 +114,19 @@ impl Ports {
     pub(super) fn new(dependencies: Dependencies) -> Self {
         let Dependencies { backend, ledger, registry, policies, env_file, state, .. } = dependencies;
         let Dependencies { is_usual_state, accept_terms, clock, runtime, .. } = dependencies;
+        let workspace = env_file.parent().unwrap_or(&env_file).to_owned();
         Self {
             backend_wait: BackendWait::new(backend.name()),
             backend,
             ledger,
-            delivery: Arc::new(EnvFiles),
+            delivery: env_files(&workspace, state.path()),
             locks: Arc::new(LockFiles::new(Arc::clone(&state))),
             registry_files: registry,
             policy_files: policies,
-            workspace: env_file.parent().unwrap_or(&env_file).to_owned(),
+            workspace,
             env_file,
+            env_file_named: false,
+            programs: SearchPath::default(),
             state,
             is_usual_state,
             accept_terms,
@@ -123,6 +136,16 @@ impl Ports {
             phase_hook: Arc::new(|_| ()),
             refusals: Refusals::default(),
         }
+    }
+
+    /// Names the folder that the agent works in, which no link of an env file may lead out of.
+    pub(super) fn in_workspace(self, workspace: PathBuf) -> Self {
+        Self { delivery: env_files(&workspace, self.state.path()), workspace, ..self }
+    }
+
+    /// Returns an env file of this workspace.
+    pub fn env_file_at(&self, path: &Path) -> EnvFile {
+        EnvFile::new(path.to_owned(), &surroundings(&self.workspace, self.state.path()))
     }
 
     /// Reads the registry, restricted by every policy outside the workspace.
@@ -236,6 +259,7 @@ impl Ports {
     /// Locks a project, and waits for another call that is changing it.
     pub(super) fn lock_project(&self, name: &ProjectName) -> Result<ProjectLock, Error> {
         let lock = self.try_lock_project(name, LOCK_TIMEOUT)?.ok_or(Error::ProjectBusy)?;
+        let _ = self.delivery.sweep(&self.env_file); // what cannot be removed does no harm, and `doctor` shows it
         self.phase(Phase::Locked);
         Ok(lock)
     }
@@ -317,12 +341,14 @@ impl Ports {
         }
     }
 
-    /// Proves that every variable can take a key, and that none holds a value of the user's own by now.
-    pub(super) fn can_deliver(&self, project: &Project) -> Result<(), Error> {
+    /// Proves that every variable can take a key, and that none holds a value of the user's own by now, unless that may
+    /// be replaced.
+    pub(super) fn can_deliver(&self, project: &Project, replace: Replace) -> Result<(), Error> {
         let preflight = self.delivery.preflight(&project.env_file)?;
         for delivery in &project.deliveries {
             preflight.dry_run(&delivery.env_var)?;
-            if let Some(value) = preflight.holds(&delivery.env_var)
+            if replace == Replace::OursOnly
+                && let Some(value) = preflight.holds(&delivery.env_var)
                 && self.recognise(&[value])?.is_empty()
             {
                 let (variable, path) = (delivery.env_var.clone(), project.env_file.clone());
@@ -349,6 +375,14 @@ impl fmt::Debug for Ports {
         let name = self.backend.name();
         f.debug_struct("Ports").field("backend", &name).field("state", &self.state.path()).finish_non_exhaustive()
     }
+}
+
+fn env_files(workspace: &Path, state: &Path) -> Arc<dyn Deliver> {
+    Arc::new(EnvFiles::new(surroundings(workspace, state)))
+}
+
+fn surroundings(workspace: &Path, state: &Path) -> Surroundings {
+    Surroundings { workspace: workspace.to_owned(), state: state.to_owned() }
 }
 
 /// Returns the decision of the policy, if the policy refused.

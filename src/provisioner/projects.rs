@@ -60,10 +60,23 @@ impl Projects {
     /// Replaces the credential of a live project.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; the env file's, before the old key is
-    /// touched; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
+    /// [`Error::ProjectNotFound`]; [`Error::Suspended`], whose key is withheld; [`Error::KeyWithheld`] where version
+    /// control would take the new one, and the old one is revoked; the env file's others, before the old key is touched; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
     pub fn rotate(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
-        self.rotation.rotate(name, principal)
+        self.rotate_replacing(name, Replace::OursOnly, principal)
+    }
+
+    /// As [`Self::rotate`]; the new credential may overwrite what `replace` permits.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub fn rotate_replacing(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<ProjectState, Error> {
+        self.rotation.rotate(name, replace, principal)
     }
 
     /// Disables the key of a live project until it is resumed. Safe to repeat.
@@ -95,7 +108,20 @@ impl Projects {
     /// # Errors
     /// [`Error::ProjectNotFound`]; [`Error::CapReached`] or the env file's, before anything is done; [`Error::NotDelivered`] and [`Error::OutcomeUnknown`] after.
     pub fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
-        self.suspension.resume(name, principal)
+        self.resume_replacing(name, Replace::OursOnly, principal)
+    }
+
+    /// As [`Self::resume`]; the credential may overwrite what `replace` permits.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    pub fn resume_replacing(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<ProjectState, Error> {
+        self.suspension.resume(name, replace, principal)
     }
 
     /// Tears a project down. Safe to repeat: one that is torn down already is returned as it is.

@@ -1,6 +1,6 @@
 //! Provision: creates a capped project, and writes its key to the env file.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use backends::Order;
 use domain::{
@@ -18,7 +18,7 @@ use files::{
     registry::{Policy, Provider},
 };
 use serde_json::json;
-use storage::ledger::{Grant, Intent, LifetimeTerms, NewProject, OperationId, ProvisionTx, Verdict};
+use storage::ledger::{Grant, Intent, LifetimeTerms, NewProject, Operation, OperationId, ProvisionTx, Verdict};
 
 use super::{
     Approvals, Phase, Ports, Principal,
@@ -109,6 +109,8 @@ impl Provision {
                 return Err(Error::AlreadyExists { state: Box::new(self.observer.at_hand(project)) });
             }
         }
+        let env_file = self.ports.env_file_for(principal);
+        self.check_delivered(&wanted.name, &env_file, principal)?;
         // Decided again inside the transaction; here so that a refusal comes before the preflight edits git's exclude file.
         let lifetime = policy::lifetime(wanted.lifetime, provider)?;
         let request = CapRequest {
@@ -120,7 +122,7 @@ impl Provision {
         };
         let grant = CapGrant { wanted, request, provider, policy: &registry.policy };
         let mut approval = self.approval_for(&grant, principal)?;
-        let preflight = self.ports.delivery.preflight(&self.ports.env_file)?;
+        let preflight = self.ports.delivery.preflight(&env_file)?;
 
         let draft = NewProject {
             op: OperationId::random()?,
@@ -129,7 +131,7 @@ impl Provision {
             provider: provider.key.clone(),
             service: provider.service.clone(),
             backend: self.ports.backend.name().to_owned(),
-            env_file: self.ports.env_file.clone(),
+            env_file,
         };
         let intent = loop {
             match self.begin(&draft, &grant, approval.as_ref(), &preflight, principal) {
@@ -193,6 +195,28 @@ impl Provision {
         })
     }
 
+    /// Refuses a purchase while the key of an earlier one has not reached the same env file.
+    ///
+    /// An operation that a crashed process left open is reconciled first. One that is at work is left to its process.
+    fn check_delivered(&self, name: &ProjectName, env_file: &Path, principal: &Principal) -> Result<(), Error> {
+        for project in self.ports.ledger.projects().unsettled()? {
+            let is_of_this_file = project.env_file == env_file && project.backend == self.ports.backend.name();
+            if !is_of_this_file || project.name == *name || project.resource.is_none() {
+                continue;
+            }
+            let Some(_lock) = self.ports.try_lock_project(&project.name, Duration::ZERO)? else { continue };
+            let Some(intent) = self.ports.ledger.journal().open_intent(&project.id)? else { continue };
+            if !matches!(intent.operation, Operation::Provision | Operation::Resume | Operation::Rotate) {
+                intent.leave_open();
+                continue;
+            }
+            if let Reconciled::Open { why } = self.reconciler.reconcile(intent, Replace::OursOnly, principal)? {
+                return Err(Error::EarlierNotDelivered { name: project.name, why: Box::new(why) });
+            }
+        }
+        Ok(())
+    }
+
     /// Chooses the variables, inside the transaction that will hold them.
     fn grant(
         &self,
@@ -218,7 +242,7 @@ impl Provision {
         usual: &EnvVar,
         preflight: &Preflight,
     ) -> Result<EnvVar, Error> {
-        let path = self.ports.env_file.as_path();
+        let path = preflight.path();
         let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
         let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
         if tx.holds(path, &variable)? {

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::secret::Secret;
+use files::fs::SearchPath;
 
 use super::{
     Adoption, Alerts, Approvals, AuditLog, Budgets, CapEnforcer, ConnectionChoice, Connections, Dependencies, LeakScan,
@@ -37,7 +38,21 @@ impl Provisioner {
     /// Names the folder that the agent works in, where that is not the env file's.
     #[must_use]
     pub fn in_workspace(self, workspace: PathBuf) -> Self {
-        let ports = Ports { workspace, ..(*self.ports).clone() };
+        let ports = (*self.ports).clone().in_workspace(workspace);
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Says that the caller named the env file, and did not leave it to the default.
+    #[must_use]
+    pub fn with_named_env_file(self, named: bool) -> Self {
+        let ports = Ports { env_file_named: named, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Says where the programs are that may be started.
+    #[must_use]
+    pub fn with_programs(self, programs: SearchPath) -> Self {
+        let ports = Ports { programs, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 

@@ -11,7 +11,7 @@ use domain::{
     project::{Project, ProjectId, ResourceId},
     secret::{Fingerprint, Secret},
 };
-use files::env_file::{LOCK_TIMEOUT, Replace};
+use files::env_file::{EnvFileError, LOCK_TIMEOUT, Replace};
 use serde_json::{Value, json};
 use storage::ledger::{Intent, Operation, OperationId, Verdict};
 
@@ -37,9 +37,19 @@ pub(super) struct Reconciler {
 impl Reconciler {
     /// Reconciles the entry that an earlier call left open on a project, if any. The caller holds its lock.
     pub(super) fn reconcile_open(&self, project: &Project, principal: &Principal) -> Result<Option<Reconciled>, Error> {
+        self.reconcile_open_replacing(project, Replace::OursOnly, principal)
+    }
+
+    /// As [`Self::reconcile_open`]; a delivery may overwrite what `replace` permits.
+    pub(super) fn reconcile_open_replacing(
+        &self,
+        project: &Project,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Option<Reconciled>, Error> {
         match self.ports.ledger.journal().open_intent(&project.id)? {
             None => Ok(None),
-            Some(intent) => self.reconcile(intent, principal).map(Some),
+            Some(intent) => self.reconcile(intent, replace, principal).map(Some),
         }
     }
 
@@ -50,7 +60,7 @@ impl Reconciler {
             self.close_as_nothing(intent, &error, principal)?;
             return Err(error);
         }
-        match self.reconcile(intent, principal)? {
+        match self.reconcile(intent, Replace::OursOnly, principal)? {
             Reconciled::Done(project) => Ok(*project),
             Reconciled::NothingHappened => Err(error.into()),
             Reconciled::Open { why } => Err(why),
@@ -152,7 +162,12 @@ impl Reconciler {
     }
 
     /// Finishes or closes an open intent. It may be cancelled until it acts on the backend's answer.
-    pub(super) fn reconcile(&self, mut intent: Intent, principal: &Principal) -> Result<Reconciled, Error> {
+    pub(super) fn reconcile(
+        &self,
+        mut intent: Intent,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Reconciled, Error> {
         if !matches!(intent.operation, Operation::Provision | Operation::Rotate) {
             self.ports.phase(Phase::Checked);
         }
@@ -165,7 +180,12 @@ impl Reconciler {
         }
         match intent.operation {
             Operation::Cap => return Ok(finished(self.apply_cap(intent, principal))),
-            Operation::Resume => return Ok(finished(self.reactivate(intent, principal))),
+            Operation::Resume => {
+                return Ok(match self.exposure(&intent) {
+                    Some(why) => Reconciled::Open { why: undelivered(intent, why.into()) },
+                    None => finished(self.reactivate(intent, replace, principal)),
+                });
+            }
             Operation::Suspend => return Ok(finished(self.disable_key(intent, principal))),
             Operation::Teardown => return Ok(finished(self.remove(intent, principal))),
             Operation::Provision | Operation::Rotate => {}
@@ -178,14 +198,20 @@ impl Reconciler {
         let revealed = self.ports.call_backend(&mut intent, self.ports.backend.reveal(&resource));
         self.ports.phase(Phase::Checked);
         match revealed {
-            Ok(credentials) => match self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal) {
-                Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
-                Err(Error::Suspended { name }) => {
-                    let withheld = self.ports.live(&name)?.ok_or_else(|| self.ports.missing(&name))?;
-                    Ok(Reconciled::Done(Box::new(withheld))) // so is this one
+            Ok(credentials) => {
+                if let Some(why) = self.exposure(&intent) {
+                    self.record(&mut intent, &resource, &credentials)?;
+                    return Ok(Reconciled::Open { why: undelivered(intent, why.into()) });
                 }
-                other => Ok(finished(other)),
-            },
+                match self.deliver(intent, &resource, &credentials, replace, principal) {
+                    Err(Error::RotationNotEffective { .. }) => Ok(Reconciled::NothingHappened), // already closed
+                    Err(Error::Suspended { name }) => {
+                        let withheld = self.ports.live(&name)?.ok_or_else(|| self.ports.missing(&name))?;
+                        Ok(Reconciled::Done(Box::new(withheld))) // so is this one
+                    }
+                    other => Ok(finished(other)),
+                }
+            }
             Err(BackendError::NotFound) => self.nothing_happened(intent, principal),
             Err(error) => {
                 // The resource exists, so a teardown must know it.
@@ -195,6 +221,12 @@ impl Reconciler {
                 Ok(Reconciled::Open { why: unknown(intent, error) })
             }
         }
+    }
+
+    /// Returns why version control would take a key. The env file may have changed since the operation began.
+    fn exposure(&self, intent: &Intent) -> Option<EnvFileError> {
+        let preflight = self.ports.delivery.preflight(&intent.project.env_file);
+        preflight.err().filter(|why| matches!(why, EnvFileError::Exposed { .. } | EnvFileError::Tracked { .. }))
     }
 
     /// Returns the resource of an intent: the recorded one, else the one that its order created.
@@ -285,7 +317,12 @@ impl Reconciler {
     }
 
     /// Enables the key at the backend, and delivers it.
-    pub(super) fn reactivate(&self, mut intent: Intent, principal: &Principal) -> Result<Project, Error> {
+    pub(super) fn reactivate(
+        &self,
+        mut intent: Intent,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Project, Error> {
         let Some(resource) = intent.project.resource.clone() else {
             return Err(self.ports.missing(&intent.leave_open())); // a suspended project has a resource
         };
@@ -299,7 +336,7 @@ impl Reconciler {
         });
         self.ports.phase(Phase::Acted);
         match answer {
-            Ok(credentials) => self.deliver(intent, &resource, &credentials, Replace::OursOnly, principal),
+            Ok(credentials) => self.deliver(intent, &resource, &credentials, replace, principal),
             Err(error) if error.is_definite() => {
                 let error = Error::from(error);
                 self.close_as_nothing(intent, &error, principal)?;

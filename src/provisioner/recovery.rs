@@ -1,6 +1,6 @@
 //! Recovery at start: finishes or closes the operations that a crashed process left open.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
 
 use domain::{name::ProjectName, project::Project};
 
@@ -37,12 +37,17 @@ impl fmt::Display for Recovery {
 
 /// Reconciles every project with an open operation or a kill that is not recorded. One that a running process works on is skipped.
 pub(super) fn recover(ports: &Ports, reconciler: &Reconciler) -> Result<Vec<Recovered>, Error> {
+    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
+    let _ = ports.delivery.sweep_places(&ports.env_file);
     if !ports.ledger.exists() {
         return Ok(Vec::new());
     }
-    // Leftovers that cannot be removed do no harm, and `doctor` shows them.
     let _ = ports.ledger.audit().sweep();
-    let _ = ports.delivery.sweep(&ports.env_file);
+    let env_files: BTreeSet<PathBuf> =
+        ports.ledger.projects().all_live()?.into_iter().map(|project| project.env_file).collect();
+    for env_file in env_files.iter().filter(|env_file| **env_file != ports.env_file) {
+        let _ = ports.delivery.sweep_places(env_file);
+    }
     let mut recovered = Vec::new();
     for project in ports.ledger.projects().unsettled()? {
         match recover_one(ports, reconciler, &project) {
@@ -88,7 +93,7 @@ fn recover_one(ports: &Ports, reconciler: &Reconciler, project: &Project) -> Res
     if project.backend != ports.backend.name() {
         return Err(Error::WrongBackend { theirs: project.backend.clone(), ours: ports.backend.name() });
     }
-    ports.delivery.sweep(&project.env_file)?;
+    let _ = ports.delivery.sweep(&project.env_file);
     match reconciler.reconcile_open(project, &Principal::recovery())? {
         None if is_unrecorded(ports, project)? => {
             reconciler.record_kill(project, &Principal::recovery())?;

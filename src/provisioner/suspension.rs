@@ -14,7 +14,7 @@ use domain::{
     name::ProjectName,
     project::{Project, Status},
 };
-use files::env_file::EnvFileError;
+use files::env_file::{EnvFileError, Replace};
 use serde_json::{Value, json};
 use storage::ledger::{Intent, KillTarget, LedgerError, Operation, OperationId, Verdict};
 
@@ -89,12 +89,17 @@ impl Suspension {
     }
 
     /// As [`super::Projects::resume`].
-    pub(super) fn resume(&self, name: &ProjectName, principal: &Principal) -> Result<ProjectState, Error> {
+    pub(super) fn resume(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<ProjectState, Error> {
         let _lock = self.ports.lock_project(name)?;
-        match self.prepare_resumption(name, principal) {
+        match self.prepare_resumption(name, replace, principal) {
             Ok(Prepared::Begun(intent, observation)) => {
                 self.ports.phase(Phase::Intended);
-                let project = self.reconciler.reactivate(*intent, principal)?;
+                let project = self.reconciler.reactivate(*intent, replace, principal)?;
                 Ok(self.after(project, observation))
             }
             Ok(Prepared::AsItIs(project, observation)) => Ok(self.after(*project, observation)),
@@ -172,7 +177,9 @@ impl Suspension {
         let mut intent = match self.ports.ledger.journal().open_intent(&project.id)? {
             None if project.status == Status::Suspended => return Ok(project), // an operation that was halted recorded it
             Some(open) if open.operation == Operation::Suspend => open,
-            Some(open) if open.operation == Operation::Teardown => return self.settled(&target.name, principal),
+            Some(open) if open.operation == Operation::Teardown => {
+                return self.settled(&target.name, Replace::OursOnly, principal);
+            }
             _ => self.begin(&target.name, Operation::Suspend, why.clone(), principal)?,
         };
         intent.request_ids.extend_from_slice(request_ids);
@@ -199,7 +206,7 @@ impl Suspension {
         let failed = waits.locked(&self.ports, target, || {
             if error.is_definite() {
                 self.reconciler.lift_halt(&target.id)?;
-                self.settled(name, principal)?;
+                self.settled(name, Replace::OursOnly, principal)?;
             }
             self.begin(name, Operation::Suspend, why, principal)
         });
@@ -225,7 +232,7 @@ impl Suspension {
     ) -> Result<Project, Error> {
         let name = &target.name;
         let settled = waits.locked(&self.ports, target, || {
-            let project = self.settled(name, principal)?;
+            let project = self.settled(name, Replace::OursOnly, principal)?;
             if project.status == Status::Suspended {
                 return Ok(project);
             }
@@ -240,8 +247,13 @@ impl Suspension {
         })
     }
 
-    fn prepare_resumption(&self, name: &ProjectName, principal: &Principal) -> Result<Prepared, Error> {
-        let mut project = self.settled(name, principal)?;
+    fn prepare_resumption(
+        &self,
+        name: &ProjectName,
+        replace: Replace,
+        principal: &Principal,
+    ) -> Result<Prepared, Error> {
+        let mut project = self.settled(name, replace, principal)?;
         if project.status != Status::Suspended && self.ports.ledger.halts().is_requested(&project.id)? {
             project = self.reconciler.record_kill(&project, principal)?;
         }
@@ -255,7 +267,7 @@ impl Suspension {
         if project.status != Status::Suspended && !is_stopped {
             return Ok(Prepared::AsItIs(Box::new(project), observation)); // it was never suspended
         }
-        self.ports.can_deliver(&project)?;
+        self.ports.can_deliver(&project, replace)?;
         let intent = self.begin(name, Operation::Resume, json!({}), principal)?;
         if let Some(number) = number {
             self.ports.ledger.halts().resume(&project.id, number)?;
@@ -283,9 +295,9 @@ impl Suspension {
     }
 
     /// Returns the live project of that name after reconciling it.
-    fn settled(&self, name: &ProjectName, principal: &Principal) -> Result<Project, Error> {
+    fn settled(&self, name: &ProjectName, replace: Replace, principal: &Principal) -> Result<Project, Error> {
         let project = self.ports.live(name)?.ok_or_else(|| self.ports.missing(name))?;
-        match self.reconciler.reconcile_open(&project, principal)? {
+        match self.reconciler.reconcile_open_replacing(&project, replace, principal)? {
             Some(Reconciled::Open { why }) => Err(why),
             Some(_) => self.ports.live(name)?.ok_or_else(|| self.ports.missing(name)),
             None => Ok(project),

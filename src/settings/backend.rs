@@ -12,7 +12,7 @@ use backends::{
     stripe_cli::{self, StripeCli},
 };
 use domain::{clock::Clock, connection::ConnectionTarget, secret::Secret};
-use files::fs;
+use files::fs::{self, SearchPath};
 use storage::ledger::Ledger;
 
 use super::{
@@ -41,7 +41,11 @@ pub(super) enum BackendConfig {
 
 impl BackendConfig {
     /// Reads the choice; `within` resolves relative paths.
-    pub fn new(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<Self, Error> {
+    pub fn new(
+        options: &CliOptions,
+        programs: &SearchPath,
+        within: impl Fn(PathBuf) -> PathBuf,
+    ) -> Result<Self, Error> {
         match options.backend.clone().or_else(|| word("STRIPE_PROJECTS_BACKEND")).as_deref() {
             None | Some("simulated") => Ok(Self::Simulated),
             Some(stripe_api::NAME) if options.by_host => {
@@ -54,7 +58,7 @@ impl BackendConfig {
                 Ok(Self::Recorded { backend: stripe_cli::NAME, asked_address: None })
             }
             Some(stripe_api::NAME) => access(options, within),
-            Some(stripe_cli::NAME) => Ok(Self::StripeCli { bin: bin(options, within) }),
+            Some(stripe_cli::NAME) => Ok(Self::StripeCli { bin: bin(options, programs, within)? }),
             Some(_) => Err(Error::UnknownBackend),
         }
     }
@@ -195,15 +199,26 @@ fn access(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Result<B
 
 /// A named file that does not exist is a usage error, not a missing key.
 fn key_in(file: &Path) -> Result<Secret, Error> {
-    let bytes = fs::read(file, MAX_KEY_FILE_BYTES)?.ok_or_else(|| Error::NoKeyFile { path: file.to_owned() })?;
+    let bytes = fs::read_named(file, MAX_KEY_FILE_BYTES)?.ok_or_else(|| Error::NoKeyFile { path: file.to_owned() })?;
     let text = String::from_utf8(bytes).map_err(|_| Error::Backend(Setup::KeyUnfit.into()))?;
     Ok(Secret::new(text.trim().to_owned()))
 }
 
-/// A bare name is searched on `PATH`, as in a shell.
-fn bin(options: &CliOptions, within: impl Fn(PathBuf) -> PathBuf) -> Option<PathBuf> {
-    let bin = options.stripe_bin.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_BIN"))?;
-    Some(if bin.components().count() > 1 { within(bin) } else { bin })
+/// A bare name is searched on `PATH`, as in a shell. `None`: there is none that may be started.
+fn bin(
+    options: &CliOptions,
+    programs: &SearchPath,
+    within: impl Fn(PathBuf) -> PathBuf,
+) -> Result<Option<PathBuf>, Error> {
+    let named = options.stripe_bin.clone().or_else(|| path("STRIPE_PROJECTS_STRIPE_BIN"));
+    let named = named.unwrap_or_else(|| PathBuf::from("stripe"));
+    if named.components().count() > 1 {
+        let path = within(named);
+        programs.check(&path).map_err(Error::ProgramRefused)?;
+        return Ok(Some(path));
+    }
+    let found = named.to_str().map(|name| programs.find(name));
+    Ok(found.and_then(Result::ok).map(|program| program.path))
 }
 
 const EVERY_RIGHT: &str = "STRIPE_API_KEY is a live secret key, which may do everything on the account; a restricted \

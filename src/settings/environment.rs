@@ -8,7 +8,12 @@ use std::{
 };
 
 use domain::secret::Secret;
-use files::{fs, host_config::Places, registry::ConfigFolders, scan::Homes};
+use files::{
+    fs::{self, SearchPath},
+    host_config::Places,
+    registry::ConfigFolders,
+    scan::{Homes, repository_of},
+};
 
 /// Returns the user's name and terminal from the environment; without a name, the user id.
 pub fn user() -> String {
@@ -82,6 +87,16 @@ pub(super) fn program() -> io::Result<PathBuf> {
     let real = |file: &Path| fs::resolve(file).ok();
     let is_same = on_path.is_some_and(|file| real(&file).is_some() && real(&file) == real(&running));
     Ok(if is_same { PathBuf::from(env!("CARGO_PKG_NAME")) } else { running })
+}
+
+/// Returns `PATH`, without the programs of the workspace and of the work tree that it is in.
+pub(super) fn search_path(workspace: &Path) -> SearchPath {
+    let home = path("HOME").or_else(|| path("USERPROFILE")).and_then(|home| fs::real_path(&home).ok());
+    // A home folder under version control does not make the user's own programs a repository's.
+    let is_home = |folder: &PathBuf| home.as_ref().is_some_and(|home| home.starts_with(folder));
+    let work_tree = repository_of(workspace).filter(|folder| !is_home(folder));
+    let variable = read("PATH");
+    SearchPath::new(variable.as_deref(), [workspace.to_owned()].into_iter().chain(work_tree).collect())
 }
 
 /// Returns the canonical path of a program on `PATH`, in absolute folders outside the workspace only.

@@ -31,12 +31,13 @@ use crate::{
     error::Error,
     provisioner::{Dependencies, Provisioner},
 };
-use backends::simulated::PaymentMethod;
+use backends::{simulated::PaymentMethod, stripe_cli};
 use domain::clock::Clock;
 use domain::workspace::{Place, WorkspaceId};
-use environment::{home, path, secret, state_home, usual_state_home};
+use environment::{home, path, search_path, secret, state_home, usual_state_home};
 use files::{
-    fs,
+    fs::{self, SearchPath},
+    git,
     registry::{PolicyFiles, RegistryFiles, WorkspaceRegistry},
     state_folder::StateFolder,
 };
@@ -54,6 +55,7 @@ pub struct Settings {
     workspace: Option<String>,
     serves_agent: bool,
     pub env_file: PathBuf,
+    env_file_named: bool,
     pub registry: RegistryFiles,
     policies: PolicyFiles,
     state: StateFolder,
@@ -62,6 +64,7 @@ pub struct Settings {
     accept_terms: bool,
     backend: BackendConfig,
     payment_method: PaymentMethod,
+    programs: SearchPath,
     flags: Vec<OsString>,
     ignored: Vec<&'static str>,
     by_host: bool,
@@ -78,11 +81,15 @@ impl Settings {
         };
         let within = |path: PathBuf| fs::in_real_folder(&dir.join(path));
         let flags = [vec!["--dir".into(), dir.clone().into()], options.flags()].concat();
-        let (backend, payment_method) = (BackendConfig::new(&options, within)?, payment_method(&options)?);
+        let programs = search_path(&dir);
+        git::resolve_program(&programs);
+        let backend = BackendConfig::new(&options, &programs, within)?;
+        let payment_method = payment_method(&options)?;
         let (by_host, ignored) =
             (options.by_host, if options.by_host { BackendConfig::ignored(&options) } else { Vec::new() });
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
+        let env_file_named = env_file.is_some() && !options.by_host; // only a person may lead keys out of the workspace
         let home = home();
         let usual = home.as_deref().map(|home| fs::in_real_ancestor(&usual_state_home(home).join(FOLDER)));
         let state = match options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR")) {
@@ -106,6 +113,7 @@ impl Settings {
         let policy = path("STRIPE_PROJECTS_POLICY").map(within);
         Ok(Self {
             env_file,
+            env_file_named,
             registry: RegistryFiles::new(&folders, workspace_registry, dir.clone()),
             policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
@@ -113,6 +121,7 @@ impl Settings {
             accept_terms: options.accept_tos && !by_host,
             backend,
             payment_method,
+            programs,
             flags,
             ignored,
             by_host,
@@ -142,6 +151,11 @@ impl Settings {
         self.backend.warning()
     }
 
+    /// Removes what killed processes left in the state folder.
+    pub fn sweep(&self) {
+        stripe_cli::sweep(self.state.path());
+    }
+
     /// Returns what to say about flags of a host's entry that do not count.
     pub fn ignored_flags(&self) -> Option<String> {
         let flags = self.ignored.join(", ");
@@ -159,8 +173,8 @@ impl Settings {
     /// [`Error::NoFolder`] and [`Error::UnknownWorkspace`] where a workspace is named that is not registered, or when it
     /// cannot be looked at.
     pub fn provisioner(self, runtime: Handle) -> Result<Provisioner, Error> {
-        let Self { dir, missing_dir, workspace, serves_agent, env_file, registry, policies, .. } = self;
-        let Self { state, is_usual_state, accept_terms, backend, payment_method, .. } = self;
+        let Self { dir, missing_dir, workspace, serves_agent, env_file, env_file_named, registry, policies, .. } = self;
+        let Self { state, is_usual_state, accept_terms, backend, payment_method, programs, .. } = self;
         let (clock, state) = (Clock::system(), Arc::new(state));
         let ledger = Ledger::of(state.path()).in_state_folder(Arc::clone(&state));
         let (ledger, dir) = match (workspace, missing_dir) {
@@ -194,6 +208,7 @@ impl Settings {
             runtime,
         });
         let provisioner = provisioner.in_workspace(dir).choosing(choice);
+        let provisioner = provisioner.with_named_env_file(env_file_named).with_programs(programs);
         Ok(provisioner.signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 

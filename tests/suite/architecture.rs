@@ -93,12 +93,12 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ),
     // Storage and backends.
     ("fs", &[], &["rustix", "thiserror"]),
-    ("git", &[], &["thiserror"]),
+    ("git", &["fs"], &["thiserror"]),
     // Decides whether the folder of the ledger is safe to use.
     ("state_folder", &["fs", "git"], &["thiserror"]),
     ("store", &[], &["rusqlite", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
-    ("env_file", &["dotenv", "fs", "git"], &["thiserror"]),
+    ("env_file", &["dotenv", "fs", "git"], &["ignore", "thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
     // parsers.
     ("host_config", &["fs", "git"], &["jsonc_parser", "serde_json", "thiserror", "toml"]),
@@ -265,6 +265,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "clock",
             "error",
             "fs",
+            "git",
             "host_config",
             "lifetime",
             "ledger",
@@ -368,12 +369,17 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &[
             "crates/files/src/fs/file_system.rs",
             "crates/files/src/fs/host_lease.rs",
+            "crates/files/src/fs/attributes.rs",
             "crates/files/src/fs/byte_file.rs",
+            "crates/files/src/fs/folder.rs",
+            "crates/files/src/fs/folder/portable.rs",
+            "crates/files/src/fs/folder/unix.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
             "crates/files/src/fs/own_file.rs",
             "crates/files/src/fs/path.rs",
             "crates/files/src/fs/private.rs",
+            "crates/files/src/fs/program.rs",
             "crates/files/src/fs/read.rs",
             "crates/files/src/fs/replace.rs",
             "crates/files/src/fs/write_access.rs",

@@ -16,8 +16,8 @@ use domain::{
 };
 use files::{
     dotenv::DotenvError,
-    env_file::EnvFileError,
-    fs::FsError,
+    env_file::{EnvFileError, VersionControl},
+    fs::{Distrust, FsError, Obstacle, ProgramError, RefusedProgram},
     git::GitError,
     host_config::{Host, Refused, SetupError, ShapeError},
     registry::{Problem, RegistryError},
@@ -96,6 +96,17 @@ fn own() -> Vec<Row> {
         (Error::AuditBroken { broken: Break::HeadFileUnreadable }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::Missing { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::Surplus { seq: 7 } }, "audit_broken", Exit::Failure),
+        (
+            Error::EarlierNotDelivered { name: name(), why: Box::new(EnvFileError::Locked { path: path() }.into()) },
+            "earlier_key_not_delivered",
+            Exit::Refused,
+        ),
+        (
+            Error::KeyWithheld { name: name(), why: Box::new(EnvFileError::Tracked { path: path() }.into()) },
+            "key_withheld",
+            Exit::Incomplete,
+        ),
+        (Error::ProgramRefused(refused_program()), "program_refused", Exit::Usage),
         (Error::UserPolicy(refused(Problem::Dangling)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::NoFile)), "invalid_policy", Exit::Usage),
         (Error::UserPolicy(refused(Problem::NotYours)), "invalid_policy", Exit::Usage),
@@ -279,16 +290,31 @@ fn env_files() -> Vec<Row> {
         (cannot_hold(DotenvError::SelfCheck), "credential_not_representable"),
         (cannot_hold(DotenvError::Unrepresentable), "credential_not_representable"),
         (E::Directory { path: path() }, "env_file_is_a_folder"),
-        (E::Exposed { path: path() }, "env_file_exposed"),
+        (E::Exposed { path: path(), to: VersionControl::Git }, "env_file_exposed"),
+        (E::Exposed { path: path(), to: VersionControl::Jujutsu }, "env_file_exposed"),
+        (E::Exposed { path: path(), to: VersionControl::Mercurial }, "env_file_exposed"),
         (E::File(file()), "env_file_not_writable"),
+        (E::Git(GitError::NoProgram(ProgramError::Refused(refused_program()))), "env_file_git_unknown"),
+        (E::Git(GitError::NotRegular(path())), "env_file_git_unknown"),
         (E::Git(GitError::NotRunnable(denied())), "env_file_git_unknown"),
+        (E::Git(GitError::TimedOut), "env_file_git_unknown"),
         (E::Git(GitError::Unclear), "env_file_git_unknown"),
+        (E::LeadsOut { path: path() }, "env_file_outside"),
         (E::Locked { path: path() }, "env_file_locked"),
+        (E::NotReplaceable { path: path(), why: Obstacle::AppendOnly }, "env_file_not_replaceable"),
+        (E::NotReplaceable { path: path(), why: Obstacle::Immutable }, "env_file_not_replaceable"),
+        (E::NotReplaceable { path: path(), why: Obstacle::MountPoint }, "env_file_not_replaceable"),
+        (E::NotReplaceable { path: path(), why: Obstacle::Refused }, "env_file_not_replaceable"),
         (E::ReadOnly { path: path() }, "env_file_read_only"),
         (E::Taken { variable: variable(), path: path() }, "env_var_taken"),
         (E::Tracked { path: path() }, "env_file_tracked"),
+        (E::Unsteady { path: path() }, "env_file_unsteady"),
     ];
     rows.into_iter().map(|(error, code)| (error.into(), code, Exit::Refused)).collect()
+}
+
+fn refused_program() -> RefusedProgram {
+    RefusedProgram { path: PathBuf::from("/work/bin/git"), reason: Distrust::InWorkspace }
 }
 
 fn ledgers() -> Vec<Row> {

@@ -197,18 +197,23 @@ const BYSTANDER: &[&str] = &["provision", "bystander", "tts"];
 const BLOCKS_OF_A_PAGE: usize = 8;
 
 /// System calls that fail, with their error.
-const FAULTS: [(&str, &str); 8] = [
+const FAULTS: [(&str, &str); 13] = [
     ("fsync", "EIO"),
     ("ftruncate", "EIO"),
+    ("linkat", "EPERM"),
     ("mkdir", "ENOSPC"),
+    ("mkdirat", "ENOSPC"),
     ("openat", "EACCES"),
     ("pwrite64", "ENOSPC"),
     ("rename", "EROFS"),
+    ("renameat", "EROFS"),
+    ("renameat2", "EROFS"),
     ("unlink", "EACCES"),
+    ("unlinkat", "EACCES"),
     ("write", "ENOSPC"),
 ];
 
 const FILES_OF_THE_WORKSPACE: [&str; 3] = ["", ".env", ".env.stripe-projects.tmp"];
 
-const FILES_OF_THE_STATE: [&str; 6] =
-    ["", "audit.head", "audit.head.stripe-projects.tmp", "ledger.db", "ledger.db-shm", "ledger.db-wal"];
+const FILES_OF_THE_STATE: [&str; 7] =
+    ["", "env-files", "audit.head", "audit.head.stripe-projects.tmp", "ledger.db", "ledger.db-shm", "ledger.db-wal"];

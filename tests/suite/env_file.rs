@@ -153,12 +153,14 @@ fn env_file_in_a_work_tree_is_excluded_from_git() {
     fs::create_dir(workspace.file("app")).unwrap();
     let response = workspace.json(&["--dir", "app", "provision", "one", "search"]);
     assert!(response["next"].as_str().unwrap().contains(".git/info/exclude"), "{response:#}");
-    assert!(workspace.read(".git/info/exclude").ends_with("\n/app/.env*\n"));
+    assert!(workspace.read(".git/info/exclude").ends_with("\n/app/.env\n"));
     let exclude = workspace.read(".git/info/exclude");
     let response = workspace.json(&["--dir", "app", "rotate", "one"]);
     assert!(!response["next"].as_str().unwrap().contains("exclude"), "once is enough");
     assert_eq!(workspace.read(".git/info/exclude"), exclude);
     assert_eq!(git(&workspace, &["status", "--porcelain"]), "", "nothing of ours would be committed");
+    workspace.write("app/.env.example", "");
+    assert_eq!(git(&workspace, &["status", "--porcelain"]), "?? app/\n", "a template stays visible");
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn gitignore_that_includes_the_env_file_is_an_error() {
 
 #[test]
 fn existing_git_excludes_are_kept() {
-    for (before, after) in [("", "/.env*\n"), ("*.log\n", "*.log\n/.env*\n"), ("*.log", "*.log\n/.env*\n")] {
+    for (before, after) in [("", "/.env\n"), ("*.log\n", "*.log\n/.env\n"), ("*.log", "*.log\n/.env\n")] {
         let workspace = Workspace::new();
         git(&workspace, &["init", "--quiet"]);
         workspace.write(".git/info/exclude", before);

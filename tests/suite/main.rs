@@ -42,6 +42,10 @@ mod elicitation;
 mod elicitation_host;
 mod env_corpus;
 mod env_file;
+#[cfg(unix)]
+mod env_obstacles;
+#[cfg(target_os = "linux")]
+mod env_temporaries;
 mod fake_stripe;
 mod fake_stripe_behavior;
 mod fake_stripe_faults;
@@ -68,6 +72,8 @@ mod portable_sql;
 mod power_loss;
 #[cfg(target_os = "linux")]
 mod process_hardening;
+#[cfg(unix)]
+mod programs;
 mod prompts;
 #[cfg(unix)]
 mod pseudo_terminal;

@@ -140,6 +140,8 @@ struct Disk {
     files: Vec<File>,
     now: BTreeMap<PathBuf, Entry>,
     flushed: BTreeMap<PathBuf, Entry>,
+    /// The newest file without a name, by the path that its descriptor shows.
+    unnamed: Option<(PathBuf, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -165,7 +167,13 @@ impl Disk {
     /// Reads the workspace, with everything flushed.
     fn read(workspace: &Workspace) -> Self {
         let root = workspace.root();
-        let mut disk = Self { root: root.clone(), files: Vec::new(), now: BTreeMap::new(), flushed: BTreeMap::new() };
+        let mut disk = Self {
+            root: root.clone(),
+            files: Vec::new(),
+            now: BTreeMap::new(),
+            flushed: BTreeMap::new(),
+            unnamed: None,
+        };
         disk.read_folder(&root);
         disk.flushed = disk.now.clone();
         disk
@@ -192,7 +200,23 @@ impl Disk {
             return false;
         }
         match name {
-            "openat" => return self.open(&path(&arguments[1]), &arguments[2]),
+            "openat" if arguments[2].contains("O_TMPFILE") => return self.open_unnamed(path(result)),
+            "openat" => return self.open(&path_in(&arguments[0], &arguments[1]), &arguments[2]),
+            "linkat" => {
+                let number = self.unnamed.as_ref().unwrap().1;
+                return self.enter(path_in(&arguments[2], &arguments[3]), Entry::File(number));
+            }
+            "mkdirat" => return self.enter(path_in(&arguments[0], &arguments[1]), Entry::Folder),
+            "unlinkat" => return self.now.remove(&path_in(&arguments[0], &arguments[1])).is_some(),
+            "renameat" | "renameat2" => {
+                let (from, to) = (path_in(&arguments[0], &arguments[1]), path_in(&arguments[2], &arguments[3]));
+                let Some(entry) = self.now.remove(&from) else { return false };
+                if arguments.get(4).is_some_and(|flags| flags.contains("RENAME_EXCHANGE")) {
+                    let other = self.now.remove(&to).unwrap();
+                    self.enter(from, other);
+                }
+                return self.enter(to, entry);
+            }
             "mkdir" => return self.enter(path(&arguments[0]), Entry::Folder),
             "unlink" => return self.now.remove(&path(&arguments[0])).is_some(),
             "rename" => {
@@ -207,8 +231,13 @@ impl Disk {
             self.flush_folder(&target);
             return true;
         }
-        let Some(Entry::File(number)) = self.now.get(&target) else { return false };
-        let file = &mut self.files[*number];
+        let unnamed = self.unnamed.as_ref().filter(|(path, _)| *path == target).map(|(_, number)| *number);
+        let named = || match self.now.get(&target) {
+            Some(Entry::File(number)) => Some(*number),
+            _ => None,
+        };
+        let Some(number) = unnamed.or_else(named) else { return false };
+        let file = &mut self.files[number];
         match name {
             "fsync" | "fdatasync" => {
                 file.flushed.clone_from(&file.now);
@@ -230,6 +259,12 @@ impl Disk {
         }
         self.files.push(File::default());
         self.enter(path.to_owned(), Entry::File(self.files.len() - 1))
+    }
+
+    fn open_unnamed(&mut self, path: PathBuf) -> bool {
+        self.files.push(File::default());
+        self.unnamed = Some((path, self.files.len() - 1));
+        false
     }
 
     fn enter(&mut self, path: PathBuf, entry: Entry) -> bool {
@@ -356,8 +391,13 @@ fn parse(line: &str) -> Option<(&str, Vec<String>, &str)> {
 
 /// Returns the path in an argument: text in quotation marks, or behind a descriptor.
 fn path(argument: &str) -> PathBuf {
-    let text = argument.split_once('<').map_or(argument, |(_, text)| text.trim_end_matches('>'));
+    let text = argument.split_once('<').map_or(argument, |(_, text)| text.split('>').next().unwrap_or(text));
     PathBuf::from(String::from_utf8(bytes(text)).unwrap())
+}
+
+/// Returns the path that a name means in the folder of a descriptor.
+fn path_in(folder: &str, name: &str) -> PathBuf {
+    path(folder).join(path(name))
 }
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -368,7 +408,7 @@ fn bytes(text: &str) -> Vec<u8> {
 /// Describes a call for a failure message, with paths as text and without contents.
 fn describe(line: &str) -> String {
     let Some((name, arguments, _)) = parse(line) else { return line.to_owned() };
-    let place = usize::from(name == "openat");
+    let place = usize::from(name.ends_with("at") || name.ends_with("at2"));
     format!("{name} {}", path(&arguments[place]).file_name().unwrap_or_default().to_string_lossy())
 }
 

@@ -1,6 +1,7 @@
 //! Searches everything that the tests' processes print or store for full keys. Only env files may hold one.
 
 use std::{
+    collections::BTreeSet,
     fs,
     panic::catch_unwind,
     path::{Path, PathBuf},
@@ -20,8 +21,9 @@ pub fn assert_no_key_in_output(output: &[u8]) {
 }
 
 /// Panics if a file that is no env file contains a full key. The simulated account is the provider's side.
-pub fn assert_no_key_on_disk(files: &[PathBuf]) {
+pub fn assert_no_key_on_disk(files: &[PathBuf], env_files: &BTreeSet<PathBuf>) {
     let plain = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()); // a pipe, or removed meanwhile
+    let is_for_keys = |file: &&PathBuf| env_files.contains(*file) || is_of_the_simulation(file);
     for file in files.iter().filter(plain).filter(|file| !is_for_keys(file)) {
         if let Some(mask) = fs::read(file).ok().and_then(|bytes| key_in(&bytes)) {
             panic!("{} contains {mask} in full", file.display());
@@ -40,9 +42,8 @@ fn key_in(bytes: &[u8]) -> Option<String> {
     full.map(|(prefix, _)| format!("{prefix}…"))
 }
 
-fn is_for_keys(file: &Path) -> bool {
-    let name = file.file_name().unwrap().to_string_lossy();
-    name.starts_with(".env") || name.ends_with(".env") || name.starts_with("simulated.db")
+fn is_of_the_simulation(file: &Path) -> bool {
+    file.file_name().unwrap().to_string_lossy().starts_with("simulated.db")
 }
 
 /// Prefixes of the keys of the simulation, the fake Stripe CLI and Stripe. Any key has more hexadecimal digits than
@@ -66,7 +67,10 @@ fn full_key_is_detected_and_a_mask_is_not() {
 fn leaked_key_fails_its_test() {
     let key = "sk_proj_sim_0123456789abcdef0123456789abcdef";
     let fails = |name: &str| catch_unwind(|| Workspace::new().write(name, key)).is_err();
-    assert!(fails("ledger.db") && fails("notes") && !fails(".env") && !fails("other.env"));
+    for name in ["ledger.db", "notes", "other.env", ".env.stripe-projects.tmp", "credentials.env"] {
+        assert!(fails(name), "{name}");
+    }
+    assert!(!fails(".env"));
     let panics =
         |word: &str| catch_unwind(|| CommandOutput::from(Command::new("echo").arg(word).output().unwrap())).is_err();
     assert!(panics(key) && !panics("sk_proj_sim_…cdef"));

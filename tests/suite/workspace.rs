@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -43,6 +43,8 @@ pub struct Workspace {
     behind: Counterpart,
     allow_planted_keys: AtomicBool,
     is_connected: AtomicBool,
+    /// The files that may hold keys: `.env`, and what calls name with `--env-file` and `--dir`.
+    env_files: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// The backend of the commands in a workspace.
@@ -93,7 +95,9 @@ impl Workspace {
             folder,
             behind: Counterpart::Simulated,
             allow_planted_keys: AtomicBool::new(false),
-            is_connected: AtomicBool::new(false),
+            is_connected:,
+            env_files: AtomicBool::new(false),
+        Mutex::default(),
         }
     }
 
@@ -112,6 +116,18 @@ impl Workspace {
     /// Allows keys in any file, because the test plants them.
     pub fn allow_planted_keys(&self) {
         self.allow_planted_keys.store(true, Ordering::Relaxed);
+    }
+
+    /// Allows keys in an env file that no call of [`Self::command`] names.
+    pub fn allow_env_file(&self, name: impl AsRef<Path>) {
+        self.env_files.lock().unwrap().insert(self.path().join(name));
+    }
+
+    /// Returns the files that may hold keys, with links followed.
+    fn env_files(&self) -> BTreeSet<PathBuf> {
+        let named = self.env_files.lock().unwrap().clone();
+        let all = named.into_iter().chain([self.file(".env")]);
+        all.flat_map(|file| file.canonicalize().into_iter().chain([file])).collect()
     }
 
     /// Without symbolic links, as the program shows it.
@@ -156,6 +172,9 @@ impl Workspace {
 
     /// Returns the real binary in this folder. Variables of the environment that could change its behavior are removed.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let after = |flag| arguments.iter().skip_while(|argument| **argument != flag).nth(1).map(Path::new);
+        let folder = after("--dir").unwrap_or(Path::new(""));
+        self.allow_env_file(folder.join(after("--env-file").unwrap_or(Path::new(".env"))));
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         self.prepare(&mut command);
@@ -338,7 +357,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if !thread::panicking() && !self.allow_planted_keys.load(Ordering::Relaxed) {
-            assert_no_key_on_disk(&self.files());
+            assert_no_key_on_disk(&self.files(), &self.env_files());
         }
     }
 }

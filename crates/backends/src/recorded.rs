@@ -6,11 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use domain::{connection::ConnectionTarget, money::MicroUsd, project::ResourceId};
+use domain::{budget::CapPeriod, connection::ConnectionTarget, money::MicroUsd, project::ResourceId};
 
 use super::{
-    Backend, BackendError, CapPeriod, CapScope, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope,
-    Service,
+    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope, Service,
 };
 
 /// A real backend that is built once a person has recorded a connection to it.

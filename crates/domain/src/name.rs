@@ -38,7 +38,8 @@ impl ProjectName {
     /// A leading digit gets an underscore (`2nd` becomes `_2ND_…`), because shells do not accept it.
     ///
     /// # Errors
-    /// [`NameError::EnvVar`] if too long, [`NameError::DangerousEnvVar`] for combinations such as `ld` and `PRELOAD`.
+    /// [`NameError::EnvVar`] if too long, [`NameError::DangerousEnvVar`] for combinations such as `ld` and `PRELOAD`,
+    /// [`NameError::PublishedEnvVar`] for a name such as `vite`.
     pub fn prefixed(&self, variable: &EnvVar) -> Result<EnvVar, NameError> {
         let name = self.0.to_ascii_uppercase().replace('-', "_");
         let guard = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
@@ -63,7 +64,7 @@ impl ProviderKey {
 
 /// An environment variable that may hold a credential: `[A-Za-z_][A-Za-z0-9_]*`, at most 128 bytes.
 ///
-/// Variables that change how programs start are excluded.
+/// Variables that change how programs start are excluded, and those that build tools copy into what browsers load.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct EnvVar(String);
 
@@ -71,7 +72,8 @@ impl EnvVar {
     /// Parses a variable name.
     ///
     /// # Errors
-    /// [`NameError::EnvVar`] for a bad form; [`NameError::DangerousEnvVar`] for `PATH`, `LD_PRELOAD` and similar names.
+    /// [`NameError::EnvVar`] for a bad form; [`NameError::DangerousEnvVar`] for `PATH`, `LD_PRELOAD` and similar names;
+    /// [`NameError::PublishedEnvVar`] for `VITE_…`, `NEXT_PUBLIC_…` and similar names.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let continues_well = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -83,6 +85,9 @@ impl EnvVar {
             DANGEROUS.contains(&upper.as_str()) || DANGEROUS_PREFIXES.iter().any(|prefix| upper.starts_with(prefix));
         if dangerous {
             return Err(NameError::DangerousEnvVar);
+        }
+        if PUBLISHED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
+            return Err(NameError::PublishedEnvVar);
         }
         Ok(Self(text.to_owned()))
     }
@@ -143,6 +148,8 @@ pub enum NameError {
     Project,
     #[error("a provider key is 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit")]
     Provider,
+    #[error("build tools publish variables of this name, so it may not carry a credential")]
+    PublishedEnvVar,
     #[error("a name may not be a key or a card number, and this looks like one")]
     Sensitive,
     #[error("a service is written provider/service, such as supermemory/memory")]
@@ -165,6 +172,11 @@ impl Diagnostic for NameError {
             Self::Provider => channel.select(
                 "read the resource stripe-projects://providers to see the keys".to_owned(),
                 format!("run `{PROGRAM} providers` to see the keys"),
+            ),
+            Self::PublishedEnvVar => channel.select(
+                "choose another project name, or ask the user to name a variable such as MEMORY_API_KEY in the registry"
+                    .to_owned(),
+                "choose a variable such as MEMORY_API_KEY in the registry, or another project name".to_owned(),
             ),
             Self::Sensitive => channel.select(
                 "choose a name such as agent-memory; if that was a real key, tell the user to rotate it now".to_owned(),
@@ -254,6 +266,28 @@ const DANGEROUS_PREFIXES: &[&str] = &[
     "STRIPE_",
 ];
 
+/// Prefixes of variables that a build tool copies into the code for browsers and apps, which everyone can read.
+const PUBLISHED_PREFIXES: &[&str] = &[
+    "BUN_PUBLIC_",
+    "EXPO_PUBLIC_",
+    "GATSBY_",
+    "NEXT_PUBLIC_",
+    "NG_APP_",
+    "NUXT_ENV_",
+    "NUXT_PUBLIC_",
+    "PLASMO_PUBLIC_",
+    "PREACT_APP_",
+    "PUBLIC_",
+    "REACT_APP_",
+    "REDWOOD_ENV_",
+    "SANITY_STUDIO_",
+    "SNOWPACK_PUBLIC_",
+    "STORYBOOK_",
+    "TARO_APP_",
+    "VITE_",
+    "VUE_APP_",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +317,23 @@ mod tests {
         assert!(EnvVar::parse(&"A".repeat(128)).is_ok());
         for length in [129, 1000] {
             assert_eq!(EnvVar::parse(&"A".repeat(length)), Err(NameError::EnvVar), "{length}");
+        }
+    }
+
+    #[test]
+    fn published_variables_are_refused() {
+        for prefix in PUBLISHED_PREFIXES {
+            let name = format!("{prefix}EXA_API_KEY");
+            assert_eq!(EnvVar::parse(&name), Err(NameError::PublishedEnvVar), "{name}");
+            assert_eq!(EnvVar::parse(&name.to_ascii_lowercase()), Err(NameError::PublishedEnvVar), "{name}");
+        }
+        let variable = EnvVar::parse("EXA_API_KEY").unwrap();
+        for name in ["vite", "next-public", "react-app", "expo-public", "public", "gatsby", "nuxt-public", "vite-7"] {
+            let prefixed = ProjectName::parse(name).unwrap().prefixed(&variable);
+            assert_eq!(prefixed, Err(NameError::PublishedEnvVar), "{name}");
+        }
+        for good in ["VITEST_KEY", "PUBLICATION_KEY", "REACT_KEY", "MY_VITE_KEY"] {
+            assert!(EnvVar::parse(good).is_ok(), "{good}");
         }
     }
 

@@ -23,7 +23,7 @@ fn facts_hold_the_given_arguments_only() {
 
 #[test]
 fn each_channel_has_its_own_word_for_an_action() {
-    let rotate = Command::Rotate(ProjectName::parse("web").unwrap()).action();
+    let rotate = Command::Rotate { name: ProjectName::parse("web").unwrap(), replace: false }.action();
     assert_eq!((rotate.as_str(Channel::Mcp), rotate.as_str(Channel::Cli)), ("rotate_key", "rotate"));
     assert_eq!(rotate.access(), Access::Write);
     let list = Command::List { torn_down: false, everywhere: false }.action();

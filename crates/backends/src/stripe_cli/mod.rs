@@ -22,7 +22,11 @@ mod variables;
 mod verbs;
 mod workspace;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::{money::MicroUsd, project::ResourceId};
@@ -33,7 +37,7 @@ use services::{ServiceList, ServiceRow, is_for};
 pub use timeouts::Timeouts;
 use tokio::time::sleep;
 use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
-use workspace::{Workspace, has_begun, plain_copy};
+use workspace::{Workspace, has_begun, plain_copies, plain_copy};
 
 use super::{
     Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, MarkedResource, Metering,
@@ -52,7 +56,7 @@ pub struct StripeCli {
 }
 
 impl StripeCli {
-    /// Opens and runs nothing yet. Without a `bin`, `stripe` is looked up on `PATH`.
+    /// Opens and runs nothing yet. Without a `bin`, every call reports that the program is missing.
     #[expect(clippy::needless_pass_by_value, reason = "a composition root hands its parts over")]
     pub fn new<N: BackendNotes + CommittedCaps + 'static>(
         bin: Option<PathBuf>,
@@ -315,6 +319,23 @@ impl Backend for StripeCli {
             self.set_limit(&stripe, change).await?;
         }
         Ok(())
+    }
+}
+
+/// Removes the credentials in plain text that a killed process left in the state folder, unless `stripe` runs now.
+///
+/// Whichever backend is in use now: the file is of an earlier process.
+pub fn sweep(state: &Path) {
+    let folder = state.join("stripe-cli");
+    let copies = plain_copies(&folder);
+    if copies.is_empty() {
+        return;
+    }
+    // A failure leaves the file to the next start, and to the next call.
+    if let Ok(Some(_lock)) = Lock::on_file(&state.join("stripe-cli.lock"), Duration::ZERO) {
+        for copy in copies {
+            let _ = fs::remove(&copy);
+        }
     }
 }
 

@@ -60,16 +60,17 @@ pub enum RunError {
 
 /// Runs `stripe` in a folder of ours and with our environment, without a shell.
 pub struct Runner {
-    bin: PathBuf,
+    /// `None`: there is none that may be started.
+    bin: Option<PathBuf>,
     folder: PathBuf,
 }
 
 impl Runner {
-    /// Without a `bin`, `stripe` is looked up on `PATH`.
+    /// Without a `bin`, nothing can be run: `PATH` was searched before.
     pub fn new(bin: Option<PathBuf>, folder: &Path) -> Self {
         // A relative path counts from our working directory, not from the child's.
         let bin = bin.map(|bin| std::path::absolute(&bin).unwrap_or(bin));
-        Self { bin: bin.unwrap_or_else(|| PathBuf::from(PROGRAM)), folder: folder.to_owned() }
+        Self { bin, folder: folder.to_owned() }
     }
 
     /// Runs it to its end, or until its time limit.
@@ -107,7 +108,7 @@ impl Runner {
     }
 
     fn start(&self, arguments: &[&str], input: Stdio, folder: Option<&Path>) -> Result<ProcessGroup, RunError> {
-        let mut command = Command::new(&self.bin);
+        let mut command = Command::new(self.bin.as_ref().ok_or(RunError::Missing)?);
         command.args(arguments.iter().map(OsString::from));
         if let Some(folder) = folder {
             command.current_dir(folder);
@@ -220,8 +221,6 @@ impl ProcessGroup {
         self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
     }
 }
-
-const PROGRAM: &str = "stripe";
 
 /// In bytes, ten times the size of a catalog.
 const LONGEST_STDOUT: usize = 4 * 1024 * 1024;

@@ -277,6 +277,13 @@ pub fn plain_copy(folder: &Path) -> PathBuf {
     folder.join(PLAIN_COPY)
 }
 
+/// Returns the plain copies that exist, in this folder and in those of single accounts below it.
+pub fn plain_copies(folder: &Path) -> Vec<PathBuf> {
+    let accounts = fs::folders_in(folder).unwrap_or_default();
+    let copies = [folder.to_owned()].into_iter().chain(accounts).map(|folder| plain_copy(&folder));
+    copies.filter(|copy| copy.symlink_metadata().is_ok()).collect()
+}
+
 /// The plain copy, which is removed on drop.
 struct PlainCopy<'a>(&'a Stripe<'a>);
 

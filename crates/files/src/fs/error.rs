@@ -20,8 +20,20 @@ pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> Fs
     FsError { action, path: path.to_owned(), source }
 }
 
+/// The error for a pipe, a socket or a device in the place of a file.
+pub(super) fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, NotRegular)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("not a regular file")]
+struct NotRegular;
+
 /// Describes an I/O error without its path.
 fn describe(error: &io::Error) -> String {
+    if error.get_ref().is_some_and(|inner| inner.is::<NotRegular>()) {
+        return NotRegular.to_string();
+    }
     let kind = error.kind().to_string();
     match error.raw_os_error() {
         // Some errors, such as that of a failing disk, have no kind of their own.

@@ -10,7 +10,7 @@ use domain::workspace::FolderIdentity;
 
 use super::{
     FsError,
-    error::failed,
+    error::{failed, not_regular},
     private::{OWNER, mode},
 };
 
@@ -66,7 +66,7 @@ pub fn kind(path: &Path) -> Result<Kind, FsError> {
         return Ok(Kind::Directory);
     }
     if !metadata.is_file() {
-        return Err(failed("use", path, io::ErrorKind::InvalidInput.into()));
+        return Err(failed("use", path, not_regular()));
     }
     Ok(Kind::File { read_only: mode(&metadata) & 0o200 == 0 })
 }
@@ -128,6 +128,13 @@ pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files)
+}
+
+/// Lists the folders directly in a folder, without links.
+pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let entries = fs::read_dir(folder).map_err(|error| failed("read", folder, error))?;
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    Ok(entries.flatten().filter(is_folder).map(|entry| entry.path()).collect())
 }
 
 #[cfg(unix)]

@@ -12,7 +12,7 @@ use std::{
 #[cfg(unix)]
 use super::path::folder_of;
 use super::{
-    FsError,
+    Folder, FsError,
     error::failed,
     private::{create_private, open_private},
 };
@@ -86,6 +86,30 @@ impl Lock {
         self.file.try_clone().map(Stdio::from).map_err(|error| failed("share", &self.path, error))
     }
 
+    /// Locks an open folder within `timeout`; `None` if another process holds it.
+    #[cfg(unix)]
+    pub fn on_folder(folder: &Folder, _: &str, timeout: Duration) -> Result<Option<Self>, FsError> {
+        Self::wait(shared_handle(folder)?, folder.path(), timeout)
+    }
+
+    /// Locks a file beside `name` in a folder, because a folder cannot be opened on this platform.
+    #[cfg(not(unix))]
+    pub fn on_folder(folder: &Folder, name: &str, timeout: Duration) -> Result<Option<Self>, FsError> {
+        Self::on_folder_of(&folder.join(name), timeout)
+    }
+
+    /// Locks an open folder together with other holders of a shared lock; `None` if another process has it alone.
+    #[cfg(unix)]
+    pub fn shared_on_folder(folder: &Folder, timeout: Duration) -> Result<Option<Self>, FsError> {
+        Self::wait_with(shared_handle(folder)?, folder.path(), timeout, File::try_lock_shared)
+    }
+
+    /// Returns `None`, because a folder cannot be opened on this platform.
+    #[cfg(not(unix))]
+    pub fn shared_on_folder(_: &Folder, _: Duration) -> Result<Option<Self>, FsError> {
+        Ok(None)
+    }
+
     /// Locks the folder of `target` within `timeout`; `None` if another process holds it.
     ///
     /// No lock file stays in the user's folder, and a rename never replaces the locked file.
@@ -124,6 +148,12 @@ impl Lock {
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
+}
+
+/// Duplicates the handle of a folder; the lock is held until both are closed.
+#[cfg(unix)]
+fn shared_handle(folder: &Folder) -> Result<File, FsError> {
+    folder.handle().try_clone().map_err(|error| failed("open", folder.path(), error))
 }
 
 /// Whether a process has that file as its standard input. Only Linux can tell; elsewhere it counts as a yes.

@@ -43,13 +43,6 @@ pub fn replace(target: &Path, bytes: &[u8], privacy: Privacy) -> Result<(), FsEr
     sync_folder(folder_of(target))
 }
 
-/// Checks that [`replace`] could work on `target`, without changing it.
-pub fn probe(target: &Path) -> Result<(), FsError> {
-    let temporary = sweep(target)?;
-    create_private(&temporary)?;
-    fs::remove_file(&temporary).map_err(|error| failed("remove", &temporary, error))
-}
-
 /// Removes the temporary file of a crashed process beside `target`; returns its path.
 pub fn sweep(target: &Path) -> Result<PathBuf, FsError> {
     let temporary = temporary(target);

@@ -27,7 +27,7 @@ pub struct Introduction {
 
 /// Returns the git folder that a repository's work trees share; `None` outside a repository.
 pub fn common_folder(folder: &Path) -> Result<Option<PathBuf>, GitError> {
-    let output = Git { folder }.run(&["rev-parse", "--git-common-dir"])?;
+    let output = Git { folder, work_tree: None }.run(&["rev-parse", "--git-common-dir"])?;
     let path = output.text.strip_suffix('\n').filter(|path| output.code == 0 && !path.is_empty());
     Ok(path.map(|path| folder.join(path)))
 }
@@ -40,7 +40,13 @@ pub fn objects(
     folder: &Path,
     mut visit: impl FnMut(&Object, &mut dyn Read) -> io::Result<bool>,
 ) -> Result<(), GitError> {
-    let mut git = Git { folder }.stream(&["cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch"])?;
+    let mut git = Git { folder, work_tree: None }.stream(&[
+        "cat-file",
+        "--batch-all-objects",
+        "--unordered",
+        "--buffer",
+        "--batch",
+    ])?;
     let (mut line, mut complete) = (Vec::new(), true);
     loop {
         line.clear();
@@ -71,7 +77,7 @@ pub fn introductions(
     go_on: impl Fn() -> bool,
 ) -> Result<BTreeMap<String, Introduction>, GitError> {
     let mut introductions = BTreeMap::new();
-    let mut git = Git { folder }.stream(LOG)?;
+    let mut git = Git { folder, work_tree: None }.stream(LOG)?;
     let (mut line, mut commit, deadline) = (Vec::new(), String::new(), Instant::now() + TIMEOUT);
     while introductions.len() < objects.len() && Instant::now() < deadline && go_on() {
         line.clear();

@@ -10,4 +10,5 @@ mod status;
 
 pub use error::GitError;
 pub use history::{Introduction, Object, common_folder, introductions, objects};
+pub use process::resolve_program;
 pub use status::{GitStatus, status, would_take};

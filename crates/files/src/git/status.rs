@@ -27,15 +27,18 @@ pub fn status(file: &Path) -> Result<GitStatus, GitError> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else {
         return Err(GitError::Unclear);
     };
-    if !folder.ancestors().any(|ancestor| ancestor.join(".git").exists()) {
+    let mut roots = folder.ancestors().filter(|ancestor| ancestor.join(".git").exists()).peekable();
+    if roots.peek().is_none() {
         return Ok(GitStatus::Outside);
     }
-    let git = Git { folder };
-    let tree = git.run(&["rev-parse", "--is-inside-work-tree", "--show-prefix", "--git-path", "info/exclude"])?;
+    let root = roots.find(|root| is_repository(&root.join(".git"))).ok_or(GitError::Unclear)?;
+    refuse_pipes(root, folder)?;
+    // `core.bare` and `core.worktree` may be set at this moment only, and the file be added later.
+    let git = Git { folder, work_tree: Some(root) };
+    let tree = git.run(&["rev-parse", "--show-prefix", "--git-path", "info/exclude"])?;
     let mut lines = tree.text.lines();
-    let (inside, prefix, exclude) = (lines.next(), lines.next(), lines.next());
-    let (0, Some("true"), Some(prefix), Some(exclude)) = (tree.code, inside, prefix, exclude) else {
-        return if tree.code == 0 { Ok(GitStatus::Outside) } else { Err(GitError::Unclear) };
+    let (0, Some(prefix), Some(exclude)) = (tree.code, lines.next(), lines.next()) else {
+        return Err(GitError::Unclear);
     };
     match git.run(&["--literal-pathspecs", "ls-files", "--error-unmatch", "--", name])?.code {
         0 => return Ok(GitStatus::Tracked),
@@ -62,7 +65,7 @@ pub fn would_take(folder: &Path) -> Result<bool, GitError> {
     let existing = folder.ancestors().find(|ancestor| ancestor.is_dir()).ok_or(GitError::Unclear)?;
     let rest = folder.strip_prefix(existing).ok().and_then(Path::to_str).ok_or(GitError::Unclear)?;
     let rest = if rest.is_empty() { "." } else { rest };
-    let git = Git { folder: existing };
+    let git = Git { folder: existing, work_tree: None };
     let tree = git.run(&["rev-parse", "--is-inside-work-tree"])?;
     if tree.code != 0 || tree.text.trim() != "true" {
         return Err(GitError::Unclear);
@@ -79,3 +82,28 @@ pub fn would_take(folder: &Path) -> Result<bool, GitError> {
         _ => Err(GitError::Unclear),
     }
 }
+
+/// Whether git takes a `.git` for a repository. It ignores a folder without `HEAD`.
+fn is_repository(git: &Path) -> bool {
+    !git.is_dir() || git.join("HEAD").symlink_metadata().is_ok()
+}
+
+/// Refuses pipes, sockets and devices in the place of files that git reads, because it would wait for them.
+fn refuse_pipes(root: &Path, folder: &Path) -> Result<(), GitError> {
+    let inside = READ_BY_GIT.iter().map(|name| root.join(".git").join(name));
+    let ignore_files = folder.ancestors().take_while(|ancestor| ancestor.starts_with(root));
+    let ignore_files = ignore_files.map(|ancestor| ancestor.join(".gitignore"));
+    for path in inside.chain(ignore_files).chain([root.join(".gitattributes"), root.join(".gitmodules")]) {
+        if let Ok(metadata) = path.metadata()
+            && !metadata.is_file()
+            && !metadata.is_dir()
+        {
+            return Err(GitError::NotRegular(path));
+        }
+    }
+    Ok(())
+}
+
+/// Files in `.git` that the queries above make git read.
+const READ_BY_GIT: &[&str] =
+    &["HEAD", "commondir", "config", "config.worktree", "index", "info/exclude", "packed-refs"];

@@ -2,7 +2,7 @@
 
 use domain::project::{Delivery, Project, ProjectId, ResourceId};
 
-use super::{Event, Ledger, LedgerError, ProvisionTx, audit::chain, journal::insert};
+use super::{Event, Ledger, LedgerError, ProvisionTx, audit::chain, commitments, halts, journal::insert};
 use crate::store::{Tx as _, values};
 
 /// Projects whose resource exists and that this ledger does not know.
@@ -21,7 +21,8 @@ impl Adoption<'_> {
         self.0.read(|tx| Ok(!tx.rows(sql, &values![resource.as_str(), order.as_str()])?.is_empty()))
     }
 
-    /// Adds a project with its resource, and the audit row, in one transaction. Nothing is delivered.
+    /// Adds a project with its resource, what it commits to this month, and the audit row, in one transaction. Nothing is
+    /// delivered.
     ///
     /// `choose` returns the variables, from what this transaction sees.
     ///
@@ -39,6 +40,8 @@ impl Adoption<'_> {
             let resource = project.resource.as_ref().map(ResourceId::as_str);
             let added = tx.run("UPDATE projects SET resource = ?2 WHERE row = ?1", &values![row, resource]);
             added.map_err(LedgerError::from)?;
+            commitments::grant(tx, row, &project, event.at)?;
+            halts::allocate(self.0, row)?; // while no other process can see the row
             chain::append(tx, event, Some(&project))?;
             Ok(project)
         })
