@@ -171,10 +171,11 @@ impl Command {
         matches!(
             self,
             Self::Abandon(_)
+                | Self::Cap { .. }
                 | Self::Provision(_)
                 | Self::RecordUsage { .. }
-                | Self::Resume(_)
-                | Self::Rotate(_)
+                | Self::Resume { .. }
+                | Self::Rotate { .. }
                 | Self::Suspend(_)
                 | Self::Teardown(_)
         )

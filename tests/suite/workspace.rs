@@ -95,9 +95,8 @@ impl Workspace {
             folder,
             behind: Counterpart::Simulated,
             allow_planted_keys: AtomicBool::new(false),
-            is_connected:,
-            env_files: AtomicBool::new(false),
-        Mutex::default(),
+            is_connected: AtomicBool::new(false),
+            env_files: Mutex::default(),
         }
     }
 
