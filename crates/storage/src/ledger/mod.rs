@@ -310,5 +310,5 @@ static SCHEMA: Schema = Schema::new(
         include_str!("schema_11.sql"),
     ],
     // After a new migration, a test prints it.
-    "1b294fd9edb28b62eac2a97af7219f2b7dea2c8949fcf911881142dbff265022",
+    "148a30d9c23ec4d8db8fe4cd0f0796cafe4a479c8ca9cb0f88152d31f111bb03",
 );
