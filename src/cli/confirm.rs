@@ -154,12 +154,12 @@ fn decision(approval: &Approval, answer: Answer) -> String {
 }
 
 fn connection(plan: &ConnectionPlan) -> String {
-    let mut lines = vec![format!("workspace  {}", plan.workspace.display())];
+    let mut lines = vec![format!("workspace  {}", visible(&plan.workspace))];
     if let Some(choice) = &plan.choice {
         let label = if choice.backend == "stripe-cli" { "program" } else { "address" };
         lines.push(format!("backend    {}", choice.backend));
-        lines.push(format!("{label:<9}  {}", choice.address.as_deref().unwrap_or_default()));
-        lines.extend(choice.key_file.iter().map(|file| format!("key file   {file}")));
+        lines.push(format!("{label:<9}  {}", visible(choice.address.as_deref().unwrap_or_default())));
+        lines.extend(choice.key_file.iter().map(|file| format!("key file   {}", visible(file))));
         lines.push(format!(
             "terms      {}",
             if choice.terms_accepted { "accepted for every provider" } else { "as in the registry" }
@@ -171,7 +171,7 @@ fn connection(plan: &ConnectionPlan) -> String {
     match &plan.lost {
         Ok(lost) if lost.is_empty() => {}
         Ok(lost) => {
-            let names: Vec<&str> = lost.iter().map(|lost| lost.resource.as_str()).collect();
+            let names: Vec<String> = lost.iter().map(|lost| visible(lost.resource.as_str()).to_string()).collect();
             lines.push(format!(
                 "lost       {} from an earlier ledger, still billed; `doctor --repair` adopts them",
                 names.join(", ")

@@ -1,7 +1,7 @@
 //! Reports the connections of the workspace to real backends.
 
 use backends::{stripe_api, stripe_cli};
-use domain::{connection::Connection, diagnostic::PROGRAM};
+use domain::{connection::Connection, diagnostic::PROGRAM, visible::visible};
 
 use super::Finding;
 use crate::provisioner::Ports;
@@ -25,11 +25,12 @@ pub fn connection(ports: &Ports) -> Vec<Finding> {
 }
 
 fn described(Connection { target, recorded_by, recorded_at }: &Connection) -> String {
-    let key = target.key_file.as_ref().map(|file| format!(", key in {file}")).unwrap_or_default();
+    let key = target.key_file.as_ref().map(|file| format!(", key in {}", visible(file))).unwrap_or_default();
     let terms = if target.terms_accepted { ", terms accepted" } else { "" };
     format!(
         "servers use {} at {}{key}{terms}; recorded by {recorded_by} at {recorded_at}",
-        target.backend, target.address
+        target.backend,
+        visible(&target.address)
     )
 }
 

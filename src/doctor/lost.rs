@@ -1,7 +1,7 @@
 //! Reports resources that an earlier ledger bought and that are in no ledger now.
 
 use backends::{BackendError, MarkedResource, stripe_cli};
-use files::registry::Registry;
+use domain::visible::visible;
 
 use super::{Finding, REPAIR, Repair};
 use crate::{
@@ -39,14 +39,15 @@ pub fn unlisted(ports: &Ports) -> Vec<Finding> {
 }
 
 fn finding(ports: &Ports, lost: MarkedResource) -> Finding {
-    let is_plan =
-        |registry: &Registry| registry.providers().filter_map(|entry| entry.plan.as_ref()).any(|plan| lost.is_of(plan));
-    if ports.registry().is_ok_and(|registry| is_plan(&registry)) {
-        let found = format!("{} is a plan that an earlier ledger bought and may be billed", lost.resource.as_str());
+    if provisioner::is_plan(ports, &lost) {
+        let found =
+            format!("{} is a plan that an earlier ledger bought and may be billed", visible(lost.resource.as_str()));
         return Finding::problem(LOST, found, "adopt the project that needs it, or remove the plan at Stripe");
     }
-    let found =
-        format!("{} was bought by an earlier ledger, may be billed and is in no ledger", lost.resource.as_str());
+    let found = format!(
+        "{} was bought by an earlier ledger, may be billed and is in no ledger",
+        visible(lost.resource.as_str())
+    );
     Finding::problem(LOST, found, REPAIR).repaired_by(Repair::Adopt(Box::new(lost)))
 }
 

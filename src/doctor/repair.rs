@@ -51,7 +51,7 @@ impl Repair {
             Self::Adopt(resource) => {
                 let outcome = adoption.adopt(&resource, principal);
                 let name = outcome.as_ref().map_or("", |state| state.project.name.as_str());
-                (format!("adopted {} as {name}", resource.resource.as_str()), outcome.map(drop))
+                (format!("adopted {} as {name}", visible(resource.resource.as_str())), outcome.map(drop))
             }
             Self::Deliver(name) => {
                 (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))

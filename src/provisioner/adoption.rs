@@ -99,6 +99,14 @@ pub fn lost(ports: &Ports) -> Result<Vec<MarkedResource>, Error> {
     Ok(lost)
 }
 
+/// Whether a resource is the plan of an entry, which its project needs.
+pub fn is_plan(ports: &Ports, resource: &MarkedResource) -> bool {
+    let is_plan = |registry: Registry| {
+        registry.providers().filter_map(|entry| entry.plan.as_ref()).any(|plan| resource.is_of(plan))
+    };
+    ports.registry().is_ok_and(is_plan)
+}
+
 fn entry<'a>(registry: &'a Registry, resource: &MarkedResource) -> Option<&'a Provider> {
     registry.providers().find(|provider| resource.is_of(&provider.service))
 }

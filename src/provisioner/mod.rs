@@ -51,7 +51,7 @@ mod waits;
 mod workspaces;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
-pub use adoption::{Adoption, lost};
+pub use adoption::{Adoption, is_plan, lost};
 pub use alerts::{Alerts, Listener};
 pub use approvals::Approvals;
 pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};

@@ -1,6 +1,6 @@
 //! Connections, and what is missing for one.
 
-use domain::connection::Connection;
+use domain::{connection::Connection, visible::visible};
 use serde::Serialize;
 
 use crate::provisioner::{ConnectionPlan, Missing};
@@ -61,7 +61,7 @@ impl ConnectionPlanView {
             choice.map_or((None, None), |choice| by_kind(choice.backend, choice.address.as_ref()));
         let lost = plan.lost.as_deref().unwrap_or_default();
         Self {
-            workspace: plan.workspace.display().to_string(),
+            workspace: visible(&plan.workspace).to_string(),
             backend: choice.map(|choice| choice.backend),
             program,
             api_base,

@@ -60,7 +60,7 @@ fn host_entry_cannot_choose_a_ledger_with_a_connection() {
         (vec![], vec![("STRIPE_PROJECTS_STATE_DIR", text(&elsewhere.join("state")))]),
         (vec![], vec![("XDG_STATE_HOME", text(&elsewhere))]),
         (vec!["--state-dir".to_owned(), text(&shipped)], vec![]),
-        (vec!["--dir".to_owned(), text(&elsewhere)], vec![]), // a clone or a work tree that nobody connected
+        (vec!["--dir".to_owned(), text(&elsewhere)], vec![]), // a clone or a work tree without a connection
     ];
     for (flags, variables) in entries {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -71,6 +71,24 @@ fn host_entry_cannot_choose_a_ledger_with_a_connection() {
     }
     assert_eq!(trap.connections(), 0);
     assert!(workspace.billed_resources().is_empty());
+}
+
+/// The folders share the ledger, the backend and its address.
+#[test]
+fn connection_holds_for_one_workspace_only() {
+    let workspace = Workspace::on(BackendKind::StripeApi);
+    workspace.connect();
+    let clone = workspace.root().join("clone");
+    fs::create_dir(&clone).unwrap();
+    for _ in 0..2 {
+        let mut command = server(&workspace, &[]);
+        command.current_dir(&clone);
+        refuses_to_buy(command, "a clone");
+    }
+    assert!(workspace.billed_resources().is_empty());
+    let mut inside = agent(server(&workspace, &[]));
+    assert_eq!(inside.call("provision", &json!({ "name": "web", "provider": "tts" }))["status"], "active");
+    inside.disconnect();
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn distance(one: SystemTime, other: SystemTime) -> Duration {
 
 #[cfg(unix)]
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()
 }
 
 #[cfg(not(unix))]

@@ -24,7 +24,11 @@ impl Connections<'_> {
         let sql = "SELECT address, key_file, terms_accepted, recorded_by, recorded_at FROM connections \
             WHERE workspace = ?1 AND backend = ?2";
         self.0.read(|tx| {
-            let rows = tx.rows(sql, &values![tx.workspace()?, backend])?;
+            let workspace = tx.workspace()?;
+            if workspace.is_empty() {
+                return Ok(None); // a folder that is no workspace yet has no connection
+            }
+            let rows = tx.rows(sql, &values![workspace, backend])?;
             let Some(row) = rows.first() else { return Ok(None) };
             let target =
                 ConnectionTarget { backend, address: row.get(0)?, key_file: row.get(1)?, terms_accepted: row.get(2)? };
@@ -44,7 +48,7 @@ impl Connections<'_> {
         let ConnectionTarget { backend, address, key_file, terms_accepted } = target;
         self.0.write(|tx| {
             let values = values![
-                tx.workspace()?,
+                tx.registered()?,
                 *backend,
                 address,
                 key_file.as_deref(),

@@ -310,5 +310,5 @@ static SCHEMA: Schema = Schema::new(
         include_str!("schema_11.sql"),
     ],
     // After a new migration, a test prints it.
-    "30bd4b8bf4a61ce0cdc4b53b9c44ef9c2400a9b42348fa17b1bf0112c672dda6",
+    "148a30d9c23ec4d8db8fe4cd0f0796cafe4a479c8ca9cb0f88152d31f111bb03",
 );

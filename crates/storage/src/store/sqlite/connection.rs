@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::visible::visible;
 use files::fs::{self, FileSystem, Host, HostLease, Lock};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, backup::Backup, config::DbConfig, ffi,
@@ -113,7 +114,7 @@ fn ensure_ours(file: &Path) -> Result<(), StoreError> {
     match fs::foreign(file)? {
         None => Ok(()),
         Some(why) => Err(StoreError::ForeignFile {
-            name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: visible(file.file_name().unwrap_or_default()).to_string(),
             why: why.as_str(),
         }),
     }
