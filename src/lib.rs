@@ -74,6 +74,9 @@ fn attempt(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(warning) = settings.warning() {
         cli::warn(warning);
     }
+    if let Some(ignored) = settings.ignored_flags() {
+        cli::warn(&ignored);
+    }
     settings.sweep();
     let code = match call.task {
         Task::Serve(serving) => match settings.ensure_folder().and_then(|()| serve(&runtime, settings, &serving)) {

@@ -2,11 +2,13 @@
 
 mod approvals;
 mod budget;
+mod connections;
 mod json;
 mod leaks;
 
 pub use approvals::{ApprovalView, ApprovalsView};
 pub use budget::{BudgetClassView, BudgetView, SpendView};
+pub use connections::{ConnectionPlanView, ConnectionView};
 use domain::{
     channel::Channel,
     clock::Timestamp,

@@ -17,6 +17,7 @@ pub enum Action {
     },
     Cap,
     CheckProviders,
+    Connect,
     ClearApprovals,
     Deny,
     DetachWorkspace,
@@ -63,6 +64,7 @@ impl Action {
             Self::Budget { .. } => "budget",
             Self::Cap => "cap",
             Self::CheckProviders => "providers check",
+            Self::Connect => "connect",
             Self::ClearApprovals => "approvals --clear",
             Self::Deny => "deny",
             Self::DetachWorkspace => "workspaces detach",
@@ -116,6 +118,7 @@ impl Action {
             | Self::Audit
             | Self::Budget { .. }
             | Self::CheckProviders
+            | Self::Connect
             | Self::ClearApprovals
             | Self::Deny
             | Self::DetachWorkspace

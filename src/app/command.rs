@@ -33,6 +33,8 @@ pub enum Command {
         cap: Cents,
     },
     CheckProviders,
+    /// Connects the workspace to the backend that the flags choose.
+    Connect,
     /// Ends the quiet times that follow denials.
     ClearApprovals,
     Deny(ApprovalId),
@@ -138,6 +140,7 @@ impl Command {
             Self::Budget(limits) => Action::Budget { write: *limits != BudgetLimits::default() },
             Self::Cap { .. } => Action::Cap,
             Self::CheckProviders => Action::CheckProviders,
+            Self::Connect => Action::Connect,
             Self::ClearApprovals => Action::ClearApprovals,
             Self::Deny(_) => Action::Deny,
             Self::DetachWorkspace(_) => Action::DetachWorkspace,
@@ -161,6 +164,21 @@ impl Command {
             Self::Teardown(_) => Action::Teardown,
             Self::Workspaces => Action::Workspaces,
         }
+    }
+
+    /// Tells whether the command asks the backend to change something, rather than to be looked at.
+    pub fn changes_backend(&self) -> bool {
+        matches!(
+            self,
+            Self::Abandon(_)
+                | Self::Cap { .. }
+                | Self::Provision(_)
+                | Self::RecordUsage { .. }
+                | Self::Resume { .. }
+                | Self::Rotate { .. }
+                | Self::Suspend(_)
+                | Self::Teardown(_)
+        )
     }
 
     /// Tells whether the command reads or changes projects of the workspace, rather than what belongs to the user.
@@ -188,6 +206,7 @@ impl Command {
             | Self::Workspaces => false,
             Self::Abandon(_)
             | Self::Cap { .. }
+            | Self::Connect
             | Self::Extend { .. }
             | Self::Keep(_)
             | Self::List { everywhere: false, .. }
@@ -226,6 +245,7 @@ impl Command {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::CheckProviders
+            | Self::Connect
             | Self::ClearApprovals
             | Self::Deny(_)
             | Self::DetachWorkspace(_)
@@ -275,6 +295,7 @@ impl Command {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::CheckProviders
+            | Self::Connect
             | Self::ClearApprovals
             | Self::DetachWorkspace(_)
             | Self::MoveWorkspace { .. }

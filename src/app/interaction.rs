@@ -11,7 +11,7 @@ use storage::ledger::Break;
 use crate::{
     error::Error,
     project_state::ProjectState,
-    provisioner::{ScanReport, UnresolvedOrder},
+    provisioner::{ConnectionPlan, ScanReport, UnresolvedOrder},
 };
 
 use super::Target;
@@ -41,6 +41,7 @@ pub enum Confirmation<'a> {
         now: Timestamp,
         seen: Timestamp,
     },
+    Connect(&'a ConnectionPlan),
     Decide {
         approval: &'a Approval,
         answer: Answer,

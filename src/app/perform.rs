@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use domain::{
     approval::{Answer, Approval, ApprovalId},
+    connection::Connection,
     diagnostic::Exit,
     principal::Principal,
 };
@@ -16,8 +17,8 @@ use crate::{
     error::Error,
     project_state::ProjectState,
     provisioner::{
-        Abandoned, AuditEntry, AuditFilter, AuditProof, BudgetLimits, BudgetState, Listing, Outcome, ProjectPage,
-        Provisioner, Spend, WorkspaceState,
+        Abandoned, AuditEntry, AuditFilter, AuditProof, BudgetLimits, BudgetState, ConnectionPlan, Listing, Missing,
+        Outcome, ProjectPage, Provisioner, Spend, WorkspaceState,
     },
 };
 
@@ -25,6 +26,12 @@ use crate::{
 #[derive(Debug)]
 pub enum Output {
     Abandoned(Box<Abandoned>),
+    Connected(Box<Connection>),
+    /// Nothing was recorded, because something is missing.
+    ConnectionPlan {
+        plan: Box<ConnectionPlan>,
+        missing: Vec<Missing>,
+    },
     Approvals(Vec<Approval>),
     /// How many quiet times were ended.
     ApprovalsCleared(u64),
@@ -63,6 +70,9 @@ pub fn perform(
     if command.is_about_workspace() {
         services.ports.state.check_workspace()?;
     }
+    if command.changes_backend() {
+        services.ports.backend.ensure_connected()?;
+    }
     Ok(match command {
         Command::Abandon(name) => {
             let agree = |order: &_| interaction.confirm(&Confirmation::Abandon(order));
@@ -77,13 +87,14 @@ pub fn perform(
         Command::Budget(limits) => Output::Budget(services.budgets.set(limits, principal)?),
         Command::Cap { name, cap } => project(services.projects.set_cap(name, *cap, principal)?),
         Command::CheckProviders => Output::RegistryChecked(services.ports.registry()?),
+        Command::Connect => connect(services, principal, interaction)?,
         Command::Deny(id) => decide(services, id, Answer::Declined, principal, interaction)?,
         Command::DetachWorkspace(label) => Output::Workspaces(vec![services.workspaces.detach(label, principal)?]),
         Command::Doctor { everywhere: true, .. } => Output::Diagnosis(doctor::examine_everywhere(services)),
         Command::Doctor { repair: false, .. } => Output::Diagnosis(doctor::examine(&services.ports)),
         Command::Doctor { repair: true, .. } => {
             accept_clock(services, principal, interaction)?;
-            Output::Diagnosis(doctor::repair(&services.ports, &services.projects, principal))
+            Output::Diagnosis(doctor::repair(&services.ports, &services.projects, &services.adoption, principal))
         }
         Command::Extend { name, lifetime } => project(services.lifetimes.extend(name, *lifetime, principal)?),
         Command::Keep(name) => project(services.lifetimes.keep(name, principal)?),
@@ -142,6 +153,21 @@ pub fn perform(
         Command::VerifyAudit => Output::Proof(services.audit.verify()?),
         Command::Workspaces => Output::Workspaces(services.workspaces.all()?),
     })
+}
+
+/// Records a connection after the person has seen it and agreed.
+fn connect(services: &Provisioner, principal: &Principal, interaction: &dyn Interaction) -> Result<Output, Error> {
+    let plan = services.connections.plan()?;
+    let mut missing = plan.missing();
+    let Some(target) = plan.target() else { return Ok(Output::ConnectionPlan { plan: Box::new(plan), missing }) };
+    match interaction.confirm(&Confirmation::Connect(&plan)) {
+        Ok(()) => Ok(Output::Connected(Box::new(services.connections.record(&target, principal)?))),
+        Err(Error::NotConfirmed { asked: false }) => {
+            missing.push(Missing::Confirmation);
+            Ok(Output::ConnectionPlan { plan: Box::new(plan), missing })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn project(state: ProjectState) -> Output {

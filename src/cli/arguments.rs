@@ -27,7 +27,7 @@ pub struct Arguments {
     pub command: Option<Commands>,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Global {
     /// The folder the agent works in [default: the current one] [env: STRIPE_PROJECTS_DIR]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
@@ -71,6 +71,12 @@ pub struct Global {
 pub enum Commands {
     /// Serve MCP on stdin and stdout
     Serve(Serve),
+    /// Let servers of this workspace spend real money through a backend: stripe-cli or stripe-api
+    #[command(after_help = CONNECT_HELP)]
+    Connect {
+        /// stripe-cli or stripe-api [default: that of --backend]
+        backend: Option<String>,
+    },
     /// Create a capped project and write its key to the env file
     Provision {
         /// Your name for it: 1-63 of a-z, 0-9 and `-`
@@ -153,6 +159,9 @@ pub enum Commands {
         /// Wait for TIME first
         #[arg(long, value_name = "TIME")]
         after: Option<String>,
+        /// A host started this process, so its flags count as little as those of `serve`
+        #[arg(long, hide = true)]
+        by_host: bool,
     },
     /// List approval requests
     Approvals {
@@ -235,6 +244,11 @@ pub enum Commands {
 }
 
 impl Commands {
+    /// Tells whether a host may have chosen the arguments, rather than a person.
+    pub fn is_by_host(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Reap { by_host: true, .. })
+    }
+
     /// Takes the workspace from the name of a project that is written `WORKSPACE:NAME`, and leaves the name.
     pub fn take_workspace(&mut self) -> Option<String> {
         let (Self::Abandon { name }
@@ -285,6 +299,12 @@ The backend is asked once more. If it knows the outcome, the purchase is complet
 abandoned. If it never will, the project is closed, and its name and variable are free again. Look at the
 backend's dashboard first: what exists there is billed, and nothing here will list it.";
 
+const CONNECT_HELP: &str = "\
+It records backend, program or address, key file and --accept-tos for this workspace, and shows them first. `serve`
+uses a real backend only as recorded, whatever a host's entry says; your own commands need no connection. A later
+`connect` to the same backend replaces the record. Without a terminal it needs --yes; else it prints what is missing
+as JSON and exits with 3. Resources that an earlier ledger bought are named; `doctor --repair` adopts them.";
+
 const SCAN_HELP: &str = "\
 It finds every key that was delivered in the workspace, by mask, length and fingerprint: no key is stored.
 The current key in its env file is no finding. A key is found in any bytes, also next to others; a connection string
@@ -295,8 +315,9 @@ const DOCTOR_HELP: &str = "\
 Exit code: 0 if there is no problem (warnings are none), 1 if there is.
 
 --repair removes permissions of other users, adds git exclusions, removes files that exited processes
-left, reconciles unfinished operations, and writes a project's current key to its variable again.
-It buys, rotates and removes no project, and adopts none that is not listed.";
+left, reconciles unfinished operations, writes a project's current key to its variable again, and
+adopts resources that an earlier ledger bought and that no ledger lists. An adopted project keeps its
+key where it is; `rotate` delivers a new one. It buys, rotates and removes no project.";
 
 const SETUP_HELP: &str = "\
 Where:

@@ -48,6 +48,7 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             let (name, cap) = (fields.name(&name), fields.cap(&amount));
             fields.finish(name.zip(cap).map(|(name, cap)| Command::Cap { name, cap }))
         }
+        Commands::Connect { .. } => Ok(Command::Connect),
         Commands::Deny { id } => {
             let mut fields = Fields::new(Action::Deny);
             let id = fields.approval(&id);
@@ -73,7 +74,7 @@ pub fn parse(command: Commands, now: Timestamp) -> Result<Command, Rejected> {
             });
             fields.finish(provision)
         }
-        Commands::Reap { after } => {
+        Commands::Reap { after, .. } => {
             let mut fields = Fields::new(Action::Reap);
             let after = after.and_then(|time| fields.unlisted(domain::lifetime::Lifetime::parse(&time)));
             fields.finish(Some(Command::Reap { after }))

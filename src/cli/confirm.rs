@@ -18,7 +18,7 @@ use super::{Output, render};
 use crate::{
     app::{Confirmation, Interaction, Target, Update},
     error::Error,
-    provisioner::UnresolvedOrder,
+    provisioner::{ConnectionPlan, UnresolvedOrder},
 };
 
 /// The terminal of one command.
@@ -44,6 +44,10 @@ impl Interaction for Terminal {
             Confirmation::AcceptClock { now, seen } => {
                 self.explain(&format!("The clock shows {now:.0}, but {seen:.0} was recorded already."));
                 self.ask("Is the clock right? Purchases continue then, and every commitment stays.")
+            }
+            Confirmation::Connect(plan) => {
+                render::before_asking(&connection(plan)); // shown with `--yes` too
+                self.ask("Let servers of this workspace spend real money that way?")
             }
             Confirmation::Decide { approval, answer } => {
                 self.explain(&approval.subject.lines().join("\n"));
@@ -147,6 +151,35 @@ fn decision(approval: &Approval, answer: Answer) -> String {
     let verb = if answer == Answer::Accepted { "Approve" } else { "Deny" };
     let asker = if approval.asked_by.is_empty() { "an unnamed client" } else { &approval.asked_by };
     format!("{verb} `{name}` on {provider} ({service}) with a cap of {cap} USD, asked by {}?", visible_once(asker))
+}
+
+fn connection(plan: &ConnectionPlan) -> String {
+    let mut lines = vec![format!("workspace  {}", plan.workspace.display())];
+    if let Some(choice) = &plan.choice {
+        let label = if choice.backend == "stripe-cli" { "program" } else { "address" };
+        lines.push(format!("backend    {}", choice.backend));
+        lines.push(format!("{label:<9}  {}", choice.address.as_deref().unwrap_or_default()));
+        lines.extend(choice.key_file.iter().map(|file| format!("key file   {file}")));
+        lines.push(format!(
+            "terms      {}",
+            if choice.terms_accepted { "accepted for every provider" } else { "as in the registry" }
+        ));
+        if !choice.has_key {
+            lines.push("API key    not set; servers read STRIPE_API_KEY when they start".to_owned());
+        }
+    }
+    match &plan.lost {
+        Ok(lost) if lost.is_empty() => {}
+        Ok(lost) => {
+            let names: Vec<&str> = lost.iter().map(|lost| lost.resource.as_str()).collect();
+            lines.push(format!(
+                "lost       {} from an earlier ledger, still billed; `doctor --repair` adopts them",
+                names.join(", ")
+            ));
+        }
+        Err(why) => lines.push(format!("lost       resources of an earlier ledger could not be looked for: {why}")),
+    }
+    lines.join("\n")
 }
 
 fn unresolved(UnresolvedOrder { project, resource, place }: &UnresolvedOrder) -> String {

@@ -71,6 +71,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         }
     })?;
     let output = Output::of(global.json);
+    let mut options = options(global.clone());
+    options.by_host = match &command {
+        None => !stdin_is_terminal,
+        Some(command) => command.is_by_host(),
+    };
+    if let Some(Commands::Connect { backend: Some(backend) }) = &command {
+        options.backend = Some(backend.clone());
+    }
     let done = |code| Err(EarlyExit { code, mistake_in: None });
     let mut workspace = None;
     let task = match command {
@@ -94,7 +102,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
             Task::Once(Job { command, confirmed: global.yes })
         }
     };
-    Ok(Call { task, options: CliOptions { workspace, ..options(global) }, output })
+    options.workspace = workspace;
+    Ok(Call { task, options, output })
 }
 
 fn options(global: Global) -> CliOptions {
@@ -110,5 +119,6 @@ fn options(global: Global) -> CliOptions {
         stripe_bin: global.stripe_bin,
         stripe_api_base: global.stripe_api_base,
         stripe_api_key_file: global.stripe_api_key_file,
+        by_host: false,
     }
 }

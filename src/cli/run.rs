@@ -18,7 +18,7 @@ use crate::{
     app::{self, Action, App, Call, Command, Limits, Rejected},
     error::Error,
     provisioner::{Access, AuditFacts, Provisioner},
-    view::{ApprovalView, ApprovalsView, BudgetView, ProvidersView, SpendView},
+    view::{ApprovalView, ApprovalsView, BudgetView, ConnectionPlanView, ConnectionView, ProvidersView, SpendView},
 };
 
 /// One command at a terminal.
@@ -94,6 +94,10 @@ impl Cli {
 fn shown(result: &app::Output, output: Output) -> ExitCode {
     match result {
         app::Output::Abandoned(view) => render::abandoned(view, output),
+        app::Output::Connected(connection) => render::connected(&ConnectionView::from(&**connection), output),
+        app::Output::ConnectionPlan { plan, missing } => {
+            return render::connection_plan(&ConnectionPlanView::new(plan, missing));
+        }
         app::Output::Approvals(approvals) => render::approvals(&approvals_view(approvals), output),
         app::Output::ApprovalsCleared(ended) => render::approvals_cleared(*ended, output),
         app::Output::AuditRows(rows) => render::audit(rows, output),

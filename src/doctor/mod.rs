@@ -1,10 +1,12 @@
 //! The doctor: checks the workspace, and makes the repairs that are safe.
 //!
-//! A check changes nothing, and sends no request to a backend that was never used. A repair does only what an ordinary
-//! call would do: it adopts nothing that is not in the ledger, and buys, rotates and removes nothing.
+//! A check changes nothing at the backend. A repair does what an ordinary call would do, and adopts resources that carry
+//! the id of an order of ours and are in no ledger; it buys, rotates and removes nothing.
 
+mod connection;
 mod drift;
 mod ledger;
+mod lost;
 mod repair;
 mod user_policy;
 mod workspace;
@@ -14,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
-    provisioner::{Ports, Principal, Projects, Provisioner},
+    provisioner::{Adoption, Ports, Principal, Projects, Provisioner},
 };
 use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName};
 use repair::Repair;
@@ -81,13 +83,14 @@ pub fn examine(ports: &Ports) -> Report {
         if readable {
             checks.extend(ledger::clock(ports));
             checks.extend(ledger::journal(ports));
+            checks.extend(connection::connection(ports));
             checks.extend(drift::backend(ports));
+            checks.extend(lost::lost(ports));
             checks.extend(workspaces::folders(ports));
         }
     } else {
         checks.push(Finding::ok("ledger", "nothing was provisioned here yet".to_owned()));
-        let unasked = format!("{}, not asked: nothing was provisioned here yet", ports.backend.name());
-        checks.push(Finding::ok("backend", unasked));
+        checks.extend(lost::unlisted(ports));
     }
     checks.extend(workspace::programs(ports));
     checks.extend(workspace::versions(ports));
@@ -104,13 +107,13 @@ pub fn examine_everywhere(services: &Provisioner) -> Report {
 }
 
 /// Makes the safe repairs, and checks again.
-pub fn repair(ports: &Ports, projects: &Projects, principal: &Principal) -> Report {
+pub fn repair(ports: &Ports, projects: &Projects, adoption: &Adoption, principal: &Principal) -> Report {
     let mut repaired = Vec::new();
     // The first round may reconcile the journal, on which the repair of keys depends: two rounds at most.
     for _ in 0..2 {
         let before = repaired.len();
         for finding in examine(ports).checks {
-            let done = finding.repair.and_then(|repair| repair.apply(ports, projects, principal));
+            let done = finding.repair.and_then(|repair| repair.apply(ports, projects, adoption, principal));
             repaired.extend(done.filter(|done| !repaired.contains(done)));
         }
         if repaired.len() == before {

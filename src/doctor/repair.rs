@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
+use backends::MarkedResource;
 use domain::{channel::Channel, diagnostic::Diagnostic as _, name::ProjectName, visible::visible};
 use files::fs;
 use serde::Serialize;
 
 use crate::{
     error::Error,
-    provisioner::{Ports, Principal, Projects},
+    provisioner::{Adoption, Ports, Principal, Projects},
 };
 
 /// A repair that buys, rotates and removes nothing.
 #[derive(Debug)]
 pub enum Repair {
+    /// Add the project of a resource that is in no ledger.
+    Adopt(Box<MarkedResource>),
     /// Exclude an env file from git.
     Exclude(PathBuf),
     /// Write a project's current key to its variable once more.
@@ -37,8 +40,19 @@ pub struct Repaired {
 
 impl Repair {
     /// Makes the repair. `None`: there was nothing left to do.
-    pub fn apply(self, ports: &Ports, projects: &Projects, principal: &Principal) -> Option<Repaired> {
+    pub fn apply(
+        self,
+        ports: &Ports,
+        projects: &Projects,
+        adoption: &Adoption,
+        principal: &Principal,
+    ) -> Option<Repaired> {
         let (what, outcome) = match self {
+            Self::Adopt(resource) => {
+                let outcome = adoption.adopt(&resource, principal);
+                let name = outcome.as_ref().map_or("", |state| state.project.name.as_str());
+                (format!("adopted {} as {name}", resource.resource.as_str()), outcome.map(drop))
+            }
             Self::Deliver(name) => {
                 (format!("wrote the key of {name} to the env file"), projects.deliver_again(&name, principal))
             }

@@ -22,6 +22,7 @@ impl Diagnostic for Error {
             Self::UserPolicy(_) => "invalid_policy",
             Self::EarlierNotDelivered { .. } => "earlier_key_not_delivered",
             Self::EnvFile(error) => error.code(),
+            Self::EnvFileOutside => "env_file_outside",
             Self::File(error) => error.code(),
             Self::InvalidAmount(error) => error.code(),
             Self::InvalidBase(error) => error.code(),
@@ -41,6 +42,7 @@ impl Diagnostic for Error {
             Self::NoPath { .. } => "no_path",
             Self::NoPolicyFolder => "no_policy_folder",
             Self::NoRandomness(error) => error.code(),
+            Self::NotAdoptable { .. } => "not_adoptable",
             Self::NotConfirmed { .. } => "not_confirmed",
             Self::NotDelivered { .. } => "key_not_delivered",
             Self::NotRecorded { .. } => "suspension_not_recorded",
@@ -96,6 +98,10 @@ impl Diagnostic for Error {
                 teardown(name, channel)
             ),
             Self::EnvFile(error) => error.hint(channel),
+            Self::EnvFileOutside => {
+                channel.person("remove `--env-file` from the host's entry, or name a file inside the workspace")
+            }
+            Self::NotAdoptable { .. } => channel.person("add an entry for the service to the registry; then try again"),
             Self::File(error) => error.hint(channel),
             Self::InvalidAmount(error) => error.hint(channel),
             Self::InvalidBase(error) => error.hint(channel),
@@ -231,6 +237,8 @@ impl Diagnostic for Error {
             Self::Simulator(error) => error.exit(),
             Self::CapReached { .. } | Self::KeyNotRecorded { .. } | Self::RotationNotEffective { .. } => Exit::Backend,
             Self::AlreadyExists { .. }
+            | Self::EnvFileOutside
+            | Self::NotAdoptable { .. }
             | Self::EarlierNotDelivered { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToAbandon { .. }

@@ -10,7 +10,7 @@ use domain::{
     lifetime::LifetimeError,
     money::{Cents, MoneyError},
     name::{NameError, ProjectName, ProviderKey},
-    project::NoRandomness,
+    project::{NoRandomness, ResourceId},
     secret::{has_sensitive_part, looks_like_card_number},
     visible::visible,
 };
@@ -58,6 +58,9 @@ pub enum Error {
     },
     #[error(transparent)]
     EnvFile(#[from] EnvFileError),
+    /// A host's entry names an env file that is not the workspace's.
+    #[error("the env file of a server is inside the workspace")]
+    EnvFileOutside,
     #[error(transparent)]
     File(#[from] FsError),
     #[error(transparent)]
@@ -102,6 +105,9 @@ pub enum Error {
     NoPath { position: usize },
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+    /// No entry of the registry tells how to manage it.
+    #[error("no provider of the registry has the service of {}", resource.as_str())]
+    NotAdoptable { resource: ResourceId },
     #[error("{}", if *asked { "cancelled; nothing was changed" } else { "this needs confirmation, and there is no terminal to ask" })]
     NotConfirmed { asked: bool },
     /// The backend has done its part; the env file has not got the key.

@@ -24,6 +24,9 @@ impl Lifetimes {
             return Ok(Vec::new());
         }
         self.sessions.end_orphaned(principal)?;
+        if self.ports.backend.ensure_connected().is_err() {
+            return Ok(Vec::new()); // a person's process of this user ends what has expired
+        }
         let expired = self.ports.ledger.lifetimes().expired(self.ports.clock.now())?;
         if !expired.is_empty() {
             self.teardown.kill_held(&expired)?;

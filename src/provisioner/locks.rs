@@ -63,6 +63,22 @@ impl ProjectLock {
     }
 }
 
+impl Debug for ProjectLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProjectLock").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Held for ProjectLock {
+    fn is_new(&self) -> bool {
+        self.held.is_new()
+    }
+
+    fn remove(&self) {
+        self.held.remove();
+    }
+}
+
 impl Drop for ProjectLock {
     fn drop(&mut self) {
         let is_unknown = || !self.ledger.exists() || matches!(self.ledger.projects().newest(&self.name), Ok(None));

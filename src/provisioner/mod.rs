@@ -17,6 +17,7 @@
 //! on a thread that may, while the runtime that drives the backend runs.
 
 mod abandonment;
+mod adoption;
 mod alerts;
 mod approvals;
 mod audit_facts;
@@ -26,6 +27,7 @@ mod batch;
 mod budgets;
 mod cap_changes;
 mod cap_enforcer;
+mod connections;
 mod deliver;
 mod kill_switch;
 mod leak_scan;
@@ -49,6 +51,7 @@ mod waits;
 mod workspaces;
 
 pub use abandonment::{Abandoned, Resolution, UnresolvedOrder};
+pub use adoption::{Adoption, lost};
 pub use alerts::{Alerts, Listener};
 pub use approvals::Approvals;
 pub use audit_facts::{APPROVAL, AuditFacts, CAP, NAME, PROVIDER, USAGE};
@@ -57,6 +60,7 @@ pub use backend_wait::BackendWait;
 pub use batch::Outcome;
 pub use budgets::{BudgetClass, BudgetLimits, BudgetState, Budgets, Limit, Spend};
 pub use cap_enforcer::CapEnforcer;
+pub use connections::{ConnectionChoice, ConnectionPlan, Connections, Missing};
 pub use deliver::{Deliver, EnvFiles, Recognise};
 pub use domain::principal::Principal;
 pub use leak_scan::{LeakPlace, LeakScan, LeakedKey, ScanEvent, ScanReport, Search};

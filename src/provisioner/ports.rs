@@ -28,7 +28,10 @@ use serde_json::{Value, json};
 use storage::ledger::{Event, Intent, Ledger, Verdict};
 use tokio::runtime::Handle;
 
-use super::{BackendWait, Deliver, EnvFiles, LockFiles, Locks, Principal, locks::ProjectLock, refusals::Refusals};
+use super::{
+    BackendWait, ConnectionChoice, Deliver, EnvFiles, LockFiles, Locks, Principal, locks::ProjectLock,
+    refusals::Refusals,
+};
 use crate::error::Error;
 
 /// The ports of one workspace, shared by its services.
@@ -53,6 +56,8 @@ pub struct Ports {
     /// The folder that the agent works in, and can edit.
     pub workspace: PathBuf,
     pub accept_terms: bool,
+    /// What a person's flags choose for a connection; `None` in a server, and for the simulation.
+    pub connection_choice: Option<ConnectionChoice>,
     pub clock: Clock,
     pub(super) runtime: Handle,
     pub(super) backend_wait: BackendWait,
@@ -125,6 +130,7 @@ impl Ports {
             state,
             is_usual_state,
             accept_terms,
+            connection_choice: None,
             clock,
             runtime,
             phase_hook: Arc::new(|_| ()),

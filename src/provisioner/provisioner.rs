@@ -6,10 +6,10 @@ use domain::secret::Secret;
 use files::fs::SearchPath;
 
 use super::{
-    Alerts, Approvals, AuditLog, Budgets, CapEnforcer, Dependencies, LeakScan, Lifetimes, PhaseHook, Ports, Projects,
-    Session, Workspaces, abandonment::Abandonment, cap_changes::CapChanges, kill_switch::KillSwitch,
-    observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation, sessions::Sessions,
-    suspension::Suspension, teardown::Teardown,
+    Adoption, Alerts, Approvals, AuditLog, Budgets, CapEnforcer, ConnectionChoice, Connections, Dependencies, LeakScan,
+    Lifetimes, PhaseHook, Ports, Projects, Session, Workspaces, abandonment::Abandonment, cap_changes::CapChanges,
+    kill_switch::KillSwitch, observer::Observer, provision::Provision, reconciler::Reconciler, rotation::Rotation,
+    sessions::Sessions, suspension::Suspension, teardown::Teardown,
 };
 
 /// The services of one workspace, over the same ports.
@@ -21,6 +21,8 @@ pub struct Provisioner {
     pub alerts: Arc<Alerts>,
     pub budgets: Budgets,
     pub caps: CapEnforcer,
+    pub adoption: Arc<Adoption>,
+    pub connections: Connections,
     pub lifetimes: Lifetimes,
     pub leaks: LeakScan,
     pub workspaces: Workspaces,
@@ -51,6 +53,13 @@ impl Provisioner {
     #[must_use]
     pub fn with_programs(self, programs: SearchPath) -> Self {
         let ports = Ports { programs, ..(*self.ports).clone() };
+        Self::assemble(ports, self.session, self.alert_secret)
+    }
+
+    /// Names what `connect` would record.
+    #[must_use]
+    pub fn choosing(self, choice: Option<ConnectionChoice>) -> Self {
+        let ports = Ports { connection_choice: choice, ..(*self.ports).clone() };
         Self::assemble(ports, self.session, self.alert_secret)
     }
 
@@ -94,6 +103,7 @@ impl Provisioner {
         let (share_ports, share_reconciler) = (|| Arc::clone(&ports), || Arc::clone(&reconciler));
         let share_observer = || Arc::clone(&observer);
 
+        let adoption = Arc::new(Adoption { ports: share_ports(), observer: share_observer() });
         let approvals = Arc::new(Approvals { ports: share_ports() });
         let sessions = Arc::new(Sessions { ports: share_ports(), session: session.clone() });
         let cap_changes = Arc::new(CapChanges {
@@ -143,6 +153,8 @@ impl Provisioner {
             audit: AuditLog { ports: share_ports() },
             alerts,
             budgets: Budgets { ports: share_ports() },
+            connections: Connections { ports: share_ports(), adoption: Arc::clone(&adoption) },
+            adoption,
             caps: CapEnforcer { ports: share_ports(), observer: share_observer(), suspension },
             lifetimes: Lifetimes { ports: share_ports(), observer: share_observer(), sessions, teardown },
             leaks: LeakScan { ports: share_ports() },

@@ -18,6 +18,8 @@ pub struct CliOptions {
     pub stripe_api_base: Option<String>,
     /// A file with the Stripe API key: every user of the machine can read arguments.
     pub stripe_api_key_file: Option<PathBuf>,
+    /// Whether a host started this process: then they may come from a repository.
+    pub by_host: bool,
 }
 
 impl CliOptions {

@@ -20,7 +20,7 @@ impl DetachedReaper {
     pub fn reap_after(&self, grace: Lifetime) {
         let Ok(program) = env::current_exe() else { return };
         let mut command = Command::new(program);
-        command.args(&self.flags).args(["reap", "--after", &grace.to_string()]);
+        command.args(&self.flags).args(["reap", "--by-host", "--after", &grace.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // signals to the server do not reach it

@@ -99,6 +99,15 @@ pub(super) fn search_path(workspace: &Path) -> SearchPath {
     SearchPath::new(variable.as_deref(), [workspace.to_owned()].into_iter().chain(work_tree).collect())
 }
 
+/// Returns the canonical path of a program on `PATH`, in absolute folders outside the workspace only.
+pub(super) fn find_program(name: &Path, workspace: &Path) -> Option<PathBuf> {
+    let folders = read("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+    let is_trusted = |folder: &PathBuf| folder.is_absolute() && !folder.starts_with(workspace);
+    let files = folders.into_iter().filter(is_trusted).map(|folder| folder.join(name));
+    let real = files.filter(|file| file.is_file()).find_map(|file| fs::real_path(&file).ok());
+    real.filter(|program| !program.starts_with(workspace))
+}
+
 /// Returns the folders of the user.
 pub fn homes() -> Homes {
     Homes {

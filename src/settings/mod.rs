@@ -13,7 +13,7 @@ mod start;
 use std::{
     ffi::OsString,
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -66,6 +66,8 @@ pub struct Settings {
     payment_method: PaymentMethod,
     programs: SearchPath,
     flags: Vec<OsString>,
+    ignored: Vec<&'static str>,
+    by_host: bool,
 }
 
 impl Settings {
@@ -83,9 +85,11 @@ impl Settings {
         git::resolve_program(&programs);
         let backend = BackendConfig::new(&options, &programs, within)?;
         let payment_method = payment_method(&options)?;
+        let (by_host, ignored) =
+            (options.by_host, if options.by_host { BackendConfig::ignored(&options) } else { Vec::new() });
         let env_file = options.env_file.or_else(|| path("STRIPE_PROJECTS_ENV_FILE"));
         let providers = options.providers.or_else(|| path("STRIPE_PROJECTS_PROVIDERS"));
-        let env_file_named = env_file.is_some();
+        let env_file_named = env_file.is_some() && !options.by_host; // only a person may lead keys out of the workspace
         let home = home();
         let usual = home.as_deref().map(|home| fs::in_real_ancestor(&usual_state_home(home).join(FOLDER)));
         let state = match options.state_dir.or_else(|| path("STRIPE_PROJECTS_STATE_DIR")) {
@@ -96,6 +100,9 @@ impl Settings {
         let env_file = within(env_file.unwrap_or_else(|| PathBuf::from(".env")));
         if let Some(path) = [&env_file, &dir].into_iter().find(|path| path.to_str().is_none()) {
             return Err(Error::PathNotText { path: path.clone() });
+        }
+        if by_host && !is_below(&env_file, &dir) {
+            return Err(Error::EnvFileOutside);
         }
         let folders = environment::config_folders();
         let workspace_registry = match providers {
@@ -111,11 +118,13 @@ impl Settings {
             policies: PolicyFiles::new(&folders, policy, dir.clone()),
             is_usual_state: usual.as_ref() == Some(&state),
             state: StateFolder::new(state, options.workspace.is_none().then(|| dir.clone()), home),
-            accept_terms: options.accept_tos,
+            accept_terms: options.accept_tos && !by_host,
             backend,
             payment_method,
             programs,
             flags,
+            ignored,
+            by_host,
             dir: dir.clone(),
             missing_dir,
             workspace: options.workspace,
@@ -145,6 +154,12 @@ impl Settings {
     /// Removes what killed processes left in the state folder.
     pub fn sweep(&self) {
         stripe_cli::sweep(self.state.path());
+    }
+
+    /// Returns what to say about flags of a host's entry that do not count.
+    pub fn ignored_flags(&self) -> Option<String> {
+        let flags = self.ignored.join(", ");
+        (!flags.is_empty()).then(|| format!("{flags} {IGNORED}"))
     }
 
     /// Returns the policy files that count.
@@ -178,6 +193,7 @@ impl Settings {
             }
         };
         let ledger = Arc::new(ledger);
+        let choice = backend.choice(&dir, accept_terms).filter(|_| !self.by_host);
         let backend = backend.build(state.path(), &ledger, payment_method, &clock);
         let provisioner = Provisioner::new(Dependencies {
             backend,
@@ -191,7 +207,8 @@ impl Settings {
             clock,
             runtime,
         });
-        let provisioner = provisioner.in_workspace(dir).with_named_env_file(env_file_named).with_programs(programs);
+        let provisioner = provisioner.in_workspace(dir).choosing(choice);
+        let provisioner = provisioner.with_named_env_file(env_file_named).with_programs(programs);
         Ok(provisioner.signing_alerts_with(secret("STRIPE_PROJECTS_ALERT_SECRET")))
     }
 
@@ -233,3 +250,11 @@ fn in_absolute_ancestor(path: &Path) -> Result<PathBuf, Error> {
 
 /// The name of our folder among those of other programs.
 const FOLDER: &str = "stripe-projects";
+
+/// Whether a path is below a folder, also if parts of it do not exist.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    path.starts_with(folder) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+const IGNORED: &str = "of a host's entry or of the environment do not count in a server: what `connect` has recorded for \
+    this workspace does";

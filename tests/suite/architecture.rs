@@ -367,6 +367,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     (
         "std::fs",
         &[
+            "crates/files/src/fs/file_system.rs",
+            "crates/files/src/fs/host_lease.rs",
             "crates/files/src/fs/attributes.rs",
             "crates/files/src/fs/byte_file.rs",
             "crates/files/src/fs/folder.rs",
@@ -374,6 +376,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
             "crates/files/src/fs/folder/unix.rs",
             "crates/files/src/fs/inspect.rs",
             "crates/files/src/fs/lock.rs",
+            "crates/files/src/fs/own_file.rs",
             "crates/files/src/fs/path.rs",
             "crates/files/src/fs/private.rs",
             "crates/files/src/fs/program.rs",

@@ -99,8 +99,9 @@ fn migration_keeps_existing_data() {
             old.execute_batch(migration).unwrap();
         }
         old.pragma_update(None, "user_version", version.to_string()).unwrap();
-        old.execute("CREATE TABLE keepsake (word TEXT)", []).unwrap();
-        old.execute("INSERT INTO keepsake VALUES ('kept')", []).unwrap();
+        let row = "INSERT INTO projects (id, name, provider, service, backend, status, cap_cents, key_version, env_file, \
+            created_at, updated_at) VALUES ('proj_old', 'kept', 'search', 'exa/api', 'simulated', 'failed', 1, 0, '', 0, 0)";
+        old.execute(row, []).unwrap();
         // The copy of an interrupted migration does not block the next one.
         let copy = workspace.state().join(format!("ledger.v{version}.db"));
         fs::write(&copy, "half a copy").unwrap();
@@ -108,7 +109,7 @@ fn migration_keeps_existing_data() {
         assert_eq!(workspace.json(&["list"])["live_count"], 0, "version {version}");
         let backup = Connection::open(&copy).unwrap();
         assert_eq!(user_version(&backup), version);
-        let text: String = backup.query_row("SELECT word FROM keepsake", [], |row| row.get(0)).unwrap();
+        let text: String = backup.query_row("SELECT name FROM projects", [], |row| row.get(0)).unwrap();
         assert_eq!(text, "kept", "the copy includes the write-ahead log");
         let mode = fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "version {version}");

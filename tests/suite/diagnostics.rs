@@ -12,7 +12,7 @@ use domain::{
     lifetime::{Lifetime, LifetimeError},
     money::{Cents, MoneyError},
     name::{EnvVar, NameError, ProjectName, ProviderKey, ServiceRef},
-    project::{Delivery, NoRandomness, Project, ProjectId, Status},
+    project::{Delivery, NoRandomness, Project, ProjectId, ResourceId, Status},
 };
 use files::{
     dotenv::DotenvError,
@@ -26,7 +26,7 @@ use files::{
 use simulator::SimulatorError;
 use storage::{
     ledger::{Break, LedgerError, Operation},
-    store::StoreError,
+    store::{StoreError, sqlite::Difference},
 };
 use stripe_projects_mcp::{
     error::Error,
@@ -88,6 +88,9 @@ fn own() -> Vec<Row> {
     vec![
         (Error::AlreadyExists { state: Box::new(state()) }, "already_exists", Exit::Refused),
         (Error::AuditBroken { broken: Break::Changed { seq: 7 } }, "audit_broken", Exit::Failure),
+        (Error::EnvFileOutside, "env_file_outside", Exit::Refused),
+        (Error::NotAdoptable { resource: ResourceId::new("fres_1".to_owned()) }, "not_adoptable", Exit::Refused),
+        (BackendError::NotConnected { backend: "stripe-api" }.into(), "workspace_not_connected", Exit::Refused),
         (Error::AuditBroken { broken: Break::HeadFileDisagrees { seq: 7 } }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileMissing }, "audit_broken", Exit::Failure),
         (Error::AuditBroken { broken: Break::HeadFileUnreadable }, "audit_broken", Exit::Failure),
@@ -319,7 +322,10 @@ fn ledgers() -> Vec<Row> {
     let sqlite = || rusqlite::Error::InvalidQuery;
     let rows = [
         (E::Damaged(sqlite().into()).into(), "ledger_damaged"),
+        (E::ForeignFile { name: "ledger.db".to_owned(), why: "it is a symbolic link" }.into(), "ledger_foreign_file"),
+        (E::ForeignSchema(Difference::Added { kind: "trigger" }).into(), "ledger_foreign_schema"),
         (E::Newer { found: 99, known: 9 }.into(), "ledger_newer"),
+        (E::OnAnotherHost { host: "alpha".to_owned(), process: 7 }.into(), "ledger_on_another_host"),
         (E::Unavailable(sqlite().into()).into(), "ledger_unavailable"),
         (E::Conflict(sqlite().into()).into(), "ledger_unavailable"),
         (E::Mistyped { column: 3 }.into(), "ledger_unreadable"),

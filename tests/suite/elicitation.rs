@@ -342,7 +342,9 @@ async fn link_is_opened_by_a_host_that_supports_urls() {
         ] {
             let here = Workspace::new();
             let simulator = SimulatorProcess::start(&here, &["--unlinked", "exa"]);
-            let mut command = here.command(&["serve", "--accept-tos", "--backend", "stripe-api"]);
+            let connect = ["connect", "stripe-api", "--yes", "--accept-tos", "--stripe-api-base", &simulator.base];
+            here.cli(&connect).env("STRIPE_API_KEY", "rk_test_0123456789").succeed();
+            let mut command = here.command(&["serve", "--backend", "stripe-api"]);
             command.env("STRIPE_API_KEY", "rk_test_0123456789");
             command.env("STRIPE_PROJECTS_STRIPE_API_BASE", &simulator.base);
             let host = Host::named("a host", command, era, support, reply.clone()).await;

@@ -193,6 +193,9 @@ fn permission_loss_is_reported_and_recovered() {
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         assert_eq!(stalled.resume(), ends, "{case}");
         fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+        if uid.is_some() {
+            change_owner(&workspace, 0); // from here on, root works there again
+        }
         change_owner(&workspace, getuid().as_raw()); // a state folder of another user is refused
         if step == Phase::Locked {
             assert_eq!(workspace.billed_resources(), billed, "{case}");

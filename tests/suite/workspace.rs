@@ -42,6 +42,7 @@ pub struct Workspace {
     folder: &'static str,
     behind: Counterpart,
     allow_planted_keys: AtomicBool,
+    is_connected: AtomicBool,
     /// The files that may hold keys: `.env`, and what calls name with `--env-file` and `--dir`.
     env_files: Mutex<BTreeSet<PathBuf>>,
 }
@@ -94,6 +95,7 @@ impl Workspace {
             folder,
             behind: Counterpart::Simulated,
             allow_planted_keys: AtomicBool::new(false),
+            is_connected: AtomicBool::new(false),
             env_files: Mutex::default(),
         }
     }
@@ -175,10 +177,24 @@ impl Workspace {
         let mut command = Command::new(BINARY);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         self.prepare(&mut command);
-        if !matches!(self.behind, Counterpart::Simulated) {
+        if matches!(self.behind, Counterpart::Simulated) {
+            return command;
+        }
+        if arguments.first() == Some(&"serve") {
+            self.connect();
+            command.env_remove("STRIPE_PROJECTS_STRIPE_BIN"); // of no use there, which the server would say
+        } else {
             command.arg("--accept-tos");
         }
         command
+    }
+
+    /// Connects the workspace to its backend, as a person does once before an agent may use it.
+    pub fn connect(&self) {
+        if !self.is_connected.swap(true, Ordering::Relaxed) {
+            let backend = if self.kind() == BackendKind::StripeApi { "stripe-api" } else { "stripe-cli" };
+            self.ok(&["connect", backend, "--yes"]);
+        }
     }
 
     /// Sets the environment of a command for the backend.

@@ -1,4 +1,4 @@
-//! Diagnostics of backends. All end with [`Exit::Backend`]: nothing happened, or the backend has to be asked.
+//! Diagnostics of backends. Nearly all end with [`Exit::Backend`]: nothing happened, or the backend has to be asked.
 
 use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit, PROGRAM};
@@ -16,6 +16,7 @@ impl Diagnostic for BackendError {
             Self::NeedsConsent(consent) => consent.code(),
             Self::NeedsInformation { .. } => "needs_information",
             Self::NeedsLink { .. } => "needs_link",
+            Self::NotConnected { .. } => "workspace_not_connected",
             Self::NotFound => "resource_not_found",
             Self::NotLinked { .. } => "provider_not_linked",
             Self::NotSetUp(missing) => missing.code(),
@@ -43,6 +44,9 @@ impl Diagnostic for BackendError {
                 channel.person("add these to `config` of the provider's entry in the registry; then try again")
             }
             Self::NeedsLink { url } => channel.person(&format!("open {url} in a browser; then try again")),
+            Self::NotConnected { backend } => {
+                channel.person_runs(&format!("{PROGRAM} connect {backend}"), " in this folder; then try again")
+            }
             Self::NotFound => channel.select(
                 "call teardown to close the project; it was removed outside of this program".to_owned(),
                 format!("run `{PROGRAM} teardown NAME` to close the project; it was removed outside of this program"),
@@ -62,6 +66,7 @@ impl Diagnostic for BackendError {
 
     fn exit(&self) -> Exit {
         match self {
+            Self::NotConnected { .. } => Exit::Refused,
             Self::Refused(refusal) => refusal.exit(),
             _ => Exit::Backend,
         }

@@ -28,6 +28,9 @@ pub enum BackendError {
     /// Nothing happened; a person must open this address and connect the provider first.
     #[error("the provider is not linked to the Stripe account")]
     NeedsLink { url: String },
+    /// Nothing happened: no person has connected this workspace to the backend, its program and its address.
+    #[error("this workspace is not connected to the backend {backend}")]
+    NotConnected { backend: &'static str },
     /// The resource does not exist.
     #[error("the backend has no such resource")]
     NotFound,

@@ -5,8 +5,10 @@ mod blocking;
 mod diagnostic;
 mod error;
 mod limits;
+mod marked;
 pub mod net;
 mod notes;
+mod recorded;
 mod request_ids;
 mod scrubbed;
 pub mod simulated;
@@ -26,7 +28,9 @@ use domain::{
 };
 pub use error::{BackendError, Cause, Consent, Refusal, Setup};
 pub use limits::{LimitChange, Limits};
+pub use marked::MarkedResource;
 pub use notes::{BackendNotes, CommittedCaps, NotesError};
+pub use recorded::Recorded;
 pub use request_ids::collect_request_ids;
 pub use scrubbed::Scrubbed;
 use serde_json::{Map, Value};
@@ -101,11 +105,33 @@ pub trait Backend: Send + Sync {
         Metering::None
     }
 
+    /// Checks that a person has permitted this backend here. Sends no request and starts no program.
+    ///
+    /// # Errors
+    /// [`BackendError::NotConnected`]
+    fn ensure_connected(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// The the program that it works through and its version, such as `stripe 1.52.0`; `None` if there is none.
     ///
     /// It changes nothing, and takes seconds at most.
     async fn version(&self) -> Result<Option<String>, BackendError> {
         Ok(None)
+    }
+
+    /// Lists the existing resources that carry the id of an order of this program, also of orders that were never noted
+    /// here, such as those of a lost ledger. Changes nothing at the backend.
+    ///
+    /// # Errors
+    /// [`BackendError::Unknown`] if the backend cannot list them.
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        Err(BackendError::Unknown { why: "this backend has no list of all resources".into() })
+    }
+
+    /// Notes what later calls need for a marked resource, whose credentials the registry calls by those names.
+    async fn adopt(&self, _: &MarkedResource, _credentials: &[String]) -> Result<(), BackendError> {
+        Ok(())
     }
 
     /// Adds usage, if the backend is simulated. Real providers meter usage themselves.

@@ -17,7 +17,10 @@ use domain::{
     secret::{Fingerprint, Secret},
 };
 
-use super::{Backend, BackendError, CapScope, Cause, Credentials, Metering, NewCap, Observed, Order, Scope, Service};
+use super::{
+    Backend, BackendError, CapScope, Cause, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope,
+    Service,
+};
 
 /// A backend whose errors contain no credential that it has handed out.
 pub struct Scrubbed {
@@ -154,6 +157,18 @@ impl Backend for Scrubbed {
 
     async fn version(&self) -> Result<Option<String>, BackendError> {
         self.clean(self.inner.version().await)
+    }
+
+    fn ensure_connected(&self) -> Result<(), BackendError> {
+        self.inner.ensure_connected()
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.clean(self.inner.marked().await)
+    }
+
+    async fn adopt(&self, resource: &MarkedResource, credentials: &[String]) -> Result<(), BackendError> {
+        self.clean(self.inner.adopt(resource, credentials).await)
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod budget;
 pub mod channel;
 pub mod clock;
+pub mod connection;
 pub mod diagnostic;
 pub mod lifetime;
 pub mod money;

@@ -18,6 +18,7 @@ pub enum Call {
     ProviderList,
     ResourceCreate,
     ResourceLink,
+    ResourceList,
     ResourceRemove(String),
     ResourceRetrieve(String),
     ResourceReveal(String),
@@ -51,6 +52,7 @@ impl Call {
             ["payment_profile"] => Self::PaymentProfileRetrieve,
             ["provider_connection_requests", id] => Self::ConnectionRequestRetrieve((*id).to_owned()),
             ["provider_connections"] => Self::ConnectionList,
+            ["resources"] => Self::ResourceList,
             ["resources", id] => Self::ResourceRetrieve((*id).to_owned()),
             _ => return None,
         })
@@ -88,6 +90,7 @@ impl Call {
                 | Self::EligibilityRetrieve
                 | Self::PaymentProfileRetrieve
                 | Self::ProviderList
+                | Self::ResourceList
                 | Self::ResourceReveal(_)
                 | Self::ServiceList
         )

@@ -34,7 +34,8 @@ use crate::{
     project_state::ProjectState,
     provisioner::{Abandoned, Outcome, ProjectPage, Resolution},
     view::{
-        AbandonView, ApprovalView, ApprovalsView, ErrorView, ProjectList, ProjectView, ProvidersView, visible_json,
+        AbandonView, ApprovalView, ApprovalsView, ConnectionPlanView, ConnectionView, ErrorView, ProjectList,
+        ProjectView, ProvidersView, visible_json,
     },
 };
 
@@ -165,6 +166,25 @@ pub fn projects(page: &ProjectPage, now: Timestamp, output: Output) {
     if list.torn_down_count > 0 {
         out(format_args!("{} live, {} torn down", list.live_count, list.torn_down_count));
     }
+}
+
+/// Prints what was recorded.
+pub fn connected(view: &ConnectionView, output: Output) {
+    if output == Output::Json {
+        return json(view);
+    }
+    out(format_args!(
+        "Connected to {} at {}.",
+        view.backend,
+        view.program.as_ref().or(view.api_base.as_ref()).map_or("", String::as_str)
+    ));
+    out("  next      Servers of this workspace that were started with that backend use it from the next call on.");
+}
+
+/// Prints what is missing as JSON, because the reader is a script.
+pub fn connection_plan(view: &ConnectionPlanView) -> ExitCode {
+    json(view);
+    ExitCode::from(Exit::Refused as u8)
 }
 
 /// Prints projects as a plain and stable table.

@@ -20,7 +20,8 @@ pub use payment::{PaymentError, PaymentMethod};
 pub use store::{SimulatedStoreError, SimulatedStripe};
 
 use super::{
-    Backend, BackendError, CapScope, Credentials, Metering, NewCap, Observed, Order, Scope, Service, blocking,
+    Backend, BackendError, CapScope, Credentials, MarkedResource, Metering, NewCap, Observed, Order, Scope, Service,
+    blocking,
 };
 
 /// The simulated backend. Its database is created on first use.
@@ -105,6 +106,10 @@ impl Backend for Simulated {
                 self.run(move |store| store.observe_resources(&resources)).await
             }
         }
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.run(SimulatedStripe::marked).await
     }
 
     async fn record_usage(&self, resource: &ResourceId, amount: MicroUsd) -> Result<Observed, BackendError> {

@@ -1,20 +1,21 @@
 //! The tables of resources and their credentials.
 
 use domain::{
-    money::MicroUsd,
+    money::{Cents, MicroUsd},
     project::{ProjectId, ResourceId, fill_random, random_hex},
     secret::{Secret, hex},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::SimulatedStoreError;
-use crate::Observed;
+use crate::{MarkedResource, Observed};
 
 /// A row of the table of resources.
 pub struct ResourceRow {
     pub row: i64,
     pub id: ResourceId,
     order: ProjectId,
+    name: String,
     pub service: String,
     pub provider: String,
     pub removed: bool,
@@ -49,6 +50,27 @@ impl ResourceRow {
     }
 }
 
+impl From<ResourceRow> for Observed {
+    fn from(row: ResourceRow) -> Self {
+        row.observed()
+    }
+}
+
+impl From<ResourceRow> for MarkedResource {
+    fn from(row: ResourceRow) -> Self {
+        let service = row.service.split_once('/').map_or("", |(_, service)| service).to_owned();
+        Self {
+            resource: row.id,
+            order: row.order,
+            label: row.name,
+            provider: row.provider,
+            service,
+            cap: Cents::new(row.cap.micro_usd() / MICRO_USD_PER_CENT), // `NO_CAP` is out of range
+            suspended: row.suspended,
+        }
+    }
+}
+
 /// Returns the resource of that id, also if it is removed.
 pub fn existing_or_removed(connection: &Connection, id: &ResourceId) -> Result<ResourceRow, SimulatedStoreError> {
     find(connection, "id = ?1", id.as_str())?.ok_or(SimulatedStoreError::NotFound)
@@ -62,11 +84,18 @@ pub fn by_order(connection: &Connection, order: &ProjectId) -> Result<Option<Res
     find(connection, "order_id = ?1", order.as_str())
 }
 
-pub fn all(connection: &Connection) -> Result<Vec<Observed>, SimulatedStoreError> {
+pub fn all<T: From<ResourceRow>>(connection: &Connection) -> Result<Vec<T>, SimulatedStoreError> {
     let sql = format!("SELECT {COLUMNS} FROM resources WHERE status <> 'removed' ORDER BY row");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([], read)?;
-    Ok(rows.map(|row| row.map(ResourceRow::observed)).collect::<Result<_, _>>()?)
+    Ok(rows.map(|row| row.map(T::from)).collect::<Result<_, _>>()?)
+}
+
+/// Returns the ids of all resources, also the removed ones, in the order of their creation.
+pub fn every_id(connection: &Connection) -> Result<Vec<ResourceId>, SimulatedStoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM resources ORDER BY row")?;
+    let ids = statement.query_map([], |row| row.get(0).map(ResourceId::new))?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 pub fn create(connection: &Connection, new: &NewResource<'_>) -> Result<ResourceRow, SimulatedStoreError> {
@@ -74,6 +103,7 @@ pub fn create(connection: &Connection, new: &NewResource<'_>) -> Result<Resource
         row: 0,
         id: ResourceId::new(format!("fres_sim_{}", random_hex::<12>()?)),
         order: new.order.clone(),
+        name: new.name.to_owned(),
         service: new.service.to_owned(),
         provider: new.provider.to_owned(),
         removed: false,
@@ -219,6 +249,7 @@ fn read(row: &Row<'_>) -> Result<ResourceRow, rusqlite::Error> {
         service: row.get(7)?,
         created_at: row.get(8)?,
         minted_at: row.get(9)?,
+        name: row.get(10)?,
     })
 }
 
@@ -244,10 +275,12 @@ pub fn stored(amount: MicroUsd) -> i64 {
     i64::try_from(amount.micro_usd()).unwrap_or(i64::MAX)
 }
 
-const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage, service, created_at, minted_at";
+const COLUMNS: &str = "row, id, order_id, provider, status, cap, usage, service, created_at, minted_at, name";
 
 /// The cap of a resource without one: the largest amount that can be stored.
 pub const NO_CAP: MicroUsd = MicroUsd::new(i64::MAX.unsigned_abs());
+
+const MICRO_USD_PER_CENT: u64 = 10_000;
 
 /// The prefix of simulated credentials; 32 hex digits follow.
 const PREFIX: &str = "sk_proj_sim_";

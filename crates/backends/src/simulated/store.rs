@@ -19,7 +19,7 @@ use super::{
     payment::PaymentMethod,
     resources::{self, NewResource, ResourceRow},
 };
-use crate::{BackendError, Credentials, NewCap, Observed, Order, Refusal, Service};
+use crate::{BackendError, Credentials, MarkedResource, NewCap, Observed, Order, Refusal, Service};
 
 /// A simulated Stripe account in a database, shared safely by any number of processes.
 ///
@@ -198,6 +198,11 @@ impl SimulatedStripe {
         self.database.read(resources::all)
     }
 
+    /// Lists every resource with the order that created it. Reads only durable state.
+    pub fn marked(&self) -> Result<Vec<MarkedResource>, SimulatedStoreError> {
+        self.database.read_durable(resources::all)
+    }
+
     /// Reads only durable state: the caller acts on an absence.
     pub fn observe_order(&self, order: &ProjectId) -> Result<Vec<Observed>, SimulatedStoreError> {
         self.database.read_durable(|connection| {
@@ -254,4 +259,18 @@ impl From<SimulatedStoreError> for BackendError {
     }
 }
 
-static SCHEMA: Schema = Schema { migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")] };
+static SCHEMA: Schema = Schema::new(
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
+    // After a new migration, a test prints it.
+    "fe96e248d33bdb1c3b029aaae66e0ce8d1bb3f9d541a0a8eef69a6d965a342c4",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_is_that_of_the_migrated_schema() {
+        assert_eq!(SCHEMA.digest(), SCHEMA.computed_digest().unwrap());
+    }
+}

@@ -58,6 +58,11 @@ impl ApiBase {
         self.0.as_str().trim_end_matches('/')
     }
 
+    /// Whether it is an address of this machine, such as a simulator's. Only such a one may be without TLS.
+    pub fn is_loopback(&self) -> bool {
+        !self.0.is_https()
+    }
+
     pub(super) fn as_url(&self) -> &SafeUrl {
         &self.0
     }

@@ -10,6 +10,7 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod marked;
 mod notes;
 mod orders;
 mod provider_connections;
@@ -30,8 +31,8 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, NewCap, Observed, Order, Scope,
-    Service, Setup,
+    Backend, BackendError, BackendNotes, CapScope, CommittedCaps, Credentials, Limits, MarkedResource, NewCap,
+    Observed, Order, Scope, Service, Setup,
 };
 
 /// The backend that provisions through Stripe's API. It opens and requests nothing before the first call.
@@ -171,6 +172,15 @@ impl Backend for StripeApi {
             }
             Scope::Resources(ids) => self.observe_resources(ids).await,
         }
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.check_account().await?;
+        self.list_marked().await
+    }
+
+    async fn adopt(&self, _: &MarkedResource, _credentials: &[String]) -> Result<(), BackendError> {
+        self.claim_account().await
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {

@@ -22,6 +22,17 @@ pub struct Resource {
     pub needs_information_schema: Option<Value>,
 }
 
+/// A row of the list of resources.
+#[derive(Deserialize)]
+pub struct ListedResource {
+    pub id: String,
+    pub status: String,
+    pub provider: String,
+    pub service_ref: String,
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
 #[derive(Deserialize)]
 pub struct AccessConfiguration {
     pub configuration: BTreeMap<String, RevealedValue>,

@@ -11,6 +11,7 @@ mod envelope;
 #[doc(hidden)]
 pub mod fuzzing;
 mod interrupted_add;
+mod lost_project;
 mod order;
 mod queue;
 mod runner;
@@ -39,8 +40,8 @@ use verbs::{Stripe, VERSION_TIMEOUT, is_too_old};
 use workspace::{Workspace, has_begun, plain_copies, plain_copy};
 
 use super::{
-    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, Metering, NewCap,
-    Observed, Order, Scope, Service, Setup, blocking,
+    Backend, BackendError, BackendNotes, CapScope, Cause, CommittedCaps, Credentials, Limits, MarkedResource, Metering,
+    NewCap, Observed, Order, Scope, Service, Setup, blocking,
 };
 
 /// The backend that provisions through the Stripe CLI, on the account that it is logged in to.
@@ -298,6 +299,14 @@ impl Backend for StripeCli {
         }
         let numbers: Vec<String> = version.iter().map(ToString::to_string).collect();
         Ok(Some(format!("stripe {}", numbers.join("."))))
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkedResource>, BackendError> {
+        self.list_marked().await
+    }
+
+    async fn adopt(&self, resource: &MarkedResource, credentials: &[String]) -> Result<(), BackendError> {
+        self.note_adopted(&resource.resource, credentials).await
     }
 
     async fn reconcile_limits(&self) -> Result<(), BackendError> {

@@ -7,7 +7,7 @@ use domain::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::BackendError;
+use crate::{BackendError, marked::mark};
 
 /// A service, or a plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +39,11 @@ impl ServiceRow {
     /// In Stripe's spelling.
     pub fn provider(&self) -> &str {
         &self.provider
+    }
+
+    /// The service's name without its provider.
+    pub fn part(&self) -> &str {
+        self.service.rsplit('/').next().unwrap_or_default()
     }
 
     /// In the spelling of arguments.
@@ -120,11 +125,6 @@ pub fn is_for(name: &str, order: &ProjectId) -> bool {
     };
     let has_mark = |name: &str| name.rsplit_once('-').is_some_and(|(_, end)| end == mark(order));
     has_mark(name) || has_mark(original)
-}
-
-/// The first digits of an order's id, without its `proj_`.
-fn mark(order: &ProjectId) -> String {
-    order.as_str().trim_start_matches("proj_").chars().take(12).collect()
 }
 
 /// Removes the differences between spellings, so that `AgentMail` is `agentmail`.

@@ -30,6 +30,11 @@ impl Stripe<'_> {
         self.run("status", &[]).await
     }
 
+    /// Lists the account's projects.
+    pub async fn projects(&self) -> Result<Value, CliError> {
+        self.run("list", &[]).await
+    }
+
     /// Lists every service and plan.
     ///
     /// # Errors

@@ -87,6 +87,53 @@ impl<'a> Workspace<'a> {
         })
     }
 
+    /// Whether the ledger knows our project.
+    pub fn is_noted(notes: &dyn BackendNotes) -> Result<bool, BackendError> {
+        let noted = ProjectNotes::read(notes)?;
+        Ok(noted.project.is_some() || noted.name.is_some())
+    }
+
+    /// Finds the project that the folder is connected to, if it has a name of ours. Notes nothing.
+    pub async fn find_connected(
+        stripe: &'a Stripe<'a>,
+        notes: &'a dyn BackendNotes,
+    ) -> Result<Option<Self>, BackendError> {
+        if !is_state_complete(stripe.folder)? {
+            return Ok(None);
+        }
+        let status = stripe.status().await;
+        let status = status.map_err(|cli_error| cli_error.for_read(stripe.invocation("status", None)))?;
+        let is_ours = project_of(&status).and_then(|project| project.name).is_some_and(is_our_name);
+        Ok(is_ours.then_some(Self { stripe, notes, status }))
+    }
+
+    /// Connects the folder to a project of ours that nothing here has noted. Notes nothing.
+    pub async fn pull_lost(
+        stripe: &'a Stripe<'a>,
+        notes: &'a dyn BackendNotes,
+        id: &str,
+    ) -> Result<Self, BackendError> {
+        if !is_plain(id) {
+            return Err(BackendError::Malformed { what: "id of a project", got: "not a plain id".to_owned() });
+        }
+        let pulled = stripe.pull(id).await;
+        pulled.map_err(|cli_error| cli_error.for_read(stripe.invocation("pull", None)))?;
+        let found = Self::find_connected(stripe, notes).await?;
+        found.ok_or_else(|| Setup::OtherProject { folder: stripe.folder.to_owned() }.into())
+    }
+
+    /// Notes the project, as if this program had just made it.
+    pub fn note_project(&self) -> Result<(), BackendError> {
+        let project = project_of(&self.status).ok_or(BackendError::NotFound)?;
+        let notes = [(NAME_NOTE, project.name), (PROJECT_NOTE, Some(project.id)), (MERCHANT_NOTE, project.merchant)];
+        for (key, value) in notes {
+            if let Some(value) = value {
+                self.notes.put_if_absent(key, value)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn pull(stripe: &'a Stripe<'a>, notes: &'a dyn BackendNotes, id: &str) -> Result<Self, BackendError> {
         match stripe.pull(id).await {
             Err(cli_error) if cli_error.code() != Some(CONNECTED) => {
@@ -277,6 +324,12 @@ fn project_of(status: &Value) -> Option<StripeProject<'_>> {
     let text = |key: &str| project.get(key).and_then(Value::as_str);
     let id = text("id").filter(|id| is_plain(id))?;
     Some(StripeProject { id, name: text("name"), merchant: text("merchant_id") })
+}
+
+/// Whether [`Workspace::make`] gives such a name.
+pub fn is_our_name(name: &str) -> bool {
+    let digits = name.strip_prefix("agent-").unwrap_or_default();
+    digits.len() == 24 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether the state in the folder was written completely.

@@ -51,6 +51,7 @@ pub fn dispatch(call: &Call, context: &Context<'_>, mut parameters: Parameters) 
         Call::ProviderList => listing::providers(context, parameters),
         Call::ResourceCreate => resource::create(context, parameters),
         Call::ResourceLink => resource::link(context, parameters),
+        Call::ResourceList => resource::list(context, parameters),
         Call::ResourceRemove(id) => resource::remove(context, id, parameters),
         Call::ResourceRetrieve(id) => resource::retrieve(context, id, parameters),
         Call::ResourceReveal(id) => reveal::reveal(context, id, parameters),

@@ -12,6 +12,7 @@ use crate::{
     faults::Fault,
     idempotency,
     objects::ResourceObject,
+    page::Page,
     parameters::Parameters,
 };
 
@@ -49,6 +50,18 @@ pub fn retrieve(context: &Context<'_>, id: &str, parameters: &mut Parameters) ->
         context.account.count_poll(&resource)?;
     }
     render(context, &resource)
+}
+
+/// Lists the resources, also those that were removed. Stripe does not document this list; other programs use it.
+pub fn list(context: &Context<'_>, parameters: &mut Parameters) -> Result<Value, Failure> {
+    let mut page = Page::parse("/v2/provisioning/resources", parameters)?;
+    let project = parameters.text("project")?;
+    parameters.finish()?;
+    page.filter("project", project.as_deref());
+    let mut resources = context.account.resources()?;
+    resources.retain(|resource| project.is_none() || resource.details.project == project);
+    let rendered = resources.iter().map(|resource| render(context, resource)).collect::<Result<Vec<_>, _>>()?;
+    to_json(&page.slice(rendered.into_iter()))
 }
 
 /// Updates the service, configuration or catalog of a resource.

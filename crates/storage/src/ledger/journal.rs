@@ -280,7 +280,7 @@ fn begin_granted(tx: &ScopedTx<'_>, draft: &NewProject, grant: Grant, event: &Ev
     open(tx, row, project, &opening, event)
 }
 
-fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
+pub(super) fn insert(tx: &ScopedTx<'_>, project: &Project, session: Option<&str>) -> Result<i64, LedgerError> {
     let sql = "INSERT INTO projects (id, name, provider, service, service_provider, backend, money, kind, workspace, \
         status, cap_cents, key_version, env_file, created_at, updated_at, expires_at, session, cap_period) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'project', ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16) RETURNING row";

@@ -18,6 +18,11 @@ use super::*;
 use crate::store::{Tx as _, contract::Rerunning};
 
 #[test]
+fn digest_is_that_of_the_migrated_schema() {
+    assert_eq!(SCHEMA.digest(), SCHEMA.computed_digest().unwrap());
+}
+
+#[test]
 fn an_operation_is_found_by_its_id_until_its_end_and_after() {
     let folder = TempDir::new().unwrap();
     let ledger = Ledger::of(folder.path());

@@ -150,6 +150,13 @@ impl Account<'_> {
         self.resource(&created.id)
     }
 
+    /// Returns every resource that was not unlinked, also the removed ones.
+    pub fn resources(&self) -> Result<Vec<ApiResource>, SimulatedStoreError> {
+        let ids = resources::every_id(self.connection)?;
+        let found = ids.iter().map(|id| self.resource(id));
+        found.filter(|found| !matches!(found, Err(SimulatedStoreError::NotFound))).collect()
+    }
+
     /// # Errors
     /// [`SimulatedStoreError::NotFound`] if it never existed or was unlinked.
     pub fn resource(&self, id: &ResourceId) -> Result<ApiResource, SimulatedStoreError> {

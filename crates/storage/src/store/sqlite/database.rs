@@ -1,4 +1,4 @@
-//! How a database file is opened and written: private, durable, and shared by many processes.
+//! How a database file is read and written: durably, by many processes.
 //!
 //! Every write is one immediate transaction, so what it has read still holds when it writes. A committed write survives
 //! a power loss (`synchronous=FULL`). SQLite waits for other processes; a user sees an error only after the timeout.
@@ -6,19 +6,14 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use files::fs::{self, Lock};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, backup::Backup};
+use files::fs;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+use super::{Schema, connection::OpenDatabase};
 use crate::store::StoreError;
-
-/// The migrations of a database file, in order. A file's version is the number of migrations that it has run.
-pub struct Schema {
-    pub migrations: &'static [&'static str],
-}
 
 /// A database file, opened (and created) on first use.
 pub struct Database {
@@ -26,18 +21,18 @@ pub struct Database {
     schema: &'static Schema,
     /// How long a call waits for other processes.
     timeout: Duration,
-    connection: Mutex<Option<Connection>>,
+    open: Mutex<Option<OpenDatabase>>,
 }
 
 impl Database {
     pub fn new(path: PathBuf, schema: &'static Schema) -> Self {
-        Self { path, schema, timeout: TIMEOUT, connection: Mutex::new(None) }
+        Self { path, schema, timeout: TIMEOUT, open: Mutex::new(None) }
     }
 
     /// Returns the same file with a connection of its own, for callers that wait at most `timeout`.
     #[must_use]
     pub fn waiting_at_most(&self, timeout: Duration) -> Self {
-        Self { path: self.path.clone(), schema: self.schema, timeout, connection: Mutex::new(None) }
+        Self { path: self.path.clone(), schema: self.schema, timeout, open: Mutex::new(None) }
     }
 
     pub fn path(&self) -> &Path {
@@ -84,7 +79,7 @@ impl Database {
     }
 
     /// Writes without waiting for the disk, and waits for other processes for a shorter time. The commit survives the end
-    /// of this process, and a power loss only from the next synced write on.
+    /// of this process, and a power loss only from the next synced write on. With a rollback journal it waits.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -102,21 +97,22 @@ impl Database {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // A panic while the lock was held rolled its transaction back, and the connection stays usable.
-        let mut slot = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match &mut *slot {
-            Some(connection) => connection,
+        let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = match &mut *slot {
+            Some(open) => open,
             empty => {
-                let opened = open(&self.path, self.schema)?;
-                DURABLE.adopt(&opened, self.timeout).map_err(StoreError::from)?;
-                empty.insert(opened)
+                let open = OpenDatabase::open(&self.path, self.schema)?;
+                DURABLE.adopt(&open, self.timeout).map_err(StoreError::from)?;
+                empty.insert(open)
             }
         };
+        open.ensure_only_host()?;
         if *durability == DURABLE {
-            return committed(connection, behavior, work);
+            return committed(&open.connection, behavior, work);
         }
-        durability.adopt(connection, self.timeout).map_err(StoreError::from)?;
-        let outcome = committed(connection, behavior, work);
-        if let Err(error) = DURABLE.adopt(connection, self.timeout) {
+        durability.adopt(open, self.timeout).map_err(StoreError::from)?;
+        let outcome = committed(&open.connection, behavior, work);
+        if let Err(error) = DURABLE.adopt(open, self.timeout) {
             *slot = None; // the next transaction opens it again, with full durability
             return Err(StoreError::from(error).into());
         }
@@ -145,9 +141,11 @@ struct Durability {
 }
 
 impl Durability {
-    fn adopt(&self, connection: &Connection, at_most: Duration) -> Result<(), rusqlite::Error> {
-        connection.busy_timeout(self.timeout.min(at_most))?;
-        connection.pragma_update(None, "synchronous", self.synchronous)
+    /// Sets both. Only WAL keeps a database intact without a sync in each commit.
+    fn adopt(&self, open: &OpenDatabase, at_most: Duration) -> Result<(), rusqlite::Error> {
+        let synchronous = if open.has_rollback_journal() { DURABLE.synchronous } else { self.synchronous };
+        open.connection.busy_timeout(self.timeout.min(at_most))?;
+        open.connection.pragma_update(None, "synchronous", synchronous)
     }
 }
 
@@ -168,71 +166,6 @@ fn write_something(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "application_id", number.wrapping_add(1))
 }
 
-fn open(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
-    fs::create_private_file(path)?;
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(TIMEOUT)?;
-    if version(&connection)? != schema.migrations.len() {
-        migrate(&connection, path, schema)?;
-    }
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
-}
-
-/// Creates or migrates the tables. Holds a lock file, because SQLite does not wait when it switches to WAL.
-fn migrate(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), StoreError> {
-    let lock = path.with_extension("lock");
-    let _held = Lock::on_file(&lock, TIMEOUT)?.ok_or(StoreError::Locked)?;
-    let found = version(connection)?; // again, now that no other process changes it
-    let known = schema.migrations.len();
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    if found == known {
-        return Ok(()); // another process was faster
-    }
-    if found > 0 {
-        back_up(connection, path, found)?;
-    }
-    switch_to_wal(connection)?;
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    for migration in schema.migrations.iter().skip(found) {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "user_version", i64::try_from(known).unwrap_or(i64::MAX))?;
-    Ok(transaction.commit()?)
-}
-
-/// Retries for as long as other processes read, if only the version; SQLite itself does not wait here.
-fn switch_to_wal(connection: &Connection) -> Result<(), StoreError> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
-                thread::sleep(PAUSE);
-            }
-            switched => return Ok(switched?),
-        }
-    }
-}
-
-/// Copies the database, as that version left it, to a file beside it. SQLite makes the copy, so it includes the log and
-/// stays consistent while other processes write.
-fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<(), StoreError> {
-    let copy = path.with_extension(format!("v{version}.db"));
-    fs::remove(&copy)?; // left by an interrupted migration
-    fs::create_private_file(&copy)?;
-    let mut into = Connection::open(&copy)?;
-    Backup::new(connection, &mut into)?.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None)?;
-    into.close().map_err(|(_, error)| error.into())
-}
-
-fn version(connection: &Connection) -> Result<usize, StoreError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    usize::try_from(version).map_err(|_| StoreError::Unreadable { column: "user_version" })
-}
-
 /// A commit is on the disk when it returns.
 const DURABLE: Durability = Durability { synchronous: "FULL", timeout: TIMEOUT };
 
@@ -240,15 +173,5 @@ const DURABLE: Durability = Durability { synchronous: "FULL", timeout: TIMEOUT }
 /// of a call whose result is ready, so a client does not wait for a minute.
 const RELAXED: Durability = Durability { synchronous: "NORMAL", timeout: Duration::from_secs(10) };
 
-/// Copies all pages at once: no other process writes meanwhile, so there is no reason to pause.
-const PAGES_AT_ONCE: i32 = i32::MAX;
-
-/// More statements than either database has, so that none is parsed twice. The usual 16 are too few for one operation,
-/// and a cache that is one too small evicts each statement just before its next use.
-const STATEMENTS: usize = 128;
-
-/// Between two attempts; other processes only read.
-const PAUSE: Duration = Duration::from_millis(2);
-
 /// How long a call waits for other processes.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);

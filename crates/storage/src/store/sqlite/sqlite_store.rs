@@ -157,5 +157,5 @@ mod tests {
         }
     }
 
-    static SCHEMA: Schema = Schema { migrations: contract::TABLES };
+    static SCHEMA: Schema = Schema::new(contract::TABLES, "");
 }
