@@ -77,7 +77,7 @@ fn temporary_file_is_in_the_folder_of_version_control() {
     let workspace = repository();
     assert_eq!(sources(&workspace, &["provision", "memory", "supermemory"], ".env"), Vec::<PathBuf>::new(), "unnamed");
     let inside = workspace.file(".git/stripe-projects");
-    assert_eq!(sources(&workspace, &["rotate", "memory"], ".env"), [inside.clone()]);
+    assert_eq!(sources(&workspace, &["rotate", "memory"], ".env"), std::slice::from_ref(&inside));
     let mode = inside.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o700);
 
@@ -143,7 +143,7 @@ fn temporary_file_beside_the_env_file_is_ignored() {
     git_in(&folder, &["init", "--quiet", "--separate-git-dir", git_dir.to_str().unwrap()]);
     fs::write(&env_file, "MINE=1\n").unwrap();
     workspace.ok(&["--env-file", file, "provision", "memory", "supermemory"]);
-    assert_eq!(sources(&workspace, &["--env-file", file, "rotate", "memory"], ".env"), [folder.clone()]);
+    assert_eq!(sources(&workspace, &["--env-file", file, "rotate", "memory"], ".env"), std::slice::from_ref(&folder));
     let exclude = fs::read_to_string(git_dir.join("info/exclude")).unwrap();
     assert!(exclude.ends_with("/.env\n/.env.stripe-projects.tmp\n"), "{exclude}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "`.git` and `.env` only");

@@ -31,7 +31,7 @@ struct NotRegular;
 
 /// Describes an I/O error without its path.
 fn describe(error: &io::Error) -> String {
-    if error.get_ref().is_some_and(|inner| inner.is::<NotRegular>()) {
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotRegular>) {
         return NotRegular.to_string();
     }
     let kind = error.kind().to_string();

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::visible::visible;
+
 #[cfg(unix)]
 use super::private::mode;
 
@@ -27,7 +29,7 @@ pub struct Program {
 
 /// A program that is not started.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{} {reason}", path.display())]
+#[error("{} {reason}", visible(path))]
 pub struct RefusedProgram {
     pub path: PathBuf,
     pub reason: Distrust,

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use domain::channel::Channel;
 use domain::diagnostic::{Diagnostic, Exit};
+use domain::visible::visible;
 
 use crate::fs::ProgramError;
 
@@ -12,7 +13,7 @@ use crate::fs::ProgramError;
 pub enum GitError {
     #[error("the env file is in a git work tree, and git could not be run: {0}")]
     NoProgram(#[source] ProgramError),
-    #[error("the env file is in a git work tree, and {} is not a regular file", .0.display())]
+    #[error("the env file is in a git work tree, and {} is not a regular file", visible(.0))]
     NotRegular(PathBuf),
     #[error("the env file is in a git work tree, and git could not be run: {}", .0.kind())]
     NotRunnable(#[source] io::Error),
