@@ -76,6 +76,7 @@ impl Diagnostic for Error {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each error")]
     fn hint(&self, channel: Channel) -> String {
         match self {
             Self::AlreadyExists { state } => format!(

@@ -46,6 +46,7 @@ use simulator::Simulator;
 use storage::ledger::{Ledger, RegisteredWorkspace, Registration};
 
 /// The resolved settings. Nothing is opened yet.
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent setting")]
 pub struct Settings {
     /// The folder the agent works in.
     pub dir: PathBuf,
