@@ -214,7 +214,8 @@ fn accept_audit(
 
 /// Accepts a clock that went back, if the person confirms it. A refusal leaves the other repairs to be made.
 fn accept_clock(services: &Provisioner, principal: &Principal, interaction: &dyn Interaction) -> Result<(), Error> {
-    if let Some((now, seen)) = services.budgets.clock_behind()?
+    // A ledger that cannot be read is among the findings of the check.
+    if let Ok(Some((now, seen))) = services.budgets.clock_behind()
         && interaction.confirm(&Confirmation::AcceptClock { now, seen }).is_ok()
     {
         services.budgets.reset_clock(principal)?;

@@ -42,8 +42,9 @@ fn asked(cap: &str, without: Option<&str>) -> Decision {
     Decision::NeedsApproval { cap: usd(cap), without: without.map(usd), excess: Vec::new() }
 }
 
-fn unplaced(key: &'static str) -> RuleSource {
-    RuleSource { key, place: None }
+/// The registry of these tests has its policy on line 9.
+fn at_line(line: u32, key: &'static str) -> RuleSource {
+    RuleSource { key, place: Some(format!("test:{line}")) }
 }
 
 #[test]
@@ -90,11 +91,11 @@ fn person_may_exceed_the_default_and_none_the_maximum() {
 #[test]
 fn limits_over_everything_count_what_is_live() {
     let committed = live(2, usd("50"));
-    let source_of = unplaced("max_projects");
+    let source_of = at_line(10, "max_projects");
     let full = Decision::Refused(Rule::TooManyProjects { live: 2, maximum: 2, source_of });
     assert_eq!(ask("1", Role::Person, "max_projects = 2", committed), full);
     assert_eq!(ask("10", Role::Agent, "total_cap_usd = 60", committed), Decision::Allowed { cap: usd("10") });
-    let source_of = unplaced("total_cap_usd");
+    let source_of = at_line(10, "total_cap_usd");
     let over = Rule::TotalCap { asked: usd("10.01"), committed: usd("50"), total: usd("60"), source_of };
     assert_eq!(ask("10.01", Role::Agent, "total_cap_usd = 60", committed), Decision::Refused(over));
 }
@@ -102,20 +103,20 @@ fn limits_over_everything_count_what_is_live() {
 #[test]
 fn monthly_budget_asks_an_agent_and_monthly_max_refuses() {
     let committed = Committed { this_month: usd("90"), ..live(1, usd("40")) };
-    let limit = |key, limit: &str| Excess::MonthlyBudget {
+    let limit = |line, key, limit: &str| Excess::MonthlyBudget {
         month: Some(committed.month),
         needed: usd("100.01"),
         committed: usd("90"),
         limit: usd(limit),
-        source: unplaced(key),
+        source: at_line(line, key),
     };
     let budget = "approval = 'never'\nmonthly_budget_usd = 100";
     assert_eq!(ask("10", Role::Agent, budget, committed), Decision::Allowed { cap: usd("10") });
-    let excess = vec![limit("monthly_budget_usd", "100")];
+    let excess = vec![limit(11, "monthly_budget_usd", "100")];
     let asked = Decision::NeedsApproval { cap: usd("10.01"), without: Some(usd("10")), excess };
     assert_eq!(ask("10.01", Role::Agent, budget, committed), asked);
     assert_eq!(ask("10.01", Role::Person, budget, committed), Decision::Allowed { cap: usd("10.01") });
-    let refused = Decision::Refused(Rule::BudgetExhausted(limit("monthly_max_usd", "100")));
+    let refused = Decision::Refused(Rule::BudgetExhausted(limit(10, "monthly_max_usd", "100")));
     for role in [Role::Agent, Role::Person] {
         assert_eq!(ask("10.01", role, "monthly_max_usd = 100", committed), refused);
     }
@@ -145,7 +146,7 @@ fn live_projects_and_caps_of_a_provider_ask_and_a_policy_refuses() {
         Decision::NeedsApproval { excess, .. } => excess,
         other => panic!("{other:?}"),
     };
-    let source = unplaced("max_live_projects");
+    let source = at_line(10, "max_live_projects");
     let many = excess(ask("1", Role::Agent, "max_live_projects = 2", committed));
     assert_eq!(many, [Excess::LiveProjects { live: 2, limit: 2, source }]);
     let of_provider = excess(ask("20.01", Role::Agent, "", committed));

@@ -175,7 +175,11 @@ impl Suspension {
     ) -> Result<Project, Error> {
         let project = self.still_live(target)?;
         let mut intent = match self.ports.ledger.journal().open_intent(&project.id)? {
-            None if project.status == Status::Suspended => return Ok(project), // an operation that was halted recorded it
+            // An operation that was halted recorded it, and may have left a file behind.
+            None if project.status == Status::Suspended => {
+                let _ = self.ports.delivery.sweep(&project.env_file);
+                return Ok(project);
+            }
             Some(open) if open.operation == Operation::Suspend => open,
             Some(open) if open.operation == Operation::Teardown => {
                 return self.settled(&target.name, Replace::OursOnly, principal);
@@ -234,6 +238,7 @@ impl Suspension {
         let settled = waits.locked(&self.ports, target, || {
             let project = self.settled(name, Replace::OursOnly, principal)?;
             if project.status == Status::Suspended {
+                let _ = self.ports.delivery.sweep(&project.env_file);
                 return Ok(project);
             }
             let intent = self.begin(name, Operation::Suspend, why, principal)?;

@@ -40,7 +40,10 @@ impl Teardown {
                 self.ports.phase(Phase::Intended);
                 self.reconciler.remove(*intent, principal)?
             }
-            Prepared::Gone(project) => *project,
+            Prepared::Gone(project) => {
+                let _ = self.ports.delivery.sweep(&project.env_file); // an earlier call may have left a file behind
+                *project
+            }
         };
         let kept = self.ports.ledger.budget().of_project(&project.id, self.ports.clock.now())?;
         let state = self.observer.state_of(project, Observation::Unknown);

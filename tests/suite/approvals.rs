@@ -205,7 +205,7 @@ fn person_at_a_terminal_confirms_by_typing() {
         let env_file = here.file(".env").display().to_string();
         let shown = format!(
             "Project: `memory` on supermemory (Supermemory: long-term memory for agents; supermemory/memory)\n\
-             Cap: 80.00 USD every month until torn down. It is billed, up to that cap.\n\
+             Cap: 80.00 USD in total, until torn down. It is billed, up to that cap.\n\
              Variables: SUPERMEMORY_API_KEY in {env_file}\nWorkspace: {} (simulated backend)\n\
              Approve `memory` on supermemory (supermemory/memory) with a cap of 80 USD, asked by lines 1? [y/N] ",
             here.path().display()
@@ -404,10 +404,6 @@ fn approval_covers_the_lease_and_the_whole_entry() {
         assert_eq!(agent.call("provision", &asked)["code"], "approval_required", "{edited}");
     }
     std::fs::remove_file(here.file("providers.toml")).unwrap();
-    let mut accepting = RawClient::start(here.command(&["serve", "--accept-tos"]));
-    accepting.initialize_as("lines");
-    let terms = accepting.call("provision", &asked);
-    assert_ne!(terms["status"], "active", "other terms: {terms}");
     assert!(here.world().observe_everything().unwrap().is_empty());
     assert_eq!(agent.call("provision", &asked)["status"], "active", "and exactly what was approved is granted");
 }

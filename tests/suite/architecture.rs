@@ -31,6 +31,7 @@ const CRATES: &[Member] = &[
             "budget",
             "channel",
             "clock",
+            "connection",
             "diagnostic",
             "lifetime",
             "money",
@@ -83,6 +84,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("principal", &["channel", "secret", "visible"], &[]),
     ("project", &["budget", "channel", "clock", "diagnostic", "money", "name", "secret"], &["rand", "thiserror"]),
     ("workspace", &["project"], &[]),
+    ("connection", &["clock"], &[]),
     ("safe_url", &[], &["thiserror", "url"]),
     ("alert", &["clock", "money", "name", "project"], &[]),
     // Describes what an approval covers; random ids, and its time limit.
@@ -96,7 +98,8 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
     ("git", &["fs"], &["thiserror"]),
     // Decides whether the folder of the ledger is safe to use.
     ("state_folder", &["fs", "git"], &["thiserror"]),
-    ("store", &[], &["rusqlite", "thiserror"]),
+    // A digest of the schema tells at once that it is ours.
+    ("store", &[], &["rusqlite", "sha2", "thiserror"]),
     ("dotenv", &[], &["dotenv_parser", "thiserror", "zeroize"]),
     ("env_file", &["dotenv", "fs", "git"], &["ignore", "thiserror"]),
     // Edits other programs' files and knows nothing else of this program. It handles JSON and TOML, so it uses both
@@ -186,6 +189,7 @@ const MODULES: &[(&str, &[&str], &[&str])] = &[
             "scan",
             "secret",
             "state_folder",
+            "visible",
             "workspace",
         ],
         &["serde_json", "tokio"],
@@ -416,6 +420,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         // of JSON, and the others store or compare a path.
         ".to_string_lossy()",
         &[
+            "crates/files/src/fs/folder/portable.rs",
             "crates/storage/src/ledger/journal.rs",
             "crates/storage/src/ledger/projects.rs",
             "crates/storage/src/ledger/scope.rs",

@@ -23,6 +23,7 @@ fn each_effect_has_its_intent_and_its_outcome() {
         ("rotate", "intended"),
         ("rotate", "done"),
         ("usage record", "intended"),
+        ("usage record", "done"),
         ("teardown", "intended"),
         ("teardown", "done"),
         ("provision", "refused"),
@@ -39,11 +40,11 @@ fn changed_chain_is_located() {
         ("UPDATE audit SET outcome = 'refused' WHERE seq = 2", 2),
         ("UPDATE audit SET actor = actor || 'x' WHERE seq = 1", 1),
         ("DELETE FROM audit WHERE seq = 3", 3),
-        ("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)", 11),
+        ("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)", 12),
         ("DELETE FROM audit", 1),
         ("DELETE FROM audit_head", 1),
-        ("UPDATE audit_head SET seq = seq - 1", 11),
-        ("UPDATE audit_head SET hash = 'x'", 12),
+        ("UPDATE audit_head SET seq = seq - 1", 12),
+        ("UPDATE audit_head SET hash = 'x'", 13),
         // Cutting off the end and correcting the head record in the database still contradicts the file.
         (
             "DELETE FROM audit WHERE seq > 9; UPDATE audit_head SET seq = 9, hash = (SELECT hash FROM audit WHERE seq = 9)",
@@ -52,8 +53,8 @@ fn changed_chain_is_located() {
         ("UPDATE audit SET seq = seq + 100 WHERE seq = 4", 4),
         ("UPDATE audit SET detail = '{}' WHERE seq = 5", 5),
         (
-            "INSERT INTO audit SELECT 12, at, door, actor, action, project, name, outcome, detail, hash, workspace FROM audit WHERE seq = 11",
-            12,
+            "INSERT INTO audit SELECT 13, at, door, actor, action, project, name, outcome, detail, hash, workspace FROM audit WHERE seq = 12",
+            13,
         ),
     ] {
         let workspace = workspace_with_history();
@@ -75,11 +76,11 @@ fn older_ledger_in_place_is_detected() {
     let older = fs::read(&ledger).unwrap();
     workspace.ok(&["provision", "two", "search"]);
     workspace.checkpoint();
-    assert_eq!(workspace.json(&["audit", "--verify"])["rows"], 14, "three rows more");
+    assert_eq!(workspace.json(&["audit", "--verify"])["rows"], 15, "three rows more");
 
     restore(&workspace, &older);
     let response = workspace.json(&["audit", "--verify"]);
-    assert_eq!(response["message"], "row 12 of the audit does not match `audit.head`, or is missing", "{response}");
+    assert_eq!(response["message"], "row 13 of the audit does not match `audit.head`, or is missing", "{response}");
     // Later rows take the places of the lost ones, and the loss stays visible.
     workspace.ok(&["provision", "three", "llm"]);
     workspace.ok(&["teardown", "three", "--yes"]);
@@ -104,9 +105,9 @@ fn missing_or_altered_head_record_is_reported() {
         (String::new(), "last audit row, was changed"),
         ("v1 1\n".to_owned(), "last audit row, was changed"),
         (right.replace("v1", "v2"), "last audit row, was changed"),
-        (right.replacen("v1 11", "v1 -1", 1), "last audit row, was changed"),
-        (right.replacen("v1 11", "v1 10", 1), "row 10 of the audit"),
-        (right.replacen("v1 11", "v1 99", 1), "does not match `audit.head`, or is missing"),
+        (right.replacen("v1 12", "v1 -1", 1), "last audit row, was changed"),
+        (right.replacen("v1 12", "v1 11", 1), "row 11 of the audit"),
+        (right.replacen("v1 12", "v1 99", 1), "does not match `audit.head`, or is missing"),
     ] {
         fs::write(&head, &wrong).unwrap();
         let response = workspace.json(&["audit", "--verify"])["message"].as_str().unwrap().to_owned();
@@ -268,14 +269,14 @@ fn rows_are_filtered_by_project_actor_time_and_outcome() {
         output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let all = search(&["--limit", "0"]);
-    assert_eq!(all.len(), 16);
+    assert_eq!(all.len(), 17);
     assert_eq!(search(&["--project", "two"]).len(), 2);
     assert!(search(&["--actor", "LINES", "--outcome", "called"]).iter().all(|row| row["door"] == "mcp"));
     assert_eq!(search(&["--actor", "lines", "--project", "three"]).len(), 3);
     assert_eq!(search(&["--outcome", "refused"]).len(), 1);
     assert_eq!(search(&["--outcome", "cap_above_maximum"]).len(), 2);
     assert_eq!(search(&["--outcome", "done", "--limit", "1"])[0]["project"], "three");
-    assert_eq!(search(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 11);
+    assert_eq!(search(&["--since", "1h", "--until", "2099-01-01", "--project", "one"]).len(), 12);
     assert!(search(&["--until", "1h"]).is_empty() && search(&["--since", "2099-01-01"]).is_empty());
     for wrong in [&["--since", "tomorrow"][..], &["--until", "sk_live_0123456789abcdef"]] {
         let response = workspace.json(&[&["audit"], wrong].concat());
@@ -367,4 +368,5 @@ fn workspace_with_history() -> Workspace {
 }
 
 /// Takes the number of the next row, so that no row can be written.
-const BLOCK_AUDIT: &str = "INSERT INTO audit SELECT seq + 1, 0, '', '', '', NULL, NULL, '', '', '' FROM audit_head";
+const BLOCK_AUDIT: &str =
+    "INSERT INTO audit SELECT seq + 1, 0, '', '', '', NULL, NULL, '', '', '', NULL FROM audit_head";

@@ -284,8 +284,15 @@ impl World {
 
     fn wait(&mut self, hours: i64) {
         // Programs spend on each day, and servers end what expires.
+        let ledger = self.ledger(0);
+        let live = if ledger.exists() { ledger.projects().all_live_everywhere().unwrap() } else { Vec::new() };
+        let ends: Vec<i64> =
+            live.iter().filter_map(|project| project.expires_at).map(Timestamp::as_millisecond).collect();
         for _ in 0..hours {
-            self.now.fetch_add(3_600_000, Ordering::SeqCst);
+            let before = self.now.fetch_add(3_600_000, Ordering::SeqCst);
+            if ends.iter().any(|end| (before + 1..=before + 3_600_000).contains(end)) {
+                self.reap_everywhere();
+            }
             if self.now.load(Ordering::SeqCst) / 3_600_000 % 24 == 7 {
                 self.spend_all();
             }

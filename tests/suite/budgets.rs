@@ -286,7 +286,8 @@ fn budget_writes_the_users_policy_and_keeps_its_bytes() {
 fn workspace_file_cannot_raise_the_monthly_budget() {
     let here = Workspace::new();
     let registry = files::registry::BUILTIN;
-    let wide = "monthly_budget_usd = 5000\nmax_live_projects = 500\napproval = 'never'";
+    let wide = "monthly_budget_usd = 5000\nmax_live_projects = 500";
+    here.write_policy("[policy]\napproval = 'never'\n");
     here.write(
         "providers.toml",
         format!("{registry}\n[policy]\n{wide}\n").replace("max_cap_usd = 100", "max_cap_usd = 900"),

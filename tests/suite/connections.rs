@@ -179,6 +179,7 @@ fn env_file_of_a_server_is_inside_the_workspace() {
             assert!(output.stderr.contains("inside the workspace"), "{outside}: {output:?}");
         }
     }
+    workspace.allow_env_file("sub/keys.env");
     let mut inside = agent(server(&workspace, &["--env-file", "sub/keys.env"]));
     assert_eq!(inside.call("provision", &json!({ "name": "web", "provider": "search" }))["status"], "active");
     inside.disconnect();

@@ -309,16 +309,18 @@ fn unrecorded_key_is_not_delivered() {
 }
 
 #[test]
-fn billed_but_unlisted_resource_is_reported_and_not_adopted() {
+fn billed_but_unlisted_resource_is_reported() {
     let workspace = workspace_with_project(BackendKind::Simulated);
     workspace.ok(&["provision", "other", "search"]);
     let forget =
         "PRAGMA foreign_keys = OFF; DELETE FROM projects WHERE name = 'other'; DELETE FROM journal WHERE project = 2";
     workspace.sql(forget);
-    assert_only(&workspace, "drift", "problem", "not listed");
-    assert_eq!(workspace.run(&["doctor", "--repair"]).code, 1);
-    assert_eq!(workspace.billed_resources().len(), 2, "nothing was removed");
-    assert_eq!(workspace.json(&["list"])["live_count"], 1, "nothing was adopted");
+    let found = findings(&workspace, &[]);
+    let [(drift, _, unlisted), (lost, _, earlier)] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((drift.as_str(), lost.as_str()), ("drift", "lost"), "{found:#?}");
+    assert!(unlisted.contains("not listed") && earlier.contains("in no ledger"), "{found:#?}");
+    assert_eq!(workspace.billed_resources().len(), 2, "a check removes nothing");
+    assert_eq!(workspace.json(&["list"])["live_count"], 1, "a check adopts nothing");
 }
 
 #[test]
