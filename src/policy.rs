@@ -65,7 +65,8 @@ pub fn decide(request: &CapRequest, provider: &Provider, policy: &Policy, commit
     let above_default = cap > provider.unapproved_cap;
     let rule = provider.approval.unwrap_or(policy.approval);
     let asks = rule == ApprovalRule::Always || (rule == ApprovalRule::AboveDefault && above_default);
-    if request.role != Role::Agent || !(asks || !excess.is_empty()) {
+    let needs_person = asks || !excess.is_empty();
+    if request.role != Role::Agent || !needs_person {
         return Decision::Allowed { cap };
     }
     let most = if rule == ApprovalRule::Never { provider.max_cap } else { provider.unapproved_cap };
@@ -141,7 +142,7 @@ fn broken_rule(cap: Cents, added: &Added, provider: &Provider, policy: &Policy, 
     }
     let total = policy.provider_totals.get(&provider.key).copied();
     let excess = provider_excess(added, provider, total, source(policy, "max_cap_usd"), committed)
-        .or_else(|| monthly_excess(added, policy.monthly_max, source(policy, "monthly_max_usd"), committed));
+        .or_else(|| monthly_excess(added, policy.monthly_max, &source(policy, "monthly_max_usd"), committed));
     excess.map(Rule::BudgetExhausted)
 }
 
@@ -151,14 +152,14 @@ fn excess(added: &Added, provider: &Provider, policy: &Policy, committed: &Commi
     let too_many = policy.max_live_projects.filter(|limit| added.projects > 0 && live >= *limit);
     let too_many =
         too_many.map(|limit| Excess::LiveProjects { live, limit, source: source(policy, "max_live_projects") });
-    let monthly = monthly_excess(added, policy.monthly_budget, source(policy, "monthly_budget_usd"), committed);
+    let monthly = monthly_excess(added, policy.monthly_budget, &source(policy, "monthly_budget_usd"), committed);
     let registry = RuleSource { key: "max_cap_usd", place: None };
     let of_provider = provider_excess(added, provider, provider.caps_in_sum, registry, committed);
     [monthly, too_many, of_provider].into_iter().flatten().collect()
 }
 
 /// Compares this month, and the fullest later one, with a monthly limit.
-fn monthly_excess(added: &Added, limit: Option<Cents>, source: RuleSource, committed: &Committed) -> Option<Excess> {
+fn monthly_excess(added: &Added, limit: Option<Cents>, source: &RuleSource, committed: &Committed) -> Option<Excess> {
     let limit = limit?;
     let this_month = (Some(committed.month), added.this_month, committed.this_month);
     let later = (None, added.coming, committed.coming);

@@ -315,13 +315,14 @@ fn next(state: &ProjectState) -> String {
                 next += " Git would have committed that file, so it was added to .git/info/exclude.";
             }
             Note::StaysCommitted { amount, used, month } => {
-                next += &match used {
+                let kept = match used {
                     Some(used) => format!(" {amount} USD of its cap count in {month}: it used {used} USD."),
                     None => format!(
                         " {amount} USD of its cap stay committed in {month}, because its usage is not known; a person can \
                          release them with `spend --release`."
                     ),
                 };
+                next += &kept;
             }
             Note::MayExist { resource, place } => {
                 next = format!(

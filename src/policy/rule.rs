@@ -45,9 +45,10 @@ impl Diagnostic for Rule {
             Self::AboveMaximum { maximum, .. } => format!("ask for {maximum} USD or less"),
             Self::BudgetExhausted(Excess::MonthlyBudget { limit, committed, .. }) => {
                 let left = limit.saturating_sub(*committed);
-                let less = match left.is_zero() {
-                    true => "wait for the next month".to_owned(),
-                    false => format!("ask for a cap that commits {left} USD or less"),
+                let less = if left.is_zero() {
+                    "wait for the next month".to_owned()
+                } else {
+                    format!("ask for a cap that commits {left} USD or less")
                 };
                 format!("{less}, or {}", channel.person("change the policy"))
             }

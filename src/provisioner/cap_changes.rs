@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backends::{Metering, NewCap};
 use domain::{
-    approval::{ApprovalId, Subject},
+    approval::{ApprovalId, Subject, SubjectFacts},
     budget::{Added, BudgetFacts},
     money::Cents,
     name::ProjectName,
@@ -98,11 +98,11 @@ impl CapChanges {
         };
         let approval = self.approval_for(project, cap, provider, &registry, principal)?;
         let event = self.ports.event(principal, ACTION, Verdict::Intended, detail(project, cap, approval.as_ref()));
-        let begun =
+        let intent =
             self.ports.ledger.journal().begin_cap(&project.name, &OperationId::random()?, &event, |tx, change| {
                 let committed = tx.committed(project.money(), project.service.provider(), event.at)?;
-                let (added, role) = (change.added(cap), principal.role);
-                match policy::decide_raise(cap, &added, role, provider, &registry.policy, &committed) {
+                let added = change.added(cap);
+                match policy::decide_raise(cap, &added, principal.role, provider, &registry.policy, &committed) {
                     Decision::Allowed { cap } => Ok(cap),
                     Decision::NeedsApproval { cap, .. } => {
                         spend(tx, &self.subject(project, provider, cap)?, approval.as_ref(), &project.id, event.at)?;
@@ -111,7 +111,7 @@ impl CapChanges {
                     Decision::Refused(rule) => Err(Error::from(rule)),
                 }
             })?;
-        begun.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.ports.missing(&project.name))
+        intent.map(|intent| Prepared::Begun(Box::new(intent))).ok_or_else(|| self.ports.missing(&project.name))
     }
 
     /// A lower cap needs no decision: any caller may commit less.
@@ -159,12 +159,11 @@ impl CapChanges {
             lifetime: None,
             replace: Replace::OursOnly,
         };
-        let mut subject = self.approvals.subject(&request, provider, cap)?;
+        let subject = self.approvals.subject(&request, provider, cap)?;
         let whole = json!(["raise", subject.digest, project.id.as_str(), project.cap.cents()]);
-        subject.digest = Fingerprint::of(whole.to_string().as_bytes()).as_str().to_owned();
-        subject.shown.raised_from = Some(project.cap);
-        subject.shown.period = project.cap_period;
-        Ok(subject)
+        let digest = Fingerprint::of(whole.to_string().as_bytes()).as_str().to_owned();
+        let shown = SubjectFacts { raised_from: Some(project.cap), period: project.cap_period, ..subject.shown };
+        Ok(Subject { digest, shown, ..subject })
     }
 }
 

@@ -226,33 +226,12 @@ impl Provision {
         preflight: &Preflight,
     ) -> Result<Grant, Error> {
         let deliveries = grant.provider.deliveries.iter().map(|delivery| {
-            let env_var = self.free_variable(tx, grant.wanted, &delivery.env_var, preflight)?;
+            let env_var = free_variable(tx, grant.wanted, &delivery.env_var, preflight)?;
             Ok(Delivery { env_var, credential: delivery.credential.clone() })
         });
         let deliveries = deliveries.collect::<Result<_, Error>>()?;
         let term = LifetimeTerms { expires_at: grant.request.expires_at, session: self.sessions.id()? };
         Ok(Grant { cap, period: grant.request.period, deliveries, term })
-    }
-
-    /// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
-    fn free_variable(
-        &self,
-        tx: &ProvisionTx<'_>,
-        wanted: &ProvisionRequest,
-        usual: &EnvVar,
-        preflight: &Preflight,
-    ) -> Result<EnvVar, Error> {
-        let path = preflight.path();
-        let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
-        let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
-        if tx.holds(path, &variable)? {
-            return Err(taken(&variable).into());
-        }
-        preflight.dry_run(&variable)?;
-        match preflight.holds(&variable) {
-            Some(value) if wanted.replace == Replace::OursOnly && !tx.is_spent(&value)? => Err(taken(&variable).into()),
-            _ => Ok(variable),
-        }
     }
 }
 
@@ -300,6 +279,26 @@ impl CapGrant<'_> {
             Decision::NeedsApproval { cap, without, excess } => Ok(Granted::WithApproval { cap, without, excess }),
             Decision::Refused(rule) => Err(rule.into()),
         }
+    }
+}
+
+/// Returns the registry's variable, or `<NAME>_<ENV_VAR>` when another live project uses that one.
+fn free_variable(
+    tx: &ProvisionTx<'_>,
+    wanted: &ProvisionRequest,
+    usual: &EnvVar,
+    preflight: &Preflight,
+) -> Result<EnvVar, Error> {
+    let path = preflight.path();
+    let taken = |variable: &EnvVar| EnvFileError::Taken { variable: variable.clone(), path: path.to_owned() };
+    let variable = if tx.holds(path, usual)? { wanted.name.prefixed(usual)? } else { usual.clone() };
+    if tx.holds(path, &variable)? {
+        return Err(taken(&variable).into());
+    }
+    preflight.dry_run(&variable)?;
+    match preflight.holds(&variable) {
+        Some(value) if wanted.replace == Replace::OursOnly && !tx.is_spent(&value)? => Err(taken(&variable).into()),
+        _ => Ok(variable),
     }
 }
 

@@ -156,7 +156,9 @@ impl World {
         let backends = backends.collect();
         let root = folder.path().canonicalize().unwrap();
         let workspaces: Vec<PathBuf> = (0..WORKSPACES).map(|number| root.join(format!("w{number}"))).collect();
-        workspaces.iter().for_each(|workspace| std::fs::create_dir(workspace).unwrap());
+        for workspace in &workspaces {
+            std::fs::create_dir(workspace).unwrap();
+        }
         std::fs::create_dir(root.join("home")).unwrap();
         let (approved, spent) = (BTreeSet::new(), BTreeMap::new());
         Self { folder, workspaces, now, backends, runtime, crash: None, approved, spent }

@@ -73,13 +73,13 @@ fn teardown_releases_what_was_certainly_not_used() {
     here.ok(&["provision", "a", "llm", "--cap", "20"]);
     here.ok(&["usage", "record", "a", "1.234567"]);
     let view = here.json(&["teardown", "a", "--yes"]);
-    assert_eq!(view["usage_usd"], 1.234567, "the last usage stays: {view}");
+    assert_eq!(view["usage_usd"], 1.234_567, "the last usage stays: {view}");
     assert!(view["next"].as_str().unwrap().contains("1.24 USD of its cap count"), "{view}");
     assert_eq!(class(&here, "simulated")["committed_usd"], 1.24);
-    assert_eq!(here.json(&["list", "--all"])["projects"][0]["usage_usd"], 1.234567);
+    assert_eq!(here.json(&["list", "--all"])["projects"][0]["usage_usd"], 1.234_567);
     let spend = here.json(&["spend"]);
     let listed = &spend["projects"][0];
-    assert_eq!((&listed["committed_usd"], &listed["used_usd"]), (&json!(1.24), &json!(1.234567)), "{spend}");
+    assert_eq!((&listed["committed_usd"], &listed["used_usd"]), (&json!(1.24), &json!(1.234_567)), "{spend}");
     assert_eq!(spend["simulated_committed_usd"], 1.24);
 }
 
@@ -224,9 +224,7 @@ fn cap_that_the_backend_refuses_stays_as_it_was() {
     here.ok(&["provision", "memory", "supermemory", "--cap", "20"]);
     here.fake_stripe().inject_faults(json!([{ "verb": "billing update", "fault": "error", "code": "INVALID_ARGUMENT", "message": "no", "times": 1 }]));
     let refused = here.json(&["cap", "memory", "50"]);
-    if refused["code"] != "limit_not_set" {
-        panic!("{refused}");
-    }
+    assert_eq!(refused["code"], "limit_not_set", "{refused}");
     assert_eq!(here.json(&["list"])["projects"][0]["spend_cap_usd"], 20.0);
     assert_eq!(here.json(&["spend"])["projects"][0]["committed_usd"], 20.0);
     assert_eq!(here.json(&["cap", "memory", "50"])["spend_cap_usd"], 50.0);

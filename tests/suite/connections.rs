@@ -15,6 +15,9 @@ use crate::{
     workspace::{BINARY, BackendKind, CommandOutput, Workspace},
 };
 
+/// The flags and variables of a host's entry.
+type Entry = (Vec<String>, Vec<(&'static str, String)>);
+
 #[test]
 fn server_without_a_connection_buys_nothing() {
     for kind in REAL {
@@ -55,7 +58,7 @@ fn host_entry_cannot_choose_a_ledger_with_a_connection() {
     let shipped = workspace.file("shipped");
     copy_folder(&workspace.state(), &shipped);
     let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
-    let entries: [(Vec<String>, Vec<(&str, String)>); 5] = [
+    let entries: [Entry; 5] = [
         (vec!["--state-dir".to_owned(), text(&elsewhere.join("state"))], vec![]),
         (vec![], vec![("STRIPE_PROJECTS_STATE_DIR", text(&elsewhere.join("state")))]),
         (vec![], vec![("XDG_STATE_HOME", text(&elsewhere))]),
@@ -146,8 +149,8 @@ fn host_entry_cannot_choose_a_program() {
     // The process that ends a session was started by the server, with the same flags.
     let mut reaper = bare(&workspace, &["reap", "--by-host", "--stripe-bin", "./stripe"]);
     reaper.env("STRIPE_PROJECTS_STRIPE_BIN", &evil).env("PATH", &path);
-    let reaped = CommandOutput::from(reaper.output().unwrap());
-    assert_eq!(reaped.code, 0, "{reaped:?}");
+    let output = CommandOutput::from(reaper.output().unwrap());
+    assert_eq!(output.code, 0, "{output:?}");
     assert!(!trace.exists(), "the program of the host's entry ran");
 }
 

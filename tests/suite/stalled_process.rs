@@ -177,7 +177,7 @@ fn permission_loss_is_reported_and_recovered() {
         ("provision", Phase::Locked, "", "env_file_not_writable"),
         ("rotate", Phase::Locked, "", "env_file_not_writable"),
         ("provision", Phase::Locked, STATE, "backend_unavailable"),
-        ("rotate", Phase::Locked, STATE, "ledger_unavailable"),
+        ("rotate", Phase::Locked, STATE, "backend_unavailable"),
         // An open journal entry stays open.
         ("provision", Phase::Acted, STATE, "ok"),
         ("rotate", Phase::Acted, STATE, "ok"),

@@ -30,11 +30,11 @@ impl StripeApi {
         let providers = self.http.list::<CatalogProvider>("/v2/provisioning/catalog/providers", &[]).await?;
         let names: BTreeMap<String, String> =
             providers.into_iter().map(|provider| (provider.id, provider.name)).collect();
-        let named = |resource: MarkedResource| {
+        let with_name = |resource: MarkedResource| {
             let provider = names.get(&resource.provider).cloned().unwrap_or_default();
             MarkedResource { provider, ..resource }
         };
-        Ok(ours.into_iter().map(named).collect())
+        Ok(ours.into_iter().map(with_name).collect())
     }
 }
 

@@ -89,8 +89,8 @@ impl<'a> Workspace<'a> {
 
     /// Whether the ledger knows our project.
     pub fn is_noted(notes: &dyn BackendNotes) -> Result<bool, BackendError> {
-        let noted = ProjectNotes::read(notes)?;
-        Ok(noted.project.is_some() || noted.name.is_some())
+        let known = ProjectNotes::read(notes)?;
+        Ok(known.project.is_some() || known.name.is_some())
     }
 
     /// Finds the project that the folder is connected to, if it has a name of ours. Notes nothing.

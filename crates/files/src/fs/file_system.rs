@@ -27,6 +27,7 @@ impl FileSystem {
         let found =
             rustix::fs::statfs(path).map_err(|error| failed("look at the file system of", path, error.into()))?;
         // The width and sign of the field differ between architectures; the numbers have 32 bits.
+        #[allow(clippy::useless_conversion, reason = "the field is an i64 on this platform only")]
         let bytes = i64::from(found.f_type).to_le_bytes();
         let [first, second, third, fourth, ..] = bytes;
         Ok(Self::from_magic(u32::from_le_bytes([first, second, third, fourth])))

@@ -45,11 +45,10 @@ impl Diagnostic for LedgerError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::ClockBehind { .. } => Exit::Refused,
+            Self::ClockBehind { .. } | Self::WorkspaceReplaced => Exit::Refused,
             Self::StateFolder(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Gone | Self::Moved { .. } => Exit::Failure,
-            Self::WorkspaceReplaced => Exit::Refused,
         }
     }
 }

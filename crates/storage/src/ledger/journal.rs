@@ -224,6 +224,7 @@ impl Journal<'_> {
     ///
     /// # Errors
     /// When the ledger cannot be written; the entry is then still open.
+    #[expect(clippy::needless_pass_by_value, reason = "an intent ends once")]
     pub fn close(&self, intent: Intent, status: Status, event: &Event) -> Result<Project, LedgerError> {
         let now = event.at.as_millisecond();
         self.0.write(|tx| {

@@ -170,10 +170,7 @@ fn switch_to_rollback_journal(connection: &Connection) -> Result<(), StoreError>
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     let switched = retry_while_busy(|| set_journal_mode(connection, TRUNCATE));
     connection.pragma_update(None, "locking_mode", "NORMAL")?; // the next read releases the lock
-    match switched? {
-        true => Ok(()),
-        false => Err(StoreError::Unavailable("the file system supports no rollback journal".into())),
-    }
+    if switched? { Ok(()) } else { Err(StoreError::Unavailable("the file system supports no rollback journal".into())) }
 }
 
 fn retry_while_busy<T>(mut attempt: impl FnMut() -> Result<T, rusqlite::Error>) -> Result<T, StoreError> {

@@ -11,4 +11,5 @@ pub use schema::{Difference, Schema};
 pub use sqlite_store::SqliteStore;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests write their files directly")]
 mod tests;

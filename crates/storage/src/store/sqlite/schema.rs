@@ -245,7 +245,9 @@ mod tests {
 
     fn made() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        MIGRATIONS.iter().for_each(|migration| connection.execute_batch(migration).unwrap());
+        for migration in MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
         connection.pragma_update(None, "user_version", 2).unwrap();
         connection
     }

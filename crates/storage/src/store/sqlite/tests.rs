@@ -77,6 +77,10 @@ fn live_ledger_of_another_host_is_refused_and_named() {
     assert_eq!(fs::read_to_string(folder.file("store.host")).unwrap(), "", "the last process released it");
 }
 
+/// Puts something at a path.
+#[cfg(unix)]
+type Plant<'a> = &'a dyn Fn(&Path);
+
 #[cfg(unix)]
 #[test]
 fn planted_links_and_other_files_are_refused() {
@@ -84,7 +88,7 @@ fn planted_links_and_other_files_are_refused() {
     for name in ["store.db", "store.db-wal", "store.db-shm", "store.db-journal", "store.host"] {
         let folder = Folder::new();
         folder.write("victim", "text of the victim");
-        let plants: [(&str, &dyn Fn(&Path)); 3] = [
+        let plants: [(&str, Plant<'_>); 3] = [
             ("link", &|place| symlink(folder.file("victim"), place).unwrap()),
             ("dangling link", &|place| symlink(folder.file("absent"), place).unwrap()),
             ("hard link", &|place| fs::hard_link(folder.file("victim"), place).unwrap()),
