@@ -149,7 +149,7 @@ fn live_projects_and_caps_of_a_provider_ask_and_a_policy_refuses() {
     let source = at_line(10, "max_live_projects");
     let many = excess(ask("1", Role::Agent, "max_live_projects = 2", committed));
     assert_eq!(many, [Excess::LiveProjects { live: 2, limit: 2, source }]);
-    let of_provider = excess(ask("20.01", Role::Agent, "", committed));
+    let of_provider = excess(ask("20.01", Role::Agent, "monthly_budget_usd = 1000", committed));
     assert!(matches!(of_provider[..], [Excess::ProviderCaps { needed, .. }] if needed == usd("100.01")));
     assert_eq!(ask("20.01", Role::Person, "", committed), Decision::Allowed { cap: usd("20.01") });
 
