@@ -25,6 +25,21 @@ pub struct Traffic {
 }
 
 impl Agent {
+    /// Records, as the user does, that servers of the workspace may use a real backend.
+    pub async fn connect(
+        server: &Path,
+        workspace: &Path,
+        flags: &[OsString],
+        key: Option<&str>,
+        backend: &str,
+    ) -> Result<(), Box<dyn Error>> {
+        let connected = command(server, &["connect", backend, "--yes"], workspace, flags, key).output().await?;
+        if connected.status.success() {
+            return Ok(());
+        }
+        Err(format!("the workspace was not connected: {}", String::from_utf8_lossy(&connected.stderr).trim()).into())
+    }
+
     /// Starts the server in a workspace and initializes the MCP session.
     ///
     /// `key` is the server's Stripe API key; without it, the server uses the environment's.
@@ -34,18 +49,8 @@ impl Agent {
         flags: &[OsString],
         key: Option<&str>,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(server);
-        command.args(["serve", "--dir"]).arg(workspace).args(flags).kill_on_drop(true);
+        let mut command = command(server, &["serve"], workspace, flags, key);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Removes our own settings, so that the demo is the same in every shell; Stripe's variables stay.
-        for (variable, _) in env::vars_os() {
-            if variable.to_string_lossy().starts_with("STRIPE_PROJECTS_") {
-                command.env_remove(variable);
-            }
-        }
-        if let Some(key) = key {
-            command.env("STRIPE_API_KEY", key);
-        }
         let mut server = command.spawn()?;
         let (sent, received) = (Recording::default(), Recording::default());
         let input = server.stdin.take().ok_or("the server has no stdin")?;
@@ -99,4 +104,19 @@ impl Traffic {
             |stream: &Vec<u8>| stream.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
         self.streams.iter().map(occurrences).sum()
     }
+}
+
+fn command(server: &Path, words: &[&str], workspace: &Path, flags: &[OsString], key: Option<&str>) -> Command {
+    let mut command = Command::new(server);
+    command.args(words).arg("--dir").arg(workspace).args(flags).kill_on_drop(true).stdin(Stdio::null());
+    // Removes our own settings, so that the demo is the same in every shell; Stripe's variables stay.
+    for (variable, _) in env::vars_os() {
+        if variable.to_string_lossy().starts_with("STRIPE_PROJECTS_") {
+            command.env_remove(variable);
+        }
+    }
+    if let Some(key) = key {
+        command.env("STRIPE_API_KEY", key);
+    }
+    command
 }

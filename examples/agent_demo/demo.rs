@@ -40,12 +40,21 @@ pub struct Demo {
 
 impl Setup {
     pub async fn agent(&self) -> Result<Agent, Box<dyn Error>> {
-        let mut flags = self.flags.clone();
-        if let Some(simulator) = &self.simulator {
-            flags.extend(["--stripe-api-base".into(), OsString::from(&simulator.base)]);
-        }
-        let key = self.simulator.as_ref().map(|_| simulator::KEY);
-        Agent::start(&self.server, &self.folder, &flags, key).await
+        Agent::start(&self.server, &self.folder, &self.all_flags(), self.key()).await
+    }
+
+    /// Lets servers of the workspace use a real backend.
+    pub async fn connect(&self, backend: &str) -> Step {
+        Agent::connect(&self.server, &self.folder, &self.all_flags(), self.key(), backend).await
+    }
+
+    fn all_flags(&self) -> Vec<OsString> {
+        let base = self.simulator.iter().flat_map(|simulator| ["--stripe-api-base".into(), (&simulator.base).into()]);
+        self.flags.iter().cloned().chain(base).collect()
+    }
+
+    fn key(&self) -> Option<&'static str> {
+        self.simulator.as_ref().map(|_| simulator::KEY)
     }
 }
 

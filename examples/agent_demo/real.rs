@@ -18,6 +18,7 @@ use crate::{
 
 /// Runs the demo; an error is a failed check.
 pub async fn run(setup: &Setup, purchase: &Purchase) -> Step {
+    setup.connect(purchase.backend).await?;
     let mut demo = Demo::start(setup).await?;
     let memory = unique_memory()?;
     let variable = purchase.provider.deliveries.first().ok_or("the provider has no variable")?.env_var.to_string();

@@ -76,6 +76,10 @@ def connection():
     assert type(request) is stripe.v2.provisioning.ProviderConnectionRequest
     assert request.request_status == "pending_auth" and request.redirect_url.startswith(BASE)
     with urllib.request.urlopen(request.redirect_url) as page:
+        assert page.status == 200 and b"<form" in page.read(), "the page asks, and changes nothing"
+    request = provisioning.provider_connection_requests.retrieve(request.id)
+    assert request.request_status == "pending_auth"
+    with urllib.request.urlopen(request.redirect_url, data=b"") as page:
         assert page.status == 200
     request = provisioning.provider_connection_requests.retrieve(request.id)
     assert request.request_status == "complete" and request.provider_connection.status == "active"

@@ -42,6 +42,8 @@ class Workspace:
         command = [sys.executable, str(HERE / "recorded.py"), str(self.records), str(binary), "serve", *self.flags]
         self.server.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in command) + "\n")
         self.server.chmod(0o755)
+        if gated:
+            self.run("connect", "stripe-api", "--yes")
 
     def run(self, *arguments, code=0):
         """Runs a command as the user would; returns its JSON output."""
