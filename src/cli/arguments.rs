@@ -75,7 +75,8 @@ pub enum Commands {
     #[command(after_help = CONNECT_HELP)]
     Connect {
         /// stripe-cli or stripe-api [default: that of --backend]
-        backend: Option<String>,
+        #[arg(value_name = "BACKEND")]
+        chosen: Option<String>, // not `backend`, which is the id of the global option
     },
     /// Create a capped project and write its key to the env file
     Provision {

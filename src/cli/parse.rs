@@ -76,7 +76,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, stdin_is_terminal: b
         None => !stdin_is_terminal,
         Some(command) => command.is_by_host(),
     };
-    if let Some(Commands::Connect { backend: Some(backend) }) = &command {
+    if let Some(Commands::Connect { chosen: Some(backend) }) = &command {
         options.backend = Some(backend.clone());
     }
     let done = |code| Err(EarlyExit { code, mistake_in: None });

@@ -199,6 +199,8 @@ fn connect_without_a_terminal_prints_what_is_missing() {
     assert_eq!(plan["missing"], json!(["confirmation"]), "{plan}");
     assert_eq!((&plan["backend"], &plan["api_base"]), (&json!("stripe-api"), &json!(simulator)), "{plan}");
     assert_eq!(plan["connected"], json!(null), "nothing was recorded: {plan}");
+    let by_flag = workspace.run(&["connect", "--backend", "stripe-api"]);
+    assert_eq!(serde_json::from_str::<Value>(&by_flag.stdout).unwrap(), plan, "the backend of the flag is the default");
 
     let connected = workspace.json(&["connect", "stripe-api", "--yes"]);
     assert_eq!(
