@@ -8,6 +8,14 @@ use crate::{
     workspace::{BackendKind, Workspace},
 };
 
+/// Nothing was provisioned, so there is neither a state folder nor a ledger.
+#[test]
+fn suspend_of_an_unknown_project_needs_no_ledger() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.json(&["suspend", "memory"])["code"], "project_not_found");
+    workspace.ok(&["suspend", "--all"]);
+}
+
 #[test]
 fn suspend_revokes_the_key_and_resume_delivers_another() {
     for kind in BackendKind::ALL {
