@@ -221,8 +221,8 @@ impl<'a> Worker<'a> {
         };
         let expected: &[&str] = match (verb, *state) {
             ("list" | "reap", _) => &["ok"],
-            // A killed purchase of another worker has to be delivered first.
-            ("provision", State::Absent) => &["ok", "earlier_key_not_delivered"],
+            // A killed purchase of another worker has to be delivered first; many caps with one provider need a person.
+            ("provision", State::Absent) => &["ok", "approval_required", "earlier_key_not_delivered"],
             (_, State::Unknown) => POSSIBLE_CODES,
             ("provision", _) => &["already_exists"],
             ("teardown", State::Absent) => &["ok", "project_not_found"], // the name was used before, or not
@@ -336,6 +336,7 @@ const PROVIDERS: &[&str] = &["search", "supermemory", "llm", "tts"];
 const POSSIBLE_CODES: &[&str] = &[
     "ok",
     "already_exists",
+    "approval_required",
     "earlier_key_not_delivered",
     "project_not_found",
     "resource_not_found",
