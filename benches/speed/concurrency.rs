@@ -25,7 +25,7 @@ fn ours(workspace: &Path, rounds: usize) -> Duration {
         for round in 0..rounds {
             let name = format!("w{number}r{round}");
             let by_name = format!(r#"{{"name":"{name}"}}"#);
-            server.call("provision", &format!(r#"{{"name":"{name}","provider":"search"}}"#));
+            server.call("provision", &format!(r#"{{"name":"{name}","provider":"search","spend_cap_usd":0.1}}"#));
             server.call("rotate_key", &by_name);
             server.call("teardown", &by_name);
         }

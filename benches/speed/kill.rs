@@ -33,7 +33,10 @@ fn kills(workspace: &Path, projects: usize, rounds: usize) -> Vec<Duration> {
     let mut measured = Vec::new();
     for round in 0..rounds {
         for number in 0..projects {
-            server.call("provision", &format!(r#"{{"name":"r{round}n{number}","provider":"search"}}"#));
+            server.call(
+                "provision",
+                &format!(r#"{{"name":"r{round}n{number}","provider":"search","spend_cap_usd":0.1}}"#),
+            );
         }
         let keys = keys(workspace);
         assert_eq!(keys.len(), projects);

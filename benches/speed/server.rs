@@ -16,7 +16,18 @@ pub struct Server {
 pub fn ours(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stripe-projects-mcp"));
     command.args(["serve", "--dir"]).arg(folder).arg("--state-dir").arg(state_of(folder));
+    command.env("XDG_CONFIG_HOME", config_of(folder));
     command
+}
+
+/// Returns a configuration folder beside the workspace, with a policy that permits many projects without a person.
+pub fn config_of(workspace: &Path) -> PathBuf {
+    let config = workspace.with_extension("config");
+    let folder = config.join("stripe-projects");
+    fs::create_dir_all(&folder).unwrap();
+    let limits = "[policy]\nmonthly_budget_usd = 1000000\nmax_live_projects = 100000\n";
+    fs::write(folder.join("policy.toml"), limits).unwrap();
+    config
 }
 
 /// Returns the state folder of a workspace, beside it.
