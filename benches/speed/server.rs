@@ -24,9 +24,12 @@ pub fn ours(folder: &Path) -> Command {
 pub fn config_of(workspace: &Path) -> PathBuf {
     let config = workspace.with_extension("config");
     let folder = config.join("stripe-projects");
-    fs::create_dir_all(&folder).unwrap();
-    let limits = "[policy]\nmonthly_budget_usd = 1000000\nmax_live_projects = 100000\n";
-    fs::write(folder.join("policy.toml"), limits).unwrap();
+    // Once: a running server would announce a change.
+    if !folder.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        let limits = "[policy]\nmonthly_budget_usd = 1000000\nmax_live_projects = 100000\n";
+        fs::write(folder.join("policy.toml"), limits).unwrap();
+    }
     config
 }
 
