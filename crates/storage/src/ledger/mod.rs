@@ -282,6 +282,9 @@ impl Ledger {
         mut work: impl FnMut(&ScopedTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.ensure_usable()?;
+        if let (Access::Write | Access::WriteUnsynced, Some(folder)) = (access, &self.folder) {
+            files::fs::create_private_folder(folder.path()).map_err(StoreError::from).map_err(LedgerError::from)?;
+        }
         self.run(access, &mut work).map_err(LedgerError::from)?
     }
 

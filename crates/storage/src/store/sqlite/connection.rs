@@ -71,7 +71,6 @@ impl OpenDatabase {
 /// Opens the file in WAL mode; `None` where it cannot be in that mode.
 fn with_wal(path: &Path, schema: &Schema) -> Result<Option<Connection>, StoreError> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_private_folder(folder)?;
     if FileSystem::of(folder)? == FileSystem::Network || lease_file(path).is_file() {
         return Ok(None);
     }
