@@ -333,11 +333,9 @@ impl Ports {
 
     /// Returns the error for a name that no live project has.
     pub(super) fn missing(&self, name: &ProjectName) -> Error {
-        if !self.ledger.exists() {
-            return Error::ProjectNotFound { torn_down: false };
-        }
-        match self.ledger.projects().newest(name) {
+        match self.ledger.exists().then(|| self.ledger.projects().newest(name)).transpose() {
             Ok(newest) => {
+                let newest = newest.flatten();
                 Error::ProjectNotFound { torn_down: newest.is_some_and(|project| project.status == Status::TornDown) }
             }
             Err(error) => error.into(),
