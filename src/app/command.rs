@@ -245,8 +245,8 @@ impl Command {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::CheckProviders
-            | Self::Connect
             | Self::ClearApprovals
+            | Self::Connect
             | Self::Deny(_)
             | Self::DetachWorkspace(_)
             | Self::Doctor { .. }
@@ -295,8 +295,8 @@ impl Command {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::CheckProviders
-            | Self::Connect
             | Self::ClearApprovals
+            | Self::Connect
             | Self::DetachWorkspace(_)
             | Self::MoveWorkspace { .. }
             | Self::Providers

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    cli_call::CliCall,
+    policy::{agent, cli, config_home},
     raw_client::RawClient,
     workspace::{BackendKind, Workspace},
 };
@@ -25,7 +25,7 @@ fn sixty_projects_of_one_provider_stay_within_its_maximum() {
 
 #[test]
 fn maximum_in_a_policy_bounds_the_sum_of_a_provider() {
-    let (here, home) = (Workspace::new(), home("[providers.llm]\nmax_cap_usd = 40\n"));
+    let (here, home) = (Workspace::new(), config_home("[providers.llm]\nmax_cap_usd = 40\n"));
     let mut agent = agent(&here, &home);
     assert_eq!(provision(&mut agent, "a", "llm", 20)["status"], "active");
     assert_eq!(provision(&mut agent, "b", "llm", 20)["status"], "active");
@@ -39,7 +39,8 @@ fn maximum_in_a_policy_bounds_the_sum_of_a_provider() {
 #[test]
 fn spending_and_tearing_down_does_not_renew_the_budget() {
     for kind in [BackendKind::Simulated, BackendKind::StripeApi] {
-        let (here, home) = (Workspace::on(kind), home("[policy]\ntotal_cap_usd = 200\nmax_live_projects = 20\n"));
+        let (here, home) =
+            (Workspace::on(kind), config_home("[policy]\ntotal_cap_usd = 200\nmax_live_projects = 20\n"));
         let mut agent = agent(&here, &home);
         let mut granted = 0;
         for provider in ["llm", "search", "browser", "redis", "tts", "scrape", "email"] {
@@ -143,7 +144,7 @@ fn eleventh_project_asks_a_person() {
 
 #[test]
 fn monthly_max_and_max_projects_refuse_a_person_too() {
-    let (here, home) = (Workspace::new(), home("[policy]\nmonthly_max_usd = 30\nmax_projects = 3\n"));
+    let (here, home) = (Workspace::new(), config_home("[policy]\nmonthly_max_usd = 30\nmax_projects = 3\n"));
     assert_eq!(cli(&here, &home, &["provision", "a", "llm", "--cap", "25"]).json()["status"], "active");
     let refused = cli(&here, &home, &["provision", "b", "search", "--cap", "6"]).json();
     assert_eq!(refused["code"], "budget_exhausted", "{refused}");
@@ -255,7 +256,7 @@ fn resume_of_a_used_up_cap_names_the_command_that_raises_it() {
 fn budget_writes_the_users_policy_and_keeps_its_bytes() {
     let (here, home) = (
         Workspace::new(),
-        home("# mine\n[policy]\napproval = 'always' # asks\n\n[alerts]\nurl = 'https://a.example'\n"),
+        config_home("# mine\n[policy]\napproval = 'always' # asks\n\n[alerts]\nurl = 'https://a.example'\n"),
     );
     let before = cli(&here, &home, &["budget"]).json();
     assert_eq!((&before["monthly_budget_usd"], &before["max_live_projects"]), (&json!(100.0), &json!(10)));
@@ -382,24 +383,4 @@ fn limit(here: &Workspace) -> u64 {
         .unwrap(),
         BackendKind::StripeCli => here.fake_stripe().limit("supermemory"),
     }
-}
-
-/// Creates a configuration folder with that policy.
-fn home(policy: &str) -> TempDir {
-    let home = TempDir::new().unwrap();
-    fs::create_dir(home.path().join("stripe-projects")).unwrap();
-    fs::write(home.path().join("stripe-projects/policy.toml"), policy).unwrap();
-    home
-}
-
-fn cli(here: &Workspace, home: &TempDir, arguments: &[&str]) -> CliCall {
-    here.cli(arguments).env("XDG_CONFIG_HOME", home.path())
-}
-
-fn agent(here: &Workspace, home: &TempDir) -> RawClient {
-    let mut command = here.command(&["serve"]);
-    command.env("XDG_CONFIG_HOME", home.path());
-    let mut client = RawClient::start(command);
-    client.initialize_as("lines");
-    client
 }

@@ -145,7 +145,7 @@ fn policy_without_xdg_is_read_from_home() {
 }
 
 /// Creates a configuration folder with that policy.
-fn config_home(policy: &str) -> TempDir {
+pub fn config_home(policy: &str) -> TempDir {
     let home = TempDir::new().unwrap();
     let folder = home.path().join("stripe-projects");
     std::fs::create_dir(&folder).unwrap();
@@ -153,11 +153,11 @@ fn config_home(policy: &str) -> TempDir {
     home
 }
 
-fn cli(here: &Workspace, home: &TempDir, arguments: &[&str]) -> CliCall {
+pub fn cli(here: &Workspace, home: &TempDir, arguments: &[&str]) -> CliCall {
     here.cli(arguments).env("XDG_CONFIG_HOME", home.path())
 }
 
-fn agent(here: &Workspace, home: &TempDir) -> RawClient {
+pub fn agent(here: &Workspace, home: &TempDir) -> RawClient {
     let mut command = here.command(&["serve"]);
     command.env("XDG_CONFIG_HOME", home.path());
     let mut client = RawClient::start(command);
